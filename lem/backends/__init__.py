@@ -1,0 +1,3 @@
+"""Inference engines, each behind one small adapter."""
+
+NOT_PLUGINS = ("protocol",)

@@ -1,0 +1,55 @@
+"""What a backend is: one file in this package whose ``plugin`` fills :class:`Backend`."""
+
+from pathlib import Path
+from typing import Protocol
+
+from lem.contract.job import Job, Rejection
+from lem.contract.base import Scalar
+from lem.contract.spec import ModelSpec
+from lem.workloads.load import Sink, Source
+from lem.workloads.requests import Tokenizer
+
+
+class Engine(Protocol):
+    """A loaded model, ready to answer."""
+
+    atomic_batches: bool
+    """True where a batch runs to its end before the next begins (static batching), so that only
+    whole batches can be a window."""
+
+    def serve(self, source: Source, sink: Sink) -> None:
+        """Take requests from ``source`` as the engine has room (``source.take(n)``), tell ``sink``
+        of every token and end, and return when ``take`` gives None and all is answered."""
+
+    def facts(self) -> dict[str, Scalar]:
+        """What the engine says it uses (dtype, attention kernel, threads, device), and
+        ``peak_memory_bytes.<device class>`` figures."""
+
+    def nll(self, token_ids: list[int]) -> float | None:
+        """Mean negative log-likelihood per token of a text, or None where the engine has no prompt
+        log-probabilities."""
+
+    def close(self) -> None: ...
+
+
+class Backend(Protocol):
+    """Engine libraries are imported inside the methods, never at the top of the file."""
+
+    name: str
+    distribution: str
+    """The package whose version is the engine's version."""
+    libraries: tuple[str, ...]
+    """Other packages whose versions go into the record."""
+
+    def prepare(self, model: ModelSpec, source: Path | None, target: Path, trust: bool) -> str:
+        """Make the model loadable: fetch it (``source`` None) or convert it into ``target``.
+        Returns the path, relative to ``target``, that ``load`` takes. Idempotent."""
+
+    def tokenizer(self, path: Path) -> Tokenizer:
+        """The prepared model's tokenizer, without loading weights."""
+
+    def reject(self, job: Job) -> list[Rejection]:
+        """Let the engine itself check the job's arguments; no weights loaded where that works."""
+
+    def load(self, job: Job) -> Engine:
+        """Load the model. Raises :class:`lem.errors.RunFailed` with a typed kind."""

@@ -1,0 +1,69 @@
+"""``lem``: one group of commands a file, each imported only when it is used."""
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from lem import __version__
+from lem.errors import LemError
+
+GROUPS = {
+    "campaign": "write, check, plan and run campaigns",
+    "doctor": "what works on this machine and what doesn't, each with its fix",
+    "images": "build and list the engine images",
+    "meter": "the energy meters of this machine",
+    "results": "list, show, compare and export results",
+}
+"""Name → one line of help, here so that ``lem --help`` imports none of them."""
+
+
+class Lazy(click.Group):
+    """A group whose members are the attribute ``command`` of ``lem.cli.<name>``."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(GROUPS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in GROUPS:
+            return None
+        command: click.Command = importlib.import_module(f"lem.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(GROUPS.items()))
+
+
+@click.command(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="lem")
+def cli() -> None:
+    """Measure what LLM inference costs in energy, with its uncertainty, and show how much of it
+    is an implementation choice."""
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run the command line; every expected error ends in one place, without a traceback."""
+    try:
+        code = cli.main(args=arguments, standalone_mode=False)
+    except click.exceptions.Abort:
+        code = 130
+    except click.ClickException as e:
+        e.show(sys.stderr)
+        code = 2
+    except LemError as e:
+        print(f"lem: {e}", file=sys.stderr)
+        code = e.exit_code
+    except KeyboardInterrupt:
+        code = 130
+    except BrokenPipeError:
+        # The reader of our output (head, less) has gone: nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""Where output goes: results to stdout, progress and notes to stderr, JSON to stdout alone."""
+
+import json
+import sys
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@cache
+def out() -> "Console":
+    """The console for results. Plain where it is not a terminal or NO_COLOR is set."""
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, soft_wrap=not sys.stdout.isatty())
+
+
+@cache
+def err() -> "Console":
+    """The console for progress and notes."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, markup=False, soft_wrap=not sys.stderr.isatty())
+
+
+def note(message: str) -> None:
+    """One line to stderr."""
+    err().print(message)
+
+
+def emit(data: Any) -> None:
+    """One JSON document to stdout."""
+    json.dump(data, sys.stdout, indent=1, ensure_ascii=False, allow_nan=False)
+    sys.stdout.write("\n")

@@ -1,0 +1,53 @@
+"""Every flag that can stand in a record: what it means and what follows from it.
+
+Consequence: ``info`` is shown; ``exclude`` takes the run out of every estimate; ``void`` makes its
+block be repeated.
+"""
+
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
+
+Consequence = Literal["info", "exclude", "void"]
+
+
+class Flag(NamedTuple):
+    name: str
+    meaning: str
+    consequence: Consequence
+
+
+_TABLE = (
+    Flag("estimated", "energy is modelled from CPU time, not measured", "info"),
+    Flag("short_window", "a window is shorter than 10 s; its edges weigh more", "info"),
+    Flag("warm_up_capped", "throughput had not settled when the warm-up limit was reached", "info"),
+    Flag("weights_random", "the model has random weights; its answers mean nothing", "info"),
+    Flag("shared_device", "other work may have drawn energy from this device", "info"),
+    Flag("power_integrated", "energy is integrated from sampled power, without a counter", "info"),
+    Flag("idle_drift", "power at idle differed before and after the window by over 10 %", "info"),
+    Flag("clocks_changed", "application clocks changed during the run", "info"),
+    Flag("sampler_gap", "the meter was not read for more than three periods", "info"),
+    Flag("no_meter", "no meter could be read; there is no energy figure", "exclude"),
+    Flag("foreign_gpu_process", "another process used the GPU", "exclude"),
+    Flag("throttled", "the GPU lowered its clocks for heat or power delivery", "exclude"),
+    Flag("power_limit_changed", "the GPU's power limit changed during the run", "exclude"),
+    Flag("counter_frozen", "the energy counter did not move under load", "exclude"),
+    Flag("counter_backwards", "the energy counter went back", "exclude"),
+    Flag("counter_implausible", "the counter moved more than the device can draw", "exclude"),
+    Flag("counter_disagrees", "energy counter and integrated power disagree", "exclude"),
+    Flag("meter_lost", "the meter stopped answering during the run", "exclude"),
+    Flag("sampler_died", "the process that reads the meters ended early", "exclude"),
+    Flag("no_coverage", "the trace does not reach both edges of the window", "exclude"),
+    Flag("requests_failed", "some requests of the window failed", "exclude"),
+    Flag("requests_exhausted", "the request list was used more than once", "info"),
+    Flag("suspended", "the machine was suspended or the clock jumped", "void"),
+)
+
+FLAGS: dict[str, Flag] = {f.name: f for f in _TABLE}
+
+
+def worst(flags: Iterable[str]) -> Consequence:
+    """The gravest consequence among ``flags``; ``info`` for none. Unknown names exclude."""
+    found = {FLAGS[f].consequence if f in FLAGS else "exclude" for f in flags}
+    if "void" in found:
+        return "void"
+    return "exclude" if "exclude" in found else "info"

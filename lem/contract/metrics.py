@@ -1,0 +1,81 @@
+"""Every metric of a record, described once: its name (with the unit), unit and meaning.
+
+``METRIC_SEMANTICS_VERSION`` is raised whenever the meaning of any of them changes, so that
+figures computed under different definitions are never compared.
+"""
+
+from typing import NamedTuple
+
+METRIC_SEMANTICS_VERSION = 1
+
+
+class Metric(NamedTuple):
+    name: str
+    unit: str
+    meaning: str
+    shape: str
+    """``by_class``: one value for each device class; ``value``: one; ``distribution``: mean,
+    p50, p90, p99."""
+    better: str = "lower"
+
+
+_TABLE = (
+    Metric(
+        "energy_per_output_token_j",
+        "J/token",
+        "energy in the windows ÷ output tokens produced in them",
+        "by_class",
+    ),
+    Metric(
+        "energy_per_total_token_j",
+        "J/token",
+        "energy in the windows ÷ (input + output tokens)",
+        "by_class",
+    ),
+    Metric(
+        "energy_per_request_j",
+        "J/request",
+        "energy in the windows ÷ requests finished in them",
+        "by_class",
+    ),
+    Metric(
+        "energy_above_idle_per_output_token_j",
+        "J/token",
+        "as energy_per_output_token_j, less idle power × the windows' duration",
+        "by_class",
+    ),
+    Metric(
+        "cpu_time_per_output_token_s",
+        "s/token",
+        "CPU time of the run's processes in the windows ÷ output tokens",
+        "value",
+    ),
+    Metric("mean_power_w", "W", "energy in the windows ÷ their duration", "by_class"),
+    Metric("peak_power_w", "W", "highest sampled power in the windows", "by_class"),
+    Metric("idle_power_w", "W", "mean power of both idle phases, model loaded", "by_class"),
+    Metric(
+        "output_throughput_tokens_per_s",
+        "tokens/s",
+        "output tokens in the windows ÷ their duration",
+        "value",
+        "higher",
+    ),
+    Metric(
+        "request_throughput_per_s",
+        "requests/s",
+        "requests finished in the windows ÷ their duration",
+        "value",
+        "higher",
+    ),
+    Metric("ttft_s", "s", "time to first token: sent → first token", "distribution"),
+    Metric("itl_s", "s", "inter-token latency: gaps between tokens", "distribution"),
+    Metric("tpot_s", "s", "(end − first token) ÷ (output tokens − 1), per request", "distribution"),
+    Metric("e2e_latency_s", "s", "sent → last token", "distribution"),
+    Metric("peak_memory_bytes", "bytes", "largest memory in use, by device class", "by_class"),
+)
+
+METRICS: dict[str, Metric] = {m.name: m for m in _TABLE}
+
+DEVICE_CLASSES = ("gpu", "cpu", "dram", "module", "node", "estimated")
+"""``cpu`` is the package counter; ``module`` a CPU+GPU module's; ``node`` the wall or node sensor;
+``estimated`` is no measurement: CPU time × an assumed power per busy core."""

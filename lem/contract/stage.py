@@ -1,0 +1,55 @@
+"""The documents of ``stage``, ``describe`` and ``validate``."""
+
+from typing import Literal
+
+from lem.contract.base import Document, Part, Sha256
+from lem.contract.spec import ModelSpec, Workload
+
+
+class StageTask(Document):
+    """Make one model ready for one backend, and the request lists for some workloads.
+
+    ``source`` is where the host put a local model (folder or file), or null where the agent must
+    fetch it from the hub. ``target`` is the folder to fill.
+    """
+
+    schema_version: Literal[1] = 1
+    contract_version: int
+    backend: str
+    model: ModelSpec
+    source: str | None
+    target: str
+    requests_folder: str
+    workloads: list[Workload]
+    """Request lists to make; empty where another backend makes them."""
+    seed: int
+    trust_remote_code: bool = False
+
+
+class RequestList(Part):
+    workload: Workload
+    sha256: Sha256
+    requests: int
+    input_tokens: int
+
+
+class Staged(Document):
+    """``path`` is relative to the task's target folder."""
+
+    schema_version: Literal[1] = 1
+    path: str
+    revision: str | None
+    content: str
+    weights: Literal["trained", "random"]
+    engine_version: str
+    requests: list[RequestList]
+    notes: list[str] = []
+
+
+class Described(Document):
+    schema_version: Literal[1] = 1
+    contract_version: int
+    lem_version: str
+    backend: str
+    engine_version: str
+    libraries: dict[str, str]

@@ -1,0 +1,3 @@
+"""Ways to start the agent: in a container, as a process, on a cluster."""
+
+NOT_PLUGINS = ("protocol",)

@@ -1,0 +1,3 @@
+"""Sources of energy readings, and the process that samples them."""
+
+NOT_PLUGINS = ("protocol", "sampler", "trace", "readings")

@@ -1,0 +1,57 @@
+"""What a meter is: one file in this package whose ``plugin`` fills :class:`Meter`."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from lem.contract.record import EnergyReading, MeterInfo
+
+
+class Sample(NamedTuple):
+    """One raw reading. ``t_ns`` is the middle of the call on the monotonic clock."""
+
+    t_ns: int
+    meter: str
+    device: str
+    quantity: str
+    """Name with unit, such as ``energy_mj``, ``power_mw``, ``energy_uj``, ``cpu_time_ns``."""
+    value: float
+
+
+@dataclass(frozen=True)
+class MeterSettings:
+    """Where meters look, so that tests can bring their own tree."""
+
+    gpus: tuple[int, ...] | None = None
+    """GPU indices to read; None: all."""
+    powercap_root: Path = Path("/sys/class/powercap")
+    proc_root: Path = Path("/proc")
+    cgroup_root: Path = Path("/sys/fs/cgroup")
+    process: int | None = None
+    """Root of the process tree whose CPU time is counted; None: the parent of the sampler."""
+    watts_per_busy_core: float = 10.0
+    extra: dict[str, str] = field(default_factory=dict)
+
+
+class Meter(Protocol):
+    """Opened and read in the sampler's process; ``energy`` is pure and runs anywhere.
+
+    Imports of vendor libraries happen inside ``open``.
+    """
+
+    name: str
+
+    def open(self, settings: MeterSettings) -> list[MeterInfo]:
+        """Find the devices. Raises :class:`lem.errors.MeterUnavailable` with reason and fix."""
+
+    def read(self) -> list[Sample]:
+        """Read every quantity of every device once. Must not raise for one lost device: leave its
+        sample out."""
+
+    def energy(
+        self, info: MeterInfo, samples: list[Sample], start_ns: int, end_ns: int
+    ) -> EnergyReading:
+        """Energy of one device between two moments, from its samples (sorted by time, all its
+        quantities). Null energy and a flag where it cannot be trusted."""
+
+    def close(self) -> None: ...

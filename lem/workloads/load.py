@@ -1,0 +1,84 @@
+"""How requests reach an engine and how its answers are counted.
+
+The engine pulls: it asks ``source.take(n)`` for up to n requests when it has room. The source
+decides how many have arrived (all of them offline; as many as there are idle clients in a closed
+loop) and ends the phase by giving None. The sink notes every token with its time.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from lem.workloads.requests import Request
+
+Clock = Callable[[], int]
+
+
+class Source(Protocol):
+    def take(self, room: int, busy: int) -> list[Request] | None:
+        """Up to ``room`` requests that have arrived, given that ``busy`` are being answered.
+
+        An empty list: none now, go on with what you have. None: no more in this phase; finish
+        what is being answered and return from ``serve``.
+        """
+
+
+class Sink(Protocol):
+    def token(self, request_id: str, n: int = 1) -> None:
+        """``n`` more output tokens of this request came out now."""
+
+    def done(self, request_id: str, text: str) -> None:
+        """The request's answer is complete."""
+
+    def failed(self, request_id: str, message: str) -> None:
+        """The request ended in an error; the engine goes on."""
+
+
+@dataclass
+class Response:
+    """One request's history. Times in nanoseconds of the monotonic clock."""
+
+    request: Request
+    sent_ns: int
+    token_ns: list[int] = field(default_factory=list)
+    """One entry per output token."""
+    end_ns: int | None = None
+    status: str = "open"
+    """open, done or failed"""
+    text: str = ""
+
+
+class Log:
+    """The sink that remembers everything: who was sent when, and each token's time."""
+
+    def __init__(
+        self, clock: Clock = time.monotonic_ns, watch: Callable[[Response], None] | None = None
+    ) -> None:
+        self.clock = clock
+        self.responses: dict[str, Response] = {}
+        self.tokens = 0
+        self._watch = watch
+
+    def sent(self, requests: list[Request]) -> None:
+        now = self.clock()
+        for r in requests:
+            self.responses[r.id] = Response(r, now)
+
+    def token(self, request_id: str, n: int = 1) -> None:
+        self.responses[request_id].token_ns.extend([self.clock()] * n)
+        self.tokens += n
+
+    def done(self, request_id: str, text: str) -> None:
+        self._end(request_id, "done", text)
+
+    def failed(self, request_id: str, message: str) -> None:
+        self._end(request_id, "failed", message)
+
+    def _end(self, request_id: str, status: str, text: str) -> None:
+        response = self.responses[request_id]
+        response.end_ns = self.clock()
+        response.status = status
+        response.text = text
+        if self._watch is not None:
+            self._watch(response)

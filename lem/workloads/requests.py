@@ -1,0 +1,63 @@
+"""Requests, and the lists of them that every backend gets alike."""
+
+import gzip
+import hashlib
+import io
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from lem.errors import RunFailed
+
+MAX_LIST_BYTES = 2**30
+
+
+class Request(NamedTuple):
+    """``input_ids`` is what every engine is given, so that all count the same tokens."""
+
+    id: str
+    input_ids: list[int]
+    output_tokens: int
+    text: str
+
+
+class Tokenizer(Protocol):
+    """What making request lists needs of a model's tokenizer."""
+
+    vocabulary: int
+    """Ids 0 … vocabulary − 1 exist."""
+    special_ids: frozenset[int]
+
+    def encode(self, text: str, chat: bool) -> list[int]:
+        """Token ids; with ``chat``, as one user message in the model's chat template (plain, with
+        the tokenizer's own special tokens, where it has none)."""
+
+    def decode(self, ids: list[int]) -> str: ...
+
+
+def dump(requests: Iterable[Request]) -> tuple[bytes, str]:
+    """A request list as gzipped JSON lines, and the SHA-256 of the lines (not of the gzip)."""
+    lines = "".join(
+        json.dumps(r._asdict(), sort_keys=True, ensure_ascii=False) + "\n" for r in requests
+    ).encode()
+    buffer = io.BytesIO()
+    with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as f:
+        f.write(lines)
+    return buffer.getvalue(), hashlib.sha256(lines).hexdigest()
+
+
+def read(path: Path, sha256: str) -> list[Request]:
+    """Read a list and check its hash. Raises :class:`RunFailed` if it is not the one asked for."""
+    try:
+        with gzip.open(path) as f:
+            lines = f.read(MAX_LIST_BYTES + 1)
+    except (OSError, EOFError) as e:
+        raise RunFailed("contract", f"the request list cannot be read: {e}") from e
+    if len(lines) > MAX_LIST_BYTES or hashlib.sha256(lines).hexdigest() != sha256:
+        raise RunFailed(
+            "contract",
+            "the request list is not the one this run was planned with",
+            hint="remove the campaign's requests folder and run again",
+        )
+    return [Request(**json.loads(line)) for line in lines.splitlines()]
