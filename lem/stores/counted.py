@@ -1,0 +1,79 @@
+"""Which attempts enter an estimate: one rule, in one place, for the plan and for the analysis."""
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime
+
+from lem.stores.outcomes import Outcome
+
+MAX_PAUSE_S = 600.0
+"""A block is run in one go: a longer pause makes it void."""
+
+
+def counted(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """The attempts that count: at most one for each arm × block, sorted by (block, arm).
+
+    - Of each block only the latest pass is looked at (``block_pass``: begun anew after it was
+      void).
+    - A pass that is void (:func:`void_reason`) counts for nothing.
+    - An attempt counts if it has a record whose flags' consequence is ``info``; of several the
+      newest attempt wins.
+    """
+    best: dict[tuple[int, str], Outcome] = {}
+    for latest in latest_passes(outcomes).values():
+        if void_reason(latest) is not None:
+            continue
+        for o in latest:
+            if o.kind != "record" or o.consequence != "info":
+                continue
+            key = (o.block, o.arm_id)
+            if key not in best or o.attempt > best[key].attempt:
+                best[key] = o
+    return [best[key] for key in sorted(best)]
+
+
+def latest_passes(outcomes: Iterable[Outcome]) -> dict[int, list[Outcome]]:
+    """Block → the attempts of its latest pass."""
+    blocks: dict[int, list[Outcome]] = defaultdict(list)
+    for o in outcomes:
+        known = blocks[o.block]
+        if known and o.block_pass < known[0].block_pass:
+            continue
+        if known and o.block_pass > known[0].block_pass:
+            known.clear()
+        known.append(o)
+    return dict(blocks)
+
+
+def void_reason(attempts: Iterable[Outcome]) -> str | None:
+    """Why one pass of one block is void and must be repeated whole; None if it is not.
+
+    A pass is void if a record says so, or if it was not run in one go on one device set: it spans
+    two boots or two device sets, or there was a pause of over 10 minutes between the end of one
+    attempt and the start of the next. Attempts that were cut short do not count as part of it.
+    """
+    members = [o for o in attempts if ended_by_itself(o)]
+    if any(o.consequence == "void" for o in members):
+        return "a run was disturbed"
+    if len({o.boot_id for o in members}) > 1:
+        return "the machine was restarted in the middle"
+    if len({o.device_set for o in members}) > 1:
+        return "the devices changed in the middle"
+    spans = sorted((_time(o.started_at), _time(o.ended_at)) for o in members)
+    for (_, ended), (started, _) in itertools.pairwise(spans):
+        if started - ended > MAX_PAUSE_S:
+            return f"there was a pause of over {MAX_PAUSE_S / 60:.0f} minutes in the middle"
+    return None
+
+
+def ended_by_itself(outcome: Outcome) -> bool:
+    """Whether this attempt is a result or a failure of its own, not one that was cut short."""
+    return outcome.kind == "record" or (
+        outcome.kind == "failure" and outcome.failure_kind != "interrupted"
+    )
+
+
+def _time(text: str) -> float:
+    """Seconds since the epoch of an ISO 8601 time with zone."""
+    return datetime.fromisoformat(text).timestamp()
