@@ -1,0 +1,1 @@
+"""What runs inside the container: one job in, one record or failure out."""

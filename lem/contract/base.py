@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -87,6 +88,11 @@ def write_atomic(path: Path, data: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def utc_now() -> str:
+    """The time in UTC, ISO 8601 with milliseconds: how documents write it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def canonical_json(value: Any) -> bytes:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from lem.contract.base import Document, Part, Scalar
-from lem.contract.spec import Experiment, Settings
+from lem.contract.spec import Experiment, Measurement
 
 
 class EnergyReading(Part):
@@ -131,7 +131,7 @@ class Record(Document):
     experiment: Experiment
     environment: Environment
     meters: list[MeterInfo]
-    measurement: Settings
+    measurement: Measurement
     warm_up_s: float
     load_s: float
     windows: list[Window]

@@ -1,0 +1,89 @@
+"""``python -m lem.agent run|stage|validate FILE`` and ``describe BACKEND``.
+
+``run`` leaves record.json or failure.json beside FILE; ``stage`` leaves staged.json; ``validate``
+reads a list of jobs, one JSON object a line, and leaves rejections.json; ``describe`` prints the
+backend's versions. The exit status is 0, or 1 with the reason in the document.
+"""
+
+import os
+import sys
+import traceback
+from pathlib import Path
+
+from lem import __version__, plugins
+from lem.contract.base import CONTRACT_VERSION
+from lem.contract.job import Job, Rejections
+from lem.contract.stage import Described
+from lem.errors import LemError
+
+SECRETS_FILE = "LEM_SECRETS_FILE"
+
+
+def main(arguments: list[str]) -> int:
+    """Carry out one verb."""
+    if len(arguments) != 2 or arguments[0] not in ("run", "stage", "validate", "describe"):
+        print(__doc__, file=sys.stderr)
+        return 2
+    verb, what = arguments
+    take_secrets()
+    try:
+        if verb == "describe":
+            print(describe(what).model_dump_json())
+            return 0
+        if verb == "run":
+            from lem.agent.run import run
+
+            return run(Path(what))
+        if verb == "stage":
+            from lem.agent.stage import stage
+
+            stage(Path(what)).write(Path(what).parent / "staged.json")
+            return 0
+        validate(Path(what)).write(Path(what).parent / "rejections.json")
+    except LemError as e:
+        print(f"lem.agent: {e}", file=sys.stderr)
+        return 1
+    except Exception:  # noqa: BLE001 - the host shows the last lines of the log
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def describe(name: str) -> Described:
+    """A backend's versions, without importing its engine."""
+    from lem.agent.environment import library_versions, version_of
+
+    backend = plugins.load("backends", name)()
+    return Described(
+        contract_version=CONTRACT_VERSION,
+        lem_version=__version__,
+        backend=name,
+        engine_version=version_of(backend.distribution) or "missing",
+        libraries=library_versions(backend.libraries),
+    )
+
+
+def validate(path: Path) -> Rejections:
+    """Each engine's own word on each job's arguments."""
+    found = []
+    for line in path.read_bytes().splitlines():
+        job = Job.parse(line, str(path))
+        found += plugins.load("backends", job.backend)().reject(job)
+    return Rejections(rejections=found)
+
+
+def take_secrets() -> None:
+    """Read secrets (``NAME=value`` lines) from the file named in the environment, if there is one.
+
+    They come by file because a container's environment and arguments can be inspected.
+    """
+    name = os.environ.pop(SECRETS_FILE, None)
+    if name is None:
+        return
+    for line in Path(name).read_text().splitlines():
+        key, _, value = line.partition("=")
+        os.environ[key] = value
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

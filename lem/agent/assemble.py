@@ -1,0 +1,96 @@
+"""Builds the record from what was observed and from the trace: no clock, no engine, no meter.
+
+Anyone with a run's folder can do the same and must get the same figures.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from lem.agent.metrics import compute, idle_power_by_class
+from lem.contract.record import (
+    Distribution,
+    EnergyReading,
+    Idle,
+    MeterInfo,
+    Metrics,
+    Window,
+)
+from lem.meters import readings
+from lem.meters.protocol import Sample
+from lem.workloads import latency
+from lem.workloads.load import Response
+from lem.workloads.steady import Counts
+
+SHORT_WINDOW_NS = 10_000_000_000
+IDLE_DRIFT = 0.10
+
+
+class Figures(NamedTuple):
+    windows: list[Window]
+    idle: list[Idle]
+    metrics: Metrics
+    flags: set[str]
+
+
+def assemble(
+    infos: list[MeterInfo],
+    samples: list[Sample],
+    counts: Sequence[Counts],
+    idle: Sequence[tuple[int, int]],
+    responses: Sequence[Response],
+    peak_memory_bytes: dict[str, float],
+) -> Figures:
+    """Windows, idle phases and metrics of a run, and the flags that follow from them."""
+    windows = [
+        Window(
+            start_ns=c.start_ns,
+            end_ns=c.end_ns,
+            requests=c.requests,
+            input_tokens=c.input_tokens,
+            output_tokens=c.output_tokens,
+            energy=readings.readings(infos, samples, c.start_ns, c.end_ns),
+            cpu_time_s=readings.cpu_time_s(samples, c.start_ns, c.end_ns),
+        )
+        for c in counts
+    ]
+    idles = [
+        Idle(start_ns=a, end_ns=b, energy=readings.readings(infos, samples, a, b))
+        for a, b in idle
+        if b > a
+    ]
+    inside = [r for c in counts for r in latency.within(responses, c.start_ns, c.end_ns)]
+    peaks: dict[str, float] = {}
+    for c in counts:
+        for name, power in readings.peak_power_w(infos, samples, c.start_ns, c.end_ns).items():
+            peaks[name] = max(power, peaks.get(name, 0.0))
+    metrics = compute(windows, idles, distributions(inside), peaks, peak_memory_bytes)
+    return Figures(windows, idles, metrics, _flags(windows, idles))
+
+
+def distributions(responses: Sequence[Response]) -> dict[str, Distribution]:
+    """Latency metrics of these responses; those without a value are left out."""
+    found = {
+        "ttft_s": latency.summary(latency.ttft_s(responses)),
+        "itl_s": latency.summary(latency.itl_s(responses)),
+        "tpot_s": latency.summary(latency.tpot_s(responses)),
+        "e2e_latency_s": latency.summary(latency.e2e_s(responses)),
+    }
+    return {k: Distribution(**s._asdict()) for k, s in found.items() if s is not None}
+
+
+def _flags(windows: Sequence[Window], idles: Sequence[Idle]) -> set[str]:
+    energy: list[EnergyReading] = [r for w in windows for r in w.energy]
+    flags = {f for r in energy for f in r.flags}
+    if not any(r.energy_j is not None for r in energy):
+        flags.add("no_meter")
+    if any(w.end_ns - w.start_ns < SHORT_WINDOW_NS for w in windows):
+        flags.add("short_window")
+    powers = [idle_power_by_class([i]) for i in idles]
+    for name in set.intersection(*(set(p) for p in powers)) if powers else set():
+        values = [p[name] for p in powers]
+        spread = max(v.value for v in values) - min(v.value for v in values)
+        stated = sum(v.uncertainty or 0.0 for v in values)
+        mean = sum(v.value for v in values) / len(values)
+        if spread > max(IDLE_DRIFT * mean, stated):
+            flags.add("idle_drift")
+    return flags

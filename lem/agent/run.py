@@ -1,0 +1,177 @@
+"""One run, from job to record: load, warm up, idle, windows, idle, quality.
+
+The phases and their reasons are in docs/method.md. Whatever happens, a record or a failure is
+written at the end, unless the process is killed outright; then the host writes the failure.
+"""
+
+import errno
+import time
+import traceback
+from pathlib import Path
+
+from lem import plugins
+from lem.agent.assemble import assemble
+from lem.agent.environment import (
+    boot_id,
+    capture,
+    device_set,
+    gpus,
+    library_versions,
+    version_of,
+)
+from lem.agent.events import Events
+from lem.agent.measure import Measured, measure
+from lem.agent.stop import deadline, stoppable
+from lem.backends.protocol import Backend, Engine
+from lem.contract.base import CONTRACT_VERSION, utc_now
+from lem.contract.failure import Failure
+from lem.contract.job import Job
+from lem.contract.metrics import METRIC_SEMANTICS_VERSION
+from lem.contract.record import Record
+from lem.errors import FailureKind, LemError, MeterUnavailable, RunFailed
+from lem.meters import trace
+from lem.workloads import responses
+
+LAST_LINES = 40
+
+
+def run(path: Path) -> int:
+    """Run the job in ``path``; its folder receives the documents. Returns the exit status."""
+    job = Job.read(path)
+    folder = path.parent
+    started_at = utc_now()
+    with stoppable(), Events(folder / "events.ndjson") as events:
+        try:
+            _run(job, folder, events, started_at).write(folder / "record.json")
+        except BaseException as error:  # noqa: BLE001 - every end is typed and written down
+            failure = as_failure(job, error, events.phase_now, started_at)
+            failure.write(folder / "failure.json")
+            return 1
+        events.phase("done")
+        return 0
+
+
+def _run(job: Job, folder: Path, events: Events, started_at: str) -> Record:
+    if job.contract_version != CONTRACT_VERSION:
+        raise RunFailed(
+            "contract",
+            f"the job is of contract {job.contract_version}, this agent of {CONTRACT_VERSION}",
+            hint=f"lem images build {job.backend}",
+        )
+    backend: Backend = plugins.load("backends", job.backend)()
+    events.phase("load")
+    start = time.monotonic()
+    with deadline(job.limits.load_s, "loading the model"):
+        engine = backend.load(job)
+    try:
+        load_s = time.monotonic() - start
+        with deadline(job.limits.run_s, "the run"):
+            measured = measure(job, backend, engine, folder, events)
+            return _record(job, backend, engine, folder, measured, started_at, load_s)
+    finally:
+        engine.close()
+
+
+def _record(
+    job: Job,
+    backend: Backend,
+    engine: Engine,
+    folder: Path,
+    measured: Measured,
+    started_at: str,
+    load_s: float,
+) -> Record:
+    responses.write(folder / "responses.csv.gz", measured.responses)
+    facts = dict(engine.facts())
+    memory = {
+        name.partition(".")[2]: float(facts.pop(name) or 0.0)
+        for name in list(facts)
+        if name.startswith("peak_memory_bytes.")
+    }
+    figures = assemble(
+        measured.infos,
+        list(trace.read(folder / "trace.csv.gz")),
+        measured.windows,
+        measured.idle,
+        measured.responses,
+        memory,
+    )
+    weights = {"weights_random"} if job.experiment.model.weights == "random" else set()
+    return Record(
+        metric_semantics_version=METRIC_SEMANTICS_VERSION,
+        run_id=job.run_id,
+        experiment_id=job.experiment_id,
+        arm_id=job.arm_id,
+        campaign=job.campaign,
+        block=job.block,
+        block_pass=job.block_pass,
+        attempt=job.attempt,
+        started_at=started_at,
+        ended_at=utc_now(),
+        experiment=job.experiment,
+        environment=capture(
+            launcher=job.launcher,
+            image_digest=job.image_digest,
+            engine=job.backend,
+            engine_version=version_of(backend.distribution) or "unknown",
+            engine_resolved=facts,
+            libraries=library_versions(backend.libraries),
+            gpus=gpus(job.gpus),
+        ),
+        meters=measured.infos,
+        measurement=job.measure,
+        warm_up_s=measured.warm_up_s,
+        load_s=load_s,
+        windows=figures.windows,
+        idle=figures.idle,
+        metrics=figures.metrics,
+        quality=measured.quality,
+        flags=sorted(measured.flags | figures.flags | weights),
+    )
+
+
+def as_failure(job: Job, error: BaseException, phase: str, started_at: str) -> Failure:
+    """The failure document that says what this exception means."""
+    kind, hint = classify(error)
+    lines = "".join(traceback.format_exception(error)).splitlines()
+    return Failure(
+        run_id=job.run_id,
+        arm_id=job.arm_id,
+        block=job.block,
+        block_pass=job.block_pass,
+        attempt=job.attempt,
+        kind=kind,
+        phase=phase,
+        message=_message(error),
+        last_lines=[line[:1000] for line in lines[-LAST_LINES:]],
+        hint=hint,
+        written_by="agent",
+        started_at=started_at,
+        ended_at=utc_now(),
+        boot_id=boot_id(),
+        device_set=device_set(gpus(job.gpus)),
+    )
+
+
+def classify(error: BaseException) -> tuple[FailureKind, str | None]:
+    """The kind of a failure and how to mend it."""
+    if isinstance(error, RunFailed):
+        return error.kind, error.hint
+    if isinstance(error, MeterUnavailable):
+        return "meter", error.hint
+    if isinstance(error, MemoryError):
+        return "out_of_memory", "use a smaller batch, a shorter context or a smaller dtype"
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted", None
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        return "disk", "make room on the disk, or choose another folder with --out"
+    if isinstance(error, ImportError):
+        return "image", "the engine cannot be imported: rebuild its image or environment"
+    return "engine_error", None
+
+
+def _message(error: BaseException) -> str:
+    text = error.message if isinstance(error, LemError) else str(error)
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    name = "" if isinstance(error, LemError) else type(error).__name__
+    return ": ".join(part for part in (name, first.strip()) if part)[:2000]

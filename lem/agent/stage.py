@@ -1,0 +1,81 @@
+"""Makes a model ready for one backend, and the request lists where asked.
+
+The only part of the agent that may use the network. Runs in the backend's own image, because the
+engine's libraries and the model's tokenizer are there.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Literal
+
+from lem import plugins
+from lem.agent.environment import version_of
+from lem.backends import prepared
+from lem.backends.protocol import Backend
+from lem.contract.base import CONTRACT_VERSION, canonical_json, write_atomic
+from lem.contract.spec import ModelSpec
+from lem.contract.stage import RequestList, Staged, StageTask
+from lem.errors import RunFailed
+from lem.workloads import datasets, requests
+
+
+def stage(path: Path) -> Staged:
+    """Carry out the task in ``path`` and return what ``staged.json`` says."""
+    task = StageTask.read(path)
+    if task.contract_version != CONTRACT_VERSION:
+        raise RunFailed("contract", "host and image are of different contract versions")
+    backend: Backend = plugins.load("backends", task.backend)()
+    target = Path(task.target)
+    source = Path(task.source) if task.source is not None else None
+    where = backend.prepare(task.model, source, target, task.trust_remote_code)
+    lists = _request_lists(task, backend, target / where)
+    revision = prepared.revision(target, where)
+    return Staged(
+        path=where,
+        revision=revision,
+        content=content(task.model, source, revision),
+        weights=weights(task.model),
+        engine_version=version_of(backend.distribution) or "unknown",
+        requests=lists,
+    )
+
+
+def content(model: ModelSpec, source: Path | None, revision: str | None) -> str:
+    """What the model *is*, the same for every backend: hub commit, or hash of the source.
+
+    A converted copy keeps the identity of what it was converted from.
+    """
+    if model.synthetic is not None:
+        return "sha256:" + hashlib.sha256(canonical_json(model.synthetic.model_dump())).hexdigest()
+    if model.wheel is not None:
+        return "sha256:" + model.wheel.sha256
+    if source is not None:
+        return prepared.content(source)
+    if revision is None:
+        raise RunFailed("engine_error", "the hub gave no commit for this model")
+    return "hub:" + revision
+
+
+def weights(model: ModelSpec) -> Literal["trained", "random"]:
+    """Whether answers mean anything."""
+    return "trained" if model.synthetic is None else "random"
+
+
+def _request_lists(task: StageTask, backend: Backend, path: Path) -> list[RequestList]:
+    if not task.workloads:
+        return []
+    tokenizer = backend.tokenizer(path)
+    lists = []
+    for workload in task.workloads:
+        made = datasets.make(workload, tokenizer, task.seed)
+        data, sha256 = requests.dump(made)
+        write_atomic(Path(task.requests_folder) / f"{sha256}.jsonl.gz", data)
+        lists.append(
+            RequestList(
+                workload=workload,
+                sha256=sha256,
+                requests=len(made),
+                input_tokens=sum(len(r.input_ids) for r in made),
+            )
+        )
+    return lists

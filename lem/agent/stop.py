@@ -1,0 +1,47 @@
+"""How an agent is made to stop: SIGTERM and time-outs become exceptions in the main thread.
+
+An engine deep in native code may not let Python run its signal handler; the host then kills the
+agent after its own, longer limit and writes the failure itself.
+"""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from lem.errors import RunFailed
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Within, SIGTERM and SIGINT raise :class:`RunFailed` of kind ``interrupted``."""
+
+    def stop(number: int, _: FrameType | None) -> None:
+        raise RunFailed("interrupted", f"stopped by {signal.Signals(number).name}")
+
+    before = {s: signal.signal(s, stop) for s in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def deadline(seconds: float, what: str) -> Iterator[None]:
+    """Within, :class:`RunFailed` of kind ``timeout`` is raised after ``seconds``."""
+
+    def expire(_: int, __: FrameType | None) -> None:
+        raise RunFailed(
+            "timeout",
+            f"{what} took longer than {seconds:g} s",
+            hint="raise limits.load_s or limits.run_s in the campaign file if this is normal",
+        )
+
+    before = signal.signal(signal.SIGALRM, expire)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,175 @@
+"""What to run next: a pure function of the lock and of what is on disk.
+
+A block is every arm once, in random order, in one go on one device set. The order is drawn by
+hashing, so the same seed gives the same order on every machine and in every Python.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from lem.contract.lock import Lock
+from lem.stores.outcomes import Outcome
+
+MAX_PAUSE_S = 600.0
+"""A longer pause inside a block makes it void (the machine may have drifted)."""
+MAX_PASSES = 3
+"""A block that was void this often is given up and reported."""
+MAX_FAILURES = 3
+"""An arm that failed this often in a row is not tried again."""
+
+
+class Run(NamedTuple):
+    arm_id: str
+    block: int
+    block_pass: int
+    attempt: int
+
+
+class Here(NamedTuple):
+    """The present: what decides whether an unfinished block can go on."""
+
+    now: str
+    boot_id: str
+    device_set: tuple[str, ...]
+
+
+class Plan(NamedTuple):
+    runs: list[Run]
+    blocks: int
+    """How many blocks the campaign has in all."""
+    void: dict[int, str]
+    """Block → why its latest pass is void."""
+    given_up: dict[int, str]
+    """Blocks that were void too often, with the last reason."""
+    dropped: dict[str, str]
+    """Arm → kind of the failure that keeps coming back."""
+
+
+def blocks_wanted(lock: Lock, outcomes: Sequence[Outcome]) -> int:
+    """How many blocks the campaign needs.
+
+    The one place where statistics decide n: today the number fixed by preset or command line.
+    """
+    return lock.blocks
+
+
+def plan(
+    lock: Lock, outcomes: Sequence[Outcome], here: Here, forgive: frozenset[str] = frozenset()
+) -> Plan:
+    """The runs that are missing, block by block in the order in which to make them.
+
+    ``forgive``: folders of failures to be taken as if they had not been (``--retry-failed``).
+    """
+    kept = [o for o in outcomes if o.path not in forgive]
+    blocks = blocks_wanted(lock, kept)
+    gone = dropped(kept)
+    arms = [a.arm_id for a in lock.arms if a.arm_id not in gone]
+    by_block: dict[int, list[Outcome]] = defaultdict(list)
+    attempts: dict[tuple[int, str], int] = defaultdict(int)
+    for o in kept:
+        by_block[o.block].append(o)
+    for o in outcomes:
+        key = (o.block, o.arm_id)
+        attempts[key] = max(attempts[key], o.attempt + 1)
+    runs: list[Run] = []
+    void: dict[int, str] = {}
+    given_up: dict[int, str] = {}
+    for block in range(blocks):
+        state = block_state(by_block.get(block, ()), arms, here)
+        if state.void is not None:
+            void[block] = state.void
+            if state.block_pass >= MAX_PASSES:
+                given_up[block] = state.void
+                continue
+        if state.missing:
+            wanted = set(state.missing)
+            runs += [
+                Run(arm, block, state.block_pass, attempts.get((block, arm), 0))
+                for arm in order(lock.seed, block, state.block_pass, arms)
+                if arm in wanted
+            ]
+    return Plan(runs, blocks, void, given_up, gone)
+
+
+def order(seed: int, block: int, block_pass: int, arms: Iterable[str]) -> list[str]:
+    """The arms in this block's random order."""
+    prefix = hashlib.sha256(f"{seed}/{block}/{block_pass}/".encode())
+
+    def rank(arm: str) -> bytes:
+        h = prefix.copy()
+        h.update(arm.encode())
+        return h.digest()
+
+    return sorted(arms, key=rank)
+
+
+class BlockState(NamedTuple):
+    block_pass: int
+    """The pass to run (or, where nothing is missing, the one that stands)."""
+    missing: Sequence[str]
+    void: str | None
+    """Why the pass before is void, if it is."""
+
+
+def block_state(outcomes: Iterable[Outcome], arms: Sequence[str], here: Here) -> BlockState:
+    """Which arms one block still lacks, and whether it has to begin anew."""
+    outcomes = list(outcomes)
+    if not outcomes:
+        return BlockState(0, arms, None)
+    latest = max(o.block_pass for o in outcomes)
+    members = [o for o in outcomes if o.block_pass == latest and ended_by_itself(o)]
+    done = {o.arm_id for o in members}
+    missing = [a for a in arms if a not in done]
+    reason = void_reason(members, here if missing else None)
+    if reason is not None:
+        return BlockState(latest + 1, arms, reason)
+    return BlockState(latest, missing, None)
+
+
+def ended_by_itself(outcome: Outcome) -> bool:
+    """Whether this attempt is a result or a failure of its own, not one that was cut short."""
+    return outcome.kind == "record" or (
+        outcome.kind == "failure" and outcome.failure_kind != "interrupted"
+    )
+
+
+def void_reason(members: Sequence[Outcome], here: Here | None) -> str | None:
+    """Why these runs are no block, or None. ``here`` where the block is to go on now."""
+    if not members:
+        return None
+    if any(o.consequence == "void" for o in members):
+        return "a run was disturbed"
+    boots = {o.boot_id for o in members} | ({here.boot_id} if here else set())
+    if len(boots) > 1:
+        return "the machine was restarted in the middle"
+    devices = {o.device_set for o in members} | ({here.device_set} if here else set())
+    if len(devices) > 1:
+        return "the devices changed in the middle"
+    times = sorted((o.started_at, o.ended_at) for o in members)
+    starts = [s for s, _ in times[1:]] + ([here.now] if here else [])
+    for (_, ended), started in zip(times, starts, strict=False):
+        if seconds_between(ended, started) > MAX_PAUSE_S:
+            return f"there was a pause of over {MAX_PAUSE_S / 60:.0f} minutes in the middle"
+    return None
+
+
+def dropped(outcomes: Iterable[Outcome]) -> dict[str, str]:
+    """Arms whose latest three attempts all failed, with the last failure's kind."""
+    history: dict[str, list[Outcome]] = defaultdict(list)
+    for o in outcomes:
+        if ended_by_itself(o):
+            history[o.arm_id].append(o)
+    gone: dict[str, str] = {}
+    for arm, tried in history.items():
+        last = sorted(tried, key=lambda o: o.started_at)[-MAX_FAILURES:]
+        if len(last) == MAX_FAILURES and all(o.kind == "failure" for o in last):
+            gone[arm] = last[-1].failure_kind or "engine_error"
+    return gone
+
+
+def seconds_between(earlier: str, later: str) -> float:
+    """Seconds from one ISO 8601 time to another."""
+    return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()

@@ -1,0 +1,71 @@
+"""``campaign.lock.json``: what a campaign folder was begun with. Every later run must agree."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from lem.contract.base import Document, Part, Scalar
+from lem.contract.spec import Experiment, Limits, Measurement
+
+
+class LockedModel(Part):
+    """Where a prepared model lies below the cache of models: same on every machine."""
+
+    folder: str
+    path: str
+    """Relative to ``folder``: what the engine loads."""
+
+
+class Arm(Part):
+    arm_id: str
+    experiment_id: str
+    label: str
+    settings: dict[str, Scalar]
+    """Swept experiment paths → value."""
+    experiment: Experiment
+    model: LockedModel
+    launcher: str
+
+
+class LockedBackend(Part):
+    image: str | None
+    base_image: str | None
+    python: str | None
+    digest: str | None
+    engine_version: str
+    libraries: dict[str, str]
+
+
+class Overrides(Part):
+    """Command-line options that change what is measured."""
+
+    preset: str | None = None
+    blocks: Annotated[int, Field(ge=1)] | None = None
+    launcher: str | None = None
+
+
+class Lock(Document):
+    schema_version: Literal[1] = 1
+    lem_version: str
+    name: str
+    created_at: str
+    owner: str
+    """A random name for this folder, by which its containers are known."""
+    campaign_digest: str
+    """SHA-256 of what the campaign file means."""
+    overrides: Overrides
+    arms: list[Arm]
+    baseline: str
+    """``arm_id`` of the arm that all others are compared with."""
+    backends: dict[str, LockedBackend]
+    requests: dict[str, int]
+    """SHA-256 of each request list → number of requests."""
+    seed: int
+    blocks: Annotated[int, Field(ge=1)]
+    preset: str
+    measure: Measurement
+    limits: Limits
+    gpus: list[int]
+    device_set: list[str]
+    trust_remote_code: bool
+    notes: list[str] = []
