@@ -58,7 +58,7 @@ install() { # install WHAT PIP-ARGUMENT...
     what=$1
     shift
     say "installing $what"
-    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check "$@" ||
+    "$VENV/bin/python" -m pip install -qq --disable-pip-version-check "$@" ||
         fail "$what could not be installed" \
             "see pip's message above; a package index must be reachable (pip config list shows which)"
 }
@@ -96,7 +96,7 @@ install_torch() { # install_torch cpu|cuda
     room 4
     # A machine may bring its own CPU build (pip's find-links or index). Elsewhere PyPI's build for
     # Linux is the CUDA one, several GB that are of no use here.
-    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check "torch==$version+cpu" \
+    "$VENV/bin/python" -m pip install -qq --disable-pip-version-check "torch==$version+cpu" \
         >/dev/null 2>&1 ||
         install "PyTorch $version for CPU" --index-url "$CPU_INDEX" "torch==$version"
 }
