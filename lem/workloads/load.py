@@ -5,6 +5,7 @@ decides how many have arrived (all of them offline; as many as there are idle cl
 loop) and ends the phase by giving None. The sink notes every token with its time.
 """
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,6 +22,11 @@ class Source(Protocol):
 
         An empty list: none now, go on with what you have. None: no more in this phase; finish
         what is being answered and return from ``serve``.
+
+        An engine with atomic batches asks before each batch (``busy`` is 0). A continuous one asks
+        at every step or at least every 50 ms, also when ``room`` is 0: windows begin and end
+        inside this call, which may then take some milliseconds; tokens that come out meanwhile
+        must go on being told to the sink at their own time.
         """
 
 
@@ -50,7 +56,10 @@ class Response:
 
 
 class Log:
-    """The sink that remembers everything: who was sent when, and each token's time."""
+    """The sink that remembers everything: who was sent when, and each token's time.
+
+    Engines with a thread for each stream may call ``token``, ``done`` and ``failed`` from them.
+    """
 
     def __init__(
         self, clock: Clock = time.monotonic_ns, watch: Callable[[Response], None] | None = None
@@ -59,15 +68,19 @@ class Log:
         self.responses: dict[str, Response] = {}
         self.tokens = 0
         self._watch = watch
+        self._lock = threading.Lock()
 
-    def sent(self, requests: list[Request]) -> None:
-        now = self.clock()
+    def sent(self, requests: list[Request], at_ns: int | None = None) -> None:
+        """Note that a client sent these, now or at ``at_ns`` (when it had to wait for a slot)."""
+        now = self.clock() if at_ns is None else at_ns
         for r in requests:
             self.responses[r.id] = Response(r, now)
 
     def token(self, request_id: str, n: int = 1) -> None:
-        self.responses[request_id].token_ns.extend([self.clock()] * n)
-        self.tokens += n
+        now = self.clock()
+        with self._lock:
+            self.responses[request_id].token_ns.extend([now] * n)
+            self.tokens += n
 
     def done(self, request_id: str, text: str) -> None:
         self._end(request_id, "done", text)

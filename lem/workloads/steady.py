@@ -1,0 +1,136 @@
+"""When a window begins and ends, and what falls into it.
+
+An engine with atomic batches: a window is whole batches, from just before the first to the end of
+the last one that was begun before ``window_s`` had passed. A continuous engine: a window begins
+when ramp-up is over (no slot or no client idle, and everyone of that moment has had a first token)
+and ends when ``window_s`` has passed; what is still being answered then is finished outside of it.
+Consecutive windows of a phase share the edge between them.
+"""
+
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from lem.workloads.load import Clock, Log, Response, Source
+from lem.workloads.requests import Request
+
+SETTLED_WINDOWS = 3
+SETTLED_SPREAD = 0.02
+
+
+class Counts(NamedTuple):
+    """What happened in (``start_ns``, ``end_ns``] of the monotonic clock."""
+
+    start_ns: int
+    end_ns: int
+    requests: int
+    """Answered to the end in the window."""
+    input_tokens: int
+    """Of requests whose first token came in the window: that is where prefill's work was done."""
+    output_tokens: int
+    """By their time stamps, also those of requests that began before or ended after."""
+    failed: int = 0
+
+    @property
+    def duration_s(self) -> float:
+        return (self.end_ns - self.start_ns) / 1e9
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Output tokens per second; 0 for a window without length."""
+        return self.output_tokens / self.duration_s if self.end_ns > self.start_ns else 0.0
+
+
+def count(responses: Iterable[Response], start_ns: int, end_ns: int) -> Counts:
+    """What of ``responses`` falls into (``start_ns``, ``end_ns``]."""
+    requests = inputs = outputs = failed = 0
+    for r in responses:
+        if r.end_ns is not None and start_ns < r.end_ns <= end_ns:
+            requests += r.status == "done"
+            failed += r.status == "failed"
+        if r.token_ns and start_ns < r.token_ns[0] <= end_ns:
+            inputs += len(r.request.input_ids)
+        # Time stamps rise, and this runs while a continuous engine works: don't walk them all.
+        outputs += bisect_right(r.token_ns, end_ns) - bisect_right(r.token_ns, start_ns)
+    return Counts(start_ns, end_ns, requests, inputs, outputs, failed)
+
+
+def warmed_up(throughputs: list[float]) -> bool:
+    """Whether the last three windows' throughput lies within 2 % of its mean (max − min)."""
+    last = throughputs[-SETTLED_WINDOWS:]
+    if len(last) < SETTLED_WINDOWS or min(last) <= 0:
+        return False
+    return (max(last) - min(last)) / (sum(last) / len(last)) < SETTLED_SPREAD
+
+
+def _one_window(windows: list[Counts]) -> bool:
+    return True
+
+
+class Phase:
+    """A source that finds the windows of a phase in what passes through it.
+
+    ``on_edge`` is called exactly at each edge, from the thread that runs ``serve``, and returns
+    the edge's time; it may wait for a meter's tick. After each window ``enough`` is asked, with
+    all windows so far, whether the phase may end. Windows of one phase lie end to end, so n of
+    them make n + 1 edges.
+    """
+
+    def __init__(
+        self,
+        inner: Source,
+        log: Log,
+        *,
+        atomic: bool,
+        window_s: float,
+        on_edge: Callable[[], int] = time.monotonic_ns,
+        enough: Callable[[list[Counts]], bool] = _one_window,
+        clock: Clock = time.monotonic_ns,
+    ) -> None:
+        self.windows: list[Counts] = []
+        self.ended = False
+        """Whether ``enough`` ended the phase; False where ``inner`` ran dry before."""
+        self._inner = inner
+        self._log = log
+        self._atomic = atomic
+        self._window_ns = round(window_s * 1e9)
+        self._on_edge = on_edge
+        self._enough = enough
+        self._clock = clock
+        self._start_ns: int | None = None
+        self._ramping: list[Response] | None = None
+        self._known: set[str] = set(log.responses)
+
+    def take(self, room: int, busy: int) -> list[Request] | None:
+        if self.ended or self._closes():
+            return None
+        if self._atomic and self._start_ns is None:
+            self._start_ns = self._on_edge()
+        taken = self._inner.take(room, busy)
+        if taken is None:
+            return None
+        if self._start_ns is None and self._ramped_up(len(taken) < room or room == 0, busy):
+            self._start_ns = self._on_edge()
+        return taken
+
+    def _closes(self) -> bool:
+        """End the window if its time is over; whether the phase is over with it."""
+        if self._start_ns is None or self._clock() - self._start_ns < self._window_ns:
+            return False
+        end_ns = self._on_edge()
+        self.windows.append(count(self._responses(), self._start_ns, end_ns))
+        self._start_ns = end_ns
+        self.ended = self._enough(self.windows)
+        return self.ended
+
+    def _responses(self) -> list[Response]:
+        """Those of this phase: the log may hold earlier phases' too."""
+        return [r for key, r in list(self._log.responses.items()) if key not in self._known]
+
+    def _ramped_up(self, saturated: bool, busy: int) -> bool:
+        if self._ramping is None:
+            if not saturated or busy == 0:
+                return False
+            self._ramping = [r for r in self._responses() if r.status == "open"]
+        return all(r.token_ns or r.status != "open" for r in self._ramping)
