@@ -1,0 +1,166 @@
+"""A backend that needs no engine: it "generates" tokens by burning a little CPU time.
+
+Also the example of a backend outside lem's own tree. Its arguments (``args`` of the experiment):
+
+- ``token_ms``: time per step, half of it burnt, half of it slept (default 1)
+- ``hang``: stop answering, deaf to SIGTERM
+- ``crash_signal``: kill this process with that signal
+- ``eat_memory``: take memory until there is none
+- ``raise``: raise a RuntimeError with this message
+- ``exit_code``: leave the interpreter at once, without clean-up
+- ``print``: say this on standard output
+- ``unknown`` (any other argument): rejected by ``reject``
+- ``when``: where the fault strikes: ``load``, or ``serve`` (default)
+- ``after_tokens``: for ``serve``: after so many output tokens (default 0)
+"""
+
+import json
+import math
+import os
+import resource
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from lem.contract.base import Scalar
+from lem.contract.job import Job, Rejection
+from lem.contract.spec import ModelSpec
+from lem.workloads.load import Sink, Source
+from lem.workloads.requests import Request
+
+KNOWN = {
+    "token_ms",
+    "hang",
+    "crash_signal",
+    "eat_memory",
+    "raise",
+    "exit_code",
+    "print",
+    "when",
+    "after_tokens",
+}
+VOCABULARY = 300
+
+
+class Bytes:
+    """A tokenizer with one token a byte."""
+
+    vocabulary = VOCABULARY
+    special_ids = frozenset({256})
+
+    def encode(self, text: str, chat: bool) -> list[int]:
+        return ([256] if chat else []) + list(text.encode())
+
+    def decode(self, ids: list[int]) -> str:
+        return bytes(i for i in ids if i < 256).decode(errors="replace")
+
+
+class TickEngine:
+    atomic_batches = False
+
+    def __init__(self, args: dict[str, Any], batch_size: int) -> None:
+        self.args = args
+        self.batch_size = batch_size
+        self.tokens = 0
+
+    def serve(self, source: Source, sink: Sink) -> None:
+        active: dict[str, tuple[Request, int]] = {}
+        open_to_more = True
+        while open_to_more or active:
+            if open_to_more:
+                arrived = source.take(self.batch_size - len(active), len(active))
+                if arrived is None:
+                    open_to_more = False
+                else:
+                    active |= {r.id: (r, 0) for r in arrived}
+            if not active:
+                time.sleep(0.001)
+                continue
+            self._step()
+            for key, (request, so_far) in list(active.items()):
+                sink.token(key)
+                self.tokens += 1
+                if so_far + 1 < request.output_tokens:
+                    active[key] = (request, so_far + 1)
+                else:
+                    sink.done(key, "tick " * request.output_tokens)
+                    del active[key]
+
+    def _step(self) -> None:
+        if self.args.get("when", "serve") == "serve" and self.tokens >= int(
+            self.args.get("after_tokens", 0)
+        ):
+            fault(self.args)
+        half_s = float(self.args.get("token_ms", 1)) / 2000
+        end = time.perf_counter() + half_s
+        while time.perf_counter() < end:
+            pass
+        time.sleep(half_s)
+
+    def facts(self) -> dict[str, Scalar]:
+        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        return {"device": "cpu", "dtype": "none", "threads": 1, "peak_memory_bytes.cpu": used}
+
+    def nll(self, token_ids: list[int]) -> float | None:
+        return math.log(VOCABULARY)
+
+    def close(self) -> None:
+        pass
+
+
+class Tick:
+    name = "tick"
+    distribution = "lem-tick"
+    libraries: tuple[str, ...] = ()
+
+    def prepare(self, model: ModelSpec, source: Path | None, target: Path, trust: bool) -> str:
+        (target / "tick.json").write_text(json.dumps({"model": model.id}))
+        return "tick.json"
+
+    def tokenizer(self, path: Path) -> Bytes:
+        json.loads(path.read_text())
+        return Bytes()
+
+    def reject(self, job: Job) -> list[Rejection]:
+        return [
+            Rejection(
+                arm_id=job.arm_id,
+                argument=f"args.{name}",
+                message=f"tick has no argument {name!r}",
+            )
+            for name in job.experiment.args
+            if name not in KNOWN
+        ]
+
+    def load(self, job: Job) -> TickEngine:
+        json.loads(Path(job.model_path).read_text())
+        args = dict(job.experiment.args)
+        if "print" in args:
+            print(args["print"], flush=True)
+        if args.get("when") == "load":
+            fault(args)
+        size = job.experiment.engine.get("max_batch_size", 8)
+        return TickEngine(args, size if isinstance(size, int) else 8)
+
+
+def fault(args: dict[str, Any]) -> None:
+    """Do the harm that the arguments ask for, if any."""
+    if args.get("hang"):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+        while True:
+            time.sleep(3600)
+    if "crash_signal" in args:
+        os.kill(os.getpid(), int(args["crash_signal"]))
+    if args.get("eat_memory"):
+        eaten = []
+        while True:
+            eaten.append(os.urandom(1) * 2**24)
+    if "raise" in args:
+        raise RuntimeError(str(args["raise"]))
+    if "exit_code" in args:
+        os._exit(int(args["exit_code"]))
+
+
+plugin = Tick
