@@ -52,9 +52,10 @@ def docker_obstacle() -> str | None:
 
 def has_nvidia_gpu() -> bool:
     smi = shutil.which("nvidia-smi")
-    return smi is not None and not subprocess.run(
-        [smi, "-L"], capture_output=True, timeout=60, check=False
-    ).returncode
+    return (
+        smi is not None
+        and not subprocess.run([smi, "-L"], capture_output=True, timeout=60, check=False).returncode
+    )
 
 
 def gives_gpus(info: dict[str, object]) -> bool:

@@ -1,67 +1,84 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # Everything that must hold: format, lint, types, floors, docs, workflows, tests with containers.
 #
 # What a test needs and this machine lacks is set up where that is possible; otherwise it is named
 # in the summary with the way to get it. Under CI=true a missing component is a failure.
 #
-# TESTS narrows pytest (for example TESTS="tests/meters -k rapl"), JUNIT names its XML report.
-set -u
+#   TESTS="tests/meters -k rapl"   narrows pytest
+#   JUNIT=FILE                     where its XML report goes (default build/junit.xml)
+#   WORKERS=N                      how many pytest processes (default 2)
+#   CHECKS=only|none               the checks without the tests, or the reverse
+set -uo pipefail
 cd "$(dirname "$0")/.."
 VENV=${VENV:-.venv}
-PATH=$(pwd)/$VENV/bin:$PATH
-JUNIT=${JUNIT:-build/junit.xml}
-export PATH
-failed=
-missing=
+export PATH=$PWD/$VENV/bin:$PATH
+failed=()
+missing=()
 
 step() { # step NAME COMMAND...
-    name=$1
+    local name=$1
     shift
     printf '== %s\n' "$name"
-    "$@" || failed="$failed
-  $name"
+    "$@" || failed+=("$name")
+}
+
+checks() {
+    step "format" ruff format --check --quiet .
+    step "lint" ruff check --quiet .
+    step "types" mypy
+    step "floors" lint-imports --no-cache
+    step "documents" scripts/generate.sh --check
+    step "workflows" check-jsonschema --builtin-schema vendor.github-workflows \
+        .github/workflows/*.yml
+    step "citation" check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+    step "site" mkdocs build --strict --quiet --site-dir build/site
 }
 
 prepare_docker() {
-    [ -S /var/run/docker.sock ] || [ "$(id -u)" = 0 ] || [ -n "${DOCKER_HOST:-}" ] || return 1
     scripts/docker-testbed.sh status >/dev/null 2>&1 && return 0
-    # Only what this script starts does it stop.
-    [ "${LEM_KEEP_DOCKER:-}" = 1 ] || trap 'scripts/docker-testbed.sh stop' EXIT
+    # Only the engine that this started is stopped at the end.
+    [ "$(id -u)" != 0 ] || trap 'scripts/docker-testbed.sh stop' EXIT
     scripts/docker-testbed.sh start
 }
 
-scripts/environment.sh dev engines || exit 3
-python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation \
-    tests/plugins/lem_tick || exit 3
+tests() {
+    local selection=()
+    if ! prepare_docker; then
+        missing+=("Docker: the tests marked docker were left out; fix: sudo scripts/docker-testbed.sh")
+        selection=(-m "not docker")
+    fi
+    # Two workers: the runs under test are real ones, and more of them would starve a small machine.
+    # A file stays with one worker, so that its images and models are made once.
+    # shellcheck disable=SC2086 # TESTS holds several arguments
+    step "tests" logged env OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" \
+        pytest -n "${WORKERS:-2}" --dist loadfile --junitxml "${JUNIT:-build/junit.xml}" \
+        "${selection[@]}" ${TESTS:-}
+}
 
-selection=
-if ! prepare_docker; then
-    missing="$missing
-  Docker: the tests marked docker did not run; fix: sudo scripts/docker-testbed.sh"
-    selection='not docker'
-fi
-
-step "format" ruff format --check .
-step "lint" ruff check .
-step "types" mypy
-step "floors" lint-imports --no-cache
-step "workflows" check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
-step "citation" check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
-step "docs" mkdocs build --strict --quiet --site-dir build/site
+logged() { "$@" 2>&1 | tee build/pytest.log; }
 
 mkdir -p build
-# Two workers: the runs under test are real ones, and more of them would starve a small machine. A
-# file stays with one worker, so that its images and models are made once.
-# shellcheck disable=SC2086 # TESTS holds several arguments
-step "tests" env OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" pytest -n "${WORKERS:-2}" --dist loadfile \
-    --junitxml "$JUNIT" ${selection:+-m "$selection"} ${TESTS:-} >build/pytest.log 2>&1 &
-tests=$!
-tail -f --pid=$tests build/pytest.log 2>/dev/null
-wait $tests
+: >build/pytest.log
+case ${CHECKS:-both} in
+    only)
+        scripts/environment.sh dev || exit
+        checks
+        ;;
+    none | both)
+        scripts/environment.sh dev engines || exit
+        [ ! -d tests/plugins/lem_tick ] || python -m pip install -qq --disable-pip-version-check \
+            --no-deps --no-build-isolation tests/plugins/lem_tick || exit
+        [ "${CHECKS:-both}" = none ] || checks
+        tests
+        ;;
+    *)
+        echo "test: CHECKS is one of only, none, both" >&2
+        exit 2
+        ;;
+esac
 
-printf '== summary\n'
-[ -z "$missing" ] || printf 'missing here:%s\n' "$missing"
-[ -z "$failed" ] || printf 'failed:%s\n' "$failed"
-if [ -n "$missing" ] && [ "${CI:-}" = true ]; then failed="$failed missing"; fi
+echo "== summary"
+[ ${#missing[@]} = 0 ] || printf 'missing here: %s\n' "${missing[@]}"
+[ ${#failed[@]} = 0 ] || printf 'failed: %s\n' "${failed[@]}"
 tail -n 1 build/pytest.log
-[ -z "$failed" ]
+[ ${#failed[@]} = 0 ] && { [ ${#missing[@]} = 0 ] || [ "${CI:-}" != true ]; }

@@ -1,0 +1,36 @@
+# Everything is done by scripts/ and the lem command; these are the short names.
+.DEFAULT_GOAL := help
+.PHONY: help quickstart test lint docs bench gpu-check images clean
+VENV ?= .venv
+export VENV
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+quickstart: ## set up, run configs/quickstart.yaml, print its table (LAUNCHER=docker|process)
+	@scripts/quickstart.sh
+
+test: ## everything: checks, docs, tests with engines and containers (TESTS="tests/meters")
+	@scripts/test.sh
+
+lint: ## the checks alone: format, lint, types, floors, documents, workflows, docs site
+	@CHECKS=only scripts/test.sh
+
+docs: ## write the generated parts of docs/ anew and build the site into build/site
+	@scripts/environment.sh dev
+	@scripts/generate.sh
+	@$(VENV)/bin/mkdocs build --strict --site-dir build/site
+
+bench: ## speed and size of lem itself, side by side with what it is compared to
+	@scripts/environment.sh dev engines
+	@$(VENV)/bin/python -m bench
+
+gpu-check: ## measure on a machine with an NVIDIA GPU; needs no network (see docs/gpu.md)
+	@$(or $(PYTHON),python3) -m gpu_check
+
+images: ## build the engine images
+	@scripts/environment.sh
+	@$(VENV)/bin/lem images build
+
+clean: ## remove the local environment, caches and built files; results stay
+	rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
