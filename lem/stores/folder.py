@@ -126,7 +126,7 @@ def _bytes(folder: Path, attempt: Attempt, name: str) -> bytes:
     path = folder / attempt.path / name
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-        with open(handle, "rb") as f:
+        with os.fdopen(handle, "rb") as f:
             data = f.read(MAX_RECORD_BYTES + 1)
     except OSError as e:
         raise BadInput(f"{path} cannot be read: {e.strerror}") from e
