@@ -7,6 +7,7 @@ count. Quantiles interpolate linearly between order statistics (definition 7 of 
 
 import math
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import NamedTuple
 
 from lem.contract.spec import Slo
@@ -54,8 +55,7 @@ def e2e_s(responses: Iterable[Response]) -> list[float]:
 
 def gaps_ns(response: Response) -> list[int]:
     """Nanoseconds between successive tokens; one fewer than there are tokens."""
-    t = response.token_ns
-    return [b - a for a, b in zip(t, t[1:], strict=False)]
+    return [b - a for a, b in pairwise(response.token_ns)]
 
 
 def goodput_per_s(responses: Iterable[Response], slo: Slo, duration_s: float) -> float | None:
