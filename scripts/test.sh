@@ -8,6 +8,7 @@
 #   JUNIT=FILE                     where its XML report goes (default build/junit.xml)
 #   WORKERS=N                      how many pytest processes (default 2)
 #   CHECKS=only|none               the checks without the tests, or the reverse
+#   CONTAINERS=no                  leave the tests marked docker out on purpose
 set -uo pipefail
 cd "$(dirname "$0")/.."
 VENV=${VENV:-.venv}
@@ -42,17 +43,20 @@ prepare_docker() {
 }
 
 tests() {
-    local selection=()
-    if ! prepare_docker; then
+    local selection=() narrowed=()
+    eval "narrowed=(${TESTS:-})" # so that quotes in it count: TESTS="-k 'nvml or rapl'"
+    if [ "${CONTAINERS:-}" = no ]; then
+        echo "test: without the tests marked docker, as asked"
+        selection=(-m "not docker")
+    elif ! prepare_docker; then
         missing+=("Docker: the tests marked docker were left out; fix: sudo scripts/docker-testbed.sh")
         selection=(-m "not docker")
     fi
     # Two workers: the runs under test are real ones, and more of them would starve a small machine.
     # A file stays with one worker, so that its images and models are made once.
-    # shellcheck disable=SC2086 # TESTS holds several arguments
     step "tests" logged env OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" \
         pytest -n "${WORKERS:-2}" --dist loadfile --junitxml "${JUNIT:-build/junit.xml}" \
-        "${selection[@]}" ${TESTS:-}
+        "${selection[@]}" "${narrowed[@]}"
 }
 
 logged() { "$@" 2>&1 | tee build/pytest.log; }
