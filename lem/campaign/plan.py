@@ -11,10 +11,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from lem.contract.lock import Lock
+from lem.stores.counted import MAX_PAUSE_S, ended_by_itself, void_reason
 from lem.stores.outcomes import Outcome
 
-MAX_PAUSE_S = 600.0
-"""A longer pause inside a block makes it void (the machine may have drifted)."""
 MAX_PASSES = 3
 """A block that was void this often is given up and reported."""
 MAX_FAILURES = 3
@@ -123,36 +122,22 @@ def block_state(outcomes: Iterable[Outcome], arms: Sequence[str], here: Here) ->
     members = [o for o in outcomes if o.block_pass == latest and ended_by_itself(o)]
     done = {o.arm_id for o in members}
     missing = [a for a in arms if a not in done]
-    reason = void_reason(members, here if missing else None)
+    reason = void_reason(members) or (pause_reason(members, here) if missing else None)
     if reason is not None:
         return BlockState(latest + 1, arms, reason)
     return BlockState(latest, missing, None)
 
 
-def ended_by_itself(outcome: Outcome) -> bool:
-    """Whether this attempt is a result or a failure of its own, not one that was cut short."""
-    return outcome.kind == "record" or (
-        outcome.kind == "failure" and outcome.failure_kind != "interrupted"
-    )
-
-
-def void_reason(members: Sequence[Outcome], here: Here | None) -> str | None:
-    """Why these runs are no block, or None. ``here`` where the block is to go on now."""
+def pause_reason(members: Sequence[Outcome], here: Here) -> str | None:
+    """Why an unfinished block cannot go on now, or None."""
     if not members:
         return None
-    if any(o.consequence == "void" for o in members):
-        return "a run was disturbed"
-    boots = {o.boot_id for o in members} | ({here.boot_id} if here else set())
-    if len(boots) > 1:
+    if any(o.boot_id != here.boot_id for o in members):
         return "the machine was restarted in the middle"
-    devices = {o.device_set for o in members} | ({here.device_set} if here else set())
-    if len(devices) > 1:
+    if any(o.device_set != here.device_set for o in members):
         return "the devices changed in the middle"
-    times = sorted((o.started_at, o.ended_at) for o in members)
-    starts = [s for s, _ in times[1:]] + ([here.now] if here else [])
-    for (_, ended), started in zip(times, starts, strict=False):
-        if seconds_between(ended, started) > MAX_PAUSE_S:
-            return f"there was a pause of over {MAX_PAUSE_S / 60:.0f} minutes in the middle"
+    if min(seconds_between(o.ended_at, here.now) for o in members) > MAX_PAUSE_S:
+        return f"there was a pause of over {MAX_PAUSE_S / 60:.0f} minutes in the middle"
     return None
 
 

@@ -1,0 +1,195 @@
+"""A campaign: its file, its folder, what is done and what is missing."""
+
+from pathlib import Path
+from typing import Self
+
+from lem import containers, plugins
+from lem.agent.environment import device_set, gpus
+from lem.campaign.execute import OnMoment, execute, present
+from lem.campaign.lock import agree, check_overrides, make_lock, provisional_staging
+from lem.campaign.overview import Overview
+from lem.campaign.plan import plan
+from lem.campaign.stage import Staging, stage
+from lem.config import CampaignFile, load
+from lem.contract.base import write_atomic
+from lem.contract.lock import Lock, Overrides
+from lem.errors import BadInput, EnvironmentFault
+from lem.launchers.protocol import Say
+from lem.stores.index import Index
+from lem.stores.outcomes import Outcome
+
+LOCK = "campaign.lock.json"
+FILE = "campaign.yaml"
+
+
+class Campaign:
+    """One campaign file and the folder where its results are."""
+
+    def __init__(self, file: CampaignFile, folder: Path, overrides: Overrides) -> None:
+        self.file = file
+        self.folder = folder
+        self.overrides = overrides
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        out: str | Path | None = None,
+        *,
+        preset: str | None = None,
+        blocks: int | None = None,
+        launcher: str | None = None,
+    ) -> Self:
+        """Read a campaign file, or the campaign of a folder begun earlier.
+
+        Results go to ``out``, by default ``results/<name>``. Raises
+        :class:`lem.errors.BadInput` with every problem of the file.
+        """
+        path = Path(path)
+        if path.is_dir():
+            out = path if out is None else out
+            path = path / FILE
+        file = load(path)
+        folder = Path("results") / file.spec.name if out is None else Path(out)
+        if launcher is not None and launcher not in plugins.names("launchers"):
+            known = ", ".join(plugins.names("launchers"))
+            raise BadInput(f"--launcher: there is no {launcher!r}; there are: {known}")
+        return cls(file, folder, Overrides(preset=preset, blocks=blocks, launcher=launcher))
+
+    @property
+    def lock(self) -> Lock | None:
+        """The lock of the folder, or None before the first run."""
+        path = self.folder / LOCK
+        return Lock.read(path) if path.exists() else None
+
+    def launchers(self, say: Say = lambda _: None) -> dict[int, str]:
+        """Draft index → name of its launcher.
+
+        A folder keeps the launcher it was begun with; ``auto`` is docker where it works here, and
+        process where it does not.
+        """
+        lock = self.lock
+        fixed = self.overrides.launcher or (lock and lock.overrides.launcher)
+        if not fixed and self.file.spec.launcher != "auto":
+            fixed = self.file.spec.launcher
+        if not fixed and lock is not None:
+            fixed = lock.arms[0].launcher
+        if not fixed and any(d.launcher is None for d in self.file.drafts):
+            fixed = automatic_launcher(say)
+        return {i: d.launcher or str(fixed) for i, d in enumerate(self.file.drafts)}
+
+    def gpus(self) -> list[int]:
+        """The GPUs this campaign uses: as many as its largest arm needs, or those it names."""
+        present_gpus = gpus(None)
+        wanted = self.file.spec.gpus
+        if wanted == "auto":
+            largest = max(int(d.engine.get("tensor_parallel_size") or 1) for d in self.file.drafts)  # type: ignore[arg-type]
+            if present_gpus and largest > len(present_gpus):
+                raise EnvironmentFault(
+                    f"an experiment needs {largest} GPUs; this machine has {len(present_gpus)}"
+                )
+            return [g.index for g in present_gpus[:largest]]
+        missing = sorted(set(wanted) - {g.index for g in present_gpus})
+        if missing:
+            raise EnvironmentFault(
+                f"gpus: this machine has no GPU {', '.join(map(str, missing))}",
+                hint="nvidia-smi lists the GPUs; use `gpus: auto`",
+            )
+        return list(wanted)
+
+    def stage(self, say: Say) -> Staging:
+        """Prepare images, models and request lists; needs the network the first time."""
+        return stage(self.file, self.launchers(say), bool(self.gpus()), self.folder, say)
+
+    def plan(self) -> Overview:
+        """What there is to do; changes nothing."""
+        lock = self.lock
+        known = lock is not None
+        if lock is None:
+            lock = self.lock_of(provisional_staging(self.file))
+        else:
+            check_overrides(lock, self.file, self.overrides, str(self.folder))
+        outcomes = self.outcomes() if known else []
+        here = present(lock.gpus) if known else present(self.gpus())
+        return Overview(lock, not known, plan(lock, outcomes, here), outcomes)
+
+    def outcomes(self) -> list[Outcome]:
+        """Every attempt in the folder."""
+        if not (self.folder / "blocks").is_dir():
+            return []
+        with Index(self.folder) as index:
+            index.refresh()
+            return index.outcomes()
+
+    def run(
+        self,
+        on_event: OnMoment | None = None,
+        say: Say | None = None,
+        retry_failed: bool = False,
+    ) -> Overview:
+        """Run what is missing. Running again resumes; a finished campaign is left alone."""
+        tell: Say = say or (lambda _: None)
+        lock = self.lock
+        if lock is not None:
+            check_overrides(lock, self.file, self.overrides, str(self.folder))
+            outcomes = self.outcomes()
+            failed = any(o.kind == "failure" for o in outcomes)
+            todo = plan(lock, outcomes, present(lock.gpus))
+            if not todo.runs and not (retry_failed and failed):
+                return Overview(lock, False, todo, outcomes)
+        lock = self._locked(lock, tell)
+        outcomes = execute(self.folder, lock, retry_failed, on_event or _ignore, tell)
+        return Overview(lock, False, plan(lock, outcomes, present(lock.gpus)), outcomes)
+
+    def _locked(self, lock: Lock | None, say: Say) -> Lock:
+        """Stage, then write the lock, or check that staging still gives the one there is."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as e:
+            raise EnvironmentFault(
+                f"{self.folder} cannot be made: {e.strerror}",
+                hint="choose another folder with --out",
+                kind="disk",
+            ) from e
+        fresh = self.lock_of(self.stage(say))
+        if lock is not None:
+            agree(lock, fresh, str(self.folder))
+            return lock
+        if (self.folder / "blocks").exists():
+            raise BadInput(
+                f"{self.folder} holds runs but no {LOCK}",
+                hint="choose another folder with --out, or move this one away",
+            )
+        if self.file.path.resolve() != (self.folder / FILE).resolve():
+            write_atomic(self.folder / FILE, self.file.path.read_bytes())
+        fresh.write(self.folder / LOCK)
+        return fresh
+
+    def lock_of(self, staging: Staging) -> Lock:
+        """The lock that this file and these flags would make today; writes nothing."""
+        indices = self.gpus()
+        return make_lock(
+            self.file,
+            staging,
+            self.overrides,
+            self.launchers(),
+            indices,
+            device_set(gpus(indices)),
+        )
+
+
+def automatic_launcher(say: Say) -> str:
+    """``docker`` where an engine answers, else ``process``, with a line that says so and why."""
+    try:
+        containers.connect().close()
+    except EnvironmentFault as e:
+        say(f"no Docker here ({e.message}): the agent runs as a process, without a container")
+        return "process"
+    return "docker"
+
+
+def _ignore(_: object) -> None:
+    return None
+
+
+__all__ = ["Campaign", "Overview"]

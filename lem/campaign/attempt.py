@@ -1,0 +1,171 @@
+"""One attempt's folder: begun with a job, closed with a record or a failure."""
+
+import secrets
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from lem.campaign.plan import Here, Run
+from lem.contract.base import CONTRACT_VERSION, utc_now
+from lem.contract.failure import Failure
+from lem.contract.flags import worst
+from lem.contract.job import Job
+from lem.contract.lock import Arm, Lock
+from lem.contract.record import Record
+from lem.errors import BadInput, FailureKind
+from lem.launchers.protocol import Exit, Folders
+from lem.stores.outcomes import Outcome
+
+LAST_LINES = 40
+
+
+def attempt_folder(campaign: Path, run: Run) -> Path:
+    """``DIR/blocks/0000/<arm id>/<attempt>``."""
+    return campaign / "blocks" / f"{run.block:04d}" / run.arm_id / str(run.attempt)
+
+
+def make_job(
+    lock: Lock, arm: Arm, run: Run, inside: Folders, gpus: list[int], digest: str | None
+) -> Job:
+    """The job document of one run, with paths as the agent sees them."""
+    return Job(
+        contract_version=CONTRACT_VERSION,
+        run_id=secrets.token_hex(12),
+        arm_id=arm.arm_id,
+        experiment_id=arm.experiment_id,
+        campaign=lock.name,
+        block=run.block,
+        block_pass=run.block_pass,
+        attempt=run.attempt,
+        backend=arm.experiment.backend,
+        model_path=f"{inside.models}/{arm.model.path}".rstrip("/."),
+        requests_path=f"{inside.requests}/{arm.experiment.requests_sha256}.jsonl.gz",
+        requests_sha256=arm.experiment.requests_sha256,
+        experiment=arm.experiment,
+        measure=lock.measure,
+        limits=lock.limits,
+        seed=lock.seed,
+        gpus=gpus,
+        launcher=arm.launcher,
+        image_digest=digest,
+        trust_remote_code=lock.trust_remote_code,
+    )
+
+
+def result_of(
+    folder: Path, job: Job, end: Exit | None, timed_out: bool, here: Here, started_at: str
+) -> Record | Failure:
+    """What an ended attempt left behind; where it left nothing usable, the host's own failure,
+    written there.
+
+    What a container wrote is believed only if it is well formed and about this very run.
+    """
+    record_path, failure_path = folder / "record.json", folder / "failure.json"
+    kind: FailureKind = "agent_lost"
+    hint = None
+    if end is None:
+        message = "the agent ended without a result"
+    else:
+        message = f"the agent ended without a result (exit status {end.status})"
+    try:
+        if _is_plain(record_path):
+            record = Record.read(record_path)
+            if _is_about(record, job):
+                return record
+            raise BadInput("it is about another run")
+        if _is_plain(failure_path):
+            failure = Failure.read(failure_path)
+            if not _is_about(failure, job):
+                raise BadInput("it is about another run")
+            if not (timed_out and failure.kind == "interrupted"):
+                return failure
+    except BadInput as e:
+        kind, message = "contract", f"the agent's document is not valid: {e.message}"
+    if timed_out:
+        limit = job.limits.load_s + job.limits.run_s
+        kind, message = "timeout", f"the agent did not end within {limit:g} s"
+        hint = "raise limits.load_s or limits.run_s in the campaign file if this is normal"
+    elif end is not None and end.out_of_memory:
+        kind, message = "out_of_memory", "the kernel killed the agent for want of memory"
+        hint = "use a smaller batch, a shorter context or a smaller dtype"
+    failure = host_failure(job, kind, message, here, started_at, end, hint)
+    failure.write(failure_path)
+    return failure
+
+
+def _is_about(result: Record | Failure, job: Job) -> bool:
+    names = ("run_id", "arm_id", "block", "block_pass", "attempt")
+    return all(getattr(result, n) == getattr(job, n) for n in names)
+
+
+def _is_plain(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
+
+
+def host_failure(
+    job: Job,
+    kind: FailureKind,
+    message: str,
+    here: Here,
+    started_at: str,
+    end: Exit | None = None,
+    hint: str | None = None,
+) -> Failure:
+    """A failure that the agent could not write itself."""
+    return Failure(
+        run_id=job.run_id,
+        arm_id=job.arm_id,
+        block=job.block,
+        block_pass=job.block_pass,
+        attempt=job.attempt,
+        kind=kind,
+        phase="unknown",
+        message=message,
+        last_lines=[] if end is None else end.last_lines[-LAST_LINES:],
+        hint=hint,
+        written_by="host",
+        started_at=started_at,
+        ended_at=utc_now(),
+        boot_id=here.boot_id,
+        device_set=list(here.device_set),
+    )
+
+
+def close_open(campaign: Path, outcomes: Iterable[Outcome], here: Here) -> int:
+    """Give every attempt that a killed host left open its failure; how many there were."""
+    closed = 0
+    for o in outcomes:
+        if o.kind != "open":
+            continue
+        folder = campaign / o.path
+        for leftover in folder.glob(".*"):
+            leftover.unlink()
+        try:
+            job = Job.read(folder / "job.json")
+        except BadInput:
+            shutil.rmtree(folder)
+            continue
+        message = "lem was stopped during this run"
+        host_failure(job, "interrupted", message, here, utc_now()).write(folder / "failure.json")
+        closed += 1
+    return closed
+
+
+def outcome_of(result: Record | Failure, path: str) -> Outcome:
+    """The same, as the plan sees it."""
+    record = isinstance(result, Record)
+    environment = result.environment if isinstance(result, Record) else result
+    return Outcome(
+        arm_id=result.arm_id,
+        block=result.block,
+        block_pass=result.block_pass,
+        attempt=result.attempt,
+        kind="record" if record else "failure",
+        failure_kind=None if isinstance(result, Record) else result.kind,
+        consequence=worst(result.flags) if isinstance(result, Record) else "info",
+        started_at=result.started_at,
+        ended_at=result.ended_at,
+        boot_id=environment.boot_id,
+        device_set=tuple(environment.device_set),
+        path=path,
+    )

@@ -1,0 +1,82 @@
+"""Lets each engine accept or reject every distinct argument set, in its own image, beforehand."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lem import plugins
+from lem.campaign.attempt import make_job
+from lem.campaign.plan import Run
+from lem.campaign.sources import cache_root
+from lem.contract.base import canonical_json, write_atomic
+from lem.contract.job import Rejections
+from lem.contract.lock import Arm, Lock
+from lem.errors import EnvironmentFault, Problem
+from lem.launchers.protocol import Folders, Say, Task
+
+if TYPE_CHECKING:
+    from lem.campaign import Campaign
+
+LIMIT_S = 1800.0
+
+
+def rejections(campaign: "Campaign", say: Say) -> list[Problem]:
+    """What the engines will not take, each with its place in the campaign file."""
+    staging = campaign.stage(say)
+    lock = campaign.lock_of(staging)
+    problems: list[Problem] = []
+    for backend, prepared in staging.backends.items():
+        arms = _distinct([a for a in lock.arms if a.experiment.backend == backend])
+        if not arms:
+            continue
+        say(f"asking {backend} {prepared.described.engine_version} about its arguments")
+        launcher = plugins.load("launchers", arms[0].launcher)()
+        with tempfile.TemporaryDirectory(prefix="lem-validate-") as name:
+            folders = Folders(
+                run=Path(name),
+                requests=campaign.folder / "requests",
+                models=cache_root() / "models" / arms[0].model.folder,
+            )
+            inside = launcher.inside(folders)
+            jobs = [
+                make_job(lock, a, Run(a.arm_id, 0, 0, 0), inside, list(lock.gpus), None)
+                for a in arms
+            ]
+            lines = "".join(json.dumps(j.model_dump(mode="json")) + "\n" for j in jobs)
+            write_atomic(Path(name) / "jobs.ndjson", lines.encode())
+            task = Task("validate", prepared, folders, "jobs.ndjson", gpus=tuple(lock.gpus))
+            with launcher.start(task) as agent:
+                end = agent.wait(LIMIT_S) or agent.stop(5.0)
+            if end.status != 0:
+                said = "\n  ".join(end.last_lines[-12:])
+                raise EnvironmentFault(f"{backend} could not check its arguments:\n  {said}")
+            found = Rejections.read(Path(name) / "rejections.json").rejections
+        for rejection in found:
+            place = campaign.file.where(rejection.argument) if rejection.argument else None
+            line, column = place or (None, None)
+            problems.append(
+                Problem(
+                    f"{backend} rejects this ({_label(lock, rejection.arm_id)}):"
+                    f" {rejection.message}",
+                    file=str(campaign.file.path),
+                    line=line,
+                    column=column,
+                    path=rejection.argument or "",
+                )
+            )
+    return problems
+
+
+def _distinct(arms: list[Arm]) -> list[Arm]:
+    """One arm for each different set of engine, args and generate settings and model."""
+    seen: dict[bytes, Arm] = {}
+    for a in arms:
+        e = a.experiment
+        what = [e.model.content, e.engine, e.args, e.generate]
+        seen.setdefault(canonical_json(what), a)
+    return list(seen.values())
+
+
+def _label(lock: Lock, arm_id: str) -> str:
+    return next((a.label for a in lock.arms if a.arm_id == arm_id), "unknown experiment")

@@ -1,0 +1,157 @@
+"""Fixes what a campaign folder is about, and refuses to go on with something else."""
+
+import secrets
+from collections.abc import Sequence
+
+from lem import __version__
+from lem.campaign.stage import Ready, Staging
+from lem.config import (
+    PRESETS,
+    CampaignFile,
+    arm_id,
+    experiment_id,
+    experiment_of,
+    measurement,
+)
+from lem.contract.base import CONTRACT_VERSION, utc_now
+from lem.contract.lock import Arm, Lock, LockedBackend, LockedModel, Overrides
+from lem.contract.spec import ExperimentModel
+from lem.contract.stage import Described, RequestList
+from lem.errors import BadInput, Problem
+from lem.launchers.protocol import BackendSetup, Prepared
+
+PROVISIONAL = "provisional"
+
+
+def make_lock(
+    campaign: CampaignFile,
+    staging: Staging,
+    overrides: Overrides,
+    launcher_of: dict[int, str],
+    gpus: Sequence[int],
+    device_set: Sequence[str],
+) -> Lock:
+    """The lock of a new campaign folder. Raises :class:`BadInput` where two arms are the same."""
+    measure = campaign.spec.measure
+    if overrides.preset is not None:
+        measure = measure.model_copy(update={"preset": overrides.preset})
+    arms: list[Arm] = []
+    for i, (draft, ready) in enumerate(zip(campaign.drafts, staging.ready, strict=True)):
+        engine_version = ready.prepared.described.engine_version
+        experiment = experiment_of(draft, ready.model, engine_version, ready.requests.sha256)
+        identity = experiment_id(experiment)
+        arms.append(
+            Arm(
+                arm_id=arm_id(identity, draft.launcher),
+                experiment_id=identity,
+                label=draft.label,
+                settings=dict(draft.settings),
+                experiment=experiment,
+                model=ready.locked,
+                launcher=launcher_of[i],
+            )
+        )
+    _refuse_twins(campaign, arms)
+    return Lock(
+        lem_version=__version__,
+        name=campaign.spec.name,
+        created_at=utc_now(),
+        owner=secrets.token_hex(8),
+        campaign_digest=campaign.digest,
+        overrides=overrides,
+        arms=arms,
+        baseline=arms[campaign.baseline].arm_id,
+        backends={
+            name: LockedBackend(
+                image=p.setup.image,
+                base_image=p.setup.base_image,
+                python=p.setup.python,
+                digest=p.digest,
+                engine_version=p.described.engine_version,
+                libraries=p.described.libraries,
+            )
+            for name, p in staging.backends.items()
+        },
+        requests={r.requests.sha256: r.requests.requests for r in staging.ready},
+        seed=measure.seed,
+        blocks=overrides.blocks or measure.blocks or PRESETS[measure.preset].blocks,
+        preset=measure.preset,
+        measure=measurement(measure),
+        limits=campaign.spec.limits,
+        gpus=list(gpus),
+        device_set=list(device_set),
+        trust_remote_code=campaign.spec.trust_remote_code,
+    )
+
+
+def _refuse_twins(campaign: CampaignFile, arms: Sequence[Arm]) -> None:
+    seen: dict[str, Arm] = {}
+    problems = []
+    for arm in arms:
+        if arm.arm_id in seen:
+            problems.append(
+                Problem(
+                    f"{arm.label!r} and {seen[arm.arm_id].label!r} are the same experiment",
+                    file=str(campaign.path),
+                )
+            )
+        seen[arm.arm_id] = arm
+    if problems:
+        raise BadInput(problems)
+
+
+def provisional_staging(campaign: CampaignFile) -> Staging:
+    """What staging would find, with its discoveries left open: for a plan made beforehand."""
+    ready = []
+    for draft in campaign.drafts:
+        described = Described(
+            contract_version=CONTRACT_VERSION,
+            lem_version=__version__,
+            backend=draft.backend,
+            engine_version=PROVISIONAL,
+            libraries={},
+        )
+        prepared = Prepared(BackendSetup(draft.backend), described, None, None)
+        model = ExperimentModel(
+            id=draft.model.id or "synthetic",
+            revision=draft.model.revision,
+            content=PROVISIONAL,
+            weights="random" if draft.model.synthetic else "trained",
+        )
+        requests = RequestList(workload=draft.workload, sha256="0" * 64, requests=1, input_tokens=0)
+        ready.append(Ready(prepared, model, LockedModel(folder="", path=""), requests))
+    return Staging(ready, {r.prepared.setup.name: r.prepared for r in ready})
+
+
+def check_overrides(lock: Lock, campaign: CampaignFile, overrides: Overrides, folder: str) -> None:
+    """Raise :class:`BadInput` where today's file or flags contradict the folder's lock."""
+    found = []
+    if lock.campaign_digest != campaign.digest:
+        found.append("the campaign file has been edited since")
+    for name in ("preset", "blocks", "launcher"):
+        before, after = getattr(lock.overrides, name), getattr(overrides, name)
+        if after is not None and after != before:
+            found.append(f"--{name} is {after} now and was {before or 'not given'}")
+    _refuse(found, folder)
+
+
+def agree(lock: Lock, fresh: Lock, folder: str) -> None:
+    """Raise :class:`BadInput` where staging today gives other experiments than the lock's."""
+    if {a.arm_id for a in lock.arms} == {a.arm_id for a in fresh.arms}:
+        return
+    found = [
+        f"{name} is version {fresh.backends[name].engine_version} now and was {b.engine_version}"
+        for name, b in lock.backends.items()
+        if fresh.backends[name].engine_version != b.engine_version
+    ]
+    if lock.requests.keys() != fresh.requests.keys():
+        found.append("the request lists are different")
+    _refuse(found or ["a model's content has changed"], folder)
+
+
+def _refuse(found: Sequence[str], folder: str) -> None:
+    if found:
+        raise BadInput(
+            [Problem(f"{folder} was begun with another campaign: {what}") for what in found],
+            hint="use --out with another folder to start anew, or undo the change",
+        )

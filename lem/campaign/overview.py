@@ -1,0 +1,55 @@
+"""What a campaign consists of and how far it is."""
+
+import statistics
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from lem.campaign.plan import Plan, seconds_between
+from lem.contract.lock import Lock
+from lem.stores.outcomes import Outcome
+
+LOAD_GUESS_S = 20.0
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What a campaign consists of and how far it is."""
+
+    lock: Lock
+    provisional: bool
+    """True before staging has resolved revisions and versions: the ids will change."""
+    plan: Plan
+    outcomes: list[Outcome]
+
+
+class Estimate(NamedTuple):
+    """What is still to come."""
+
+    runs: int
+    seconds: float
+    basis: str
+    """Where the figure comes from, in words."""
+
+
+def estimate(overview: Overview) -> Estimate:
+    """Time for the runs that are missing: from the durations of each arm's runs so far, or from
+    the measurement's own lengths before there are any."""
+    took: dict[str, list[float]] = {}
+    for o in overview.outcomes:
+        if o.kind == "record":
+            took.setdefault(o.arm_id, []).append(seconds_between(o.started_at, o.ended_at))
+    every = [s for durations in took.values() for s in durations]
+    guess = statistics.mean(every) if every else _run_guess_s(overview.lock)
+    per_arm = {arm: statistics.mean(durations) for arm, durations in took.items()}
+    runs = overview.plan.runs
+    return Estimate(
+        len(runs),
+        sum(per_arm.get(r.arm_id, guess) for r in runs),
+        f"from {len(every)} runs so far" if every else "a rough guess before the first run",
+    )
+
+
+def _run_guess_s(lock: Lock) -> float:
+    """Seconds of one run if loading takes about 20 s and warm-up its whole limit."""
+    m = lock.measure
+    return LOAD_GUESS_S + m.warm_up_cap_s + 2 * m.idle_s + m.windows * m.window_s

@@ -1,0 +1,253 @@
+"""Everything a campaign needs before the first measured second: images, models, request lists.
+
+The only step that may use the network. Doing it again finds what is there.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lem import plugins
+from lem.campaign.sources import cache_root, local_source, model_key, needs_hub
+from lem.config import CampaignFile, Draft
+from lem.contract.base import CONTRACT_VERSION, canonical_json, write_atomic
+from lem.contract.lock import LockedModel
+from lem.contract.spec import ExperimentModel, ModelSpec, Workload
+from lem.contract.stage import RequestList, Staged, StageTask
+from lem.errors import BadInput, EnvironmentFault
+from lem.launchers.protocol import BackendSetup, Folders, Launcher, Prepared, Say, Task
+
+STAGE_LIMIT_S = 6 * 3600.0
+LAST_LINES = 12
+
+
+@dataclass(frozen=True)
+class Ready:
+    """One arm's ingredients."""
+
+    prepared: Prepared
+    model: ExperimentModel
+    locked: LockedModel
+    requests: RequestList
+
+
+@dataclass(frozen=True)
+class Staging:
+    """What staging found, per draft and launcher name."""
+
+    ready: list[Ready]
+    """In the order of the campaign's drafts."""
+    backends: dict[str, Prepared]
+
+
+def stage(
+    campaign: CampaignFile, launcher_of: dict[int, str], gpu: bool, folder: Path, say: Say
+) -> Staging:
+    """Prepare every backend, model and request list of ``campaign``.
+
+    ``launcher_of``: draft index → launcher name. Request lists are copied into
+    ``folder/requests``. Raises :class:`EnvironmentFault` or :class:`BadInput` with the fix.
+    """
+    cache = cache_root()
+    launchers: dict[str, Launcher] = {
+        name: plugins.load("launchers", name)() for name in sorted(set(launcher_of.values()))
+    }
+    prepared: dict[tuple[str, str], Prepared] = {}
+    for i, draft in enumerate(campaign.drafts):
+        key = (launcher_of[i], draft.backend)
+        if key not in prepared:
+            setup = setup_of(campaign, draft.backend, gpu)
+            prepared[key] = launchers[launcher_of[i]].prepare(setup, say)
+    models: dict[tuple[str, str], tuple[LockedModel, Staged]] = {}
+    lists: dict[str, RequestList] = {}
+    ready = []
+    for i, draft in enumerate(campaign.drafts):
+        launcher, backend = launchers[launcher_of[i]], prepared[launcher_of[i], draft.backend]
+        source = local_source(draft.model, cache, say)
+        model = model_key(draft.model, source)
+        first = _first_for_model(campaign, draft)
+        key2 = (model, draft.backend)
+        if key2 not in models:
+            wanted = _workloads(campaign, draft.model) if first.backend == draft.backend else []
+            models[key2] = _stage_model(
+                campaign, draft, launcher, backend, source, cache / "models" / model, wanted, say
+            )
+            for made in models[key2][1].requests:
+                lists[_list_key(draft.model, made.workload)] = made
+                name = f"{made.sha256}.jsonl.gz"
+                _copy(
+                    cache / "models" / model / draft.backend / "requests" / name,
+                    folder / "requests" / name,
+                )
+        locked, staged = models[key2]
+        ready.append(
+            Ready(
+                prepared=backend,
+                model=ExperimentModel(
+                    id=draft.model.id or "synthetic",
+                    revision=staged.revision,
+                    content=staged.content,
+                    weights=staged.weights,
+                ),
+                locked=locked,
+                requests=lists[_list_key(draft.model, draft.workload)],
+            )
+        )
+    return Staging(ready, {b: p for (_, b), p in prepared.items()})
+
+
+def setup_of(campaign: CampaignFile, backend: str, gpu: bool) -> BackendSetup:
+    """How the campaign file wants this backend to be started."""
+    spec = campaign.spec.backends[backend]
+    return BackendSetup(
+        name=backend,
+        image=spec.image,
+        base_image=spec.base_image,
+        python=spec.python,
+        gpu=gpu,
+    )
+
+
+def _first_for_model(campaign: CampaignFile, draft: Draft) -> Draft:
+    """The draft whose backend makes this model's request lists: the first that uses it."""
+    return next(d for d in campaign.drafts if d.model == draft.model)
+
+
+def _workloads(campaign: CampaignFile, model: ModelSpec) -> list[Workload]:
+    """One workload for each different request list that this model's experiments need."""
+    found: dict[str, Workload] = {}
+    for d in campaign.drafts:
+        if d.model == model:
+            found.setdefault(_list_key(model, d.workload), d.workload)
+    return list(found.values())
+
+
+def _list_key(model: ModelSpec, workload: Workload) -> str:
+    """Two workloads with the same key share a request list: arrivals and SLOs don't matter."""
+    what = [model.model_dump(), workload.requests, workload.dataset.model_dump()]
+    return hashlib.sha256(canonical_json(what)).hexdigest()
+
+
+def _stage_model(
+    campaign: CampaignFile,
+    draft: Draft,
+    launcher: Launcher,
+    backend: Prepared,
+    source: Path | None,
+    model_folder: Path,
+    workloads: Sequence[Workload],
+    say: Say,
+) -> tuple[LockedModel, Staged]:
+    target = model_folder / draft.backend
+    target.mkdir(parents=True, exist_ok=True)
+    task = StageTask(
+        contract_version=CONTRACT_VERSION,
+        backend=draft.backend,
+        model=draft.model,
+        source=None if source is None else str(source),
+        target=str(target),
+        requests_folder=str(target / "requests"),
+        workloads=list(workloads),
+        seed=campaign.spec.measure.seed,
+        trust_remote_code=campaign.spec.trust_remote_code,
+    )
+    done = target / f"staged-{_task_key(task)}.json"
+    staged = _earlier(done, target)
+    if staged is None:
+        say(f"preparing {draft.model.id or 'synthetic model'} for {draft.backend}")
+        staged = _run_task(task, launcher, backend, source, target, say)
+        staged.write(done)
+    locked = LockedModel(folder=f"{model_folder.name}/{draft.backend}", path=staged.path)
+    return locked, staged
+
+
+def _task_key(task: StageTask) -> str:
+    what = task.model_dump(exclude={"source", "target", "requests_folder"})
+    return hashlib.sha256(canonical_json(what)).hexdigest()[:16]
+
+
+def _earlier(done: Path, target: Path) -> Staged | None:
+    """What staging said last time, if all that it made is still there."""
+    try:
+        staged = Staged.read(done)
+    except BadInput:
+        return None
+    files = [target / staged.path]
+    files += [target / "requests" / f"{r.sha256}.jsonl.gz" for r in staged.requests]
+    return staged if all(f.exists() for f in files) else None
+
+
+def _run_task(
+    task: StageTask,
+    launcher: Launcher,
+    backend: Prepared,
+    source: Path | None,
+    target: Path,
+    say: Say,
+) -> Staged:
+    network = needs_hub(task.model, source)
+    with tempfile.TemporaryDirectory(prefix="lem-stage-") as name:
+        folders = Folders(run=Path(name), models=target, source=source)
+        inside = launcher.inside(folders)
+        write_atomic(
+            Path(name) / "stage.json",
+            task.model_copy(
+                update={
+                    "source": None if inside.source is None else str(inside.source),
+                    "target": str(inside.models),
+                    "requests_folder": f"{inside.models}/requests",
+                }
+            )
+            .model_dump_json()
+            .encode(),
+        )
+        start = Task(
+            verb="stage",
+            prepared=backend,
+            folders=folders,
+            document="stage.json",
+            network=network,
+            secrets=hub_secrets() if network else {},
+        )
+        with launcher.start(start) as agent:
+            end = agent.wait(STAGE_LIMIT_S) or agent.stop(10.0)
+        if end.status != 0:
+            raise EnvironmentFault(_why(task, end.last_lines, end.out_of_memory))
+        staged = Staged.read(Path(name) / "staged.json")
+    for part in Path(staged.path).parts:
+        if part in ("..", "/"):
+            raise EnvironmentFault("the image named a model outside of its folder")
+    return staged
+
+
+def _why(task: StageTask, last_lines: list[str], out_of_memory: bool) -> str:
+    name = task.model.id or "the synthetic model"
+    if out_of_memory:
+        return f"preparing {name} for {task.backend} took more memory than there is"
+    said = "\n  ".join(last_lines[-LAST_LINES:]) or "the agent said nothing"
+    return f"{name} could not be prepared for {task.backend}:\n  {said}"
+
+
+def hub_secrets() -> dict[str, str]:
+    """The token for the model hub, where the user has one."""
+    token = os.environ.get("HF_TOKEN")
+    if not token:
+        home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
+        try:
+            token = (home / "token").read_text().strip()
+        except OSError:
+            return {}
+    return {"HF_TOKEN": token}
+
+
+def _copy(source: Path, target: Path) -> None:
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = target.with_name(f".{target.name}.{os.getpid()}")
+    shutil.copyfile(source, aside)
+    aside.replace(target)

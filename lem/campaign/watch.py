@@ -1,0 +1,65 @@
+"""Follows an agent's events while it works, for live views. Believes nothing of them."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lem.contract.event import Event
+from lem.errors import BadInput
+
+POLL_S = 0.5
+"""Twice a second is enough for a person and costs the measured machine next to nothing."""
+MAX_READ = 2**20
+MAX_LINE = 2**16
+
+
+@contextmanager
+def watching(path: Path, on_event: Callable[[Event], None]) -> Iterator[None]:
+    """Within, ``on_event`` gets each event of the file soon after it was written."""
+    over = threading.Event()
+
+    def follow() -> None:
+        position, rest = 0, b""
+        while True:
+            last = over.wait(POLL_S)
+            while True:
+                data = _read(path, position)
+                position += len(data)
+                lines = (rest + data).split(b"\n")
+                rest = lines.pop()[:MAX_LINE]
+                for line in lines:
+                    _tell(line, on_event)
+                if len(data) < MAX_READ:
+                    break
+            if last:
+                return
+
+    thread = threading.Thread(target=follow, name="watch", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(timeout=10)
+
+
+def _read(path: Path, position: int) -> bytes:
+    try:
+        if path.is_symlink() or not path.is_file():
+            return b""
+        with path.open("rb") as f:
+            f.seek(position)
+            return f.read(MAX_READ)
+    except OSError:
+        return b""
+
+
+def _tell(line: bytes, on_event: Callable[[Event], None]) -> None:
+    if not line or len(line) > MAX_LINE:
+        return
+    try:
+        event = Event.parse(line)
+    except BadInput:
+        return
+    on_event(event)

@@ -1,0 +1,271 @@
+"""``lem campaign``: write, check, plan, stage, run and follow campaigns."""
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lem.cli.output import emit, err, note, out
+from lem.errors import BadInput, Interrupted
+
+if TYPE_CHECKING:
+    from lem.campaign import Campaign, Overview
+
+FILE = click.argument("file", type=click.Path(path_type=Path))
+JSON = click.option("--json", "as_json", is_flag=True, help="machine-readable output on stdout")
+OUT = click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="folder for the results (default: results/<name>)",
+)
+LAUNCHER = click.option("--launcher", metavar="L", help="how to start the agent: docker, process")
+BLOCKS = click.option("--blocks", type=click.IntRange(min=1), help="how many blocks to run")
+PRESET = click.option(
+    "--preset",
+    type=click.Choice(["quick", "standard", "publication"]),
+    help="measurement preset instead of the file's",
+)
+
+
+@click.group()
+def command() -> None:
+    """Write, check, plan and run campaigns."""
+
+
+@command.command()
+@click.argument("file", type=click.Path(path_type=Path), default="campaign.yaml")
+@click.option("--example", metavar="NAME", help="begin with a shipped example")
+@click.option("--model", metavar="ID", help="hub id, local folder or GGUF file")
+@click.option("--backend", "backends", multiple=True, help="may be given several times")
+@click.option("--sweep", "sweeps", multiple=True, metavar="PATH=A,B,C", help="what to vary")
+@click.option("--force", is_flag=True, help="overwrite FILE")
+def init(
+    file: Path,
+    example: str | None,
+    model: str | None,
+    backends: tuple[str, ...],
+    sweeps: tuple[str, ...],
+    force: bool,
+) -> None:
+    """Write a commented campaign to FILE (default: campaign.yaml; - for stdout)."""
+    from lem.config import parse
+    from lem.config.example import example as generate
+    from lem.config.example import shipped, shipped_names
+
+    if example is not None:
+        if model or backends or sweeps:
+            raise BadInput("--example comes as it is; leave out --model, --backend and --sweep")
+        if example not in shipped_names():
+            names = ", ".join(shipped_names())
+            raise BadInput(f"there is no example {example!r}; there are: {names}")
+        text = shipped(example)
+    else:
+        text = generate(model, list(backends), dict(_sweep(s) for s in sweeps))
+        parse(text, str(file))
+    if str(file) == "-":
+        click.echo(text, nl=False)
+        return
+    try:
+        with file.open("w" if force else "x") as f:
+            f.write(text)
+    except FileExistsError:
+        raise BadInput(f"{file} is there already", hint="use --force to overwrite it") from None
+    except OSError as e:
+        raise BadInput(f"{file} cannot be written: {e.strerror}") from e
+    note(f"wrote {file}; next: lem campaign run {file}")
+
+
+def _sweep(text: str) -> tuple[str, list[Any]]:
+    path, sign, values = text.partition("=")
+    if not sign or not path or not values:
+        raise BadInput(f"--sweep {text!r} is not of the form PATH=A,B,C")
+    import yaml
+
+    return path, [yaml.safe_load(v) for v in values.split(",")]
+
+
+@command.command()
+@FILE
+@click.option("--deep", is_flag=True, help="let each engine check its arguments in its own image")
+@JSON
+@LAUNCHER
+def validate(file: Path, deep: bool, as_json: bool, launcher: str | None) -> None:
+    """Show all problems of FILE at once, with their lines."""
+    from lem.config import load
+
+    if not deep:
+        try:
+            found = load(file)
+        except BadInput as e:
+            if as_json:
+                emit({"valid": False, "problems": [vars(p) for p in e.problems]})
+                sys.exit(e.exit_code)
+            raise
+        if as_json:
+            emit({"valid": True, "problems": [], "experiments": len(found.drafts)})
+        else:
+            click.echo(f"{file}: valid, {_count(len(found.drafts), 'experiment')}")
+        return
+    from lem.campaign import Campaign
+    from lem.campaign.deep import rejections
+
+    campaign = Campaign.load(file, launcher=launcher)
+    problems = rejections(campaign, note)
+    if as_json:
+        emit({"valid": not problems, "problems": [vars(p) for p in problems]})
+        sys.exit(2 if problems else 0)
+    if problems:
+        raise BadInput(problems)
+    click.echo(f"{file}: valid, and every engine accepts its arguments")
+
+
+@command.command()
+@FILE
+@OUT
+@LAUNCHER
+@BLOCKS
+@PRESET
+@JSON
+def plan(file: Path, as_json: bool, **options: Any) -> None:
+    """Show experiments, blocks, what is done, and the time and energy still to come."""
+    from lem.campaign import Campaign
+
+    _show_plan(Campaign.load(file, **options), as_json)
+
+
+def _show_plan(campaign: "Campaign", as_json: bool) -> None:
+    from lem.campaign.overview import estimate
+    from lem.cli.plan_view import plan_json, plan_table
+
+    overview = campaign.plan()
+    expected = estimate(overview)
+    if as_json:
+        emit(plan_json(overview, expected, campaign.folder))
+    else:
+        out().print(plan_table(overview, expected, campaign.folder))
+
+
+@command.command()
+@FILE
+@OUT
+@LAUNCHER
+@JSON
+def stage(file: Path, as_json: bool, **options: Any) -> None:
+    """Fetch models, build images and make request lists, so that `run` needs no network."""
+    from lem.campaign import Campaign
+
+    campaign = Campaign.load(file, **options)
+    staging = campaign.stage(note)
+    if as_json:
+        emit(
+            {
+                "experiments": len(staging.ready),
+                "backends": {
+                    n: {"engine_version": p.described.engine_version, "image": p.image}
+                    for n, p in staging.backends.items()
+                },
+                "requests": sorted({r.requests.sha256 for r in staging.ready}),
+            }
+        )
+    else:
+        click.echo(f"staged: {_count(len(staging.ready), 'experiment')}; `run` needs no network")
+
+
+@command.command()
+@FILE
+@OUT
+@LAUNCHER
+@BLOCKS
+@PRESET
+@click.option("--dry-run", is_flag=True, help="show the plan, run nothing")
+@click.option("--retry-failed", is_flag=True, help="try failed experiments again")
+@click.option("--strict", is_flag=True, help="exit 1 also for a missed precision target")
+@JSON
+def run(
+    file: Path, dry_run: bool, retry_failed: bool, strict: bool, as_json: bool, **options: Any
+) -> None:
+    """Run what is missing; running it again resumes."""
+    from lem.campaign import Campaign
+    from lem.cli.progress import progress
+
+    campaign = Campaign.load(file, **options)
+    if dry_run:
+        _show_plan(campaign, as_json)
+        return
+    before = len(campaign.outcomes())
+    try:
+        with progress(campaign, show_provisional=not as_json) as on_moment:
+            overview = campaign.run(on_moment, note, retry_failed=retry_failed)
+    except Interrupted:
+        note(f"interrupted; what is done is kept. Go on with: {_again()}")
+        sys.exit(130)
+    nothing_new = len(overview.outcomes) == before
+    _finish(campaign, overview, nothing_new, as_json)
+
+
+def _finish(campaign: "Campaign", overview: "Overview", nothing_new: bool, as_json: bool) -> None:
+    """The table of results, and the exit status."""
+    from lem.analysis.results import open_results
+    from lem.cli.plan_view import failed_runs, summary
+    from lem.report.table import render
+
+    failed = failed_runs(overview)
+    comparison = None
+    complaint = ""
+    try:
+        comparison = open_results(campaign.folder).compare()
+    except BadInput as e:
+        complaint = e.message
+    if as_json:
+        emit(
+            summary(overview, campaign.folder, nothing_new)
+            | {"comparison": comparison and comparison.to_json(), "complaint": complaint}
+        )
+    else:
+        if nothing_new:
+            note("nothing to do: every run of this campaign is made")
+        if comparison is not None:
+            render(comparison, out(), campaign.folder)
+        else:
+            note(f"no table: {complaint}")
+        for line in failed:
+            note(line)
+        if failed:
+            note(f"try them again with: {_again()} --retry-failed")
+    sys.exit(1 if failed else 0)
+
+
+def _again() -> str:
+    import shlex
+
+    return shlex.join(["lem", *(a for a in sys.argv[1:] if a != "--retry-failed")])
+
+
+@command.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@OUT
+@click.option("--follow", is_flag=True, help="keep watching until it is done")
+@JSON
+def status(path: Path, out: Path | None, follow: bool, as_json: bool) -> None:
+    """Show how far a campaign is. PATH: the campaign file or its folder."""
+    from lem.campaign import Campaign
+    from lem.cli.plan_view import status_line, summary
+
+    campaign = Campaign.load(path, out)
+    while True:
+        overview = campaign.plan()
+        if as_json:
+            emit(summary(overview, campaign.folder, False))
+        else:
+            err().print(status_line(overview, campaign.folder)) if follow else click.echo(
+                status_line(overview, campaign.folder)
+            )
+        if not follow or not overview.plan.runs:
+            return
+        time.sleep(2.0)
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

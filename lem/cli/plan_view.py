@@ -1,0 +1,153 @@
+"""What a campaign will do and how far it is, for people and as JSON."""
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lem.campaign.overview import Estimate, Overview
+from lem.stores.outcomes import Outcome
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+def plan_table(overview: Overview, expected: Estimate, folder: Path) -> "RenderableType":
+    """Experiments with how many of their blocks are done, then what is still to come."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    lock = overview.lock
+    done = _records(overview)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("experiment")
+    table.add_column("id")
+    table.add_column("done", justify="right")
+    for arm in lock.arms:
+        mark = "  (baseline)" if arm.arm_id == lock.baseline else ""
+        name = "provisional" if overview.provisional else arm.experiment_id[:12]
+        state = overview.plan.dropped.get(arm.arm_id)
+        count = f"{done[arm.arm_id]}/{overview.plan.blocks}"
+        table.add_row(Text(arm.label + mark), name, f"dropped: {state}" if state else count)
+    lines = [
+        f"{lock.name}: {_n(len(lock.arms), 'experiment')} × "
+        f"{_n(overview.plan.blocks, 'block')}, preset {lock.preset}",
+        f"still to run: {_n(expected.runs, 'run')}, about {duration(expected.seconds)} "
+        f"({expected.basis})"
+        if expected.runs
+        else "nothing left to run",
+        f"results: {folder}",
+    ]
+    lines += [
+        f"block {b} begins anew: {why}"
+        for b, why in overview.plan.void.items()
+        if b not in overview.plan.given_up
+    ]
+    lines += [f"block {b} is given up: {why}" for b, why in overview.plan.given_up.items()]
+    return Group(Text(lines[0]), table, *(Text(line) for line in lines[1:]))
+
+
+def plan_json(overview: Overview, expected: Estimate, folder: Path) -> dict[str, Any]:
+    """The same for machines, with every run in its order."""
+    lock = overview.lock
+    return {
+        **summary(overview, folder, nothing_new=False),
+        "provisional_ids": overview.provisional,
+        "arms": [
+            {
+                "arm_id": a.arm_id,
+                "experiment_id": a.experiment_id,
+                "label": a.label,
+                "settings": a.settings,
+                "launcher": a.launcher,
+                "baseline": a.arm_id == lock.baseline,
+            }
+            for a in lock.arms
+        ],
+        "expected": {"runs": expected.runs, "seconds": expected.seconds, "basis": expected.basis},
+        "next": [r._asdict() for r in overview.plan.runs],
+    }
+
+
+def summary(overview: Overview, folder: Path, nothing_new: bool) -> dict[str, Any]:
+    """Counts of a campaign, for ``--json``."""
+    done = _records(overview)
+    return {
+        "campaign": overview.lock.name,
+        "folder": str(folder),
+        "blocks": overview.plan.blocks,
+        "arms_total": len(overview.lock.arms),
+        "runs_done": sum(done.values()),
+        "runs_missing": len(overview.plan.runs),
+        "runs_failed": len(_failures(overview)),
+        "void_blocks": {str(b): why for b, why in overview.plan.void.items()},
+        "given_up_blocks": {str(b): why for b, why in overview.plan.given_up.items()},
+        "dropped": overview.plan.dropped,
+        "nothing_to_do": nothing_new,
+    }
+
+
+def status_line(overview: Overview, folder: Path) -> str:
+    """One line: how far the campaign is."""
+    total = len(overview.lock.arms) * overview.plan.blocks
+    failed = len(_failures(overview))
+    parts = [f"{overview.lock.name}: {sum(_records(overview).values())}/{total} runs done"]
+    if failed:
+        parts.append(f"{failed} failed")
+    parts.append(f"{len(overview.plan.runs)} to go" if overview.plan.runs else "complete")
+    return ", ".join(parts) + f"  ({folder})"
+
+
+def failed_runs(overview: Overview) -> list[str]:
+    """One line for each arm that failed in some block, and for blocks that were given up."""
+    labels = {a.arm_id: a.label for a in overview.lock.arms}
+    kinds: dict[str, Counter[str]] = {}
+    for o in _failures(overview):
+        kinds.setdefault(o.arm_id, Counter())[o.failure_kind or "engine_error"] += 1
+    lines = [
+        f"failed: {labels.get(arm, arm)}: "
+        + ", ".join(f"{kind} in {_n(n, 'block')}" for kind, n in counts.items())
+        for arm, counts in kinds.items()
+    ]
+    lines += [f"block {b} was given up: {why}" for b, why in overview.plan.given_up.items()]
+    return lines
+
+
+def duration(seconds: float) -> str:
+    """``90`` → ``1 min 30 s``."""
+    whole = round(seconds)
+    hours, rest = divmod(whole, 3600)
+    minutes, s = divmod(rest, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {s:02d} s" if minutes else f"{s} s"
+
+
+def _latest(overview: Overview) -> dict[tuple[int, str], Outcome]:
+    """Of each block's latest pass, each arm's newest attempt that ended by itself."""
+    from lem.stores.counted import ended_by_itself, latest_passes
+
+    arms = {a.arm_id for a in overview.lock.arms}
+    found: dict[tuple[int, str], Outcome] = {}
+    for block, members in latest_passes(overview.outcomes).items():
+        if block >= overview.plan.blocks:
+            continue
+        if block in overview.plan.void and block not in overview.plan.given_up:
+            continue
+        for o in members:
+            key = (block, o.arm_id)
+            if o.arm_id in arms and ended_by_itself(o):
+                found[key] = max(found.get(key, o), o, key=lambda x: x.attempt)
+    return found
+
+
+def _records(overview: Overview) -> Counter[str]:
+    return Counter(o.arm_id for o in _latest(overview).values() if o.kind == "record")
+
+
+def _failures(overview: Overview) -> list[Outcome]:
+    return [o for o in _latest(overview).values() if o.kind == "failure"]
+
+
+def _n(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
