@@ -1,0 +1,27 @@
+"""Campaign files: strict reading, the experiments they mean, and what identifies each."""
+
+from lem.config.identity import arm_id, experiment_id, experiment_of
+from lem.config.load import CampaignFile, load, parse
+from lem.config.measure import PRESETS, Preset, measurement, preset_of
+from lem.config.paths import Draft, select
+from lem.config.schema import BackendSpec, CampaignSpec, MeasureSpec
+from lem.config.yaml_source import scalar
+
+__all__ = [
+    "PRESETS",
+    "BackendSpec",
+    "CampaignFile",
+    "CampaignSpec",
+    "Draft",
+    "MeasureSpec",
+    "Preset",
+    "arm_id",
+    "experiment_id",
+    "experiment_of",
+    "load",
+    "measurement",
+    "parse",
+    "preset_of",
+    "scalar",
+    "select",
+]

@@ -1,0 +1,88 @@
+"""What makes two experiments the same: the hash of their canonical JSON.
+
+The same configuration has the same id on every machine and in every campaign, however its file is
+laid out. ``tests/config/test_identity.py`` holds ids that must never change.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from lem.config.measure import measurement, preset_of
+from lem.config.paths import Draft
+from lem.config.schema import CampaignSpec
+from lem.contract.base import Part, canonical_json
+from lem.contract.spec import Experiment, ExperimentModel
+
+
+def experiment_of(
+    draft: Draft, model: ExperimentModel, engine_version: str, requests_sha256: str
+) -> Experiment:
+    """The draft with what staging has resolved."""
+    return Experiment(
+        model=model,
+        backend=draft.backend,
+        engine_version=engine_version,
+        engine=draft.engine,
+        args=draft.args,
+        generate=draft.generate,
+        workload=draft.workload,
+        requests_sha256=requests_sha256,
+        device=draft.device,
+    )
+
+
+def experiment_id(experiment: Experiment) -> str:
+    """SHA-256 (64 hexadecimal digits) of the canonical JSON of the experiment."""
+    return hashlib.sha256(canonical_json(meaning(experiment))).hexdigest()
+
+
+def arm_id(experiment_id: str, launcher: str | None) -> str:
+    """The experiment's id, with the launcher where the campaign sweeps that."""
+    return experiment_id if launcher is None else f"{experiment_id}-{launcher}"
+
+
+def digest(spec: CampaignSpec, keys: Sequence[tuple[bytes, ...]], baseline: int) -> str:
+    """SHA-256 of what a campaign measures and how. ``keys``: one for
+    each experiment (``sweep.Point.key``).
+
+    Two files with the same digest ask for the same measurements. Whether results are submitted
+    (``submit``) is no part of it.
+    """
+    preset = preset_of(spec.measure)
+    head = {
+        "version": spec.version,
+        "name": spec.name,
+        "backends": {
+            name: {"base_image": b.base_image, "image": b.image, "python": b.python}
+            for name, b in spec.backends.items()
+        },
+        "measurement": meaning(measurement(spec.measure)),
+        "blocks": [preset.blocks, preset.fixed, preset.precision, spec.measure.max_blocks],
+        "time_budget": spec.measure.time_budget,
+        "seed": spec.measure.seed,
+        "gpus": spec.gpus if isinstance(spec.gpus, str) else sorted(spec.gpus),
+        "parallel_blocks": spec.parallel_blocks,
+        "launcher": spec.launcher,
+        "trust_remote_code": spec.trust_remote_code,
+        "limits": meaning(spec.limits),
+    }
+    total = hashlib.sha256(canonical_json(head))
+    for key in [*sorted(keys), keys[baseline]]:
+        for part in key:
+            total.update(len(part).to_bytes(8, "big"))
+            total.update(part)
+    return total.hexdigest()
+
+
+def meaning(part: Part) -> dict[str, Any]:
+    """As a mapping, without the fields that are null: a field that a later version adds with
+    null as its default then leaves every old id as it is."""
+    result: dict[str, Any] = {}
+    for name in type(part).model_fields:
+        value = getattr(part, name)
+        if isinstance(value, Part):
+            value = meaning(value)
+        if value is not None:
+            result[name] = value
+    return result

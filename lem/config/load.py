@@ -1,0 +1,190 @@
+"""A campaign file → its experiments, or every problem in it with its line."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from lem import plugins
+from lem.config import yaml_source
+from lem.config.identity import digest
+from lem.config.paths import Draft
+from lem.config.problems import explain, place, said, suggest
+from lem.config.schema import CampaignSpec, is_path, prepared
+from lem.config.sweep import Found, Grid, Point
+from lem.config.yaml_source import KeyPath, Position, Source
+from lem.contract.spec import ModelSpec
+from lem.errors import BadInput, Problem
+
+PLANNED = ("vllm", "tensorrt_llm", "sglang", "openai", "apptainer", "slurm", "kubernetes")
+"""Backends and launchers that the format names and this version may not have."""
+
+
+@dataclass(frozen=True)
+class CampaignFile:
+    """A checked campaign."""
+
+    path: Path
+    text: str = field(repr=False)
+    spec: CampaignSpec = field(repr=False)
+    drafts: tuple[Draft, ...] = field(repr=False)
+    baseline: int
+    """Index into ``drafts``."""
+    digest: str
+    """SHA-256 of what the file means: layout, order of keys, spelled-out defaults don't matter."""
+    source: Source = field(repr=False, compare=False)
+
+    def where(self, path: str) -> Position | None:
+        """Line and column of an experiment path (where it is swept, or else set), or of a key of
+        the file such as ``backends.vllm.args``; of the nearest section where it is not written."""
+        places = {".".join(map(str, p)): at for p, at in self.source.positions.items()}
+        backends = sorted(self.spec.backends)
+        rest = path.split(".", 1)[1] if path.split(".")[0] in backends and "." in path else path
+        candidates = [f"sweep.{path}", f"sweep.{rest}", *(f"sweep.{b}.{rest}" for b in backends)]
+        candidates += [path, rest, *(f"backends.{b}.{rest}" for b in backends)]
+        for candidate in candidates:
+            if candidate in places:
+                return places[candidate]
+        section = rest.split(".")[0]
+        section = {"model": "models", "backend": "backends"}.get(section, section)
+        return places.get(section)
+
+
+def load(path: Path) -> CampaignFile:
+    """Read and check a campaign file.
+
+    Paths of local models are taken relative to the file's folder and must exist. Raises
+    :class:`BadInput` with all problems found, each with its line where it has one.
+    """
+    path = Path(path)
+    return _campaign(yaml_source.read_text(path), str(path), must_exist=True)
+
+
+def parse(text: str, name: str) -> CampaignFile:
+    """As :func:`load`, from text; ``name`` stands for the file. Models need not be here."""
+    return _campaign(text, name, must_exist=False)
+
+
+def _campaign(text: str, name: str, must_exist: bool) -> CampaignFile:
+    source = yaml_source.read(text, name)
+    data = prepared(source.data)
+    found: list[Found] = _unknown_plugins(data)
+    try:
+        spec = CampaignSpec.model_validate(data)
+    except ValidationError as e:
+        found += explain(e, CampaignSpec, data)
+        found += _problems_of_the_rest(data, found)
+        raise _bad(source, found) from None
+    models, missing = _local_models(spec.models, Path(name).parent, must_exist)
+    grid = Grid(spec, data.get("workload", {}), plugins.names("launchers"))
+    points = grid.points() if not found else []
+    found += [*missing, *grid.problems]
+    if found or source.problems:
+        raise _bad(source, found)
+    baseline = grid.find_baseline([p.draft for p in points])
+    if grid.problems:
+        raise _bad(source, grid.problems)
+    return CampaignFile(
+        path=Path(name),
+        text=text,
+        spec=spec.model_copy(update={"models": models}),
+        drafts=_with_models(points, spec.models, models),
+        baseline=baseline,
+        digest=digest(spec, [p.key for p in points], baseline),
+        source=source,
+    )
+
+
+def _bad(source: Source, found: Iterable[Found]) -> BadInput:
+    """All problems by line; nothing about values that could not even be read."""
+    problems: dict[Problem, None] = dict.fromkeys(source.problems)
+    for path, message in found:
+        if not any(path[: len(b)] == b or b[: len(path)] == path for b in source.broken):
+            problems.setdefault(place(source, path, message))
+    ordered = sorted(problems, key=lambda p: (p.line or 0, p.column or 0))
+    shown = ordered[:100]
+    if len(ordered) > len(shown):
+        shown.append(Problem(f"and {len(ordered) - len(shown)} more problems", source.name))
+    return BadInput(shown)
+
+
+def _unknown_plugins(data: dict[str, Any]) -> list[Found]:
+    found: list[Found] = []
+    backends = data.get("backends")
+    names: dict[KeyPath, tuple[str, Any]] = {}
+    if isinstance(backends, dict):
+        names = {("backends", b): ("backend", b) for b in backends}
+    launcher = data.get("launcher")
+    if isinstance(launcher, dict):
+        launcher = launcher.get("kind")
+    if isinstance(launcher, str) and launcher != "auto":
+        names["launcher",] = ("launcher", launcher)
+    for at, (kind, name) in names.items():
+        known = plugins.names("backends" if kind == "backend" else "launchers")
+        if name in known:
+            continue
+        if name in PLANNED:
+            message = (
+                f"{kind} {said(name)} is not available in this version; use {', '.join(known)}"
+            )
+        else:
+            message = f"no {kind} {said(name)}{suggest(name, known)}"
+        found.append((at, message))
+    return found
+
+
+def _problems_of_the_rest(data: dict[str, Any], known: list[Found]) -> list[Found]:
+    """Wrong experiment paths and swept values, where other parts of the file are wrong too."""
+    stand_in: dict[str, Any] = {
+        "version": 1,
+        "name": "x",
+        "models": [{"synthetic": {}}],
+        "backends": {k: {} for k in data.get("backends") or {}}
+        if isinstance(data.get("backends"), dict)
+        else {},
+    }
+    rest = {**stand_in, **data}
+    for path, _ in known:
+        top = path[0] if path else ""
+        if top == "sweep" and len(path) > 1 and isinstance(rest.get("sweep"), dict):
+            rest["sweep"] = {k: v for k, v in rest["sweep"].items() if k != path[1]}
+        elif top in stand_in:
+            rest[top] = stand_in[top]
+        else:
+            rest.pop(str(top), None)
+    try:
+        spec = CampaignSpec.model_validate(rest)
+    except ValidationError:
+        return []
+    grid = Grid(spec, rest.get("workload", {}), plugins.names("launchers"))
+    broken = {path[0] for path, _ in known if path}
+    return [f for f in grid.problems if "models" not in broken or "model" not in f[1]]
+
+
+def _local_models(
+    models: list[ModelSpec], folder: Path, must_exist: bool
+) -> tuple[list[ModelSpec], list[Found]]:
+    """The models with absolute paths where they are local."""
+    resolved: list[ModelSpec] = []
+    found: list[Found] = []
+    for i, model in enumerate(models):
+        if model.wheel is None and model.synthetic is None and is_path(model.id):
+            path = Path(os.path.abspath(folder / Path(model.id).expanduser()))  # noqa: PTH100
+            if must_exist and not path.exists():
+                found.append((("models", i, "id"), f"there is no file or folder {said(str(path))}"))
+            model = model.model_copy(update={"id": str(path)})
+        resolved.append(model)
+    return resolved, found
+
+
+def _with_models(
+    points: list[Point], written: list[ModelSpec], resolved: list[ModelSpec]
+) -> tuple[Draft, ...]:
+    """The drafts with the models as found on this machine."""
+    if written == resolved:
+        return tuple(p.draft for p in points)
+    place_of = {id(m): r for m, r in zip(written, resolved, strict=True)}
+    return tuple(replace(p.draft, model=place_of[id(p.draft.model)]) for p in points)

@@ -1,0 +1,218 @@
+"""Experiment paths: the one way to name a setting in sweep, exclude, experiments, baseline, command
+line filters and results.
+
+``engine.max_batch_size`` holds for every backend, ``vllm.engine.max_batch_size`` for vllm alone.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import PurePath
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
+
+from lem.config.problems import choices_of, suggest
+from lem.config.schema import EngineSettings, GenerateSettings, is_path
+from lem.contract.base import Scalar, canonical_json
+from lem.contract.spec import DeviceSettings, ModelSpec, Settings, Workload
+from lem.errors import BadInput
+
+OPEN = ("args", "generate")
+"""Sections whose keys are the engine's own."""
+AXES = ("args", "device", "engine", "generate", "launcher", "workload")
+"""What can be swept. Models and backends are swept by listing them."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """An experiment before its model's revision and content, its engine's version and its request
+    list are known. The mappings are shared between drafts: don't change them."""
+
+    model: ModelSpec
+    backend: str
+    engine: Settings
+    args: Settings
+    generate: Settings
+    workload: Workload
+    device: DeviceSettings
+    launcher: str | None
+    """Only where the campaign sweeps it."""
+    settings: dict[str, Scalar]
+    """Swept paths → this experiment's value."""
+    label: str
+    """Short, unique in the campaign: only what differs."""
+
+
+class ExperimentPath(NamedTuple):
+    backend: str | None
+    """The only backend it holds for."""
+    keys: tuple[str, ...]
+
+    @property
+    def section(self) -> str:
+        return self.keys[0]
+
+    @property
+    def name(self) -> str:
+        """Without the backend."""
+        return ".".join(self.keys)
+
+
+@cache
+def fixed_paths() -> tuple[str, ...]:
+    """All paths that lem itself knows, sorted."""
+    found = ["backend", "launcher", "model.id", "model.revision"]
+    for section, model in (
+        ("device", DeviceSettings),
+        ("engine", EngineSettings),
+        ("generate", GenerateSettings),
+        ("workload", Workload),
+    ):
+        found += _leaves(model, section)
+    return tuple(sorted(set(found)))
+
+
+def _leaves(model: type[BaseModel], prefix: str) -> Iterable[str]:
+    for name, field in model.model_fields.items():
+        inner = [
+            c
+            for c in choices_of(field.annotation)
+            if isinstance(c, type) and issubclass(c, BaseModel)
+        ]
+        for part in inner:
+            yield from _leaves(part, f"{prefix}.{name}")
+        if not inner:
+            yield f"{prefix}.{name}"
+
+
+def parse_path(text: str, backends: Iterable[str]) -> ExperimentPath:
+    """Raises ``ValueError`` with a suggestion if there is no such path."""
+    backends = tuple(backends)
+    keys = tuple(text.split("."))
+    backend = keys[0] if keys[0] in backends else None
+    if backend is not None:
+        keys = keys[1:]
+    name = ".".join(keys)
+    if keys and keys[0] in OPEN and 2 <= len(keys) <= 3 and all(keys):
+        return ExperimentPath(backend, keys)
+    if name not in fixed_paths() or (backend is not None and keys[0] in ("backend", "model")):
+        if keys and keys[0] in OPEN:
+            raise ValueError(f"write {keys[0]}.<name of the engine's own setting>")
+        known = [*fixed_paths(), *(f"{b}.args.…" for b in backends), "args.…"]
+        if backend is not None:
+            known = [f"{backend}.{p}" for p in fixed_paths()]
+        raise ValueError(f"unknown experiment path{suggest(text, known)}")
+    return ExperimentPath(backend, keys)
+
+
+def value_at(draft: Draft, path: ExperimentPath) -> Scalar:
+    """The draft's value there; None where it has none."""
+    match path.keys:
+        case ("backend",):
+            return draft.backend
+        case ("launcher",):
+            return draft.launcher
+        case ("model", "id"):
+            return draft.model.id
+        case ("model", "revision"):
+            return draft.model.revision
+    value: Any = getattr(draft, path.section)
+    for key in path.keys[1:]:
+        value = value.get(key) if isinstance(value, dict) else getattr(value, key, None)
+        if value is None:
+            return None
+    return value if isinstance(value, str | int | float | bool) else canonical_json(value).decode()
+
+
+def same(a: Scalar, b: Scalar) -> bool:
+    """1 is 1.0, but true is not 1 and "1" is not 1."""
+    if isinstance(a, bool) or isinstance(b, bool):
+        return a is b
+    return a == b
+
+
+def matches(draft: Draft, path: ExperimentPath, value: Scalar) -> bool:
+    """Whether the draft has that value. A local model also goes by its last name."""
+    if path.backend is not None and path.backend != draft.backend:
+        return False
+    found = value_at(draft, path)
+    if path.keys == ("model", "id") and isinstance(found, str) and is_path(found):
+        return value in (found, PurePath(found).name)
+    return same(found, value)
+
+
+def select(selector: dict[str, Scalar], drafts: Sequence[Draft]) -> list[int]:
+    """Indices of the drafts that have every value of ``selector``.
+
+    Raises :class:`BadInput` for an unknown path.
+    """
+    backends = {d.backend for d in drafts}
+    try:
+        wanted = [(parse_path(p, backends), v) for p, v in selector.items()]
+    except ValueError as e:
+        raise BadInput(str(e)) from e
+    return [i for i, d in enumerate(drafts) if all(matches(d, p, v) for p, v in wanted)]
+
+
+def labels(drafts: Sequence[Draft]) -> list[str]:
+    """A short name for each draft, made of what differs between them; all different."""
+    paths = sorted({p for d in drafts for p in d.settings} - {"backend", "model.id"})
+    columns = {p: [value_at(d, ExperimentPath(None, tuple(p.split(".")))) for d in drafts]
+               for p in paths}  # fmt: skip
+    columns = {p: c for p, c in columns.items() if any(not same(v, c[0]) for v in c)}
+    names = _short_names(list(columns))
+    several_backends = len({d.backend for d in drafts}) > 1
+    models = _model_names([d.model for d in drafts])
+    several_models = len(set(models)) > 1
+    result: list[str] = []
+    seen: dict[str, int] = {}
+    for i, draft in enumerate(drafts):
+        parts = [models[i]] if several_models else []
+        parts += [draft.backend] if several_backends or not columns else []
+        for path, column in columns.items():
+            if column[i] is not None or path in draft.settings:
+                parts.append(f"{names[path]} {_shown(column[i])}")
+        label = " · ".join(parts) or draft.backend
+        seen[label] = seen.get(label, 0) + 1
+        result.append(label if seen[label] == 1 else f"{label} #{seen[label]}")
+    return result
+
+
+def _short_names(paths: list[str]) -> dict[str, str]:
+    """The last part of each path, more of it where two end alike."""
+    result = {}
+    for path in paths:
+        parts = path.split(".")
+        for n in range(1, len(parts) + 1):
+            end = parts[-n:]
+            if sum(p.split(".")[-n:] == end for p in paths) == 1:
+                break
+        result[path] = ".".join(end)
+    return result
+
+
+def _model_names(models: list[ModelSpec]) -> list[str]:
+    distinct: list[ModelSpec] = []
+    for model in models:
+        if not any(model is m for m in distinct) and model not in distinct:
+            distinct.append(model)
+
+    def name(model: ModelSpec) -> str:
+        short = PurePath(model.id).name or model.id
+        if sum((PurePath(m.id).name or m.id) == short for m in distinct) == 1:
+            return short
+        if sum(m.id == model.id for m in distinct) == 1:
+            return model.id
+        return f"{model.id}@{model.revision or model.gguf_file or distinct.index(model) + 1}"
+
+    named = {id(m): name(m) for m in models if any(m is d for d in distinct)}
+    return [named[id(m)] if id(m) in named else name(m) for m in models]
+
+
+def _shown(value: Scalar) -> str:
+    if value is None:
+        return "default"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)

@@ -1,0 +1,433 @@
+"""A campaign's experiments: the grid of its sweep, less what is excluded, plus explicit points.
+
+The order of keys means nothing: models come in the order of their list, backends by name, axes by
+path, an axis's values in the order of its list.
+"""
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from lem.config import ranges
+from lem.config.identity import meaning
+from lem.config.paths import (
+    AXES,
+    Draft,
+    ExperimentPath,
+    labels,
+    matches,
+    parse_path,
+    same,
+    value_at,
+)
+from lem.config.problems import explain, said, suggest
+from lem.config.schema import (
+    MAX_EXPERIMENTS,
+    CampaignSpec,
+    EngineSettings,
+    GenerateSettings,
+    Range,
+    all_whole,
+    with_kinds,
+)
+from lem.config.yaml_source import KeyPath
+from lem.contract.base import Scalar, canonical_json
+from lem.contract.spec import DeviceSettings, ModelSpec, Workload
+
+Found = tuple[KeyPath, str]
+"""Where in the file, and what is wrong there."""
+
+
+class Point(NamedTuple):
+    draft: Draft
+    key: tuple[bytes, ...]
+    """Equal for what is the same experiment (and launcher)."""
+
+
+class Axis(NamedTuple):
+    path: ExperimentPath
+    values: list[Scalar]
+    at: KeyPath
+
+
+class Option(NamedTuple):
+    """One choice of all settings of a section."""
+
+    value: Any
+    settings: dict[str, Scalar]
+    key: bytes
+
+
+class Grid:
+    """Resolves one campaign; ``problems`` fills up on the way."""
+
+    def __init__(
+        self, spec: CampaignSpec, raw_workload: dict[str, Any], launchers: Sequence[str]
+    ) -> None:
+        self.spec = spec
+        self.backends = sorted(spec.backends)
+        self.launchers = launchers
+        self.problems: list[Found] = []
+        self._raw_workload = raw_workload
+        self.axes = [a for a in map(self._axis, sorted(spec.sweep)) if a is not None]
+        self.axes.sort(key=lambda a: (a.path.name, a.path.backend or ""))
+        self.excluded = [self._selector(s, ("exclude", i)) for i, s in enumerate(spec.exclude)]
+        self.explicit = [self._explicit(s, i) for i, s in enumerate(spec.experiments)]
+        self.baseline = self._selector(spec.baseline or {}, ("baseline",))
+
+    def points(self) -> list[Point]:
+        """Every experiment once. Empty if there were problems."""
+        applicable = {b: self._applicable(b) for b in self.backends}
+        for backend, axes in applicable.items():
+            self._check_twins(backend, axes)
+        self._check_count(applicable)
+        if self.problems:
+            return []
+        points: dict[tuple[bytes, ...], Point] = {}
+        models = self.spec.models
+        by_backend = [self._expand(models, b, applicable[b]) for b in self.backends]
+        for model in range(len(models)):
+            for expanded in by_backend:
+                points.update((p.key, p) for p in expanded[model] if p.key not in points)
+        self._exclude(points)
+        for i, (model_spec, backend, axes) in enumerate(filter(None, self.explicit)):
+            self._check_twins(backend, axes, ("experiments", i))
+            for point in self._expand([model_spec], backend, axes)[0]:
+                points.setdefault(point.key, point)
+        if not points and not self.problems:
+            self.problems.append((("exclude",), "leaves no experiment"))
+        if len(points) > MAX_EXPERIMENTS:
+            self.problems.append((("experiments",), _too_many(len(points))))
+        return [] if self.problems else self._with_labels(list(points.values()))
+
+    def find_baseline(self, drafts: Sequence[Draft]) -> int:
+        """Index of the baseline; the first where none is given."""
+        wanted = self.baseline
+        if not wanted:
+            return 0
+        found = [i for i, d in enumerate(drafts) if all(matches(d, p, v) for p, v, _ in wanted)]
+        if len(found) > 1:
+            apart = _telling_apart([drafts[i] for i in found])
+            self.problems.append(
+                (("baseline",), f"matches {len(found)} experiments, must match one; add {apart}")
+            )
+        if not found:
+            self.problems.append(_no_match(wanted, drafts, ("baseline",)))
+        return found[0] if found else 0
+
+    # -- reading paths and values ---------------------------------------------------------------
+
+    def _path(self, text: str, at: KeyPath) -> ExperimentPath | None:
+        try:
+            return parse_path(text, self.backends)
+        except ValueError as e:
+            self.problems.append((at, str(e)))
+            return None
+
+    def _axis(self, text: str) -> Axis | None:
+        at = ("sweep", text)
+        path = self._path(text, at)
+        if path is None:
+            return None
+        if path.section not in AXES:
+            where = "backends" if path.section == "backend" else "models"
+            self.problems.append((at, f"cannot be swept here: list them under {where}"))
+            return None
+        given = self.spec.sweep[text]
+        listed = not isinstance(given, Range)
+        raw: list[Scalar] = [*given] if isinstance(given, list) else [*ranges.values(given)]
+        if not raw:
+            self.problems.append((at, "there is no power of two within these bounds"))
+        values: dict[tuple[bool, Scalar], Scalar] = {}
+        for i, value in enumerate(raw):
+            value = self._value(path, value, (*at, i) if listed else at)
+            values.setdefault((isinstance(value, bool), value), value)
+        return Axis(path, list(values.values()), at)
+
+    def _value(self, path: ExperimentPath, value: Scalar, at: KeyPath) -> Scalar:
+        """The value as its section has it; notes if the section does not take it."""
+        if path.section in ("engine", "device", "workload"):
+            value = all_whole(value)
+        if path.section == "launcher":
+            if value not in self.launchers:
+                message = f"no launcher {said(value)}{suggest(str(value), self.launchers)}"
+                self.problems.append((at, message))
+        elif path.section in _MODELS:
+            data: Any = value
+            for key in reversed(path.keys[1:]):
+                data = {key: data}
+            try:
+                _MODELS[path.section].model_validate(data)
+            except ValidationError as e:
+                message = explain(e, _MODELS[path.section], data)[0][1]
+                self.problems.append((at, message))
+        return value
+
+    def _selector(
+        self, selector: dict[str, Scalar], at: KeyPath
+    ) -> list[tuple[ExperimentPath, Scalar, KeyPath]]:
+        parsed = []
+        for text, value in selector.items():
+            path = self._path(text, (*at, text))
+            if path is not None:
+                parsed.append((path, value, (*at, text)))
+        return parsed
+
+    def _explicit(
+        self, point: dict[str, Scalar], i: int
+    ) -> tuple[ModelSpec, str, list[Axis]] | None:
+        at: KeyPath = ("experiments", i)
+        before = len(self.problems)
+        axes: list[Axis] = []
+        backends, models = self.backends, self.spec.models
+        for path, value, place in self._selector(point, at):
+            if path.backend is not None:
+                backends = [b for b in backends if b == path.backend]
+            if path.keys == ("backend",):
+                backends = [b for b in backends if b == value]
+                if value not in self.backends:
+                    hint = suggest(str(value), self.backends)
+                    self.problems.append((place, f"is not a backend of this campaign{hint}"))
+            elif path.section == "model":
+                key = path.keys[1]
+                models = [m for m in models if same(getattr(m, key), value)]
+                if not models:
+                    self.problems.append(
+                        (place, f"no model of this campaign has {key} {said(value)}")
+                    )
+            else:
+                axes.append(Axis(path, [self._value(path, value, place)], place))
+        if len(self.problems) > before:
+            return None
+        if len(backends) != 1 or len(models) != 1:
+            missing = "backend" if len(backends) != 1 else "model.id"
+            several = "which one is not said; add" if backends and models else "contradicts its"
+            self.problems.append((at, f"{several} {missing}"))
+            return None
+        return models[0], backends[0], sorted(axes, key=lambda a: a.path.name)
+
+    # -- checks over the whole campaign ---------------------------------------------------------
+
+    def _applicable(self, backend: str) -> list[Axis]:
+        return [a for a in self.axes if a.path.backend in (None, backend)]
+
+    def _check_twins(self, backend: str, axes: list[Axis], at: KeyPath = ("sweep",)) -> None:
+        """The same thing said twice for one backend."""
+        own = self.spec.backends[backend].args
+        for key in own:
+            if key in self.spec.args:
+                self._twice(("backends", backend, "args", key), f"args.{key}")
+        for first, second in itertools.combinations(axes, 2):
+            a, b = first.path.keys, second.path.keys
+            if a == b[: len(a)]:
+                self._twice(second.at, str(first.at[-1]))
+        engine = {k for k, v in self.spec.engine if v is not None}
+        engine |= {a.path.keys[1] for a in axes if a.path.section == "engine"}
+        places: dict[str, KeyPath] = {k: ("args", k) for k in self.spec.args}
+        places |= {k: ("backends", backend, "args", k) for k in own}
+        places |= {a.path.keys[1]: a.at for a in axes if a.path.section == "args"}
+        for key, place in places.items():
+            if key.replace("-", "_") in engine:
+                self._twice(place, f"engine.{key.replace('-', '_')}")
+
+    def _twice(self, at: KeyPath, other: str) -> None:
+        found = (at, f"says the same as {other}; keep one of them")
+        if found not in self.problems:
+            self.problems.append(found)
+
+    def _check_count(self, applicable: dict[str, list[Axis]]) -> None:
+        models = len(self.spec.models)
+        sizes = {b: [len(a.values) for a in axes] for b, axes in applicable.items()}
+        total = models * sum(math.prod(s) for s in sizes.values())
+        if total > MAX_EXPERIMENTS:
+            product = " + ".join(" × ".join(map(str, s or [1])) for s in sizes.values())
+            shown = f"{models} × ({product})" if len(sizes) > 1 else f"{models} × {product}"
+            self.problems.append((("sweep",), f"{shown} = {_too_many(total)}"))
+
+    def _exclude(self, points: dict[tuple[bytes, ...], Point]) -> None:
+        everything = list(points.values())
+        for i, wanted in enumerate(self.excluded):
+            hits = [p for p in everything if all(matches(p.draft, q, v) for q, v, _ in wanted)]
+            if not hits:
+                drafts = [p.draft for p in everything]
+                self.problems.append(_no_match(wanted, drafts, ("exclude", i)))
+            for point in hits:
+                points.pop(point.key, None)
+
+    # -- expansion ------------------------------------------------------------------------------
+
+    def _expand(self, models: list[ModelSpec], backend: str, axes: list[Axis]) -> list[list[Point]]:
+        """For each model the points of one backend."""
+        sections = [self._options(s, backend, axes) for s in AXES]
+        combinations = list(itertools.product(*sections))
+        name = backend.encode()
+        expanded = []
+        for model in models:
+            model_key = canonical_json(meaning(model))
+            points = []
+            for args, device, engine, generate, launcher, workload in combinations:
+                settings: dict[str, Scalar] = {
+                    **args.settings,
+                    **device.settings,
+                    **engine.settings,
+                    **generate.settings,
+                    **launcher.settings,
+                    **workload.settings,
+                }
+                draft = Draft(
+                    model=model,
+                    backend=backend,
+                    engine=engine.value,
+                    args=args.value,
+                    generate=generate.value,
+                    workload=workload.value,
+                    device=device.value,
+                    launcher=launcher.value,
+                    settings=settings,
+                    label="",
+                )
+                key = (
+                    model_key,
+                    name,
+                    args.key,
+                    device.key,
+                    engine.key,
+                    generate.key,
+                    launcher.key,
+                    workload.key,
+                )
+                points.append(Point(draft, key))
+            expanded.append(points)
+        return expanded
+
+    def _options(self, section: str, backend: str, axes: list[Axis]) -> list[Option]:
+        own = [a for a in axes if a.path.section == section]
+        build = _BUILDERS[section]
+        options = []
+        for chosen in itertools.product(*(a.values for a in own)):
+            mapping = self._base(section, backend)
+            for axis, value in zip(own, chosen, strict=True):
+                keys = axis.path.keys[1:]
+                try:
+                    mapping = _put(mapping, keys, value) if keys else value
+                except ValueError as e:
+                    self._note((axis.at, str(e)))
+            try:
+                built = build(mapping)
+            except ValidationError as e:
+                for path, message in explain(e, _MODELS.get(section, Workload), mapping):
+                    self._note(_blame((section, *path), message, own))
+                continue
+            plain = meaning(built) if isinstance(built, Workload | DeviceSettings) else built
+            settings = {a.path.name: v for a, v in zip(own, chosen, strict=True)}
+            options.append(Option(built, settings, canonical_json(plain)))
+        return options
+
+    def _base(self, section: str, backend: str) -> Any:
+        spec = self.spec
+        match section:
+            case "args":
+                return {**spec.args, **spec.backends[backend].args}
+            case "workload":
+                return self._raw_workload
+            case "launcher":
+                return None
+            case "generate":
+                return spec.generate.settings()
+        return {k: v for k, v in getattr(spec, section) if v is not None}
+
+    def _note(self, found: Found) -> None:
+        if found not in self.problems and len(self.problems) < 100:
+            self.problems.append(found)
+
+    def _with_labels(self, points: list[Point]) -> list[Point]:
+        """With a launcher for all where some have one, and labels."""
+        drafts = [p.draft for p in points]
+        if any(d.launcher is not None for d in drafts):
+            if self.spec.launcher == "auto" and any(d.launcher is None for d in drafts):
+                message = (
+                    "some experiments name a launcher; say with `launcher:` which the others use"
+                )
+                self.problems.append((("sweep",), message))
+                return []
+            drafts = [
+                d if d.launcher else dataclasses.replace(d, launcher=self.spec.launcher)
+                for d in drafts
+            ]
+        named = labels(drafts)
+        return [
+            Point(dataclasses.replace(d, label=label), p.key)
+            for d, label, p in zip(drafts, named, points, strict=True)
+        ]
+
+
+_MODELS: dict[str, type[EngineSettings] | type[DeviceSettings] | type[GenerateSettings]] = {
+    "engine": EngineSettings,
+    "device": DeviceSettings,
+    "generate": GenerateSettings,
+}
+
+_BUILDERS: dict[str, Callable[[Any], Any]] = {
+    "args": lambda v: v,
+    "device": DeviceSettings.model_validate,
+    "engine": lambda v: {k: x for k, x in v.items() if x is not None},
+    "generate": lambda v: GenerateSettings.model_validate(v).settings(),
+    "launcher": lambda v: v,
+    "workload": lambda v: Workload.model_validate(with_kinds(v)),
+}
+
+
+def _put(mapping: dict[str, Any], keys: tuple[str, ...], value: Scalar) -> dict[str, Any]:
+    """A copy of ``mapping`` with the value at ``keys``."""
+    head, *rest = keys
+    if rest:
+        inner = mapping.get(head)
+        if inner is not None and not isinstance(inner, dict):
+            raise ValueError(f"'{head}' has the value {said(inner)} in the file, not keys")
+        value = _put(inner or {}, tuple(rest), value)  # type: ignore[assignment]
+    return {**mapping, head: value}
+
+
+def _blame(path: KeyPath, message: str, axes: list[Axis]) -> Found:
+    """The swept path that a section's error comes from, or the section's own line."""
+    for axis in axes:
+        n = min(len(path), len(axis.path.keys))
+        if path[:n] == axis.path.keys[:n]:
+            return axis.at, message
+    return path, message
+
+
+def _too_many(total: int) -> str:
+    return f"{total:,} experiments, more than the {MAX_EXPERIMENTS:,} a campaign may have"
+
+
+def _no_match(
+    wanted: Iterable[tuple[ExperimentPath, Scalar, KeyPath]], drafts: Sequence[Draft], at: KeyPath
+) -> Found:
+    """Which part of a selector no experiment has."""
+    for path, value, place in wanted:
+        if not any(matches(d, path, value) for d in drafts):
+            there = dict.fromkeys(
+                value_at(d, path) for d in drafts if path.backend in (None, d.backend)
+            )
+            shown = ", ".join("null" if v is None else str(v) for v in list(there)[:10])
+            return place, f"no experiment has {said(value)} here; there are: {shown}"
+    return at, "no experiment has all of these together"
+
+
+def _telling_apart(drafts: Sequence[Draft]) -> str:
+    """The paths whose values differ, with the values."""
+    paths = ["backend", "model.id", "model.revision", "launcher"]
+    paths += sorted({p for d in drafts for p in d.settings})
+    found = []
+    for text in dict.fromkeys(paths):
+        path = ExperimentPath(None, tuple(text.split(".")))
+        values = list(dict.fromkeys(value_at(d, path) for d in drafts))
+        if len(values) > 1:
+            shown = ", ".join("null" if v is None else str(v) for v in values[:6])
+            found.append(f"{text} ({shown}{', …' if len(values) > 6 else ''})")
+    return " or ".join(found)
