@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Protocol
 
-from lem.contract.job import Job, Rejection
 from lem.contract.base import Scalar
+from lem.contract.job import Job, Rejection
 from lem.contract.spec import ModelSpec
 from lem.workloads.load import Sink, Source
 from lem.workloads.requests import Tokenizer

@@ -76,7 +76,7 @@ class ClosedLoop:
                 self._left -= 1
         if self._left == 0 and not self._waiting:
             return None
-        taken = []
+        taken: list[Request] = []
         while self._waiting and len(taken) < room:
             sent_ns, request = self._waiting.popleft()
             self._log.sent([request], sent_ns)

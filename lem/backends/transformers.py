@@ -1,0 +1,405 @@
+"""Hugging Face transformers: ``generate`` with static batches.
+
+A batch of ``engine.max_batch_size`` requests is padded on the left and runs to its end before the
+next one begins. See ``docs/backends.md``.
+"""
+
+import gc
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lem.backends import checkpoints
+from lem.contract.base import Scalar
+from lem.contract.job import Job, Rejection
+from lem.contract.spec import Experiment, ModelSpec
+from lem.errors import RunFailed
+from lem.workloads.datasets import NLL_CHUNK_TOKENS, chunks
+from lem.workloads.load import Sink, Source
+from lem.workloads.requests import Request, Tokenizer
+
+OWN_GENERATE = ("temperature", "ignore_eos")
+MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory")
+
+
+class Transformers:
+    """The backend; fills :class:`lem.backends.protocol.Backend`."""
+
+    name = "transformers"
+    distribution = "transformers"
+    libraries = ("torch", "tokenizers", "safetensors", "accelerate", "huggingface_hub", "numpy")
+
+    def prepare(self, model: ModelSpec, source: Path | None, target: Path, trust: bool) -> str:
+        return checkpoints.prepare(model, source, target, trust)
+
+    def tokenizer(self, path: Path) -> Tokenizer:
+        _stay_offline()
+        return FastTokenizer(path)
+
+    def reject(self, job: Job) -> list[Rejection]:
+        """Builds the model without weights (on the ``meta`` device) and checks generation."""
+        try:
+            with _named("bad_argument"):
+                model = _build(job, "meta")
+                _settle_generation(model, job.experiment, Path(job.model_path))
+        except RunFailed as e:
+            return [Rejection(arm_id=job.arm_id, argument=None, message=e.message)]
+        return []
+
+    def load(self, job: Job) -> "StaticBatches":
+        import torch
+
+        device = "cuda" if job.gpus else "cpu"
+        if job.gpus and not torch.cuda.is_available():
+            raise RunFailed(
+                "unsupported",
+                "GPUs were asked for, but this torch sees none",
+                hint="use a CUDA build of torch and a driver it works with, or `gpus: []`",
+            )
+        torch.manual_seed(job.seed)
+        with _named("bad_argument"):
+            model = _build(job, device)
+            arguments = _settle_generation(model, job.experiment, Path(job.model_path))
+        engine = StaticBatches(job, model, FastTokenizer(Path(job.model_path)), device, arguments)
+        engine.check()
+        return engine
+
+
+plugin = Transformers
+
+
+class FastTokenizer:
+    """The model's own tokenizer; fills :class:`lem.workloads.requests.Tokenizer`."""
+
+    def __init__(self, path: Path) -> None:
+        from transformers import AutoTokenizer
+
+        with _named("engine_error"):
+            self.inner: Any = AutoTokenizer.from_pretrained(str(path), local_files_only=True)
+        self.vocabulary = len(self.inner)
+        self.special_ids = frozenset(self.inner.all_special_ids) | frozenset(
+            i for i, t in self.inner.added_tokens_decoder.items() if t.special
+        )
+
+    def encode(self, text: str, chat: bool) -> list[int]:
+        if chat and self.inner.chat_template:
+            text = self.inner.apply_chat_template(
+                [{"role": "user", "content": text}], add_generation_prompt=True, tokenize=False
+            )
+            # The template writes the special tokens itself.
+            return list(self.inner(text, add_special_tokens=False)["input_ids"])
+        return list(self.inner(text)["input_ids"])
+
+    def decode(self, ids: list[int]) -> str:
+        return str(self.inner.decode(ids, skip_special_tokens=True))
+
+
+class StaticBatches:
+    """A loaded model; fills :class:`lem.backends.protocol.Engine`."""
+
+    atomic_batches = True
+
+    def __init__(
+        self,
+        job: Job,
+        model: Any,
+        tokenizer: FastTokenizer,
+        device: str,
+        arguments: dict[str, Any],
+    ) -> None:
+        engine = job.experiment.engine
+        self._model = model
+        self._tokenizer = tokenizer
+        self._device = device
+        self._arguments = arguments
+        self._ignore_eos = bool(job.experiment.generate.get("ignore_eos", False))
+        self._batch = int(_number(engine, "max_batch_size") or 1)
+        self._longest = _number(engine, "max_model_len") or getattr(
+            model.config, "max_position_embeddings", None
+        )
+        ends = model.generation_config.eos_token_id
+        self._ends = frozenset(ends if isinstance(ends, list) else [ends]) - {None}
+        self._pad = int(model.generation_config.pad_token_id or 0)
+
+    def check(self) -> None:
+        """Generate one token, so that arguments that only ``generate`` looks at fail now."""
+        first = min(set(range(self._tokenizer.vocabulary)) - self._tokenizer.special_ids)
+        request = Request("check", [first, first], 1, "")
+        with _named("bad_argument"):
+            self._generate([request], _Ticks([request], _Deaf(), frozenset()))
+
+    def serve(self, source: Source, sink: Sink) -> None:
+        while (taken := source.take(self._batch, 0)) is not None:
+            batch = self._fitting(taken, sink)
+            if not batch:
+                continue
+            ticks = _Ticks(batch, sink, frozenset() if self._ignore_eos else self._ends)
+            with _named("engine_error"):
+                self._generate(batch, ticks)
+            for request, ids in zip(batch, ticks.ids, strict=True):
+                sink.done(request.id, self._tokenizer.decode(ids))
+
+    def _fitting(self, requests: list[Request], sink: Sink) -> list[Request]:
+        fitting = []
+        for r in requests:
+            needed = len(r.input_ids) + r.output_tokens
+            if self._longest is not None and needed > self._longest:
+                sink.failed(
+                    r.id, f"needs {needed} tokens of context, the model has {self._longest}"
+                )
+            else:
+                fitting.append(r)
+        return fitting
+
+    def _generate(self, batch: list[Request], ticks: "_Ticks") -> None:
+        import torch
+
+        width = max(len(r.input_ids) for r in batch)
+        rows = [[self._pad] * (width - len(r.input_ids)) + r.input_ids for r in batch]
+        mask = [[0] * (width - len(r.input_ids)) + [1] * len(r.input_ids) for r in batch]
+        new = max(r.output_tokens for r in batch)
+        with torch.inference_mode():
+            self._model.generate(
+                input_ids=torch.tensor(rows, device=self._device),
+                attention_mask=torch.tensor(mask, device=self._device),
+                max_new_tokens=new,
+                min_new_tokens=new if self._ignore_eos else None,
+                streamer=ticks,
+                **self._arguments,
+            )
+
+    def facts(self) -> dict[str, Scalar]:
+        import torch
+
+        config = self._model.config
+        facts: dict[str, Scalar] = {
+            "device": self._device,
+            "dtype": str(self._model.dtype).removeprefix("torch."),
+            "attention": str(getattr(config, "_attn_implementation", "unknown")),
+            "kv_cache": str(self._arguments.get("cache_implementation", "dynamic")),
+            "compile": _compiles(self._arguments, self._device),
+            "batching": "static",
+            "max_batch_size": self._batch,
+            "max_model_len": self._longest,
+            "torch_threads": torch.get_num_threads(),
+            "torch_interop_threads": torch.get_num_interop_threads(),
+            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS"),
+            "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+            "parameters": int(sum(p.numel() for p in self._model.parameters())),
+            "peak_memory_bytes.cpu": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        }
+        if self._device == "cuda":
+            facts["cuda"] = torch.version.cuda
+            facts["matmul_tf32"] = torch.backends.cuda.matmul.allow_tf32
+            facts["peak_memory_bytes.gpu"] = torch.cuda.max_memory_allocated()
+        return facts
+
+    def nll(self, token_ids: list[int]) -> float | None:
+        import torch
+
+        if self._longest is not None and self._longest < NLL_CHUNK_TOKENS:
+            return None
+        total, scored = 0.0, 0
+        with torch.inference_mode(), _named("engine_error"):
+            for piece in chunks(token_ids):
+                ids = torch.tensor([piece], device=self._device)
+                logits = self._model(input_ids=ids, use_cache=False).logits[0, :-1].float()
+                total += torch.nn.functional.cross_entropy(
+                    logits, ids[0, 1:], reduction="sum"
+                ).item()
+                scored += len(piece) - 1
+        return total / scored if scored else None
+
+    def close(self) -> None:
+        import torch
+
+        self._model = None
+        gc.collect()
+        if self._device == "cuda":
+            torch.cuda.empty_cache()
+
+
+class _Ticks:
+    """The streamer that ``generate`` hands every new token to, one per row of the batch.
+
+    ``generate`` waits for the device at each step anyway (to see whether it may stop), so looking
+    at the tokens here costs a copy of a few bytes.
+    """
+
+    def __init__(self, batch: list[Request], sink: Sink, ends: frozenset[int]) -> None:
+        self.ids: list[list[int]] = [[] for _ in batch]
+        self._batch = batch
+        self._sink = sink
+        self._ends = ends
+        self._open = set(range(len(batch)))
+        self._prompt_seen = False
+
+    def put(self, value: Any) -> None:
+        if not self._prompt_seen:
+            self._prompt_seen = True
+            return
+        tokens = value.tolist()
+        for row in sorted(self._open):
+            self._sink.token(self._batch[row].id)
+            self.ids[row].append(tokens[row])
+            full = len(self.ids[row]) >= self._batch[row].output_tokens
+            if full or tokens[row] in self._ends:
+                self._open.discard(row)
+
+    def end(self) -> None:
+        pass
+
+
+class _Deaf:
+    """A sink for work that is not measured."""
+
+    def token(self, request_id: str, n: int = 1) -> None:
+        pass
+
+    def done(self, request_id: str, text: str) -> None:
+        pass
+
+    def failed(self, request_id: str, message: str) -> None:
+        pass
+
+
+def _build(job: Job, device: str) -> Any:
+    """The model on ``device``, in evaluation mode; ``meta``: without weights."""
+    _stay_offline()
+    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    path = Path(job.model_path)
+    arguments = _model_arguments(job)
+    spec = checkpoints.read_synthetic(path)
+    if spec is not None:
+        config = AutoConfig.from_pretrained(str(path), local_files_only=True)
+        model = checkpoints.build_synthetic(config, spec.seed, device, **arguments)
+    elif device == "meta":
+        arguments["device_map"] = "meta"
+        model = AutoModelForCausalLM.from_pretrained(str(path), **_here(job), **arguments)
+    else:
+        model = AutoModelForCausalLM.from_pretrained(str(path), **_here(job), **arguments)
+        if "device_map" not in arguments:
+            model = model.to(device)
+    longest = getattr(model.config, "max_position_embeddings", None)
+    asked = _number(job.experiment.engine, "max_model_len")
+    if asked is not None and longest is not None and asked > longest:
+        raise RunFailed(
+            "bad_argument", f"engine.max_model_len is {asked}, but the model has {longest}"
+        )
+    return model.eval()
+
+
+def _here(job: Job) -> dict[str, Any]:
+    return {"local_files_only": True, "trust_remote_code": job.trust_remote_code}
+
+
+def _model_arguments(job: Job) -> dict[str, Any]:
+    """``engine.*`` under transformers' names, and ``args.*`` untouched."""
+    engine, arguments = job.experiment.engine, dict(job.experiment.args)
+    for name, own in (("dtype", "dtype"), ("dtype", "torch_dtype")):
+        if engine.get(name) is not None and own in arguments:
+            raise RunFailed(
+                "bad_argument", f"engine.{name} and args.{own} say the same thing twice"
+            )
+    if (_number(engine, "tensor_parallel_size") or 1) > 1 and "device_map" not in arguments:
+        raise RunFailed(
+            "unsupported",
+            "engine.tensor_parallel_size: one process of transformers cannot split its layers",
+            hint='spread them over the GPUs with args.device_map: "auto"',
+        )
+    if engine.get("quantization") is not None:
+        raise RunFailed(
+            "unsupported",
+            f"engine.quantization: {engine['quantization']} has no name in transformers",
+            hint="say it in transformers' own words with args.quantization_config",
+        )
+    if "torch_dtype" not in arguments:
+        arguments.setdefault("dtype", engine.get("dtype") or "auto")
+    return arguments
+
+
+def _settle_generation(model: Any, experiment: Experiment, path: Path) -> dict[str, Any]:
+    """What is passed to every ``generate``.
+
+    Defaults that a model's ``generation_config.json`` hides (sampling, penalties) would make this
+    engine do something else than the others, so of that file only the special tokens stay.
+    """
+    from transformers import GenerationConfig
+
+    generate = dict(experiment.generate)
+    temperature = float(_number(generate, "temperature") or 0)
+    own = model.generation_config
+    ends = own.eos_token_id if own.eos_token_id is not None else model.config.eos_token_id
+    pad = own.pad_token_id
+    if pad is None:
+        pad = (ends[0] if isinstance(ends, list) else ends) or 0
+    model.generation_config = GenerationConfig(
+        bos_token_id=own.bos_token_id, eos_token_id=ends, pad_token_id=pad
+    )
+    arguments: dict[str, Any] = {k: v for k, v in generate.items() if k not in OWN_GENERATE}
+    if temperature > 0:
+        arguments = {"top_k": 0, "top_p": 1.0} | arguments
+        arguments |= {"do_sample": True, "temperature": temperature}
+    else:
+        arguments["do_sample"] = False
+    if (_number(arguments, "num_beams") or 1) > 1:
+        raise RunFailed("unsupported", "generate.num_beams: a beam search's tokens have no times")
+    check = GenerationConfig(eos_token_id=ends, pad_token_id=pad, max_new_tokens=1)
+    unknown = check.update(**arguments)
+    check.validate()
+    if hasattr(model, "_validate_model_kwargs"):
+        model._validate_model_kwargs(unknown)
+    return arguments
+
+
+def _compiles(arguments: dict[str, Any], device: str) -> bool:
+    """``generate`` compiles the forward pass by itself for a static cache on an accelerator."""
+    static = "static" in str(arguments.get("cache_implementation", ""))
+    return static and device != "cpu" and not arguments.get("disable_compile", False)
+
+
+def _number(settings: Any, name: str) -> int | float | None:
+    value = settings.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise RunFailed("bad_argument", f"{name} is {value!r}, not a number")
+    return value
+
+
+def _stay_offline() -> None:
+    """Nothing may be fetched from here on. Must come before the first import of transformers."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+@contextmanager
+def _named(kind: Any) -> Iterator[None]:
+    """Turn whatever the engine raises into a failure of that kind, in the engine's own words."""
+    try:
+        yield
+    except RunFailed:
+        raise
+    except MemoryError as e:
+        raise _no_memory(e) from e
+    except Exception as e:
+        text = f"{type(e).__name__}: {e}"
+        if type(e).__name__ == "OutOfMemoryError" or any(w in text.lower() for w in MEMORY_WORDS):
+            raise _no_memory(e) from e
+        raise RunFailed(kind, text[:2000]) from e
+
+
+def _no_memory(error: BaseException) -> RunFailed:
+    first = (str(error).splitlines() or [type(error).__name__])[0]
+    return RunFailed(
+        "out_of_memory",
+        first[:500] or type(error).__name__,
+        hint="lower engine.max_batch_size or engine.max_model_len, or use a smaller dtype",
+    )
