@@ -33,6 +33,7 @@ _TABLE = (
     Flag("counter_frozen", "the energy counter did not move under load", "exclude"),
     Flag("counter_backwards", "the energy counter went back", "exclude"),
     Flag("counter_implausible", "the counter moved more than the device can draw", "exclude"),
+    Flag("wrap_ambiguous", "the counter may have wrapped more than once unseen", "exclude"),
     Flag("counter_disagrees", "energy counter and integrated power disagree", "exclude"),
     Flag("meter_lost", "the meter stopped answering during the run", "exclude"),
     Flag("sampler_died", "the process that reads the meters ended early", "exclude"),

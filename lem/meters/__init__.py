@@ -1,3 +1,12 @@
 """Sources of energy readings, and the process that samples them."""
 
-NOT_PLUGINS = ("protocol", "sampler", "trace", "readings")
+NOT_PLUGINS = (
+    "protocol",
+    "sampler",
+    "trace",
+    "readings",
+    "counter",
+    "series",
+    "process_tree",
+    "rounds",
+)

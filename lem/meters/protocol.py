@@ -1,10 +1,20 @@
-"""What a meter is: one file in this package whose ``plugin`` fills :class:`Meter`."""
+"""What a meter is: one file in this package whose ``plugin`` is a class that fills :class:`Meter`.
+
+``plugins.load("meters", name)()`` gives a meter. This module and the meters import neither pydantic
+nor a vendor's library at the top: they run in the sampler's process, which has to stay small.
+"""
+
+from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
-from lem.contract.record import EnergyReading, MeterInfo
+if TYPE_CHECKING:
+    from lem.contract.record import EnergyReading, MeterInfo
+
+
+Pace = Literal["full", "steady", "edge"]
 
 
 class Sample(NamedTuple):
@@ -16,6 +26,18 @@ class Sample(NamedTuple):
     quantity: str
     """Name with unit, such as ``energy_mj``, ``power_mw``, ``energy_uj``, ``cpu_time_ns``."""
     value: float
+
+
+class Device(NamedTuple):
+    """One thing whose energy a meter reads; the same fields as a record's ``MeterInfo``."""
+
+    meter: str
+    device: str
+    device_class: str
+    quantity: str
+    unit: str
+    description: str
+    update_period_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -41,12 +63,19 @@ class Meter(Protocol):
 
     name: str
 
-    def open(self, settings: MeterSettings) -> list[MeterInfo]:
+    def open(self, settings: MeterSettings) -> list[Device]:
         """Find the devices. Raises :class:`lem.errors.MeterUnavailable` with reason and fix."""
 
-    def read(self) -> list[Sample]:
-        """Read every quantity of every device once. Must not raise for one lost device: leave its
-        sample out."""
+    def read(self, pace: Pace = "full") -> list[Sample]:
+        """Read every device once.
+
+        - ``full``: every quantity now.
+        - ``steady``: what a regular round reads; slow or dear quantities only now and then.
+        - ``edge``: only counters that move in ticks of more than a millisecond, as fast as
+          possible; an empty list where there is none.
+
+        Must not raise for one lost device: leave its sample out.
+        """
 
     def energy(
         self, info: MeterInfo, samples: list[Sample], start_ns: int, end_ns: int

@@ -1,0 +1,147 @@
+"""From a run's trace to its figures. Pure, so that anyone can recompute a record from its trace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from lem import plugins
+from lem.contract.record import EnergyReading, MeterInfo
+from lem.errors import MeterUnavailable
+from lem.meters import counter, estimate, series
+from lem.meters.protocol import Device, Meter, MeterSettings, Sample
+
+ENERGY_SCALE_J = {"energy_mj": 1e-3, "energy_uj": 1e-6}
+"""Counter quantity → joules in one unit of it."""
+
+CLOCK = ("sampler", "clock", "suspended_ns")
+"""Meter, device and quantity of how long the machine has slept so far."""
+
+SUSPENDED_NS = 100_000_000
+
+
+def readings(
+    infos: Sequence[MeterInfo], samples: Sequence[Sample], start_ns: int, end_ns: int
+) -> list[EnergyReading]:
+    """One reading for each energy device between the two moments.
+
+    ``estimate`` only where no real meter has a device here: a measured figure that is lost is not
+    replaced by a modelled one.
+    """
+    found = []
+    slept = series.within(
+        [s for s in samples if s[1:4] == CLOCK], CLOCK[2], start_ns - 1_500_000_000, end_ns
+    )
+    suspended = bool(slept) and max(slept) - min(slept) > SUSPENDED_NS
+    for info in counted(infos):
+        own = of_device(samples, info)
+        reading = meter(info.meter).energy(info, own, start_ns, end_ns)
+        if suspended:
+            reading = reading.model_copy(
+                update={"flags": sorted({*reading.flags, "suspended"})},
+            )
+        found.append(reading)
+    return found
+
+
+def counted(infos: Sequence[MeterInfo]) -> list[MeterInfo]:
+    """The devices whose energy counts: the measured ones, else the estimated ones."""
+    measured = [i for i in infos if i.device_class != "estimated"]
+    return measured or list(infos)
+
+
+def of_device(samples: Iterable[Sample], info: MeterInfo) -> list[Sample]:
+    return [s for s in samples if s.meter == info.meter and s.device == info.device]
+
+
+def cpu_time_s(samples: Sequence[Sample], start_ns: int, end_ns: int) -> float | None:
+    """CPU time of the run's processes between the two moments, in seconds; None where the trace
+    does not reach, or the sum fell."""
+    own = [s for s in samples if s.meter == "estimate" and s.device == estimate.DEVICE]
+    points = series.steady_points(own, "cpu_time_ns", 1e-9)
+    if counter.falls(points, start_ns, end_ns):
+        return None
+    used = counter.between(points, start_ns, end_ns, reach_ns=estimate.REACH_NS)
+    return None if used is None else used.amount
+
+
+def peak_power_w(
+    infos: Sequence[MeterInfo], samples: Sequence[Sample], start_ns: int, end_ns: int
+) -> dict[str, float]:
+    """Device class → highest power in W seen between the two moments, its devices added up.
+
+    Read power where the meter has it, else the counter's mean between two readings.
+    """
+    series_of: dict[str, list[list[Sample]]] = {}
+    for info in counted(infos):
+        power = power_samples(of_device(samples, info), info)
+        inside = [s for s in power if start_ns <= s.t_ns <= end_ns]
+        series_of.setdefault(info.device_class, []).append(inside)
+    return {
+        device_class: highest / 1e3
+        for device_class, devices in series_of.items()
+        if all(devices) and (highest := _highest_sum(devices)) is not None
+    }
+
+
+def power_samples(samples: Sequence[Sample], info: MeterInfo) -> list[Sample]:
+    """Power (``power_mw``) of one device over time."""
+    read = series.of(samples, "power_mw")
+    if read:
+        return read
+    if info.quantity == "cpu_time_ns":
+        watts = series.last_value(samples, "watts_per_core", 2**62)
+        points = series.steady_points(samples, info.quantity, 1e-9)
+        return [
+            s._replace(value=s.value * (watts or 0.0)) for s in series.power_from_counter(points)
+        ]
+    scale = ENERGY_SCALE_J.get(info.quantity)
+    if scale is None:
+        return []
+    points = series.steady_points(samples, info.quantity, scale)
+    span = series.last_value(samples, "max_energy_range_uj", 2**62)
+    if span is not None:
+        points = counter.unwrap(points, span * 1e-6)
+    return series.power_from_counter(points)
+
+
+def _highest_sum(devices: list[list[Sample]]) -> float | None:
+    events = sorted((s.t_ns, i, s.value) for i, d in enumerate(devices) for s in d)
+    latest: dict[int, float] = {}
+    highest: float | None = None
+    for _, i, value in events:
+        latest[i] = value
+        if len(latest) == len(devices):
+            total = sum(latest.values())
+            highest = total if highest is None else max(highest, total)
+    return highest
+
+
+def discover(settings: MeterSettings) -> tuple[list[MeterInfo], dict[str, str]]:
+    """Every device that some meter can read here; for the other meters why not, with the fix."""
+    infos, unavailable = probe(settings)
+    return infos, {name: str(e) for name, e in unavailable.items()}
+
+
+def probe(settings: MeterSettings) -> tuple[list[MeterInfo], dict[str, MeterUnavailable]]:
+    """As :func:`discover`, with reason and fix apart (``message``, ``hint``)."""
+    infos: list[MeterInfo] = []
+    unavailable: dict[str, MeterUnavailable] = {}
+    for name in plugins.names("meters"):
+        one = meter(name)
+        try:
+            infos += [info_of(d) for d in one.open(settings)]
+        except MeterUnavailable as e:
+            unavailable[name] = e
+        finally:
+            one.close()
+    return infos, unavailable
+
+
+def info_of(device: Device) -> MeterInfo:
+    return MeterInfo(**device._asdict())
+
+
+def meter(name: str) -> Meter:
+    """A new meter of that name. Raises :class:`lem.errors.BadInput` where there is none."""
+    found: Meter = plugins.load("meters", name)()
+    return found

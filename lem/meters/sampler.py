@@ -1,0 +1,215 @@
+"""The process that reads the meters, and the handle by which the agent talks to it.
+
+``python -m lem.meters.sampler`` takes one line of JSON with its settings on stdin, answers with one
+line on what it found, then obeys ``mark`` and ``stop`` lines until stdin ends. It shares nothing
+with the engine's process: neither its interpreter lock nor its memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from lem.errors import MeterUnavailable
+from lem.meters.protocol import MeterSettings
+
+if TYPE_CHECKING:
+    from lem.contract.record import MeterInfo
+
+START_TIMEOUT_S = 60.0
+"""Loading a driver library on a machine with many sleeping GPUs takes tens of seconds."""
+MARK_TIMEOUT_S = 10.0
+
+
+class Sampler:
+    """Runs the sampler for as long as the context lasts. ``mark`` may be called from any thread.
+
+    ``meters`` None: all that work here. CPU time of the run's processes is always sampled. Raises
+    :class:`lem.errors.BadInput` for an unknown meter's name and
+    :class:`lem.errors.MeterUnavailable` where the process cannot be started at all.
+    """
+
+    infos: list[MeterInfo]
+    """What is read: the devices of the meters that were asked for."""
+    unavailable: dict[str, str]
+    """Meter → why it cannot be read here, with the fix."""
+
+    def __init__(
+        self,
+        meters: list[str] | None,
+        settings: MeterSettings,
+        trace: Path,
+        interval_s: float = 0.05,
+    ) -> None:
+        from lem import plugins
+
+        names = list(plugins.names("meters")) if meters is None else list(dict.fromkeys(meters))
+        self._shown = set(names)
+        if "estimate" not in names:
+            names.append("estimate")
+        process = os.getpid() if settings.process is None else settings.process
+        classes = {n: plugins.load("meters", n) for n in names}
+        self._orders = {
+            "meters": {n: [c.__module__, c.__qualname__] for n, c in classes.items()},
+            "settings": {**asdict(settings), "process": process},
+            "trace": str(trace.absolute()),
+            "interval_s": interval_s,
+        }
+        self._lock = threading.Lock()
+        self._buffer = b""
+        self._power: dict[str, float] = {}
+        self._marks = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self.infos = []
+        self.unavailable = {}
+
+    def __enter__(self) -> Self:
+        from lem.meters.protocol import Device
+        from lem.meters.readings import info_of
+
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "lem.meters.sampler"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+        )
+        try:
+            self._send(json.dumps(self._orders, default=str))
+            found = self._receive(time.monotonic() + START_TIMEOUT_S, "devices")
+            if found is None or "error" in found:
+                reason = "it did not answer" if found is None else str(found["error"])
+                raise MeterUnavailable(
+                    f"the sampler process did not start: {reason}",
+                    "see the lines above it in agent.log",
+                )
+        except BaseException:
+            self.stop()
+            raise
+        self.infos = [info_of(Device(*d)) for d in found["devices"] if d[0] in self._shown]
+        self.unavailable = {n: why for n, why in found["unavailable"].items() if n in self._shown}
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def mark(self) -> int:
+        """An edge: a moment (monotonic ns) at which every meter was read.
+
+        Where counters move in ticks, the edge is the next tick: polled for at ≤ 1 ms for at most
+        two of its periods, so this blocks for up to about 0.2 s (the caller's thread only). With
+        several GPUs it is the last one's tick. Where the sampler has died, the present moment: the
+        trace then does not reach it, and readings say so.
+        """
+        with self._lock:
+            self._marks += 1
+            order = f"mark {self._marks}"
+            self._send(order)
+            answer = self._receive(time.monotonic() + MARK_TIMEOUT_S, order)
+        return time.monotonic_ns() if answer is None else int(answer[order])
+
+    def power_now(self) -> dict[str, float]:
+        """Device → W, at most about half a second old, for live views. Never waits."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self._receive(0.0, "")
+            finally:
+                self._lock.release()
+        return dict(self._power)
+
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def stop(self) -> None:
+        """Have the trace written out and closed. Doing it again does nothing."""
+        process = self._process
+        if process is None:
+            return
+        with self._lock:
+            self._send("stop")
+            if process.stdin and not process.stdin.closed:
+                process.stdin.close()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+    def _send(self, line: str) -> None:
+        assert self._process is not None and self._process.stdin is not None
+        # Where it has ended, what asks for an answer finds that out.
+        with contextlib.suppress(OSError, ValueError):
+            self._process.stdin.write(line.encode() + b"\n")
+
+    def _receive(self, deadline_s: float, wanted: str) -> dict[str, Any] | None:
+        """Read what has come. Returns the first message with the key ``wanted``, or None once the
+        deadline has passed or the sampler has ended."""
+        assert self._process is not None and self._process.stdout is not None
+        if self._process.stdout.closed:
+            return None
+        while True:
+            while b"\n" in self._buffer:
+                line, self._buffer = self._buffer.split(b"\n", 1)
+                message: dict[str, Any] = json.loads(line)
+                self._power = message.get("power", self._power)
+                if wanted in message or (wanted == "devices" and "error" in message):
+                    return message
+            left_s = max(0.0, deadline_s - time.monotonic())
+            if not select.select([self._process.stdout], [], [], left_s)[0]:
+                return None
+            data = os.read(self._process.stdout.fileno(), 1 << 16)
+            if not data:
+                return None
+            self._buffer += data
+
+
+def main() -> int:
+    """The sampler's process."""
+    from lem.meters.rounds import Rounds
+
+    # Ctrl-C reaches the whole process group; the agent decides when this process ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    orders = json.loads(sys.stdin.buffer.readline())
+    try:
+        rounds = Rounds(orders)
+    except OSError as e:
+        _say(json.dumps({"error": f"{orders['trace']}: {e.strerror}"}))
+        return 3
+    try:
+        rounds.introduce(_say)
+        rounds.run(sys.stdin.fileno(), _say)
+    except OSError as e:
+        print(f"sampler: {e}", file=sys.stderr)
+        return 3
+    finally:
+        rounds.close()
+    return 0
+
+
+def _say(line: str, wait: bool = True) -> None:
+    """One line to the agent. With ``wait`` false it is dropped where the pipe is full."""
+    out = sys.stdout.fileno()
+    if wait or select.select([], [out], [], 0)[1]:
+        os.write(out, line.encode() + b"\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,161 @@
+"""From raw samples to what a reading is computed from: counter points, power, gaps, changes.
+
+All functions take the samples of one device, sorted by time, and are pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from statistics import median
+
+from lem.meters.counter import Point
+from lem.meters.protocol import Sample
+
+DENSE_NS = 5_000_000
+"""Readings closer than this are polls around an edge, not regular rounds."""
+
+GAP_PERIODS = 3
+
+CALL_NS = 100_000
+"""Half of a reading's own duration, in which the value may have been taken."""
+
+
+def of(samples: Sequence[Sample], quantity: str) -> list[Sample]:
+    return [s for s in samples if s.quantity == quantity]
+
+
+def within(samples: Sequence[Sample], quantity: str, start_ns: int, end_ns: int) -> list[float]:
+    """Values of a quantity read between the two moments."""
+    return [s.value for s in samples if s.quantity == quantity and start_ns <= s.t_ns <= end_ns]
+
+
+def last_value(samples: Sequence[Sample], quantity: str, end_ns: int) -> float | None:
+    """The last value read up to ``end_ns``, else the first one after it, else None."""
+    all_of = of(samples, quantity)
+    before = [s.value for s in all_of if s.t_ns <= end_ns]
+    if before:
+        return before[-1]
+    return all_of[0].value if all_of else None
+
+
+def changes(samples: Sequence[Sample], quantity: str) -> bool:
+    """Whether a quantity that should be constant had more than one value."""
+    return len({s.value for s in samples if s.quantity == quantity}) > 1
+
+
+def period_ns(times_ns: Sequence[int]) -> int | None:
+    """The usual time from one regular round to the next; None for fewer than two."""
+    gaps = [b - a for a, b in pairwise(times_ns) if b - a >= DENSE_NS]
+    return int(median(gaps)) if gaps else None
+
+
+def gap_flags(samples: Sequence[Sample], quantity: str, start_ns: int, end_ns: int) -> list[str]:
+    """``sampler_gap`` where a quantity was not read for more than three periods in the window."""
+    times_ns = [s.t_ns for s in of(samples, quantity)]
+    usual_ns = period_ns(times_ns)
+    if usual_ns is None:
+        return []
+    for a, b in pairwise(times_ns):
+        if b - a > GAP_PERIODS * usual_ns and b > start_ns and a < end_ns:
+            return ["sampler_gap"]
+    return []
+
+
+def steady_points(
+    samples: Sequence[Sample],
+    quantity: str,
+    scale: float,
+    lag_ns: int = 0,
+    value: Callable[[float], float] = float,
+) -> list[Point]:
+    """Points of a counter that moves (almost) all the time: each reading is one.
+
+    ``scale`` turns the quantity's unit into the point's (J, s); ``lag_ns`` is how long ago the
+    counter may have been brought up to date. Of readings closer than 5 ms the last one counts: the
+    slope between them would be noise.
+    """
+    points: list[Point] = []
+    for s in of(samples, quantity):
+        if points and s.t_ns - points[-1].t_ns - lag_ns // 2 < DENSE_NS:
+            points.pop()
+        points.append(Point(s.t_ns - lag_ns // 2, lag_ns // 2 + CALL_NS, value(s.value) * scale))
+    return points
+
+
+def tick_points(samples: Sequence[Sample], quantity: str, scale: float) -> list[Point]:
+    """Points of a counter that moves in ticks: each change is one, somewhere between the last
+    reading of the old value and the first of the new."""
+    points: list[Point] = []
+    previous: Sample | None = None
+    for s in of(samples, quantity):
+        if previous is not None and s.value != previous.value:
+            half_ns = (s.t_ns - previous.t_ns) // 2
+            points.append(Point(previous.t_ns + half_ns, half_ns + CALL_NS, s.value * scale))
+        previous = s
+    return points
+
+
+def longest_still_ns(
+    samples: Sequence[Sample], quantity: str, start_ns: int, end_ns: int
+) -> tuple[int, int]:
+    """The longest time that the counter was read and did not move, of those that touch the window,
+    and how often it was read in it. (0, 0) where it was not read."""
+    worst = (0, 0)
+    first: Sample | None = None
+    count = 0
+    for s in of(samples, quantity):
+        if first is None or s.value != first.value:
+            first, count = s, 0
+        count += 1
+        if s.t_ns > start_ns and first.t_ns < end_ns:
+            worst = max(worst, (s.t_ns - first.t_ns, count))
+    return worst
+
+
+def power_from_counter(points: Sequence[Point], least_ns: int = 40_000_000) -> list[Sample]:
+    """Mean power (as ``power_mw`` samples without names) between points at least ``least_ns``
+    apart."""
+    power: list[Sample] = []
+    last: Point | None = None
+    for p in points:
+        if last is None:
+            last = p
+        elif p.t_ns - last.t_ns >= least_ns:
+            watts = (p.value - last.value) / ((p.t_ns - last.t_ns) / 1e9)
+            power.append(Sample(p.t_ns, "", "", "power_mw", max(0.0, watts * 1e3)))
+            last = p
+    return power
+
+
+def integrate(
+    series: Sequence[tuple[int, float]], start_ns: int, end_ns: int, reach_ns: int
+) -> tuple[float, float] | None:
+    """Trapezoid rule over (time, power in W) with values at both bounds interpolated.
+
+    Returns energy in J, and how much it changes when every other sample is left out (what the
+    sampling's coarseness may cost). Up to ``reach_ns`` beyond the first or last sample its value
+    is held; None where the samples reach less far.
+    """
+    if not series or series[0][0] - reach_ns > start_ns or series[-1][0] + reach_ns < end_ns:
+        return None
+    full = _trapezoid(series, start_ns, end_ns)
+    coarse = _trapezoid(series[::2], start_ns, end_ns) if len(series) > 3 else full
+    return full, abs(full - coarse)
+
+
+def _trapezoid(series: Sequence[tuple[int, float]], start_ns: int, end_ns: int) -> float:
+    inner = [p for p in series if start_ns < p[0] < end_ns]
+    line = [(start_ns, _at(series, start_ns)), *inner, (end_ns, _at(series, end_ns))]
+    return sum((b[0] - a[0]) / 1e9 * (a[1] + b[1]) / 2 for a, b in pairwise(line))
+
+
+def _at(series: Sequence[tuple[int, float]], t_ns: int) -> float:
+    before = [p for p in series if p[0] <= t_ns]
+    after = [p for p in series if p[0] >= t_ns]
+    if not before:
+        return after[0][1]
+    if not after:
+        return before[-1][1]
+    (a_ns, a), (b_ns, b) = before[-1], after[0]
+    return a if a_ns == b_ns else a + (b - a) * (t_ns - a_ns) / (b_ns - a_ns)
