@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help quickstart test lint docs bench gpu-check images clean
 VENV ?= .venv
-export VENV LAUNCHER TESTS CONTAINERS PYTHON
+export VENV
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -1,0 +1,11 @@
+"""Tests of the project itself: what its files say must be what its code does."""
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The top of the clone."""
+    return Path(__file__).resolve().parents[2]
