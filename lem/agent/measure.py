@@ -44,7 +44,7 @@ class Measured:
 
 def measure(job: Job, backend: Backend, engine: Engine, folder: Path, events: Events) -> Measured:
     """Take the loaded engine through all phases."""
-    stock = Stock(requests.read(Path(job.requests_path), job.requests_sha256))
+    stock = Stock(requests.read(Path(job.requests), job.requests_sha256))
     log = Log(watch=lambda r: _tell_answer(events, r))
     flags: set[str] = set()
     jump = _clock_jump()
@@ -165,7 +165,7 @@ def _quality(
     if "nll" not in job.measure.quality:
         return Quality(sample=sample)
     events.phase("quality")
-    ids = backend.tokenizer(Path(job.model_path)).encode(datasets.nll_text(), chat=False)
+    ids = backend.tokenizer(Path(job.model)).encode(datasets.nll_text(), chat=False)
     nll = engine.nll(ids)
     return Quality(
         nll_per_token=nll,

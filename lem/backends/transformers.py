@@ -44,7 +44,7 @@ class Transformers:
         try:
             with _named("bad_argument"):
                 model = _build(job, "meta")
-                _settle_generation(model, job.experiment, Path(job.model_path))
+                _settle_generation(model, job.experiment, Path(job.model))
         except RunFailed as e:
             return [Rejection(arm_id=job.arm_id, argument=None, message=e.message)]
         return []
@@ -62,8 +62,8 @@ class Transformers:
         torch.manual_seed(job.seed)
         with _named("bad_argument"):
             model = _build(job, device)
-            arguments = _settle_generation(model, job.experiment, Path(job.model_path))
-        engine = StaticBatches(job, model, FastTokenizer(Path(job.model_path)), device, arguments)
+            arguments = _settle_generation(model, job.experiment, Path(job.model))
+        engine = StaticBatches(job, model, FastTokenizer(Path(job.model)), device, arguments)
         engine.check()
         return engine
 
@@ -273,7 +273,7 @@ def _build(job: Job, device: str) -> Any:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    path = Path(job.model_path)
+    path = Path(job.model)
     arguments = _model_arguments(job)
     spec = checkpoints.read_synthetic(path)
     if spec is not None:

@@ -181,11 +181,11 @@ class Campaign:
 def automatic_launcher(say: Say) -> str:
     """``docker`` where an engine answers, else ``process``, with a line that says so and why."""
     try:
-        containers.connect().close()
+        with containers.connect():
+            return "docker"
     except EnvironmentFault as e:
         say(f"no Docker here ({e.message}): the agent runs as a process, without a container")
         return "process"
-    return "docker"
 
 
 def _ignore(_: object) -> None:

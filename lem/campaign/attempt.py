@@ -28,6 +28,7 @@ def make_job(
     lock: Lock, arm: Arm, run: Run, inside: Folders, gpus: list[int], digest: str | None
 ) -> Job:
     """The job document of one run, with paths as the agent sees them."""
+    e = arm.experiment
     return Job(
         contract_version=CONTRACT_VERSION,
         run_id=secrets.token_hex(12),
@@ -37,11 +38,17 @@ def make_job(
         block=run.block,
         block_pass=run.block_pass,
         attempt=run.attempt,
-        backend=arm.experiment.backend,
-        model_path=f"{inside.models}/{arm.model.path}".rstrip("/."),
-        requests_path=f"{inside.requests}/{arm.experiment.requests_sha256}.jsonl.gz",
-        requests_sha256=arm.experiment.requests_sha256,
-        experiment=arm.experiment,
+        backend=e.backend,
+        engine_version=e.engine_version,
+        model=str(Path(f"{inside.models}/{arm.model.path}")),
+        model_identity=e.model,
+        engine=e.engine,
+        args=e.args,
+        generate=e.generate,
+        workload=e.workload,
+        requests=f"{inside.requests}/{e.requests_sha256}.jsonl.gz",
+        requests_sha256=e.requests_sha256,
+        device=e.device,
         measure=lock.measure,
         limits=lock.limits,
         seed=lock.seed,

@@ -10,10 +10,10 @@ from lem.campaign.attempt import make_job
 from lem.campaign.plan import Run
 from lem.campaign.sources import cache_root
 from lem.contract.base import canonical_json, write_atomic
-from lem.contract.job import Rejections
+from lem.contract.job import Rejection, Rejections
 from lem.contract.lock import Arm, Lock
 from lem.errors import EnvironmentFault, Problem
-from lem.launchers.protocol import Folders, Say, Task
+from lem.launchers.protocol import Folders, Launcher, Prepared, Say, Task
 
 if TYPE_CHECKING:
     from lem.campaign import Campaign
@@ -25,34 +25,17 @@ def rejections(campaign: "Campaign", say: Say) -> list[Problem]:
     """What the engines will not take, each with its place in the campaign file."""
     staging = campaign.stage(say)
     lock = campaign.lock_of(staging)
+    groups: dict[tuple[str, str, str], list[Arm]] = {}
+    for arm in _distinct(lock.arms):
+        key = (arm.launcher, arm.experiment.backend, arm.model.folder)
+        groups.setdefault(key, []).append(arm)
     problems: list[Problem] = []
-    for backend, prepared in staging.backends.items():
-        arms = _distinct([a for a in lock.arms if a.experiment.backend == backend])
-        if not arms:
-            continue
+    for (launcher_name, backend, model), arms in groups.items():
+        prepared = staging.backends[backend]
         say(f"asking {backend} {prepared.described.engine_version} about its arguments")
-        launcher = plugins.load("launchers", arms[0].launcher)()
-        with tempfile.TemporaryDirectory(prefix="lem-validate-") as name:
-            folders = Folders(
-                run=Path(name),
-                requests=campaign.folder / "requests",
-                models=cache_root() / "models" / arms[0].model.folder,
-            )
-            inside = launcher.inside(folders)
-            jobs = [
-                make_job(lock, a, Run(a.arm_id, 0, 0, 0), inside, list(lock.gpus), None)
-                for a in arms
-            ]
-            lines = "".join(json.dumps(j.model_dump(mode="json")) + "\n" for j in jobs)
-            write_atomic(Path(name) / "jobs.ndjson", lines.encode())
-            task = Task("validate", prepared, folders, "jobs.ndjson", gpus=tuple(lock.gpus))
-            with launcher.start(task) as agent:
-                end = agent.wait(LIMIT_S) or agent.stop(5.0)
-            if end.status != 0:
-                said = "\n  ".join(end.last_lines[-12:])
-                raise EnvironmentFault(f"{backend} could not check its arguments:\n  {said}")
-            found = Rejections.read(Path(name) / "rejections.json").rejections
-        for rejection in found:
+        launcher = plugins.load("launchers", launcher_name)()
+        models = cache_root() / "models" / model
+        for rejection in _ask(lock, launcher, prepared, arms, models, campaign.folder):
             place = campaign.file.where(rejection.argument) if rejection.argument else None
             line, column = place or (None, None)
             problems.append(
@@ -68,12 +51,39 @@ def rejections(campaign: "Campaign", say: Say) -> list[Problem]:
     return problems
 
 
+def _ask(
+    lock: Lock,
+    launcher: Launcher,
+    prepared: Prepared,
+    arms: list[Arm],
+    models: Path,
+    folder: Path,
+) -> list[Rejection]:
+    with tempfile.TemporaryDirectory(prefix="lem-validate-") as name:
+        folders = Folders(run=Path(name), requests=folder / "requests", models=models)
+        inside = launcher.inside(folders)
+        jobs = [
+            make_job(lock, a, Run(a.arm_id, 0, 0, 0), inside, list(lock.gpus), None) for a in arms
+        ]
+        lines = "".join(json.dumps(j.model_dump(mode="json")) + "\n" for j in jobs)
+        write_atomic(Path(name) / "jobs.ndjson", lines.encode())
+        task = Task("validate", prepared, folders, "jobs.ndjson", gpus=tuple(lock.gpus))
+        with launcher.start(task) as agent:
+            end = agent.wait(LIMIT_S) or agent.stop(5.0)
+        if end.status != 0:
+            said = "\n  ".join(end.last_lines[-12:])
+            raise EnvironmentFault(
+                f"{prepared.setup.name} could not check its arguments:\n  {said}"
+            )
+        return Rejections.read(Path(name) / "rejections.json").rejections
+
+
 def _distinct(arms: list[Arm]) -> list[Arm]:
     """One arm for each different set of engine, args and generate settings and model."""
     seen: dict[bytes, Arm] = {}
     for a in arms:
         e = a.experiment
-        what = [e.model.content, e.engine, e.args, e.generate]
+        what = [e.backend, e.model.content, e.engine, e.args, e.generate]
         seen.setdefault(canonical_json(what), a)
     return list(seen.values())
 

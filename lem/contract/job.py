@@ -5,7 +5,15 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from lem.contract.base import Document, Part
-from lem.contract.spec import Experiment, Limits, Measurement
+from lem.contract.spec import (
+    DeviceSettings,
+    Experiment,
+    ExperimentModel,
+    Limits,
+    Measurement,
+    Settings,
+    Workload,
+)
 
 
 class Job(Document):
@@ -20,11 +28,18 @@ class Job(Document):
     """How often this block was begun anew before (0: never)."""
     attempt: Annotated[int, Field(ge=0)]
     backend: str
-    model_path: str
+    engine_version: str
+    model: str
     """Where the agent finds the prepared model."""
-    requests_path: str
+    model_identity: ExperimentModel
+    engine: Settings
+    args: Settings
+    generate: Settings
+    workload: Workload
+    requests: str
+    """Where the agent finds the request list."""
     requests_sha256: str
-    experiment: Experiment
+    device: DeviceSettings
     measure: Measurement
     limits: Limits
     seed: int
@@ -34,6 +49,21 @@ class Job(Document):
     image_digest: str | None
     powercap_root: str = "/sys/class/powercap"
     trust_remote_code: bool = False
+
+    @property
+    def experiment(self) -> Experiment:
+        """The experiment that this run is one measurement of."""
+        return Experiment(
+            model=self.model_identity,
+            backend=self.backend,
+            engine_version=self.engine_version,
+            engine=self.engine,
+            args=self.args,
+            generate=self.generate,
+            workload=self.workload,
+            requests_sha256=self.requests_sha256,
+            device=self.device,
+        )
 
 
 class Rejection(Part):

@@ -134,7 +134,7 @@ class Tick:
         ]
 
     def load(self, job: Job) -> TickEngine:
-        json.loads(Path(job.model_path).read_text())
+        json.loads(Path(job.model).read_text())
         args = dict(job.experiment.args)
         if "print" in args:
             print(args["print"], flush=True)
