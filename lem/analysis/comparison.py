@@ -1,0 +1,193 @@
+"""What a comparison is: the arms of one campaign beside its baseline, with everything needed to
+print it, to draw it or to check a gate against it."""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from lem.contract.base import Scalar
+from lem.stats import Absolute, RatioEstimate
+
+
+@dataclass(frozen=True)
+class ArmInfo:
+    """An arm as the campaign names it."""
+
+    arm_id: str
+    experiment_id: str
+    label: str
+    settings: dict[str, Scalar]
+    """Swept experiment paths → value."""
+    paths: dict[str, Scalar]
+    """Every experiment path → value, for selecting and naming arms."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One compared figure: a metric, and the part of it (a device class or a percentile)."""
+
+    metric: str
+    part: str
+    noun: str
+    """In a sentence: ``GPU energy per output token``."""
+    title: str
+    """Over a table."""
+    unit: str
+    better: Literal["lower", "higher"]
+    estimated: bool = False
+
+    @property
+    def key(self) -> str:
+        return f"{self.metric}.{self.part}" if self.part else self.metric
+
+
+@dataclass(frozen=True)
+class Shortfall:
+    """Blocks in which an arm has nothing that counts."""
+
+    kind: str
+    """A failure's kind, or ``excluded`` for a record whose flags take it out."""
+    blocks: int
+    message: str
+    """Of the latest one."""
+
+
+@dataclass(frozen=True)
+class ArmResult:
+    arm: ArmInfo
+    name: str
+    """Short and readable, different for every arm: ``batch size 16``."""
+    baseline: bool
+    blocks: int
+    """Blocks in which the arm was counted."""
+    figures: dict[str, Absolute]
+    """Quantity's key, and keys of the side figures (``output_throughput_tokens_per_s``,
+    ``ttft_s.p50``, ``itl_s.p50``, ``nll_per_token``, ``energy_per_output_token_j.estimated``)."""
+    ratios: dict[str, RatioEstimate]
+    """Quantity's key → ratio to the baseline; empty for the baseline itself."""
+    shortfalls: tuple[Shortfall, ...]
+    flags: tuple[str, ...]
+    """On any record of the arm that was counted."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    campaign: str
+    baseline: str
+    """``arm_id``"""
+    quantities: tuple[Quantity, ...]
+    """What is compared, one table each; never summed."""
+    arms: tuple[ArmResult, ...]
+    blocks_done: int
+    blocks_planned: int | None
+    """None where the folder has no lock file."""
+    level: float
+    """Joint confidence of all intervals of one quantity."""
+    hardware: str
+    meters: dict[str, str]
+    """Device class → names of the meters."""
+    left_out: tuple[str, ...]
+    """Device classes that are not compared, each with the reason, in words."""
+    notes: tuple[str, ...]
+    flags: dict[str, str]
+    """Flag → meaning, of every flag on a counted record or that took one out."""
+
+    @property
+    def estimated(self) -> bool:
+        """Whether energy here is modelled from CPU time, not measured."""
+        return any(q.estimated for q in self.quantities)
+
+    @property
+    def provisional(self) -> bool:
+        """Whether blocks are still missing, or there is but one."""
+        return self.blocks_done < max(2, self.blocks_planned or 0)
+
+    @property
+    def baseline_name(self) -> str:
+        return next(a.name for a in self.arms if a.baseline)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data for ``--json``. Figures are in the units their keys carry."""
+        from lem.analysis.words import sentences
+
+        return {
+            "schema_version": 1,
+            "campaign": self.campaign,
+            "baseline": self.baseline,
+            "estimated": self.estimated,
+            "provisional": self.provisional,
+            "blocks_done": self.blocks_done,
+            "blocks_planned": self.blocks_planned,
+            "level": self.level,
+            "hardware": self.hardware,
+            "meters": self.meters,
+            "quantities": [{"key": q.key, **asdict(q)} for q in self.quantities],
+            "left_out": list(self.left_out),
+            "arms": [_arm_json(a) for a in self.arms],
+            "sentences": sentences(self),
+            "notes": list(self.notes),
+            "flags": self.flags,
+        }
+
+
+def _arm_json(arm: ArmResult) -> dict[str, Any]:
+    return {
+        "arm_id": arm.arm.arm_id,
+        "experiment_id": arm.arm.experiment_id,
+        "label": arm.arm.label,
+        "name": arm.name,
+        "settings": arm.arm.settings,
+        "baseline": arm.baseline,
+        "blocks": arm.blocks,
+        "figures": {k: asdict(v) for k, v in arm.figures.items()},
+        "ratios": {k: asdict(v) for k, v in arm.ratios.items()},
+        "shortfalls": [asdict(s) for s in arm.shortfalls],
+        "flags": list(arm.flags),
+    }
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """Whether one arm stays within the gate in one quantity."""
+
+    arm_id: str
+    name: str
+    quantity: str
+    outcome: Literal["pass", "fail", "cannot_tell"]
+    reason: str
+
+
+def gate(comparison: Comparison, limit: float) -> list[GateResult]:
+    """Hold every arm against "not worse than the baseline by more than ``limit``" (0.05: 5 %).
+
+    ``fail`` only on evidence: the whole interval lies beyond the limit. ``pass`` likewise: the
+    whole interval lies within. Anything else, also a missing interval or arm, is ``cannot_tell``.
+    """
+    results = []
+    for quantity in comparison.quantities:
+        for arm in comparison.arms:
+            if not arm.baseline:
+                outcome, reason = _hold(arm, quantity, limit)
+                results.append(GateResult(arm.arm.arm_id, arm.name, quantity.key, outcome, reason))
+    return results
+
+
+def _hold(
+    arm: ArmResult, quantity: Quantity, limit: float
+) -> tuple[Literal["pass", "fail", "cannot_tell"], str]:
+    ratio = arm.ratios.get(quantity.key)
+    if ratio is None:
+        return "cannot_tell", "no block has both this arm and the baseline"
+    if ratio.low is None or ratio.high is None:
+        return "cannot_tell", ratio.reason or "no interval"
+    # Where more is better, worse means a lower ratio: compare the inverse.
+    low, high = ratio.low, ratio.high
+    if quantity.better == "higher":
+        low, high = 1 / high, 1 / low
+    worst = f"ratio to the baseline {ratio.ratio:.3g} ({ratio.low:.3g} to {ratio.high:.3g})"
+    bound = 1 + limit
+    if low > bound and not math.isclose(low, bound):
+        return "fail", worst
+    if high <= bound:
+        return "pass", worst
+    return "cannot_tell", worst

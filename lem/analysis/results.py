@@ -1,0 +1,218 @@
+"""Opens folders of results: the records, a data frame of them, and the comparison."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lem.analysis.compare import compare, needed_metrics
+from lem.analysis.comparison import ArmInfo, Comparison
+from lem.analysis.naming import arms_of_lock, arms_of_records, find_arm, flat
+from lem.contract.lock import Lock
+from lem.contract.record import Record
+from lem.errors import BadInput, EnvironmentFault
+from lem.stores.counted import counted
+from lem.stores.folder import Entry, attempts, entries, read
+from lem.stores.index import Index, Row, metric_values
+from lem.stores.outcomes import Outcome
+
+LOCK = "campaign.lock.json"
+
+
+class Campaign:
+    """The results of one campaign folder. Its index is brought up to date when it is opened."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.lock = Lock.read(folder / LOCK) if (folder / LOCK).is_file() else None
+        self._index = Index(folder)
+        self._index.refresh()
+
+    @property
+    def name(self) -> str:
+        return self.lock.name if self.lock else self.folder.resolve().name
+
+    def outcomes(self) -> list[Outcome]:
+        """Every attempt, sorted by block, arm, attempt."""
+        return self._index.outcomes()
+
+    def rows(self, metrics: list[str] | None = None) -> list[Row]:
+        """Every attempt with its metrics (those named, or all)."""
+        return self._index.rows(metrics)
+
+    def entries(self) -> Iterator[Entry]:
+        """Every attempt with its whole document, read from the folder."""
+        return entries(self.folder)
+
+    def entry(self, path: str) -> Entry:
+        """The attempt at ``path`` (relative to the folder), read anew. Raises KeyError."""
+        for attempt in attempts(self.folder):
+            if attempt.path == path:
+                return read(self.folder, attempt)
+        raise KeyError(path)
+
+    def arms(self) -> list[ArmInfo]:
+        """The arms in the campaign's order; without a lock file, those that have a record."""
+        if self.lock is not None:
+            return arms_of_lock(self.lock)
+        first: dict[str, Record] = {}
+        for entry in self.entries():
+            if entry.record is not None:
+                first.setdefault(entry.record.arm_id, entry.record)
+        return arms_of_records(first)
+
+    def compare(
+        self, baseline: str | None = None, metric: str | None = None, hardware: str | None = None
+    ) -> Comparison:
+        """See :meth:`Results.compare`."""
+        arms = self.arms()
+        if not arms:
+            raise BadInput(f"{self.folder}: there is no run to compare yet")
+        if baseline is not None:
+            base = find_arm(arms, baseline)
+        elif self.lock is not None:
+            base = find_arm(arms, self.lock.baseline)
+        else:
+            raise BadInput(
+                f"{self.folder} has no {LOCK}, so nothing says which arm is the baseline",
+                hint="name it: --baseline path=value, or the beginning of an arm's id",
+            )
+        return compare(
+            self.name,
+            arms,
+            self.rows(needed_metrics(metric)),
+            base,
+            blocks_planned=self.lock.blocks if self.lock else None,
+            metric=metric,
+            hardware=hardware,
+        )
+
+
+class Results:
+    """The campaigns of one folder: itself, or those below it."""
+
+    def __init__(self, path: Path, campaigns: list[Campaign]) -> None:
+        self.path = path
+        self.campaigns = campaigns
+
+    def records(self) -> Iterator[Record]:
+        """Every valid record, also of runs that do not count (see :meth:`to_dataframe`)."""
+        for campaign in self.campaigns:
+            for entry in campaign.entries():
+                if entry.record is not None:
+                    yield entry.record
+
+    def table(self) -> Iterator[dict[str, Any]]:
+        """One flat row a record: who and where, ``counted``, every experiment path, every metric
+        as ``name.part`` (units in the names) with ``….uncertainty`` (expanded, k = 2)."""
+        for campaign in self.campaigns:
+            counting = {o.path for o in counted(campaign.outcomes())}
+            for entry in campaign.entries():
+                if entry.record is not None:
+                    yield _flat_record(entry.record, entry.outcome.path in counting)
+
+    def to_dataframe(self) -> Any:
+        """:meth:`table` as a pandas data frame, or a polars one where only that is installed.
+        Raises :class:`EnvironmentFault` where neither is."""
+        rows = list(self.table())
+        try:
+            import pandas
+        except ImportError:
+            pass
+        else:
+            return pandas.DataFrame(rows)
+        try:
+            import polars  # type: ignore[import-not-found, unused-ignore]
+        except ImportError:
+            raise EnvironmentFault(
+                "a data frame needs pandas or polars",
+                hint='pip install "lem-energy[dataframe]"',
+            ) from None
+        return polars.DataFrame(rows, infer_schema_length=None)
+
+    def compare(
+        self, baseline: str | None = None, metric: str | None = None, hardware: str | None = None
+    ) -> Comparison:
+        """Every arm beside the baseline (by default the campaign's own).
+
+        ``baseline``: an arm's id or the beginning of it, its label, or ``path=value[,…]``.
+        ``metric``: by default energy per output token, or CPU time where energy is estimated.
+        ``hardware``: only the runs made on this (as :func:`lem.stores.index.hardware` writes it).
+        Raises :class:`BadInput` where the runs cannot be compared, with the reason.
+        """
+        return self.one().compare(baseline, metric, hardware)
+
+    def one(self) -> Campaign:
+        """The only campaign. Raises :class:`BadInput` where there are several: blocks of different
+        campaigns are never one."""
+        if len(self.campaigns) == 1:
+            return self.campaigns[0]
+        listed = "\n".join(f"    {c.folder}" for c in self.campaigns[:20])
+        raise BadInput(
+            f"{self.path} holds {len(self.campaigns)} campaigns:\n{listed}", hint="name one of them"
+        )
+
+
+def open_results(path: str | Path) -> Results:
+    """Open a campaign folder, or a folder of several. Raises :class:`BadInput` where there is
+    neither."""
+    folder = Path(path)
+    if not folder.is_dir():
+        raise BadInput(
+            f"there is no folder {folder}",
+            hint="name a campaign's folder; `lem campaign run` prints it at its end",
+        )
+    found = [folder] if is_campaign(folder) else below(folder)
+    if not found:
+        raise BadInput(
+            f"{folder} holds no results",
+            hint="a campaign's folder has campaign.lock.json and blocks/",
+        )
+    return Results(folder, [Campaign(f) for f in found])
+
+
+def is_campaign(folder: Path) -> bool:
+    return (folder / LOCK).is_file() or (folder / "blocks").is_dir()
+
+
+def below(folder: Path, depth: int = 2) -> list[Path]:
+    """Campaign folders in this folder and in the folders in it, sorted; links are not followed."""
+    found = []
+    try:
+        inside = sorted(folder.iterdir())
+    except OSError as e:
+        raise BadInput(f"{folder} cannot be read: {e.strerror}") from e
+    for child in inside:
+        if child.is_symlink() or not child.is_dir() or child.name.startswith("."):
+            continue
+        if is_campaign(child):
+            found.append(child)
+        elif depth > 1:
+            found += below(child, depth - 1)
+    return found
+
+
+def _flat_record(record: Record, counts: bool) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "campaign": record.campaign,
+        "run_id": record.run_id,
+        "arm_id": record.arm_id,
+        "experiment_id": record.experiment_id,
+        "block": record.block,
+        "block_pass": record.block_pass,
+        "attempt": record.attempt,
+        "counted": counts,
+        "started_at": record.started_at,
+        "ended_at": record.ended_at,
+        "metric_semantics_version": record.metric_semantics_version,
+        "flags": " ".join(record.flags),
+        "launcher": record.environment.launcher,
+        "cpu_model": record.environment.cpu_model,
+        "gpus": ", ".join(g.name for g in record.environment.gpus),
+        **flat(record.experiment.model_dump()),
+    }
+    for metric, part, value in metric_values(record):
+        name = f"{metric}.{part}" if part else metric
+        row[name] = value.value
+        if value.uncertainty is not None:
+            row[f"{name}.uncertainty"] = value.uncertainty
+    return row

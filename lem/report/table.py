@@ -1,0 +1,211 @@
+"""A comparison on the terminal: one table for each compared quantity, what it means in words, and
+everything one must know not to misread it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich import box
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from lem.analysis.comparison import ArmResult, Comparison, Quantity
+from lem.analysis.words import sentences
+from lem.report.text import NOTHING, figure, plain, ratio, rough, scaled
+
+WIDE = 110
+"""From this many columns on, speed and quality stand in the same table."""
+
+ESTIMATED_J = "energy_per_output_token_j.estimated"
+_SIDE = (
+    ("output_throughput_tokens_per_s", "tokens/s", ""),
+    ("ttft_s.p50", "TTFT", "s"),
+    ("itl_s.p50", "ITL", "s"),
+    ("nll_per_token", "NLL/token", ""),
+)
+
+
+def comparison_table(comparison: Comparison) -> RenderableType:
+    """The tables with their footnotes; fits itself to the width it is given."""
+    return _Tables(comparison)
+
+
+def render(comparison: Comparison, console: Console, records_path: Path | str) -> None:
+    """Print the tables, what they say in plain words, and where the records are."""
+    console.print(comparison_table(comparison))
+    for sentence in sentences(comparison):
+        console.print(Text(plain(sentence, 1000), style="bold"), soft_wrap=False)
+    console.print()
+    console.print(Text(f"Records: {plain(str(records_path), 1000)}"), soft_wrap=True)
+
+
+class _Tables:
+    def __init__(self, comparison: Comparison) -> None:
+        self.comparison = comparison
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        c = self.comparison
+        wide = options.max_width >= WIDE
+        for n, quantity in enumerate(c.quantities):
+            yield _quantity_table(c, quantity, with_side=wide and n == 0)
+        if not wide and (side := _side_table(c)):
+            yield side
+        for line in footnotes(c):
+            yield Padding(Text(plain(line, 1000), style="dim"), (0, 0, 0, 1))
+        yield Text()
+
+
+def heading(comparison: Comparison, quantity: Quantity) -> str:
+    """What is compared, and that it is provisional while blocks are missing."""
+    title = "CPU time per token (no energy meter here)" if quantity.estimated else quantity.title
+    if comparison.provisional:
+        done, planned = comparison.blocks_done, comparison.blocks_planned
+        of = f"{done} of {planned}" if planned and planned > 1 else f"only {done}"
+        title += f" {NOTHING} provisional: {of} block{'s' if (planned or done) > 1 else ''}"
+    return title
+
+
+def footnotes(comparison: Comparison) -> Iterator[str]:
+    """All that must be known beside the figures, a line each."""
+    c = comparison
+    meters = ", ".join(f"{k}: {m}" for k, m in c.meters.items() if m)
+    yield f"{c.campaign} on {c.hardware}" + (f" (meters: {meters})" if meters else "")
+    yield from _about_intervals(c)
+    if c.estimated:
+        yield (
+            "Energy is estimated, not measured: CPU time × an assumed power per busy core. The"
+            " ratio is exactly that of CPU time."
+        )
+    elif any(a.figures[q.key].expanded for a in c.arms for q in c.quantities if q.key in a.figures):
+        scatter = " (of the meter alone: one block shows no scatter)" if c.blocks_done < 2 else ""
+        yield (
+            f"± is the expanded uncertainty U (k = 2) of meter and scatter together{scatter};"
+            " provisional, not a 95 % interval."
+        )
+    for arm in c.arms:
+        yield from _shortfalls(arm)
+    if c.left_out:
+        yield f"Not compared: {'; '.join(c.left_out)}."
+    yield from c.notes
+    for flag, meaning in c.flags.items():
+        if flag != "estimated":
+            yield f"Flag {flag}: {meaning}."
+
+
+def _about_intervals(c: Comparison) -> Iterator[str]:
+    estimates = [r for a in c.arms for r in a.ratios.values()]
+    with_interval = [r for r in estimates if r.low is not None]
+    if with_interval:
+        m = with_interval[0].comparisons
+        level = f"{100 * c.level:.3g} %"
+        together = f"they hold together with {level} confidence (Bonferroni)" if m > 1 else level
+        which = "Intervals of each table" if len(c.quantities) > 1 else "Intervals"
+        yield f"{which}: Student t over blocks on log-ratios; {together}."
+    if any(r.low is not None and r.high is not None and r.low <= 1 <= r.high for r in estimates):
+        yield "?: the interval includes 1, so it can't be told yet."
+    for reason in sorted({r.reason for r in estimates if r.reason}):
+        yield f"No interval: {reason}."
+
+
+def _shortfalls(arm: ArmResult) -> Iterator[str]:
+    for s in arm.shortfalls:
+        where = "1 block" if s.blocks == 1 else f"{s.blocks} blocks"
+        said = plain(" ".join(s.message.split()), 160)
+        if s.kind == "excluded":
+            yield f"{arm.name}: left out in {where} because of flags: {said}"
+        elif s.kind == "void":
+            yield f"{arm.name}: void in {where}: {said}"
+        else:
+            yield f"{arm.name}: failed in {where}: {s.kind}: {said}"
+
+
+def _quantity_table(c: Comparison, q: Quantity, with_side: bool) -> Table:
+    table = Table(
+        title=heading(c, q),
+        title_justify="left",
+        title_style="bold yellow" if c.provisional else "bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    table.add_column("Arm", overflow="fold", min_width=12)
+    table.add_column("Blocks", justify="right", no_wrap=True)
+    values = [a.figures[q.key].mean for a in c.arms if q.key in a.figures]
+    factor, unit = scaled(q.unit, values)
+    table.add_column(f"CPU {unit}" if q.estimated else unit, justify="right", no_wrap=True)
+    table.add_column(f"Ratio ({100 * c.level:.3g} % interval)", justify="right", no_wrap=True)
+    if q.estimated:
+        table.add_column("≈ J/token\n(estimated ±50 %)", justify="right")
+    side = _side_columns(c) if with_side else []
+    for name, _, _ in side:
+        table.add_column(name, justify="right", no_wrap=True)
+    for arm in c.arms:
+        cells = [
+            Text(plain(arm.name)),
+            Text(_blocks(c, arm)),
+            Text(figure(arm.figures[q.key], factor) if q.key in arm.figures else NOTHING),
+            _ratio_cell(arm, q),
+        ]
+        if q.estimated:
+            joules = arm.figures.get(ESTIMATED_J)
+            cells.append(Text(rough(joules.mean) if joules else NOTHING))
+        cells += [Text(_side_cell(arm, key, f)) for _, key, f in side]
+        table.add_row(*cells)
+    return table
+
+
+def _side_table(c: Comparison) -> Table | None:
+    columns = _side_columns(c)
+    if not columns:
+        return None
+    table = Table(
+        title="Speed and quality",
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    table.add_column("Arm", overflow="fold", min_width=12)
+    for name, _, _ in columns:
+        table.add_column(name, justify="right", no_wrap=True)
+    for arm in c.arms:
+        cells = [_side_cell(arm, key, factor) for _, key, factor in columns]
+        table.add_row(Text(plain(arm.name)), *(Text(cell) for cell in cells))
+    return table
+
+
+def _side_columns(c: Comparison) -> list[tuple[str, str, float]]:
+    """(heading, figure's key, factor) of the side figures that any arm has."""
+    columns = []
+    compared = {q.key for q in c.quantities}
+    for key, name, unit in _SIDE:
+        values = [a.figures[key].mean for a in c.arms if key in a.figures]
+        if values and key not in compared:
+            factor, shown = scaled(unit, values)
+            columns.append((f"{name} ({shown})" if unit else name, key, factor))
+    return columns
+
+
+def _side_cell(arm: ArmResult, key: str, factor: float) -> str:
+    return figure(arm.figures[key], factor) if key in arm.figures else NOTHING
+
+
+def _blocks(c: Comparison, arm: ArmResult) -> str:
+    if arm.blocks == 0 and arm.shortfalls:
+        return "failed"
+    short = c.blocks_planned is not None and arm.blocks < c.blocks_planned
+    return f"{arm.blocks} of {c.blocks_planned}" if short else str(arm.blocks)
+
+
+def _ratio_cell(arm: ArmResult, q: Quantity) -> Text:
+    if arm.baseline:
+        return Text("1 (baseline)")
+    estimate = arm.ratios.get(q.key)
+    if estimate is None:
+        return Text(NOTHING)
+    style = ""
+    if estimate.low is not None and estimate.high is not None:
+        better = estimate.high < 1 if q.better == "lower" else estimate.low > 1
+        worse = estimate.low > 1 if q.better == "lower" else estimate.high < 1
+        style = "green" if better else "red" if worse else "yellow"
+    return Text(ratio(estimate), style=style)

@@ -1,0 +1,90 @@
+"""Figures and foreign text as they are shown: digits follow the uncertainty, text stays text."""
+
+import math
+import unicodedata
+from collections.abc import Iterable
+
+from lem.stats import Absolute, RatioEstimate
+
+DASH = "–"
+NOTHING = "—"
+
+_PREFIXES = {
+    "J": ((1, "J"), (1e-3, "mJ"), (1e-6, "µJ")),
+    "s": ((1, "s"), (1e-3, "ms"), (1e-6, "µs")),
+}
+
+
+def plain(text: str, limit: int = 300) -> str:
+    """Text from models, engines and files, safe to print: control characters, escape sequences and
+    characters that reorder or hide text become visible escapes; long text is cut."""
+    cut = text if len(text) <= limit else text[: limit - 1] + "…"
+    return "".join(c if _harmless(c) else c.encode("unicode_escape").decode() for c in cut)
+
+
+def _harmless(character: str) -> bool:
+    # Cc: control; Cf: bidirectional overrides and zero-width; Cs: lone surrogates; Co, Cn: no glyph.
+    return unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+
+
+def scaled(unit: str, values: Iterable[float]) -> tuple[float, str]:
+    """Factor and unit in which these values read well: (1000, ``ms/token``) for 0.02 s/token."""
+    base, slash, rest = unit.partition("/")
+    if base == "bytes":
+        return 2**-30, "GiB"
+    typical = sorted(abs(v) for v in values if v)
+    if base not in _PREFIXES or not typical:
+        return 1.0, unit
+    middle = typical[len(typical) // 2]
+    size, name = next((p for p in _PREFIXES[base] if middle >= p[0] / 10), _PREFIXES[base][-1])
+    # 0.2 J reads well; 0.02 s reads better as 20 ms.
+    if base == "s" and middle < size and size > 1e-6:
+        size, name = next((p for p in _PREFIXES[base] if middle >= p[0]), _PREFIXES[base][-1])
+    return 1 / size, f"{name}{slash}{rest}"
+
+
+def figure(value: Absolute, factor: float = 1.0) -> str:
+    """``20.50 ± 0.41``: U to two significant digits, the value to the same place. Where no U is
+    stated, the value alone, to the place that the scatter between blocks supports."""
+    mean = value.mean * factor
+    if value.expanded:
+        decimals = places(value.expanded * factor)
+        return f"{mean:.{decimals}f} ± {value.expanded * factor:.{decimals}f}"
+    scatter = 2 * (value.u_a or 0.0) * factor
+    return to_place(mean, places(scatter) if scatter > abs(mean) * 1e-4 else None)
+
+
+def rough(value: float) -> str:
+    """A figure that is only good to ± 50 %: two significant digits."""
+    if value == 0 or not math.isfinite(value):
+        return NOTHING
+    return f"{value:.{max(0, 1 - math.floor(math.log10(abs(value))))}f}"
+
+
+def ratio(estimate: RatioEstimate) -> str:
+    """``0.444 (0.423–0.466)``; a question mark where the interval includes 1."""
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.ratio:.2g} (no interval)"
+    if estimate.high > 100 * estimate.low:
+        return f"{estimate.ratio:.2g} ({estimate.low:.1g}{DASH}{estimate.high:.1g}) ?"
+    decimals = min(places((estimate.high - estimate.low) / 2), 5)
+    low, middle, high = (f"{v:.{decimals}f}" for v in (estimate.low, estimate.ratio, estimate.high))
+    open_ = " ?" if estimate.low <= 1 <= estimate.high else ""
+    return f"{middle} ({low}{DASH}{high}){open_}"
+
+
+def places(uncertainty: float) -> int:
+    """Decimals that show two significant digits of an uncertainty (GUM 7.2.6)."""
+    if uncertainty <= 0 or not math.isfinite(uncertainty):
+        return 2
+    # 0.0996 rounds to 0.10: look at the rounded figure.
+    exponent = math.floor(math.log10(float(f"{uncertainty:.1e}")))
+    return min(12, max(0, 1 - exponent))
+
+
+def to_place(value: float, decimals: int | None) -> str:
+    """To so many decimals, but not over four significant digits; None: three of them."""
+    if value == 0 or not math.isfinite(value):
+        return "0" if value == 0 else NOTHING
+    most = max(0, (3 if decimals is not None else 2) - math.floor(math.log10(abs(value))))
+    return f"{value:.{most if decimals is None else min(decimals, most)}f}"
