@@ -61,7 +61,7 @@ def _without_interval(
     best = min if quantity.better == "lower" else max
     arm, ratio = best(arms, key=lambda x: x[1].ratio)
     change = _change(ratio, quantity.noun, baseline)
-    return f"So far {arm.name} comes to {change} ({blocks(ratio.n)}); no interval: {ratio.reason}."
+    return f"So far {arm.name} uses {change} ({blocks(ratio.n)}); no interval: {ratio.reason}."
 
 
 def _change(ratio: RatioEstimate, noun: str, baseline: str) -> str:

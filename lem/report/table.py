@@ -33,7 +33,8 @@ def comparison_table(comparison: Comparison) -> RenderableType:
 
 def render(comparison: Comparison, console: Console, records_path: Path | str) -> None:
     """Print the tables, what they say in plain words, and where the records are."""
-    console.print(comparison_table(comparison))
+    # Not the console's own soft wrapping: piped, it would cut the footnotes off.
+    console.print(comparison_table(comparison), soft_wrap=False)
     for sentence in sentences(comparison):
         console.print(Text(plain(sentence, 1000), style="bold"), soft_wrap=False)
     console.print()
@@ -48,7 +49,7 @@ class _Tables:
         c = self.comparison
         wide = options.max_width >= WIDE
         for n, quantity in enumerate(c.quantities):
-            yield _quantity_table(c, quantity, with_side=wide and n == 0)
+            yield _quantity_table(c, quantity, wide, with_side=wide and n == 0)
         if not wide and (side := _side_table(c)):
             yield side
         for line in footnotes(c):
@@ -70,7 +71,8 @@ def footnotes(comparison: Comparison) -> Iterator[str]:
     """All that must be known beside the figures, a line each."""
     c = comparison
     meters = ", ".join(f"{k}: {m}" for k, m in c.meters.items() if m)
-    yield f"{c.campaign} on {c.hardware}" + (f" (meters: {meters})" if meters else "")
+    read = f" (meters: {meters})" if meters and not c.estimated else ""
+    yield f"{c.campaign} on {c.hardware}{read}"
     yield from _about_intervals(c)
     if c.estimated:
         yield (
@@ -120,7 +122,7 @@ def _shortfalls(arm: ArmResult) -> Iterator[str]:
             yield f"{arm.name}: failed in {where}: {s.kind}: {said}"
 
 
-def _quantity_table(c: Comparison, q: Quantity, with_side: bool) -> Table:
+def _quantity_table(c: Comparison, q: Quantity, wide: bool, with_side: bool) -> Table:
     table = Table(
         title=heading(c, q),
         title_justify="left",
@@ -135,7 +137,8 @@ def _quantity_table(c: Comparison, q: Quantity, with_side: bool) -> Table:
     table.add_column(f"CPU {unit}" if q.estimated else unit, justify="right", no_wrap=True)
     table.add_column(f"Ratio ({100 * c.level:.3g} % interval)", justify="right", no_wrap=True)
     if q.estimated:
-        table.add_column("≈ J/token\n(estimated ±50 %)", justify="right")
+        broken = "≈ J/token\n(estimated ±50 %)" if wide else "≈ J/token\n(estimated\n±50 %)"
+        table.add_column(broken, justify="right", no_wrap=True)
     side = _side_columns(c) if with_side else []
     for name, _, _ in side:
         table.add_column(name, justify="right", no_wrap=True)

@@ -23,7 +23,7 @@ def plain(text: str, limit: int = 300) -> str:
 
 
 def _harmless(character: str) -> bool:
-    # Cc: control; Cf: bidirectional overrides and zero-width; Cs: lone surrogates; Co, Cn: no glyph.
+    # Cc: control; Cf: bidirectional overrides, zero width; Cs: surrogates; Co, Cn: no glyph.
     return unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
 

@@ -1,0 +1,332 @@
+"""``lem results``: list, show, compare and export what was measured."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lem.cli.output import emit, note, out
+from lem.errors import BadInput
+
+if TYPE_CHECKING:
+    from lem.analysis.comparison import Comparison
+    from lem.analysis.results import Campaign
+    from lem.stores.index import Row
+
+DEFAULT = "results"
+LIST_METRICS = ["energy_per_output_token_j", "cpu_time_per_output_token_s"]
+
+_paths = click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
+_json = click.option("--json", "as_json", is_flag=True, help="Machine-readable, on stdout.")
+
+
+@click.group()
+def command() -> None:
+    """List, show, compare and export results.
+
+    PATH is a campaign's folder or a folder of several (default: ./results).
+    """
+
+
+@command.command("list")
+@_paths
+@click.option("--limit", type=click.IntRange(1), default=100, help="Attempts to show at most.")
+@_json
+def list_(paths: tuple[Path, ...], limit: int, as_json: bool) -> None:
+    """The campaigns below PATH; of a single campaign, its runs."""
+    campaigns = _open(paths)
+    if as_json:
+        emit({"schema_version": 1, "campaigns": [_campaign_json(c) for c in campaigns]})
+    elif len(campaigns) == 1:
+        _print_attempts(campaigns[0], campaigns[0].rows(LIST_METRICS), limit)
+    else:
+        from lem.report.listing import campaigns_table
+
+        _print(campaigns_table([_summary(c) for c in campaigns]))
+
+
+@command.command()
+@click.argument("what", metavar="WHAT [PATH]...", nargs=-1, required=True)
+@_json
+def show(what: tuple[str, ...], as_json: bool) -> None:
+    """One run in full, or the runs of an arm.
+
+    WHAT is a record.json or its folder, or an id: of a run, an arm or an experiment (its beginning
+    is enough). PATH says where to look for an id (default: ./results).
+    """
+    wanted, places = what[0], tuple(Path(w) for w in what[1:])
+    given = Path(wanted)
+    if given.exists() and not places:
+        folder = given.parent if given.is_file() else given
+        if len(folder.parts) >= 4 and folder.resolve().parents[2].name == "blocks":
+            resolved = folder.resolve()
+            root = resolved.parents[3]
+            (campaign,) = _open((root,))
+            _show_run(campaign, str(resolved.relative_to(root)), as_json)
+            return
+        _show_campaigns(_open((given,)), as_json)
+        return
+    _show_matches(wanted, _open(places), as_json)
+
+
+@command.command()
+@_paths
+@click.option("--baseline", help="The arm to compare with: id, label, or path=value[,path=value].")
+@click.option("--metric", help="What to compare (default: energy per output token).")
+@click.option("--hardware", help="Only the runs made on this hardware.")
+@click.option(
+    "--gate",
+    help="Exit 1 if an arm is worse than the baseline by more than this (such as 5%) with 95 %"
+    " confidence. Where the blocks cannot tell, the gate holds and a note says so.",
+)
+@_json
+def compare(
+    paths: tuple[Path, ...],
+    baseline: str | None,
+    metric: str | None,
+    hardware: str | None,
+    gate: str | None,
+    as_json: bool,
+) -> None:
+    """Every arm beside the baseline: ratios with joint 95 % intervals, speed and quality."""
+    limit = None if gate is None else _percentage(gate)
+    campaigns = _open(paths)
+    if as_json and len(campaigns) > 1:
+        _name_one(campaigns)
+    problems: list[BadInput] = []
+    failed = False
+    for campaign in campaigns:
+        try:
+            comparison = campaign.compare(baseline, metric, hardware)
+        except BadInput as e:
+            if len(campaigns) == 1:
+                raise
+            problems.append(e)
+            note(f"{campaign.folder}: {e}")
+            continue
+        failed = _report(campaign, comparison, limit, as_json) or failed
+    if len(problems) == len(campaigns):
+        raise BadInput([p for e in problems for p in e.problems])
+    if failed:
+        click.get_current_context().exit(1)
+
+
+@command.command()
+@_paths
+@click.option(
+    "--format", "kind", type=click.Choice(["jsonl", "csv"]), default="jsonl", show_default=True
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Default: stdout."
+)
+@_json
+def export(paths: tuple[Path, ...], kind: str, output: Path | None, as_json: bool) -> None:
+    """The records: whole documents (jsonl), or one flat row a run (csv).
+
+    csv has a column ``counted``; text that a spreadsheet would run as a formula gets a leading '.
+    """
+    from lem.analysis.results import Results
+    from lem.contract.base import write_atomic
+    from lem.report.export import csv_text, jsonl_lines
+
+    if as_json and output is None:
+        if kind == "csv":
+            raise BadInput("--json and --format csv both want stdout", hint="add -o FILE")
+        as_json = False
+    results = Results(Path(DEFAULT), _open(paths))
+    lines = jsonl_lines(results.records()) if kind == "jsonl" else csv_text(results.table())
+    if output is None:
+        for line in lines:
+            sys.stdout.write(line)
+        return
+    text = list(lines)
+    try:
+        write_atomic(output, "".join(text).encode())
+    except OSError as e:
+        raise BadInput(f"{output} cannot be written: {e.strerror}") from e
+    rows = len(text) - (kind == "csv" and len(text) > 0)
+    if as_json:
+        emit({"schema_version": 1, "format": kind, "file": str(output), "records": rows})
+    else:
+        note(f"{rows} records written to {output}")
+
+
+def _print(renderable: Any) -> None:
+    """To stdout, laid out for its width also where that is not a terminal."""
+    out().print(renderable, soft_wrap=False)
+
+
+def _open(paths: tuple[Path, ...]) -> "list[Campaign]":
+    from lem.analysis.results import open_results
+
+    campaigns: dict[Path, Campaign] = {}
+    for path in paths or (Path(DEFAULT),):
+        for campaign in open_results(path).campaigns:
+            campaigns.setdefault(campaign.folder.resolve(), campaign)
+    return list(campaigns.values())
+
+
+def _name_one(campaigns: "list[Campaign]") -> None:
+    listed = "\n".join(f"    {c.folder}" for c in campaigns[:20])
+    raise BadInput(f"there are {len(campaigns)} campaigns:\n{listed}", hint="name one of them")
+
+
+def _percentage(text: str) -> float:
+    """``5%`` → 0.05."""
+    try:
+        value = float(text.strip().removesuffix("%").strip()) / 100
+    except ValueError:
+        value = -1.0
+    if not text.strip().endswith("%") or not 0 <= value <= 10:
+        raise BadInput(f"--gate {text!r} is not a percentage", hint="write it as --gate 5%")
+    return value
+
+
+def _report(
+    campaign: "Campaign", comparison: "Comparison", limit: float | None, as_json: bool
+) -> bool:
+    """Print one comparison; whether its gate failed."""
+    from lem.analysis.comparison import gate
+
+    held = [] if limit is None else gate(comparison, limit)
+    failed = [h for h in held if h.outcome == "fail"]
+    if as_json:
+        document = {**comparison.to_json(), "folder": str(campaign.folder)}
+        if limit is not None:
+            document["gate"] = {
+                "limit": limit,
+                "failed": bool(failed),
+                "results": [vars(h) for h in held],
+            }
+        emit(document)
+    else:
+        from lem.report.table import render
+
+        render(comparison, out(), campaign.folder)
+    for h in held:
+        if h.outcome == "fail":
+            note(f"gate: {h.name} is worse by more than {100 * (limit or 0):g} %: {h.reason}")
+        elif h.outcome == "cannot_tell":
+            note(f"gate: can't tell for {h.name}: {h.reason}")
+    if limit is not None and not failed:
+        note("gate: no arm is shown to be worse by more than the limit")
+    return bool(failed)
+
+
+def _summary(campaign: "Campaign") -> dict[str, Any]:
+    from lem.stores.counted import counted
+
+    outcomes = campaign.outcomes()
+    counting = counted(outcomes)
+    planned = campaign.lock.blocks if campaign.lock else None
+    done = len({o.block for o in counting})
+    return {
+        "name": campaign.name,
+        "folder": str(campaign.folder),
+        "arms": len(campaign.lock.arms) if campaign.lock else len({o.arm_id for o in outcomes}),
+        "blocks": f"{done} of {planned}" if planned and done < planned else str(done),
+        "counted": len(counting),
+        "failed": sum(o.kind == "failure" for o in outcomes),
+        "last_run": max((o.ended_at for o in outcomes), default=""),
+    }
+
+
+def _campaign_json(campaign: "Campaign") -> dict[str, Any]:
+    rows = campaign.rows(LIST_METRICS)
+    return {**_summary(campaign), "attempts": _attempts_json(campaign, rows)}
+
+
+def _attempts_json(campaign: "Campaign", rows: "list[Row]") -> list[dict[str, Any]]:
+    from lem.analysis.standing import standing
+
+    standings = standing(campaign.rows([]))
+    return [
+        {
+            **r.outcome._asdict(),
+            "run_id": r.run_id,
+            "experiment_id": r.experiment_id,
+            "stands": standings[r.outcome.path],
+            "flags": list(r.flags),
+            "metrics": {
+                m: {p or "value": v.model_dump() for p, v in parts.items()}
+                for m, parts in r.metrics.items()
+            },
+        }
+        for r in rows
+    ]
+
+
+def _print_attempts(campaign: "Campaign", rows: "list[Row]", limit: int) -> None:
+    from lem.analysis.naming import readable_names
+    from lem.analysis.standing import standing
+    from lem.report.listing import attempts_table
+    from lem.report.text import plain
+
+    standings = standing(campaign.rows([]))
+    _print(f"{plain(campaign.name)} ({campaign.folder})")
+    _print(attempts_table(rows[-limit:], readable_names(campaign.arms()), standings))
+    if len(rows) > limit:
+        note(f"the last {limit} of {len(rows)} attempts; --limit {len(rows)} shows all")
+
+
+def _show_campaigns(campaigns: "list[Campaign]", as_json: bool) -> None:
+    if as_json:
+        emit({"schema_version": 1, "campaigns": [_campaign_json(c) for c in campaigns]})
+        return
+    for campaign in campaigns:
+        _print_attempts(campaign, campaign.rows(LIST_METRICS), 100)
+
+
+def _show_matches(wanted: str, campaigns: "list[Campaign]", as_json: bool) -> None:
+    found = []
+    for campaign in campaigns:
+        rows = campaign.rows(LIST_METRICS)
+        exact = [r for r in rows if r.run_id == wanted]
+        ids = [
+            r
+            for r in rows
+            if len(wanted) >= 4
+            and any(
+                i.startswith(wanted) for i in (r.run_id, r.outcome.arm_id, r.experiment_id) if i
+            )
+        ]
+        if exact or ids:
+            found.append((campaign, exact or ids))
+    if not found:
+        raise BadInput(
+            f"no run, arm or experiment whose id begins with {wanted!r}",
+            hint="`lem results list PATH --json` shows the ids (4 characters at least)",
+        )
+    if len(found) == 1 and len(found[0][1]) == 1:
+        campaign, (row,) = found[0]
+        _show_run(campaign, row.outcome.path, as_json)
+    elif as_json:
+        attempts = [a for c, rows in found for a in _attempts_json(c, rows)]
+        emit({"schema_version": 1, "attempts": attempts})
+    else:
+        for campaign, rows in found:
+            _print_attempts(campaign, rows, 100)
+
+
+def _show_run(campaign: "Campaign", path: str, as_json: bool) -> None:
+    from lem.analysis.standing import standing
+    from lem.report.record import failure_view, record_view
+
+    try:
+        entry = campaign.entry(path)
+    except KeyError:
+        raise BadInput(f"{campaign.folder} has no attempt {path}") from None
+    document = entry.record or entry.failure
+    if document is None:
+        raise BadInput(
+            entry.problem or f"{path} was not finished: it has neither record nor failure",
+            hint="`lem campaign run` makes that run again",
+        )
+    if as_json:
+        emit(document.model_dump(mode="json"))
+    elif entry.failure is not None:
+        _print(failure_view(entry.failure, path))
+    elif entry.record is not None:
+        stands = standing(campaign.rows([]))[path]
+        _print(record_view(entry.record, stands, path))

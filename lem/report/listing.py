@@ -1,0 +1,64 @@
+"""Lists of campaigns and of attempts on the terminal."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from lem.contract.record import Value
+from lem.report.text import NOTHING, plain, to_place
+from lem.stores.index import Row
+
+
+def campaigns_table(campaigns: Sequence[Mapping[str, Any]]) -> Table:
+    """``campaigns``: name, arms, blocks, counted, failed, last_run and folder of each."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Campaign", overflow="fold")
+    for name in ("Arms", "Blocks", "Counted", "Failed"):
+        table.add_column(name, justify="right")
+    table.add_column("Last run (UTC)", no_wrap=True)
+    table.add_column("Folder", overflow="fold")
+    for c in campaigns:
+        cells = [c["name"], c["arms"], c["blocks"], c["counted"], c["failed"]]
+        table.add_row(
+            *(Text(plain(str(cell))) for cell in cells),
+            Text(plain((c["last_run"] or NOTHING)[:16])),
+            Text(plain(str(c["folder"]))),
+        )
+    return table
+
+
+def attempts_table(
+    rows: Sequence[Row], names: Mapping[str, str], standings: Mapping[str, str]
+) -> Table:
+    """Every attempt: where it stands and what it cost per output token."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Block", justify="right")
+    table.add_column("Arm", overflow="fold")
+    table.add_column("Run", overflow="fold")
+    table.add_column("Stands", overflow="fold")
+    table.add_column("Per output token", justify="right", no_wrap=True)
+    for r in rows:
+        o = r.outcome
+        table.add_row(
+            Text(str(o.block)),
+            Text(plain(names.get(o.arm_id, o.arm_id[:12]))),
+            Text(plain(r.run_id or NOTHING)),
+            Text(plain(standings[o.path], 120)),
+            Text(_cost(r.metrics)),
+        )
+    return table
+
+
+def _cost(metrics: Mapping[str, Mapping[str, Value]]) -> str:
+    """Energy by device class; where it is only estimated, the CPU time that the estimate is from."""
+    energy = metrics.get("energy_per_output_token_j", {})
+    measured = [f"{to_place(v.value, None)} J ({c})" for c, v in energy.items() if c != "estimated"]
+    if measured:
+        return ", ".join(measured)
+    cpu = metrics.get("cpu_time_per_output_token_s", {}).get("")
+    if cpu is None:
+        return NOTHING
+    return f"{to_place(cpu.value * 1000, None)} ms CPU"
