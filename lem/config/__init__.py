@@ -1,6 +1,6 @@
 """Campaign files: strict reading, the experiments they mean, and what identifies each."""
 
-from lem.config.identity import arm_id, experiment_id, experiment_of
+from lem.config.identity import PROVISIONAL, arm_id, experiment_id, experiment_of, model_name
 from lem.config.load import CampaignFile, load, parse
 from lem.config.measure import PRESETS, Preset, measurement, preset_of
 from lem.config.paths import Draft, select
@@ -9,6 +9,7 @@ from lem.config.yaml_source import scalar
 
 __all__ = [
     "PRESETS",
+    "PROVISIONAL",
     "BackendSpec",
     "CampaignFile",
     "CampaignSpec",
@@ -20,6 +21,7 @@ __all__ = [
     "experiment_of",
     "load",
     "measurement",
+    "model_name",
     "parse",
     "preset_of",
     "scalar",

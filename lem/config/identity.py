@@ -6,13 +6,17 @@ laid out. ``tests/config/test_identity.py`` holds ids that must never change.
 
 import hashlib
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import Any
 
 from lem.config.measure import measurement, preset_of
 from lem.config.paths import Draft
-from lem.config.schema import CampaignSpec
+from lem.config.schema import CampaignSpec, is_path
 from lem.contract.base import Part, canonical_json
-from lem.contract.spec import Experiment, ExperimentModel
+from lem.contract.spec import Experiment, ExperimentModel, ModelSpec
+
+PROVISIONAL = "provisional"
+"""A model's content before staging."""
 
 
 def experiment_of(
@@ -33,8 +37,22 @@ def experiment_of(
 
 
 def experiment_id(experiment: Experiment) -> str:
-    """SHA-256 (64 hexadecimal digits) of the canonical JSON of the experiment."""
-    return hashlib.sha256(canonical_json(meaning(experiment))).hexdigest()
+    """SHA-256 (64 hexadecimal digits) of the canonical JSON of the experiment.
+
+    A model counts by its content (hub commit or hash), not by its name or folder; before staging,
+    when that is not known, by name and revision.
+    """
+    what = meaning(experiment)
+    if experiment.model.content != PROVISIONAL:
+        what["model"] = {"content": experiment.model.content}
+    return hashlib.sha256(canonical_json(what)).hexdigest()
+
+
+def model_name(model: ModelSpec) -> str:
+    """What to call a model where others may read it: its hub id or given name; of a local model
+    only the last part of its path, because folders tell whose machine it is."""
+    local = model.wheel is None and model.synthetic is None and is_path(model.id)
+    return PurePath(model.id).name if local else model.id
 
 
 def arm_id(experiment_id: str, launcher: str | None) -> str:

@@ -210,7 +210,7 @@ class _Reader:
             raise self.stop(f"is nested more than {MAX_DEPTH} levels deep", event)
         if isinstance(event, yaml.AliasEvent):
             return self.alias(event)
-        mark = event.start_mark
+        mark, end = event.start_mark, event.end_mark
         node = _Node("scalar", mark.line + 1, mark.column + 1)
         if event.tag is not None:
             message = f"the tag {shorten(event.tag)} is refused; campaign files hold plain values"
@@ -226,7 +226,7 @@ class _Reader:
             node.text = event.value
             node.plain = event.style is None or event.style == ""
             if not node.plain:
-                self.quoted_lines.update(range(mark.line + 2, event.end_mark.line + 2))
+                self.quoted_lines.update(range(mark.line + 2, end.line + 2))
         elif isinstance(event, yaml.SequenceStartEvent):
             node.kind = "list"
             while not isinstance(e := next(events), yaml.SequenceEndEvent):
