@@ -51,18 +51,16 @@ def init(
 ) -> None:
     """Write a commented campaign to FILE (default: campaign.yaml; - for stdout)."""
     from lem.config import parse
+    from lem.config.example import DEFAULT_BACKENDS, read_shipped
     from lem.config.example import example as generate
-    from lem.config.example import shipped, shipped_names
 
     if example is not None:
         if model or backends or sweeps:
             raise BadInput("--example comes as it is; leave out --model, --backend and --sweep")
-        if example not in shipped_names():
-            names = ", ".join(shipped_names())
-            raise BadInput(f"there is no example {example!r}; there are: {names}")
-        text = shipped(example)
+        text = read_shipped(example)
     else:
-        text = generate(model, list(backends), dict(_sweep(s) for s in sweeps))
+        swept = dict(_sweep(s) for s in sweeps) or None
+        text = generate(model, backends or DEFAULT_BACKENDS, swept)
         parse(text, str(file))
     if str(file) == "-":
         click.echo(text, nl=False)
@@ -81,9 +79,9 @@ def _sweep(text: str) -> tuple[str, list[Any]]:
     path, sign, values = text.partition("=")
     if not sign or not path or not values:
         raise BadInput(f"--sweep {text!r} is not of the form PATH=A,B,C")
-    import yaml
+    from lem.config import scalar
 
-    return path, [yaml.safe_load(v) for v in values.split(",")]
+    return path, [scalar(v.strip()) for v in values.split(",")]
 
 
 @command.command()

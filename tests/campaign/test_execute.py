@@ -1,0 +1,199 @@
+"""Whole small campaigns through the command line, with the process launcher."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from tick import LEM, counted_places, environment, half_written, lem, processes_of, write_campaign
+
+from lem.contract.failure import Failure
+from lem.contract.lock import Lock
+from lem.contract.record import Record
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+def failures(folder: Path) -> list[Failure]:
+    return [Failure.read(p) for p in sorted(folder.rglob("failure.json"))]
+
+
+def test_runs_every_arm_in_every_block_once_and_prints_a_table(tmp_path: Path, cache: Path) -> None:
+    file, out = write_campaign(tmp_path / "c.yaml"), tmp_path / "out"
+    done = lem("campaign", "run", file, "--out", out, cache=cache)
+    assert done.returncode == 0, done.stderr
+    lock = Lock.read(out / "campaign.lock.json")
+    wanted = [(b, a.arm_id) for b in range(3) for a in lock.arms]
+    assert sorted(counted_places(out)) == sorted(wanted)
+    assert "CPU time per" in done.stdout
+    assert str(out) in done.stdout
+    assert (out / "campaign.yaml").read_text() == file.read_text()
+    record = Record.read(next(out.rglob("record.json")))
+    assert record.experiment.requests_sha256 in lock.requests
+
+
+def test_second_run_does_nothing_and_says_so(tmp_path: Path, cache: Path) -> None:
+    file, out = write_campaign(tmp_path / "c.yaml"), tmp_path / "out"
+    assert lem("campaign", "run", file, "--out", out, "--blocks", 1, cache=cache).returncode == 0
+    before = sorted(str(p) for p in out.rglob("*.json"))
+    again = lem("campaign", "run", file, "--out", out, cache=cache)
+    assert again.returncode == 0
+    assert "nothing to do" in again.stderr
+    assert sorted(str(p) for p in out.rglob("*.json")) == before
+    as_json = lem("campaign", "run", file, "--out", out, "--json", cache=cache)
+    summary = json.loads(as_json.stdout)
+    assert summary["nothing_to_do"] is True
+    assert summary["runs_done"] == 3
+
+
+def test_an_edited_file_or_other_flags_are_refused(tmp_path: Path, cache: Path) -> None:
+    file, out = write_campaign(tmp_path / "c.yaml"), tmp_path / "out"
+    assert lem("campaign", "run", file, "--out", out, "--blocks", 1, cache=cache).returncode == 0
+    other = lem("campaign", "run", file, "--out", out, "--blocks", 2, cache=cache)
+    assert other.returncode == 2
+    assert "--blocks is 2 now and was 1" in other.stderr
+    write_campaign(file, sweep={"engine.max_batch_size": [1, 2]})
+    edited = lem("campaign", "run", file, "--out", out, cache=cache)
+    assert edited.returncode == 2
+    assert "edited" in edited.stderr and "--out" in edited.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "kind", "word"),
+    [
+        ({"raise": "the engine says no"}, "engine_error", "the engine says no"),
+        ({"crash_signal": 9}, "agent_lost", ""),
+        ({"exit_code": 3}, "agent_lost", "exit status 3"),
+    ],
+)
+def test_a_failing_experiment_is_typed_and_does_not_stop_the_others(
+    tmp_path: Path, cache: Path, args: dict[str, object], kind: str, word: str
+) -> None:
+    name, value = next(iter(args.items()))
+    file = write_campaign(
+        tmp_path / "c.yaml",
+        sweep={"args.token_ms": [1, 2]},
+        experiments=[{f"args.{name}": value}],
+    )
+    out = tmp_path / "out"
+    done = lem("campaign", "run", file, "--out", out, "--blocks", 2, cache=cache)
+    assert done.returncode == 1, done.stderr
+    found = failures(out)
+    assert [f.kind for f in found] == [kind, kind]
+    assert word in found[0].message
+    assert len(counted_places(out)) == 4
+    assert "--retry-failed" in done.stderr
+
+
+def test_three_failures_in_a_row_stop_trying(tmp_path: Path, cache: Path) -> None:
+    file = write_campaign(
+        tmp_path / "c.yaml", sweep={"args.token_ms": [1]}, experiments=[{"args.raise": "no"}]
+    )
+    out = tmp_path / "out"
+    done = lem("campaign", "run", file, "--out", out, "--blocks", 5, cache=cache)
+    assert done.returncode == 1
+    assert len(failures(out)) == 3
+    assert len(counted_places(out)) == 5
+    retried = lem("campaign", "run", file, "--out", out, "--retry-failed", cache=cache)
+    assert retried.returncode == 1
+    assert len(failures(out)) == 6
+
+
+def test_a_hung_agent_is_timed_out(tmp_path: Path, cache: Path) -> None:
+    file = write_campaign(
+        tmp_path / "c.yaml",
+        sweep={"args.token_ms": [1]},
+        experiments=[{"args.hang": True}],
+        limits={"load_s": 1, "run_s": 2},
+    )
+    out = tmp_path / "out"
+    done = lem("campaign", "run", file, "--out", out, "--blocks", 1, cache=cache)
+    assert done.returncode == 1, done.stderr
+    (failure,) = failures(out)
+    assert failure.kind == "timeout"
+    assert len(counted_places(out)) == 1
+    assert not processes_of(out)
+
+
+def test_ctrl_c_keeps_the_state_and_prints_how_to_go_on(tmp_path: Path, cache: Path) -> None:
+    file = write_campaign(tmp_path / "c.yaml", measure={"preset": "quick", "window_s": 5})
+    out = tmp_path / "out"
+    host = subprocess.Popen(
+        [*LEM, "campaign", "run", str(file), "--out", str(out)],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        env=environment(cache),
+    )
+    wait_for(lambda: any(out.rglob("events.ndjson")))
+    time.sleep(1.0)
+    host.send_signal(signal.SIGINT)
+    _, stderr = host.communicate(timeout=20)
+    assert host.returncode == 130
+    assert f"lem campaign run {file} --out {out}" in stderr
+    (failure,) = failures(out)
+    assert failure.kind == "interrupted"
+    assert not processes_of(out)
+    assert not half_written(out)
+
+
+def test_two_hosts_cannot_run_one_folder(tmp_path: Path, cache: Path) -> None:
+    file = write_campaign(tmp_path / "c.yaml", measure={"preset": "quick", "window_s": 5})
+    out = tmp_path / "out"
+    first = subprocess.Popen(
+        [*LEM, "campaign", "run", str(file), "--out", str(out)],
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        env=environment(cache),
+    )
+    try:
+        wait_for(lambda: any(out.rglob("events.ndjson")))
+        second = lem("campaign", "run", file, "--out", out, cache=cache)
+        assert second.returncode == 3
+        assert "another lem" in second.stderr
+    finally:
+        first.send_signal(signal.SIGINT)
+        first.wait(timeout=20)
+
+
+def test_a_folder_that_cannot_be_written_is_an_environment_error(
+    tmp_path: Path, cache: Path
+) -> None:
+    file = write_campaign(tmp_path / "c.yaml")
+    (tmp_path / "in-the-way").write_text("a file")
+    done = lem("campaign", "run", file, "--out", tmp_path / "in-the-way" / "x", cache=cache)
+    assert done.returncode in (2, 3)
+    assert "Traceback" not in done.stderr
+    assert "--out" in done.stderr
+
+
+def test_a_full_disk_is_an_environment_error_and_the_folder_stays_whole(
+    tmp_path: Path, cache: Path
+) -> None:
+    if os.geteuid() != 0:
+        pytest.fail("needs root to mount a small tmpfs: run the tests as root or in a container")
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(small)], check=True)
+    try:
+        file = write_campaign(tmp_path / "c.yaml")
+        (small / "ballast").write_bytes(bytes(300_000))
+        done = lem("campaign", "run", file, "--out", small / "out", "--blocks", 40, cache=cache)
+        assert "Traceback" not in done.stderr
+        assert done.returncode in (1, 3), done.stderr
+        (small / "ballast").unlink()
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+def wait_for(condition: "object", timeout_s: float = 60.0) -> None:
+    end = time.monotonic() + timeout_s
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
