@@ -1,3 +1,12 @@
 """Ways to start the agent: in a container, as a process, on a cluster."""
 
-NOT_PLUGINS = ("protocol",)
+NOT_PLUGINS = (
+    "environment",
+    "folders",
+    "hardening",
+    "image",
+    "log",
+    "protocol",
+    "supervise",
+    "wheel",
+)

@@ -1,0 +1,269 @@
+"""Engine images: what goes into one, what it is called, and whether it fits this lem."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+import lem
+from lem.containers import Engine, Image
+from lem.contract.base import CONTRACT_VERSION, canonical_json
+from lem.errors import BadInput, EnvironmentFault
+from lem.launchers.wheel import agent_wheel
+
+Say = Callable[[str], None]
+Variant = Literal["cpu", "cuda"]
+
+CONTRACT = "org.lem.contract"
+BACKEND = "org.lem.backend"
+LEM_VERSION = "org.lem.version"
+ENGINE_VERSION = "org.lem.engine-version"
+
+DEFAULT_BASE = "python:3.11-slim-bookworm"
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+PIP_SETTINGS = ("index-url", "extra-index-url", "trusted-host", "default-timeout")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A build context that is ready to send, and its name.
+
+    ``tag`` ends in a hash of everything that decides what the image will be, so a changed source
+    gives a new name and an unchanged one is found again.
+    """
+
+    tag: str
+    arguments: dict[str, str]
+    proxies: dict[str, str]
+
+
+def sources() -> Path:
+    """The folder with one folder for each engine: the clone's, or the one in the package."""
+    package = Path(lem.__file__).parent
+    for folder in (package / "_images", package.parent / "images"):
+        if folder.is_dir():
+            return folder
+    raise EnvironmentFault("lem's image sources are missing", hint="reinstall lem-energy")
+
+
+def buildable() -> list[str]:
+    """The backends that lem can build an image for."""
+    return sorted(d.name for d in sources().iterdir() if (d / "Dockerfile").is_file())
+
+
+def write_context(
+    folder: Path,
+    backend: str,
+    variant: Variant,
+    base_image: str | None,
+    environ: Mapping[str, str],
+    pip: Mapping[str, str],
+    say: Say,
+) -> Recipe:
+    """Fill ``folder`` with the build context of one image.
+
+    ``pip`` is the host's own pip configuration (:func:`pip_configuration`).
+    """
+    if backend not in buildable():
+        raise BadInput(
+            f"lem has no image for the backend {backend!r}; there are: {', '.join(buildable())}",
+            hint=f"name a ready image in the campaign file: backends.{backend}.image",
+        )
+    source = sources() / backend
+    shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.md"))
+    name, wheel = agent_wheel()
+    (folder / name).write_bytes(wheel)
+    pins = pinned((folder / "requirements.txt").read_text())
+    wheels = folder / "wheels"
+    wheels.mkdir()
+    for path in local_wheels(_wheel_folders(environ, pip), pins, variant):
+        _link_or_copy(path, wheels / path.name)
+    arguments = {
+        "BASE_IMAGE": base_image or DEFAULT_BASE,
+        "VARIANT": variant,
+        "LEM_VERSION": lem.__version__,
+        "LEM_CONTRACT": str(CONTRACT_VERSION),
+        "ENGINE_VERSION": next(iter(pins.values())) or "unknown",
+        **_pip_arguments(pip, say),
+    }
+    content = _content_hash(folder, arguments)[:12]
+    return Recipe(
+        tag=f"lem/{backend}:{lem.__version__}-{variant}-{content}",
+        arguments=arguments,
+        proxies={k: environ[k] for k in PROXIES if environ.get(k)},
+    )
+
+
+def ensure(
+    engine: Engine,
+    backend: str,
+    variant: Variant,
+    base_image: str | None,
+    say: Say,
+    *,
+    cache: bool = True,
+    environ: Mapping[str, str] | None = None,
+) -> Image:
+    """The image of a backend: the one that is there, or a new build of it."""
+    environ = os.environ if environ is None else environ
+    with tempfile.TemporaryDirectory(prefix="lem-build-") as place:
+        folder = Path(place)
+        recipe = write_context(
+            folder, backend, variant, base_image, environ, pip_configuration(environ), say
+        )
+        image = engine.image(recipe.tag) if cache else None
+        if image is None:
+            say(f"building {recipe.tag} (the first time this takes several minutes)")
+            image = engine.build(
+                folder, recipe.tag, {**recipe.arguments, **recipe.proxies}, say, cache
+            )
+    check(image, recipe.tag, backend)
+    return image
+
+
+def check(image: Image, name: str, backend: str) -> None:
+    """Refuse an image that does not speak this lem's contract, or is another backend's."""
+    fix = (
+        f"lem images build {backend}"
+        if name.startswith("lem/")
+        else f"build {name} anew with this version of lem, or leave `image` out of the campaign "
+        f"file and run: lem images build {backend}"
+    )
+    contract = image.labels.get(CONTRACT)
+    if contract is None:
+        raise EnvironmentFault(
+            f"the image {name} has no label {CONTRACT}: it is not an image of lem",
+            hint=fix,
+            kind="contract",
+        )
+    if contract != str(CONTRACT_VERSION):
+        raise EnvironmentFault(
+            f"the image {name} speaks contract {contract}, this lem speaks {CONTRACT_VERSION}",
+            hint=fix,
+            kind="contract",
+        )
+    found = image.labels.get(BACKEND)
+    if found != backend:
+        raise EnvironmentFault(
+            f"the image {name} is for the backend {found}, not {backend}",
+            hint=fix,
+            kind="contract",
+        )
+
+
+def pinned(requirements: str) -> dict[str, str | None]:
+    """Normalised distribution → exact version (None where it is a range), in the file's order.
+
+    The first is the engine itself.
+    """
+    pins: dict[str, str | None] = {}
+    for line in requirements.splitlines():
+        found = re.match(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:==\s*([^\s;,#]+))?", line.strip())
+        if found:
+            pins[_normalised(found[1])] = found[2]
+    return pins
+
+
+def local_wheels(
+    folders: Sequence[Path], pins: Mapping[str, str | None], variant: Variant
+) -> list[Path]:
+    """The wheels in ``folders`` that a build could use instead of fetching them.
+
+    Only of pinned versions, and no CPU-only build for a GPU image.
+    """
+    found: dict[str, Path] = {}
+    for folder in folders:
+        for path in sorted(folder.glob("*.whl")):
+            parts = path.name.split("-")
+            if len(parts) < 5 or ("linux" not in parts[-1] and parts[-1] != "any.whl"):
+                continue
+            public, _, local = parts[1].partition("+")
+            wanted = pins.get(_normalised(parts[0]))
+            if wanted == public and (variant == "cpu" or local != "cpu"):
+                found.setdefault(path.name, path)
+    return list(found.values())
+
+
+def pip_configuration(environ: Mapping[str, str]) -> dict[str, str]:
+    """The host's pip settings, such as ``{"find-links": "/wheels"}``; empty without pip."""
+    if find_spec("pip") is None:
+        prefix = "PIP_"
+        return {
+            k.removeprefix(prefix).lower().replace("_", "-"): v
+            for k, v in environ.items()
+            if k.startswith(prefix)
+        }
+    shown = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"],
+        env=dict(environ),
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+    settings: dict[str, str] = {}
+    # Later lines win: pip lists files before the environment only in name, so sort that way.
+    lines = sorted(shown.splitlines(), key=lambda line: line.startswith(":env:"))
+    for line in lines:
+        key, _, value = line.partition("=")
+        settings[key.rpartition(".")[2]] = value.strip("'\"").replace("\\n", " ")
+    return settings
+
+
+def _wheel_folders(environ: Mapping[str, str], pip: Mapping[str, str]) -> list[Path]:
+    named = environ.get("LEM_WHEELS")
+    places = named.split(os.pathsep) if named else pip.get("find-links", "").split()
+    folders = [Path(place.removeprefix("file://")) for place in places]
+    return [f for f in folders if f.is_absolute() and f.is_dir()]
+
+
+def _pip_arguments(pip: Mapping[str, str], say: Say) -> dict[str, str]:
+    """pip's settings as build arguments; none that holds a password, which would stay in the
+    image's history, and none that is only a folder of this machine."""
+    arguments = {}
+    for setting in PIP_SETTINGS:
+        value = pip.get(setting, "")
+        kept = []
+        for word in value.split():
+            address = urlsplit(word)
+            if address.password or address.username:
+                say(f"pip's {setting} holds a password and is not passed to the build")
+            elif address.scheme != "file":
+                kept.append(word)
+        if kept:
+            arguments["PIP_" + setting.upper().replace("-", "_")] = " ".join(kept)
+    return arguments
+
+
+def _content_hash(folder: Path, arguments: Mapping[str, str]) -> str:
+    files = {
+        str(path.relative_to(folder)): (
+            # Large, and a wheel's name says which build it is.
+            path.name
+            if path.parent.name == "wheels"
+            else hashlib.sha256(path.read_bytes()).hexdigest()
+        )
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+    ours = {k: v for k, v in arguments.items() if not k.startswith("PIP_")}
+    return hashlib.sha256(canonical_json([files, ours])).hexdigest()
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source.resolve(), target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _normalised(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
