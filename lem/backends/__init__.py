@@ -1,3 +1,3 @@
 """Inference engines, each behind one small adapter."""
 
-NOT_PLUGINS = ("checkpoints", "gguf_chat", "llama_parameters", "prepared", "protocol")
+NOT_PLUGINS = ("checkpoints", "gguf_metadata", "llama_parameters", "prepared", "protocol")

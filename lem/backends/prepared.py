@@ -117,13 +117,13 @@ def files(folder: Path, trust: bool) -> list[Path]:
     return wanted
 
 
-def copy(source: Path, folder: Path) -> None:
-    """Hard link where the file system allows it, else copy."""
-    real = source.resolve()
+def copy(source: Path, folder: Path, name: str | None = None) -> None:
+    """Put a file into ``folder``: a hard link where the file system allows it, else a copy."""
+    real, place = source.resolve(), folder / (name or source.name)
     try:
-        os.link(real, folder / source.name)
+        os.link(real, place)
     except OSError:
-        shutil.copyfile(real, folder / source.name)
+        shutil.copyfile(real, place)
 
 
 def plain_name(name: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from lem.backends import checkpoints
 from lem.contract.base import Scalar
 from lem.contract.job import Job, Rejection
-from lem.contract.spec import Experiment, ModelSpec
+from lem.contract.spec import ModelSpec
 from lem.errors import RunFailed
 from lem.workloads.datasets import NLL_CHUNK_TOKENS, chunks
 from lem.workloads.load import Sink, Source
@@ -44,7 +44,7 @@ class Transformers:
         try:
             with _named("bad_argument"):
                 model = _build(job, "meta")
-                _settle_generation(model, job.experiment, Path(job.model))
+                _settle_generation(model, job)
         except RunFailed as e:
             return [Rejection(arm_id=job.arm_id, argument=None, message=e.message)]
         return []
@@ -62,7 +62,7 @@ class Transformers:
         torch.manual_seed(job.seed)
         with _named("bad_argument"):
             model = _build(job, device)
-            arguments = _settle_generation(model, job.experiment, Path(job.model))
+            arguments = _settle_generation(model, job)
         engine = StaticBatches(job, model, FastTokenizer(Path(job.model)), device, arguments)
         engine.check()
         return engine
@@ -110,12 +110,12 @@ class StaticBatches:
         device: str,
         arguments: dict[str, Any],
     ) -> None:
-        engine = job.experiment.engine
+        engine = job.engine
         self._model = model
         self._tokenizer = tokenizer
         self._device = device
         self._arguments = arguments
-        self._ignore_eos = bool(job.experiment.generate.get("ignore_eos", False))
+        self._ignore_eos = bool(job.generate.get("ignore_eos", False))
         self._batch = int(_number(engine, "max_batch_size") or 1)
         self._longest = _number(engine, "max_model_len") or getattr(
             model.config, "max_position_embeddings", None
@@ -287,7 +287,7 @@ def _build(job: Job, device: str) -> Any:
         if "device_map" not in arguments:
             model = model.to(device)
     longest = getattr(model.config, "max_position_embeddings", None)
-    asked = _number(job.experiment.engine, "max_model_len")
+    asked = _number(job.engine, "max_model_len")
     if asked is not None and longest is not None and asked > longest:
         raise RunFailed(
             "bad_argument", f"engine.max_model_len is {asked}, but the model has {longest}"
@@ -301,7 +301,7 @@ def _here(job: Job) -> dict[str, Any]:
 
 def _model_arguments(job: Job) -> dict[str, Any]:
     """``engine.*`` under transformers' names, and ``args.*`` untouched."""
-    engine, arguments = job.experiment.engine, dict(job.experiment.args)
+    engine, arguments = job.engine, dict(job.args)
     for name, own in (("dtype", "dtype"), ("dtype", "torch_dtype")):
         if engine.get(name) is not None and own in arguments:
             raise RunFailed(
@@ -324,7 +324,7 @@ def _model_arguments(job: Job) -> dict[str, Any]:
     return arguments
 
 
-def _settle_generation(model: Any, experiment: Experiment, path: Path) -> dict[str, Any]:
+def _settle_generation(model: Any, job: Job) -> dict[str, Any]:
     """What is passed to every ``generate``.
 
     Defaults that a model's ``generation_config.json`` hides (sampling, penalties) would make this
@@ -332,7 +332,7 @@ def _settle_generation(model: Any, experiment: Experiment, path: Path) -> dict[s
     """
     from transformers import GenerationConfig
 
-    generate = dict(experiment.generate)
+    generate = dict(job.generate)
     temperature = float(_number(generate, "temperature") or 0)
     own = model.generation_config
     ends = own.eos_token_id if own.eos_token_id is not None else model.config.eos_token_id

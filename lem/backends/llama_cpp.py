@@ -1,0 +1,397 @@
+"""llama.cpp through ``xllamacpp``: continuous batching over slots, in this process.
+
+See ``docs/backends.md``.
+"""
+
+import gc
+import json
+import os
+import queue
+import resource
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lem.backends import gguf_metadata, llama_parameters, prepared
+from lem.contract.base import Scalar
+from lem.contract.job import Job, Rejection
+from lem.contract.spec import ModelSpec
+from lem.errors import RunFailed
+from lem.workloads.datasets import NLL_CHUNK_TOKENS, chunks
+from lem.workloads.load import Sink, Source
+from lem.workloads.requests import Request, Tokenizer
+
+FILE = "model.gguf"
+ASK_EVERY_S = 0.02
+"""How often the source is asked while all slots are busy: windows begin and end in that call."""
+FAILURES_IN_A_ROW = 32
+LOG_BYTES = 20_000
+FORCE = 1e9
+MEMORY_WORDS = ("bad_alloc", "out of memory", "failed to allocate", "unable to allocate")
+
+
+class LlamaCpp:
+    """The backend; fills :class:`lem.backends.protocol.Backend`."""
+
+    name = "llama_cpp"
+    distribution = "xllamacpp"
+    libraries: tuple[str, ...] = ()
+
+    def prepare(self, model: ModelSpec, source: Path | None, target: Path, trust: bool) -> str:
+        folder = prepared.once(target, lambda aside: _fetch(model, source, aside))
+        return f"{folder.name}/{FILE}"
+
+    def tokenizer(self, path: Path) -> Tokenizer:
+        return GgufTokenizer(path)
+
+    def reject(self, job: Job) -> list[Rejection]:
+        """Sets every argument on the engine's own parameters; loads no weights into memory."""
+        try:
+            llama_parameters.parameters(job, NLL_CHUNK_TOKENS)
+            with _light(Path(job.model)) as server:
+                _check_sampling(server, llama_parameters.sampling(job))
+        except RunFailed as e:
+            return [Rejection(arm_id=job.arm_id, argument=None, message=e.message)]
+        return []
+
+    def load(self, job: Job) -> "Slots":
+        import xllamacpp
+
+        if job.gpus and not any("CPU" not in d["name"] for d in xllamacpp.get_device_info()):
+            raise RunFailed(
+                "unsupported",
+                "GPUs were asked for, but this build of llama.cpp sees none",
+                hint="install xllamacpp's CUDA or ROCm wheel, or use `gpus: []`",
+            )
+        metadata = gguf_metadata.read(Path(job.model))
+        parameters = llama_parameters.parameters(job, llama_parameters.slot_context(job, metadata))
+        sampling = llama_parameters.sampling(job)
+        with _speaking_only_on_failure():
+            server = xllamacpp.Server(parameters)
+        engine = Slots(job, server, parameters, sampling)
+        engine.check()
+        return engine
+
+
+plugin = LlamaCpp
+
+
+def _fetch(model: ModelSpec, source: Path | None, aside: Path) -> dict[str, Any]:
+    note: dict[str, Any] = {"kind": "gguf"}
+    if model.synthetic is not None:
+        raise _no_gguf("a synthetic model is made as safetensors")
+    if source is not None and source.is_dir():
+        if model.gguf_file is None:
+            raise _no_gguf(f"{source.name} is a folder")
+        source = source / prepared.plain_name(model.gguf_file)
+    elif source is None:
+        if model.gguf_file is None:
+            raise _no_gguf(f"{model.id} is a hub model without gguf_file")
+        note["revision"] = prepared.file_from_hub(model.id, model.revision, model.gguf_file, aside)
+        source = aside / model.gguf_file
+    gguf_metadata.read(source)
+    if source != aside / FILE:
+        prepared.copy(source, aside, FILE)
+    return note
+
+
+def _no_gguf(why: str) -> RunFailed:
+    return RunFailed(
+        "unsupported",
+        f"llama.cpp loads GGUF files, and {why}",
+        hint="name a GGUF file (model.gguf_file for one inside a hub model or folder), or exclude "
+        "this model for llama_cpp",
+    )
+
+
+class GgufTokenizer:
+    """llama.cpp's own tokenizer; fills :class:`lem.workloads.requests.Tokenizer`.
+
+    The model stays on disk (mapped, never touched) while it lives.
+    """
+
+    def __init__(self, path: Path) -> None:
+        metadata = gguf_metadata.read(path)
+        self.vocabulary, self.special_ids = gguf_metadata.vocabulary(metadata)
+        self._chat = bool(metadata.get("tokenizer.chat_template"))
+        self._server = _light_server(path)
+
+    def encode(self, text: str, chat: bool) -> list[int]:
+        if chat and self._chat:
+            message = [{"role": "user", "content": text}]
+            text = _post(self._server, "/apply-template", {"messages": message})["prompt"]
+            # The template writes the special tokens itself.
+            what = {"content": text, "add_special": False, "parse_special": True}
+        else:
+            what = {"content": text, "add_special": True, "parse_special": False}
+        return list(_post(self._server, "/tokenize", what)["tokens"])
+
+    def decode(self, ids: list[int]) -> str:
+        plain = [i for i in ids if i not in self.special_ids]
+        return str(_post(self._server, "/detokenize", {"tokens": plain})["content"])
+
+
+class Slots:
+    """A loaded model with slots; fills :class:`lem.backends.protocol.Engine`."""
+
+    atomic_batches = False
+
+    def __init__(self, job: Job, server: Any, parameters: Any, sampling: dict[str, Any]) -> None:
+        self._server = server
+        self._parameters = parameters
+        self._sampling = sampling
+        self._slots = int(parameters.n_parallel)
+        self._wanted = job.engine.get("quantization")
+        self._stop = False
+
+    def check(self) -> None:
+        """Answer one request, so that what the engine refuses is refused now."""
+        kind = _get(self._server, "/props").get("model_ftype")
+        if self._wanted is not None and str(self._wanted).lower() != str(kind).lower():
+            raise RunFailed(
+                "bad_argument",
+                f"engine.quantization is {self._wanted}, but the file's weights are {kind}",
+            )
+        self._kind = str(kind)
+        _check_sampling(self._server, self._sampling)
+
+    def serve(self, source: Source, sink: Sink) -> None:
+        ended: queue.Queue[Callable[[], bool]] = queue.Queue()
+        open_requests, failures, dry = 0, 0, False
+        self._stop = False
+        with ThreadPoolExecutor(self._slots) as pool:
+            try:
+                while True:
+                    if not dry:
+                        taken = source.take(self._slots - open_requests, open_requests)
+                        dry = taken is None
+                        for request in taken or ():
+                            open_requests += 1
+                            pool.submit(self._answer, request, sink, ended)
+                    if dry and not open_requests:
+                        return
+                    try:
+                        ok = ended.get(timeout=None if dry else ASK_EVERY_S)()
+                    except queue.Empty:
+                        continue
+                    open_requests -= 1
+                    failures = 0 if ok else failures + 1
+                    if failures >= FAILURES_IN_A_ROW:
+                        raise RunFailed("engine_error", f"{failures} requests in a row failed")
+            finally:
+                self._stop = True
+
+    def _answer(
+        self, request: Request, sink: Sink, ended: "queue.Queue[Callable[[], bool]]"
+    ) -> None:
+        """One request, from a thread of its own; its end is told through ``ended``."""
+        try:
+            refused = self._stream(request, sink)
+        except BaseException as e:  # noqa: BLE001 - raised again in the thread that serves
+            ended.put(_raising(e))
+            return
+        ended.put(lambda: refused is None)
+
+    def _stream(self, request: Request, sink: Sink) -> str | None:
+        """Send one request and tell its tokens; returns why it failed, if it did."""
+        text: list[str] = []
+        seen = 0
+        refused: str | None = None
+
+        def chunk(piece: dict[str, Any]) -> bool:
+            nonlocal seen, refused
+            if "error" in piece:
+                refused = str(piece["error"].get("message", piece["error"]))
+                return True
+            total = piece.get("timings", {}).get("predicted_n", seen + 1)
+            if "usage" in piece:
+                total = piece["usage"]["completion_tokens"]
+            # A token that is only part of a character comes out with the next one.
+            if total > seen:
+                sink.token(request.id, total - seen)
+                seen = total
+            text.append(piece["choices"][0]["text"])
+            return self._stop
+
+        self._server.handle_completions(
+            {
+                **self._sampling,
+                "prompt": request.input_ids,
+                "n_predict": request.output_tokens,
+                "stream": True,
+                "timings_per_token": True,
+                "cache_prompt": bool(self._parameters.cache_prompt),
+            },
+            chunk,
+        )
+        if refused is not None:
+            sink.failed(request.id, refused)
+        else:
+            sink.done(request.id, "".join(text))
+        return refused
+
+    def facts(self) -> dict[str, Scalar]:
+        import xllamacpp
+
+        devices = [d for d in xllamacpp.get_device_info() if "CPU" not in d["name"]]
+        on_gpu = bool(devices) and self._parameters.n_gpu_layers != 0
+        return {
+            "device": ", ".join(d["name"] for d in devices) if on_gpu else "cpu",
+            "dtype": self._kind,
+            "attention": "llama.cpp",
+            "compile": False,
+            "build": str(xllamacpp.BUILD_INFO.get("commit")),
+            "system": " ".join(xllamacpp.get_system_info().split()),
+            **llama_parameters.facts(self._parameters),
+            "peak_memory_bytes.cpu": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        }
+
+    def nll(self, token_ids: list[int]) -> float | None:
+        """llama.cpp's server gives the raw log-probability of the token it picks, so each token of
+        the text is forced in turn (by a bias) after the ones before it, which stay cached."""
+        if self._parameters.n_ctx // self._slots <= NLL_CHUNK_TOKENS:
+            return None
+        pieces = chunks(token_ids)
+        scored = sum(len(p) - 1 for p in pieces)
+        with ThreadPoolExecutor(min(self._slots, len(pieces) or 1)) as pool:
+            total = sum(pool.map(self._piece_nll, pieces))
+        return total / scored if scored else None
+
+    def _piece_nll(self, ids: list[int]) -> float:
+        total = 0.0
+        for i in range(1, len(ids)):
+            answer = self._server.handle_completions(
+                {
+                    "prompt": ids[:i],
+                    "n_predict": 1,
+                    "n_probs": 1,
+                    "temperature": 1.0,
+                    "logit_bias": [[ids[i], FORCE]],
+                    "cache_prompt": True,
+                }
+            )
+            if "error" in answer:
+                raise RunFailed("engine_error", str(answer["error"].get("message")))
+            found = answer["choices"][0]["logprobs"]["content"][0]
+            if found["id"] != ids[i]:
+                raise RunFailed("engine_error", "llama.cpp did not take the token it was given")
+            total -= found["logprob"]
+        return total
+
+    def close(self) -> None:
+        self._stop = True
+        self._server = None
+        gc.collect()
+
+
+def _raising(error: BaseException) -> Callable[[], bool]:
+    def again() -> bool:
+        if isinstance(error, RunFailed):
+            raise error
+        raise RunFailed("engine_error", f"{type(error).__name__}: {error}") from error
+
+    return again
+
+
+def _check_sampling(server: Any, sampling: dict[str, Any]) -> None:
+    """llama.cpp passes over names it does not know, so compare with its own list first."""
+    known = set(_get(server, "/props")["default_generation_settings"]["params"])
+    known |= {"logit_bias", "grammar", "stop", "n_keep", "json_schema"}
+    for name in sampling:
+        if name not in known:
+            raise RunFailed(
+                "bad_argument",
+                f"generate.{name}: llama.cpp has no such setting; it has "
+                + ", ".join(sorted(known - {"stream", "n_predict", "max_tokens"})),
+            )
+    answer = server.handle_completions({**sampling, "prompt": [0, 0], "n_predict": 1})
+    if "error" in answer:
+        raise RunFailed("bad_argument", str(answer["error"].get("message", answer["error"])))
+
+
+def _light_server(path: Path) -> Any:
+    """A server for tokenizing: weights stay on disk, no memory for a context to speak of."""
+    import xllamacpp
+
+    p = xllamacpp.CommonParams()
+    llama_parameters.quiet(p)
+    p.model.path = str(path)
+    p.n_ctx = 64
+    p.n_gpu_layers = 0
+    p.warmup = False
+    p.fit_params = False
+    p.no_extra_bufts = True
+    p.cache_ram_mib = 0
+    p.cpuparams.n_threads = 1
+    p.cpuparams_batch.n_threads = 1
+    with _speaking_only_on_failure():
+        return xllamacpp.Server(p)
+
+
+@contextmanager
+def _light(path: Path) -> Iterator[Any]:
+    server = _light_server(path)
+    try:
+        yield server
+    finally:
+        del server
+        gc.collect()
+
+
+@contextmanager
+def _speaking_only_on_failure() -> Iterator[None]:
+    """Keep what llama.cpp prints while it loads; if it fails, its words are the reason."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        except Exception as e:
+            said.seek(0)
+            words = said.read(LOG_BYTES).decode(errors="replace")
+            raise _load_failure(words, e) from e
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def _load_failure(words: str, error: Exception) -> RunFailed:
+    lines = [line.split(" E ", 1)[-1].strip() for line in words.splitlines() if line.strip()]
+    message = "; ".join(lines[:3]) or str(error)
+    if any(w in words.lower() for w in MEMORY_WORDS):
+        return RunFailed(
+            "out_of_memory",
+            message,
+            hint="lower engine.max_batch_size or engine.max_model_len, or use a smaller file",
+        )
+    return RunFailed("engine_error", message)
+
+
+def _get(server: Any, path: str) -> Any:
+    return _call(urllib.request.Request(server.listening_address + path))
+
+
+def _post(server: Any, path: str, what: dict[str, Any]) -> Any:
+    return _call(
+        urllib.request.Request(
+            server.listening_address + path,
+            data=json.dumps(what).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+    )
+
+
+def _call(request: urllib.request.Request) -> Any:
+    # The engine is in this process, on the loopback: a proxy of the environment must not see it.
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with direct.open(request, timeout=60) as answer:
+            return json.loads(answer.read())
+    except (OSError, ValueError) as e:
+        raise RunFailed("engine_error", f"llama.cpp does not answer: {e}") from e
