@@ -23,6 +23,9 @@ VERSION = 1
 
 CHUNK = 500
 
+LOCK_TIMEOUT_S = 10.0
+"""How long to wait for another process that is writing the index."""
+
 T = TypeVar("T")
 
 _metadata = sa.MetaData()
@@ -187,7 +190,9 @@ def _open(folder: Path) -> sa.Engine:
         return _in_memory()
     for _ in range(2):
         try:
-            return _prepared(sa.create_engine(f"sqlite:///{file}", connect_args={"timeout": 30}))
+            return _prepared(
+                sa.create_engine(f"sqlite:///{file}", connect_args={"timeout": LOCK_TIMEOUT_S})
+            )
         except _OtherVersion:
             pass
         except SQLAlchemyError as e:

@@ -1,0 +1,164 @@
+"""The index says what the folder says, whatever happened to either."""
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lem.stores.folder import outcomes
+from lem.stores.index import FILE_NAME, VERSION, Index
+from tests import records
+
+VALUES = {1: [0.02, 0.021], 4: [0.009, None]}
+
+
+def read(folder):
+    with Index(folder) as index:
+        read_anew = index.refresh()
+        return read_anew, index.outcomes(), index.rows()
+
+
+def test_outcomes_are_the_folders(tmp_path):
+    records.campaign(tmp_path, VALUES)
+    read_anew, found, _ = read(tmp_path)
+    assert read_anew == 4
+    assert found == outcomes(tmp_path)
+
+
+def test_rows_carry_what_the_record_says(tmp_path):
+    records.campaign(tmp_path, {1: [1.5]}, measured=("gpu",), gpus=[records.gpu()], nll=2.5)
+    (row,) = read(tmp_path)[2]
+    energy = row.metrics["energy_per_output_token_j"]["gpu"]
+    assert (energy.value, energy.uncertainty) == (1.5, pytest.approx(0.03))
+    assert row.metrics["ttft_s"]["p90"].value == pytest.approx(0.12)
+    assert row.metrics["nll_per_token"][""].value == 2.5
+    assert row.hardware == "1 × NVIDIA Test 80GB · Test CPU (2 CPUs)"
+    assert row.meters == {"gpu": "nvml"}
+    assert (row.semantics, row.campaign, row.flags) == (1, "test", ())
+
+
+def test_only_the_metrics_asked_for_are_read(tmp_path):
+    records.campaign(tmp_path, {1: [0.02]})
+    with Index(tmp_path) as index:
+        index.refresh()
+        assert set(index.rows(["ttft_s"])[0].metrics) == {"ttft_s"}
+        assert index.rows([])[0].metrics == {}
+
+
+def test_what_has_not_changed_is_not_read_again(tmp_path):
+    records.campaign(tmp_path, VALUES)
+    assert [read(tmp_path)[0] for _ in range(2)] == [4, 0]
+    records.place(tmp_path, records.record(arm_id=records.arm_name(1), block=1, attempt=1))
+    assert read(tmp_path)[0] == 1
+
+
+def test_an_edited_and_a_removed_record_are_noticed(tmp_path):
+    records.campaign(tmp_path, VALUES)
+    read(tmp_path)
+    arm = records.arm_name(0)
+    file = tmp_path / "blocks" / "0000" / arm / "0" / "record.json"
+    file.write_text(file.read_text().replace('"block_pass": 0', '"block_pass": 7'))
+    shutil.rmtree(tmp_path / "blocks" / "0001" / arm)
+    _, found, _ = read(tmp_path)
+    assert found == outcomes(tmp_path)
+    assert found[0].block_pass == 7 and len(found) == 3
+
+
+def garbage(file: Path) -> None:
+    file.write_bytes(b"this is no database" * 1000)
+
+
+def truncated(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:5000])
+
+
+def other_version(file: Path) -> None:
+    with sqlite3.connect(file) as db:
+        db.execute(f"PRAGMA user_version = {VERSION + 1}")
+
+
+def without_columns(file: Path) -> None:
+    with sqlite3.connect(file) as db:
+        db.execute("DROP TABLE metrics")
+        db.execute("CREATE TABLE metrics (something TEXT)")
+
+
+def overwritten_pages(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[4096:] = b"\x55" * (len(data) - 4096)
+    file.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "damage", [garbage, truncated, other_version, without_columns, overwritten_pages]
+)
+def test_a_damaged_or_old_index_is_rebuilt_in_silence(tmp_path, damage):
+    records.campaign(tmp_path, VALUES)
+    expected = read(tmp_path)[1:]
+    damage(tmp_path / FILE_NAME)
+    assert read(tmp_path)[1:] == expected
+    assert read(tmp_path)[1:] == expected
+
+
+def test_a_link_in_place_of_the_index_is_neither_followed_nor_removed(tmp_path):
+    folder, victim = tmp_path / "campaign", tmp_path / "victim"
+    records.campaign(folder, VALUES)
+    victim.write_bytes(b"precious")
+    (folder / FILE_NAME).symlink_to(victim)
+    assert len(read(folder)[1]) == 4
+    assert victim.read_bytes() == b"precious" and (folder / FILE_NAME).is_symlink()
+
+
+def test_without_a_place_to_write_the_index_is_in_memory(tmp_path):
+    records.campaign(tmp_path, VALUES)
+    # A folder where the file should be: as little to be written for root as for anybody.
+    (tmp_path / FILE_NAME).mkdir()
+    assert len(read(tmp_path)[1]) == 4
+    assert (tmp_path / FILE_NAME).is_dir()
+
+
+def test_a_locked_index_does_not_stop_reading(tmp_path, monkeypatch):
+    records.campaign(tmp_path, VALUES)
+    read(tmp_path)
+    monkeypatch.setattr("lem.stores.index.LOCK_TIMEOUT_S", 0.1)
+    with sqlite3.connect(tmp_path / FILE_NAME) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        assert len(read(tmp_path)[1]) == 4
+        other.rollback()
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.integers(0, 2),
+        st.integers(0, 2),
+        st.integers(0, 2),
+        st.sampled_from(["record", "failure", "damage", "remove", "look"]),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(STEPS)
+def test_looking_in_between_gives_the_same_as_building_anew(tmp_path_factory, steps):
+    folder = tmp_path_factory.mktemp("campaign")
+    for n, (arm, block, attempt, action) in enumerate(steps):
+        where = {"arm_id": records.arm_name(arm), "block": block, "attempt": attempt}
+        at = folder / "blocks" / f"{block:04d}" / where["arm_id"] / str(attempt)
+        if action == "record":
+            records.place(folder, records.record(**where, cpu_time_s=0.01 + n / 1000))
+        elif action == "failure":
+            records.place(folder, records.failure(**where, message=f"step {n}"))
+        elif action == "damage" and at.is_dir():
+            (at / "record.json").write_text("{" * (n + 1))
+        elif action == "remove":
+            shutil.rmtree(at, ignore_errors=True)
+        elif action == "look":
+            read(folder)
+    _, found, rows = read(folder)
+    assert found == outcomes(folder)
+    (folder / FILE_NAME).unlink()
+    assert read(folder)[1:] == (found, rows)
