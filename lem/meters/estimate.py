@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 RELATIVE_UNCERTAINTY = 0.5
 """Expanded (k = 2), of the watts per busy core: a judgement, not a calibration."""
 
-READ_PERIOD_S = 0.5
-"""Walking the process tree costs up to a millisecond, so it is done less often than the rest."""
+READ_PERIOD_S = 1.0
+"""Walking the process tree costs a fifth of a millisecond and more: once a second, and at edges."""
 
 DEVICE = "processes"
 

@@ -20,6 +20,7 @@ from lem.meters.trace import TraceWriter
 FLUSH_S = 0.5
 """What a crash may cost of the trace; also how often power is told."""
 POLL_S = 0.0005
+LEISURE_NS = 250_000_000
 LONGEST_TICK_S = 1.25
 
 Say = Callable[..., None]
@@ -48,6 +49,9 @@ class Rounds:
                 meter.close()
             else:
                 self._meters.append(meter)
+        if all(d.device_class == "estimated" for d in self._devices):
+            # CPU time alone is read once a second: waking up oftener would only cost.
+            self._interval_ns = max(self._interval_ns, LEISURE_NS)
 
     def introduce(self, say: Say) -> None:
         """Tell which devices there are, after one full reading of them."""
