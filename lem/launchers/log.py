@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from lem.errors import EnvironmentFault
+
 LIMIT_BYTES = 16 * 2**20
 LINE_BYTES = 64 * 2**10
 TAIL_LINES = 40
@@ -37,7 +39,14 @@ class AgentLog:
         self._lock = threading.Lock()
         # Never through a link that an earlier agent may have left there.
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-        self._file = os.fdopen(os.open(path, flags, 0o644), "wb", buffering=0)
+        try:
+            self._file = os.fdopen(os.open(path, flags, 0o644), "wb", buffering=0)
+        except OSError as e:
+            raise EnvironmentFault(
+                f"{path} cannot be written: {e.strerror}",
+                hint="choose another folder with --out",
+                kind="disk",
+            ) from e
 
     def write(self, chunk: bytes) -> None:
         """Add output as it comes, cut anywhere."""
@@ -90,5 +99,8 @@ class AgentLog:
                 self.problem = e
 
     def _last_lines(self) -> list[str]:
-        texts = (line.decode(errors="replace") for line in self._tail)
-        return [_CONTROL.sub("", text.rpartition("\r")[2])[:1000] for text in texts]
+        texts = (line.decode(errors="replace").rstrip("\r") for line in self._tail)
+        lines = [_CONTROL.sub("", text.rpartition("\r")[2])[:1000] for text in texts]
+        if self.problem is not None:
+            lines.append(f"[lem: agent.log could not be written: {self.problem.strerror}]")
+        return lines

@@ -1,0 +1,141 @@
+"""Starts agents in hardened containers on this machine's Docker engine."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lem import containers
+from lem.containers import ContainerSpec
+from lem.contract.stage import Described
+from lem.errors import EnvironmentFault
+from lem.launchers import environment, folders, hardening, image
+from lem.launchers.description import described
+from lem.launchers.log import AgentLog
+from lem.launchers.protocol import BackendSetup, Exit, Folders, Prepared, Say, Task
+
+DESCRIBE_TIMEOUT_S = 120.0
+KILL_TIMEOUT_S = 60.0
+
+
+class DockerAgent:
+    """An agent in its container."""
+
+    def __init__(self, container: containers.Container, log: AgentLog) -> None:
+        self._container = container
+        self._log = log
+
+    def wait(self, timeout_s: float) -> Exit | None:
+        ended = self._container.wait(timeout_s)
+        if ended is None:
+            return None
+        self._container.drain()
+        return Exit(ended.status, ended.out_of_memory, self._log.close())
+
+    def stop(self, grace_s: float) -> Exit:
+        self._container.signal("SIGTERM")
+        ended = self.wait(grace_s)
+        if ended is None:
+            self._container.signal("SIGKILL")
+            ended = self.wait(KILL_TIMEOUT_S)
+        if ended is None:
+            raise EnvironmentFault(
+                f"the container {self._container.name} does not end, not even by SIGKILL",
+                hint="a process in it waits for a device; see dmesg, and restart the machine",
+            )
+        return ended
+
+
+class Docker:
+    name = "docker"
+    powercap_root = hardening.POWERCAP_ROOT
+
+    def prepare(self, setup: BackendSetup, say: Say) -> Prepared:
+        with containers.connect() as engine:
+            if setup.gpu and not engine.facts.nvidia:
+                raise EnvironmentFault(
+                    "Docker cannot give a container the GPU on this machine",
+                    hint="install the NVIDIA Container Toolkit, then sudo nvidia-ctk runtime "
+                    "configure --runtime=docker and sudo systemctl restart docker",
+                )
+            if setup.image is None:
+                variant: image.Variant = "cuda" if setup.gpu else "cpu"
+                found = image.ensure(engine, setup.name, variant, setup.base_image, say)
+            else:
+                found = engine.image(setup.image) or engine.pull(setup.image, say)
+                image.check(found, setup.image, setup.name)
+            described = _describe(engine, found.id, setup.name)
+        return Prepared(setup, described, image=found.id, digest=found.digest)
+
+    def inside(self, folders: Folders) -> Folders:
+        return hardening.seen_from_inside(folders)
+
+    @contextmanager
+    def start(self, task: Task) -> Iterator[DockerAgent]:
+        folders.check_writable(task.folders.run)
+        secrets = dict(task.secrets)
+        if task.network:
+            secrets |= environment.of_network(os.environ)
+        with containers.connect() as engine:
+            who = hardening.identity(engine.facts, os.getuid(), os.getgid())
+            log = AgentLog(task.folders.run / "agent.log", task.secrets.values())
+            try:
+                with (
+                    folders.handed_over(_writable(task), who.uid, who.gid),
+                    folders.secrets_folder(secrets, who.uid, who.gid) as hidden,
+                    engine.container(
+                        hardening.container(
+                            task,
+                            engine.facts,
+                            who,
+                            hardening.powercap(who, os.getgroups()),
+                            hidden,
+                            os.environ,
+                        ),
+                        log.write,
+                    ) as container,
+                ):
+                    yield DockerAgent(container, log)
+            finally:
+                log.close()
+
+    def reclaim(self, owner: str) -> int:
+        if not owner:
+            return 0
+        with containers.connect() as engine:
+            found = engine.remove_labelled({hardening.OWNER: owner})
+        for labels in found:
+            run = Path(labels.get(hardening.RUN, ""))
+            # Where the killed host was root, it could not take the folder back itself.
+            if os.getuid() == 0 and run.is_absolute() and run.is_dir():
+                folders.give(run, run.parent.stat().st_uid, run.parent.stat().st_gid)
+        return len(found)
+
+
+def _writable(task: Task) -> list[Path]:
+    """The folders to hand over: only needed where the agent cannot be the invoking user."""
+    if os.getuid() != 0:
+        return []
+    staged = [task.folders.models] if task.verb == "stage" and task.folders.models else []
+    return [task.folders.run, *staged]
+
+
+def _describe(engine: containers.Engine, image_id: str, backend: str) -> Described:
+    """Ask the image itself what is in it."""
+    who = hardening.identity(engine.facts, os.getuid(), os.getgid())
+    spec = ContainerSpec(
+        image=image_id,
+        command=("python3", "-m", "lem.agent", "describe", backend),
+        user=who.user,
+        user_namespace=who.user_namespace,
+        environment=environment.common("/tmp", network=False, owner=""),
+        tmpfs={"/tmp": "rw,exec,size=64m,mode=1777"},
+    )
+    output: list[bytes] = []
+    with engine.container(spec, output.append) as container:
+        ended = container.wait(DESCRIBE_TIMEOUT_S)
+        container.drain()
+    return described(b"".join(output), None if ended is None else ended.status, backend)
+
+
+plugin = Docker
