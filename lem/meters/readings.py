@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from lem import plugins
 from lem.contract.record import EnergyReading, MeterInfo
 from lem.errors import MeterUnavailable
-from lem.meters import counter, estimate, series
+from lem.meters import counter, estimate, nvml, rapl, series
 from lem.meters.protocol import Device, Meter, MeterSettings, Sample
 
 ENERGY_SCALE_J = {"energy_mj": 1e-3, "energy_uj": 1e-6}
@@ -135,6 +136,19 @@ def probe(settings: MeterSettings) -> tuple[list[MeterInfo], dict[str, MeterUnav
         finally:
             one.close()
     return infos, unavailable
+
+
+def stated_uncertainty(info: MeterInfo) -> str | None:
+    """What a reading of this device is good to over a long window, expanded (k = 2), in words;
+    None for a meter that states nothing (one from outside)."""
+    relative = {
+        ("nvml", "energy_mj"): 2 * nvml.GAIN,
+        ("nvml", "power_mw"): 2 * math.hypot(nvml.GAIN, nvml.SAMPLED_POWER),
+        ("estimate", "cpu_time_ns"): estimate.RELATIVE_UNCERTAINTY,
+    }.get((info.meter, info.quantity))
+    if info.meter == "rapl":
+        relative = 2 * rapl.GAIN[info.device_class]
+    return None if relative is None else f"±{100 * relative:.2g} %"
 
 
 def info_of(device: Device) -> MeterInfo:
