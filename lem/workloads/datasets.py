@@ -11,7 +11,7 @@ from lem.contract.spec import PromptsDataset, RandomDataset, Workload
 from lem.errors import BadInput
 from lem.workloads.requests import Request, Tokenizer
 
-NLL_SHA256 = "0" * 64
+NLL_SHA256 = "4283a75ac3010d44e02f85387f2ad6eb4f8933bceebcaae3ba05c46205aa2804"
 """Of the text that quality is measured on; it must never change."""
 
 NLL_CHUNK_TOKENS = 512

@@ -1,9 +1,15 @@
 """When a window begins and ends, and what falls into it.
 
 An engine with atomic batches: a window is whole batches, from just before the first to the end of
-the last one that was begun before ``window_s`` had passed. A continuous engine: a window begins
-when ramp-up is over (no slot or no client idle, and everyone of that moment has had a first token)
-and ends when ``window_s`` has passed; what is still being answered then is finished outside of it.
+the last one that was begun before ``window_s`` had passed.
+
+A continuous engine: a window begins when ramp-up is over: no slot or no client is idle, and
+everyone of that moment has had a first token. It ends after ``window_s``, once all that were open
+at its beginning have ended and, again, nobody waits for a first token and somebody just got one.
+So every window holds one prefill for each answer that ended in it, also where equal answers keep
+all slots in step and a window cut by the clock alone would hold all prefills of a turn or none.
+What is still being answered at the end is finished outside of the window.
+
 Consecutive windows of a phase share the edge between them.
 """
 
@@ -17,6 +23,7 @@ from lem.workloads.requests import Request
 
 SETTLED_WINDOWS = 3
 SETTLED_SPREAD = 0.02
+PATIENCE = 2
 
 
 class Counts(NamedTuple):
@@ -74,7 +81,8 @@ class Phase:
     ``on_edge`` is called exactly at each edge, from the thread that runs ``serve``, and returns
     the edge's time; it may wait for a meter's tick. After each window ``enough`` is asked, with
     all windows so far, whether the phase may end. Windows of one phase lie end to end, so n of
-    them make n + 1 edges.
+    them make n + 1 edges. ``whole_turns=False`` (for warm-up) ends a continuous engine's windows
+    by the clock alone.
     """
 
     def __init__(
@@ -86,6 +94,7 @@ class Phase:
         window_s: float,
         on_edge: Callable[[], int] = time.monotonic_ns,
         enough: Callable[[list[Counts]], bool] = _one_window,
+        whole_turns: bool = True,
         clock: Clock = time.monotonic_ns,
     ) -> None:
         self.windows: list[Counts] = []
@@ -94,43 +103,72 @@ class Phase:
         self._inner = inner
         self._log = log
         self._atomic = atomic
+        self._by_clock = atomic or not whole_turns
         self._window_ns = round(window_s * 1e9)
         self._on_edge = on_edge
         self._enough = enough
         self._clock = clock
         self._start_ns: int | None = None
-        self._ramping: list[Response] | None = None
-        self._known: set[str] = set(log.responses)
+        self._mine: list[Response] = []
+        """Those of this phase: the log may hold earlier phases' too."""
+        self._prefilling: list[Response] = []
+        self._old: list[Response] | None = None
+        """Open at the last edge, or, before the first one, when the engine first was full."""
 
     def take(self, room: int, busy: int) -> list[Request] | None:
-        if self.ended or self._closes():
+        prefilled = self._prefilled()
+        if self.ended or self._closes(prefilled):
             return None
         if self._atomic and self._start_ns is None:
             self._start_ns = self._on_edge()
         taken = self._inner.take(room, busy)
         if taken is None:
             return None
+        sent = [self._log.responses[r.id] for r in taken]
+        self._mine += sent
+        self._prefilling += sent
         if self._start_ns is None and self._ramped_up(len(taken) < room or room == 0, busy):
             self._start_ns = self._on_edge()
+            self._old = self._open()
         return taken
 
-    def _closes(self) -> bool:
+    def _prefilled(self) -> bool:
+        """Whether, since the last look, the last request that waited for its first token got it."""
+        if not self._prefilling:
+            return False
+        self._prefilling = [r for r in self._prefilling if _waits(r)]
+        return not self._prefilling
+
+    def _closes(self, prefilled: bool) -> bool:
         """End the window if its time is over; whether the phase is over with it."""
-        if self._start_ns is None or self._clock() - self._start_ns < self._window_ns:
+        if self._start_ns is None or not self._over(self._clock() - self._start_ns, prefilled):
             return False
         end_ns = self._on_edge()
-        self.windows.append(count(self._responses(), self._start_ns, end_ns))
+        self.windows.append(count(self._mine, self._start_ns, end_ns))
         self._start_ns = end_ns
+        self._old = self._open()
         self.ended = self._enough(self.windows)
         return self.ended
 
-    def _responses(self) -> list[Response]:
-        """Those of this phase: the log may hold earlier phases' too."""
-        return [r for key, r in list(self._log.responses.items()) if key not in self._known]
+    def _over(self, elapsed_ns: int, prefilled: bool) -> bool:
+        if elapsed_ns < self._window_ns or self._by_clock:
+            return elapsed_ns >= self._window_ns
+        if any(r.status == "open" for r in self._old or ()):
+            return False
+        # An engine that always has someone in prefill never gets to that point: don't wait for it
+        # longer than another window.
+        return prefilled or elapsed_ns >= PATIENCE * self._window_ns
+
+    def _open(self) -> list[Response]:
+        return [r for r in self._mine if r.status == "open"]
 
     def _ramped_up(self, saturated: bool, busy: int) -> bool:
-        if self._ramping is None:
+        if self._old is None:
             if not saturated or busy == 0:
                 return False
-            self._ramping = [r for r in self._responses() if r.status == "open"]
-        return all(r.token_ns or r.status != "open" for r in self._ramping)
+            self._old = self._open()
+        return not any(_waits(r) for r in self._old)
+
+
+def _waits(response: Response) -> bool:
+    return response.status == "open" and not response.token_ns
