@@ -93,7 +93,7 @@ def write_context(
         "LEM_VERSION": lem.__version__,
         "LEM_CONTRACT": str(CONTRACT_VERSION),
         "ENGINE_VERSION": next(iter(pins.values())) or "unknown",
-        **_pip_arguments(pip, say),
+        **pip_arguments(pip, say),
     }
     content = _content_hash(folder, arguments)[:12]
     return Recipe(
@@ -225,7 +225,7 @@ def _wheel_folders(environ: Mapping[str, str], pip: Mapping[str, str]) -> list[P
     return [f for f in folders if f.is_absolute() and f.is_dir()]
 
 
-def _pip_arguments(pip: Mapping[str, str], say: Say) -> dict[str, str]:
+def pip_arguments(pip: Mapping[str, str], say: Say) -> dict[str, str]:
     """pip's settings as build arguments; none that holds a password, which would stay in the
     image's history, and none that is only a folder of this machine."""
     arguments = {}

@@ -9,6 +9,9 @@ Also the example of a backend outside lem's own tree. Its arguments (``args`` of
 - ``raise``: raise a RuntimeError with this message
 - ``exit_code``: leave the interpreter at once, without clean-up
 - ``print``: say this on standard output
+- ``print_variable``: print this environment variable
+- ``print_bytes``: print this many bytes, in lines
+- ``probe``: print what this process is allowed, as one line of JSON
 - ``unknown`` (any other argument): rejected by ``reject``
 - ``when``: where the fault strikes: ``load``, or ``serve`` (default)
 - ``after_tokens``: for ``serve``: after so many output tokens (default 0)
@@ -19,6 +22,7 @@ import math
 import os
 import resource
 import signal
+import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -37,6 +41,9 @@ KNOWN = {
     "raise",
     "exit_code",
     "print",
+    "print_variable",
+    "print_bytes",
+    "probe",
     "when",
     "after_tokens",
 }
@@ -136,12 +143,64 @@ class Tick:
     def load(self, job: Job) -> TickEngine:
         json.loads(Path(job.model).read_text())
         args = dict(job.experiment.args)
-        if "print" in args:
-            print(args["print"], flush=True)
+        speak(args)
         if args.get("when") == "load":
             fault(args)
         size = job.experiment.engine.get("max_batch_size", 8)
         return TickEngine(args, size if isinstance(size, int) else 8)
+
+
+def speak(args: dict[str, Any]) -> None:
+    """Print what the arguments ask for."""
+    if "print" in args:
+        print(args["print"], flush=True)
+    if "print_variable" in args:
+        print(f"it is {os.environ.get(args['print_variable'])}", flush=True)
+    for n in range(int(args.get("print_bytes", 0)) // 100):
+        print(f"{n:099d}")
+    if args.get("probe"):
+        print(json.dumps(probe()), flush=True)
+
+
+def probe() -> dict[str, Any]:
+    """What this process is, sees and may do."""
+    status = dict(
+        line.split(":\t", 1)
+        for line in Path("/proc/self/status").read_text().splitlines()
+        if ":\t" in line
+    )
+    return {
+        "uid": os.getuid(),
+        "gid": os.getgid(),
+        "capabilities": [int(status[k], 16) for k in ("CapEff", "CapPrm", "CapBnd", "CapAmb")],
+        "no_new_privileges": status["NoNewPrivs"] == "1",
+        "interfaces": sorted(p.name for p in Path("/sys/class/net").iterdir()),
+        "connects": connects(),
+        "writable": [
+            p for p in ("/", "/etc", "/usr", "/models", "/requests", "/source") if writable(p)
+        ],
+        "environ": dict(os.environ),
+        "parent": os.getppid(),
+    }
+
+
+def connects() -> bool:
+    """Whether a packet can leave: 192.0.2.0/24 is nobody's, but a route to it is a way out."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.connect(("192.0.2.1", 9))
+            return True
+    except OSError:
+        return False
+
+
+def writable(folder: str) -> bool:
+    try:
+        (Path(folder) / ".probe").write_text("")
+        (Path(folder) / ".probe").unlink()
+    except OSError:
+        return False
+    return True
 
 
 def fault(args: dict[str, Any]) -> None:
