@@ -7,8 +7,16 @@ cd "$(dirname "$0")/.."
 VENV=${VENV:-.venv}
 
 scripts/environment.sh
-launcher=${LAUNCHER:-$("$VENV/bin/python" scripts/choose_launcher.py)}
-if [ "$launcher" = process ]; then
+if [ -n "${LAUNCHER:-}" ]; then
+    chosen=$LAUNCHER
+    set -- --launcher "$LAUNCHER"
+else
+    chosen=$("$VENV/bin/python" scripts/choose_launcher.py)
+    # A campaign that was begun has its launcher in its lock, and `auto` means docker if it can.
+    [ "$chosen" = docker ] || [ -e results/quickstart/campaign.lock.json ] ||
+        set -- --launcher "$chosen"
+fi
+if [ "$chosen" = process ]; then
     scripts/environment.sh engines
 fi
-exec "$VENV/bin/lem" campaign run configs/quickstart.yaml --launcher "$launcher"
+exec "$VENV/bin/lem" campaign run configs/quickstart.yaml "$@"
