@@ -72,14 +72,14 @@ def flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Scalar]:
 
 def readable_names(arms: Sequence[ArmInfo]) -> dict[str, str]:
     """Arm id → name, from the settings in which the arms differ. Where those do not tell all arms
-    apart, the labels do, and where even they do not, the ids."""
+    apart, the labels do, and where even they do not, a number is added."""
     swept = {p for a in arms for p in a.settings} | {*_FIRST, "launcher"}
     telling = [p for p in _differing([a.paths for a in arms]) if p in swept]
     names = {a.arm_id: _name(a, telling) for a in arms}
     if len(set(names.values())) < len(arms) or "" in names.values():
         names = {a.arm_id: a.label for a in arms}
     if len(set(names.values())) < len(arms):
-        names = {a.arm_id: f"{a.label} [{a.arm_id[:8]}]" for a in arms}
+        names = {a.arm_id: f"{a.label} [{n}]" for n, a in enumerate(arms, 1)}
     return names
 
 

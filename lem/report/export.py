@@ -30,8 +30,9 @@ def csv_text(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 def _line(cells: Iterable[Any]) -> str:
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow([_cell(c) for c in cells])
-    return buffer.getvalue()
+    # Written with the standard's line end, so that either half of it inside a cell is quoted.
+    csv.writer(buffer, lineterminator="\r\n").writerow([_cell(c) for c in cells])
+    return buffer.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _cell(value: Any) -> Any:

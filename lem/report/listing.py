@@ -53,7 +53,7 @@ def attempts_table(
 
 
 def _cost(metrics: Mapping[str, Mapping[str, Value]]) -> str:
-    """Energy by device class; where it is only estimated, the CPU time that the estimate is from."""
+    """Energy by device class; where it is only estimated, the CPU time it is estimated from."""
     energy = metrics.get("energy_per_output_token_j", {})
     measured = [f"{to_place(v.value, None)} J ({c})" for c, v in energy.items() if c != "estimated"]
     if measured:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -13,9 +14,6 @@ from rich.text import Text
 from lem.analysis.comparison import ArmResult, Comparison, Quantity
 from lem.analysis.words import sentences
 from lem.report.text import NOTHING, figure, plain, ratio, rough, scaled
-
-WIDE = 110
-"""From this many columns on, speed and quality stand in the same table."""
 
 ESTIMATED_J = "energy_per_output_token_j.estimated"
 _SIDE = (
@@ -47,14 +45,33 @@ class _Tables:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         c = self.comparison
-        wide = options.max_width >= WIDE
-        for n, quantity in enumerate(c.quantities):
-            yield _quantity_table(c, quantity, wide, with_side=wide and n == 0)
-        if not wide and (side := _side_table(c)):
-            yield side
+        tables = [
+            _quantity_table(c, q, wide=True, with_side=n == 0) for n, q in enumerate(c.quantities)
+        ]
+        if any(_widths(t, console, options).maximum > options.max_width for t in tables):
+            tables = [_quantity_table(c, q, wide=False, with_side=False) for q in c.quantities]
+            tables += [side] if (side := _side_table(c)) else []
+        for table in tables:
+            yield _uncut(table, console, options)
         for line in footnotes(c):
             yield Padding(Text(plain(line, 1000), style="dim"), (0, 0, 0, 1))
         yield Text()
+
+
+def _widths(table: Table, console: Console, options: ConsoleOptions) -> Measurement:
+    return Measurement.get(console, options.update(max_width=10_000), table)
+
+
+def _uncut(table: Table, console: Console, options: ConsoleOptions) -> Table:
+    """Figures on one line each, unless the terminal is too narrow for that: then they are wrapped,
+    for a figure that is cut is a wrong one."""
+    for no_wrap in (True, False):
+        for column in table.columns[1:]:
+            column.no_wrap = no_wrap
+            column.overflow = "fold"
+        if _widths(table, console, options).minimum <= options.max_width:
+            break
+    return table
 
 
 def heading(comparison: Comparison, quantity: Quantity) -> str:
@@ -131,17 +148,17 @@ def _quantity_table(c: Comparison, q: Quantity, wide: bool, with_side: bool) -> 
         pad_edge=False,
     )
     table.add_column("Arm", overflow="fold", min_width=12)
-    table.add_column("Blocks", justify="right", no_wrap=True)
+    table.add_column("Blocks", justify="right")
     values = [a.figures[q.key].mean for a in c.arms if q.key in a.figures]
     factor, unit = scaled(q.unit, values)
-    table.add_column(f"CPU {unit}" if q.estimated else unit, justify="right", no_wrap=True)
-    table.add_column(f"Ratio ({100 * c.level:.3g} % interval)", justify="right", no_wrap=True)
+    table.add_column(f"CPU {unit}" if q.estimated else unit, justify="right")
+    table.add_column(f"Ratio ({100 * c.level:.3g} % interval)", justify="right")
     if q.estimated:
         broken = "≈ J/token\n(estimated ±50 %)" if wide else "≈ J/token\n(estimated\n±50 %)"
-        table.add_column(broken, justify="right", no_wrap=True)
+        table.add_column(broken, justify="right")
     side = _side_columns(c) if with_side else []
     for name, _, _ in side:
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(name, justify="right")
     for arm in c.arms:
         cells = [
             Text(plain(arm.name)),
@@ -170,7 +187,7 @@ def _side_table(c: Comparison) -> Table | None:
     )
     table.add_column("Arm", overflow="fold", min_width=12)
     for name, _, _ in columns:
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(name, justify="right")
     for arm in c.arms:
         cells = [_side_cell(arm, key, factor) for _, key, factor in columns]
         table.add_row(Text(plain(arm.name)), *(Text(cell) for cell in cells))

@@ -64,7 +64,7 @@ def rough(value: float) -> str:
 def ratio(estimate: RatioEstimate) -> str:
     """``0.444 (0.423–0.466)``; a question mark where the interval includes 1."""
     if estimate.low is None or estimate.high is None:
-        return f"{estimate.ratio:.2g} (no interval)"
+        return f"{rough(estimate.ratio)} (no interval)"
     if estimate.high > 100 * estimate.low:
         return f"{estimate.ratio:.2g} ({estimate.low:.1g}{DASH}{estimate.high:.1g}) ?"
     decimals = min(places((estimate.high - estimate.low) / 2), 5)

@@ -1,0 +1,239 @@
+"""Comparisons against figures worked out by hand, and what must be refused."""
+
+import math
+
+import pytest
+
+from lem.analysis.comparison import gate
+from lem.analysis.results import open_results
+from lem.errors import BadInput
+from tests import records
+
+ENERGY = "energy_per_output_token_j.gpu"
+CPU_TIME = "cpu_time_per_output_token_s"
+T_975_2 = 4.302653  # Student's t, 97.5 %, 2 degrees of freedom
+
+
+def compare(folder, **options):
+    return open_results(folder).compare(**options)
+
+
+def arm(comparison, batch):
+    return next(a for a in comparison.arms if a.name == f"batch size {batch}")
+
+
+def test_measured_energy_by_hand(tmp_path):
+    records.campaign(tmp_path, {1: [2.0, 2.2, 2.1], 4: [1.0, 1.0, 1.1]}, measured=("gpu",))
+    c = compare(tmp_path)
+    logs = [math.log(a / b) for a, b in zip([1.0, 1.0, 1.1], [2.0, 2.2, 2.1], strict=True)]
+    mean = sum(logs) / 3
+    s = math.sqrt(sum((x - mean) ** 2 for x in logs) / 2)
+    ratio = arm(c, 4).ratios[ENERGY]
+    assert ratio.ratio == pytest.approx(math.exp(mean))
+    assert ratio.low == pytest.approx(math.exp(mean - T_975_2 * s / math.sqrt(3)), rel=1e-5)
+    assert ratio.high == pytest.approx(math.exp(mean + T_975_2 * s / math.sqrt(3)), rel=1e-5)
+    base = arm(c, 1).figures[ENERGY]
+    # U: runs state 2 % each; s of 2.0, 2.2, 2.1 is 0.1.
+    assert base.mean == pytest.approx(2.1)
+    assert base.expanded == pytest.approx(2 * math.hypot(0.1 / math.sqrt(3), 0.021))
+    assert [q.key for q in c.quantities] == [ENERGY]
+    assert arm(c, 1).baseline and arm(c, 1).ratios == {}
+    assert not c.estimated and not c.provisional and c.meters == {"gpu": "nvml"}
+
+
+def test_three_arms_share_the_confidence(tmp_path):
+    records.campaign(tmp_path, {1: [2.0, 2.2], 4: [1.0, 1.0], 8: [0.5, 0.6]}, measured=("gpu",))
+    ratio = arm(compare(tmp_path), 4).ratios[ENERGY]
+    assert ratio.comparisons == 2
+    # t(0.9875, 1) = tan(π(0.9875 − ½)): with one degree of freedom Student's t is Cauchy's.
+    t = math.tan(math.pi * 0.4875)
+    s = abs(math.log(2.2) - math.log(2.0)) / math.sqrt(2)
+    assert math.log(ratio.high / ratio.ratio) == pytest.approx(t * s / math.sqrt(2), rel=1e-6)
+
+
+def test_estimated_energy_is_compared_as_cpu_time(tmp_path):
+    records.campaign(tmp_path, {1: [0.02, 0.021], 4: [0.01, 0.01]})
+    c = compare(tmp_path)
+    assert c.estimated and [q.key for q in c.quantities] == [CPU_TIME]
+    assert arm(c, 4).ratios[CPU_TIME].ratio == pytest.approx(0.01 / math.sqrt(0.02 * 0.021))
+    joules = arm(c, 4).figures["energy_per_output_token_j.estimated"]
+    assert joules.mean == pytest.approx(0.1)
+
+
+def test_only_classes_that_every_run_has_are_compared(tmp_path):
+    lock = records.campaign(tmp_path, {1: [2.0, 2.1], 4: [1.0, 1.1]}, measured=("gpu", "dram"))
+    where = {"arm_id": lock.arms[1].arm_id, "block": 1}
+    started = records.START.replace(minute=1, second=45)
+    records.place(
+        tmp_path,
+        records.record(**where, energy={"gpu": 1.1}, started=started),
+    )
+    c = compare(tmp_path)
+    assert [q.part for q in c.quantities] == ["gpu"]
+    assert c.left_out == ("dram is missing in 1 of 4 runs",)
+
+
+def test_measured_and_estimated_are_never_mixed(tmp_path):
+    records.campaign(tmp_path, {1: [0.02, 0.02]})
+    records.place(
+        tmp_path, records.record(arm_id=records.arm_name(0), block=1, energy={"gpu": 2.0})
+    )
+    with pytest.raises(BadInput, match="gpu is missing in 1 of 2 runs; estimated is miss"):
+        compare(tmp_path)
+    # CPU time is in all of them, and may be asked for.
+    c = compare(tmp_path, metric=CPU_TIME)
+    assert [q.key for q in c.quantities] == [CPU_TIME] and not c.estimated
+
+
+def test_a_measured_class_keeps_the_estimate_out(tmp_path):
+    records.campaign(tmp_path, {1: [2.0, 2.1], 4: [1.0, 1.1]}, measured=("gpu", "estimated"))
+    assert [q.part for q in compare(tmp_path).quantities] == ["gpu"]
+
+
+def test_a_class_read_by_two_meters_is_left_out(tmp_path):
+    records.campaign(tmp_path, {1: [2.0, 2.1]}, measured=("gpu", "cpu"))
+    started = records.START.replace(second=35)
+    records.place(
+        tmp_path,
+        records.record(
+            block=1, energy={"gpu": 2.1, "cpu": 2.1}, meters={"cpu": "other"}, started=started
+        ),
+    )
+    c = compare(tmp_path)
+    assert [q.part for q in c.quantities] == ["gpu"]
+    assert c.left_out == ("cpu was read by different meters (other, rapl)",)
+
+
+def test_different_hardware_is_refused_and_can_be_chosen(tmp_path):
+    records.campaign(tmp_path, {1: [2.0, 2.1], 4: [1.0, 1.1]}, measured=("gpu",))
+    for n, value in enumerate((9.0, 8.0)):
+        records.place(
+            tmp_path,
+            records.record(
+                arm_id=records.arm_name(n),
+                block=2,
+                energy={"gpu": value},
+                gpus=[records.gpu(name="NVIDIA Other")],
+            ),
+        )
+    with pytest.raises(BadInput, match="different hardware") as e:
+        compare(tmp_path)
+    assert "--hardware" in (e.value.hint or "")
+    c = compare(tmp_path, hardware="1 × NVIDIA Other · Test CPU (2 CPUs)")
+    assert c.blocks_done == 1
+    assert arm(c, 4).ratios[ENERGY].ratio == pytest.approx(8 / 9)
+
+
+def test_other_definitions_of_metrics_are_refused(tmp_path):
+    records.campaign(tmp_path, {1: [0.02, 0.02]})
+    records.place(
+        tmp_path,
+        records.record(block=1, semantics=2, started=records.START.replace(second=35)),
+    )
+    with pytest.raises(BadInput, match="metric_semantics_version 1; 2"):
+        compare(tmp_path)
+
+
+def test_failed_and_excluded_runs_are_named_and_not_counted(tmp_path):
+    records.campaign(
+        tmp_path, {1: [2.0, 2.1, 2.0], 4: [1.0, None, 1.1], 8: [None] * 3}, measured=("gpu",)
+    )
+    file = tmp_path / "blocks" / "0002" / records.arm_name(1) / "0" / "record.json"
+    text = file.read_text()
+    file.write_text(text.replace('"flags": []\n}', '"flags": ["throttled"]\n}'))
+    assert file.read_text() != text
+    c = compare(tmp_path)
+    four = arm(c, 4)
+    assert four.blocks == 1 and four.ratios[ENERGY].n == 1 and four.ratios[ENERGY].low is None
+    assert {(s.kind, s.blocks, s.message) for s in four.shortfalls} == {
+        ("out_of_memory", 1, "the engine ran out of memory"),
+        ("excluded", 1, "throttled"),
+    }
+    eight = arm(c, 8)
+    assert eight.blocks == 0 and eight.ratios == {} and eight.figures == {}
+    assert "throttled" in c.flags
+
+
+def test_a_repeated_attempt_is_no_shortfall(tmp_path):
+    records.campaign(tmp_path, {1: [2.0], 4: [None]}, measured=("gpu",))
+    records.place(
+        tmp_path,
+        records.record(
+            arm_id=records.arm_name(1),
+            attempt=1,
+            energy={"gpu": 1.0},
+            started=records.START.replace(minute=2),
+        ),
+    )
+    four = arm(compare(tmp_path), 4)
+    assert four.blocks == 1 and four.shortfalls == ()
+
+
+def test_without_the_baseline_there_are_figures_and_no_ratios(tmp_path):
+    records.campaign(tmp_path, {1: [None, None], 4: [1.0, 1.1]}, measured=("gpu",))
+    c = compare(tmp_path)
+    assert arm(c, 4).ratios == {} and arm(c, 4).figures[ENERGY].n == 2
+    assert any("no run that counts" in n for n in c.notes)
+
+
+@pytest.mark.parametrize(
+    "baseline", ["engine.max_batch_size=4", "batch size 4", records.arm_name(1), None]
+)
+def test_the_baseline_can_be_chosen(tmp_path, baseline):
+    records.campaign(tmp_path, {1: [2.0, 2.1], 4: [1.0, 1.1]}, measured=("gpu",))
+    c = compare(tmp_path, baseline=baseline)
+    assert c.baseline_name == ("batch size 1" if baseline is None else "batch size 4")
+    if baseline:
+        assert arm(c, 1).ratios[ENERGY].ratio == pytest.approx(math.sqrt(2.0 / 1.0 * 2.1 / 1.1))
+
+
+@pytest.mark.parametrize("baseline", ["nothing", "backend=transformers", "engine.max_batch_size=5"])
+def test_a_baseline_that_is_none_or_several_is_refused(tmp_path, baseline):
+    records.campaign(tmp_path, {1: [2.0], 4: [1.0]}, measured=("gpu",))
+    with pytest.raises(BadInput, match="arm"):
+        compare(tmp_path, baseline=baseline)
+
+
+def test_another_metric(tmp_path):
+    records.campaign(tmp_path, {1: [2.0, 2.1], 4: [1.0, 1.1]}, measured=("gpu",))
+    c = compare(tmp_path, metric="ttft_s")
+    assert [q.key for q in c.quantities] == ["ttft_s.p50"]
+    with pytest.raises(BadInput, match="no metric named"):
+        compare(tmp_path, metric="joy")
+
+
+def test_without_a_lock_arms_are_named_by_what_differs(tmp_path):
+    records.campaign(tmp_path, {1: [2.0, 2.1], 4: [1.0, 1.1]}, measured=("gpu",))
+    (tmp_path / "campaign.lock.json").unlink()
+    with pytest.raises(BadInput, match="baseline"):
+        compare(tmp_path)
+    c = compare(tmp_path, baseline="engine.max_batch_size=1")
+    assert [a.name for a in c.arms] == ["batch size 1", "batch size 4"]
+    assert c.blocks_planned is None
+
+
+def test_an_empty_campaign_has_nothing_to_compare(tmp_path):
+    records.campaign(tmp_path, {1: [None], 4: [None]})
+    with pytest.raises(BadInput, match=r"no run to compare yet \(failures: out_of_memory\)"):
+        compare(tmp_path)
+
+
+def test_figures_that_have_no_logarithm_are_left_out(tmp_path):
+    records.campaign(tmp_path, {1: [2.0, 0.0], 4: [1.0, 1.1]}, measured=("gpu",))
+    with pytest.raises(BadInput, match="gpu is missing in 1 of 4 runs"):
+        compare(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("limit", "outcome"), [(0.05, "fail"), (0.6, "cannot_tell"), (2.0, "pass")]
+)
+def test_the_gate_fails_on_evidence_alone(tmp_path, limit, outcome):
+    # Ratio about 1.6, interval within 1.3 to 2.
+    records.campaign(tmp_path, {1: [1.0, 1.02, 1.0], 4: [1.6, 1.6, 1.68]}, measured=("gpu",))
+    (result,) = gate(compare(tmp_path), limit)
+    assert result.outcome == outcome
+
+
+def test_the_gate_cannot_tell_without_an_interval(tmp_path):
+    records.campaign(tmp_path, {1: [1.0], 4: [9.0], 8: [None]}, measured=("gpu",))
+    assert [g.outcome for g in gate(compare(tmp_path), 0.05)] == ["cannot_tell"] * 2

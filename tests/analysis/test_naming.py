@@ -1,0 +1,55 @@
+"""Names of arms, and selecting one."""
+
+import pytest
+
+from lem.analysis.comparison import ArmInfo
+from lem.analysis.naming import find_arm, readable_names
+from lem.errors import BadInput
+
+
+def arm(n, settings, label=None, **paths):
+    return ArmInfo(f"{n:064x}", f"{n + 99:064x}", label or f"arm {n}", settings, settings | paths)
+
+
+def test_backends_and_settings():
+    arms = [
+        arm(n, {"backend": b, "engine.max_batch_size": size, "llama_cpp.args.flash_attn": True})
+        for n, (b, size) in enumerate([("transformers", 1), ("llama_cpp", 16)])
+    ]
+    assert list(readable_names(arms).values()) == [
+        "transformers with batch size 1",
+        "llama_cpp with batch size 16",
+    ]
+
+
+def test_settings_in_words():
+    arms = [
+        arm(0, {"vllm.args.enable_prefix_caching": True, "engine.dtype": "float16"}),
+        arm(1, {"vllm.args.enable_prefix_caching": False, "engine.dtype": None}),
+    ]
+    assert list(readable_names(arms).values()) == [
+        "enable prefix caching on, float16",
+        "enable prefix caching off, none",
+    ]
+
+
+def test_arms_that_settings_cannot_tell_apart_go_by_label_or_id():
+    assert set(readable_names([arm(0, {}), arm(1, {})]).values()) == {"arm 0", "arm 1"}
+    twins = [arm(0, {}, "x"), arm(1, {}, "x")]
+    assert len(set(readable_names(twins).values())) == 2
+
+
+def test_selecting():
+    arms = [
+        arm(0, {"engine.max_batch_size": 1}, backend="a"),
+        arm(1, {"engine.max_batch_size": 16}, "the label, with=signs", backend="a"),
+        arm(2, {"engine.max_batch_size": True}, backend="b"),
+    ]
+    assert find_arm(arms, "engine.max_batch_size=16,backend=a") is arms[1]
+    assert find_arm(arms, "engine.max_batch_size=1") is arms[0]
+    assert find_arm(arms, "engine.max_batch_size=true") is arms[2]
+    assert find_arm(arms, "the label, with=signs") is arms[1]
+    assert find_arm(arms, arms[2].experiment_id) is arms[2]
+    for wanted in ("backend=a", "000", "", "=", "nothing=1"):
+        with pytest.raises(BadInput):
+            find_arm(arms, wanted)

@@ -1,0 +1,129 @@
+"""The printed comparison, as a person sees it."""
+
+import io
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from lem.analysis.results import open_results
+from lem.report.table import render
+from tests import records
+
+THREE = {1: [0.02, 0.021, 0.0205], 4: [0.009, 0.0092, 0.0091], 16: [0.0051, 0.0052, None]}
+
+
+def printed(folder, width=80, colour=False):
+    out = io.StringIO()
+    console = Console(
+        file=out,
+        width=width,
+        force_terminal=colour,
+        color_system="standard" if colour else None,
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+    render(open_results(folder).compare(), console, folder)
+    return out.getvalue()
+
+
+def lines(folder, width=80):
+    return [line.rstrip() for line in printed(folder, width).splitlines()]
+
+
+def test_estimate_at_80_columns(tmp_path):
+    folder = tmp_path / "c"
+    records.campaign(folder, THREE)
+    found = lines(folder)
+    # The last interval: two blocks, and Student's t of 1 degree of freedom at 98.75 % is 25.5.
+    assert found[:9] == [
+        "CPU time per token (no energy meter here)",
+        "",
+        "                                                                  ≈ J/token",
+        "                                                                 (estimated",
+        " Arm             Blocks   CPU ms/token   Ratio (95 % interval)       ±50 %)",
+        " ──────────────────────────────────────────────────────────────────────────",
+        " batch size 1         3          20.50            1 (baseline)         0.20",
+        " batch size 4         3           9.10     0.444 (0.423–0.466)        0.091",
+        " batch size 16   2 of 3           5.15     0.251 (0.173–0.365)        0.052",
+    ]
+    text = "\n".join(found)
+    assert "Speed and quality" in text
+    assert "Energy is estimated, not measured" in text
+    assert "batch size 16: failed in 1 block: out_of_memory: the engine ran out of memory" in text
+    assert "Batch size 16 uses 75 % less CPU time per output token than batch size 1" in text
+    assert found[-1] == f"Records: {folder}"
+
+
+def test_estimate_at_120_columns_is_one_table(tmp_path):
+    records.campaign(tmp_path, THREE)
+    found = lines(tmp_path, 120)
+    heading = next(line for line in found if line.startswith(" Arm"))
+    for column in ("(estimated ±50 %)", "tokens/s", "TTFT (ms)", "ITL (ms)"):
+        assert column in heading
+    assert "Speed and quality" not in "\n".join(found)
+
+
+def test_quality_moves_what_does_not_fit_to_a_second_table(tmp_path):
+    records.campaign(tmp_path, THREE, nll=2.5)
+    text = printed(tmp_path, 120)
+    assert "Speed and quality" in text and "NLL/token" in text and "2.50" in text
+
+
+def test_measured_energy_has_its_uncertainty_and_a_table_a_class(tmp_path):
+    records.campaign(
+        tmp_path, {1: [1.92, 1.95, 1.93], 4: [1.0, 1.01, 1.0]}, measured=("gpu", "cpu")
+    )
+    text = "\n".join(lines(tmp_path))
+    assert "Energy per output token (GPU)" in text and "Energy per output token (CPU)" in text
+    assert "1.933 ± 0.042" in text
+    assert "estimated" not in text
+    assert "provisional, not a 95 % interval" in " ".join(text.split())
+    assert "(meters: cpu: rapl, gpu: nvml)" in text
+
+
+def test_after_block_one_the_table_is_provisional(tmp_path):
+    records.campaign(tmp_path, {1: [0.02], 4: [0.01]}, blocks=3)
+    found = lines(tmp_path)
+    assert found[0] == "CPU time per token (no energy meter here) — provisional: 1 of 3 blocks"
+    assert any("0.50 (no interval)" in line for line in found)
+
+
+def test_joint_confidence_is_said(tmp_path):
+    records.campaign(tmp_path, THREE)
+    text = " ".join(printed(tmp_path).split())
+    assert "they hold together with 95 % confidence (Bonferroni)" in text
+
+
+@pytest.mark.parametrize("width", [50, 80, 100, 120, 200])
+@pytest.mark.parametrize("measured", [(), ("gpu", "cpu", "dram")])
+def test_nothing_is_wider_than_the_terminal_or_cut(tmp_path, width, measured):
+    folder = tmp_path / "c"
+    records.campaign(
+        folder, {1: [0.02] * 2, 10**30: [0.021, 0.03], 4: [None] * 2}, measured=measured
+    )
+    found = lines(folder, width)
+    body = [line for line in found if not line.startswith("Records:")]
+    assert max(cell_len(line) for line in body) <= width
+    assert "…" not in "\n".join(body)
+
+
+def test_colour_says_nothing_that_text_does_not(tmp_path):
+    records.campaign(tmp_path, {1: [1.0, 1.1, 1.0], 4: [1.05, 1.0, 1.05]}, measured=("gpu",))
+    assert "\x1b[" in printed(tmp_path, colour=True)
+    text = printed(tmp_path)
+    assert "\x1b" not in text
+    assert ") ?" in text and "the interval includes 1" in text
+
+
+def test_names_and_messages_from_elsewhere_are_only_text(tmp_path):
+    records.campaign(tmp_path, {1: [0.02, 0.02]}, name="evil \x1b]0;title\x07 [red]name[/red]")
+    records.place(
+        tmp_path,
+        records.failure(block=2, message="\x1b[2J[bold]gone[/bold]\u202e\nsecond line"),
+    )
+    text = printed(tmp_path)
+    assert "\x1b" not in text and "\x07" not in text and "\u202e" not in text
+    assert "[red]name[/red]" in text
+    assert "[2J[bold]gone[/bold]" in text
