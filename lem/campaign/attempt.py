@@ -13,7 +13,7 @@ from lem.contract.job import Job
 from lem.contract.lock import Arm, Lock
 from lem.contract.record import Record
 from lem.errors import BadInput, FailureKind
-from lem.launchers.protocol import Exit, Folders
+from lem.launchers.protocol import Exit, Folders, Launcher
 from lem.stores.outcomes import Outcome
 
 LAST_LINES = 40
@@ -25,10 +25,11 @@ def attempt_folder(campaign: Path, run: Run) -> Path:
 
 
 def make_job(
-    lock: Lock, arm: Arm, run: Run, inside: Folders, gpus: list[int], digest: str | None
+    lock: Lock, arm: Arm, run: Run, launcher: Launcher, folders: Folders, digest: str | None
 ) -> Job:
     """The job document of one run, with paths as the agent sees them."""
     e = arm.experiment
+    inside = launcher.inside(folders)
     return Job(
         contract_version=CONTRACT_VERSION,
         run_id=secrets.token_hex(12),
@@ -52,9 +53,10 @@ def make_job(
         measure=lock.measure,
         limits=lock.limits,
         seed=lock.seed,
-        gpus=gpus,
+        gpus=list(lock.gpus),
         launcher=arm.launcher,
         image_digest=digest,
+        powercap_root=launcher.powercap_root,
         trust_remote_code=lock.trust_remote_code,
     )
 

@@ -61,10 +61,7 @@ def _ask(
 ) -> list[Rejection]:
     with tempfile.TemporaryDirectory(prefix="lem-validate-") as name:
         folders = Folders(run=Path(name), requests=folder / "requests", models=models)
-        inside = launcher.inside(folders)
-        jobs = [
-            make_job(lock, a, Run(a.arm_id, 0, 0, 0), inside, list(lock.gpus), None) for a in arms
-        ]
+        jobs = [make_job(lock, a, Run(a.arm_id, 0, 0, 0), launcher, folders, None) for a in arms]
         lines = "".join(json.dumps(j.model_dump(mode="json")) + "\n" for j in jobs)
         write_atomic(Path(name) / "jobs.ndjson", lines.encode())
         task = Task("validate", prepared, folders, "jobs.ndjson", gpus=tuple(lock.gpus))

@@ -143,7 +143,7 @@ def _one(
     folders = Folders(
         run=place, requests=folder / "requests", models=cache_root() / "models" / arm.model.folder
     )
-    job = make_job(lock, arm, run, launcher.inside(folders), list(lock.gpus), prepared.digest)
+    job = make_job(lock, arm, run, launcher, folders, prepared.digest)
     with _typed_disk_errors(folder):
         place.mkdir(parents=True)
         job.write(place / "job.json")

@@ -85,6 +85,8 @@ class Agent(Protocol):
 
 class Launcher(Protocol):
     name: str
+    powercap_root: str
+    """Where the agent finds the powercap tree, if anywhere."""
 
     def prepare(self, setup: BackendSetup, say: Say) -> Prepared:
         """Build or find the image or interpreter, check its contract version.
