@@ -1,0 +1,202 @@
+"""The NVML meter against the played board: every way a counter can mislead."""
+
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from lem.contract.record import EnergyReading, MeterInfo
+from lem.errors import MeterUnavailable
+from lem.meters import readings, series
+from lem.meters.nvml import Nvml
+from lem.meters.protocol import MeterSettings, Sample
+from tests.meters import played
+
+Begin = Callable[[played.Play], played.Play]
+STEADY = ((played.NEVER, 300.0, 300.0),)
+
+
+def watch(
+    seconds: float, settings: MeterSettings | None = None
+) -> tuple[list[MeterInfo], list[Sample]]:
+    """Read the played board in this process every 20 ms."""
+    meter = Nvml()
+    infos = [readings.info_of(d) for d in meter.open(settings or MeterSettings())]
+    samples: list[Sample] = []
+    end_ns = time.monotonic_ns() + int(seconds * 1e9)
+    while time.monotonic_ns() < end_ns:
+        samples += meter.read("full")
+        time.sleep(0.02)
+    meter.close()
+    return infos, samples
+
+
+def energy(
+    infos: Sequence[MeterInfo], samples: Sequence[Sample], start_ns: int, end_ns: int
+) -> EnergyReading:
+    return readings.readings(infos, samples, start_ns, end_ns)[0]
+
+
+def flags_of(begin: Begin, seconds: float = 1.6, **options: float) -> EnergyReading:
+    """The reading of nearly the whole time, with these faults."""
+    play = begin(played.Play(STEADY, options))
+    infos, samples = watch(seconds)
+    start_ns = play.t0_ns + 250_000_000
+    return energy(infos, samples, start_ns, start_ns + int((seconds - 0.5) * 1e9))
+
+
+@pytest.mark.parametrize("tick_ms", [20, 100, 150])
+def test_energy_is_right_whatever_the_tick(play: Begin, tick_ms: float) -> None:
+    """Arbitrary edges, a load that changes: the error is within what is stated without gain."""
+    steps = [(0.6, 120.0, 120.0), (1.3, 400.0, 400.0), (played.NEVER, 150.0, 150.0)]
+    what = play(played.Play(steps, {"tick_ms": tick_ms}))
+    infos, samples = watch(2.2)
+    for start_s, end_s in ((0.4, 1.8), (0.45, 1.77), (0.51, 1.83)):
+        start_ns, end_ns = (what.t0_ns + int(s * 1e9) for s in (start_s, end_s))
+        r = energy(infos, samples, start_ns, end_ns)
+        assert r.energy_j is not None and r.flags == []
+        allowed_j = 2 * math.hypot(r.budget_j["tick"], r.budget_j["sampling"])
+        assert abs(r.energy_j - what.energy_j(start_ns, end_ns)) <= allowed_j
+        assert allowed_j < 0.15 * r.energy_j
+
+
+@pytest.mark.parametrize("gain", [0.95, 1.05])
+def test_a_board_five_per_cent_off_is_within_the_stated_uncertainty(
+    play: Begin, gain: float
+) -> None:
+    r = flags_of(play, gain=gain)
+    assert r.energy_j is not None and r.uncertainty_j is not None
+    assert abs(r.energy_j - 300 * 1.1) <= r.uncertainty_j
+    assert r.budget_j["gain"] == pytest.approx(0.034 * r.energy_j)
+
+
+@pytest.mark.parametrize(
+    ("options", "flag"),
+    [
+        ({"freeze_s": 0.0}, "counter_frozen"),
+        ({"freeze_s": 0.7}, "counter_frozen"),
+        ({"freeze_s": 0.4, "thaw_s": 1.2}, "counter_frozen"),
+        ({"backwards_s": 0.8}, "counter_backwards"),
+        ({"start_mj": 5000.0, "wrap_mj": 200_000.0}, "counter_backwards"),
+        ({"jump_s": 0.8, "jump_mj": 5e6}, "counter_implausible"),
+        ({"lost_s": 0.8}, "meter_lost"),
+        ({"unsupported_s": 0.8}, "meter_lost"),
+    ],
+)
+def test_a_counter_that_misleads_gives_no_figure(
+    play: Begin, options: dict[str, float], flag: str
+) -> None:
+    r = flags_of(play, **options)
+    assert r.energy_j is None and r.uncertainty_j is None
+    assert flag in r.flags
+
+
+@pytest.mark.parametrize(
+    ("options", "flag"),
+    [
+        ({"throttle_s": 0.5, "throttle_bits": 0x20}, "throttled"),
+        ({"limit_change_s": 0.7, "second_limit_w": 500}, "power_limit_changed"),
+        ({"clock_change_s": 0.7}, "clocks_changed"),
+        ({"mig": 1}, "shared_device"),
+    ],
+)
+def test_conditions_are_flagged_beside_the_figure(
+    play: Begin, options: dict[str, float], flag: str
+) -> None:
+    r = flags_of(play, **options)
+    assert r.energy_j == pytest.approx(330, rel=0.05)
+    assert r.flags == [flag]
+
+
+def test_running_at_the_power_limit_is_not_throttling(play: Begin) -> None:
+    assert flags_of(play, throttle_s=0.0, throttle_bits=0x04).flags == []
+
+
+def test_a_tick_that_changes_its_rate_is_followed(play: Begin) -> None:
+    r = flags_of(play, seconds=2.5, tick_ms=40, tick_change_s=1.0, second_tick_ms=160)
+    assert r.energy_j == pytest.approx(600, rel=0.05)
+    assert r.flags == []
+
+
+def test_other_processes_on_the_board(play: Begin) -> None:
+    """Our own process is not foreign, the machine's first one is."""
+    settings = MeterSettings(process=os.getpid())
+    for pids, expected in (((os.getpid(),), []), ((os.getpid(), 1), ["foreign_gpu_process"])):
+        what = play(played.Play(STEADY, pids=pids))
+        infos, samples = watch(0.8, settings)
+        r = energy(infos, samples, what.t0_ns + 300_000_000, what.t0_ns + 600_000_000)
+        assert r.flags == expected
+
+
+def test_without_a_counter_power_is_integrated_with_a_larger_uncertainty(play: Begin) -> None:
+    what = play(
+        played.Play(
+            [(0.8, 100.0, 300.0), (played.NEVER, 300.0, 300.0)],
+            {"no_energy": 1, "power_update_ms": 100, "power_average_ms": 50},
+        )
+    )
+    infos, samples = watch(2.0)
+    assert infos[0].quantity == "power_mw"
+    start_ns, end_ns = what.t0_ns + 300_000_000, what.t0_ns + 1_700_000_000
+    r = energy(infos, samples, start_ns, end_ns)
+    assert r.energy_j is not None and r.uncertainty_j is not None
+    assert r.flags == ["power_integrated"]
+    assert abs(r.energy_j - what.energy_j(start_ns, end_ns)) <= r.uncertainty_j
+    assert r.uncertainty_j > 0.3 * r.energy_j
+
+
+def test_a_board_that_tells_nothing_has_no_figure(play: Begin) -> None:
+    play(played.Play(STEADY, {"no_energy": 1, "no_power": 1}))
+    infos, samples = watch(0.2)
+    r = energy(infos, samples, samples[0].t_ns, samples[-1].t_ns)
+    assert r.energy_j is None
+    assert r.flags == ["no_meter"]
+
+
+def test_a_counter_in_another_unit_disagrees_with_power() -> None:
+    """Counting ten times too fast over 12 s, but within what the board may draw at its peak."""
+    info = MeterInfo(
+        meter="nvml",
+        device="gpu0",
+        device_class="gpu",
+        quantity="energy_mj",
+        unit="mJ",
+        description="",
+    )
+    samples = []
+    for i in range(150):
+        t_ns = i * 100_000_000
+        samples.append(Sample(t_ns, "nvml", "gpu0", "energy_mj", 1e6 + 100_000 * i))
+        samples.append(Sample(t_ns, "nvml", "gpu0", "power_mw", 100_000))
+    r = Nvml().energy(info, samples, 1_000_000_000, 13_000_000_000)
+    assert r.energy_j is None
+    assert r.flags == ["counter_disagrees"]
+
+
+def test_reasons_why_it_cannot_be_used(play: Begin) -> None:
+    play(played.Play(options={"init_error": 9}))
+    with pytest.raises(MeterUnavailable, match="NVML"):
+        Nvml().open(MeterSettings())
+    play(played.Play())
+    with pytest.raises(MeterUnavailable, match="GPU 3 is not here; NVML sees 1"):
+        Nvml().open(MeterSettings(gpus=(3,)))
+
+
+def test_in_a_container_foreign_processes_are_counted_not_named(
+    play: Begin, tmp_path: Path
+) -> None:
+    """Another process id namespace: two are listed, one of ours holds a CUDA context."""
+    proc = tmp_path / "proc"
+    for pid, parent in ((1, 0), (7, 1)):
+        (proc / str(pid) / "fd").mkdir(parents=True)
+        fields = ["S", str(parent), *["0"] * 17, "55", *["0"] * 20]
+        (proc / str(pid) / "stat").write_text(f"{pid} (a) b) {' '.join(fields)}\n")
+    (proc / "7/fd/3").symlink_to("/dev/nvidia-uvm")
+    (proc / "self/ns").mkdir(parents=True)
+    (proc / "self/ns/pid").symlink_to("pid:[4026532999]")
+    play(played.Play(STEADY, pids=(90001, 90002)))
+    _, samples = watch(0.1, MeterSettings(proc_root=proc, process=1))
+    assert {s.value for s in series.of(samples, "foreign_processes")} == {1}

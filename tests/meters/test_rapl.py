@@ -1,0 +1,155 @@
+"""The RAPL meter over a folder of fixtures, and over made-up counters."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lem.contract.record import EnergyReading, MeterInfo
+from lem.errors import MeterUnavailable
+from lem.meters import readings
+from lem.meters.protocol import MeterSettings, Sample
+from lem.meters.rapl import Rapl
+from tests.meters import rigs
+
+SPAN_UJ = rigs.RAPL_RANGE_UJ
+
+
+def info(device: str = "package-0", device_class: str = "cpu") -> MeterInfo:
+    return MeterInfo(
+        meter="rapl",
+        device=device,
+        device_class=device_class,
+        quantity="energy_uj",
+        unit="uJ",
+        description="",
+    )
+
+
+def counted(values: list[float], period_s: float = 0.05, span_uj: float = SPAN_UJ) -> list[Sample]:
+    samples = [Sample(0, "rapl", "package-0", "max_energy_range_uj", span_uj)]
+    return samples + [
+        Sample(int(i * period_s * 1e9), "rapl", "package-0", "energy_uj", v)
+        for i, v in enumerate(values)
+    ]
+
+
+def between(samples: list[Sample], start_s: float, end_s: float) -> EnergyReading:
+    return Rapl().energy(info(), samples, int(start_s * 1e9), int(end_s * 1e9))
+
+
+def test_packages_memory_and_platform_but_no_part_of_a_package_twice(tmp_path: Path) -> None:
+    devices = Rapl().open(MeterSettings(powercap_root=rigs.powercap(tmp_path)))
+    assert {(d.device, d.device_class) for d in devices} == {
+        ("package-0", "cpu"),
+        ("dram-0", "dram"),
+        ("psys", "node"),
+    }
+
+
+def test_a_wrap_is_gone_over() -> None:
+    """100 W through the end of the counter: 5 J per 50 ms."""
+    values = [(SPAN_UJ - 12e6 + 5e6 * i) % SPAN_UJ for i in range(60)]
+    r = between(counted(values), 0.02, 2.5)
+    assert r.energy_j == pytest.approx(248, rel=1e-6)
+    assert r.flags == []
+
+
+def test_a_pause_in_which_it_may_have_wrapped_twice_gives_no_figure() -> None:
+    """A counter of 60 J range, unread for 1 s: at up to 2 kW that may be 33 laps."""
+    r = between(counted([0, 1e6, 2e6, 3e6], period_s=1.0, span_uj=60e6), 0.5, 2.5)
+    assert r.energy_j is None
+    assert "wrap_ambiguous" in r.flags
+
+
+def test_a_counter_that_was_set_back_is_no_wrap() -> None:
+    r = between(counted([50e9 + 5e6 * i for i in range(20)] + [1e6] * 20), 0.1, 1.9)
+    assert r.energy_j is None
+    assert r.flags == ["counter_backwards"]
+
+
+def test_a_counter_that_stands_still_is_frozen() -> None:
+    r = between(counted([7e6] * 40), 0.1, 1.9)
+    assert r.energy_j is None
+    assert r.flags == ["counter_frozen"]
+
+
+def test_an_impossible_rise_is_refused() -> None:
+    r = between(counted([0, 5e6, 10e6, 400e6, 405e6, 410e6, 415e6]), 0.02, 0.28)
+    assert r.energy_j is None
+    assert r.flags == ["counter_implausible"]
+
+
+def test_a_domain_that_cannot_be_read_any_more_is_lost() -> None:
+    samples = counted([5e6 * i for i in range(40)])
+    samples.insert(20, Sample(900_000_000, "rapl", "package-0", "read_error", 1))
+    r = between(samples, 0.1, 1.8)
+    assert r.energy_j is None
+    assert r.flags == ["meter_lost"]
+
+
+def test_a_pause_of_the_sampler_is_flagged_but_loses_no_energy() -> None:
+    samples = [s for s in counted([5e6 * i for i in range(60)]) if not 1e9 < s.t_ns < 1.5e9]
+    r = between(samples, 0.5, 2.5)
+    assert r.energy_j == pytest.approx(200, rel=1e-3)
+    assert r.flags == ["sampler_gap"]
+
+
+@pytest.mark.parametrize("contents", ["", "joules", "-5", "1e9", "9" * 30, str(SPAN_UJ + 1)])
+def test_what_is_no_count_is_never_taken_for_one(tmp_path: Path, contents: str) -> None:
+    root = rigs.powercap(tmp_path)
+    meter = Rapl()
+    meter.open(MeterSettings(powercap_root=root))
+    (root / "intel-rapl:0/energy_uj").write_text(contents)
+    found = {(s.device, s.quantity) for s in meter.read("full")}
+    assert ("package-0", "energy_uj") not in found
+    assert ("package-0", "read_error") in found
+    assert ("dram-0", "energy_uj") in found
+
+
+def test_reads_only_for_root_name_the_exact_fix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = rigs.powercap(tmp_path)
+    real_open = os.open
+
+    def refuse(path: object, flags: int, *rest: int) -> int:
+        if str(path).endswith("energy_uj"):
+            raise PermissionError(13, "Permission denied")
+        return real_open(path, flags, *rest)  # type: ignore[arg-type]
+
+    # Root reads everything, so the kernel's refusal has to be played.
+    monkeypatch.setattr(os, "open", refuse)
+    monkeypatch.setattr("lem.meters.rapl._denied", lambda file: True)
+    with pytest.raises(MeterUnavailable, match="root only") as caught:
+        Rapl().open(MeterSettings(powercap_root=root))
+    assert "chmod a+r /sys/class/powercap/intel-rapl*/energy_uj" in str(caught.value)
+
+
+def test_no_rapl_at_all(tmp_path: Path) -> None:
+    with pytest.raises(MeterUnavailable, match="no RAPL domain"):
+        Rapl().open(MeterSettings(powercap_root=tmp_path / "nothing"))
+
+
+def test_memory_of_the_second_package_is_told_apart(tmp_path: Path) -> None:
+    root = rigs.powercap(tmp_path)
+    for zone, name in (("intel-rapl:2", "package-1"), ("intel-rapl:2:0", "dram")):
+        (root / zone).mkdir()
+        for file, text in (("name", name), ("max_energy_range_uj", SPAN_UJ), ("energy_uj", 5)):
+            (root / zone / file).write_text(f"{text}\n")
+    devices = {d.device for d in Rapl().open(MeterSettings(powercap_root=root))}
+    assert devices == {"package-0", "package-1", "dram-0", "dram-1", "psys"}
+
+
+def test_peak_power_of_a_class_is_the_sum_of_its_devices() -> None:
+    """Two packages, 100 W and 60 W, the second one 160 W for a while: 260 W at once."""
+    infos = [info("package-0"), info("package-1")]
+    samples, joules = [], [0.0, 0.0]
+    for i in range(40):
+        for n, watts in enumerate((100.0, 160.0 if 20 <= i < 30 else 60.0)):
+            joules[n] += watts * 0.05
+            samples.append(
+                Sample(i * 50_000_000, "rapl", f"package-{n}", "energy_uj", joules[n] * 1e6)
+            )
+    peak = readings.peak_power_w(infos, samples, 0, 2_000_000_000)
+    assert peak == {"cpu": pytest.approx(260, rel=1e-3)}
