@@ -32,7 +32,8 @@ checks() {
     step "workflows" check-jsonschema --builtin-schema vendor.github-workflows \
         .github/workflows/*.yml
     step "citation" check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
-    step "site" mkdocs build --strict --quiet --site-dir build/site
+    # With --quiet, --strict would not see the warnings.
+    step "site" mkdocs build --strict --site-dir build/site
 }
 
 prepare_docker() {
