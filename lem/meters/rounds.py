@@ -56,6 +56,7 @@ class Rounds:
     def introduce(self, say: Say) -> None:
         """Tell which devices there are, after one full reading of them."""
         self._read("full")
+        self._note_own_cost(time.monotonic_ns())
         self._trace.flush()
         say(json.dumps({"devices": self._devices, "unavailable": self._unavailable}))
 
