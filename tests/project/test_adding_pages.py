@@ -50,8 +50,10 @@ def methods(kind: type[Any]) -> dict[str, list[str]]:
     ],
 )
 def test_example_has_every_method(root: Path, family: str, name: str, protocol: type[Any]) -> None:
-    given = methods(getattr(load(root, family), name))
+    filled = getattr(load(root, family), name)
+    given = methods(filled)
     assert {n: given.get(n) for n in methods(protocol)} == methods(protocol)
+    assert [a for a in inspect.get_annotations(protocol) if not hasattr(filled, a)] == []
 
 
 @pytest.mark.parametrize("family", FAMILIES)
