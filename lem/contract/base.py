@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from lem.contract.migrate import migrate
 from lem.errors import BadInput, Problem
@@ -20,6 +20,20 @@ MAX_DOCUMENT_BYTES = 64 * 2**20
 Scalar = str | int | float | bool | None
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
+
+
+def _zoned(text: str) -> str:
+    try:
+        zone = datetime.fromisoformat(text).tzinfo
+    except ValueError:
+        zone = None
+    if zone is None:
+        raise ValueError(f"{text!r} is not an ISO 8601 time with its zone")
+    return text
+
+
+Timestamp = Annotated[str, AfterValidator(_zoned)]
+"""ISO 8601 with zone, as :func:`utc_now` writes it."""
 
 
 class Part(BaseModel):
@@ -64,8 +78,8 @@ class Document(Part):
             raise BadInput([Problem("is not a JSON object", file=source)])
         raw = migrate(cls.__name__.lower(), raw, source)
         try:
-            return cls.model_validate_json(json.dumps(raw))
-        except (ValidationError, ValueError) as e:
+            return cls.model_validate_json(json.dumps(raw, allow_nan=False))
+        except (ValidationError, ValueError, RecursionError) as e:
             raise BadInput(_problems(e, source)) from e
 
 
@@ -98,7 +112,9 @@ def utc_now() -> str:
 def canonical_json(value: Any) -> bytes:
     """One spelling for each value: sorted keys, no spaces, 1.0 written as 1 (as RFC 8785 does).
 
-    Two configurations that mean the same thing give the same bytes, so the same hash.
+    Two configurations that mean the same thing give the same bytes, so the same hash. Unlike there,
+    keys are sorted by code point, whole numbers keep all their digits, and fractions below 1e-4 are
+    written as Python does.
     """
     return json.dumps(
         _plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
@@ -106,7 +122,7 @@ def canonical_json(value: Any) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+    if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, dict):
         return {str(k): _plain(v) for k, v in value.items()}

@@ -1,11 +1,26 @@
 """``record.json``: the result of one run. Write-once, versioned, authoritative."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from lem.contract.base import Document, Part, Scalar
+from lem.contract.base import Document, Part, Scalar, Timestamp
 from lem.contract.spec import Experiment, Measurement
+
+Count = Annotated[int, Field(ge=0)]
+
+
+class Stretch(Part):
+    """A stretch of time on the monotonic clock, not an empty one."""
+
+    start_ns: int
+    end_ns: int
+
+    @model_validator(mode="after")
+    def _has_length(self) -> Self:
+        if self.end_ns <= self.start_ns:
+            raise ValueError("it ends before it begins")
+        return self
 
 
 class EnergyReading(Part):
@@ -24,20 +39,16 @@ class EnergyReading(Part):
     flags: list[str] = []
 
 
-class Window(Part):
-    start_ns: int
-    end_ns: int
-    requests: int
-    input_tokens: int
-    output_tokens: int
+class Window(Stretch):
+    requests: Count
+    input_tokens: Count
+    output_tokens: Count
     energy: list[EnergyReading]
     cpu_time_s: float | None = None
     """CPU time of the run's processes in the window."""
 
 
-class Idle(Part):
-    start_ns: int
-    end_ns: int
+class Idle(Stretch):
     energy: list[EnergyReading]
 
 
@@ -51,7 +62,7 @@ class Value(Part):
 class Distribution(Part):
     """Over the requests (or gaps) of the windows; ``n`` of them."""
 
-    n: int
+    n: Count
     mean: float
     p50: float
     p90: float
@@ -123,18 +134,18 @@ class Record(Document):
     experiment_id: str
     arm_id: str
     campaign: str
-    block: int
-    block_pass: int
-    attempt: int
-    started_at: str
-    ended_at: str
+    block: Count
+    block_pass: Count
+    attempt: Count
+    started_at: Timestamp
+    ended_at: Timestamp
     experiment: Experiment
     environment: Environment
     meters: list[MeterInfo]
     measurement: Measurement
     warm_up_s: float
     load_s: float
-    windows: list[Window]
+    windows: Annotated[list[Window], Field(min_length=1)]
     idle: list[Idle]
     metrics: Metrics
     quality: Quality
