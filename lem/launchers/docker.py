@@ -1,7 +1,7 @@
 """Starts agents in hardened containers on this machine's Docker engine."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -69,6 +69,10 @@ class Docker:
 
     def inside(self, folders: Folders) -> Folders:
         return hardening.seen_from_inside(folders)
+
+    def gpus_inside(self, gpus: Sequence[int]) -> list[int]:
+        """The same GPUs' indices as the agent counts them: a container has only its own."""
+        return list(range(len(gpus)))
 
     @contextmanager
     def start(self, task: Task) -> Iterator[DockerAgent]:

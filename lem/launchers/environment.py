@@ -18,7 +18,6 @@ OF_A_PROCESS = (
     "LD_LIBRARY_PATH",
     "CUDA_HOME",
     "CUDA_PATH",
-    "CUDA_DEVICE_ORDER",
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
     "REQUESTS_CA_BUNDLE",
@@ -57,6 +56,8 @@ def common(home: str, network: bool, owner: str) -> dict[str, str]:
         "PYTHONDONTWRITEBYTECODE": "1",
         # The run's folder must not be a place to import from.
         "PYTHONSAFEPATH": "1",
+        # CUDA would count the fastest GPU first; meters count by bus, as `gpus` does.
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
         "LEM_OWNER": owner,
     }
     if not network:

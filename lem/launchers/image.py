@@ -46,6 +46,16 @@ class Recipe:
     proxies: dict[str, str]
 
 
+def label_names() -> dict[str, str]:
+    """What an image says of itself → the label that says it."""
+    return {
+        "backend": BACKEND,
+        "contract": CONTRACT,
+        "lem_version": LEM_VERSION,
+        "engine_version": ENGINE_VERSION,
+    }
+
+
 def sources() -> Path:
     """The folder with one folder for each engine: the clone's, or the one in the package."""
     package = Path(lem.__file__).parent

@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -183,6 +183,10 @@ class Process:
             models=folders.models and folders.models.absolute(),
             source=folders.source and folders.source.absolute(),
         )
+
+    def gpus_inside(self, gpus: Sequence[int]) -> list[int]:
+        """The same GPUs' indices as the agent's meters count them: a process sees all."""
+        return list(gpus)
 
     @contextmanager
     def start(self, task: Task) -> Iterator[ProcessAgent]:

@@ -1,0 +1,215 @@
+"""``lem doctor``: what works on this machine and what doesn't, each with its fix.
+
+Looks only: nothing is built, started, imported or changed.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from lem.cli import output
+
+LITTLE_ROOM_BYTES = 20 * 10**9
+
+
+@dataclass(frozen=True)
+class Finding:
+    """``missing`` is not an error: it says what cannot be done here, and ``fix`` how to get it."""
+
+    subject: str
+    state: Literal["ok", "missing", "note"]
+    what: str
+    fix: str | None = None
+
+
+@click.command(name="doctor")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable, on stdout.")
+def command(as_json: bool) -> None:
+    """What works on this machine and what doesn't, each with its fix.
+
+    Exits with 3 where no experiment could be run in any way.
+    """
+    findings = [f for check in CHECKS for f in check()]
+    able = can_run(findings)
+    if as_json:
+        output.emit({"can_run": able, "findings": [asdict(f) for f in findings]})
+    else:
+        show(findings)
+        if not able:
+            output.note("nothing can be run here: neither Docker nor an installed engine")
+    if not able:
+        raise SystemExit(3)
+
+
+def can_run(findings: list[Finding]) -> bool:
+    """Whether any launcher has what it needs: an engine of containers, or one of inference."""
+    return any(
+        f.state == "ok" and (f.subject == "docker" or f.subject.startswith("process/"))
+        for f in findings
+    )
+
+
+def show(findings: list[Finding]) -> None:
+    """As lines, the fix below what is missing."""
+    signs = {"ok": "ok     ", "missing": "missing", "note": "note   "}
+    width = max(len(f.subject) for f in findings)
+    for f in findings:
+        output.out().print(f"{signs[f.state]}  {f.subject:<{width}}  {f.what}")
+        if f.fix is not None:
+            output.out().print(f"{'':<{width + 11}}fix: {f.fix}")
+
+
+def python() -> Iterator[Finding]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    yield Finding("python", "ok", f"{version} ({sys.executable})")
+
+
+def docker() -> Iterator[Finding]:
+    from lem import containers
+    from lem.contract.base import CONTRACT_VERSION
+    from lem.errors import EnvironmentFault
+    from lem.launchers import image
+
+    try:
+        with containers.connect() as engine:
+            facts = engine.facts
+            images = engine.images(image.BACKEND)
+    except EnvironmentFault as e:
+        yield Finding("docker", "missing", e.message, e.hint)
+        return
+    how = ", rootless" if facts.rootless else ""
+    yield Finding("docker", "ok", f"engine {facts.version}, API {facts.api_version}{how}")
+    if facts.nvidia:
+        yield Finding("docker/gpu", "ok", "containers can be given NVIDIA GPUs")
+    elif has_nvidia_gpu():
+        yield Finding(
+            "docker/gpu",
+            "missing",
+            "this machine has an NVIDIA GPU, but Docker cannot give it to a container",
+            "install the NVIDIA Container Toolkit, then sudo nvidia-ctk runtime configure "
+            "--runtime=docker and sudo systemctl restart docker",
+        )
+    for backend in image.buildable():
+        usable = [
+            i
+            for i in images
+            if i.labels.get(image.BACKEND) == backend
+            and i.labels.get(image.CONTRACT) == str(CONTRACT_VERSION)
+        ]
+        if usable:
+            name = usable[0].tags[0] if usable[0].tags else usable[0].id
+            engine_version = usable[0].labels.get(image.ENGINE_VERSION, "unknown")
+            yield Finding(f"image/{backend}", "ok", f"{name}, engine {engine_version}")
+        else:
+            fix = f"lem images build {backend} (a campaign that needs it builds it too)"
+            yield Finding(f"image/{backend}", "missing", "not built", fix)
+
+
+def engines() -> Iterator[Finding]:
+    """Engines in this interpreter, for the process launcher; not imported, only looked up."""
+    from lem import plugins
+
+    for name in plugins.names("backends"):
+        distribution = plugins.load("backends", name)().distribution
+        try:
+            version = metadata.version(distribution)
+        except metadata.PackageNotFoundError:
+            yield Finding(
+                f"process/{name}",
+                "missing",
+                f"{distribution} is not installed in this environment",
+                f'pip install "lem-energy[{name}]", or backends.{name}.python in the campaign file',
+            )
+        else:
+            yield Finding(f"process/{name}", "ok", f"{distribution} {version}")
+
+
+def meters() -> Iterator[Finding]:
+    from lem.meters import readings
+    from lem.meters.protocol import MeterSettings
+
+    infos, unavailable = readings.probe(MeterSettings())
+    for i in infos:
+        uncertainty = readings.stated_uncertainty(i)
+        accuracy = f", {uncertainty}" if uncertainty else ""
+        yield Finding(f"meter/{i.meter}", "ok", f"{i.device}: {i.description}{accuracy}")
+    for name, e in sorted(unavailable.items()):
+        yield Finding(f"meter/{name}", "missing", e.message, e.hint)
+
+
+def disk() -> Iterator[Finding]:
+    from lem.campaign.sources import cache_root
+
+    folder = cache_root()
+    place = folder
+    while not place.exists():
+        place = place.parent
+    if not os.access(place, os.W_OK):
+        yield Finding(
+            "disk",
+            "missing",
+            f"{folder} cannot be written to",
+            "set LEM_CACHE to another folder, or change its owner",
+        )
+        return
+    free = shutil.disk_usage(place).free
+    what = f"{free / 1e9:.0f} GB free for models in {folder}"
+    if free < LITTLE_ROOM_BYTES:
+        yield Finding("disk", "note", what, "set LEM_CACHE to a folder with more room")
+    else:
+        yield Finding("disk", "ok", what)
+
+
+def governor(root: Path = Path("/sys/devices/system/cpu")) -> Iterator[Finding]:
+    found: set[str] = set()
+    for path in root.glob("cpu*/cpufreq/scaling_governor"):
+        try:
+            found.add(path.read_text().strip())
+        except OSError:
+            continue
+    if not found:
+        yield Finding("cpu", "note", "no frequency governor to be seen (a virtual machine?)")
+    elif found == {"performance"}:
+        yield Finding("cpu", "ok", "frequency governor: performance")
+    else:
+        yield Finding(
+            "cpu",
+            "note",
+            f"frequency governor: {', '.join(sorted(found))}; frequencies will vary in a run",
+            "sudo cpupower frequency-set -g performance",
+        )
+
+
+def secrets(environ: Mapping[str, str] = os.environ) -> Iterator[Finding]:
+    if environ.get("HF_TOKEN"):
+        yield Finding("hub", "ok", "HF_TOKEN is set, for gated models")
+    else:
+        yield Finding(
+            "hub",
+            "note",
+            "HF_TOKEN is not set: gated models cannot be fetched",
+            "create a token at https://huggingface.co/settings/tokens, then export HF_TOKEN=…",
+        )
+
+
+def has_nvidia_gpu(proc: Path = Path("/proc")) -> bool:
+    """Whether the NVIDIA driver has found a GPU."""
+    return any(proc.glob("driver/nvidia/gpus/*"))
+
+
+CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
+    python,
+    docker,
+    engines,
+    meters,
+    disk,
+    governor,
+    secrets,
+)

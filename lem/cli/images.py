@@ -1,0 +1,110 @@
+"""``lem images``: build and list the engine images."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lem.cli import output
+
+if TYPE_CHECKING:
+    from lem.containers import Image
+
+
+@click.group(name="images")
+def command() -> None:
+    """Build and list the engine images.
+
+    The sources of the images come with lem: this works outside a clone too.
+    """
+
+
+@command.command(name="build")
+@click.argument("backends", nargs=-1, metavar="[BACKEND]...")
+@click.option("--all", "everything", is_flag=True, help="Every backend that lem has an image for.")
+@click.option(
+    "--variant",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    help="cuda where Docker can give containers a GPU, else cpu (auto).",
+)
+@click.option("--base-image", metavar="IMAGE", help="Build on this image.")
+@click.option("--no-cache", is_flag=True, help="Build anew, also what has not changed.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable, on stdout.")
+def build(
+    backends: tuple[str, ...],
+    everything: bool,
+    variant: str,
+    base_image: str | None,
+    no_cache: bool,
+    as_json: bool,
+) -> None:
+    """Build the images of BACKENDs, unless they are there already."""
+    from lem import containers
+    from lem.launchers import image
+
+    if everything == bool(backends):
+        raise click.UsageError(
+            f"name the backends to build ({', '.join(image.buildable())}), or --all"
+        )
+    built = []
+    with containers.connect() as engine:
+        if variant == "auto":
+            variant = "cuda" if engine.facts.nvidia else "cpu"
+        chosen: image.Variant = "cuda" if variant == "cuda" else "cpu"
+        for backend in image.buildable() if everything else backends:
+            built.append(
+                image.ensure(engine, backend, chosen, base_image, output.note, cache=not no_cache)
+            )
+    _show(built, as_json)
+
+
+@command.command(name="list")
+@click.argument("backends", nargs=-1, metavar="[BACKEND]...")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable, on stdout.")
+def list_images(backends: tuple[str, ...], as_json: bool) -> None:
+    """The engine images of this machine, with contract and engine versions."""
+    from lem import containers
+    from lem.launchers import image
+
+    with containers.connect() as engine:
+        found = engine.images(image.BACKEND)
+    wanted = [i for i in found if not backends or i.labels[image.BACKEND] in backends]
+    if not wanted and not as_json:
+        output.note("no images; to build them: lem images build --all")
+    _show(wanted, as_json)
+
+
+def _show(images: "list[Image]", as_json: bool) -> None:
+    from lem.launchers import image
+
+    rows = [_row(i, image.label_names()) for i in images]
+    if as_json:
+        output.emit({"images": rows})
+        return
+    if not rows:
+        return
+    from rich.table import Column, Table
+
+    table = Table("backend", Column("image", overflow="fold"), "contract", "lem", "engine", "size")
+    for row in rows:
+        contract = str(row["contract"]) + ("" if row["usable"] else " (build it anew)")
+        size = f"{row['size_bytes'] / 1e9:.2f} GB"
+        name = ", ".join(row["tags"]) or row["id"][:19]
+        table.add_row(
+            row["backend"], name, contract, row["lem_version"], row["engine_version"], size
+        )
+    output.out().print(table)
+
+
+def _row(found: "Image", labels: dict[str, str]) -> dict[str, Any]:
+    from lem.contract.base import CONTRACT_VERSION
+
+    said = {key: found.labels.get(label, "unknown") for key, label in labels.items()}
+    return {
+        **said,
+        "tags": list(found.tags),
+        "id": found.id,
+        "size_bytes": found.size_bytes,
+        "created": found.created,
+        "usable": said["contract"] == str(CONTRACT_VERSION),
+    }
