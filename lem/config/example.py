@@ -93,7 +93,7 @@ def _quoted(value: Scalar) -> str:
         raise BadInput(
             f"{value!r} cannot stand in a campaign file; use text, a number, true, false"
         )
-    return json.dumps(value)
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _is_plain(text: str) -> bool:

@@ -155,13 +155,14 @@ def _problems_of_the_rest(data: dict[str, Any], known: list[Found]) -> list[Foun
             rest[top] = stand_in[top]
         else:
             rest.pop(str(top), None)
+    if any(path[:1] == ("models",) for path, _ in known):
+        # Points name models; which there are is not known.
+        rest.pop("experiments", None)
     try:
         spec = CampaignSpec.model_validate(rest)
     except ValidationError:
         return []
-    grid = Grid(spec, rest.get("workload", {}), plugins.names("launchers"))
-    broken = {path[0] for path, _ in known if path}
-    return [f for f in grid.problems if "models" not in broken or "model" not in f[1]]
+    return Grid(spec, rest.get("workload", {}), plugins.names("launchers")).problems
 
 
 def _local_models(

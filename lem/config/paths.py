@@ -60,30 +60,27 @@ class ExperimentPath(NamedTuple):
 
 
 @cache
-def fixed_paths() -> tuple[str, ...]:
-    """All paths that lem itself knows, sorted."""
-    found = ["backend", "launcher", "model.id", "model.revision"]
+def fixed_paths() -> dict[str, bool]:
+    """All paths that lem itself knows, sorted → whether their values are whole numbers."""
+    found = dict.fromkeys(("backend", "launcher", "model.id", "model.revision"), False)
     for section, model in (
         ("device", DeviceSettings),
         ("engine", EngineSettings),
         ("generate", GenerateSettings),
         ("workload", Workload),
     ):
-        found += _leaves(model, section)
-    return tuple(sorted(set(found)))
+        found.update(_leaves(model, section))
+    return dict(sorted(found.items()))
 
 
-def _leaves(model: type[BaseModel], prefix: str) -> Iterable[str]:
+def _leaves(model: type[BaseModel], prefix: str) -> Iterable[tuple[str, bool]]:
     for name, field in model.model_fields.items():
-        inner = [
-            c
-            for c in choices_of(field.annotation)
-            if isinstance(c, type) and issubclass(c, BaseModel)
-        ]
+        kinds = choices_of(field.annotation)
+        inner = [c for c in kinds if isinstance(c, type) and issubclass(c, BaseModel)]
         for part in inner:
             yield from _leaves(part, f"{prefix}.{name}")
         if not inner:
-            yield f"{prefix}.{name}"
+            yield f"{prefix}.{name}", int in kinds and float not in kinds
 
 
 def parse_path(text: str, backends: Iterable[str]) -> ExperimentPath:
@@ -169,7 +166,7 @@ def labels(drafts: Sequence[Draft]) -> list[str]:
     seen: dict[str, int] = {}
     for i, draft in enumerate(drafts):
         parts = [models[i]] if several_models else []
-        parts += [draft.backend] if several_backends or not columns else []
+        parts += [draft.backend] if several_backends or not (columns or several_models) else []
         for path, column in columns.items():
             if column[i] is not None or path in draft.settings:
                 parts.append(f"{names[path]} {_shown(column[i])}")

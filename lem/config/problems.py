@@ -59,7 +59,7 @@ def known_keys(model: Any, path: Iterable[str | int]) -> list[str]:
                     nearer += choices_of(kind.model_fields[str(step)].annotation)
                 elif step == _tag(kind):
                     nearer.append(kind)
-            elif get_origin(kind) in (list, dict):
+            elif get_origin(kind) is (list if isinstance(step, int) else dict):
                 nearer += choices_of(get_args(kind)[-1])
         here = nearer or here
     return [

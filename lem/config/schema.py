@@ -369,6 +369,10 @@ def prepared(data: dict[str, Any]) -> dict[str, Any]:
     """
     result = {k: v for k, v in data.items() if not (v is None and k in _SECTIONS)}
     result = {k: v if k in _PASSED_ON else all_whole(v) for k, v in result.items()}
+    if isinstance(result.get("sweep"), dict):
+        result["sweep"] = {
+            k: all_whole(v) if isinstance(v, dict) else v for k, v in result["sweep"].items()
+        }
     backends = data.get("backends")
     if isinstance(backends, dict):
         result["backends"] = {

@@ -18,6 +18,7 @@ from lem.config.paths import (
     AXES,
     Draft,
     ExperimentPath,
+    fixed_paths,
     labels,
     matches,
     parse_path,
@@ -138,8 +139,11 @@ class Grid:
             self.problems.append((at, f"cannot be swept here: list them under {where}"))
             return None
         given = self.spec.sweep[text]
-        listed = not isinstance(given, Range)
-        raw: list[Scalar] = [*given] if isinstance(given, list) else [*ranges.values(given)]
+        listed = isinstance(given, list)
+        if isinstance(given, Range):
+            raw: list[Scalar] = [*ranges.values(given, fixed_paths().get(path.name, False))]
+        else:
+            raw = given
         if not raw:
             self.problems.append((at, "there is no power of two within these bounds"))
         values: dict[tuple[bool, Scalar], Scalar] = {}

@@ -309,7 +309,7 @@ class _Reader:
             message = f"the key '{shorten(key.text)}' is longer than {MAX_KEY} characters"
         elif _FORBIDDEN.search(key.text):
             message = "the key holds a control character"
-        elif key.plain:
+        elif key.plain and key.text not in ("y", "n"):
             try:
                 if not isinstance(scalar(key.text), str):
                     message = f"the key '{shorten(key.text)}' is not text; quote it"
@@ -343,7 +343,7 @@ class _Reader:
         for number, line in enumerate(self.lines, 1):
             content = line.lstrip(" \t")
             indent = line[: len(line) - len(content)]
-            if "\t" in indent and content and content[0] != "#" and number not in self.quoted_lines:
+            if "\t" in indent and content and number not in self.quoted_lines:
                 self.problems.append(self.tab(number))
 
     def tab(self, number: int) -> Problem:
