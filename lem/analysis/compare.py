@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from lem.analysis.comparison import ArmInfo, ArmResult, Comparison, Quantity, Shortfall
 from lem.analysis.naming import readable_names
+from lem.analysis.words import sentences
 from lem.contract.flags import FLAGS
 from lem.contract.metrics import METRICS
-from lem.contract.record import Value
 from lem.errors import BadInput
 from lem.stats import Absolute, RatioEstimate, absolute, ratio_to_baseline
 from lem.stores.counted import counted, latest_passes, void_reason
-from lem.stores.index import Row
+from lem.stores.index import Figure, Row
 
 ENERGY = "energy_per_output_token_j"
 CPU_TIME = "cpu_time_per_output_token_s"
@@ -109,7 +109,7 @@ def compare(
         )
     notes = _notes(rows, used, baseline, base, names)
     shown = {f for r in rows if r.outcome.kind == "record" for f in r.flags}
-    return Comparison(
+    comparison = Comparison(
         campaign=campaign,
         baseline=baseline.arm_id,
         quantities=tuple(quantities),
@@ -123,6 +123,7 @@ def compare(
         notes=tuple(notes),
         flags={f: FLAGS[f].meaning if f in FLAGS else "unknown flag" for f in sorted(shown)},
     )
+    return replace(comparison, sentences=tuple(sentences(comparison)))
 
 
 def _only_one(what: str, found: set[str]) -> str:
@@ -201,7 +202,7 @@ def _quantity(name: str, part: str) -> Quantity:
     )
 
 
-def _value(row: Row, metric: str, part: str) -> Value | None:
+def _value(row: Row, metric: str, part: str) -> Figure | None:
     """A figure that a logarithm can be taken of, or None."""
     value = row.metrics.get(metric, {}).get(part)
     return value if value is not None and value.value > 0 else None

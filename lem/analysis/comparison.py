@@ -91,6 +91,8 @@ class Comparison:
     notes: tuple[str, ...]
     flags: dict[str, str]
     """Flag → meaning, of every flag on a counted record or that took one out."""
+    sentences: tuple[str, ...] = ()
+    """What the intervals say, in plain words (``lem/analysis/words.py``)."""
 
     @property
     def estimated(self) -> bool:
@@ -108,8 +110,6 @@ class Comparison:
 
     def to_json(self) -> dict[str, Any]:
         """As plain data for ``--json``. Figures are in the units their keys carry."""
-        from lem.analysis.words import sentences
-
         return {
             "schema_version": 1,
             "campaign": self.campaign,
@@ -124,7 +124,7 @@ class Comparison:
             "quantities": [{"key": q.key, **asdict(q)} for q in self.quantities],
             "left_out": list(self.left_out),
             "arms": [_arm_json(a) for a in self.arms],
-            "sentences": sentences(self),
+            "sentences": list(self.sentences),
             "notes": list(self.notes),
             "flags": self.flags,
         }

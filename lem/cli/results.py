@@ -249,7 +249,7 @@ def _attempts_json(campaign: "Campaign", rows: "list[Row]") -> list[dict[str, An
             "stands": standings[r.outcome.path],
             "flags": list(r.flags),
             "metrics": {
-                m: {p or "value": v.model_dump() for p, v in parts.items()}
+                m: {p or "value": v._asdict() for p, v in parts.items()}
                 for m, parts in r.metrics.items()
             },
         }

@@ -7,9 +7,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from lem.contract.record import Value
 from lem.report.text import NOTHING, plain, to_place
-from lem.stores.index import Row
+from lem.stores.index import Figure, Row
 
 
 def campaigns_table(campaigns: Sequence[Mapping[str, Any]]) -> Table:
@@ -52,7 +51,7 @@ def attempts_table(
     return table
 
 
-def _cost(metrics: Mapping[str, Mapping[str, Value]]) -> str:
+def _cost(metrics: Mapping[str, Mapping[str, Figure]]) -> str:
     """Energy by device class; where it is only estimated, the CPU time it is estimated from."""
     energy = metrics.get("energy_per_output_token_j", {})
     measured = [f"{to_place(v.value, None)} J ({c})" for c, v in energy.items() if c != "estimated"]

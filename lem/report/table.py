@@ -12,7 +12,6 @@ from rich.table import Table
 from rich.text import Text
 
 from lem.analysis.comparison import ArmResult, Comparison, Quantity
-from lem.analysis.words import sentences
 from lem.report.text import NOTHING, figure, plain, ratio, rough, scaled
 
 ESTIMATED_J = "energy_per_output_token_j.estimated"
@@ -33,7 +32,7 @@ def render(comparison: Comparison, console: Console, records_path: Path | str) -
     """Print the tables, what they say in plain words, and where the records are."""
     # Not the console's own soft wrapping: piped, it would cut the footnotes off.
     console.print(comparison_table(comparison), soft_wrap=False)
-    for sentence in sentences(comparison):
+    for sentence in comparison.sentences:
         console.print(Text(plain(sentence, 1000), style="bold"), soft_wrap=False)
     console.print()
     console.print(Text(f"Records: {plain(str(records_path), 1000)}"), soft_wrap=True)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lem.contract.failure import Failure
 from lem.contract.flags import worst
@@ -31,8 +31,7 @@ means that something else may have run beside it: the attempt does not count."""
 MAX_RECORD_BYTES = 16 * 2**20
 
 
-@dataclass(frozen=True)
-class Attempt:
+class Attempt(NamedTuple):
     """A place where a run was tried, and the document that decides what became of it."""
 
     block: int
@@ -101,13 +100,15 @@ def _folders(path: str, names: re.Pattern[str]) -> list[str]:
     """Real folders (no links) whose names have the right form, sorted."""
     try:
         with os.scandir(path) as found:
-            return sorted(
+            folders = [
                 e.name for e in found if names.fullmatch(e.name) and e.is_dir(follow_symlinks=False)
-            )
+            ]
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as e:
         raise BadInput(f"{path} cannot be read: {e.strerror}") from e
+    folders.sort()
+    return folders
 
 
 def _deciding(folder: str) -> tuple[str | None, int, int]:

@@ -5,7 +5,8 @@ another version, and lives in memory where the folder cannot be written.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
@@ -33,7 +34,8 @@ _metadata = sa.MetaData()
 _attempts = sa.Table(
     "attempts",
     _metadata,
-    sa.Column("path", sa.Text, primary_key=True),
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("path", sa.Text, nullable=False, unique=True),
     sa.Column("document", sa.Text),
     sa.Column("size", sa.Integer, nullable=False),
     sa.Column("mtime_ns", sa.Integer, nullable=False),
@@ -58,18 +60,28 @@ _attempts = sa.Table(
     sa.Column("flags", sa.Text, nullable=False),
 )
 
+# The metric comes first in the key: a comparison reads few metrics of many attempts.
 _metrics = sa.Table(
     "metrics",
     _metadata,
-    sa.Column("path", sa.Text, primary_key=True),
     sa.Column("metric", sa.Text, primary_key=True),
     sa.Column("part", sa.Text, primary_key=True),
+    sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("value", sa.Float, nullable=False),
     sa.Column("uncertainty", sa.Float),
     sqlite_with_rowid=False,
 )
 
-_OUTCOME_COLUMNS = [_attempts.c[name] for name in Outcome._fields]
+_OUTCOME = [_attempts.c[name] for name in Outcome._fields]
+_ORDER = (_attempts.c.block, _attempts.c.arm_id, _attempts.c.attempt)
+_DEVICE_SET = Outcome._fields.index("device_set")
+
+
+class Figure(NamedTuple):
+    """``uncertainty`` is expanded (k = 2), in the value's unit; None where none is stated."""
+
+    value: float
+    uncertainty: float | None
 
 
 class Row(NamedTuple):
@@ -87,7 +99,7 @@ class Row(NamedTuple):
     flags: tuple[str, ...]
     message: str
     """A failure's message, or why a document cannot be used."""
-    metrics: dict[str, dict[str, Value]]
+    metrics: dict[str, dict[str, Figure]]
     """Metric → part → value. The part is the device class, the statistic of a distribution
     (``mean``, ``p50``, ``p90``, ``p99``), or empty."""
 
@@ -128,48 +140,50 @@ class Index:
 
     def outcomes(self) -> list[Outcome]:
         """Every attempt, sorted by block, arm, attempt."""
-        query = sa.select(*_OUTCOME_COLUMNS).order_by(
-            _attempts.c.block, _attempts.c.arm_id, _attempts.c.attempt
-        )
         with self._engine.connect() as connection:
-            return [_outcome(row) for row in connection.execute(query)]
+            found = connection.execute(sa.select(*_OUTCOME).order_by(*_ORDER)).fetchall()
+        return [_outcome(row) for row in found]
 
     def rows(self, metrics: Sequence[str] | None = None) -> list[Row]:
         """Every attempt with its metrics (those named, or all), sorted as :meth:`outcomes`."""
-        query = sa.select(*_attempts.c).order_by(
-            _attempts.c.block, _attempts.c.arm_id, _attempts.c.attempt
-        )
-        wanted = sa.select(*_metrics.c)
+        a = _attempts.c
+        about = (a.run_id, a.experiment_id, a.campaign, a.semantics, a.hardware)
+        query = sa.select(a.id, *about, a.meters, a.flags, a.problem, *_OUTCOME).order_by(*_ORDER)
+        m = _metrics.c
+        wanted = sa.select(m.id, m.metric, m.part, m.value, m.uncertainty)
         if metrics is not None:
-            wanted = wanted.where(_metrics.c.metric.in_(list(metrics)))
-        values: dict[str, dict[str, dict[str, Value]]] = {}
+            wanted = wanted.where(m.metric.in_(list(metrics)))
+        figures: dict[int, dict[str, dict[str, Figure]]] = {}
         with self._engine.connect() as connection:
-            for path, metric, part, value, uncertainty in connection.execute(wanted):
-                values.setdefault(path, {}).setdefault(metric, {})[part] = Value(
-                    value=value, uncertainty=uncertainty
-                )
-            return [_row(r, values.get(r.path, {})) for r in connection.execute(query)]
+            for key, metric, part, value, uncertainty in connection.execute(wanted).fetchall():
+                parts = figures.setdefault(key, {}).setdefault(metric, {})
+                parts[part] = Figure(value, uncertainty)
+            found = connection.execute(query).fetchall()
+        return [_row(row, figures.get(row[0], {})) for row in found]
 
     def _refresh(self) -> int:
         a = _attempts.c
         with self._engine.begin() as connection:
-            known = {
-                path: (document, size, mtime_ns)
-                for path, document, size, mtime_ns in connection.execute(
-                    sa.select(a.path, a.document, a.size, a.mtime_ns)
-                )
-            }
+            query = sa.select(a.path, a.id, a.document, a.size, a.mtime_ns)
+            known = {path: (key, sign) for path, key, *sign in connection.execute(query).fetchall()}
             stale: list[Attempt] = []
+            gone: list[int] = []
             for found in attempts(self.folder):
-                sign = (found.document, found.size, found.mtime_ns)
+                key, sign = known.pop(found.path, (None, None))
                 # Of an open attempt only its job is read, and that never changes.
-                if known.pop(found.path, None) != sign:
+                if sign != [found.document, found.size, found.mtime_ns]:
                     stale.append(found)
-            _forget(connection, [*known, *(s.path for s in stale)])
-            for chunk in _chunks(stale):
-                entries = [read(self.folder, attempt) for attempt in chunk]
-                connection.execute(_attempts.insert(), [_columns(e) for e in entries])
-                measured = [m for e in entries if e.record is not None for m in _values(e)]
+                    gone += [] if key is None else [key]
+            gone += [key for key, _ in known.values()]
+            for chunk in _chunks(gone):
+                connection.execute(_metrics.delete().where(_metrics.c.id.in_(chunk)))
+                connection.execute(_attempts.delete().where(a.id.in_(chunk)))
+            first = connection.execute(sa.select(sa.func.max(a.id))).scalar() or 0
+            numbered = list(enumerate(stale, first + 1))
+            for part in _chunks(numbered):
+                entries = [(key, read(self.folder, attempt)) for key, attempt in part]
+                connection.execute(_attempts.insert(), [_columns(k, e) for k, e in entries])
+                measured = [v for k, e in entries if e.record for v in _values(k, e.record)]
                 if measured:
                     connection.execute(_metrics.insert(), measured)
         return len(stale)
@@ -227,7 +241,7 @@ def _prepared(engine: sa.Engine) -> sa.Engine:
             # Makes a file that cannot be written show itself now, not in the middle.
             connection.exec_driver_sql(f"PRAGMA user_version = {VERSION}")
             _metadata.create_all(connection)
-            connection.execute(sa.select(_attempts.c.path).limit(1))
+            connection.execute(sa.select(*_attempts.c).limit(1))
             connection.execute(sa.select(*_metrics.c).limit(1))
     except BaseException:
         engine.dispose()
@@ -235,23 +249,18 @@ def _prepared(engine: sa.Engine) -> sa.Engine:
     return engine
 
 
-def _forget(connection: sa.Connection, paths: Iterable[str]) -> None:
-    for chunk in _chunks(list(paths)):
-        connection.execute(_metrics.delete().where(_metrics.c.path.in_(chunk)))
-        connection.execute(_attempts.delete().where(_attempts.c.path.in_(chunk)))
-
-
 def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
     for start in range(0, len(items), CHUNK):
         yield items[start : start + CHUNK]
 
 
-def _columns(entry: Entry) -> dict[str, Any]:
+def _columns(key: int, entry: Entry) -> dict[str, Any]:
     attempt, record, failure = entry.attempt, entry.record, entry.failure
     meters: dict[str, set[str]] = {}
     for info in record.meters if record else ():
         meters.setdefault(info.device_class, set()).add(info.meter)
     return {
+        "id": key,
         **entry.outcome._asdict(),
         "device_set": json.dumps(entry.outcome.device_set),
         "document": attempt.document,
@@ -268,17 +277,9 @@ def _columns(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _values(entry: Entry) -> Iterator[dict[str, Any]]:
-    record = entry.record
-    assert record is not None
+def _values(key: int, record: Record) -> Iterator[dict[str, Any]]:
     for metric, part, value in metric_values(record):
-        yield {
-            "path": entry.attempt.path,
-            "metric": metric,
-            "part": part,
-            "value": value.value,
-            "uncertainty": value.uncertainty,
-        }
+        yield {"id": key, "metric": metric, "part": part, **value.model_dump()}
 
 
 def metric_values(record: Record) -> Iterator[tuple[str, str, Value]]:
@@ -296,22 +297,28 @@ def metric_values(record: Record) -> Iterator[tuple[str, str, Value]]:
         yield "nll_per_token", "", Value(value=record.quality.nll_per_token)
 
 
-def _outcome(row: Any) -> Outcome:
-    return Outcome(*row)._replace(device_set=tuple(json.loads(row.device_set)))
-
-
-def _row(row: Any, metrics: dict[str, dict[str, Value]]) -> Row:
-    fields = {name: getattr(row, name) for name in Outcome._fields}
-    fields["device_set"] = tuple(json.loads(row.device_set))
+def _row(row: Sequence[Any], metrics: dict[str, dict[str, Figure]]) -> Row:
+    _, run_id, experiment_id, campaign, semantics, hardware_, meters, flags, problem = row[:9]
     return Row(
-        outcome=Outcome(**fields),
-        run_id=row.run_id,
-        experiment_id=row.experiment_id,
-        campaign=row.campaign,
-        semantics=row.semantics,
-        hardware=row.hardware,
-        meters=json.loads(row.meters),
-        flags=tuple(json.loads(row.flags)),
-        message=row.problem,
+        outcome=_outcome(row[9:]),
+        run_id=run_id,
+        experiment_id=experiment_id,
+        campaign=campaign,
+        semantics=semantics,
+        hardware=hardware_,
+        meters=_parsed(meters),
+        flags=tuple(_parsed(flags)),
+        message=problem,
         metrics=metrics,
     )
+
+
+def _outcome(row: Sequence[Any]) -> Outcome:
+    before, after = row[:_DEVICE_SET], row[_DEVICE_SET + 1 :]
+    return Outcome._make([*before, tuple(_parsed(row[_DEVICE_SET])), *after])
+
+
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> Any:
+    """JSON of which there are few different ones. Not to be changed by who receives it."""
+    return json.loads(text)

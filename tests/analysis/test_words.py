@@ -3,13 +3,12 @@
 import pytest
 
 from lem.analysis.results import open_results
-from lem.analysis.words import sentences
 from tests import records
 
 
 def said(folder, values, **options):
     records.campaign(folder, values, **options)
-    return sentences(open_results(folder).compare())
+    return list(open_results(folder).compare().sentences)
 
 
 def test_less(tmp_path):
