@@ -14,8 +14,11 @@ from lem.contract.lock import Lock
 from lem.stores.counted import MAX_PAUSE_S, ended_by_itself, void_reason
 from lem.stores.outcomes import Outcome
 
-MAX_PASSES = 3
-"""A block that was void this often is given up and reported."""
+MAX_VOID_PASSES = 3
+"""A block that was disturbed this often is given up and reported. One that was left unfinished and
+found too old when the campaign went on does not count here: that is no fault of the machine's."""
+MAX_PASSES = 20
+"""A block that was begun this often, for whatever reason, is given up too."""
 MAX_FAILURES = 3
 """An arm that failed this often in a row is not tried again."""
 
@@ -62,25 +65,23 @@ def plan(
 
     ``forgive``: folders of failures to be taken as if they had not been (``--retry-failed``).
     """
-    kept = [o for o in outcomes if o.path not in forgive]
-    blocks = blocks_wanted(lock, kept)
-    gone = dropped(kept)
+    blocks = blocks_wanted(lock, outcomes)
+    gone = dropped(o for o in outcomes if o.path not in forgive)
     arms = [a.arm_id for a in lock.arms if a.arm_id not in gone]
     by_block: dict[int, list[Outcome]] = defaultdict(list)
     attempts: dict[tuple[int, str], int] = defaultdict(int)
-    for o in kept:
-        by_block[o.block].append(o)
     for o in outcomes:
+        by_block[o.block].append(o)
         key = (o.block, o.arm_id)
         attempts[key] = max(attempts[key], o.attempt + 1)
     runs: list[Run] = []
     void: dict[int, str] = {}
     given_up: dict[int, str] = {}
     for block in range(blocks):
-        state = block_state(by_block.get(block, ()), arms, here)
+        state = block_state(by_block.get(block, ()), arms, here, forgive)
         if state.void is not None:
             void[block] = state.void
-            if state.block_pass >= MAX_PASSES:
+            if state.block_pass >= MAX_PASSES or _void_passes(by_block[block]) >= MAX_VOID_PASSES:
                 given_up[block] = state.void
                 continue
         if state.missing:
@@ -113,19 +114,36 @@ class BlockState(NamedTuple):
     """Why the pass before is void, if it is."""
 
 
-def block_state(outcomes: Iterable[Outcome], arms: Sequence[str], here: Here) -> BlockState:
-    """Which arms one block still lacks, and whether it has to begin anew."""
+def block_state(
+    outcomes: Iterable[Outcome],
+    arms: Sequence[str],
+    here: Here,
+    forgive: frozenset[str] = frozenset(),
+) -> BlockState:
+    """Which arms one block still lacks, and whether it has to begin anew.
+
+    A failure that is forgiven is made again, but it was part of its pass all the same: what follows
+    it too late belongs to a new one.
+    """
     outcomes = list(outcomes)
     if not outcomes:
         return BlockState(0, arms, None)
     latest = max(o.block_pass for o in outcomes)
     members = [o for o in outcomes if o.block_pass == latest and ended_by_itself(o)]
-    done = {o.arm_id for o in members}
+    done = {o.arm_id for o in members if o.path not in forgive}
     missing = [a for a in arms if a not in done]
     reason = void_reason(members) or (pause_reason(members, here) if missing else None)
     if reason is not None:
         return BlockState(latest + 1, arms, reason)
     return BlockState(latest, missing, None)
+
+
+def _void_passes(outcomes: Iterable[Outcome]) -> int:
+    """How many of a block's passes were void when they ended."""
+    passes: dict[int, list[Outcome]] = defaultdict(list)
+    for o in outcomes:
+        passes[o.block_pass].append(o)
+    return sum(void_reason(members) is not None for members in passes.values())
 
 
 def pause_reason(members: Sequence[Outcome], here: Here) -> str | None:
