@@ -94,11 +94,12 @@ install_torch() { # install_torch cpu|cuda
         return 0
     fi
     room 4
+    say "installing PyTorch $version for CPU"
     # A machine may bring its own CPU build (pip's find-links or index). Elsewhere PyPI's build for
     # Linux is the CUDA one, several GB that are of no use here.
     "$VENV/bin/python" -m pip install -qq --disable-pip-version-check "torch==$version+cpu" \
         >/dev/null 2>&1 ||
-        install "PyTorch $version for CPU" --index-url "$CPU_INDEX" "torch==$version"
+        install "PyTorch $version from $CPU_INDEX" --index-url "$CPU_INDEX" "torch==$version"
 }
 
 install_engines() {

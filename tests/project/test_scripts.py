@@ -4,10 +4,16 @@ import os
 import runpy
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from lem import containers
+from lem.containers import EngineFacts
+from lem.errors import EnvironmentFault
 
 
 @pytest.fixture
@@ -105,6 +111,53 @@ def test_nothing_is_installed_twice_until_a_lock_changes(clone: Path) -> None:
         lock.write("# changed\n")
     assert environment(clone, "dev").returncode == 0
     assert len(calls(clone)) == first + 2
+
+
+class StubEngine:
+    """As much of lem.containers.Engine as the choice looks at."""
+
+    def __init__(self, nvidia: bool = False, base: bool = True, registry: bool = True) -> None:
+        self.facts = EngineFacts("20.10", "1.41", False, False, False, nvidia)
+        self.base, self.registry = base, registry
+
+    def image(self, name: str) -> object | None:
+        return object() if self.base else None
+
+    def pull(self, name: str, say: object) -> object:
+        if not self.registry:
+            raise EnvironmentFault(f"the image {name} cannot be pulled", "docker load -i FILE")
+        return object()
+
+
+@pytest.mark.parametrize(
+    ("engine", "gpu", "said"),
+    [
+        (StubEngine(), False, None),
+        (StubEngine(base=False), False, None),
+        (StubEngine(nvidia=True), True, None),
+        (StubEngine(), True, "cannot give them the GPU (fix: install the NVIDIA Container Tool"),
+        (StubEngine(base=False, registry=False), False, "be pulled (fix: docker load -i FILE)"),
+        (None, False, "no engine (fix: start it)"),
+    ],
+)
+def test_quickstart_uses_containers_where_they_can_work(
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    engine: StubEngine | None,
+    gpu: bool,
+    said: str | None,
+) -> None:
+    @contextmanager
+    def connect() -> Iterator[StubEngine]:
+        if engine is None:
+            raise EnvironmentFault("no engine", "start it")
+        yield engine
+
+    monkeypatch.setattr(containers, "connect", connect)
+    script = runpy.run_path(str(root / "scripts/choose_launcher.py"))
+    obstacle = script["docker_obstacle"](gpu=gpu)
+    assert obstacle is None if said is None else said in obstacle
+    assert "\n" not in (obstacle or "")
 
 
 def test_docker_tests_that_did_not_run_are_named(
