@@ -4,6 +4,7 @@ line filters and results.
 ``engine.max_batch_size`` holds for every backend, ``vllm.engine.max_batch_size`` for vllm alone.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -14,6 +15,7 @@ from pydantic import BaseModel
 
 from lem.config.problems import choices_of, suggest
 from lem.config.schema import EngineSettings, GenerateSettings, is_path
+from lem.config.yaml_source import shorten
 from lem.contract.base import Scalar, canonical_json
 from lem.contract.spec import DeviceSettings, ModelSpec, Settings, Workload
 from lem.errors import BadInput
@@ -190,21 +192,21 @@ def _short_names(paths: list[str]) -> dict[str, str]:
 
 
 def _model_names(models: list[ModelSpec]) -> list[str]:
-    distinct: list[ModelSpec] = []
-    for model in models:
-        if not any(model is m for m in distinct) and model not in distinct:
-            distinct.append(model)
+    distinct = {id(m): m for m in models}
+    numbers = {key: i for i, key in enumerate(distinct, 1)}
+    ids = Counter(m.id for m in distinct.values())
+    last = Counter(PurePath(m.id).name for m in distinct.values())
 
     def name(model: ModelSpec) -> str:
-        short = PurePath(model.id).name or model.id
-        if sum((PurePath(m.id).name or m.id) == short for m in distinct) == 1:
-            return short
-        if sum(m.id == model.id for m in distinct) == 1:
-            return model.id
-        return f"{model.id}@{model.revision or model.gguf_file or distinct.index(model) + 1}"
+        short = PurePath(model.id).name
+        if short and last[short] == 1:
+            return shorten(short)
+        if ids[model.id] == 1:
+            return shorten(model.id)
+        return f"{shorten(model.id)}@{model.revision or model.gguf_file or numbers[id(model)]}"
 
-    named = {id(m): name(m) for m in models if any(m is d for d in distinct)}
-    return [named[id(m)] if id(m) in named else name(m) for m in models]
+    names = {key: name(m) for key, m in distinct.items()}
+    return [names[id(m)] for m in models]
 
 
 def _shown(value: Scalar) -> str:
@@ -212,4 +214,4 @@ def _shown(value: Scalar) -> str:
         return "default"
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value)
+    return shorten(str(value), 40)

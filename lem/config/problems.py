@@ -45,7 +45,7 @@ def place(source: Source, path: KeyPath, message: str) -> Problem:
     line, column = source.where(path) or (None, None)
     dotted = ".".join(map(str, path))
     text = f"{shorten(dotted)}: {message}" if dotted else message
-    return Problem(text, source.name, line, column, dotted)
+    return Problem(shorten(text, 1000), source.name, line, column, dotted)
 
 
 def known_keys(model: Any, path: Iterable[str | int]) -> list[str]:

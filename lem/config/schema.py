@@ -330,7 +330,7 @@ class CampaignSpec(Part):
     name: Name
     models: Annotated[
         list[Annotated[ModelSpec, AfterValidator(_model)]],
-        Field(min_length=1, max_length=1000),
+        Field(min_length=1, max_length=200),
         AfterValidator(_distinct),
     ]
     backends: Annotated[dict[str, BackendSpec], Field(min_length=1)]

@@ -119,9 +119,9 @@ def scalar(text: str) -> Scalar:
     return text
 
 
-def shorten(text: str) -> str:
-    """At most 60 characters, none of which moves a terminal's cursor."""
-    text = text if len(text) <= 60 else text[:57] + "…"
+def shorten(text: str, longest: int = 60) -> str:
+    """At most ``longest`` characters, none of which moves a terminal's cursor."""
+    text = text if len(text) <= longest else text[: longest - 1] + "…"
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
