@@ -14,9 +14,12 @@ from lem.contract.lock import Arm, Lock
 from lem.contract.record import Record
 from lem.errors import BadInput, FailureKind
 from lem.launchers.protocol import Exit, Folders, Launcher
+from lem.stores.folder import MAX_RECORD_BYTES
 from lem.stores.outcomes import Outcome
 
 LAST_LINES = 40
+PLACE = ("run_id", "arm_id", "block", "block_pass", "attempt")
+"""What a document must have in common with its job."""
 
 
 def attempt_folder(campaign: Path, run: Run) -> Path:
@@ -67,7 +70,8 @@ def result_of(
     """What an ended attempt left behind; where it left nothing usable, the host's own failure,
     written there.
 
-    What a container wrote is believed only if it is well formed and about this very run.
+    What a container wrote is believed only if it is well formed and about this very run. Where it
+    wrote both, the failure counts, as it does for :mod:`lem.stores.folder`.
     """
     record_path, failure_path = folder / "record.json", folder / "failure.json"
     kind: FailureKind = "agent_lost"
@@ -77,17 +81,17 @@ def result_of(
     else:
         message = f"the agent ended without a result (exit status {end.status})"
     try:
-        if _is_plain(record_path):
-            record = Record.read(record_path)
-            if _is_about(record, job):
-                return record
-            raise BadInput("it is about another run")
         if _is_plain(failure_path):
             failure = Failure.read(failure_path)
-            if not _is_about(failure, job):
+            if not _is_about(failure, job, PLACE):
                 raise BadInput("it is about another run")
             if not (timed_out and failure.kind == "interrupted"):
                 return failure
+        elif _is_plain(record_path):
+            record = Record.read(record_path)
+            if not _is_about(record, job, (*PLACE, "experiment_id", "campaign", "experiment")):
+                raise BadInput("it is about another run")
+            return record
     except BadInput as e:
         kind, message = "contract", f"the agent's document is not valid: {e.message}"
     if timed_out:
@@ -98,17 +102,35 @@ def result_of(
         kind, message = "out_of_memory", "the kernel killed the agent for want of memory"
         hint = "use a smaller batch, a shorter context or a smaller dtype"
     failure = host_failure(job, kind, message, here, started_at, end, hint)
-    failure.write(failure_path)
+    _write(failure, folder)
     return failure
 
 
-def _is_about(result: Record | Failure, job: Job) -> bool:
-    names = ("run_id", "arm_id", "block", "block_pass", "attempt")
+def _is_about(result: Record | Failure, job: Job, names: Iterable[str]) -> bool:
     return all(getattr(result, n) == getattr(job, n) for n in names)
 
 
 def _is_plain(path: Path) -> bool:
-    return path.is_file() and not path.is_symlink()
+    """Whether this is a file of its own that the store will read, too."""
+    if not path.is_file() or path.is_symlink():
+        return False
+    if path.stat().st_size > MAX_RECORD_BYTES:
+        raise BadInput(f"{path.name} is larger than {MAX_RECORD_BYTES >> 20} MiB")
+    return True
+
+
+def _write(failure: Failure, folder: Path) -> None:
+    path = folder / "failure.json"
+    _remove(path)
+    failure.write(path)
+
+
+def _remove(path: Path) -> None:
+    """Whatever lies there: an agent may have left anything in its folder."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def host_failure(
@@ -148,14 +170,16 @@ def close_open(campaign: Path, outcomes: Iterable[Outcome], here: Here) -> int:
             continue
         folder = campaign / o.path
         for leftover in folder.glob(".*"):
-            leftover.unlink()
+            _remove(leftover)
         try:
             job = Job.read(folder / "job.json")
+            if (job.arm_id, job.block, job.attempt) != (o.arm_id, o.block, o.attempt):
+                raise BadInput("it is about another run")
         except BadInput:
             shutil.rmtree(folder)
             continue
         message = "lem was stopped during this run"
-        host_failure(job, "interrupted", message, here, utc_now()).write(folder / "failure.json")
+        _write(host_failure(job, "interrupted", message, here, utc_now()), folder)
         closed += 1
     return closed
 
