@@ -126,12 +126,11 @@ class Engine:
 
         say(f"pulling {name}")
         try:
-            with _typed(name):
-                for line in self._api.pull(name, stream=True, decode=True):
-                    if "error" in line:
-                        raise docker.errors.APIError(str(line["error"]))
+            for line in self._api.pull(name, stream=True, decode=True):
+                if "error" in line:
+                    raise docker.errors.APIError(str(line["error"]))
         except docker.errors.APIError as e:
-            raise EnvironmentFault(
+            raise faults.known(faults.said(e)) or EnvironmentFault(
                 f"the image {name} is not here and cannot be pulled: {faults.said(e)}",
                 hint="check its name and the connection to its registry (docker login?), "
                 "or load it from a file: docker load -i FILE",
@@ -333,10 +332,8 @@ def _typed(subject: str) -> Iterator[None]:
             f"there is no image {subject}", hint="lem images build", kind="image"
         ) from e
     except docker.errors.APIError as e:
-        fault = faults.known(faults.said(e))
-        if fault is None:
-            raise
-        raise fault from e
+        text = faults.said(e)
+        raise faults.known(text) or EnvironmentFault(f"Docker refused {subject}: {text}") from e
     except RequestException as e:
         raise EnvironmentFault(
             f"the Docker engine stopped answering: {e}", hint="sudo systemctl status docker"

@@ -1,0 +1,88 @@
+"""lem doctor: says what is there, what is missing and how to get it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lem.cli import doctor
+from lem.cli.doctor import Finding
+
+
+def lem(*arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "lem.cli.main", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environ},
+    )
+
+
+def test_everything_missing_has_a_fix(tmp_path: Path) -> None:
+    shown = lem("doctor", "--json", DOCKER_HOST=f"unix://{tmp_path}/absent.sock")
+    findings = json.loads(shown.stdout)["findings"]
+    missing = [f for f in findings if f["state"] == "missing"]
+    assert "docker" in {f["subject"] for f in missing}
+    assert all(f["fix"] for f in missing)
+    assert {"python", "disk", "cpu", "meter/estimate"} <= {f["subject"] for f in findings}
+
+
+def test_json_is_alone_on_stdout(tmp_path: Path) -> None:
+    shown = lem("doctor", "--json", DOCKER_HOST=f"unix://{tmp_path}/absent.sock")
+    assert shown.stdout.startswith("{") and shown.stdout.rstrip().endswith("}")
+
+
+def test_lines_say_the_fix(tmp_path: Path) -> None:
+    shown = lem("doctor", DOCKER_HOST=f"unix://{tmp_path}/absent.sock")
+    assert "no Docker engine answers" in shown.stdout
+    assert "fix: sudo systemctl start docker" in shown.stdout
+    assert "Traceback" not in shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("subject", "state", "able"),
+    [
+        ("docker", "ok", True),
+        ("docker", "missing", False),
+        ("process/transformers", "ok", True),
+        ("process/transformers", "missing", False),
+        ("python", "ok", False),
+        ("image/transformers", "ok", False),
+    ],
+)
+def test_what_is_enough_to_run(subject: str, state: str, able: bool) -> None:
+    assert doctor.can_run([Finding(subject, state, "")]) is able  # type: ignore[arg-type]
+
+
+def test_nothing_can_be_run_ends_with_3(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(doctor, "CHECKS", (doctor.python,))
+    with pytest.raises(SystemExit) as caught:
+        doctor.command.main(["--json"], standalone_mode=False)
+    assert caught.value.code == 3
+    assert json.loads(capsys.readouterr().out)["can_run"] is False
+
+
+def test_governor(tmp_path: Path) -> None:
+    for cpu, name in (("cpu0", "powersave"), ("cpu1", "performance")):
+        (tmp_path / cpu / "cpufreq").mkdir(parents=True)
+        (tmp_path / cpu / "cpufreq" / "scaling_governor").write_text(name + "\n")
+    (found,) = doctor.governor(tmp_path)
+    assert (found.state, "performance, powersave" in found.what) == ("note", True)
+    (tmp_path / "cpu0" / "cpufreq" / "scaling_governor").write_text("performance\n")
+    (found,) = doctor.governor(tmp_path)
+    assert found.state == "ok"
+
+
+def test_cache_folder_that_is_not_there_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LEM_CACHE", str(tmp_path / "not" / "yet"))
+    (found,) = doctor.disk()
+    assert str(tmp_path / "not" / "yet") in found.what
+    assert not (tmp_path / "not").exists()
