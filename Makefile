@@ -30,7 +30,7 @@ gpu-check: ## measure on a machine with an NVIDIA GPU; needs no network (see doc
 
 images: ## build the engine images
 	@scripts/environment.sh
-	@$(VENV)/bin/lem images build
+	@$(VENV)/bin/lem images build --all
 
 clean: ## remove the local environment, caches and built files; results stay
 	rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes what the docs take from the code: docs/schema/*.json and the tables of docs/records.md.
+# Writes what the docs take from the code: docs/schema/*.json and the tables in the pages.
 #
 #   scripts/generate.sh            write them
 #   scripts/generate.sh --check    exit 1 where they are not what the code says
@@ -11,4 +11,4 @@ if [ "${1:-}" = --check ]; then
     exec "$PYTHON" -m pytest -q -p no:xdist tests/project/test_generated.py
 fi
 "$PYTHON" -m lem.contract.schema docs/schema
-"$PYTHON" scripts/tables.py docs/records.md
+"$PYTHON" scripts/tables.py docs/records.md docs/commands.md

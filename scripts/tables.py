@@ -1,4 +1,4 @@
-"""Writes the tables that docs/records.md takes from the code: `tables.py FILE…`.
+"""Writes the tables that the docs take from the code: `tables.py FILE…`.
 
 A table stands between `<!-- table: NAME -->` and `<!-- end -->`.
 """
@@ -8,6 +8,9 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+import click
+
+from lem.cli.main import cli
 from lem.contract.base import Document
 from lem.contract.flags import FLAGS
 from lem.contract.metrics import METRICS
@@ -39,6 +42,7 @@ def tables() -> dict[str, str]:
                 for m in METRICS.values()
             ),
         ),
+        "commands": markdown(("Command", "What it does"), commands()),
         "documents": markdown(
             ("Document", "Version", "Schema"),
             (
@@ -56,6 +60,23 @@ def tables() -> dict[str, str]:
 def version(kind: type[Document]) -> int:
     number: int = kind.model_fields["schema_version"].default
     return number
+
+
+def commands() -> Iterable[tuple[str, str]]:
+    """Every command with the first sentence of its help."""
+    context = click.Context(cli, info_name="lem")
+    for name in cli.list_commands(context):
+        group = cli.get_command(context, name)
+        assert group is not None
+        members = group.commands.items() if isinstance(group, click.Group) else [("", group)]
+        for member, command in sorted(members):
+            arguments = [p.make_metavar(context) for p in command.params if is_argument(p)]
+            line = " ".join(w for w in ("lem", name, member, *arguments) if w)
+            yield f"`{line}`", " ".join((command.help or "").split("\n\n")[0].split())
+
+
+def is_argument(parameter: click.Parameter) -> bool:
+    return isinstance(parameter, click.Argument)
 
 
 def markdown(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -45,9 +45,12 @@ def test_schema_accepts_what_is_written_and_refuses_what_is_not() -> None:
 
 def test_tables_in_docs_are_those_of_the_code(root: Path) -> None:
     tables = runpy.run_path(str(root / "scripts/tables.py"))
-    text = (root / "docs/records.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"<!-- table: (\w+) -->", text)) == set(tables["tables"]())
-    assert tables["filled"](text) == text, REFRESH
+    found = set()
+    for page in (root / "docs").glob("*.md"):
+        text = page.read_text(encoding="utf-8")
+        found |= set(re.findall(r"<!-- table: (\w+) -->", text))
+        assert tables["filled"](text) == text, f"{page.name}: {REFRESH}"
+    assert found == set(tables["tables"]())
 
 
 def test_every_flag_and_metric_is_in_the_docs(root: Path) -> None:
