@@ -51,13 +51,13 @@ def init(
 ) -> None:
     """Write a commented campaign to FILE (default: campaign.yaml; - for stdout)."""
     from lem.config import parse
-    from lem.config.example import DEFAULT_BACKENDS, read_shipped
+    from lem.config.example import DEFAULT_BACKENDS, shipped
     from lem.config.example import example as generate
 
     if example is not None:
         if model or backends or sweeps:
             raise BadInput("--example comes as it is; leave out --model, --backend and --sweep")
-        text = read_shipped(example)
+        text = shipped(example)
     else:
         swept = dict(_sweep(s) for s in sweeps) or None
         text = generate(model, backends or DEFAULT_BACKENDS, swept)
