@@ -4,6 +4,7 @@ The only part of the agent that may use the network. Runs in the backend's own i
 engine's libraries and the model's tokenizer are there.
 """
 
+import contextlib
 import hashlib
 from pathlib import Path
 from typing import Literal
@@ -29,6 +30,7 @@ def stage(path: Path) -> Staged:
     source = Path(task.source) if task.source is not None else None
     where = backend.prepare(task.model, source, target, task.trust_remote_code)
     lists = _request_lists(task, backend, target / where)
+    _let_everyone_read(target)
     revision = prepared.revision(target, where)
     return Staged(
         path=where,
@@ -38,6 +40,14 @@ def stage(path: Path) -> Staged:
         engine_version=version_of(backend.distribution) or "unknown",
         requests=lists,
     )
+
+
+def _let_everyone_read(target: Path) -> None:
+    """The measuring container may run as another user than the staging one did."""
+    for path in [target, *target.rglob("*")]:
+        if not path.is_symlink():
+            with contextlib.suppress(PermissionError):
+                path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def content(model: ModelSpec, source: Path | None, revision: str | None) -> str:

@@ -5,7 +5,7 @@ from typing import Self
 
 from lem import containers, plugins
 from lem.agent.environment import device_set, gpus
-from lem.campaign.execute import OnMoment, execute, present
+from lem.campaign.execute import OnMoment, Ready, execute, present
 from lem.campaign.lock import agree, check_overrides, make_lock, provisional_staging
 from lem.campaign.overview import Overview
 from lem.campaign.plan import plan
@@ -137,11 +137,11 @@ class Campaign:
             todo = plan(lock, outcomes, present(lock.gpus))
             if not todo.runs and not (retry_failed and failed):
                 return Overview(lock, False, todo, outcomes)
-        lock = self._locked(lock, tell)
-        outcomes = execute(self.folder, lock, retry_failed, on_event or _ignore, tell)
+        lock, ready = self._locked(lock, tell)
+        outcomes = execute(self.folder, lock, ready, retry_failed, on_event or _ignore, tell)
         return Overview(lock, False, plan(lock, outcomes, present(lock.gpus)), outcomes)
 
-    def _locked(self, lock: Lock | None, say: Say) -> Lock:
+    def _locked(self, lock: Lock | None, say: Say) -> tuple[Lock, Ready]:
         """Stage, then write the lock, or check that staging still gives the one there is."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -151,10 +151,11 @@ class Campaign:
                 hint="choose another folder with --out",
                 kind="disk",
             ) from e
-        fresh = self.lock_of(self.stage(say))
+        staging = self.stage(say)
+        fresh = self.lock_of(staging)
         if lock is not None:
             agree(lock, fresh, str(self.folder))
-            return lock
+            return lock, staging.prepared
         if (self.folder / "blocks").exists():
             raise BadInput(
                 f"{self.folder} holds runs but no {LOCK}",
@@ -163,7 +164,7 @@ class Campaign:
         if self.file.path.resolve() != (self.folder / FILE).resolve():
             write_atomic(self.folder / FILE, self.file.path.read_bytes())
         fresh.write(self.folder / LOCK)
-        return fresh
+        return fresh, staging.prepared
 
     def lock_of(self, staging: Staging) -> Lock:
         """The lock that this file and these flags would make today; writes nothing."""

@@ -120,7 +120,7 @@ def provisional_staging(campaign: CampaignFile) -> Staging:
         )
         requests = RequestList(workload=draft.workload, sha256="0" * 64, requests=1, input_tokens=0)
         ready.append(Ready(prepared, model, LockedModel(folder="", path=""), requests))
-    return Staging(ready, {r.prepared.setup.name: r.prepared for r in ready})
+    return Staging(ready, {("", r.prepared.setup.name): r.prepared for r in ready})
 
 
 def check_overrides(lock: Lock, campaign: CampaignFile, overrides: Overrides, folder: str) -> None:

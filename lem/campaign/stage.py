@@ -41,7 +41,13 @@ class Staging:
 
     ready: list[Ready]
     """In the order of the campaign's drafts."""
-    backends: dict[str, Prepared]
+    prepared: dict[tuple[str, str], Prepared]
+    """Launcher and backend → what is ready to start."""
+
+    @property
+    def backends(self) -> dict[str, Prepared]:
+        """The same by backend alone: its versions don't depend on the launcher."""
+        return {backend: p for (_, backend), p in self.prepared.items()}
 
 
 def stage(
@@ -97,7 +103,7 @@ def stage(
                 requests=lists[_list_key(draft.model, draft.workload)],
             )
         )
-    return Staging(ready, {b: p for (_, b), p in prepared.items()})
+    return Staging(ready, prepared)
 
 
 def setup_of(campaign: CampaignFile, backend: str, gpu: bool) -> BackendSetup:

@@ -1,0 +1,71 @@
+"""What protects a campaign folder while it is being run: one host at a time, a clean end, typed
+errors of the disk."""
+
+import errno
+import fcntl
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from lem.errors import EnvironmentFault, Interrupted
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Only one lem at a time may run a campaign folder; the kernel frees it when we end."""
+    with typed_disk_errors(folder):
+        handle = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as e:
+            raise EnvironmentFault(
+                f"another lem is running this campaign in {folder}",
+                hint="wait for it, or watch it: lem campaign status --follow",
+            ) from e
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """SIGTERM ends a campaign as cleanly as Ctrl-C does."""
+
+    def stop(_: int, __: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not the main thread: the caller handles signals
+        yield
+        return
+    try:
+        yield
+    except KeyboardInterrupt as e:
+        raise Interrupted("interrupted") from e
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def typed_disk_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as e:
+        if e.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise EnvironmentFault(
+                f"no room left on the disk of {folder}",
+                hint="make room, then run again: it goes on where it stopped",
+                kind="disk",
+            ) from e
+        if e.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise EnvironmentFault(
+                f"{folder} cannot be written to ({e.strerror})",
+                hint="choose another folder with --out",
+                kind="disk",
+            ) from e
+        raise
