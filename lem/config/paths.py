@@ -4,7 +4,6 @@ line filters and results.
 ``engine.max_batch_size`` holds for every backend, ``vllm.engine.max_batch_size`` for vllm alone.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -13,9 +12,9 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from lem.config.problems import choices_of, suggest
+from lem.config.problems import choices_of, said, suggest
 from lem.config.schema import EngineSettings, GenerateSettings, is_path
-from lem.config.yaml_source import shorten
+from lem.config.yaml_source import KeyPath
 from lem.contract.base import Scalar, canonical_json
 from lem.contract.spec import DeviceSettings, ModelSpec, Settings, Workload
 from lem.errors import BadInput
@@ -92,17 +91,23 @@ def parse_path(text: str, backends: Iterable[str]) -> ExperimentPath:
     backend = keys[0] if keys[0] in backends else None
     if backend is not None:
         keys = keys[1:]
-    name = ".".join(keys)
-    if keys and keys[0] in OPEN and 2 <= len(keys) <= 3 and all(keys):
-        return ExperimentPath(backend, keys)
-    if name not in fixed_paths() or (backend is not None and keys[0] in ("backend", "model")):
+    if not _is_path(keys) or (backend is not None and keys[0] in ("backend", "model")):
         if keys and keys[0] in OPEN:
             raise ValueError(f"write {keys[0]}.<name of the engine's own setting>")
+        if backend is None and len(keys) > 2 and _is_path(keys[1:]):
+            raise ValueError(
+                f"'{keys[0]}' is not a backend of this campaign{suggest(keys[0], backends)}"
+            )
         known = [*fixed_paths(), *(f"{b}.args.…" for b in backends), "args.…"]
         if backend is not None:
             known = [f"{backend}.{p}" for p in fixed_paths()]
         raise ValueError(f"unknown experiment path{suggest(text, known)}")
     return ExperimentPath(backend, keys)
+
+
+def _is_path(keys: tuple[str, ...]) -> bool:
+    open_ended = bool(keys) and keys[0] in OPEN and 2 <= len(keys) <= 3 and all(keys)
+    return open_ended or ".".join(keys) in fixed_paths()
 
 
 def value_at(draft: Draft, path: ExperimentPath) -> Scalar:
@@ -154,64 +159,29 @@ def select(selector: dict[str, Scalar], drafts: Sequence[Draft]) -> list[int]:
     return [i for i, d in enumerate(drafts) if all(matches(d, p, v) for p, v in wanted)]
 
 
-def labels(drafts: Sequence[Draft]) -> list[str]:
-    """A short name for each draft, made of what differs between them; all different."""
-    paths = sorted({p for d in drafts for p in d.settings} - {"backend", "model.id"})
-    columns = {p: [value_at(d, ExperimentPath(None, tuple(p.split(".")))) for d in drafts]
-               for p in paths}  # fmt: skip
-    columns = {p: c for p, c in columns.items() if any(not same(v, c[0]) for v in c)}
-    names = _short_names(list(columns))
-    several_backends = len({d.backend for d in drafts}) > 1
-    models = _model_names([d.model for d in drafts])
-    several_models = len(set(models)) > 1
-    result: list[str] = []
-    seen: dict[str, int] = {}
-    for i, draft in enumerate(drafts):
-        parts = [models[i]] if several_models else []
-        parts += [draft.backend] if several_backends or not (columns or several_models) else []
-        for path, column in columns.items():
-            if column[i] is not None or path in draft.settings:
-                parts.append(f"{names[path]} {_shown(column[i])}")
-        label = " · ".join(parts) or draft.backend
-        seen[label] = seen.get(label, 0) + 1
-        result.append(label if seen[label] == 1 else f"{label} #{seen[label]}")
-    return result
+def no_match(
+    wanted: Iterable[tuple[ExperimentPath, Scalar, KeyPath]], drafts: Sequence[Draft], at: KeyPath
+) -> tuple[KeyPath, str]:
+    """Which part of a selector no experiment has."""
+    for path, value, place in wanted:
+        if not any(matches(d, path, value) for d in drafts):
+            there = dict.fromkeys(
+                value_at(d, path) for d in drafts if path.backend in (None, d.backend)
+            )
+            shown = ", ".join("null" if v is None else str(v) for v in list(there)[:10])
+            return place, f"no experiment has {said(value)} here; there are: {shown}"
+    return at, "no experiment has all of these together"
 
 
-def _short_names(paths: list[str]) -> dict[str, str]:
-    """The last part of each path, more of it where two end alike."""
-    result = {}
-    for path in paths:
-        parts = path.split(".")
-        for n in range(1, len(parts) + 1):
-            end = parts[-n:]
-            if sum(p.split(".")[-n:] == end for p in paths) == 1:
-                break
-        result[path] = ".".join(end)
-    return result
-
-
-def _model_names(models: list[ModelSpec]) -> list[str]:
-    distinct = {id(m): m for m in models}
-    numbers = {key: i for i, key in enumerate(distinct, 1)}
-    ids = Counter(m.id for m in distinct.values())
-    last = Counter(PurePath(m.id).name for m in distinct.values())
-
-    def name(model: ModelSpec) -> str:
-        short = PurePath(model.id).name
-        if short and last[short] == 1:
-            return shorten(short)
-        if ids[model.id] == 1:
-            return shorten(model.id)
-        return f"{shorten(model.id)}@{model.revision or model.gguf_file or numbers[id(model)]}"
-
-    names = {key: name(m) for key, m in distinct.items()}
-    return [names[id(m)] for m in models]
-
-
-def _shown(value: Scalar) -> str:
-    if value is None:
-        return "default"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return shorten(str(value), 40)
+def telling_apart(drafts: Sequence[Draft]) -> str:
+    """The paths whose values differ, with the values."""
+    paths = ["backend", "model.id", "model.revision", "launcher"]
+    paths += sorted({p for d in drafts for p in d.settings})
+    found = []
+    for text in dict.fromkeys(paths):
+        path = ExperimentPath(None, tuple(text.split(".")))
+        values = list(dict.fromkeys(value_at(d, path) for d in drafts))
+        if len(values) > 1:
+            shown = ", ".join("null" if v is None else str(v) for v in values[:6])
+            found.append(f"{text} ({shown}{', …' if len(values) > 6 else ''})")
+    return " or ".join(found)

@@ -35,7 +35,7 @@ def explain(
     """Each error as (path in the file, message). ``data``, found at ``at``, is what was checked."""
     found = []
     for e in error.errors(include_url=False):
-        path, label = _file_path(e["loc"], data)
+        path, label = _file_path(e["loc"], data, e["type"] == "missing")
         found.append(((*at, *path), _message(e, model, label)))
     return found
 
@@ -87,7 +87,9 @@ def _tag(model: type[BaseModel]) -> str | None:
     return None
 
 
-def _file_path(location: tuple[int | str, ...], data: Any) -> tuple[KeyPath, str | None]:
+def _file_path(
+    location: tuple[int | str, ...], data: Any, missing: bool
+) -> tuple[KeyPath, str | None]:
     """The location without pydantic's labels of unions, and the last label left out."""
     path: list[int | str] = []
     label: str | None = None
@@ -95,7 +97,7 @@ def _file_path(location: tuple[int | str, ...], data: Any) -> tuple[KeyPath, str
         in_list = isinstance(data, list) and isinstance(step, int) and step < len(data)
         if in_list or (isinstance(data, dict) and step in data):
             data = data[step]
-        elif not (isinstance(data, dict) and i == len(location) - 1 and isinstance(step, str)):
+        elif not (missing and i == len(location) - 1):
             label = str(step)
             continue
         path.append(step)

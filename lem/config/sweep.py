@@ -7,23 +7,24 @@ path, an axis's values in the order of its list.
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from lem.config import ranges
 from lem.config.identity import meaning
+from lem.config.labels import labels
 from lem.config.paths import (
     AXES,
     Draft,
     ExperimentPath,
     fixed_paths,
-    labels,
     matches,
+    no_match,
     parse_path,
     same,
-    value_at,
+    telling_apart,
 )
 from lem.config.problems import explain, said, suggest
 from lem.config.schema import (
@@ -41,6 +42,8 @@ from lem.contract.spec import DeviceSettings, ModelSpec, Workload
 
 Found = tuple[KeyPath, str]
 """Where in the file, and what is wrong there."""
+
+MAX_PROBLEMS = 1000
 
 
 class Point(NamedTuple):
@@ -64,7 +67,7 @@ class Option(NamedTuple):
 
 
 class Grid:
-    """Resolves one campaign; ``problems`` fills up on the way."""
+    """Resolves one campaign; ``problems`` fills up on the way, none of them twice."""
 
     def __init__(
         self, spec: CampaignSpec, raw_workload: dict[str, Any], launchers: Sequence[str]
@@ -72,7 +75,7 @@ class Grid:
         self.spec = spec
         self.backends = sorted(spec.backends)
         self.launchers = launchers
-        self.problems: list[Found] = []
+        self._found: dict[Found, None] = {}
         self._raw_workload = raw_workload
         self.axes = [a for a in map(self._axis, sorted(spec.sweep)) if a is not None]
         self.axes.sort(key=lambda a: (a.path.name, a.path.backend or ""))
@@ -80,13 +83,18 @@ class Grid:
         self.explicit = [self._explicit(s, i) for i, s in enumerate(spec.experiments)]
         self.baseline = self._selector(spec.baseline or {}, ("baseline",))
 
+    @property
+    def problems(self) -> list[Found]:
+        """What was found wrong so far."""
+        return list(self._found)
+
     def points(self) -> list[Point]:
         """Every experiment once. Empty if there were problems."""
         applicable = {b: self._applicable(b) for b in self.backends}
         for backend, axes in applicable.items():
             self._check_twins(backend, axes)
         self._check_count(applicable)
-        if self.problems:
+        if self._found:
             return []
         points: dict[tuple[bytes, ...], Point] = {}
         models = self.spec.models
@@ -99,11 +107,11 @@ class Grid:
             self._check_twins(backend, axes, ("experiments", i))
             for point in self._expand([model_spec], backend, axes)[0]:
                 points.setdefault(point.key, point)
-        if not points and not self.problems:
-            self.problems.append((("exclude",), "leaves no experiment"))
+        if not points and not self._found:
+            self._note((("exclude",), "leaves no experiment"))
         if len(points) > MAX_EXPERIMENTS:
-            self.problems.append((("experiments",), _too_many(len(points))))
-        return [] if self.problems else self._with_labels(list(points.values()))
+            self._note((("experiments",), _too_many(len(points))))
+        return [] if self._found else self._with_labels(list(points.values()))
 
     def find_baseline(self, drafts: Sequence[Draft]) -> int:
         """Index of the baseline; the first where none is given."""
@@ -112,12 +120,12 @@ class Grid:
             return 0
         found = [i for i, d in enumerate(drafts) if all(matches(d, p, v) for p, v, _ in wanted)]
         if len(found) > 1:
-            apart = _telling_apart([drafts[i] for i in found])
-            self.problems.append(
+            apart = telling_apart([drafts[i] for i in found])
+            self._note(
                 (("baseline",), f"matches {len(found)} experiments, must match one; add {apart}")
             )
         if not found:
-            self.problems.append(_no_match(wanted, drafts, ("baseline",)))
+            self._note(no_match(wanted, drafts, ("baseline",)))
         return found[0] if found else 0
 
     # -- reading paths and values ---------------------------------------------------------------
@@ -126,7 +134,7 @@ class Grid:
         try:
             return parse_path(text, self.backends)
         except ValueError as e:
-            self.problems.append((at, str(e)))
+            self._note((at, str(e)))
             return None
 
     def _axis(self, text: str) -> Axis | None:
@@ -136,7 +144,7 @@ class Grid:
             return None
         if path.section not in AXES:
             where = "backends" if path.section == "backend" else "models"
-            self.problems.append((at, f"cannot be swept here: list them under {where}"))
+            self._note((at, f"cannot be swept here: list them under {where}"))
             return None
         given = self.spec.sweep[text]
         listed = isinstance(given, list)
@@ -145,7 +153,7 @@ class Grid:
         else:
             raw = given
         if not raw:
-            self.problems.append((at, "there is no power of two within these bounds"))
+            self._note((at, "there is no power of two within these bounds"))
         values: dict[tuple[bool, Scalar], Scalar] = {}
         for i, value in enumerate(raw):
             value = self._value(path, value, (*at, i) if listed else at)
@@ -159,7 +167,7 @@ class Grid:
         if path.section == "launcher":
             if value not in self.launchers:
                 message = f"no launcher {said(value)}{suggest(str(value), self.launchers)}"
-                self.problems.append((at, message))
+                self._note((at, message))
         elif path.section in _MODELS:
             data: Any = value
             for key in reversed(path.keys[1:]):
@@ -168,7 +176,7 @@ class Grid:
                 _MODELS[path.section].model_validate(data)
             except ValidationError as e:
                 message = explain(e, _MODELS[path.section], data)[0][1]
-                self.problems.append((at, message))
+                self._note((at, message))
         return value
 
     def _selector(
@@ -185,7 +193,7 @@ class Grid:
         self, point: dict[str, Scalar], i: int
     ) -> tuple[ModelSpec, str, list[Axis]] | None:
         at: KeyPath = ("experiments", i)
-        before = len(self.problems)
+        before = len(self._found)
         axes: list[Axis] = []
         backends, models = self.backends, self.spec.models
         for path, value, place in self._selector(point, at):
@@ -195,22 +203,20 @@ class Grid:
                 backends = [b for b in backends if b == value]
                 if value not in self.backends:
                     hint = suggest(str(value), self.backends)
-                    self.problems.append((place, f"is not a backend of this campaign{hint}"))
+                    self._note((place, f"is not a backend of this campaign{hint}"))
             elif path.section == "model":
                 key = path.keys[1]
                 models = [m for m in models if same(getattr(m, key), value)]
                 if not models:
-                    self.problems.append(
-                        (place, f"no model of this campaign has {key} {said(value)}")
-                    )
+                    self._note((place, f"no model of this campaign has {key} {said(value)}"))
             else:
                 axes.append(Axis(path, [self._value(path, value, place)], place))
-        if len(self.problems) > before:
+        if len(self._found) > before:
             return None
         if len(backends) != 1 or len(models) != 1:
             missing = "backend" if len(backends) != 1 else "model.id"
             several = "which one is not said; add" if backends and models else "contradicts its"
-            self.problems.append((at, f"{several} {missing}"))
+            self._note((at, f"{several} {missing}"))
             return None
         return models[0], backends[0], sorted(axes, key=lambda a: a.path.name)
 
@@ -239,9 +245,7 @@ class Grid:
                 self._twice(place, f"engine.{key.replace('-', '_')}")
 
     def _twice(self, at: KeyPath, other: str) -> None:
-        found = (at, f"says the same as {other}; keep one of them")
-        if found not in self.problems:
-            self.problems.append(found)
+        self._note((at, f"says the same as {other}; keep one of them"))
 
     def _check_count(self, applicable: dict[str, list[Axis]]) -> None:
         models = len(self.spec.models)
@@ -250,7 +254,7 @@ class Grid:
         if total > MAX_EXPERIMENTS:
             product = " + ".join(" × ".join(map(str, s or [1])) for s in sizes.values())
             shown = f"{models} × ({product})" if len(sizes) > 1 else f"{models} × {product}"
-            self.problems.append((("sweep",), f"{shown} = {_too_many(total)}"))
+            self._note((("sweep",), f"{shown} = {_too_many(total)}"))
 
     def _exclude(self, points: dict[tuple[bytes, ...], Point]) -> None:
         everything = list(points.values())
@@ -258,7 +262,7 @@ class Grid:
             hits = [p for p in everything if all(matches(p.draft, q, v) for q, v, _ in wanted)]
             if not hits:
                 drafts = [p.draft for p in everything]
-                self.problems.append(_no_match(wanted, drafts, ("exclude", i)))
+                self._note(no_match(wanted, drafts, ("exclude", i)))
             for point in hits:
                 points.pop(point.key, None)
 
@@ -273,37 +277,12 @@ class Grid:
         for model in models:
             model_key = canonical_json(meaning(model))
             points = []
-            for args, device, engine, generate, launcher, workload in combinations:
-                settings: dict[str, Scalar] = {
-                    **args.settings,
-                    **device.settings,
-                    **engine.settings,
-                    **generate.settings,
-                    **launcher.settings,
-                    **workload.settings,
-                }
-                draft = Draft(
-                    model=model,
-                    backend=backend,
-                    engine=engine.value,
-                    args=args.value,
-                    generate=generate.value,
-                    workload=workload.value,
-                    device=device.value,
-                    launcher=launcher.value,
-                    settings=settings,
-                    label="",
-                )
-                key = (
-                    model_key,
-                    name,
-                    args.key,
-                    device.key,
-                    engine.key,
-                    generate.key,
-                    launcher.key,
-                    workload.key,
-                )
+            for options in combinations:
+                # The sections of AXES are fields of a draft, by the same names.
+                values = dict(zip(AXES, (o.value for o in options), strict=True))
+                settings = {k: v for o in options for k, v in o.settings.items()}
+                draft = Draft(model=model, backend=backend, settings=settings, label="", **values)
+                key = (model_key, name, *(o.key for o in options))
                 points.append(Point(draft, key))
             expanded.append(points)
         return expanded
@@ -345,8 +324,8 @@ class Grid:
         return {k: v for k, v in getattr(spec, section) if v is not None}
 
     def _note(self, found: Found) -> None:
-        if found not in self.problems and len(self.problems) < 100:
-            self.problems.append(found)
+        if len(self._found) < MAX_PROBLEMS:
+            self._found[found] = None
 
     def _with_labels(self, points: list[Point]) -> list[Point]:
         """With a launcher for all where some have one, and labels."""
@@ -356,7 +335,7 @@ class Grid:
                 message = (
                     "some experiments name a launcher; say with `launcher:` which the others use"
                 )
-                self.problems.append((("sweep",), message))
+                self._note((("sweep",), message))
                 return []
             drafts = [
                 d if d.launcher else dataclasses.replace(d, launcher=self.spec.launcher)
@@ -407,31 +386,3 @@ def _blame(path: KeyPath, message: str, axes: list[Axis]) -> Found:
 
 def _too_many(total: int) -> str:
     return f"{total:,} experiments, more than the {MAX_EXPERIMENTS:,} a campaign may have"
-
-
-def _no_match(
-    wanted: Iterable[tuple[ExperimentPath, Scalar, KeyPath]], drafts: Sequence[Draft], at: KeyPath
-) -> Found:
-    """Which part of a selector no experiment has."""
-    for path, value, place in wanted:
-        if not any(matches(d, path, value) for d in drafts):
-            there = dict.fromkeys(
-                value_at(d, path) for d in drafts if path.backend in (None, d.backend)
-            )
-            shown = ", ".join("null" if v is None else str(v) for v in list(there)[:10])
-            return place, f"no experiment has {said(value)} here; there are: {shown}"
-    return at, "no experiment has all of these together"
-
-
-def _telling_apart(drafts: Sequence[Draft]) -> str:
-    """The paths whose values differ, with the values."""
-    paths = ["backend", "model.id", "model.revision", "launcher"]
-    paths += sorted({p for d in drafts for p in d.settings})
-    found = []
-    for text in dict.fromkeys(paths):
-        path = ExperimentPath(None, tuple(text.split(".")))
-        values = list(dict.fromkeys(value_at(d, path) for d in drafts))
-        if len(values) > 1:
-            shown = ", ".join("null" if v is None else str(v) for v in values[:6])
-            found.append(f"{text} ({shown}{', …' if len(values) > 6 else ''})")
-    return " or ".join(found)

@@ -355,6 +355,10 @@ class _Reader:
         mark: Any = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         if mark is None:
             return Problem(f"is not YAML: {shorten(str(error))}", self.name)
+        beginning: Any = getattr(error, "context_mark", None)
+        if beginning is not None and not "".join(self.lines[mark.line :]).strip():
+            # At the end of the file: what was never closed began earlier.
+            mark = beginning
         for number in (mark.line + 1, mark.line, mark.line + 2):
             if 1 <= number <= len(self.lines):
                 line = self.lines[number - 1]
