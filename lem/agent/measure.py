@@ -102,7 +102,8 @@ def _warm_up(job: Job, engine: Engine, stock: Stock, log: Log, flags: set[str]) 
         settled = warmed_up([c.tokens_per_s for c in done])
         return settled or time.monotonic() - start >= cap
 
-    _serve(job, engine, stock, log, max(cap / WARM_UP_PARTS, 0.01), time.monotonic_ns, enough)
+    part_s = max(cap / WARM_UP_PARTS, 0.01)
+    _serve(job, engine, stock, log, part_s, time.monotonic_ns, enough, whole_turns=False)
     if not settled:
         flags.add("warm_up_capped")
     return time.monotonic() - start
@@ -136,6 +137,7 @@ def _serve(
     window_s: float,
     on_edge: Callable[[], int],
     enough: Callable[[list[Counts]], bool],
+    whole_turns: bool = True,
 ) -> Phase:
     phase = Phase(
         arriving(job.experiment.workload.arrival, stock, log),
@@ -144,6 +146,7 @@ def _serve(
         window_s=window_s,
         on_edge=on_edge,
         enough=enough,
+        whole_turns=whole_turns,
     )
     engine.serve(phase, log)
     return phase

@@ -40,7 +40,7 @@ NOT_ARGUMENTS = frozenset(
 )
 """Fields that would load something else, open a door, write files, or stop the engine."""
 
-SAID_TWICE = {"n_parallel": "max_batch_size", "n_ctx": "max_model_len"}
+SAID_TWICE = {"n_threads": "threads", "n_parallel": "max_batch_size", "n_ctx": "max_model_len"}
 CPU_FIELDS = ("n_threads", "poll", "priority", "strict_cpu")
 
 
@@ -65,7 +65,7 @@ def parameters(job: Job, longest: int) -> Any:
     p.fit_params = False
     p.n_gpu_layers = -1 if job.gpus else 0
     p.n_parallel = whole(engine, "max_batch_size") or 1
-    _set_threads(p, cpus())
+    _set_threads(p, whole(engine, "threads") or cpus())
     for name, value in args.items():
         _set(p, name, value, engine)
     if "n_ctx" not in args:

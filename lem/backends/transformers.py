@@ -273,6 +273,11 @@ def _build(job: Job, device: str) -> Any:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+    threads = _number(job.engine, "threads")
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(int(threads))
     path = Path(job.model)
     arguments = _model_arguments(job)
     spec = checkpoints.read_synthetic(path)

@@ -141,6 +141,7 @@ engine:
   # max_batch_size: 8                 # how many requests are worked on at once
   # max_model_len: 4096               # tokens of context
   # tensor_parallel_size: 1           # GPUs that share one model
+  # threads: 1                        # CPU threads for the computation
   # quantization: null                # the engine's name for it
 
 # args: {}                            # arguments for every engine, passed on untouched

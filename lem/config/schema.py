@@ -136,6 +136,8 @@ class EngineSettings(Part):
     max_model_len: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
     tensor_parallel_size: Annotated[int, Field(ge=1, le=1024)] | None = None
     quantization: Text | None = None
+    threads: Annotated[int, Field(ge=1, le=4096)] | None = None
+    """CPU threads for the computation."""
 
 
 class GenerateSettings(Part):
