@@ -1,0 +1,59 @@
+"""An interpreter that sees lem, what was brought along, and this Python's own packages.
+
+Agents of the process launcher get no PYTHONPATH, so a checkout that is not installed has to be made
+visible in another way: a virtual environment whose one .pth file names the folders.
+"""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+from lem.errors import EnvironmentFault
+
+ENTRY_POINTS = "[lem.backends]\ntransformers_continuous = gpu_check.continuous:plugin\n"
+
+
+def make(folder: Path, checkout: Path, wheels: Path) -> Path:
+    """The environment's Python. Everything is unpacked from ``wheels``; nothing is fetched."""
+    result = subprocess.run(
+        [sys.executable, "-m", "venv", "--without-pip", "--clear", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    if result.returncode != 0:
+        raise EnvironmentFault(
+            f"no virtual environment can be made: {result.stderr.strip()[-500:]}",
+            "install Python's venv module (Debian: python3-venv)",
+        )
+    python = folder / "bin/python"
+    brought = folder / "brought"
+    brought.mkdir()
+    for wheel in sorted(wheels.glob("*.whl")):
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(brought)
+    described = brought / "gpu_check-0.dist-info"
+    described.mkdir()
+    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: gpu_check\nVersion: 0\n")
+    (described / "entry_points.txt").write_text(ENTRY_POINTS)
+    lines = [str(brought), str(checkout)]
+    # addsitedir also reads the .pth files there (editable installs), a bare line would not.
+    lines += [f"import site; site.addsitedir({folder!r})" for folder in _own_folders()]
+    (_site_packages(folder) / "gpu_check.pth").write_text("\n".join(lines) + "\n")
+    return python
+
+
+def _own_folders() -> list[str]:
+    """Where this interpreter finds installed packages, those of PYTHONPATH included."""
+    named = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
+    installed = [p for p in sys.path if Path(p).name in ("site-packages", "dist-packages")]
+    absolute = [str(Path(p).resolve()) for p in [*named, *installed] if Path(p).is_dir()]
+    return list(dict.fromkeys(absolute))
+
+
+def _site_packages(folder: Path) -> Path:
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    return folder / "lib" / version / "site-packages"
