@@ -13,7 +13,7 @@ _CAMPAIGN = """\
 version: 1
 name: bench
 models: [{synthetic: {hidden_size: 64, layers: 2, heads: 4, vocab_size: 512}, id: bench}]
-backends: {llama_cpp: {}}
+backends: {transformers: {}}
 sweep: {engine.max_batch_size: [1, 4]}
 workload: {requests: 64, dataset: {kind: random, input_tokens: 16, output_tokens: 16}}
 measure: {preset: quick, max_blocks: 2}
