@@ -81,8 +81,9 @@ def take_secrets() -> None:
     if name is None:
         return
     for line in Path(name).read_text().splitlines():
-        key, _, value = line.partition("=")
-        os.environ[key] = value
+        key, sign, value = line.partition("=")
+        if key and sign:
+            os.environ[key] = value
 
 
 if __name__ == "__main__":

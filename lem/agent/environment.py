@@ -134,7 +134,7 @@ def _text(value: object) -> str:
 
 def _line(path: Path) -> str | None:
     try:
-        return path.read_text().strip() or None
+        return path.read_text("utf-8", "replace").strip() or None
     except OSError:
         return None
 

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any, Self
 
+from lem.contract.base import whole_text
 from lem.contract.event import Event, EventKind, Phase
 
 MAX_BYTES = 64 * 2**20
@@ -24,12 +25,13 @@ class Events:
         self.emit("phase", phase=phase)
 
     def emit(self, kind: EventKind, **data: Any) -> None:
+        data = {k: whole_text(v) if isinstance(v, str) else v for k, v in data.items()}
         line = Event(t_ns=time.monotonic_ns(), kind=kind, data=data).model_dump_json() + "\n"
         with self._lock:
             if self._file.closed:
                 return
             if self._file.tell() < MAX_BYTES or kind in ("phase", "flag"):
-                self._file.write(line.encode("utf-8", "replace"))
+                self._file.write(line.encode())
                 self._file.flush()
 
     def __enter__(self) -> Self:

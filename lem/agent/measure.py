@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lem.agent.events import Events
 from lem.backends.protocol import Backend, Engine
+from lem.contract.base import whole_text
 from lem.contract.job import Job
 from lem.contract.record import MeterInfo, Quality
 from lem.errors import RunFailed
@@ -164,7 +165,7 @@ def _quality(
     job: Job, backend: Backend, engine: Engine, events: Events, responses: list[Response]
 ) -> Quality:
     sample = next((r.text for r in responses if r.status == "done" and r.text.strip()), None)
-    sample = None if sample is None else sample[:ANSWER_CHARACTERS]
+    sample = None if sample is None else whole_text(sample[:ANSWER_CHARACTERS])
     if "nll" not in job.measure.quality:
         return Quality(sample=sample)
     events.phase("quality")

@@ -41,11 +41,14 @@ def energy_by_class(stretches: Iterable[Sequence[EnergyReading]]) -> dict[str, V
     }
 
 
-def _expanded(readings: Sequence[EnergyReading]) -> float:
+def _expanded(readings: Sequence[EnergyReading]) -> float | None:
+    """None where a reading does not state its uncertainty: unknown is not zero."""
     linear: dict[str, float] = defaultdict(float)
     square = 0.0
     for r in readings:
-        parts = r.budget_j or {"gain": (r.uncertainty_j or 0.0) / 2}
+        if r.uncertainty_j is None:
+            return None
+        parts = r.budget_j or {"gain": r.uncertainty_j / 2}
         for name, u in parts.items():
             if name in SYSTEMATIC:
                 linear[f"{r.meter}/{name}"] += u
@@ -76,9 +79,7 @@ def compute(
             {
                 c: Value(
                     value=e.value - idle_power[c].value * seconds,
-                    uncertainty=math.hypot(
-                        e.uncertainty or 0.0, (idle_power[c].uncertainty or 0.0) * seconds
-                    ),
+                    uncertainty=_difference(e.uncertainty, idle_power[c].uncertainty, seconds),
                 )
                 for c, e in energy.items()
                 if c in idle_power
@@ -110,6 +111,16 @@ def _per(energy: dict[str, Value], divisor: float) -> dict[str, Value]:
     if divisor <= 0:
         return {}
     return {
-        c: Value(value=e.value / divisor, uncertainty=(e.uncertainty or 0.0) / divisor)
+        c: Value(
+            value=e.value / divisor,
+            uncertainty=None if e.uncertainty is None else e.uncertainty / divisor,
+        )
         for c, e in energy.items()
     }
+
+
+def _difference(energy: float | None, idle_power: float | None, seconds: float) -> float | None:
+    """Of energy less idle power × time, as if they had no cause in common: an upper bound."""
+    if energy is None or idle_power is None:
+        return None
+    return math.hypot(energy, idle_power * seconds)

@@ -23,12 +23,12 @@ from lem.agent.events import Events
 from lem.agent.measure import Measured, measure
 from lem.agent.stop import deadline, stoppable
 from lem.backends.protocol import Backend, Engine
-from lem.contract.base import CONTRACT_VERSION, utc_now
+from lem.contract.base import CONTRACT_VERSION, utc_now, whole_text
 from lem.contract.failure import Failure
 from lem.contract.job import Job
 from lem.contract.metrics import METRIC_SEMANTICS_VERSION
 from lem.contract.record import Record
-from lem.errors import FailureKind, LemError, MeterUnavailable, RunFailed
+from lem.errors import EnvironmentFault, FailureKind, LemError, MeterUnavailable, RunFailed
 from lem.meters import trace
 from lem.workloads import responses
 
@@ -143,7 +143,7 @@ def as_failure(job: Job, error: BaseException, phase: str, started_at: str) -> F
         kind=kind,
         phase=phase,
         message=_message(error),
-        last_lines=[line[:1000] for line in lines[-LAST_LINES:]],
+        last_lines=[whole_text(line[:1000]) for line in lines[-LAST_LINES:]],
         hint=hint,
         written_by="agent",
         started_at=started_at,
@@ -155,7 +155,7 @@ def as_failure(job: Job, error: BaseException, phase: str, started_at: str) -> F
 
 def classify(error: BaseException) -> tuple[FailureKind, str | None]:
     """The kind of a failure and how to mend it."""
-    if isinstance(error, RunFailed):
+    if isinstance(error, RunFailed | EnvironmentFault):
         return error.kind, error.hint
     if isinstance(error, MeterUnavailable):
         return "meter", error.hint
@@ -174,4 +174,4 @@ def _message(error: BaseException) -> str:
     text = error.message if isinstance(error, LemError) else str(error)
     first = next((line for line in text.splitlines() if line.strip()), "")
     name = "" if isinstance(error, LemError) else type(error).__name__
-    return ": ".join(part for part in (name, first.strip()) if part)[:2000]
+    return whole_text(": ".join(part for part in (name, first.strip()) if part)[:2000])

@@ -14,12 +14,17 @@ from lem.errors import RunFailed
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Within, SIGTERM and SIGINT raise :class:`RunFailed` of kind ``interrupted``."""
+    """Within, SIGTERM and SIGINT raise :class:`RunFailed` of kind ``interrupted``, once: a second
+    one must not keep the first from being written down."""
 
     def stop(number: int, _: FrameType | None) -> None:
+        for s in before:
+            signal.signal(s, signal.SIG_IGN)
         raise RunFailed("interrupted", f"stopped by {signal.Signals(number).name}")
 
-    before = {s: signal.signal(s, stop) for s in (signal.SIGTERM, signal.SIGINT)}
+    before = {s: signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT)}
+    for number in before:
+        signal.signal(number, stop)
     try:
         yield
     finally:

@@ -109,6 +109,12 @@ def utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
+def whole_text(text: str) -> str:
+    """``text`` as a document can hold it: halves of surrogate pairs become question marks. What
+    engines and file names say may have them."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def canonical_json(value: Any) -> bytes:
     """One spelling for each value: sorted keys, no spaces, 1.0 written as 1 (as RFC 8785 does).
 
