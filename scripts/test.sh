@@ -85,5 +85,5 @@ esac
 echo "== summary"
 [ ${#missing[@]} = 0 ] || printf 'missing here: %s\n' "${missing[@]}"
 [ ${#failed[@]} = 0 ] || printf 'failed: %s\n' "${failed[@]}"
-tail -n 1 build/pytest.log
+[ ! -s build/pytest.log ] || tail -n 1 build/pytest.log
 [ ${#failed[@]} = 0 ] && { [ ${#missing[@]} = 0 ] || [ "${CI:-}" != true ]; }
