@@ -23,7 +23,6 @@ from lem.workloads.requests import Request
 
 SETTLED_WINDOWS = 3
 SETTLED_SPREAD = 0.02
-PATIENCE = 2
 
 
 class Counts(NamedTuple):
@@ -114,6 +113,8 @@ class Phase:
         self._prefilling: list[Response] = []
         self._old: list[Response] | None = None
         """Open at the last edge, or, before the first one, when the engine first was full."""
+        self._next: list[Response] = []
+        """Open when those of ``_old`` had ended."""
 
     def take(self, room: int, busy: int) -> list[Request] | None:
         prefilled = self._prefilled()
@@ -127,7 +128,7 @@ class Phase:
         sent = [self._log.responses[r.id] for r in taken]
         self._mine += sent
         self._prefilling += sent
-        if self._start_ns is None and self._ramped_up(len(taken) < room or room == 0, busy):
+        if self._start_ns is None and self._ramped_up(room == 0 or len(taken) < room):
             self._start_ns = self._on_edge()
             self._old = self._open()
         return taken
@@ -146,7 +147,7 @@ class Phase:
         end_ns = self._on_edge()
         self.windows.append(count(self._mine, self._start_ns, end_ns))
         self._start_ns = end_ns
-        self._old = self._open()
+        self._old, self._next = self._open(), []
         self.ended = self._enough(self.windows)
         return self.ended
 
@@ -155,19 +156,29 @@ class Phase:
             return elapsed_ns >= self._window_ns
         if any(r.status == "open" for r in self._old or ()):
             return False
-        # An engine that always has someone in prefill never gets to that point: don't wait for it
-        # longer than another window.
-        return prefilled or elapsed_ns >= PATIENCE * self._window_ns
+        if prefilled:
+            return True
+        # An engine that always has someone in prefill never gets to that point: wait for it no
+        # longer than another turn.
+        if not self._next:
+            self._next = self._open()
+            return False
+        return not any(r.status == "open" for r in self._next)
 
     def _open(self) -> list[Response]:
         return [r for r in self._mine if r.status == "open"]
 
-    def _ramped_up(self, saturated: bool, busy: int) -> bool:
+    def _ramped_up(self, full: bool) -> bool:
         if self._old is None:
-            if not saturated or busy == 0:
+            # Answers that end before the engine was seen full are short: it turns over already.
+            turning = any(r.status != "open" for r in self._mine)
+            now = self._open()
+            if not now or not (full or turning):
                 return False
-            self._old = self._open()
-        return not any(_waits(r) for r in self._old)
+            self._old = now
+        if not any(_waits(r) for r in self._prefilling):
+            return True
+        return not any(r.status == "open" for r in self._old)
 
 
 def _waits(response: Response) -> bool:
