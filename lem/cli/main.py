@@ -54,7 +54,9 @@ def main(arguments: list[str] | None = None) -> Any:
         e.show(sys.stderr)
         code = 2
     except LemError as e:
-        print(f"lem: {e}", file=sys.stderr)
+        from lem.cli.output import visible
+
+        print(f"lem: {visible(str(e))}", file=sys.stderr)
         code = e.exit_code
     except KeyboardInterrupt:
         code = 130

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import unicodedata
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,18 @@ def err() -> "Console":
 
 def note(message: str) -> None:
     """One line to stderr."""
-    err().print(message)
+    err().print(visible(message))
+
+
+def visible(text: str) -> str:
+    """Messages may quote files from elsewhere: control characters but line feeds and tabs, and
+    characters that reorder text, become visible escapes."""
+    return "".join(
+        c.encode("unicode_escape").decode()
+        if c not in "\n\t" and unicodedata.category(c) in ("Cc", "Cf", "Cs")
+        else c
+        for c in text
+    )
 
 
 def emit(data: Any) -> None:

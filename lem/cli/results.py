@@ -204,11 +204,13 @@ def _report(
         from lem.report.table import render
 
         render(comparison, out(), campaign.folder)
+    nouns = {q.key: q.noun for q in comparison.quantities}
     for h in held:
+        what = f"{h.name} in {nouns[h.quantity]}"
         if h.outcome == "fail":
-            note(f"gate: {h.name} is worse by more than {100 * (limit or 0):g} %: {h.reason}")
+            note(f"gate: {what} is worse by more than {100 * (limit or 0):g} %: {h.reason}")
         elif h.outcome == "cannot_tell":
-            note(f"gate: can't tell for {h.name}: {h.reason}")
+            note(f"gate: can't tell for {what}: {h.reason}")
     if limit is not None and not failed:
         note("gate: no arm is shown to be worse by more than the limit")
     return bool(failed)
@@ -264,6 +266,7 @@ def _print_attempts(campaign: "Campaign", rows: "list[Row]", limit: int) -> None
     from lem.report.text import plain
 
     standings = standing(campaign.rows([]))
+    rows = sorted(rows, key=lambda r: (r.outcome.block, r.outcome.started_at or "~"))
     _print(f"{plain(campaign.name)} ({campaign.folder})")
     _print(attempts_table(rows[-limit:], readable_names(campaign.arms()), standings))
     if len(rows) > limit:

@@ -5,7 +5,7 @@ another version, and lives in memory where the folder cannot be written.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -130,22 +130,35 @@ class Index:
 
         A document whose size and time of change are as indexed is not read again.
         """
-        try:
-            return self._refresh()
-        except SQLAlchemyError:
-            # Damaged, or locked by another process for too long: the folder is still the truth.
-            self._engine.dispose()
-            self._engine = _in_memory()
-            return self._refresh()
+        return self._trusting(self._refresh)
 
     def outcomes(self) -> list[Outcome]:
         """Every attempt, sorted by block, arm, attempt."""
+        return self._trusting(self._outcomes)
+
+    def _outcomes(self) -> list[Outcome]:
         with self._engine.connect() as connection:
             found = connection.execute(sa.select(*_OUTCOME).order_by(*_ORDER)).fetchall()
         return [_outcome(row) for row in found]
 
     def rows(self, metrics: Sequence[str] | None = None) -> list[Row]:
         """Every attempt with its metrics (those named, or all), sorted as :meth:`outcomes`."""
+        return self._trusting(lambda: self._rows(metrics))
+
+    def _trusting(self, action: Callable[[], T]) -> T:
+        """``action``; where the index turns out to be damaged or locked, again with a new one."""
+        try:
+            return action()
+        except SQLAlchemyError as e:
+            self._engine.dispose()
+            if _is_occupied(e) or not _remove(self.folder / FILE_NAME):
+                self._engine = _in_memory()
+            else:
+                self._engine = _open(self.folder)
+            self._refresh()
+            return action()
+
+    def _rows(self, metrics: Sequence[str] | None) -> list[Row]:
         a = _attempts.c
         about = (a.run_id, a.experiment_id, a.campaign, a.semantics, a.hardware)
         query = sa.select(a.id, *about, a.meters, a.flags, a.problem, *_OUTCOME).order_by(*_ORDER)
@@ -203,22 +216,33 @@ def _open(folder: Path) -> sa.Engine:
     if file.is_symlink():
         return _in_memory()
     for _ in range(2):
+        engine = sa.create_engine(
+            f"sqlite:///{file}",
+            connect_args={"timeout": LOCK_TIMEOUT_S},
+            poolclass=sa.NullPool,
+        )
         try:
-            return _prepared(
-                sa.create_engine(f"sqlite:///{file}", connect_args={"timeout": LOCK_TIMEOUT_S})
-            )
-        except _OtherVersion:
-            pass
-        except SQLAlchemyError as e:
-            # Locked by a process that is busy with it, or not to be written: leave it alone.
-            if "locked" in str(e) or "readonly" in str(e) or "unable to open" in str(e):
-                return _in_memory()
-        try:
-            for leftover in (file, Path(f"{file}-wal"), Path(f"{file}-shm")):
-                leftover.unlink(missing_ok=True)
-        except OSError:
-            return _in_memory()
+            return _prepared(engine)
+        except (_OtherVersion, SQLAlchemyError) as e:
+            if _is_occupied(e) or not _remove(file):
+                break
     return _in_memory()
+
+
+def _is_occupied(error: Exception) -> bool:
+    """Whether another process is busy with the index, or it cannot be written: not ours to mend."""
+    said = str(error)
+    return any(w in said for w in ("locked", "readonly", "unable to open", "disk is full"))
+
+
+def _remove(file: Path) -> bool:
+    """Remove a damaged or old index; whether that worked."""
+    try:
+        for suffix in ("", "-journal", "-wal", "-shm"):
+            Path(f"{file}{suffix}").unlink(missing_ok=True)
+    except OSError:
+        return False
+    return True
 
 
 def _in_memory() -> sa.Engine:

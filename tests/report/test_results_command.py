@@ -148,6 +148,14 @@ def test_show_what_is_not_there(lem, folder):
     assert code == 2
 
 
+def test_an_error_that_quotes_a_file_is_only_text(lem, folder):
+    at = folder / "blocks" / "0000" / records.arm_name(0) / "0"
+    raw = json.loads((at / "record.json").read_text())
+    (at / "record.json").write_text(json.dumps({**raw, "\x1b[2Jevil\u202e": 1}))
+    code, _, err = lem("show", at)
+    assert code == 2 and "\\x1b[2Jevil" in err and "\x1b" not in err and "\u202e" not in err
+
+
 def test_export_jsonl(lem, folder):
     code, out, _ = lem("export", folder)
     found = [json.loads(line) for line in out.splitlines()]

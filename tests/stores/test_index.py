@@ -99,8 +99,18 @@ def test_a_damaged_or_old_index_is_rebuilt_in_silence(tmp_path, damage):
     records.campaign(tmp_path, VALUES)
     expected = read(tmp_path)[1:]
     damage(tmp_path / FILE_NAME)
-    assert read(tmp_path)[1:] == expected
-    assert read(tmp_path)[1:] == expected
+    assert read(tmp_path) == (4, *expected)
+    # And it was not only mended in memory.
+    assert read(tmp_path) == (0, *expected)
+
+
+def test_damage_that_shows_only_in_the_metrics_is_mended_too(tmp_path):
+    records.campaign(tmp_path, VALUES)
+    expected = read(tmp_path)[1:]
+    with Index(tmp_path) as index:
+        assert index.refresh() == 0
+        garbage(tmp_path / FILE_NAME)
+        assert (index.outcomes(), index.rows()) == expected
 
 
 def test_a_link_in_place_of_the_index_is_neither_followed_nor_removed(tmp_path):
