@@ -63,7 +63,8 @@ def content(model: ModelSpec, source: Path | None, revision: str | None) -> str:
         return prepared.content(source)
     if revision is None:
         raise RunFailed("engine_error", "the hub gave no commit for this model")
-    return "hub:" + revision
+    file = f":{model.gguf_file}" if model.gguf_file is not None else ""
+    return f"hub:{revision}{file}"
 
 
 def weights(model: ModelSpec) -> Literal["trained", "random"]:

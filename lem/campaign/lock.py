@@ -12,6 +12,7 @@ from lem.config import (
     experiment_id,
     experiment_of,
     measurement,
+    model_name,
 )
 from lem.contract.base import CONTRACT_VERSION, utc_now
 from lem.contract.lock import Arm, Lock, LockedBackend, LockedModel, Overrides
@@ -34,6 +35,8 @@ def make_lock(
     """The lock of a new campaign folder. Raises :class:`BadInput` where two arms are the same."""
     measure = campaign.spec.measure
     if overrides.preset is not None:
+        if overrides.preset == "quick" and measure.precision is not None:
+            raise BadInput("--preset quick has a fixed number of blocks; the file asks a precision")
         measure = measure.model_copy(update={"preset": overrides.preset})
     arms: list[Arm] = []
     for i, (draft, ready) in enumerate(zip(campaign.drafts, staging.ready, strict=True)):
@@ -113,7 +116,7 @@ def provisional_staging(campaign: CampaignFile) -> Staging:
         )
         prepared = Prepared(BackendSetup(draft.backend), described, None, None)
         model = ExperimentModel(
-            id=draft.model.id or "synthetic",
+            id=model_name(draft.model),
             revision=draft.model.revision,
             content=PROVISIONAL,
             weights="random" if draft.model.synthetic else "trained",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lem import plugins
 from lem.campaign.sources import cache_root, local_source, model_key, needs_hub
-from lem.config import CampaignFile, Draft
+from lem.config import CampaignFile, Draft, model_name
 from lem.contract.base import CONTRACT_VERSION, canonical_json, write_atomic
 from lem.contract.lock import LockedModel
 from lem.contract.spec import ExperimentModel, ModelSpec, Workload
@@ -94,7 +94,7 @@ def stage(
             Ready(
                 prepared=backend,
                 model=ExperimentModel(
-                    id=draft.model.id or "synthetic",
+                    id=model_name(draft.model),
                     revision=staged.revision,
                     content=staged.content,
                     weights=staged.weights,
@@ -164,7 +164,7 @@ def _stage_model(
     done = target / f"staged-{_task_key(task)}.json"
     staged = _earlier(done, target)
     if staged is None:
-        say(f"preparing {draft.model.id or 'synthetic model'} for {draft.backend}")
+        say(f"preparing {model_name(draft.model)} for {draft.backend}")
         staged = _run_task(task, launcher, backend, source, target, say)
         staged.write(done)
     locked = LockedModel(folder=f"{model_folder.name}/{draft.backend}", path=staged.path)
@@ -231,7 +231,7 @@ def _run_task(
 
 
 def _why(task: StageTask, last_lines: list[str], out_of_memory: bool) -> str:
-    name = task.model.id or "the synthetic model"
+    name = model_name(task.model)
     if out_of_memory:
         return f"preparing {name} for {task.backend} took more memory than there is"
     said = "\n  ".join(last_lines[-LAST_LINES:]) or "the agent said nothing"
