@@ -1,5 +1,6 @@
 """What the docker launcher costs beside a bare ``docker run`` of the same agent command."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -21,9 +22,12 @@ def lines(folder: Path) -> Iterator[Line]:
         return
     launcher = plugins.load("launchers", "docker")()
     try:
-        prepared: Prepared = launcher.prepare(BackendSetup(BACKEND), lambda line: None)
+        prepared: Prepared = launcher.prepare(
+            BackendSetup(BACKEND, image=os.environ.get("LEM_BENCH_IMAGE")), lambda line: None
+        )
     except LemError as e:
-        yield Line(WHAT, f"not measured: {e.message.splitlines()[0]}")
+        said = " ".join(e.message.split())
+        yield Line(WHAT, f"not measured: {said[:200]}")
         return
     # A job that the agent refuses at once: all that is left is starting and ending.
     (folder / "job.json").write_text("{}")
@@ -37,10 +41,10 @@ def lines(folder: Path) -> Iterator[Line]:
 
     def bare() -> None:
         mount = f"type=bind,source={folder},target=/run"
-        agent = ("python3", "-m", "lem.agent", "run", "/run/job.json")
-        image = prepared.image or ""
+        how = ["--rm", "--network=none", "--mount", mount, "--entrypoint=python3"]
+        agent = ["-m", "lem.agent", "run", "/run/job.json"]
         done = subprocess.run(
-            ["docker", "run", "--rm", "--network=none", "--mount", mount, image, *agent],
+            ["docker", "run", *how, prepared.image or "", *agent],
             capture_output=True,
             check=False,
         )
