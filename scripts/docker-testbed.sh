@@ -14,6 +14,8 @@ BASE_IMAGE=${LEM_TEST_BASE_IMAGE:-python:3.11-slim-bookworm}
 MIRROR=${LEM_DEBIAN_MIRROR:-https://deb.debian.org/debian}
 PULL_TIMEOUT_S=${LEM_PULL_TIMEOUT_S:-120}
 STATE=${LEM_DOCKER_TESTBED_STATE:-/var/tmp/lem-docker-testbed}
+# More arguments for dockerd, such as another --data-root.
+DOCKERD_ARGS=${LEM_DOCKERD_ARGS:-}
 
 say() { echo "docker-testbed: $*" >&2; }
 fail() {
@@ -41,6 +43,14 @@ apt_install() {
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2
 }
 
+# Whether the process in the pid file is an engine that lives (a dead one may wait to be reaped).
+mine_runs() {
+    [ -f "$STATE/dockerd.pid" ] || return 1
+    status=/proc/$(cat "$STATE/dockerd.pid")/status
+    grep -q '^Name:[[:space:]]*dockerd$' "$status" 2>/dev/null &&
+        ! grep -q '^State:[[:space:]]*Z' "$status"
+}
+
 start_engine() {
     answers && return 0
     if have docker && docker version 2>&1 | grep -qi 'permission denied'; then
@@ -52,9 +62,12 @@ start_engine() {
     need iptables iptables
     [ "$(id -u)" = 0 ] || fail "no Docker engine answers" "sudo systemctl start docker"
     mkdir -p "$STATE"
+    # One that was killed leaves its pid file, and the next would refuse to start.
+    mine_runs || rm -f "$STATE/dockerd.pid"
     say "starting dockerd (log: $STATE/dockerd.log)"
     # Its own session, so that it outlives the shell that runs the tests.
-    setsid dockerd --pidfile "$STATE/dockerd.pid" \
+    # shellcheck disable=SC2086
+    setsid dockerd --pidfile "$STATE/dockerd.pid" $DOCKERD_ARGS \
         >>"$STATE/dockerd.log" 2>&1 </dev/null &
     waited=0
     until answers; do
@@ -69,17 +82,18 @@ start_engine() {
 }
 
 stop_engine() {
-    [ -f "$STATE/dockerd.pid" ] || { say "no engine of mine is running"; return 0; }
-    pid=$(cat "$STATE/dockerd.pid")
-    if [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dockerd ]; then
-        kill "$pid"
-        waited=0
-        while kill -0 "$pid" 2>/dev/null && [ $waited -lt 60 ]; do
-            waited=$((waited + 1))
-            sleep 1
-        done
-        kill -0 "$pid" 2>/dev/null && fail "dockerd (pid $pid) did not end within 60 s"
+    if ! mine_runs; then
+        rm -f "$STATE/dockerd.pid"
+        say "no engine of mine is running"
+        return 0
     fi
+    kill "$(cat "$STATE/dockerd.pid")"
+    waited=0
+    while mine_runs; do
+        waited=$((waited + 1))
+        [ $waited -le 60 ] || fail "dockerd did not end within 60 s" "see $STATE/dockerd.log"
+        sleep 1
+    done
     rm -f "$STATE/dockerd.pid"
     say "stopped"
 }

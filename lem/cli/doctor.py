@@ -117,7 +117,12 @@ def engines() -> Iterator[Finding]:
     from lem import plugins
 
     for name in plugins.names("backends"):
-        distribution = plugins.load("backends", name)().distribution
+        try:
+            distribution = plugins.load("backends", name)().distribution
+        except ImportError as e:
+            why = f"the plugin cannot be imported: {e}"
+            yield Finding(f"process/{name}", "missing", why, "reinstall the plugin, or remove it")
+            continue
         try:
             version = metadata.version(distribution)
         except metadata.PackageNotFoundError:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import tarfile
 import tempfile
 import threading
@@ -52,8 +53,10 @@ class Container:
     def signal(self, name: str) -> None:
         """Send a signal to the container's first process; none if it has ended."""
         import docker.errors
+        from requests.exceptions import RequestException
 
-        with suppress(docker.errors.APIError):
+        # An engine that is gone is told by waiting.
+        with suppress(docker.errors.APIError, RequestException):
             self._api.kill(self.name, name)
 
     def drain(self, timeout_s: float = 10) -> None:
@@ -91,7 +94,9 @@ class Engine:
             rootless="name=rootless" in options,
             remapped="name=userns" in options,
             selinux="name=selinux" in options,
-            nvidia="nvidia" in (info.get("Runtimes") or {}) or "nvidia.com/gpu" in devices,
+            nvidia="nvidia" in (info.get("Runtimes") or {})
+            or "nvidia.com/gpu" in devices
+            or shutil.which("nvidia-container-runtime-hook") is not None,
         )
 
     def image(self, name: str) -> Image | None:
@@ -211,6 +216,7 @@ class Engine:
 
     def _remove(self, name: str) -> None:
         import docker.errors
+        from requests.exceptions import RequestException
 
         try:
             self._api.remove_container(name, force=True, v=True)
@@ -221,6 +227,11 @@ class Engine:
                     f"the container {name} cannot be removed: {faults.said(e)}",
                     hint=f"docker rm -f {name}",
                 ) from e
+        except RequestException as e:
+            raise EnvironmentFault(
+                f"the Docker engine stopped answering; the container {name} may be left: {e}",
+                hint=f"sudo systemctl status docker; then docker rm -f {name}",
+            ) from e
 
 
 @contextmanager

@@ -40,7 +40,9 @@ def main(report: int, memory_bytes: int, command: list[str]) -> None:
         start(libc, report, memory_bytes, command)
     status = watch(agent, wake_read)
     kill_descendants()
-    os.write(report, f"{status}\n".encode())
+    # Nobody reads it any more where lem is gone.
+    with suppress(OSError):
+        os.write(report, f"{status}\n".encode())
 
 
 def start(libc: ctypes.CDLL, report: int, memory_bytes: int, command: list[str]) -> None:
@@ -48,8 +50,9 @@ def start(libc: ctypes.CDLL, report: int, memory_bytes: int, command: list[str])
     try:
         os.close(report)
         signal.set_wakeup_fd(-1)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
-            signal.signal(number, signal.SIG_DFL)
+        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+            with suppress(OSError):
+                signal.signal(number, signal.SIG_DFL)
         os.setpgid(0, 0)
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if memory_bytes:
