@@ -10,7 +10,7 @@
 #   CHECKS=only|none               the checks without the tests, or the reverse
 #   CONTAINERS=no                  leave the tests marked docker out on purpose
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 VENV=${VENV:-.venv}
 export PATH=$PWD/$VENV/bin:$PATH
 failed=()
