@@ -10,19 +10,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from gpu_check import interpreter
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 def main(arguments: list[str] | None = None) -> int:
     """0: every part done; 1: some failed; 3: no GPU, or a package is missing."""
     options = _options(arguments)
-    # Packages that were brought along as wheels are unpacked by the interpreter's maker for the
-    # agents; this process needs pydantic and nvidia-ml-py itself.
-    missing = [name for name in ("pydantic", "pynvml") if not _importable(name)]
-    if missing:
-        print(f"gpu_check: not installed here: {', '.join(missing)}", file=sys.stderr)
-        print("  fix: pip install pydantic nvidia-ml-py", file=sys.stderr)
-        return 3
+    with tempfile.TemporaryDirectory(prefix="lem-gpu-check-") as folder:
+        interpreter.unpack(options.wheels, Path(folder) / "brought")
+        missing = [name for name in ("pydantic", "pynvml") if not _importable(name)]
+        if missing:
+            print(f"gpu_check: not installed here: {', '.join(missing)}", file=sys.stderr)
+            print("  fix: pip install -r gpu_check/requirements.txt", file=sys.stderr)
+            return 3
+        return _check(options, Path(folder))
+
+
+def _check(options: argparse.Namespace, folder: Path) -> int:
     from gpu_check.parts import Report
     from lem.errors import MeterUnavailable
     from lem.meters.nvml import Nvml
@@ -40,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     board = _board(options.gpu)
     name = f"gpu-check-{_plain(board['name'])}"
-    _parts(report, options, options.out / name)
+    _parts(report, options, folder, options.out / name)
     document = {
         "schema_version": 1,
         "started_at": started_at,
@@ -59,8 +65,8 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if report.failed() else 0
 
 
-def _parts(report: Any, options: argparse.Namespace, campaign_out: Path) -> None:
-    from gpu_check import interpreter, models, probe
+def _parts(report: Any, options: argparse.Namespace, folder: Path, campaign_out: Path) -> None:
+    from gpu_check import models, probe
 
     gpu = options.gpu
 
@@ -76,13 +82,12 @@ def _parts(report: Any, options: argparse.Namespace, campaign_out: Path) -> None
     if options.no_models:
         report.skip("models", "--no-models was given")
         return
-    with tempfile.TemporaryDirectory(prefix="lem-gpu-check-") as folder:
 
-        def run() -> dict[str, Any]:
-            python = interpreter.make(Path(folder) / "python", CHECKOUT, options.wheels)
-            return models.run(python, campaign_out, report.left_s() - 5)
+    def run() -> dict[str, Any]:
+        python = interpreter.make(folder / "python", CHECKOUT)
+        return models.run(python, campaign_out, report.left_s() - 5)
 
-        step("models", 120, run)
+    step("models", 120, run)
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:

@@ -10,13 +10,27 @@ import sys
 import zipfile
 from pathlib import Path
 
-from lem.errors import EnvironmentFault
-
 ENTRY_POINTS = "[lem.backends]\ntransformers_continuous = gpu_check.continuous:plugin\n"
 
 
-def make(folder: Path, checkout: Path, wheels: Path) -> Path:
-    """The environment's Python. Everything is unpacked from ``wheels``; nothing is fetched."""
+def unpack(wheels: Path, folder: Path) -> None:
+    """Make the packages that were brought along importable, here and in what is started from here.
+    They are unpacked, not installed."""
+    found = sorted(wheels.glob("*.whl"))
+    if not found:
+        return
+    for wheel in found:
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(folder)
+    sys.path.insert(0, str(folder))
+    others = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = str(folder) + (os.pathsep + others if others else "")
+
+
+def make(folder: Path, checkout: Path) -> Path:
+    """The environment's Python. Nothing is fetched."""
+    from lem.errors import EnvironmentFault
+
     result = subprocess.run(
         [sys.executable, "-m", "venv", "--without-pip", "--clear", str(folder)],
         capture_output=True,
@@ -30,16 +44,11 @@ def make(folder: Path, checkout: Path, wheels: Path) -> Path:
             "install Python's venv module (Debian: python3-venv)",
         )
     python = folder / "bin/python"
-    brought = folder / "brought"
-    brought.mkdir()
-    for wheel in sorted(wheels.glob("*.whl")):
-        with zipfile.ZipFile(wheel) as archive:
-            archive.extractall(brought)
-    described = brought / "gpu_check-0.dist-info"
-    described.mkdir()
+    described = folder / "described/gpu_check-0.dist-info"
+    described.mkdir(parents=True)
     (described / "METADATA").write_text("Metadata-Version: 2.1\nName: gpu_check\nVersion: 0\n")
     (described / "entry_points.txt").write_text(ENTRY_POINTS)
-    lines = [str(brought), str(checkout)]
+    lines = [str(described.parent), str(checkout)]
     # addsitedir also reads the .pth files there (editable installs), a bare line would not.
     lines += [f"import site; site.addsitedir({folder!r})" for folder in _own_folders()]
     (_site_packages(folder) / "gpu_check.pth").write_text("\n".join(lines) + "\n")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lem.errors import MeterUnavailable
+from lem.meters import series
 from lem.meters.process_tree import ProcessTree, cpu_clock_ns
 from lem.meters.protocol import Device, MeterSettings, Pace, Sample
 
@@ -83,12 +84,12 @@ class Estimate:
             return []
         self._next_ns = before_ns + int(READ_PERIOD_S * 1e9)
         used_ns = self._used_ns()
-        t_ns = (before_ns + time.monotonic_ns()) // 2
+        after_ns = time.monotonic_ns()
         if used_ns is None:
             return []
         return [
-            Sample(t_ns, self.name, DEVICE, "cpu_time_ns", used_ns),
-            Sample(t_ns, self.name, DEVICE, "watts_per_core", self._watts_per_core),
+            *series.timed(self.name, DEVICE, "cpu_time_ns", used_ns, before_ns, after_ns),
+            Sample(after_ns, self.name, DEVICE, "watts_per_core", self._watts_per_core),
         ]
 
     def _used_ns(self) -> int | None:
@@ -102,7 +103,7 @@ class Estimate:
         self, info: MeterInfo, samples: list[Sample], start_ns: int, end_ns: int
     ) -> EnergyReading:
         """CPU time between the two moments × watts per busy core, flagged ``estimated``."""
-        from lem.meters import counter, series
+        from lem.meters import counter
 
         flags = ["estimated", *series.gap_flags(samples, "cpu_time_ns", start_ns, end_ns)]
         watts = series.last_value(samples, "watts_per_core", end_ns)

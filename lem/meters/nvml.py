@@ -16,6 +16,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from lem.errors import MeterUnavailable
+from lem.meters import series
 from lem.meters.process_tree import ProcessTree
 from lem.meters.protocol import Device, MeterSettings, Pace, Sample
 
@@ -155,8 +156,8 @@ class Nvml:
         except self._pynvml.NVMLError as e:
             samples.append(Sample(before_ns, self.name, device, "nvml_error", e.value))
             return
-        t_ns = (before_ns + time.monotonic_ns()) // 2
-        samples.append(Sample(t_ns, self.name, device, quantity, value))
+        after_ns = time.monotonic_ns()
+        samples += series.timed(self.name, device, quantity, value, before_ns, after_ns)
 
     def _add(
         self,
@@ -180,7 +181,7 @@ class Nvml:
         self, info: MeterInfo, samples: list[Sample], start_ns: int, end_ns: int
     ) -> EnergyReading:
         """From the counter's ticks, or from power where the board has no counter."""
-        from lem.meters import counter, series
+        from lem.meters import counter
 
         flags = _conditions(samples, start_ns, end_ns)
         if info.quantity == "none":
@@ -203,7 +204,7 @@ class Nvml:
 def _from_counter(
     info: MeterInfo, samples: list[Sample], start_ns: int, end_ns: int, flags: list[str]
 ) -> EnergyReading:
-    from lem.meters import counter, series
+    from lem.meters import counter
 
     points = series.tick_points(samples, "energy_mj", 1e-3)
     if counter.falls(points, start_ns, end_ns):
@@ -235,7 +236,7 @@ def _from_counter(
 def _from_power(
     info: MeterInfo, samples: list[Sample], start_ns: int, end_ns: int, flags: list[str]
 ) -> EnergyReading:
-    from lem.meters import counter, series
+    from lem.meters import counter
 
     power = [(s.t_ns, s.value / 1e3) for s in series.of(samples, "power_mw")]
     usual_ns = series.period_ns([t for t, _ in power]) or 0
@@ -258,8 +259,6 @@ def _disagrees(samples: list[Sample], energy_j: float, start_ns: int, end_ns: in
     Part-time sampling makes honest boards differ by tens of per cent, so only what must be another
     unit or another device is a verdict.
     """
-    from lem.meters import series
-
     if end_ns - start_ns < 10_000_000_000:
         return False
     power = [(s.t_ns, s.value / 1e3) for s in series.of(samples, "power_mw")]
@@ -269,8 +268,6 @@ def _disagrees(samples: list[Sample], energy_j: float, start_ns: int, end_ns: in
 
 def _conditions(samples: list[Sample], start_ns: int, end_ns: int) -> list[str]:
     """Flags of what was going on around the counter."""
-    from lem.meters import series
-
     flags = []
     reasons = series.within(samples, "throttle_reasons", start_ns, end_ns)
     if any(int(r) & THROTTLED for r in reasons):

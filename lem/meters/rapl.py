@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lem.errors import MeterUnavailable
+from lem.meters import series
 from lem.meters.protocol import Device, MeterSettings, Pace, Sample
 
 if TYPE_CHECKING:
@@ -90,11 +91,13 @@ class Rapl:
         for d in self._domains:
             before_ns = time.monotonic_ns()
             value = _number(d.file)
-            t_ns = (before_ns + time.monotonic_ns()) // 2
+            after_ns = time.monotonic_ns()
             if value is None or value > d.range_uj:
-                samples.append(Sample(t_ns, self.name, d.device, "read_error", 1))
+                samples.append(Sample(after_ns, self.name, d.device, "read_error", 1))
             else:
-                samples.append(Sample(t_ns, self.name, d.device, "energy_uj", value))
+                samples += series.timed(
+                    self.name, d.device, "energy_uj", value, before_ns, after_ns
+                )
         now_ns = time.monotonic_ns()
         if pace == "full" or now_ns >= self._next_range_ns:
             self._next_range_ns = now_ns + int(RANGE_PERIOD_S * 1e9)
@@ -108,7 +111,7 @@ class Rapl:
         self, info: MeterInfo, samples: list[Sample], start_ns: int, end_ns: int
     ) -> EnergyReading:
         """Difference of the counter, going on over wraps where there can have been only one."""
-        from lem.meters import counter, series
+        from lem.meters import counter
 
         if series.within(samples, "read_error", start_ns, end_ns):
             return counter.untrusted(info, ["meter_lost"])

@@ -8,6 +8,7 @@ with the engine's process: neither its interpreter lock nor its memory.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import select
@@ -184,6 +185,8 @@ def main() -> int:
     """The sampler's process."""
     from lem.meters.rounds import Rounds
 
+    # Nothing here makes reference cycles; looking for them would only cost.
+    gc.disable()
     # Ctrl-C reaches the whole process group; the agent decides when this process ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

