@@ -55,11 +55,11 @@ def measure(job: Job, backend: Backend, engine: Engine, folder: Path, events: Ev
         with _commentary(events, meter, log):
             events.phase("warm_up")
             warm_up_s = _warm_up(job, engine, stock, log, flags)
-            idle = [_idle(job, meter, events)]
+            idle = _idle(job, meter, events)
             events.phase("window")
             before = len(log.responses)
             windows = _windows(job, engine, stock, log, meter.mark)
-            idle.append(_idle(job, meter, events))
+            idle += _idle(job, meter, events)
         if not meter.alive():
             flags.add("sampler_died")
     measured = list(log.responses.values())[before:]
@@ -153,12 +153,15 @@ def _serve(
     return phase
 
 
-def _idle(job: Job, meter: Sampler, events: Events) -> Stretch:
-    """Stand still with the model loaded, so that idle power is that of the same state."""
+def _idle(job: Job, meter: Sampler, events: Events) -> list[Stretch]:
+    """Stand still with the model loaded, so that idle power is that of the same state; not at all
+    where no idle phase is asked for."""
+    if job.measure.idle_s == 0:
+        return []
     events.phase("idle")
     start = meter.mark()
     time.sleep(job.measure.idle_s)
-    return start, meter.mark()
+    return [(start, meter.mark())]
 
 
 def _quality(

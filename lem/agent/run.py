@@ -28,8 +28,16 @@ from lem.contract.failure import Failure
 from lem.contract.job import Job
 from lem.contract.metrics import METRIC_SEMANTICS_VERSION
 from lem.contract.record import Record
-from lem.errors import EnvironmentFault, FailureKind, LemError, MeterUnavailable, RunFailed
+from lem.errors import (
+    BadInput,
+    EnvironmentFault,
+    FailureKind,
+    LemError,
+    MeterUnavailable,
+    RunFailed,
+)
 from lem.meters import trace
+from lem.meters.protocol import Sample
 from lem.workloads import responses
 
 LAST_LINES = 40
@@ -90,7 +98,7 @@ def _record(
     }
     figures = assemble(
         measured.infos,
-        list(trace.read(folder / "trace.csv.gz")),
+        _trace(folder / "trace.csv.gz"),
         measured.windows,
         measured.idle,
         measured.responses,
@@ -130,6 +138,13 @@ def _record(
     )
 
 
+def _trace(path: Path) -> list[Sample]:
+    try:
+        return list(trace.read(path))
+    except BadInput as e:
+        raise RunFailed("meter", f"the trace cannot be used: {e.message}") from e
+
+
 def as_failure(job: Job, error: BaseException, phase: str, started_at: str) -> Failure:
     """The failure document that says what this exception means."""
     kind, hint = classify(error)
@@ -159,6 +174,8 @@ def classify(error: BaseException) -> tuple[FailureKind, str | None]:
         return error.kind, error.hint
     if isinstance(error, MeterUnavailable):
         return "meter", error.hint
+    if isinstance(error, BadInput):
+        return "bad_argument", error.hint
     if isinstance(error, MemoryError):
         return "out_of_memory", "use a smaller batch, a shorter context or a smaller dtype"
     if isinstance(error, KeyboardInterrupt):
