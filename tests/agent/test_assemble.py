@@ -1,0 +1,154 @@
+"""From a made-up trace to the figures of a record."""
+
+from typing import Any
+
+import pytest
+
+from lem.agent.assemble import assemble, distributions
+from lem.contract.record import MeterInfo, Value
+from lem.meters.protocol import Sample
+from lem.workloads.load import Response
+from lem.workloads.requests import Request
+from lem.workloads.steady import Counts, count
+
+S = 1_000_000_000
+START = 1000 * S
+INFO = MeterInfo(
+    meter="estimate",
+    device="processes",
+    device_class="estimated",
+    quantity="cpu_time_ns",
+    unit="ns",
+    description="CPU time of the run's processes",
+)
+
+
+def trace(*stretches: tuple[float, float], every_s: float = 0.5) -> list[Sample]:
+    """CPU time of a process that uses so many cores for so many seconds, at 10 W a core."""
+    samples: list[Sample] = []
+    t, used = START, 0.0
+
+    def read() -> None:
+        samples.append(Sample(t, "estimate", "processes", "cpu_time_ns", used * S))
+        samples.append(Sample(t, "estimate", "processes", "watts_per_core", 10.0))
+
+    read()
+    for seconds, cores in stretches:
+        for _ in range(round(seconds / every_s)):
+            t += round(every_s * S)
+            used += every_s * cores
+            read()
+    return samples
+
+
+def response(name: str, sent_s: float, *token_s: float, tokens: int = 5) -> Response:
+    at = [START + round(t * S) for t in token_s]
+    request = Request(name, list(range(tokens)), len(at), "")
+    return Response(request, START + round(sent_s * S), at, at[-1], "done")
+
+
+RESPONSES = [
+    response("before", 0.0, 2.0, 3.0),
+    response("one", 5.0, 6.0, 7.0, 9.0),
+    response("two", 5.5, 8.0, 8.5, 10.0, tokens=7),
+    response("after", 14.0, 16.0, 17.0),
+]
+
+
+def counts(start_s: float, end_s: float) -> Counts:
+    return count(RESPONSES, START + round(start_s * S), START + round(end_s * S))
+
+
+def figures(samples: list[Sample], *windows: Counts, idle: Any = ((0, 4), (16, 20))) -> Any:
+    spans = [(START + a * S, START + b * S) for a, b in idle]
+    return assemble([INFO], samples, windows, spans, RESPONSES, {"cpu": 1e9})
+
+
+STEADY = trace((4, 0.1), (12, 0.5), (4, 0.1))
+"""Idle for 4 s at 1 W, 12 s of work at 5 W, idle for 4 s at 1 W."""
+
+
+def test_energy_is_power_times_time() -> None:
+    found = figures(STEADY, counts(5, 15))
+    (window,) = found.windows
+    (reading,) = window.energy
+    assert reading.energy_j == pytest.approx(50, rel=1e-6)
+    assert reading.uncertainty_j == pytest.approx(25, rel=0.01)
+    assert window.cpu_time_s == pytest.approx(5, rel=1e-6)
+    assert (window.requests, window.output_tokens, window.input_tokens) == (2, 6, 12)
+    assert [i.energy[0].energy_j for i in found.idle] == pytest.approx([4, 4], rel=1e-6)
+    metrics = found.metrics
+    assert metrics["energy_per_output_token_j"]["estimated"].value == pytest.approx(50 / 6)
+    above = metrics["energy_above_idle_per_output_token_j"]["estimated"].value
+    assert above == pytest.approx((50 - 10) / 6)
+    assert metrics["cpu_time_per_output_token_s"].value == pytest.approx(5 / 6)
+    assert metrics["idle_power_w"]["estimated"].value == pytest.approx(1)
+    assert metrics["peak_power_w"]["estimated"].value == pytest.approx(5)
+    assert metrics["output_throughput_tokens_per_s"] == Value(value=0.6)
+    assert metrics["peak_memory_bytes"] == {"cpu": Value(value=1e9)}
+    assert found.flags == {"estimated"}
+
+
+def test_only_answers_that_ended_in_a_window_make_latencies() -> None:
+    found = figures(STEADY, counts(5, 15)).metrics
+    assert found["ttft_s"].n == 2
+    assert found["ttft_s"].mean == pytest.approx((1.0 + 2.5) / 2)
+    assert found["e2e_latency_s"].mean == pytest.approx((4.0 + 4.5) / 2)
+    assert found["itl_s"].n == 4
+    assert found["itl_s"].mean == pytest.approx((1 + 2 + 0.5 + 1.5) / 4)
+    assert found["tpot_s"].mean == pytest.approx((1.5 + 1.0) / 2)
+
+
+def test_two_windows_are_taken_together() -> None:
+    whole = figures(STEADY, counts(5, 15)).metrics
+    parts = figures(STEADY, counts(5, 9.5), counts(9.5, 15)).metrics
+    for name in ("energy_per_output_token_j", "mean_power_w"):
+        assert parts[name]["estimated"].value == pytest.approx(whole[name]["estimated"].value)
+    assert parts["ttft_s"] == whole["ttft_s"]
+
+
+def test_a_window_that_the_trace_does_not_cover_has_no_energy() -> None:
+    found = figures(STEADY, counts(5, 40))
+    (reading,) = found.windows[0].energy
+    assert reading.energy_j is None
+    assert {"no_coverage", "no_meter"} <= found.flags
+    assert found.windows[0].cpu_time_s is None
+    assert "energy_per_output_token_j" not in found.metrics
+    assert "cpu_time_per_output_token_s" not in found.metrics
+
+
+def test_no_trace_at_all() -> None:
+    found = figures([], counts(5, 15))
+    assert "no_meter" in found.flags
+    assert not [n for n in found.metrics if "energy" in n or "power" in n]
+    assert "ttft_s" in found.metrics
+
+
+def test_a_short_window_is_flagged() -> None:
+    assert "short_window" in figures(STEADY, counts(5, 14.9)).flags
+    assert "short_window" not in figures(STEADY, counts(5, 15)).flags
+
+
+def test_idle_power_that_drifts_beyond_what_is_stated_is_flagged() -> None:
+    """1 W before and 5 W after: 4 W apart, and ±50 % of each explains 3 W."""
+    drifted = trace((4, 0.1), (12, 0.5), (4, 0.5))
+    assert "idle_drift" in figures(drifted, counts(5, 15)).flags
+    near = trace((4, 0.1), (12, 0.5), (4, 0.2))
+    assert "idle_drift" not in figures(near, counts(5, 15)).flags
+
+
+def test_idle_phases_without_length_are_left_out() -> None:
+    found = figures(STEADY, counts(5, 15), idle=((4, 4), (16, 20)))
+    assert len(found.idle) == 1
+
+
+def test_the_figures_do_not_depend_on_the_order_of_responses() -> None:
+    spans = [(START, START + 4 * S)]
+    a = assemble([INFO], STEADY, [counts(5, 15)], spans, RESPONSES, {})
+    b = assemble([INFO], STEADY, [counts(5, 15)], spans, RESPONSES[::-1], {})
+    assert a == b
+
+
+def test_latencies_of_nothing() -> None:
+    assert distributions([]) == {}
+    assert set(distributions([response("one token", 0, 1)])) == {"ttft_s", "e2e_latency_s"}
