@@ -73,6 +73,9 @@ class Rounds:
                 for line in lines:
                     if line.startswith(b"mark "):
                         say(json.dumps({line.decode(): self._mark()}))
+                        if len(self._ticks) > 1:
+                            # The edge lies between two ticks of the other boards: see both.
+                            self._next_ticks()
                         next_round_ns = time.monotonic_ns() + self._interval_ns
                 if not data or b"stop" in lines:
                     self._read("full")
