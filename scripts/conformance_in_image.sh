@@ -13,17 +13,21 @@ image=$(docker image ls --filter "label=org.lem.backend=$backend" \
     echo "conformance: no $variant image of $backend; fix: lem images build $backend" >&2
     exit 3
 }
-# The image has the engine and the agent. What the tests need beside them is pure Python and comes
-# along in a folder, so that the image under test stays as it is.
+# The image has the engine and the agent: its own lem is tested, not the clone's. What the tests need beside them is pure Python and comes
+# along in a folder, so that the image under test stays as it is; so does the model.
 rm -rf "$TOOLS" && mkdir -p "$TOOLS"
+"$VENV/bin/python" -m pip freeze --all |
+    grep -E '^(pytest|pytest-timeout|pluggy|iniconfig|packaging|Pygments)==' >build/test-tools.txt
 "$VENV/bin/python" -m pip install -qq --disable-pip-version-check --no-deps --target "$TOOLS" \
-    --constraint requirements/dev.txt pytest pytest-timeout pluggy iniconfig packaging pygments \
-    hypothesis sortedcontainers attrs
+    --requirement build/test-tools.txt
+model=$("$VENV/bin/python" -c 'from tests.backends.models import smollm2; print(smollm2())')
 
 set --
 [ "$variant" != cuda ] || set -- --gpus all
-docker run --rm --network none "$@" \
-    --volume "$PWD:/clone:ro" --volume "$TOOLS:/tools:ro" --workdir /clone \
-    --tmpfs /tmp:exec,size=8g --env HOME=/tmp --env PYTHONPATH=/tools \
-    --env OMP_NUM_THREADS="${OMP_NUM_THREADS:-2}" --entrypoint python3 "$image" \
-    -m pytest -p no:cacheprovider tests/backends/test_conformance.py -k "$backend"
+exec docker run --rm --network none --read-only --tmpfs /tmp:exec,size=8g "$@" \
+    --volume "$PWD/tests:/suite/tests:ro" --volume "$PWD/pyproject.toml:/suite/pyproject.toml:ro" \
+    --volume "$TOOLS:/tools:ro" --volume "$model:/model.gguf:ro" \
+    --env HOME=/tmp --env PYTHONPATH=/tools --env LEM_TEST_GGUF=/model.gguf --env HF_HUB_OFFLINE=1 \
+    --env PYTHONDONTWRITEBYTECODE=1 --env OMP_NUM_THREADS="${OMP_NUM_THREADS:-2}" \
+    --workdir /suite --entrypoint python3 "$image" \
+    -m pytest -p no:cacheprovider "tests/backends/test_$backend.py" -k TestReal
