@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-MOST_LINES = 400
+MOST_LINES = 420
+"""About 400: a file that is a little longer may still have one subject."""
 VAGUE = {"utils", "util", "helpers", "manager", "common", "misc"}
 
 
