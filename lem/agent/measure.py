@@ -1,5 +1,6 @@
 """The measured part of a run: warm-up, idle, windows, idle, while a sampler reads the meters."""
 
+import hashlib
 import os
 import threading
 import time
@@ -18,6 +19,7 @@ from lem.meters.protocol import MeterSettings
 from lem.meters.sampler import Sampler
 from lem.workloads import datasets, requests
 from lem.workloads.load import Log, Response
+from lem.workloads.requests import Request
 from lem.workloads.sources import Stock, arriving
 from lem.workloads.steady import Counts, Phase, warmed_up
 
@@ -45,7 +47,7 @@ class Measured:
 
 def measure(job: Job, backend: Backend, engine: Engine, folder: Path, events: Events) -> Measured:
     """Take the loaded engine through all phases."""
-    stock = Stock(requests.read(Path(job.requests), job.requests_sha256))
+    stock = Stock(shuffled(job, requests.read(Path(job.requests), job.requests_sha256)))
     log = Log(watch=lambda r: _tell_answer(events, r))
     flags: set[str] = set()
     jump = _clock_jump()
@@ -78,6 +80,20 @@ def measure(job: Job, backend: Backend, engine: Engine, folder: Path, events: Ev
         quality=_quality(job, backend, engine, events, measured),
         flags=flags,
     )
+
+
+def shuffled(job: Job, listed: list[Request]) -> list[Request]:
+    """The request list in this block's own order, the same for all of the block's runs.
+
+    A slow arm gets through fewer requests than a fast one. In a fixed order it would always meet
+    the same few, and how long they happen to be would be a bias of its figures; drawn anew in each
+    block it is noise, which the interval over blocks covers.
+    """
+
+    def rank(request: Request) -> bytes:
+        return hashlib.sha256(f"{job.seed}/{job.block}/{request.id}".encode()).digest()
+
+    return sorted(listed, key=rank)
 
 
 def _sampler(job: Job, folder: Path) -> Sampler:
