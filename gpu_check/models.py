@@ -43,6 +43,13 @@ def run(python: Path, out: Path, seconds: float, campaign: Path = CAMPAIGN) -> d
         **outcomes(out),
         "last_lines": log.read_text(errors="replace").splitlines()[-15:],
     }
+    if not found["records"] and found["failures"]:
+        first = found["failures"][0]
+        raise RunFailed(
+            first["kind"],
+            f"no record; {len(found['failures'])} runs failed, the first: {first['message']}",
+            first["hint"],
+        )
     if not found["records"]:
         raise RunFailed("engine_error", "no record:\n" + "\n".join(found["last_lines"]))
     return found

@@ -71,7 +71,8 @@ def tick(gpu: int, seconds: float) -> dict[str, Any]:
         raise RunFailed("meter", f"the counter moved {len(points)} times in {seconds:g} s")
     ticks_ms = [(b.t_ns - a.t_ns) / 1e6 for a, b in pairwise(points)]
     steps_mj = [(b.value - a.value) * 1e3 for a, b in pairwise(points)]
-    gaps_ms = [(b.t_ns - a.t_ns) / 1e6 for a, b in pairwise(samples)]
+    polls = series.of(samples, "energy_mj")
+    gaps_ms = [(b.t_ns - a.t_ns) / 1e6 for a, b in pairwise(polls)]
     return {
         "ticks": len(points),
         "tick_ms": _spread(ticks_ms),

@@ -150,6 +150,13 @@ def test_a_campaign_that_outlasts_the_budget_is_interrupted_as_by_ctrl_c(tmp_pat
     assert found["records"] == ["blocks/0000/one/0"]
 
 
+def test_a_campaign_whose_runs_all_fail_is_a_failure_of_their_kind(tmp_path: Path) -> None:
+    body = "\n".join(line for line in WRITE.splitlines() if "record.json" not in line)
+    with pytest.raises(RunFailed, match="1 runs failed, the first: m") as caught:
+        models.run(stand_in(tmp_path, body + "\nsys.exit(1)\n"), tmp_path / "out/x", 100)
+    assert caught.value.kind == "out_of_memory"
+
+
 def test_a_campaign_without_any_record_is_a_failure_with_its_last_words(tmp_path: Path) -> None:
     python = stand_in(tmp_path, "print('lem: no such thing'); sys.exit(3)\n")
     with pytest.raises(RunFailed, match="lem: no such thing"):
