@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from lem import __version__
-from lem.errors import LemError
+from lem.errors import EnvironmentFault, LemError
 
 GROUPS = {
     "campaign": "write, check, plan and run campaigns",
@@ -46,25 +46,50 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line; every expected error ends in one place, without a traceback."""
+    code = _run(arguments)
+    try:
+        sys.stdout.flush()
+    except OSError as e:
+        code = _no_output(e, code)
+    sys.exit(code)
+
+
+def _run(arguments: list[str] | None) -> int:
+    stdout = sys.stdout
     try:
         code = cli.main(args=arguments, standalone_mode=False)
+    except SystemExit as e:
+        # click puts another stdout in place, and ends, where the reader of our output (head, less)
+        # has gone: no error of ours.
+        code = e.code if sys.stdout is stdout else 0
     except click.exceptions.Abort:
         code = 130
     except click.ClickException as e:
         e.show(sys.stderr)
         code = 2
     except LemError as e:
-        from lem.cli.output import visible
-
-        print(f"lem: {visible(str(e))}", file=sys.stderr)
+        _complain(str(e))
         code = e.exit_code
     except KeyboardInterrupt:
         code = 130
-    except BrokenPipeError:
-        # The reader of our output (head, less) has gone: nobody is left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    sys.exit(code if isinstance(code, int) else 0)
+    except OSError as e:
+        code = _no_output(e, 3) if e.filename is None else _complain(f"{e.filename}: {e.strerror}")
+    return code if isinstance(code, int) else 0
+
+
+def _complain(message: str) -> int:
+    from lem.cli.output import visible
+
+    print(f"lem: {visible(message)}", file=sys.stderr)
+    return EnvironmentFault.exit_code
+
+
+def _no_output(error: OSError, code: int) -> int:
+    """What could not be written is let go, so that nothing tries again at the very end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):
+        return code
+    return _complain(f"output cannot be written: {error.strerror}")
 
 
 if __name__ == "__main__":

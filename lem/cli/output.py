@@ -1,5 +1,6 @@
 """Where output goes: results to stdout, progress and notes to stderr, JSON to stdout alone."""
 
+import errno
 import json
 import sys
 import unicodedata
@@ -15,7 +16,12 @@ def out() -> "Console":
     """The console for results. Plain where it is not a terminal or NO_COLOR is set."""
     from rich.console import Console
 
-    return Console(highlight=False, markup=False, soft_wrap=not sys.stdout.isatty())
+    class Output(Console):
+        def on_broken_pipe(self) -> None:
+            # rich would call it a failure; lem.cli.main knows that it is none.
+            raise BrokenPipeError(errno.EPIPE, "the reader has gone")
+
+    return Output(highlight=False, markup=False, soft_wrap=not sys.stdout.isatty())
 
 
 @cache
