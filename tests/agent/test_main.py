@@ -112,7 +112,6 @@ def test_secrets_come_by_file_and_go_nowhere(place: Place, tmp_path: Path) -> No
 def test_secrets_are_put_into_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import os
 
     file = tmp_path / "secrets"
     file.write_text(f"LEM_TEST_TOKEN={SECRET}\n\nLEM_TEST_PAIR=a=b\njunk\n=nothing\n")
