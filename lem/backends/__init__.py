@@ -1,3 +1,11 @@
 """Inference engines, each behind one small adapter."""
 
-NOT_PLUGINS = ("checkpoints", "gguf_metadata", "llama_parameters", "prepared", "protocol")
+NOT_PLUGINS = (
+    "checkpoints",
+    "gguf_metadata",
+    "huggingface",
+    "llama_parameters",
+    "llama_server",
+    "prepared",
+    "protocol",
+)

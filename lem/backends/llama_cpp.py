@@ -4,20 +4,14 @@ See ``docs/backends.md``.
 """
 
 import gc
-import json
-import os
 import queue
 import resource
-import sys
-import tempfile
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lem.backends import gguf_metadata, llama_parameters, prepared
+from lem.backends import gguf_metadata, llama_parameters, llama_server, prepared
 from lem.contract.base import Scalar
 from lem.contract.job import Job, Rejection
 from lem.contract.spec import ModelSpec
@@ -30,9 +24,7 @@ FILE = "model.gguf"
 ASK_EVERY_S = 0.02
 """How often the source is asked while all slots are busy: windows begin and end in that call."""
 FAILURES_IN_A_ROW = 32
-LOG_BYTES = 20_000
 FORCE = 1e9
-MEMORY_WORDS = ("bad_alloc", "out of memory", "failed to allocate", "unable to allocate")
 
 
 class LlamaCpp:
@@ -53,7 +45,7 @@ class LlamaCpp:
         """Sets every argument on the engine's own parameters; loads no weights into memory."""
         try:
             llama_parameters.parameters(job, NLL_CHUNK_TOKENS)
-            with _light(Path(job.model)) as server:
+            with llama_server.light(Path(job.model)) as server:
                 _check_sampling(server, llama_parameters.sampling(job))
         except RunFailed as e:
             return [Rejection(arm_id=job.arm_id, argument=None, message=e.message)]
@@ -71,9 +63,10 @@ class LlamaCpp:
         metadata = gguf_metadata.read(Path(job.model))
         parameters = llama_parameters.parameters(job, llama_parameters.slot_context(job, metadata))
         sampling = llama_parameters.sampling(job)
-        with _speaking_only_on_failure():
+        with llama_server.speaking_only_on_failure():
             server = xllamacpp.Server(parameters)
-        engine = Slots(job, server, parameters, sampling)
+        tokens = metadata.get("tokenizer.ggml.tokens", [])
+        engine = Slots(job, server, parameters, sampling, tokens)
         engine.check()
         return engine
 
@@ -119,21 +112,23 @@ class GgufTokenizer:
         metadata = gguf_metadata.read(path)
         self.vocabulary, self.special_ids = gguf_metadata.vocabulary(metadata)
         self._chat = bool(metadata.get("tokenizer.chat_template"))
-        self._server = _light_server(path)
+        self._server = llama_server.light_server(path)
 
     def encode(self, text: str, chat: bool) -> list[int]:
         if chat and self._chat:
             message = [{"role": "user", "content": text}]
-            text = _post(self._server, "/apply-template", {"messages": message})["prompt"]
+            text = llama_server.post(self._server, "/apply-template", {"messages": message})[
+                "prompt"
+            ]
             # The template writes the special tokens itself.
             what = {"content": text, "add_special": False, "parse_special": True}
         else:
             what = {"content": text, "add_special": True, "parse_special": False}
-        return list(_post(self._server, "/tokenize", what)["tokens"])
+        return list(llama_server.post(self._server, "/tokenize", what)["tokens"])
 
     def decode(self, ids: list[int]) -> str:
         plain = [i for i in ids if i not in self.special_ids]
-        return str(_post(self._server, "/detokenize", {"tokens": plain})["content"])
+        return str(llama_server.post(self._server, "/detokenize", {"tokens": plain})["content"])
 
 
 class Slots:
@@ -141,17 +136,26 @@ class Slots:
 
     atomic_batches = False
 
-    def __init__(self, job: Job, server: Any, parameters: Any, sampling: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        job: Job,
+        server: Any,
+        parameters: Any,
+        sampling: dict[str, Any],
+        tokens: list[str],
+    ) -> None:
         self._server = server
         self._parameters = parameters
         self._sampling = sampling
         self._slots = int(parameters.n_parallel)
         self._wanted = job.engine.get("quantization")
         self._stop = False
+        self._vocabulary = len(tokens)
+        self._letter = tokens.index("a") if "a" in tokens else 0
 
     def check(self) -> None:
         """Answer one request, so that what the engine refuses is refused now."""
-        kind = _get(self._server, "/props").get("model_ftype")
+        kind = llama_server.get(self._server, "/props").get("model_ftype")
         if self._wanted is not None and str(self._wanted).lower() != str(kind).lower():
             raise RunFailed(
                 "bad_argument",
@@ -263,25 +267,37 @@ class Slots:
         return total / scored if scored else None
 
     def _piece_nll(self, ids: list[int]) -> float:
-        total = 0.0
-        for i in range(1, len(ids)):
-            answer = self._server.handle_completions(
-                {
-                    "prompt": ids[:i],
-                    "n_predict": 1,
-                    "n_probs": 1,
-                    "temperature": 1.0,
-                    "logit_bias": [[ids[i], FORCE]],
-                    "cache_prompt": True,
-                }
-            )
-            if "error" in answer:
-                raise RunFailed("engine_error", str(answer["error"].get("message")))
-            found = answer["choices"][0]["logprobs"]["content"][0]
-            if found["id"] != ids[i]:
-                raise RunFailed("engine_error", "llama.cpp did not take the token it was given")
-            total -= found["logprob"]
-        return total
+        return -sum(self._logprob(ids[:i], ids[i]) for i in range(1, len(ids)))
+
+    def _logprob(self, before: list[int], token: int) -> float:
+        """Raw log-probability (natural) of ``token`` after ``before``."""
+        found = self._forced(before, token, 1)
+        if found is not None and found["id"] == token:
+            return float(found["logprob"])
+        # A token that is a part of a character (or ends the answer) comes out without its
+        # probability: take some plain one instead and look the token up among all others.
+        found = self._forced(before, self._letter, self._vocabulary)
+        for other in found["top_logprobs"] if found is not None else ():
+            if other["id"] == token:
+                return float(other["logprob"])
+        raise RunFailed("engine_error", f"llama.cpp gives no probability for token {token}")
+
+    def _forced(self, before: list[int], token: int, others: int) -> dict[str, Any] | None:
+        answer = self._server.handle_completions(
+            {
+                "prompt": before,
+                "n_predict": 1,
+                "n_probs": others,
+                "temperature": 1.0,
+                "logit_bias": [[token, FORCE]],
+                "cache_prompt": True,
+            }
+        )
+        if "error" in answer:
+            raise RunFailed("engine_error", str(answer["error"].get("message")))
+        logprobs = answer["choices"][0].get("logprobs") or {}
+        found: list[dict[str, Any]] = logprobs.get("content") or []
+        return found[0] if found else None
 
     def close(self) -> None:
         self._stop = True
@@ -300,7 +316,7 @@ def _raising(error: BaseException) -> Callable[[], bool]:
 
 def _check_sampling(server: Any, sampling: dict[str, Any]) -> None:
     """llama.cpp passes over names it does not know, so compare with its own list first."""
-    known = set(_get(server, "/props")["default_generation_settings"]["params"])
+    known = set(llama_server.get(server, "/props")["default_generation_settings"]["params"])
     known |= {"logit_bias", "grammar", "stop", "n_keep", "json_schema"}
     for name in sampling:
         if name not in known:
@@ -312,86 +328,3 @@ def _check_sampling(server: Any, sampling: dict[str, Any]) -> None:
     answer = server.handle_completions({**sampling, "prompt": [0, 0], "n_predict": 1})
     if "error" in answer:
         raise RunFailed("bad_argument", str(answer["error"].get("message", answer["error"])))
-
-
-def _light_server(path: Path) -> Any:
-    """A server for tokenizing: weights stay on disk, no memory for a context to speak of."""
-    import xllamacpp
-
-    p = xllamacpp.CommonParams()
-    llama_parameters.quiet(p)
-    p.model.path = str(path)
-    p.n_ctx = 64
-    p.n_gpu_layers = 0
-    p.warmup = False
-    p.fit_params = False
-    p.no_extra_bufts = True
-    p.cache_ram_mib = 0
-    p.cpuparams.n_threads = 1
-    p.cpuparams_batch.n_threads = 1
-    with _speaking_only_on_failure():
-        return xllamacpp.Server(p)
-
-
-@contextmanager
-def _light(path: Path) -> Iterator[Any]:
-    server = _light_server(path)
-    try:
-        yield server
-    finally:
-        del server
-        gc.collect()
-
-
-@contextmanager
-def _speaking_only_on_failure() -> Iterator[None]:
-    """Keep what llama.cpp prints while it loads; if it fails, its words are the reason."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as said:
-        os.dup2(said.fileno(), 2)
-        try:
-            yield
-        except Exception as e:
-            said.seek(0)
-            words = said.read(LOG_BYTES).decode(errors="replace")
-            raise _load_failure(words, e) from e
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-
-
-def _load_failure(words: str, error: Exception) -> RunFailed:
-    lines = [line.split(" E ", 1)[-1].strip() for line in words.splitlines() if line.strip()]
-    message = "; ".join(lines[:3]) or str(error)
-    if any(w in words.lower() for w in MEMORY_WORDS):
-        return RunFailed(
-            "out_of_memory",
-            message,
-            hint="lower engine.max_batch_size or engine.max_model_len, or use a smaller file",
-        )
-    return RunFailed("engine_error", message)
-
-
-def _get(server: Any, path: str) -> Any:
-    return _call(urllib.request.Request(server.listening_address + path))
-
-
-def _post(server: Any, path: str, what: dict[str, Any]) -> Any:
-    return _call(
-        urllib.request.Request(
-            server.listening_address + path,
-            data=json.dumps(what).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-    )
-
-
-def _call(request: urllib.request.Request) -> Any:
-    # The engine is in this process, on the loopback: a proxy of the environment must not see it.
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with direct.open(request, timeout=60) as answer:
-            return json.loads(answer.read())
-    except (OSError, ValueError) as e:
-        raise RunFailed("engine_error", f"llama.cpp does not answer: {e}") from e

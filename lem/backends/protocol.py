@@ -1,4 +1,9 @@
-"""What a backend is: one file in this package whose ``plugin`` fills :class:`Backend`."""
+"""What a backend is: one file in this package whose ``plugin`` makes a :class:`Backend`.
+
+``plugin`` is the class (or any callable) that gives the backend when called without arguments:
+``plugins.load("backends", name)()``. Files of this package that are no plugins are named in its
+``NOT_PLUGINS``. Every backend passes ``tests/backends/conformance.py``.
+"""
 
 from pathlib import Path
 from typing import Protocol
@@ -18,16 +23,22 @@ class Engine(Protocol):
     whole batches can be a window."""
 
     def serve(self, source: Source, sink: Sink) -> None:
-        """Take requests from ``source`` as the engine has room (``source.take(n)``), tell ``sink``
-        of every token and end, and return when ``take`` gives None and all is answered."""
+        """Take requests from ``source`` as the engine has room (``source.take(room, busy)``), tell
+        ``sink`` of every token and end, and return when ``take`` gives None and all is answered.
+
+        An end-of-text token counts as an output token. Raises :class:`lem.errors.RunFailed`
+        (``out_of_memory``, ``engine_error``); a single request that cannot be answered is told to
+        ``sink.failed`` instead.
+        """
 
     def facts(self) -> dict[str, Scalar]:
         """What the engine says it uses (dtype, attention kernel, threads, device), and
         ``peak_memory_bytes.<device class>`` figures."""
 
     def nll(self, token_ids: list[int]) -> float | None:
-        """Mean negative log-likelihood per token of a text, or None where the engine has no prompt
-        log-probabilities."""
+        """Mean negative log-likelihood (natural) per token of a text, each piece of
+        :func:`lem.workloads.datasets.chunks` scored by itself without its first token; None where
+        the engine has no prompt log-probabilities or too short a context."""
 
     def close(self) -> None: ...
 

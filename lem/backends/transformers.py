@@ -7,12 +7,11 @@ next one begins. See ``docs/backends.md``.
 import gc
 import os
 import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from lem.backends import checkpoints
+from lem.backends.huggingface import FastTokenizer, named, stay_offline
 from lem.contract.base import Scalar
 from lem.contract.job import Job, Rejection
 from lem.contract.spec import ModelSpec
@@ -22,7 +21,6 @@ from lem.workloads.load import Sink, Source
 from lem.workloads.requests import Request, Tokenizer
 
 OWN_GENERATE = ("temperature", "ignore_eos")
-MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 class Transformers:
@@ -36,13 +34,13 @@ class Transformers:
         return checkpoints.prepare(model, source, target, trust)
 
     def tokenizer(self, path: Path) -> Tokenizer:
-        _stay_offline()
+        stay_offline()
         return FastTokenizer(path)
 
     def reject(self, job: Job) -> list[Rejection]:
         """Builds the model without weights (on the ``meta`` device) and checks generation."""
         try:
-            with _named("bad_argument"):
+            with named("bad_argument"):
                 model = _build(job, "meta")
                 _settle_generation(model, job)
         except RunFailed as e:
@@ -60,7 +58,7 @@ class Transformers:
                 hint="use a CUDA build of torch and a driver it works with, or `gpus: []`",
             )
         torch.manual_seed(job.seed)
-        with _named("bad_argument"):
+        with named("bad_argument"):
             model = _build(job, device)
             arguments = _settle_generation(model, job)
         engine = StaticBatches(job, model, FastTokenizer(Path(job.model)), device, arguments)
@@ -69,32 +67,6 @@ class Transformers:
 
 
 plugin = Transformers
-
-
-class FastTokenizer:
-    """The model's own tokenizer; fills :class:`lem.workloads.requests.Tokenizer`."""
-
-    def __init__(self, path: Path) -> None:
-        from transformers import AutoTokenizer
-
-        with _named("engine_error"):
-            self.inner: Any = AutoTokenizer.from_pretrained(str(path), local_files_only=True)
-        self.vocabulary = len(self.inner)
-        self.special_ids = frozenset(self.inner.all_special_ids) | frozenset(
-            i for i, t in self.inner.added_tokens_decoder.items() if t.special
-        )
-
-    def encode(self, text: str, chat: bool) -> list[int]:
-        if chat and self.inner.chat_template:
-            text = self.inner.apply_chat_template(
-                [{"role": "user", "content": text}], add_generation_prompt=True, tokenize=False
-            )
-            # The template writes the special tokens itself.
-            return list(self.inner(text, add_special_tokens=False)["input_ids"])
-        return list(self.inner(text)["input_ids"])
-
-    def decode(self, ids: list[int]) -> str:
-        return str(self.inner.decode(ids, skip_special_tokens=True))
 
 
 class StaticBatches:
@@ -128,7 +100,7 @@ class StaticBatches:
         """Generate one token, so that arguments that only ``generate`` looks at fail now."""
         first = min(set(range(self._tokenizer.vocabulary)) - self._tokenizer.special_ids)
         request = Request("check", [first, first], 1, "")
-        with _named("bad_argument"):
+        with named("bad_argument"):
             self._generate([request], _Ticks([request], _Deaf(), frozenset()))
 
     def serve(self, source: Source, sink: Sink) -> None:
@@ -137,7 +109,7 @@ class StaticBatches:
             if not batch:
                 continue
             ticks = _Ticks(batch, sink, frozenset() if self._ignore_eos else self._ends)
-            with _named("engine_error"):
+            with named("engine_error"):
                 self._generate(batch, ticks)
             for request, ids in zip(batch, ticks.ids, strict=True):
                 sink.done(request.id, self._tokenizer.decode(ids))
@@ -203,7 +175,7 @@ class StaticBatches:
         if self._longest is not None and self._longest < NLL_CHUNK_TOKENS:
             return None
         total, scored = 0.0, 0
-        with torch.inference_mode(), _named("engine_error"):
+        with torch.inference_mode(), named("engine_error"):
             for piece in chunks(token_ids):
                 ids = torch.tensor([piece], device=self._device)
                 logits = self._model(input_ids=ids, use_cache=False).logits[0, :-1].float()
@@ -268,7 +240,7 @@ class _Deaf:
 
 def _build(job: Job, device: str) -> Any:
     """The model on ``device``, in evaluation mode; ``meta``: without weights."""
-    _stay_offline()
+    stay_offline()
     from transformers import AutoConfig, AutoModelForCausalLM
     from transformers.utils import logging
 
@@ -376,35 +348,3 @@ def _number(settings: Any, name: str) -> int | float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise RunFailed("bad_argument", f"{name} is {value!r}, not a number")
     return value
-
-
-def _stay_offline() -> None:
-    """Nothing may be fetched from here on. Must come before the first import of transformers."""
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-
-
-@contextmanager
-def _named(kind: Any) -> Iterator[None]:
-    """Turn whatever the engine raises into a failure of that kind, in the engine's own words."""
-    try:
-        yield
-    except RunFailed:
-        raise
-    except MemoryError as e:
-        raise _no_memory(e) from e
-    except Exception as e:
-        text = f"{type(e).__name__}: {e}"
-        if type(e).__name__ == "OutOfMemoryError" or any(w in text.lower() for w in MEMORY_WORDS):
-            raise _no_memory(e) from e
-        raise RunFailed(kind, text[:2000]) from e
-
-
-def _no_memory(error: BaseException) -> RunFailed:
-    first = (str(error).splitlines() or [type(error).__name__])[0]
-    return RunFailed(
-        "out_of_memory",
-        first[:500] or type(error).__name__,
-        hint="lower engine.max_batch_size or engine.max_model_len, or use a smaller dtype",
-    )

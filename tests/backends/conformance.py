@@ -1,0 +1,229 @@
+"""What every backend must do, real or not. Each member's test file subclasses :class:`Conformance`
+and says how to make its backend and model."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lem.backends.protocol import Backend, Engine
+from lem.contract.base import CONTRACT_VERSION
+from lem.contract.job import Job
+from lem.contract.spec import (
+    DeviceSettings,
+    ExperimentModel,
+    Limits,
+    Measurement,
+    Offline,
+    Workload,
+)
+from lem.errors import RunFailed
+from lem.workloads.load import Log
+from lem.workloads.requests import Request, Tokenizer, dump
+from lem.workloads.sources import Backlog, Stock, Stopping, arriving
+from lem.workloads.steady import Phase
+
+BATCH = 3
+
+
+def make_job(
+    backend: str,
+    model: Path,
+    folder: Path,
+    requests: list[Request],
+    engine: dict[str, Any] | None = None,
+    args: dict[str, Any] | None = None,
+    generate: dict[str, Any] | None = None,
+) -> Job:
+    """A job for these requests, with the list written where the job says."""
+    data, sha256 = dump(requests)
+    path = folder / f"{sha256}.jsonl.gz"
+    path.write_bytes(data)
+    assert json.loads(gzip.decompress(data).splitlines()[0])
+    return Job(
+        contract_version=CONTRACT_VERSION,
+        run_id="run",
+        arm_id="arm",
+        experiment_id="0" * 64,
+        campaign="conformance",
+        block=0,
+        block_pass=0,
+        attempt=0,
+        backend=backend,
+        engine_version="1",
+        model=str(model),
+        model_identity=ExperimentModel(
+            id="m", revision=None, content="sha256:" + "0" * 64, weights="trained"
+        ),
+        engine={"max_batch_size": BATCH} if engine is None else engine,
+        args=args or {},
+        generate={"temperature": 0, "ignore_eos": True} if generate is None else generate,
+        workload=Workload(),
+        requests=str(path),
+        requests_sha256=sha256,
+        device=DeviceSettings(),
+        measure=Measurement(windows=1, window_s=1, idle_s=0, warm_up_cap_s=1),
+        limits=Limits(),
+        seed=1,
+        gpus=[],
+        launcher="process",
+        image_digest=None,
+    )
+
+
+class Conformance:
+    """The suite. A member sets the attributes and fixtures that have no default here."""
+
+    name: str
+    arguments: dict[str, Any] = {}
+    """``args`` that every job of this member has."""
+    bad_argument: tuple[dict[str, Any], str]
+    """``args`` that the engine refuses, and words of its own refusal."""
+    bad_generate: tuple[dict[str, Any], str] | None = None
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def backend(cls) -> Backend:
+        raise NotImplementedError
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def model(cls) -> Path:
+        raise NotImplementedError
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def tokenizer(cls, backend: Backend, model: Path) -> Tokenizer:
+        return backend.tokenizer(model)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def requests(cls, tokenizer: Tokenizer) -> list[Request]:
+        """Unlike lengths on both sides, so that padding and early ends matter."""
+        texts = ["The capital of France is", "Once upon a time", "One, two, three, four, five,"]
+        outputs = [6, 3, 9, 1, 5]
+        return [
+            Request(f"r{i}", tokenizer.encode(texts[i % 3], False), n, texts[i % 3])
+            for i, n in enumerate(outputs)
+        ]
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def engine(
+        cls,
+        backend: Backend,
+        model: Path,
+        requests: list[Request],
+        tmp_path_factory: pytest.TempPathFactory,
+    ) -> Any:
+        folder = tmp_path_factory.mktemp("requests")
+        engine = backend.load(make_job(cls.name, model, folder, requests, args=cls.arguments))
+        yield engine
+        engine.close()
+
+    def serve(self, engine: Engine, requests: list[Request]) -> Log:
+        log = Log()
+        engine.serve(Backlog(Stock(requests), log, limit=len(requests)), log)
+        return log
+
+    def test_every_request_is_answered_once_with_exactly_its_tokens(
+        self, engine: Engine, requests: list[Request]
+    ) -> None:
+        ends: list[str] = []
+        log = Log(watch=lambda r: ends.append(r.request.id))
+        engine.serve(Backlog(Stock(requests), log, limit=len(requests)), log)
+        assert sorted(ends) == sorted(r.id for r in requests)
+        assert {r.status for r in log.responses.values()} == {"done"}
+        counted = {name: len(r.token_ns) for name, r in log.responses.items()}
+        assert counted == {r.id: r.output_tokens for r in requests}
+        assert log.tokens == sum(r.output_tokens for r in requests)
+
+    def test_time_stamps_rise_from_sent_to_end(
+        self, engine: Engine, requests: list[Request]
+    ) -> None:
+        for r in self.serve(engine, requests).responses.values():
+            times = [r.sent_ns, *r.token_ns, r.end_ns]
+            assert times == sorted(times)
+            assert r.token_ns[0] > r.sent_ns
+
+    def test_tokens_come_one_after_another(self, engine: Engine, requests: list[Request]) -> None:
+        longest = max(requests, key=lambda r: r.output_tokens)
+        times = self.serve(engine, requests).responses[longest.id].token_ns
+        assert len(set(times)) > longest.output_tokens // 2
+
+    def test_greedy_answers_are_the_same_again(
+        self, engine: Engine, requests: list[Request]
+    ) -> None:
+        first = {r.request.id: r.text for r in self.serve(engine, requests[:1]).responses.values()}
+        again = {r.request.id: r.text for r in self.serve(engine, requests[:1]).responses.values()}
+        assert first == again
+
+    def test_a_source_that_stops_is_drained(self, engine: Engine, requests: list[Request]) -> None:
+        log = Log()
+        stop = Stopping(arriving(Offline(), Stock(requests), log), lambda: log.tokens >= 12)
+        engine.serve(stop, log)
+        assert log.tokens >= 12
+        for r in log.responses.values():
+            assert (r.status, len(r.token_ns)) == ("done", r.request.output_tokens)
+
+    def test_a_window_can_be_cut_out_of_the_work(
+        self, engine: Engine, requests: list[Request]
+    ) -> None:
+        log = Log()
+        phase = Phase(
+            arriving(Offline(), Stock(requests), log),
+            log,
+            atomic=engine.atomic_batches,
+            window_s=0.05,
+        )
+        engine.serve(phase, log)
+        (window,) = phase.windows
+        assert window.output_tokens > 0 and window.failed == 0
+        assert window.duration_s >= 0.05
+        assert all(r.status == "done" for r in log.responses.values())
+
+    def test_facts_name_what_the_engine_uses(self, engine: Engine) -> None:
+        facts = engine.facts()
+        assert {"dtype", "device", "attention", "max_batch_size", "peak_memory_bytes.cpu"} <= set(
+            facts
+        )
+        assert facts["max_batch_size"] == BATCH
+        peak = facts["peak_memory_bytes.cpu"]
+        assert isinstance(peak, int) and 2**20 < peak < 2**40
+
+    def test_the_tokenizer_keeps_its_promises(self, tokenizer: Tokenizer) -> None:
+        ids = tokenizer.encode("The capital of France is", False)
+        assert ids and all(0 <= i < tokenizer.vocabulary for i in ids)
+        assert tokenizer.decode(ids).strip() == "The capital of France is"
+        assert all(0 <= i < tokenizer.vocabulary for i in tokenizer.special_ids)
+        assert tokenizer.decode([tokenizer.vocabulary - 1]) is not None
+
+    def test_good_arguments_are_not_rejected(
+        self, backend: Backend, model: Path, requests: list[Request], tmp_path: Path
+    ) -> None:
+        job = make_job(self.name, model, tmp_path, requests, args=self.arguments)
+        assert backend.reject(job) == []
+
+    def test_a_bad_argument_is_refused_in_the_engines_words(
+        self, backend: Backend, model: Path, requests: list[Request], tmp_path: Path
+    ) -> None:
+        args, words = self.bad_argument
+        self.refused(backend, make_job(self.name, model, tmp_path, requests, args=args), words)
+
+    def test_a_bad_generation_argument_is_refused_in_the_engines_words(
+        self, backend: Backend, model: Path, requests: list[Request], tmp_path: Path
+    ) -> None:
+        if self.bad_generate is None:
+            return
+        generate, words = self.bad_generate
+        job = make_job(self.name, model, tmp_path, requests, args=self.arguments, generate=generate)
+        self.refused(backend, job, words)
+
+    def refused(self, backend: Backend, job: Job, words: str) -> None:
+        (rejection,) = backend.reject(job)
+        assert rejection.arm_id == job.arm_id and words in rejection.message
+        with pytest.raises(RunFailed, match=words) as e:
+            backend.load(job)
+        assert e.value.kind == "bad_argument"

@@ -1,0 +1,43 @@
+"""The models that the engines are tested with, prepared once."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lem import plugins
+from lem.contract.spec import ModelSpec, Synthetic
+
+from . import models
+
+# Tests may share the machine: a thread for each core that spins would only get in the way.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+TINY = Synthetic(hidden_size=32, layers=2, heads=2, vocab_size=400, max_position_embeddings=1024)
+
+
+@pytest.fixture(scope="session")
+def gguf() -> Path:
+    return models.smollm2()
+
+
+@pytest.fixture(scope="session")
+def smollm2_safetensors(gguf: Path) -> Path:
+    """SmolLM2 as transformers loads it. Converting takes half a minute, so it is kept."""
+    target = models.store() / "smollm2-transformers"
+    backend = plugins.load("backends", "transformers")()
+    return target / str(backend.prepare(ModelSpec(id="smollm2"), gguf, target, False))
+
+
+@pytest.fixture(scope="session")
+def smollm2_gguf(gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("llama_cpp")
+    backend = plugins.load("backends", "llama_cpp")()
+    return target / str(backend.prepare(ModelSpec(id="smollm2"), gguf, target, False))
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("tiny")
+    backend = plugins.load("backends", "transformers")()
+    return target / str(backend.prepare(ModelSpec(id="tiny", synthetic=TINY), None, target, False))
