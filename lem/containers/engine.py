@@ -206,13 +206,16 @@ class Engine:
             with suppress(docker.errors.NotFound):
                 self._remove(name)
 
-    def remove_labelled(self, labels: Mapping[str, str]) -> list[Mapping[str, str]]:
-        """Remove all containers with these labels; gives the labels of each."""
-        wanted = [f"{k}={v}" for k, v in labels.items()]
-        found = self._api.containers(all=True, filters={"label": wanted})
-        for container in found:
+    def remove_labelled(
+        self, label: str, unwanted: Callable[[Mapping[str, str]], bool]
+    ) -> list[Mapping[str, str]]:
+        """Remove the containers that carry ``label`` and whose labels are ``unwanted``; gives the
+        labels of each."""
+        found = self._api.containers(all=True, filters={"label": label})
+        removed = [c for c in found if unwanted(c.get("Labels") or {})]
+        for container in removed:
             self._remove(container["Id"])
-        return [c.get("Labels") or {} for c in found]
+        return [c["Labels"] for c in removed]
 
     def _remove(self, name: str) -> None:
         import docker.errors

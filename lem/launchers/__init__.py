@@ -7,6 +7,7 @@ NOT_PLUGINS = (
     "hardening",
     "image",
     "log",
+    "origin",
     "protocol",
     "supervise",
     "wheel",

@@ -1,7 +1,7 @@
 """Starts agents in hardened containers on this machine's Docker engine."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from lem.errors import EnvironmentFault
 from lem.launchers import environment, folders, hardening, image
 from lem.launchers.description import described
 from lem.launchers.log import AgentLog
+from lem.launchers.origin import is_gone, origin
 from lem.launchers.protocol import BackendSetup, Exit, Folders, Prepared, Say, Task
 
 DESCRIBE_TIMEOUT_S = 120.0
@@ -95,6 +96,7 @@ class Docker:
                             hardening.powercap(who, os.getgroups()),
                             hidden,
                             os.environ,
+                            origin(),
                         ),
                         log.write,
                     ) as container,
@@ -106,8 +108,14 @@ class Docker:
     def reclaim(self, owner: str) -> int:
         if not owner:
             return 0
+
+        def left_behind(labels: Mapping[str, str]) -> bool:
+            whose = labels.get(hardening.OWNER, "")
+            # Staging and describing have no owner: nobody's, once their host has ended.
+            return whose == owner or (not whose and is_gone(labels[hardening.HOST]))
+
         with containers.connect() as engine:
-            found = engine.remove_labelled({hardening.OWNER: owner})
+            found = engine.remove_labelled(hardening.HOST, left_behind)
         for labels in found:
             run = Path(labels.get(hardening.RUN, ""))
             # Where the killed host was root, it could not take the folder back itself.
@@ -133,6 +141,7 @@ def _describe(engine: containers.Engine, image_id: str, backend: str) -> Describ
         user=who.user,
         user_namespace=who.user_namespace,
         environment=environment.common("/tmp", network=False, owner=""),
+        labels={hardening.HOST: origin()},
         tmpfs={"/tmp": "rw,exec,size=64m,mode=1777"},
     )
     output: list[bytes] = []

@@ -17,6 +17,8 @@ from lem.launchers.protocol import Folders, Task
 OWNER = "org.lem.owner"
 RUN = "org.lem.run"
 """The run's folder on the host."""
+HOST = "org.lem.host"
+"""The process that started it (:func:`lem.launchers.origin.origin`)."""
 
 NOBODY = 65534
 SECRETS_FOLDER = "/lem-secrets"
@@ -95,6 +97,7 @@ def container(
     rapl: Powercap,
     secrets: Path | None,
     environ: Mapping[str, str],
+    host: str,
 ) -> ContainerSpec:
     """The container for one start of the agent."""
     variables = environment.settings(environ) | environment.common("/tmp", task.network, task.owner)
@@ -113,7 +116,7 @@ def container(
         command=("python3", "-m", "lem.agent", task.verb, argument(task, INSIDE.run)),
         user=who.user,
         environment=variables,
-        labels={OWNER: task.owner, RUN: str(task.folders.run)},
+        labels={OWNER: task.owner, RUN: str(task.folders.run), HOST: host},
         mounts=(*mounts, *rapl.mounts),
         tmpfs={"/tmp": f"rw,exec,nosuid,nodev,mode=1777,size={tmp_bytes}"},
         network="bridge" if task.network else "none",

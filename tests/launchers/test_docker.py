@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from tick_image import need_docker, tick_image
 from lem import containers
 from lem.errors import EnvironmentFault
 from lem.launchers.docker import Docker
-from lem.launchers.protocol import BackendSetup
+from lem.launchers.protocol import BackendSetup, Task
 
 pytestmark = pytest.mark.docker
 
@@ -83,7 +84,7 @@ class TestDocker(Conformance):
         run = tmp_path / "run"
         run.mkdir()
         task = rig.task(run, {"hang": True}, owner="killed-host")
-        host = start_a_host(rig, task.folders.run)
+        host = start_a_host(task)
         wait_for_events(run, "load")
         host.send_signal(signal.SIGKILL)
         host.wait()
@@ -92,6 +93,18 @@ class TestDocker(Conformance):
         assert rig.launcher.reclaim("killed-host") == 1
         assert containers_of("killed-host") == []
         assert {p.stat().st_uid for p in (run, *run.rglob("*"))} == {os.getuid()}
+
+    def test_staging_of_a_killed_host_is_reclaimed_by_the_next(
+        self, rig: Rig, tmp_path: Path
+    ) -> None:
+        task = rig.task(tmp_path, {"hang": True}, owner="")
+        host = start_a_host(task)
+        wait_for_events(tmp_path, "load")
+        assert rig.launcher.reclaim("the-next") == 0
+        host.send_signal(signal.SIGKILL)
+        host.wait()
+        assert rig.launcher.reclaim("the-next") >= 1
+        assert docker("ps", "-aq", "--filter", f"label=org.lem.run={tmp_path}") == ""
 
     def test_nobody_s_leftovers_are_not_everybody_s(self, rig: Rig) -> None:
         assert rig.launcher.reclaim("") == 0
@@ -149,11 +162,8 @@ with Docker().start(pickle.load(sys.stdin.buffer)) as agent:
 """
 
 
-def start_a_host(rig: Rig, run: Path) -> "subprocess.Popen[bytes]":
+def start_a_host(task: Task) -> "subprocess.Popen[bytes]":
     """Another process that starts the task, so that it can be killed."""
-    import pickle
-
-    task = rig.task(run, {"hang": True}, owner="killed-host")
     host = subprocess.Popen([sys.executable, "-c", HOST], stdin=subprocess.PIPE)
     assert host.stdin is not None
     host.stdin.write(pickle.dumps(task))

@@ -41,12 +41,16 @@ def test_identity(facts: EngineFacts, uid: int, expected: Identity) -> None:
 
 
 def test_one_container_in_full(task: Task) -> None:
-    spec = hardening.container(task, FACTS, USER, NO_RAPL, None, {"OMP_NUM_THREADS": "2"})
+    spec = hardening.container(task, FACTS, USER, NO_RAPL, None, {"OMP_NUM_THREADS": "2"}, "here")
     assert spec.command == ("python3", "-m", "lem.agent", "run", "/run/job.json")
     assert (spec.user, spec.network, spec.pids) == ("1000:1000", "none", 4096)
     assert spec.security == ("no-new-privileges",)
     assert spec.mounts == (Mount(task.folders.run.resolve(), "/run", True),)
-    assert spec.labels == {"org.lem.owner": "me", "org.lem.run": str(task.folders.run)}
+    assert spec.labels == {
+        "org.lem.owner": "me",
+        "org.lem.run": str(task.folders.run),
+        "org.lem.host": "here",
+    }
     assert spec.environment["OMP_NUM_THREADS"] == "2"
     assert spec.environment["HOME"] == "/tmp"
     assert spec.environment["HF_HUB_OFFLINE"] == "1"
@@ -55,21 +59,21 @@ def test_one_container_in_full(task: Task) -> None:
 
 def test_tmp_is_within_the_memory_limit(task: Task) -> None:
     small = hardening.container(
-        replace(task, memory_bytes=2**30), FACTS, USER, NO_RAPL, None, {}
+        replace(task, memory_bytes=2**30), FACTS, USER, NO_RAPL, None, {}, "here"
     ).tmpfs["/tmp"]
     assert f"size={2**29}" in small
-    large = hardening.container(task, FACTS, USER, NO_RAPL, None, {}).tmpfs["/tmp"]
+    large = hardening.container(task, FACTS, USER, NO_RAPL, None, {}, "here").tmpfs["/tmp"]
     assert f"size={4 * 2**30}" in large and "exec" in large
 
 
 def test_network_task_is_not_told_to_stay_offline(task: Task) -> None:
-    spec = hardening.container(replace(task, network=True), FACTS, USER, NO_RAPL, None, {})
+    spec = hardening.container(replace(task, network=True), FACTS, USER, NO_RAPL, None, {}, "here")
     assert spec.network == "bridge"
     assert "HF_HUB_OFFLINE" not in spec.environment
 
 
 def test_gpus_are_given_and_not_hidden(task: Task) -> None:
-    spec = hardening.container(replace(task, gpus=(1, 3)), FACTS, USER, NO_RAPL, None, {})
+    spec = hardening.container(replace(task, gpus=(1, 3)), FACTS, USER, NO_RAPL, None, {}, "here")
     assert spec.gpus == (1, 3)
     assert not GPU_ENVIRONMENT & spec.environment.keys()
 
@@ -84,19 +88,20 @@ def test_models_can_be_written_only_while_staging(task: Task, tmp_path: Path) ->
             NO_RAPL,
             None,
             {},
+            "here",
         )
         assert [m.writable for m in spec.mounts if m.target == "/models"] == [writable]
 
 
 def test_secrets_are_a_file_not_a_variable(task: Task, tmp_path: Path) -> None:
     with_secret = replace(task, secrets={"HF_TOKEN": "hf_xyz"})
-    spec = hardening.container(with_secret, FACTS, USER, NO_RAPL, tmp_path, {})
+    spec = hardening.container(with_secret, FACTS, USER, NO_RAPL, tmp_path, {}, "here")
     assert "hf_xyz" not in repr(spec)
     assert spec.environment["LEM_SECRETS_FILE"] == "/lem-secrets/environment"
 
 
 def test_a_selinux_engine_lets_the_folders_be_read(task: Task) -> None:
-    spec = hardening.container(task, replace(FACTS, selinux=True), USER, NO_RAPL, None, {})
+    spec = hardening.container(task, replace(FACTS, selinux=True), USER, NO_RAPL, None, {}, "here")
     assert spec.security == ("no-new-privileges", "label=disable")
 
 
