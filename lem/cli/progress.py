@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lem.campaign.execute import Moment, OnMoment
-from lem.cli.output import err, note
+from lem.cli.output import err, note, visible
 from lem.cli.plan_view import duration
 from lem.contract.event import Event
 from lem.contract.failure import Failure
@@ -29,6 +29,8 @@ WORDS = {
     "quality": "quality probe",
     "done": "done",
 }
+MAX_DEVICES = 32
+"""Shown at most: an agent may name as many as it likes."""
 
 
 class View:
@@ -69,10 +71,12 @@ class View:
         data = event.data
         if event.kind == "phase":
             self.phase = WORDS.get(str(data.get("phase")), "working")
-        elif event.kind == "sample" and isinstance(data.get("power_w"), int | float):
-            self.power_w[str(data.get("device"))[:20]] = float(data["power_w"])
-        elif event.kind == "progress" and isinstance(data.get("tokens_per_s"), int | float):
-            self.tokens_per_s = float(data["tokens_per_s"])
+        elif event.kind == "sample" and _sensible(data.get("power_w")):
+            device = str(data.get("device"))[:20]
+            if device in self.power_w or len(self.power_w) < MAX_DEVICES:
+                self.power_w[device] = data["power_w"]
+        elif event.kind == "progress" and _sensible(data.get("tokens_per_s")):
+            self.tokens_per_s = data["tokens_per_s"]
 
     def line(self) -> str:
         """Everything on one line."""
@@ -83,7 +87,12 @@ class View:
         parts.append(f"run {min(self.done + 1, self.total)}/{self.total}")
         if self.left_s is not None:
             parts.append(f"about {duration(self.left_s)} left")
-        return " · ".join(parts)
+        return visible(" · ".join(parts))
+
+
+def _sensible(value: object) -> bool:
+    """Whether an agent's figure can be shown: it may say anything."""
+    return isinstance(value, int | float) and 0 <= value < 1e12
 
 
 @contextmanager
