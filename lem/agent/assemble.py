@@ -13,8 +13,10 @@ from lem.contract.record import (
     Idle,
     MeterInfo,
     Metrics,
+    Value,
     Window,
 )
+from lem.contract.spec import Slo
 from lem.meters import readings
 from lem.meters.protocol import Sample
 from lem.workloads import latency
@@ -39,6 +41,7 @@ def assemble(
     idle: Sequence[tuple[int, int]],
     responses: Sequence[Response],
     peak_memory_bytes: dict[str, float],
+    slo: Slo = Slo(),  # noqa: B008 - frozen
 ) -> Figures:
     """Windows, idle phases and metrics of a run, and the flags that follow from them."""
     windows = [
@@ -64,6 +67,10 @@ def assemble(
         for name, power in readings.peak_power_w(infos, samples, c.start_ns, c.end_ns).items():
             peaks[name] = max(power, peaks.get(name, 0.0))
     metrics = compute(windows, idles, distributions(inside), peaks, peak_memory_bytes)
+    seconds = sum(c.end_ns - c.start_ns for c in counts) / 1e9
+    goodput = latency.goodput_per_s(inside, slo, seconds)
+    if goodput is not None:
+        metrics["goodput_per_s"] = Value(value=goodput)
     return Figures(windows, idles, metrics, _flags(windows, idles))
 
 

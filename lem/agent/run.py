@@ -103,6 +103,7 @@ def _record(
         measured.idle,
         measured.responses,
         memory,
+        job.workload.slo,
     )
     weights = {"weights_random"} if job.experiment.model.weights == "random" else set()
     return Record(

@@ -330,8 +330,12 @@ def _settle_generation(model: Any, job: Job) -> dict[str, Any]:
     check = GenerationConfig(eos_token_id=ends, pad_token_id=pad, max_new_tokens=1)
     unknown = check.update(**arguments)
     check.validate()
+    # What generate does first, without the part that needs weights. These two are not public, so
+    # where a version lacks them the check after loading has to do.
     if hasattr(model, "_validate_model_kwargs"):
         model._validate_model_kwargs(unknown)
+    if hasattr(model, "_get_logits_processor"):
+        model._get_logits_processor(check, input_ids_seq_length=1)
     return arguments
 
 

@@ -10,7 +10,7 @@ from lem.campaign.lock import agree, check_overrides, make_lock, provisional_sta
 from lem.campaign.overview import Overview
 from lem.campaign.plan import plan
 from lem.campaign.stage import Staging, stage
-from lem.config import CampaignFile, load
+from lem.config import CampaignFile, check_available, load
 from lem.contract.base import write_atomic
 from lem.contract.lock import Lock, Overrides
 from lem.errors import BadInput, EnvironmentFault
@@ -50,6 +50,7 @@ class Campaign:
             out = path if out is None else out
             path = path / FILE
         file = load(path)
+        check_available(file)
         folder = Path("results") / file.spec.name if out is None else Path(out)
         if launcher is not None and launcher not in plugins.names("launchers"):
             known = ", ".join(plugins.names("launchers"))
@@ -120,6 +121,22 @@ class Campaign:
         with Index(self.folder) as index:
             index.refresh()
             return index.outcomes()
+
+    def power_w(self) -> dict[str, dict[str, float]]:
+        """Arm → device class → mean power in W over the windows of its runs so far."""
+        if not (self.folder / "blocks").is_dir():
+            return {}
+        with Index(self.folder) as index:
+            index.refresh()
+            rows = index.rows(["mean_power_w"])
+        seen: dict[tuple[str, str], list[float]] = {}
+        for row in rows:
+            for device_class, watts in row.metrics.get("mean_power_w", {}).items():
+                seen.setdefault((row.outcome.arm_id, device_class), []).append(watts.value)
+        found: dict[str, dict[str, float]] = {}
+        for (arm, device_class), values in seen.items():
+            found.setdefault(arm, {})[device_class] = sum(values) / len(values)
+        return found
 
     def run(
         self,

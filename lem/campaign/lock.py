@@ -13,6 +13,7 @@ from lem.config import (
     experiment_of,
     measurement,
     model_name,
+    preset_of,
 )
 from lem.contract.base import CONTRACT_VERSION, utc_now
 from lem.contract.lock import Arm, Lock, LockedBackend, LockedModel, Overrides
@@ -78,6 +79,8 @@ def make_lock(
         requests={r.requests.sha256: r.requests.requests for r in staging.ready},
         seed=measure.seed,
         blocks=overrides.blocks or measure.blocks or PRESETS[measure.preset].blocks,
+        precision=preset_of(measure).precision,
+        time_budget_s=measure.time_budget,
         preset=measure.preset,
         measure=measurement(measure),
         limits=campaign.spec.limits,

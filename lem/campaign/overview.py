@@ -1,6 +1,7 @@
 """What a campaign consists of and how far it is."""
 
 import statistics
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -29,11 +30,14 @@ class Estimate(NamedTuple):
     seconds: float
     basis: str
     """Where the figure comes from, in words."""
+    energy_j: dict[str, float]
+    """By device class, from the mean power of the runs so far; empty before there are any."""
 
 
-def estimate(overview: Overview) -> Estimate:
+def estimate(overview: Overview, power_w: Mapping[str, Mapping[str, float]]) -> Estimate:
     """Time for the runs that are missing: from the durations of each arm's runs so far, or from
-    the measurement's own lengths before there are any."""
+    the measurement's own lengths before there are any. Energy: that time × the power of the runs
+    so far in their windows (``power_w``: arm → device class → W), so rather too much."""
     took: dict[str, list[float]] = {}
     for o in overview.outcomes:
         if o.kind == "record":
@@ -42,10 +46,16 @@ def estimate(overview: Overview) -> Estimate:
     guess = statistics.mean(every) if every else _run_guess_s(overview.lock)
     per_arm = {arm: statistics.mean(durations) for arm, durations in took.items()}
     runs = overview.plan.runs
+    energy_j: dict[str, float] = {}
+    for run in runs:
+        for device_class, watts in power_w.get(run.arm_id, {}).items():
+            joules = watts * per_arm.get(run.arm_id, guess)
+            energy_j[device_class] = energy_j.get(device_class, 0.0) + joules
     return Estimate(
         len(runs),
         sum(per_arm.get(r.arm_id, guess) for r in runs),
         f"from {len(every)} runs so far" if every else "a rough guess before the first run",
+        energy_j,
     )
 
 

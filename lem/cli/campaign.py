@@ -91,11 +91,12 @@ def _sweep(text: str) -> tuple[str, list[Any]]:
 @LAUNCHER
 def validate(file: Path, deep: bool, as_json: bool, launcher: str | None) -> None:
     """Show all problems of FILE at once, with their lines."""
-    from lem.config import load
+    from lem.config import check_available, load
 
     if not deep:
         try:
             found = load(file)
+            check_available(found)
         except BadInput as e:
             if as_json:
                 emit({"valid": False, "problems": [vars(p) for p in e.problems]})
@@ -138,7 +139,7 @@ def _show_plan(campaign: "Campaign", as_json: bool) -> None:
     from lem.cli.plan_view import plan_json, plan_table
 
     overview = campaign.plan()
-    expected = estimate(overview)
+    expected = estimate(overview, campaign.power_w())
     if as_json:
         emit(plan_json(overview, expected, campaign.folder))
     else:
@@ -200,13 +201,15 @@ def run(
         note(f"interrupted; what is done is kept. Go on with: {_again()}")
         sys.exit(130)
     nothing_new = len(overview.outcomes) == before
-    _finish(campaign, overview, nothing_new, as_json)
+    _finish(campaign, overview, nothing_new, as_json, strict)
 
 
-def _finish(campaign: "Campaign", overview: "Overview", nothing_new: bool, as_json: bool) -> None:
+def _finish(
+    campaign: "Campaign", overview: "Overview", nothing_new: bool, as_json: bool, strict: bool
+) -> None:
     """The table of results, and the exit status."""
     from lem.analysis.results import open_results
-    from lem.cli.plan_view import failed_runs, summary
+    from lem.cli.plan_view import failed_runs, missed_precision, summary
     from lem.report.table import render
 
     failed = failed_runs(overview)
@@ -216,10 +219,13 @@ def _finish(campaign: "Campaign", overview: "Overview", nothing_new: bool, as_js
         comparison = open_results(campaign.folder).compare()
     except BadInput as e:
         complaint = e.message
+    target = overview.lock.precision
+    missed = missed_precision(comparison, target) if comparison and target else []
     if as_json:
         emit(
             summary(overview, campaign.folder, nothing_new)
             | {"comparison": comparison and comparison.to_json(), "complaint": complaint}
+            | {"missed_precision": missed}
         )
     else:
         if nothing_new:
@@ -228,11 +234,13 @@ def _finish(campaign: "Campaign", overview: "Overview", nothing_new: bool, as_js
             render(comparison, out(), campaign.folder)
         else:
             note(f"no table: {complaint}")
+        for line in missed:
+            note(f"precision missed: {line}")
         for line in failed:
             note(line)
         if failed:
             note(f"try them again with: {_again()} --retry-failed")
-    sys.exit(1 if failed else 0)
+    sys.exit(1 if failed or (strict and missed) else 0)
 
 
 def _again() -> str:

@@ -10,6 +10,8 @@ from lem.stores.outcomes import Outcome
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from lem.analysis.comparison import Comparison
+
 
 def plan_table(overview: Overview, expected: Estimate, folder: Path) -> "RenderableType":
     """Experiments with how many of their blocks are done, then what is still to come."""
@@ -36,6 +38,10 @@ def plan_table(overview: Overview, expected: Estimate, folder: Path) -> "Rendera
         f"({expected.basis})"
         if expected.runs
         else "nothing left to run",
+        *(
+            f"energy still to come: about {_joules(joules)} ({name})"
+            for name, joules in sorted(expected.energy_j.items())
+        ),
         f"results: {folder}",
     ]
     lines += [
@@ -64,7 +70,7 @@ def plan_json(overview: Overview, expected: Estimate, folder: Path) -> dict[str,
             }
             for a in lock.arms
         ],
-        "expected": {"runs": expected.runs, "seconds": expected.seconds, "basis": expected.basis},
+        "expected": expected._asdict(),
         "next": [r._asdict() for r in overview.plan.runs],
     }
 
@@ -121,6 +127,30 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes:02d} min"
     return f"{minutes} min {s:02d} s" if minutes else f"{s} s"
+
+
+def _joules(joules: float) -> str:
+    """Two digits are more than a forecast is good for."""
+    if joules >= 3.6e6:
+        return f"{joules / 3.6e6:.2g} kWh"
+    return f"{joules / 1e3:.2g} kJ" if joules >= 1e3 else f"{joules:.2g} J"
+
+
+def missed_precision(comparison: "Comparison", target: float) -> list[str]:
+    """Arms whose interval is wider than asked for (half-width of the ratio, relative), in words."""
+    missed = []
+    for quantity in comparison.quantities:
+        for arm in comparison.arms:
+            ratio = arm.ratios.get(quantity.key)
+            if ratio is None:
+                continue
+            if ratio.low is None or ratio.high is None:
+                missed.append(f"{arm.name}: no interval, {ratio.reason}")
+                continue
+            half = (ratio.high - ratio.low) / 2 / ratio.ratio
+            if half > target:
+                missed.append(f"{arm.name}: ±{half:.1%} where ±{target:.1%} was asked for")
+    return missed
 
 
 def _latest(overview: Overview) -> dict[tuple[int, str], Outcome]:

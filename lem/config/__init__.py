@@ -1,5 +1,6 @@
 """Campaign files: strict reading, the experiments they mean, and what identifies each."""
 
+from lem.config.available import check_available
 from lem.config.identity import PROVISIONAL, arm_id, experiment_id, experiment_of, model_name
 from lem.config.load import CampaignFile, load, parse
 from lem.config.measure import PRESETS, Preset, measurement, preset_of
@@ -17,6 +18,7 @@ __all__ = [
     "MeasureSpec",
     "Preset",
     "arm_id",
+    "check_available",
     "experiment_id",
     "experiment_of",
     "load",

@@ -62,6 +62,10 @@ class Lock(Document):
     """SHA-256 of each request list → number of requests."""
     seed: int
     blocks: Annotated[int, Field(ge=1)]
+    precision: Annotated[float, Field(gt=0)] | None = None
+    """Half-width to aim for of the interval on a ratio; None where there is no target."""
+    time_budget_s: Annotated[float, Field(gt=0)] | None = None
+    """Caps the number of blocks, once the first has shown how long one takes."""
     preset: str
     measure: Measurement
     limits: Limits

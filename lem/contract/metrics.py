@@ -67,6 +67,13 @@ _TABLE = (
         "value",
         "higher",
     ),
+    Metric(
+        "goodput_per_s",
+        "requests/s",
+        "requests finished in the windows that met every service-level objective ÷ duration",
+        "value",
+        "higher",
+    ),
     Metric("ttft_s", "s", "time to first token: sent → first token", "distribution"),
     Metric("itl_s", "s", "inter-token latency: gaps between tokens", "distribution"),
     Metric("tpot_s", "s", "(end − first token) ÷ (output tokens − 1), per request", "distribution"),
