@@ -5,6 +5,7 @@ reads a list of jobs, one JSON object a line, and leaves rejections.json; ``desc
 backend's versions. The exit status is 0, or 1 with the reason in the document.
 """
 
+import contextlib
 import os
 import sys
 import traceback
@@ -80,7 +81,10 @@ def take_secrets() -> None:
     name = os.environ.pop(SECRETS_FILE, None)
     if name is None:
         return
-    for line in Path(name).read_text().splitlines():
+    text = Path(name).read_text()
+    with contextlib.suppress(OSError):
+        Path(name).unlink()
+    for line in text.splitlines():
         key, sign, value = line.partition("=")
         if key and sign:
             os.environ[key] = value

@@ -56,7 +56,7 @@ def make_job(
         measure=lock.measure,
         limits=lock.limits,
         seed=lock.seed,
-        gpus=list(lock.gpus),
+        gpus=launcher.gpus_inside(lock.gpus),
         launcher=arm.launcher,
         image_digest=digest,
         powercap_root=launcher.powercap_root,

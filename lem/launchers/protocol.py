@@ -1,6 +1,6 @@
 """What a launcher is: one file in this package whose ``plugin`` fills :class:`Launcher`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,6 +94,9 @@ class Launcher(Protocol):
 
     def inside(self, folders: Folders) -> Folders:
         """The same folders as the agent will see them."""
+
+    def gpus_inside(self, gpus: Sequence[int]) -> list[int]:
+        """The same GPUs as the agent will count them."""
 
     def start(self, task: Task) -> AbstractContextManager[Agent]:
         """Start the agent; on leaving, nothing of it is left, and files belong to the user. The

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,9 @@ class Inside:
 
     def inside(self, folders: Folders) -> Folders:
         return Folders(Path("/run"), Path("/requests"), Path("/models"))
+
+    def gpus_inside(self, gpus: Sequence[int]) -> list[int]:
+        return list(range(len(gpus)))
 
 
 @pytest.fixture
