@@ -73,10 +73,11 @@ def compare(
         raise BadInput(f"no metric named {metric!r}", hint="one of: " + ", ".join(METRICS))
     known = {a.arm_id for a in arms}
     rows = [r for r in rows if r.outcome.arm_id in known]
-    if hardware is not None:
-        rows = [r for r in rows if r.outcome.kind != "record" or r.hardware == hardware]
+    # What counts is decided with all runs in sight: without those of other hardware a block that
+    # is void because it changed machines would look whole.
     counting = {o.path for o in counted(r.outcome for r in rows)}
-    used = [r for r in rows if r.outcome.path in counting]
+    valid = [r for r in rows if r.outcome.path in counting]
+    used = [r for r in valid if hardware is None or r.hardware == hardware]
     if not used:
         raise BadInput(
             f"{campaign}: there is no run to compare yet" + _failures_in_words(rows),
@@ -89,6 +90,9 @@ def compare(
     by_arm: dict[str, dict[int, Row]] = defaultdict(dict)
     for r in used:
         by_arm[r.outcome.arm_id][r.outcome.block] = r
+    done: dict[str, set[int]] = defaultdict(set)
+    for r in valid:
+        done[r.outcome.arm_id].add(r.outcome.block)
     base = by_arm.get(baseline.arm_id, {})
     others = max(1, len(arms) - 1)
     results = []
@@ -103,12 +107,12 @@ def compare(
                 blocks=len(own),
                 figures=_figures(own, quantities),
                 ratios={} if is_baseline else _ratios(own, base, quantities, level, others),
-                shortfalls=_shortfalls(arm.arm_id, rows, set(own)),
+                shortfalls=_shortfalls(arm.arm_id, rows, done[arm.arm_id]),
                 flags=tuple(sorted({f for r in own.values() for f in r.flags})),
             )
         )
     notes = _notes(rows, used, baseline, base, names)
-    shown = {f for r in rows if r.outcome.kind == "record" for f in r.flags}
+    shown = {f for r in rows if hardware in (None, r.hardware) for f in r.flags}
     comparison = Comparison(
         campaign=campaign,
         baseline=baseline.arm_id,

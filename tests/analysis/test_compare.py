@@ -124,6 +124,21 @@ def test_different_hardware_is_refused_and_can_be_chosen(tmp_path):
     assert arm(c, 4).ratios[ENERGY].ratio == pytest.approx(8 / 9)
 
 
+def test_choosing_hardware_does_not_bring_a_void_block_back(tmp_path):
+    """Block 2 began on one machine and went on on another, so it is void as a whole."""
+    records.campaign(tmp_path, {1: [2.0, 2.1], 4: [1.0, 1.1], 8: [0.5, 0.5]}, measured=("gpu",))
+    for n, value in enumerate((9.0, 1.0, 1.0)):
+        elsewhere = {"gpus": [records.gpu(name="NVIDIA Other")]} if n == 2 else {}
+        records.place(
+            tmp_path,
+            records.record(arm_id=records.arm_name(n), block=2, energy={"gpu": value}, **elsewhere),
+        )
+    c = compare(tmp_path, hardware="Test CPU (2 CPUs)")
+    assert arm(c, 4).ratios[ENERGY].n == 2
+    assert arm(c, 4).ratios[ENERGY].ratio == pytest.approx(math.sqrt(1.0 / 2.0 * 1.1 / 2.1))
+    assert [s.kind for s in arm(c, 4).shortfalls] == ["void"]
+
+
 def test_other_definitions_of_metrics_are_refused(tmp_path):
     records.campaign(tmp_path, {1: [0.02, 0.02]})
     records.place(
