@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lem.errors import FailureKind, RunFailed
+from lem.errors import FailureKind, LemError, RunFailed
 
 MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory")
 
@@ -49,7 +49,8 @@ def named(kind: FailureKind) -> Iterator[None]:
     """Turn whatever the engine raises into a failure of that kind, in the engine's own words."""
     try:
         yield
-    except RunFailed:
+    except LemError:
+        # Also the agent's own end (SIGTERM), which is no failure of the engine.
         raise
     except MemoryError as e:
         raise _no_memory(e) from e
@@ -57,6 +58,8 @@ def named(kind: FailureKind) -> Iterator[None]:
         text = f"{type(e).__name__}: {e}"
         if type(e).__name__ == "OutOfMemoryError" or any(w in text.lower() for w in MEMORY_WORDS):
             raise _no_memory(e) from e
+        if kind == "bad_argument" and not _about_arguments(e):
+            kind = "engine_error"
         raise RunFailed(kind, text[:2000]) from e
 
 
@@ -66,4 +69,14 @@ def _no_memory(error: BaseException) -> RunFailed:
         "out_of_memory",
         first[:500] or type(error).__name__,
         hint="lower engine.max_batch_size or engine.max_model_len, or use a smaller dtype",
+    )
+
+
+def _about_arguments(error: Exception) -> bool:
+    """Files that cannot be read and drivers that fail are not what the user wrote."""
+    if type(error).__name__.startswith("StrictDataclass"):
+        return True
+    return isinstance(
+        error,
+        TypeError | ValueError | AttributeError | LookupError | AssertionError | ImportError,
     )

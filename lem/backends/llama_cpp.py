@@ -206,15 +206,17 @@ class Slots:
         text: list[str] = []
         seen = 0
         refused: str | None = None
+        whole = False
 
         def chunk(piece: dict[str, Any]) -> bool:
-            nonlocal seen, refused
+            nonlocal seen, refused, whole
             if "error" in piece:
                 refused = str(piece["error"].get("message", piece["error"]))
                 return True
             total = piece.get("timings", {}).get("predicted_n", seen + 1)
             if "usage" in piece:
                 total = piece["usage"]["completion_tokens"]
+                whole = True
             # A token that is only part of a character comes out with the next one.
             if total > seen:
                 sink.token(request.id, total - seen)
@@ -233,6 +235,8 @@ class Slots:
             },
             chunk,
         )
+        if refused is None and not whole:
+            refused = "the answer broke off"
         if refused is not None:
             sink.failed(request.id, refused)
         else:

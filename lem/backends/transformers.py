@@ -166,7 +166,9 @@ class StaticBatches:
         if self._device == "cuda":
             facts["cuda"] = torch.version.cuda
             facts["matmul_tf32"] = torch.backends.cuda.matmul.allow_tf32
-            facts["peak_memory_bytes.gpu"] = torch.cuda.max_memory_allocated()
+            facts["peak_memory_bytes.gpu"] = sum(
+                torch.cuda.max_memory_allocated(i) for i in range(torch.cuda.device_count())
+            )
         return facts
 
     def nll(self, token_ids: list[int]) -> float | None:

@@ -233,3 +233,27 @@ def test_models_without_a_gguf_file_are_unsupported(tmp_path: Path) -> None:
             backend().prepare(model, source, tmp_path / "target", False)
         assert e.value.kind == "unsupported" and e.value.hint
     assert not (tmp_path / "target" / "model").exists()
+
+
+def test_serving_can_be_broken_off(smollm2_gguf: Path, tmp_path: Path) -> None:
+    """Whatever ends the thread that serves ends the answers too, soon."""
+
+    class Gone(Exception):
+        pass
+
+    engine = backend().load(
+        make_job("llama_cpp", smollm2_gguf, tmp_path, [REQUEST], args=ONE_THREAD)
+    )
+    log = Log()
+    source = Backlog(Stock([REQUEST._replace(output_tokens=250)]), log)
+
+    class Breaking:
+        def take(self, room: int, busy: int) -> list[Request] | None:
+            if log.tokens > 5:
+                raise Gone
+            return source.take(room, busy)
+
+    with pytest.raises(Gone):
+        engine.serve(Breaking(), log)
+    assert {r.status for r in log.responses.values()} == {"failed"}
+    assert answer(engine, [REQUEST._replace(id="after")]).responses["after"].status == "done"

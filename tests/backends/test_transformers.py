@@ -9,7 +9,7 @@ import pytest
 
 from lem import plugins
 from lem.backends.protocol import Backend
-from lem.errors import RunFailed
+from lem.errors import Interrupted, RunFailed
 from lem.workloads import datasets
 from lem.workloads.load import Log
 from lem.workloads.requests import Request
@@ -211,3 +211,28 @@ def test_hidden_defaults_of_a_model_are_not_used(tiny: Path, tmp_path: Path) -> 
         backend().load(make_job("transformers", folder, tmp_path, requests)), requests
     )
     assert with_file.responses["r0"].text == plain.responses["r0"].text
+
+
+def test_being_told_to_stop_is_no_failure_of_the_engine(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests = [Request("r0", [5, 6], 2, "")]
+    engine = backend().load(make_job("transformers", tiny, tmp_path, requests))
+
+    def stopped(**_: Any) -> None:
+        raise Interrupted("told to stop")
+
+    monkeypatch.setattr(engine._model, "generate", stopped)
+    with pytest.raises(Interrupted):
+        answer(engine, requests)
+
+
+def test_weights_that_cannot_be_read_are_not_the_users_argument(tiny: Path, tmp_path: Path) -> None:
+    import shutil
+
+    folder = tmp_path / "model"
+    shutil.copytree(tiny, folder)
+    (folder / "model.safetensors").write_bytes(b"\x00" * 100)
+    with pytest.raises(RunFailed) as e:
+        backend().load(make_job("transformers", folder, tmp_path, [Request("r0", [5], 1, "")]))
+    assert e.value.kind == "engine_error"
