@@ -246,8 +246,10 @@ def _from_power(
     energy_j, coarseness_j = found
     budget = {
         "tick": 0.0,
-        "sampling": (((SAMPLED_POWER * energy_j) ** 2) + coarseness_j**2) ** 0.5,
+        "sampling": coarseness_j,
         "gain": GAIN * energy_j,
+        # What polling misses, it misses in every window alike: not a matter of chance.
+        "model": SAMPLED_POWER * energy_j,
         "offset": 0.0,
     }
     return counter.reading(info, energy_j, budget, [*flags, "power_integrated"])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lem.agent.metrics import energy_by_class
 from lem.contract.record import EnergyReading, MeterInfo
 from lem.errors import MeterUnavailable
 from lem.meters import readings, series
@@ -152,6 +153,26 @@ def test_without_a_counter_power_is_integrated_with_a_larger_uncertainty(play: B
     assert said(r) == ["power_integrated"]
     assert abs(r.energy_j - what.energy_j(start_ns, end_ns)) <= r.uncertainty_j
     assert r.uncertainty_j > 0.3 * r.energy_j
+
+
+def test_more_windows_make_integrated_power_no_more_certain() -> None:
+    """What polling misses of a board's power, it misses in every window: three of them together
+    are as uncertain, relatively, as one: 2·√(0.195² + 0.034²) of the energy."""
+    info = MeterInfo(
+        meter="nvml",
+        device="gpu0",
+        device_class="gpu",
+        quantity="power_mw",
+        unit="mW",
+        description="",
+    )
+    samples = [Sample(i * 50_000_000, "nvml", "gpu0", "power_mw", 300_000) for i in range(1300)]
+    windows = [
+        [Nvml().energy(info, samples, start * 10**9, (start + 10) * 10**9)] for start in (5, 20, 40)
+    ]
+    total = energy_by_class(windows)["gpu"]
+    assert total.value == pytest.approx(9000)
+    assert total.uncertainty == pytest.approx(2 * math.hypot(0.195, 0.034) * 9000)
 
 
 def test_a_board_that_tells_nothing_has_no_figure(play: Begin) -> None:
