@@ -78,11 +78,11 @@ def plan(
     gone = dropped(o for o in outcomes if o.path not in forgive)
     arms = [a.arm_id for a in lock.arms if a.arm_id not in gone]
     by_block: dict[int, list[Outcome]] = defaultdict(list)
-    attempts: dict[tuple[int, str], int] = defaultdict(int)
+    attempts: dict[int, dict[str, int]] = defaultdict(dict)
     for o in outcomes:
         by_block[o.block].append(o)
-        key = (o.block, o.arm_id)
-        attempts[key] = max(attempts[key], o.attempt + 1)
+        tried = attempts[o.block]
+        tried[o.arm_id] = max(tried.get(o.arm_id, 0), o.attempt + 1)
     runs: list[Run] = []
     void: dict[int, str] = {}
     given_up: dict[int, str] = {}
@@ -95,8 +95,9 @@ def plan(
                 continue
         if state.missing:
             wanted = set(state.missing)
+            tried = attempts[block]
             runs += [
-                Run(arm, block, state.block_pass, attempts.get((block, arm), 0))
+                Run(arm, block, state.block_pass, tried.get(arm, 0))
                 for arm in order(lock.seed, block, state.block_pass, arms)
                 if arm in wanted
             ]
