@@ -37,6 +37,7 @@ def test_more_is_better_only_for_throughput() -> None:
     assert {m.name for m in METRICS.values() if m.better == "higher"} == {
         "output_throughput_tokens_per_s",
         "request_throughput_per_s",
+        "goodput_per_s",
     }
 
 
