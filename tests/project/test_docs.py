@@ -122,7 +122,8 @@ def test_readme_shows_real_output(root: Path) -> None:
     text = (root / "README.md").read_text(encoding="utf-8")
     shown = re.search(r"<!-- quickstart-output -->\n```text\n(.*?)```", text, re.DOTALL)
     assert shown is not None
-    assert "max_batch_size" in shown[1] and "transformers" in shown[1]
+    assert "Ratio (95 % interval)" in shown[1] and "transformers with batch size" in shown[1]
+    assert re.search(r"\d % (?:less|more)", shown[1]), "a sentence in plain words"
 
 
 def test_files_that_the_docs_name_exist(root: Path) -> None:
