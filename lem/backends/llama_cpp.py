@@ -21,7 +21,7 @@ from lem.workloads.load import Sink, Source
 from lem.workloads.requests import Request, Tokenizer
 
 FILE = "model.gguf"
-ASK_EVERY_S = 0.02
+ASK_EVERY_S = 0.05
 """How often the source is asked while all slots are busy: windows begin and end in that call."""
 FAILURES_IN_A_ROW = 32
 FORCE = 1e9

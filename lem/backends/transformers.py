@@ -208,7 +208,7 @@ class _Ticks:
         self._batch = batch
         self._sink = sink
         self._ends = ends
-        self._open = set(range(len(batch)))
+        self._open = list(range(len(batch)))
         self._prompt_seen = False
 
     def put(self, value: Any) -> None:
@@ -216,12 +216,14 @@ class _Ticks:
             self._prompt_seen = True
             return
         tokens = value.tolist()
-        for row in sorted(self._open):
-            self._sink.token(self._batch[row].id)
-            self.ids[row].append(tokens[row])
-            full = len(self.ids[row]) >= self._batch[row].output_tokens
-            if full or tokens[row] in self._ends:
-                self._open.discard(row)
+        still_open = []
+        for row in self._open:
+            request, ids = self._batch[row], self.ids[row]
+            self._sink.token(request.id)
+            ids.append(tokens[row])
+            if len(ids) < request.output_tokens and tokens[row] not in self._ends:
+                still_open.append(row)
+        self._open = still_open
 
     def end(self) -> None:
         pass
