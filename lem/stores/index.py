@@ -14,12 +14,12 @@ from typing import Any, NamedTuple, Self, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from lem.contract.record import Distribution, Record, Value
+from lem.contract.record import Distribution, MeterInfo, Record, Value
 from lem.stores.folder import Attempt, Entry, attempts, read
 from lem.stores.outcomes import Outcome
 
 FILE_NAME = ".index.sqlite"
-VERSION = 1
+VERSION = 2
 """Raised whenever tables or their meaning change; an index of another version is rebuilt."""
 
 CHUNK = 500
@@ -95,7 +95,8 @@ class Row(NamedTuple):
     """``metric_semantics_version``; 0 where there is no record."""
     hardware: str
     meters: dict[str, str]
-    """Device class → names of the meters that read it."""
+    """Device class → names of the meters that read it; ``nvml (power)`` where there was no
+    counter."""
     flags: tuple[str, ...]
     message: str
     """A failure's message, or why a document cannot be used."""
@@ -282,7 +283,7 @@ def _columns(key: int, entry: Entry) -> dict[str, Any]:
     attempt, record, failure = entry.attempt, entry.record, entry.failure
     meters: dict[str, set[str]] = {}
     for info in record.meters if record else ():
-        meters.setdefault(info.device_class, set()).add(info.meter)
+        meters.setdefault(info.device_class, set()).add(_method(info))
     return {
         "id": key,
         **entry.outcome._asdict(),
@@ -299,6 +300,12 @@ def _columns(key: int, entry: Entry) -> dict[str, Any]:
         "meters": json.dumps({c: " + ".join(sorted(m)) for c, m in sorted(meters.items())}),
         "flags": json.dumps(record.flags if record else []),
     }
+
+
+def _method(info: MeterInfo) -> str:
+    """The meter's name. A board's power, integrated, is another method than its counter: the two
+    may differ by tens of per cent, so they are not compared as one."""
+    return f"{info.meter} (power)" if info.quantity == "power_mw" else info.meter
 
 
 def _values(key: int, record: Record) -> Iterator[dict[str, Any]]:

@@ -104,6 +104,20 @@ def test_a_class_read_by_two_meters_is_left_out(tmp_path):
     assert c.left_out == ("cpu was read by different meters (other, rapl)",)
 
 
+def test_a_counter_and_integrated_power_are_not_compared(tmp_path):
+    """The same meter, but one run found no energy counter and integrated sampled power."""
+    records.campaign(tmp_path, {1: [2.0, 2.1]}, measured=("gpu", "cpu"))
+    made = records.record(
+        block=1, energy={"gpu": 1.5, "cpu": 2.1}, started=records.START.replace(second=35)
+    )
+    gpu, cpu = made.meters
+    meters = [gpu.model_copy(update={"quantity": "power_mw"}), cpu]
+    records.place(tmp_path, made.model_copy(update={"meters": meters}))
+    c = compare(tmp_path)
+    assert [q.part for q in c.quantities] == ["cpu"]
+    assert c.left_out == ("gpu was read by different meters (nvml, nvml (power))",)
+
+
 def test_different_hardware_is_refused_and_can_be_chosen(tmp_path):
     records.campaign(tmp_path, {1: [2.0, 2.1], 4: [1.0, 1.1]}, measured=("gpu",))
     for n, value in enumerate((9.0, 8.0)):
