@@ -66,7 +66,9 @@ def assemble(
     for c in counts:
         for name, power in readings.peak_power_w(infos, samples, c.start_ns, c.end_ns).items():
             peaks[name] = max(power, peaks.get(name, 0.0))
-    metrics = compute(windows, idles, distributions(inside), peaks, peak_memory_bytes)
+    spans = [(c.start_ns, c.end_ns) for c in counts]
+    latencies = distributions(responses, spans)
+    metrics = compute(windows, idles, latencies, peaks, peak_memory_bytes)
     seconds = sum(c.end_ns - c.start_ns for c in counts) / 1e9
     goodput = latency.goodput_per_s(inside, slo, seconds)
     if goodput is not None:
@@ -74,13 +76,22 @@ def assemble(
     return Figures(windows, idles, metrics, _flags(windows, idles))
 
 
-def distributions(responses: Sequence[Response]) -> dict[str, Distribution]:
-    """Latency metrics of these responses; those without a value are left out."""
+def distributions(
+    responses: Sequence[Response], windows: Sequence[tuple[int, int]]
+) -> dict[str, Distribution]:
+    """Latency metrics of what happened in these windows (start and end, monotonic ns); those
+    without a value are left out.
+
+    Each value belongs to the window in which it was complete: a time to first token with the first
+    token, a gap with the token that ended it, the rest with the answer. So what those who were sent
+    together during ramp-up waited for their first token is no part of it.
+    """
+    ended = [r for w in windows for r in latency.within(responses, *w)]
     found = {
-        "ttft_s": latency.summary(latency.ttft_s(responses)),
-        "itl_s": latency.summary(latency.itl_s(responses)),
-        "tpot_s": latency.summary(latency.tpot_s(responses)),
-        "e2e_latency_s": latency.summary(latency.e2e_s(responses)),
+        "ttft_s": latency.summary([t for w in windows for t in latency.ttft_s(responses, w)]),
+        "itl_s": latency.summary([t for w in windows for t in latency.itl_s(responses, w)]),
+        "tpot_s": latency.summary(latency.tpot_s(ended)),
+        "e2e_latency_s": latency.summary(latency.e2e_s(ended)),
     }
     return {k: Distribution(**s._asdict()) for k, s in found.items() if s is not None}
 

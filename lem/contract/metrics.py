@@ -74,10 +74,30 @@ _TABLE = (
         "value",
         "higher",
     ),
-    Metric("ttft_s", "s", "time to first token: sent → first token", "distribution"),
-    Metric("itl_s", "s", "inter-token latency: gaps between tokens", "distribution"),
-    Metric("tpot_s", "s", "(end − first token) ÷ (output tokens − 1), per request", "distribution"),
-    Metric("e2e_latency_s", "s", "sent → last token", "distribution"),
+    Metric(
+        "ttft_s",
+        "s",
+        "time to first token: sent → first token, of those that came in the windows",
+        "distribution",
+    ),
+    Metric(
+        "itl_s",
+        "s",
+        "inter-token latency: gaps between tokens, that ended in the windows",
+        "distribution",
+    ),
+    Metric(
+        "tpot_s",
+        "s",
+        "(last − first token) ÷ (output tokens − 1), of requests finished in the windows",
+        "distribution",
+    ),
+    Metric(
+        "e2e_latency_s",
+        "s",
+        "sent → last token, of requests finished in the windows",
+        "distribution",
+    ),
     Metric("peak_memory_bytes", "bytes", "largest memory in use, by device class", "by_class"),
 )
 

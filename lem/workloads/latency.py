@@ -13,6 +13,10 @@ from typing import NamedTuple
 from lem.contract.spec import Slo
 from lem.workloads.load import Response
 
+Span = tuple[float, float]
+"""After the first and up to the second moment, nanoseconds of the monotonic clock."""
+ALWAYS: Span = (-math.inf, math.inf)
+
 
 class Summary(NamedTuple):
     """A distribution in the unit of its values; the fields of ``contract.record.Distribution``."""
@@ -29,14 +33,24 @@ def within(responses: Iterable[Response], start_ns: int, end_ns: int) -> list[Re
     return [r for r in responses if r.end_ns is not None and start_ns < r.end_ns <= end_ns]
 
 
-def ttft_s(responses: Iterable[Response]) -> list[float]:
-    """Time to first token of each request: sent → first token."""
-    return [(r.token_ns[0] - r.sent_ns) / 1e9 for r in _answered(responses)]
+def ttft_s(responses: Iterable[Response], span_ns: Span = ALWAYS) -> list[float]:
+    """Time to first token of each request: sent → first token, which came in ``span_ns``."""
+    return [
+        (r.token_ns[0] - r.sent_ns) / 1e9
+        for r in _answered(responses)
+        if span_ns[0] < r.token_ns[0] <= span_ns[1]
+    ]
 
 
-def itl_s(responses: Iterable[Response]) -> list[float]:
-    """Every gap between two successive tokens of a request."""
-    return [g / 1e9 for r in _answered(responses) for g in gaps_ns(r)]
+def itl_s(responses: Iterable[Response], span_ns: Span = ALWAYS) -> list[float]:
+    """Every gap between two successive tokens of a request, the second of which came in
+    ``span_ns``."""
+    return [
+        (b - a) / 1e9
+        for r in _answered(responses)
+        for a, b in pairwise(r.token_ns)
+        if span_ns[0] < b <= span_ns[1]
+    ]
 
 
 def tpot_s(responses: Iterable[Response]) -> list[float]:

@@ -89,7 +89,7 @@ def test_energy_is_power_times_time() -> None:
     assert found.flags == {"estimated"}
 
 
-def test_only_answers_that_ended_in_a_window_make_latencies() -> None:
+def test_latencies_are_of_what_happened_in_the_window() -> None:
     found = figures(STEADY, counts(5, 15)).metrics
     assert found["ttft_s"].n == 2
     assert found["ttft_s"].mean == pytest.approx((1.0 + 2.5) / 2)
@@ -97,6 +97,16 @@ def test_only_answers_that_ended_in_a_window_make_latencies() -> None:
     assert found["itl_s"].n == 4
     assert found["itl_s"].mean == pytest.approx((1 + 2 + 0.5 + 1.5) / 4)
     assert found["tpot_s"].mean == pytest.approx((1.5 + 1.0) / 2)
+
+
+def test_waiting_during_ramp_up_is_no_latency_of_the_window() -> None:
+    """Both first tokens came before 8.2 s: what ended in the window waited for them outside."""
+    found = figures(STEADY, counts(8.2, 15)).metrics
+    assert "ttft_s" not in found
+    # Gaps that ended in the window: 7 → 9 s, 8 → 8.5 s and 8.5 → 10 s; not 6 → 7 s.
+    assert found["itl_s"].n == 3
+    assert found["itl_s"].mean == pytest.approx((2 + 0.5 + 1.5) / 3)
+    assert found["e2e_latency_s"].mean == pytest.approx((4.0 + 4.5) / 2)
 
 
 def test_two_windows_are_taken_together() -> None:
@@ -150,5 +160,7 @@ def test_the_figures_do_not_depend_on_the_order_of_responses() -> None:
 
 
 def test_latencies_of_nothing() -> None:
-    assert distributions([]) == {}
-    assert set(distributions([response("one token", 0, 1)])) == {"ttft_s", "e2e_latency_s"}
+    always = [(0, 2 * START)]
+    assert distributions([], always) == {}
+    one = [response("one token", 0, 1)]
+    assert set(distributions(one, always)) == {"ttft_s", "e2e_latency_s"}
