@@ -1,6 +1,7 @@
 """The models that the engines are tested with, prepared once."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,18 @@ from . import models
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 TINY = Synthetic(hidden_size=32, layers=2, heads=2, vocab_size=400, max_position_embeddings=1024)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """An engine that is not installed fails its tests, with the remedy, instead of hiding them."""
+    if item.get_closest_marker("engines"):
+        missing = [m for m in ("torch", "transformers", "gguf", "xllamacpp") if not find_spec(m)]
+        if missing:
+            pytest.fail(
+                f"not installed: {', '.join(missing)}; "
+                'fix: pip install -e ".[transformers,llama_cpp,dev]"',
+                pytrace=False,
+            )
 
 
 @pytest.fixture(scope="session")
