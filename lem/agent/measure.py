@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lem.agent.events import Events
 from lem.backends.protocol import Backend, Engine
-from lem.contract.base import whole_text
+from lem.contract.base import Scalar, whole_text
 from lem.contract.job import Job
 from lem.contract.record import MeterInfo, Quality
 from lem.errors import RunFailed
@@ -41,6 +41,8 @@ class Measured:
     idle: list[Stretch]
     responses: list[Response]
     warm_up_s: float
+    facts: dict[str, Scalar]
+    """What the engine said it used, before the quality probe: that may take more memory."""
     quality: Quality
     flags: set[str]
 
@@ -77,6 +79,7 @@ def measure(job: Job, backend: Backend, engine: Engine, folder: Path, events: Ev
         idle=idle,
         responses=measured,
         warm_up_s=warm_up_s,
+        facts=dict(engine.facts()),
         quality=_quality(job, backend, engine, events, measured),
         flags=flags,
     )

@@ -22,7 +22,7 @@ from lem.agent.environment import (
 from lem.agent.events import Events
 from lem.agent.measure import Measured, measure
 from lem.agent.stop import deadline, stoppable
-from lem.backends.protocol import Backend, Engine
+from lem.backends.protocol import Backend
 from lem.contract.base import CONTRACT_VERSION, utc_now, whole_text
 from lem.contract.failure import Failure
 from lem.contract.job import Job
@@ -75,7 +75,7 @@ def _run(job: Job, folder: Path, events: Events, started_at: str) -> Record:
         load_s = time.monotonic() - start
         with deadline(job.limits.run_s, "the run"):
             measured = measure(job, backend, engine, folder, events)
-            return _record(job, backend, engine, folder, measured, started_at, load_s)
+            return _record(job, backend, folder, measured, started_at, load_s)
     finally:
         engine.close()
 
@@ -83,14 +83,13 @@ def _run(job: Job, folder: Path, events: Events, started_at: str) -> Record:
 def _record(
     job: Job,
     backend: Backend,
-    engine: Engine,
     folder: Path,
     measured: Measured,
     started_at: str,
     load_s: float,
 ) -> Record:
     responses.write(folder / "responses.csv.gz", measured.responses)
-    facts = dict(engine.facts())
+    facts = dict(measured.facts)
     memory = {
         name.partition(".")[2]: float(facts.pop(name) or 0.0)
         for name in list(facts)

@@ -1,26 +1,39 @@
-"""The order in which a run meets its requests."""
+"""The measured part of a run, in this process, with an engine made for the test."""
 
-from types import SimpleNamespace
-from typing import Any
+from pathlib import Path
 
-from lem.agent.measure import shuffled
-from lem.workloads.requests import Request
+import pytest
+from lem_tick import Tick, TickEngine
 
+from lem.agent.events import Events
+from lem.agent.measure import Measured, measure
+from lem.contract.base import Scalar
+from lem.contract.job import Job
 
-def order(seed: int, block: int) -> list[str]:
-    job: Any = SimpleNamespace(seed=seed, block=block)
-    return [r.id for r in shuffled(job, [Request(f"r{i}", [1], 1, "") for i in range(50)])]
-
-
-def test_the_arms_of_a_block_share_an_order_and_blocks_differ() -> None:
-    assert order(1, 0) == order(1, 0)
-    assert order(1, 0) != order(1, 1)
-    assert order(1, 0) != order(2, 0)
-    assert sorted(order(1, 0)) == sorted(f"r{i}" for i in range(50))
+from .conftest import MakeJob
 
 
-def test_every_request_is_first_about_equally_often() -> None:
-    first = [order(1, block)[0] for block in range(2000)]
-    counts = [first.count(f"r{i}") for i in range(50)]
-    # Chi-square with 49 degrees of freedom: 85.35 is its 99.9 % quantile.
-    assert sum((c - 40) ** 2 / 40 for c in counts) < 85.35
+class Hungry(TickEngine):
+    """Its quality probe takes more memory than its work."""
+
+    peak_bytes = 1000
+
+    def facts(self) -> dict[str, Scalar]:
+        return {"peak_memory_bytes.cpu": self.peak_bytes}
+
+    def nll(self, token_ids: list[int]) -> float | None:
+        self.peak_bytes = 9000
+        return super().nll(token_ids)
+
+
+def measured(path: Path) -> Measured:
+    with Events(path.parent / "events.ndjson") as events:
+        return measure(Job.read(path), Tick(), Hungry({}, 4), path.parent, events)
+
+
+@pytest.mark.slow
+def test_the_quality_probe_does_not_count_as_peak_memory(make_job: MakeJob) -> None:
+    brief = {"windows": 1, "window_s": 0.05, "idle_s": 0, "warm_up_cap_s": 0.05}
+    found = measured(make_job(measure={**brief, "quality": ["nll"], "meters": ["estimate"]}))
+    assert found.quality.nll_per_token is not None
+    assert found.facts["peak_memory_bytes.cpu"] == 1000
