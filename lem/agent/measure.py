@@ -74,7 +74,7 @@ def measure(job: Job, backend: Backend, engine: Engine, folder: Path, events: Ev
     if any(w.failed for w in windows):
         flags.add("requests_failed")
     return Measured(
-        infos=meter.infos,
+        infos=_telling(meter.infos, job),
         windows=windows,
         idle=idle,
         responses=measured,
@@ -109,6 +109,13 @@ def _sampler(job: Job, folder: Path) -> Sampler:
     return Sampler(
         job.measure.meters, settings, folder / "trace.csv.gz", job.measure.sample_interval_s
     )
+
+
+def _telling(infos: list[MeterInfo], job: Job) -> list[MeterInfo]:
+    """The devices whose energy says something of this run. CPU time says nothing of what a GPU
+    drew, so where a run uses GPUs and nothing is measured there is no figure (``no_meter``)."""
+    only_estimated = all(i.device_class == "estimated" for i in infos)
+    return [] if job.gpus and only_estimated else infos
 
 
 def _warm_up(job: Job, engine: Engine, stock: Stock, log: Log, flags: set[str]) -> float:

@@ -37,3 +37,12 @@ def test_the_quality_probe_does_not_count_as_peak_memory(make_job: MakeJob) -> N
     found = measured(make_job(measure={**brief, "quality": ["nll"], "meters": ["estimate"]}))
     assert found.quality.nll_per_token is not None
     assert found.facts["peak_memory_bytes.cpu"] == 1000
+
+
+@pytest.mark.slow
+def test_the_energy_of_gpu_work_is_not_estimated_from_cpu_time(make_job: MakeJob) -> None:
+    brief = {"windows": 1, "window_s": 0.05, "idle_s": 0, "warm_up_cap_s": 0.05}
+    alone = measured(make_job(measure={**brief, "meters": ["estimate"]}))
+    assert [i.device_class for i in alone.infos] == ["estimated"]
+    beside = measured(make_job("gpu", measure={**brief, "meters": ["estimate"]}, gpus=[0]))
+    assert beside.infos == []
