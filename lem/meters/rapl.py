@@ -151,9 +151,11 @@ def _domains(root: Path) -> tuple[list[Domain], Path | None]:
     """The domains that can be read, and a counter that may not be, if any.
 
     Top-level zones of the ``intel-rapl`` control type (AMD's too) and their memory. The same
-    package's ``intel-rapl-mmio`` zone is another view of the same energy.
+    package's ``intel-rapl-mmio`` zone is another view of the same energy. A class of which one
+    domain cannot be read is left out whole: its sum would have a hole.
     """
     found: list[Domain] = []
+    incomplete: set[str] = set()
     refused: Path | None = None
     try:
         zones = sorted(z for z in root.iterdir() if z.name.startswith("intel-rapl:"))
@@ -181,10 +183,12 @@ def _domains(root: Path) -> tuple[list[Domain], Path | None]:
         if _number(file) is None:
             if _denied(file):
                 refused = file
-            continue
-        if range_uj:
+            incomplete.add(device_class)
+        elif range_uj:
             found.append(Domain(device, device_class, file, range_uj))
-    return found, refused
+        else:
+            incomplete.add(device_class)
+    return [d for d in found if d.device_class not in incomplete], refused
 
 
 def _plain(name: str) -> bool:

@@ -141,6 +141,22 @@ def test_memory_of_the_second_package_is_told_apart(tmp_path: Path) -> None:
     assert devices == {"package-0", "package-1", "dram-0", "dram-1", "psys"}
 
 
+@pytest.mark.parametrize("file", ["energy_uj", "max_energy_range_uj"])
+def test_a_class_with_a_domain_that_cannot_be_read_is_left_out(tmp_path: Path, file: str) -> None:
+    """Of two packages one gives no figure: the other one's energy is not that of the CPUs."""
+    root = rigs.powercap(tmp_path)
+    second = root / "intel-rapl:2"
+    second.mkdir()
+    for name, text in (
+        ("name", "package-1"),
+        ("max_energy_range_uj", str(SPAN_UJ)),
+        ("energy_uj", "5"),
+    ):
+        (second / name).write_text("" if name == file else text)
+    devices = {d.device for d in Rapl().open(MeterSettings(powercap_root=root))}
+    assert devices == {"dram-0", "psys"}
+
+
 def test_peak_power_of_a_class_is_the_sum_of_its_devices() -> None:
     """Two packages, 100 W and 60 W, the second one 160 W for a while: 260 W at once."""
     infos = [info("package-0"), info("package-1")]
