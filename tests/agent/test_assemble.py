@@ -6,6 +6,7 @@ import pytest
 
 from lem.agent.assemble import assemble, distributions
 from lem.contract.record import MeterInfo, Value
+from lem.contract.spec import Slo
 from lem.meters.protocol import Sample
 from lem.workloads.load import Response
 from lem.workloads.requests import Request
@@ -164,3 +165,21 @@ def test_latencies_of_nothing() -> None:
     assert distributions([], always) == {}
     one = [response("one token", 0, 1)]
     assert set(distributions(one, always)) == {"ttft_s", "e2e_latency_s"}
+
+
+@pytest.mark.parametrize(
+    ("slo", "expected"),
+    [
+        (Slo(), None),
+        (Slo(ttft_ms=1500), 0.1),
+        (Slo(ttft_ms=3000), 0.2),
+        (Slo(ttft_ms=3000, itl_ms=1200), 0.1),
+        (Slo(itl_ms=1), 0.0),
+    ],
+    ids=str,
+)
+def test_goodput_by_hand(slo: Slo, expected: float | None) -> None:
+    """In 10 s: "one" with 1 s to its first token and 1.5 s a token, "two" with 2.5 s and 1 s."""
+    spans = [(START, START + 4 * S)]
+    found = assemble([INFO], STEADY, [counts(5, 15)], spans, RESPONSES, {}, slo).metrics
+    assert found.get("goodput_per_s") == (None if expected is None else Value(value=expected))

@@ -103,7 +103,7 @@ def test_secrets_come_by_file_and_go_nowhere(place: Place, tmp_path: Path) -> No
     (tmp_path / "model").mkdir()
     done = agent("stage", tmp_path / "stage.json", **{SECRETS_FILE: str(tmp_path / "secrets")})
     assert done.returncode == 0, done.stderr
-    (tmp_path / "secrets").unlink()
+    assert not (tmp_path / "secrets").exists()
     assert SECRET not in done.stdout + done.stderr
     for file in tmp_path.rglob("*"):
         assert not file.is_file() or SECRET.encode() not in file.read_bytes(), file

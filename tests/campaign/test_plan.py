@@ -344,6 +344,22 @@ def test_blocks_beyond_those_wanted_are_left_alone() -> None:
     assert world.plan() == Plan([], 2, {}, {}, {})
 
 
+@pytest.mark.parametrize(
+    ("budget_s", "blocks"), [(1, 1), (64, 1), (130, 2), (200, 3), (10_000, 5), (None, 5)]
+)
+def test_a_time_budget_caps_the_blocks_once_block_1_has_been_timed(
+    budget_s: float | None, blocks: int
+) -> None:
+    world = World("ab", blocks=5)
+    world.lock = world.lock.model_copy(update={"time_budget_s": budget_s})
+    world.do("record")
+    assert world.plan().blocks == 5
+    world.do("record")  # two runs of 30 s, with 5 s between them: 65 s
+    assert world.plan().blocks == blocks
+    world.finish()
+    assert len(counted(world.outcomes)) == 2 * blocks
+
+
 ENDS = ["record", "exclude", "void", "engine_error", "timeout", "interrupted", "open"]
 EVENTS = ["pause", "boot", "devices", "retry", "next session"]
 
