@@ -20,14 +20,17 @@ def main(report: Path) -> int:
 
 
 def collected() -> set[str]:
-    """Names of the tests marked docker, as the report spells them."""
-    listing = subprocess.run(
+    """Names of the tests marked docker, as the report spells them. Ends the program where pytest
+    cannot collect them all."""
+    done = subprocess.run(
         [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "docker", "-p", "no:xdist"],
         capture_output=True,
         text=True,
         check=False,
-    ).stdout
-    return {as_reported(line) for line in listing.splitlines() if "::" in line}
+    )
+    if done.returncode:
+        sys.exit(f"docker tests cannot be collected:\n{done.stdout[-2000:]}")
+    return {as_reported(line) for line in done.stdout.splitlines() if "::" in line}
 
 
 def as_reported(node_id: str) -> str:

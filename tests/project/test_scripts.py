@@ -185,3 +185,7 @@ def test_docker_tests_that_did_not_run_are_named(
 
     answer.stdout = "no tests\n"
     assert main(report) == 1, "a suite without Docker tests proves nothing"
+
+    answer.returncode = 2
+    with pytest.raises(SystemExit, match="cannot be collected"):
+        main(report)
