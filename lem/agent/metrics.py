@@ -9,6 +9,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from lem.contract.flags import worst
 from lem.contract.record import (
     Distribution,
     EnergyReading,
@@ -102,9 +103,20 @@ def compute(
 
 
 def idle_power_by_class(idle: Sequence[Idle]) -> dict[str, Value]:
-    """Mean power in watts over the idle phases, by device class."""
+    """Mean power in watts over the idle phases, by device class.
+
+    Another process on the GPU, or whatever else would exclude a window, takes the class out: then
+    the device was not idle.
+    """
     seconds = sum(i.end_ns - i.start_ns for i in idle) / 1e9
-    return _per(energy_by_class([i.energy for i in idle]), seconds)
+    stretches = [
+        [
+            r if worst(r.flags) == "info" else r.model_copy(update={"energy_j": None})
+            for r in i.energy
+        ]
+        for i in idle
+    ]
+    return _per(energy_by_class(stretches), seconds)
 
 
 def _per(energy: dict[str, Value], divisor: float) -> dict[str, Value]:

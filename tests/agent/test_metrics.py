@@ -155,6 +155,17 @@ def test_a_lost_idle_reading_leaves_the_class_out_above_idle_only() -> None:
     assert set(by_class(m, "energy_per_output_token_j")) == {"cpu", "gpu"}
 
 
+@pytest.mark.parametrize(
+    ("flag", "classes"), [("foreign_gpu_process", {"cpu"}), ("sampler_gap", {"cpu", "gpu"})]
+)
+def test_a_device_that_others_used_was_not_idle(flag: str, classes: set[str]) -> None:
+    used = [r.model_copy(update={"flags": [flag]}) for r in IDLE[1].energy[:1]]
+    second = IDLE[1].model_copy(update={"energy": [*used, *IDLE[1].energy[1:]]})
+    m = computed(idle=[IDLE[0], second])
+    assert set(by_class(m, "idle_power_w")) == classes
+    assert set(by_class(m, "energy_above_idle_per_output_token_j")) == classes
+
+
 def test_nothing_is_divided_by_zero() -> None:
     none = [w.model_copy(update={"output_tokens": 0, "requests": 0}) for w in WINDOWS]
     m = computed(none)
