@@ -135,7 +135,7 @@ def longest_still_ns(
 
 def power_from_counter(points: Sequence[Point], least_ns: int = 40_000_000) -> list[Sample]:
     """Mean power (as ``power_mw`` samples without names) between points at least ``least_ns``
-    apart."""
+    apart, at the middle of that time: what came before a window's edge is then no part of it."""
     power: list[Sample] = []
     last: Point | None = None
     for p in points:
@@ -143,7 +143,8 @@ def power_from_counter(points: Sequence[Point], least_ns: int = 40_000_000) -> l
             last = p
         elif p.t_ns - last.t_ns >= least_ns:
             watts = (p.value - last.value) / ((p.t_ns - last.t_ns) / 1e9)
-            power.append(Sample(p.t_ns, "", "", "power_mw", max(0.0, watts * 1e3)))
+            middle_ns = last.t_ns + (p.t_ns - last.t_ns) // 2
+            power.append(Sample(middle_ns, "", "", "power_mw", max(0.0, watts * 1e3)))
             last = p
     return power
 

@@ -135,6 +135,13 @@ def test_no_trace_at_all() -> None:
     assert "ttft_s" in found.metrics
 
 
+def test_power_before_the_window_is_no_peak_of_it() -> None:
+    """20 W during ramp-up, up to the window's very edge; 5 W in it."""
+    ramp = trace((4, 0.1), (1, 2.0), (11, 0.5), (4, 0.1))
+    found = figures(ramp, counts(5, 15)).metrics["peak_power_w"]
+    assert found["estimated"].value == pytest.approx(5)
+
+
 def test_a_short_window_is_flagged() -> None:
     assert "short_window" in figures(STEADY, counts(5, 14.9)).flags
     assert "short_window" not in figures(STEADY, counts(5, 15)).flags
