@@ -331,6 +331,10 @@ def _settle_generation(model: Any, job: Job) -> dict[str, Any]:
         arguments["do_sample"] = False
     if (_number(arguments, "num_beams") or 1) > 1:
         raise RunFailed("unsupported", "generate.num_beams: a beam search's tokens have no times")
+    if (_number(arguments, "num_return_sequences") or 1) > 1:
+        raise RunFailed(
+            "unsupported", "generate.num_return_sequences: a request has one answer to count"
+        )
     check = GenerationConfig(eos_token_id=ends, pad_token_id=pad, max_new_tokens=1)
     unknown = check.update(**arguments)
     check.validate()

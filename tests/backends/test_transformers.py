@@ -157,6 +157,20 @@ def test_engine_settings_that_cannot_be(
     assert backend().reject(job)
 
 
+@pytest.mark.parametrize("name", ["num_beams", "num_return_sequences"])
+def test_settings_whose_tokens_cannot_be_counted_are_refused(
+    tiny: Path, tmp_path: Path, name: str
+) -> None:
+    """Several answers to one prompt would cost energy, and one of them be counted."""
+    generate = {"temperature": 1.0, name: 2}
+    requests = [Request("r0", [5], 1, "")]
+    job = make_job("transformers", tiny, tmp_path, requests, generate=generate)
+    with pytest.raises(RunFailed, match=name) as e:
+        backend().load(job)
+    assert e.value.kind == "unsupported"
+    assert name in backend().reject(job)[0].message
+
+
 def test_a_request_that_is_too_long_fails_alone(tiny: Path, tmp_path: Path) -> None:
     requests = [Request("long", [5] * 60, 5, ""), Request("short", [5] * 6, 5, "")]
     engine = backend().load(
