@@ -2,10 +2,18 @@
 
 The records are the truth: the index may be deleted at any time, is rebuilt when it is damaged or of
 another version, and lives in memory where the folder cannot be written.
+
+A folder may come from a stranger, and an SQLite file can do more than hold rows: triggers run, and
+a journal beside it names files to delete. So an index that was not made here (:func:`_mark`) is
+never opened.
 """
 
+import hashlib
 import json
+import os
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -217,17 +225,69 @@ def _open(folder: Path) -> sa.Engine:
     if file.is_symlink():
         return _in_memory()
     for _ in range(2):
-        engine = sa.create_engine(
-            f"sqlite:///{file}",
-            connect_args={"timeout": LOCK_TIMEOUT_S},
-            poolclass=sa.NullPool,
-        )
+        if not _made_here(file) and not (_remove(file) and _make(file)):
+            break
         try:
-            return _prepared(engine)
+            return _prepared(_engine(file))
         except (_OtherVersion, SQLAlchemyError) as e:
             if _is_occupied(e) or not _remove(file):
                 break
     return _in_memory()
+
+
+def _engine(file: Path) -> sa.Engine:
+    return sa.create_engine(
+        f"sqlite:///{file}",
+        connect_args={"timeout": LOCK_TIMEOUT_S},
+        poolclass=sa.NullPool,
+    )
+
+
+def _made_here(file: Path) -> bool:
+    """Whether the file bears the mark of its own place; looked at without SQLite."""
+    try:
+        handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(handle, "rb") as f:
+            inode = os.fstat(handle).st_ino
+            # The header's "application ID": https://www.sqlite.org/fileformat.html, section 1.3
+            return f.read(72)[68:] == _mark(inode).to_bytes(4, signed=True)
+    except OSError:
+        return False
+
+
+def _mark(inode: int, machine: Path = Path("/etc/machine-id")) -> int:
+    """What nobody who packs a folder elsewhere knows: a hash of the inode that the index will have
+    here, and of this machine's name for itself."""
+    try:
+        name = machine.read_bytes()
+    except OSError:
+        name = b""
+    digest = hashlib.sha256(name + f":{inode}".encode()).digest()
+    return int.from_bytes(digest[:4], signed=True)
+
+
+def _make(file: Path) -> bool:
+    """Make an empty index aside and put it into place, so that one without its mark is never there;
+    whether there is one now."""
+    aside = None
+    try:
+        handle, aside = tempfile.mkstemp(dir=file.parent, prefix=f"{file.name}.")
+        inode = os.fstat(handle).st_ino
+        os.close(handle)
+        engine = _prepared(_engine(Path(aside)))
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"PRAGMA application_id = {_mark(inode)}")
+        engine.dispose()
+        Path(aside).chmod(0o644)
+        # Two may do this at once: a link never replaces the one that was faster.
+        with suppress(FileExistsError):
+            os.link(aside, file)
+    except (OSError, SQLAlchemyError):
+        return False
+    finally:
+        if aside is not None:
+            Path(aside).unlink(missing_ok=True)
+    return True
 
 
 def _is_occupied(error: Exception) -> bool:

@@ -122,6 +122,37 @@ def test_a_link_in_place_of_the_index_is_neither_followed_nor_removed(tmp_path):
     assert victim.read_bytes() == b"precious" and (folder / FILE_NAME).is_symlink()
 
 
+def foreign(folder: Path) -> Path:
+    """An index of the right form in ``folder``, made elsewhere, with a trigger in it."""
+    records.campaign(folder.parent / "elsewhere", VALUES)
+    read(folder.parent / "elsewhere")
+    file = folder / FILE_NAME
+    shutil.copy(folder.parent / "elsewhere" / FILE_NAME, file)
+    with sqlite3.connect(file) as db:
+        db.execute(
+            "CREATE TRIGGER again AFTER DELETE ON attempts BEGIN"
+            " INSERT INTO attempts SELECT old.id, '../../home', old.document, old.size,"
+            " old.mtime_ns, old.arm_id, old.block, old.block_pass, old.attempt, 'open',"
+            " old.failure_kind, old.consequence, '', '', '', '[]', '', '', '', '', 0, '', '{}',"
+            " '[]'; END"
+        )
+    return file
+
+
+def test_an_index_that_came_with_the_folder_is_never_opened(tmp_path):
+    folder = tmp_path / "campaign"
+    records.campaign(folder, {1: [0.02]})
+    file = foreign(folder)
+    # A journal beside it would make SQLite write to the file, and delete what it names.
+    journal = Path(f"{file}-journal")
+    journal.write_bytes(b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7" + bytes(504))
+    assert read(folder)[1] == outcomes(folder)
+    with sqlite3.connect(file) as db:
+        assert db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall() == []
+    assert not journal.exists()
+    assert read(folder)[0] == 0  # but its own it knows again
+
+
 def test_without_a_place_to_write_the_index_is_in_memory(tmp_path):
     records.campaign(tmp_path, VALUES)
     # A folder where the file should be: as little to be written for root as for anybody.
