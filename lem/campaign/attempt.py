@@ -169,6 +169,10 @@ def close_open(campaign: Path, outcomes: Iterable[Outcome], here: Here) -> int:
         if o.kind != "open":
             continue
         folder = campaign / o.path
+        # Things are removed here: only where an attempt's folder is, and through no link.
+        place = attempt_folder(campaign.resolve(), Run(o.arm_id, o.block, o.block_pass, o.attempt))
+        if folder.resolve() != place:
+            continue
         for leftover in folder.glob(".*"):
             _remove(leftover)
         try:

@@ -299,6 +299,28 @@ def test_a_job_that_was_tampered_with_cannot_close_another_attempt(
     assert outcomes(tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    ("arm", "path"),
+    [
+        ("a", "../home"),
+        ("../../../home", "blocks/0000/../../../home/1"),
+        ("a", "blocks/0000/link/1"),
+        ("link", "blocks/0000/link/1"),
+    ],
+)
+def test_nothing_is_removed_outside_of_the_folder(tmp_path: Path, arm: str, path: str) -> None:
+    campaign, home = tmp_path / "campaign", tmp_path / "home"
+    (campaign / "blocks" / "0000").mkdir(parents=True)
+    (home / "1").mkdir(parents=True)
+    (home / ".profile").touch()
+    (campaign / "blocks" / "0000" / "link").symlink_to(home)
+    records.campaign(tmp_path / "other", {1: [0.02]})
+    (outcome,) = outcomes(tmp_path / "other")
+    here = outcome._replace(arm_id=arm, block=0, attempt=1, kind="open", path=path)
+    assert close_open(campaign, [here], HERE) == 0
+    assert sorted(p.name for p in home.iterdir()) == [".profile", "1"]
+
+
 def test_finished_attempts_are_left_alone(tmp_path: Path, folder: Path, job: Job) -> None:
     record_of(job).write(folder / "record.json")
     assert close_open(tmp_path, outcomes(tmp_path), HERE) == 0
