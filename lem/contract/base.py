@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,13 +59,21 @@ class Document(Part):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read, migrate from any older version, and check. Raises :class:`BadInput`."""
+        """Read, migrate from any older version, and check. Raises :class:`BadInput`.
+
+        Only a plain file is read: of anything else that may lie there, a link could lead to what
+        is not meant to be read, and a pipe or a device would never end.
+        """
         try:
-            if path.stat().st_size > MAX_DOCUMENT_BYTES:
-                raise BadInput([Problem("larger than 64 MiB", file=str(path))])
-            data = path.read_bytes()
+            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            with os.fdopen(handle, "rb") as f:
+                if not stat.S_ISREG(os.fstat(handle).st_mode):
+                    raise BadInput([Problem("is not a file", file=str(path))])
+                data = f.read(MAX_DOCUMENT_BYTES + 1)
         except OSError as e:
             raise BadInput([Problem(f"cannot be read: {e.strerror}", file=str(path))]) from e
+        if len(data) > MAX_DOCUMENT_BYTES:
+            raise BadInput([Problem("larger than 64 MiB", file=str(path))])
         return cls.parse(data, str(path))
 
     @classmethod

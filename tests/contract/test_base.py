@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lem.contract.base import canonical_json, path_of, utc_now, write_atomic
+from lem.contract.base import MAX_DOCUMENT_BYTES, canonical_json, path_of, utc_now, write_atomic
 from lem.contract.event import Event
+from lem.errors import BadInput
 
 
 @pytest.mark.parametrize(
@@ -176,3 +178,30 @@ def test_the_time_is_in_utc_with_milliseconds() -> None:
 
 def test_paths_are_written_with_dots() -> None:
     assert path_of(("windows", 0, "energy")) == "windows.0.energy"
+
+
+def a_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def a_device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def a_link(path: Path) -> None:
+    (path.parent / "elsewhere").write_text('{"t_ns": 1, "kind": "log"}')
+    path.symlink_to("elsewhere")
+
+
+def too_large(path: Path) -> None:
+    with path.open("wb") as f:
+        f.truncate(MAX_DOCUMENT_BYTES + 1)
+
+
+@pytest.mark.parametrize("make", [a_pipe, a_device, a_link, too_large, Path.mkdir])
+def test_only_a_plain_file_of_bounded_size_is_read(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    make(tmp_path / "document.json")
+    with pytest.raises(BadInput, match=r"is not a file|cannot be read|larger than 64 MiB"):
+        Event.read(tmp_path / "document.json")
