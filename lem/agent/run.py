@@ -21,7 +21,7 @@ from lem.agent.environment import (
 )
 from lem.agent.events import Events
 from lem.agent.measure import Measured, measure
-from lem.agent.stop import deadline, stoppable
+from lem.agent.stop import Stop, deadline, stoppable
 from lem.backends.protocol import Backend
 from lem.contract.base import CONTRACT_VERSION, utc_now, whole_text
 from lem.contract.failure import Failure
@@ -52,6 +52,8 @@ def run(path: Path) -> int:
         try:
             _run(job, folder, events, started_at).write(folder / "record.json")
         except BaseException as error:  # noqa: BLE001 - every end is typed and written down
+            if isinstance(error, Stop):
+                error = error.reason.with_traceback(error.__traceback__)
             failure = as_failure(job, error, events.phase_now, started_at)
             failure.write(folder / "failure.json")
             return 1

@@ -12,15 +12,23 @@ from types import FrameType
 from lem.errors import RunFailed
 
 
+class Stop(BaseException):
+    """Carries the reason past an engine's ``except Exception``."""
+
+    def __init__(self, reason: RunFailed) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Within, SIGTERM and SIGINT raise :class:`RunFailed` of kind ``interrupted``, once: a second
+    """Within, SIGTERM and SIGINT raise :class:`Stop` with a failure of kind ``interrupted``, once: a second
     one must not keep the first from being written down."""
 
     def stop(number: int, _: FrameType | None) -> None:
         for s in before:
             signal.signal(s, signal.SIG_IGN)
-        raise RunFailed("interrupted", f"stopped by {signal.Signals(number).name}")
+        raise Stop(RunFailed("interrupted", f"stopped by {signal.Signals(number).name}"))
 
     before = {s: signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT)}
     for number in before:
@@ -34,13 +42,15 @@ def stoppable() -> Iterator[None]:
 
 @contextmanager
 def deadline(seconds: float, what: str) -> Iterator[None]:
-    """Within, :class:`RunFailed` of kind ``timeout`` is raised after ``seconds``."""
+    """Within, :class:`Stop` with a failure of kind ``timeout`` is raised after ``seconds``."""
 
     def expire(_: int, __: FrameType | None) -> None:
-        raise RunFailed(
-            "timeout",
-            f"{what} took longer than {seconds:g} s",
-            hint="raise limits.load_s or limits.run_s in the campaign file if this is normal",
+        raise Stop(
+            RunFailed(
+                "timeout",
+                f"{what} took longer than {seconds:g} s",
+                hint="raise limits.load_s or limits.run_s in the campaign file if this is normal",
+            )
         )
 
     before = signal.signal(signal.SIGALRM, expire)
