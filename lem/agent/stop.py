@@ -22,8 +22,8 @@ class Stop(BaseException):
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Within, SIGTERM and SIGINT raise :class:`Stop` with a failure of kind ``interrupted``, once: a second
-    one must not keep the first from being written down."""
+    """Within, SIGTERM and SIGINT raise :class:`Stop` with a failure of kind ``interrupted``, once:
+    a second one must not keep the first from being written down."""
 
     def stop(number: int, _: FrameType | None) -> None:
         for s in before:

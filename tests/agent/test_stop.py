@@ -6,23 +6,21 @@ import sys
 
 import pytest
 
-from lem.agent.stop import deadline, stoppable
-from lem.errors import RunFailed
+from lem.agent.stop import Stop, deadline, stoppable
 
 PROGRAM = """
 import os, signal, sys, time
-from lem.agent.stop import deadline, stoppable
-from lem.errors import RunFailed
+from lem.agent.stop import Stop, deadline, stoppable
 try:
     with stoppable():
         try:
             {body}
-        except RunFailed as e:
-            print("first", e.kind, e.message, flush=True)
+        except Stop as e:
+            print("first", e.reason.kind, e.reason.message, flush=True)
             {afterwards}
         print("written down", flush=True)
-except RunFailed as e:
-    print("escaped", e.kind)
+except Stop as e:
+    print("escaped", e.reason.kind)
 """
 
 
@@ -42,6 +40,16 @@ def outcome(body: str, afterwards: str = "pass") -> list[str]:
 def test_a_signal_is_an_interruption(name: str) -> None:
     said = outcome(f"os.kill(os.getpid(), signal.{name}); time.sleep(30)")
     assert said == [f"first interrupted stopped by {name}", "written down"]
+
+
+def test_an_engine_that_catches_every_exception_is_stopped_all_the_same() -> None:
+    stubborn = [
+        "while True:",
+        " try: os.kill(os.getpid(), signal.SIGTERM); time.sleep(30)",
+        " except Exception: pass",
+    ]
+    said = outcome(f"exec({chr(10).join(stubborn)!r})")
+    assert said == ["first interrupted stopped by SIGTERM", "written down"]
 
 
 def test_a_second_signal_does_not_keep_the_first_from_being_written_down() -> None:
@@ -64,9 +72,10 @@ def test_a_deadline_that_is_kept_does_nothing_later() -> None:
 
 
 def test_the_time_out_says_how_to_mend_it() -> None:
-    with pytest.raises(RunFailed) as e, deadline(0.01, "this"):
+    with pytest.raises(Stop) as e, deadline(0.01, "this"):
         signal.pause()
-    assert e.value.kind == "timeout" and "limits.run_s" in (e.value.hint or "")
+    reason = e.value.reason
+    assert reason.kind == "timeout" and "limits.run_s" in (reason.hint or "")
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
