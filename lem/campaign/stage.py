@@ -3,9 +3,10 @@
 The only step that may use the network. Doing it again finds what is there.
 """
 
+import errno
 import hashlib
 import os
-import shutil
+import stat
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,9 +21,11 @@ from lem.contract.spec import ExperimentModel, ModelSpec, Workload
 from lem.contract.stage import RequestList, Staged, StageTask
 from lem.errors import BadInput, EnvironmentFault
 from lem.launchers.protocol import BackendSetup, Folders, Launcher, Prepared, Say, Task
+from lem.workloads.requests import MAX_LIST_BYTES
 
 STAGE_LIMIT_S = 6 * 3600.0
 LAST_LINES = 12
+COPY_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -85,10 +88,7 @@ def stage(
             for made in models[key2][1].requests:
                 lists[_list_key(draft.model, made.workload)] = made
                 name = f"{made.sha256}.jsonl.gz"
-                _copy(
-                    cache / "models" / model / draft.backend / "requests" / name,
-                    folder / "requests" / name,
-                )
+                _copy_list(cache / "models" / model / draft.backend, name, folder / "requests")
         locked, staged = models[key2]
         ready.append(
             Ready(
@@ -250,10 +250,39 @@ def hub_secrets() -> dict[str, str]:
     return {"HF_TOKEN": token}
 
 
-def _copy(source: Path, target: Path) -> None:
-    if target.exists():
+def _copy_list(staged: Path, name: str, target: Path) -> None:
+    """Put ``staged/requests/name`` into the folder ``target``, if it is not there yet.
+
+    A container wrote it: nothing there is followed out of ``staged``, or read without end. That it
+    is the right list is checked by its hash wherever it is used.
+    """
+    if (target / name).exists():
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(f".{target.name}.{os.getpid()}")
-    shutil.copyfile(source, aside)
-    aside.replace(target)
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    folder = aside = None
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        folder = os.open(staged / "requests", flags | os.O_DIRECTORY)
+        with (
+            os.fdopen(os.open(name, flags, dir_fd=folder), "rb") as source,
+            tempfile.NamedTemporaryFile(dir=target, prefix=f".{name}.", delete=False) as copy,
+        ):
+            aside = Path(copy.name)
+            size = os.fstat(source.fileno()).st_size
+            if not stat.S_ISREG(os.fstat(source.fileno()).st_mode) or size > MAX_LIST_BYTES:
+                raise EnvironmentFault(f"the image left no request list in {name}", kind="contract")
+            for _ in range(-(-size // COPY_BYTES)):
+                copy.write(source.read(COPY_BYTES))
+        aside.chmod(0o644)
+        aside.replace(target / name)
+    except OSError as e:
+        if e.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENOENT, errno.EISDIR):
+            raise EnvironmentFault(
+                f"the image left no request list in {name}", kind="contract"
+            ) from e
+        raise
+    finally:
+        if folder is not None:
+            os.close(folder)
+        if aside is not None:
+            aside.unlink(missing_ok=True)

@@ -1,0 +1,66 @@
+"""What the host takes from a container that staged: files of their own, of bounded size."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lem.campaign.stage import _copy_list
+from lem.errors import EnvironmentFault
+from lem.workloads.requests import MAX_LIST_BYTES
+
+NAME = f"{'a' * 64}.jsonl.gz"
+
+
+@pytest.fixture
+def staged(tmp_path: Path) -> Path:
+    (tmp_path / "staged" / "requests").mkdir(parents=True)
+    return tmp_path / "staged"
+
+
+def test_a_list_is_copied_once(tmp_path: Path, staged: Path) -> None:
+    target = tmp_path / "campaign" / "requests"
+    content = os.urandom(2**20 + 1)
+    for written in (content, b"later"):
+        (staged / "requests" / NAME).write_bytes(written)
+        _copy_list(staged, NAME, target)
+    assert [(p.name, p.read_bytes()) for p in target.iterdir()] == [(NAME, content)]
+    assert (target / NAME).stat().st_mode & 0o777 == 0o644
+
+
+def a_link(place: Path) -> None:
+    place.symlink_to(place.parents[2] / "secret")
+
+
+def a_device(place: Path) -> None:
+    place.symlink_to("/dev/zero")
+
+
+def too_large(place: Path) -> None:
+    with place.open("wb") as f:
+        f.truncate(MAX_LIST_BYTES + 1)
+
+
+def a_linked_folder(place: Path) -> None:
+    place.parent.rmdir()
+    (place.parents[2] / NAME).write_text("secret")
+    place.parent.symlink_to(place.parents[2])
+
+
+def nothing(place: Path) -> None:
+    assert not place.exists()
+
+
+@pytest.mark.parametrize(
+    "leave", [a_link, a_device, too_large, a_linked_folder, nothing, os.mkfifo, Path.mkdir]
+)
+def test_what_is_no_list_is_not_taken(
+    tmp_path: Path, staged: Path, leave: Callable[[Path], None]
+) -> None:
+    (tmp_path / "secret").write_text("of the host")
+    leave(staged / "requests" / NAME)
+    target = tmp_path / "campaign" / "requests"
+    with pytest.raises(EnvironmentFault, match="left no request list"):
+        _copy_list(staged, NAME, target)
+    assert list(target.iterdir()) == []
