@@ -6,6 +6,7 @@ from typing import Self
 from lem import containers, plugins
 from lem.agent.environment import device_set, gpus
 from lem.campaign.execute import OnMoment, Ready, execute, present
+from lem.campaign.guard import check_links
 from lem.campaign.lock import agree, check_overrides, make_lock, provisional_staging
 from lem.campaign.overview import Overview
 from lem.campaign.plan import plan
@@ -100,6 +101,7 @@ class Campaign:
 
     def stage(self, say: Say) -> Staging:
         """Prepare images, models and request lists; needs the network the first time."""
+        check_links(self.folder)
         return stage(self.file, self.launchers(say), bool(self.gpus()), self.folder, say)
 
     def plan(self) -> Overview:

@@ -10,14 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from lem.errors import EnvironmentFault, Interrupted
+from lem.errors import BadInput, EnvironmentFault, Interrupted
 
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """Only one lem at a time may run a campaign folder; the kernel frees it when we end."""
     with typed_disk_errors(folder):
-        handle = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+        flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+        handle = os.open(folder / ".lock", flags, 0o644)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -29,6 +30,21 @@ def alone(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+OWN = (".lock", "blocks", "requests", "campaign.lock.json")
+"""What lem writes and mounts in a campaign folder."""
+
+
+def check_links(folder: Path) -> None:
+    """Raise :class:`BadInput` where a part of the folder is a link: a folder that came from
+    somebody else could lead lem, or the container, to other places of this machine."""
+    for name in OWN:
+        if (folder / name).is_symlink():
+            raise BadInput(
+                f"{folder / name} is a link, which may lead out of the campaign's folder",
+                hint="put what it leads to in its place; the folder itself may be a link",
+            )
 
 
 @contextmanager
