@@ -11,8 +11,9 @@ from lem.contract.flags import FLAGS
 from lem.contract.metrics import METRICS
 from lem.errors import BadInput
 from lem.stats import Absolute, RatioEstimate, absolute, ratio_to_baseline
-from lem.stores.counted import counted, latest_passes, void_reason
+from lem.stores.counted import counted, ended_by_itself, latest_passes, void_reason
 from lem.stores.index import Figure, Row
+from lem.stores.outcomes import Outcome
 
 ENERGY = "energy_per_output_token_j"
 CPU_TIME = "cpu_time_per_output_token_s"
@@ -118,7 +119,7 @@ def compare(
         baseline=baseline.arm_id,
         quantities=tuple(quantities),
         arms=tuple(results),
-        blocks_done=max(len(own) for own in by_arm.values()),
+        blocks_done=_blocks_done(rows, known, {r.outcome.block for r in used}),
         blocks_planned=blocks_planned,
         level=level,
         hardware=on,
@@ -128,6 +129,22 @@ def compare(
         flags={f: FLAGS[f].meaning if f in FLAGS else "unknown flag" for f in sorted(shown)},
     )
     return replace(comparison, sentences=tuple(sentences(comparison)))
+
+
+def _blocks_done(rows: Sequence[Row], arms: set[str], among: set[int]) -> int:
+    """In how many of the blocks ``among`` nothing is awaited any more: every arm has ended there,
+    or failed the last time it was tried (it may have been given up)."""
+    latest = latest_passes(r.outcome for r in rows)
+    last: dict[str, Outcome] = {}
+    for o in sorted((r.outcome for r in rows), key=lambda o: o.started_at):
+        if ended_by_itself(o):
+            last[o.arm_id] = o
+    given_up = {a for a, o in last.items() if o.kind == "failure"}
+    return sum(
+        void_reason(latest[b]) is None
+        and arms <= given_up | {o.arm_id for o in latest[b] if ended_by_itself(o)}
+        for b in among
+    )
 
 
 def _only_one(what: str, found: set[str]) -> str:

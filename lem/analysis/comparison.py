@@ -79,6 +79,7 @@ class Comparison:
     """What is compared, one table each; never summed."""
     arms: tuple[ArmResult, ...]
     blocks_done: int
+    """Blocks of which no run is awaited any more."""
     blocks_planned: int | None
     """None where the folder has no lock file."""
     level: float

@@ -96,7 +96,11 @@ def footnotes(comparison: Comparison) -> Iterator[str]:
             " ratio is exactly that of CPU time."
         )
     elif any(a.figures[q.key].expanded for a in c.arms for q in c.quantities if q.key in a.figures):
-        scatter = " (of the meter alone: one block shows no scatter)" if c.blocks_done < 2 else ""
+        scatter = (
+            " (of the meter alone: one block shows no scatter)"
+            if max(a.blocks for a in c.arms) < 2
+            else ""
+        )
         yield (
             f"± is the expanded uncertainty U (k = 2) of meter and scatter together{scatter};"
             " provisional, not a 95 % interval."

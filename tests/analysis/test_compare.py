@@ -183,6 +183,22 @@ def test_failed_and_excluded_runs_are_named_and_not_counted(tmp_path):
     assert "throttled" in c.flags
 
 
+def test_a_block_that_has_only_begun_is_not_done(tmp_path):
+    """The last block has one run of three: the figures are provisional, whatever that arm has."""
+    records.campaign(
+        tmp_path, {1: [2.0, 2.1], 4: [1.0, 1.1, 1.0], 8: [0.5, 0.5]}, blocks=3, measured=("gpu",)
+    )
+    c = compare(tmp_path)
+    assert arm(c, 4).blocks == 3
+    assert c.blocks_done == 2 and c.provisional
+
+
+def test_an_arm_that_was_given_up_is_not_awaited(tmp_path):
+    records.campaign(tmp_path, {1: [2.0, 2.1, 2.0], 4: [None, None]}, measured=("gpu",))
+    c = compare(tmp_path)
+    assert c.blocks_done == 3 and not c.provisional
+
+
 def test_a_repeated_attempt_is_no_shortfall(tmp_path):
     records.campaign(tmp_path, {1: [2.0], 4: [None]}, measured=("gpu",))
     records.place(
