@@ -20,6 +20,7 @@ from lem.errors import EnvironmentFault
 Say = Callable[[str], None]
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_NAME = re.compile("/?lem-[0-9a-f]{12}")
 DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 
 
@@ -208,14 +209,25 @@ class Engine:
 
     def remove_labelled(
         self, label: str, unwanted: Callable[[Mapping[str, str]], bool]
-    ) -> list[Mapping[str, str]]:
-        """Remove the containers that carry ``label`` and whose labels are ``unwanted``; gives the
-        labels of each."""
+    ) -> list[Mapping[str, Path]]:
+        """Remove the containers of :meth:`container` that carry ``label`` and whose labels are
+        ``unwanted``; gives the bind mounts of each: its place in the container → the host's.
+
+        A container has the labels of its image, too, which anybody may have made: they say nothing
+        for sure. Its name and its mounts are what its maker said.
+        """
         found = self._api.containers(all=True, filters={"label": label})
-        removed = [c for c in found if unwanted(c.get("Labels") or {})]
+        removed = [
+            c
+            for c in found
+            if any(_NAME.fullmatch(n) for n in c["Names"]) and unwanted(c.get("Labels") or {})
+        ]
         for container in removed:
             self._remove(container["Id"])
-        return [c["Labels"] for c in removed]
+        return [
+            {m["Destination"]: Path(m["Source"]) for m in c["Mounts"] if m["Type"] == "bind"}
+            for c in removed
+        ]
 
     def _remove(self, name: str) -> None:
         import docker.errors

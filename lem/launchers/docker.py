@@ -116,10 +116,10 @@ class Docker:
 
         with containers.connect() as engine:
             found = engine.remove_labelled(hardening.HOST, left_behind)
-        for labels in found:
-            run = Path(labels.get(hardening.RUN, ""))
+        for mounts in found:
+            run = mounts.get(str(hardening.INSIDE.run))
             # Where the killed host was root, it could not take the folder back itself.
-            if os.getuid() == 0 and run.is_absolute() and run.is_dir():
+            if os.getuid() == 0 and run is not None and run.is_dir():
                 folders.give(run, run.parent.stat().st_uid, run.parent.stat().st_gid)
         return len(found)
 
@@ -141,7 +141,8 @@ def _describe(engine: containers.Engine, image_id: str, backend: str) -> Describ
         user=who.user,
         user_namespace=who.user_namespace,
         environment=environment.common("/tmp", network=False, owner=""),
-        labels={hardening.HOST: origin()},
+        # All of them, so that none is the image's own.
+        labels={hardening.HOST: origin(), hardening.OWNER: "", hardening.RUN: ""},
         tmpfs={"/tmp": "rw,exec,size=64m,mode=1777"},
     )
     output: list[bytes] = []

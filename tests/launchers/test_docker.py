@@ -106,6 +106,26 @@ class TestDocker(Conformance):
         assert rig.launcher.reclaim("the-next") >= 1
         assert docker("ps", "-aq", "--filter", f"label=org.lem.run={tmp_path}") == ""
 
+    @pytest.mark.skipif(os.getuid() != 0, reason="only root gives folders back: run it as root")
+    def test_an_image_cannot_say_what_is_reclaimed(self, rig: Rig, tmp_path: Path) -> None:
+        mine = tmp_path / "mallory"
+        mine.mkdir()
+        os.chown(mine, 1234, 1234)
+        labels = {"org.lem.host": "another-boot/1/1/1", "org.lem.run": f"{mine}/.."}
+        lines = [f"FROM {tick_image()}", *(f"LABEL {k}={v}" for k, v in labels.items())]
+        (tmp_path / "image").mkdir()
+        (tmp_path / "image" / "Dockerfile").write_text("\n".join(lines))
+        with containers.connect() as engine:
+            engine.build(tmp_path / "image", "lem-test/labels", {}, print)
+        foreign = docker("create", "lem-test/labels").strip()
+        docker("create", "--name", "lem-0123456789ab", "lem-test/labels")
+        try:
+            assert rig.launcher.reclaim("somebody") == 1
+            assert docker("ps", "-aq", "--no-trunc", "--filter", f"id={foreign}").strip() == foreign
+            assert tmp_path.stat().st_uid == 0
+        finally:
+            docker("rm", "-f", foreign)
+
     def test_nobody_s_leftovers_are_not_everybody_s(self, rig: Rig) -> None:
         assert rig.launcher.reclaim("") == 0
 
