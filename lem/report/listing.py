@@ -7,7 +7,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from lem.report.text import NOTHING, plain, to_place
+from lem.report.text import NOTHING, plain, three_digits, with_uncertainty
 from lem.stores.index import Figure, Row
 
 
@@ -52,12 +52,12 @@ def attempts_table(
 
 
 def _cost(metrics: Mapping[str, Mapping[str, Figure]]) -> str:
-    """Energy by device class; where it is only estimated, the CPU time it is estimated from."""
+    """Energy by device class, ± U (k = 2); where it is only estimated, the CPU time behind it."""
     energy = metrics.get("energy_per_output_token_j", {})
-    measured = [f"{to_place(v.value, None)} J ({c})" for c, v in energy.items() if c != "estimated"]
+    measured = [f"{with_uncertainty(*v)} J ({c})" for c, v in energy.items() if c != "estimated"]
     if measured:
         return ", ".join(measured)
     cpu = metrics.get("cpu_time_per_output_token_s", {}).get("")
     if cpu is None:
         return NOTHING
-    return f"{to_place(cpu.value * 1000, None)} ms CPU"
+    return f"{three_digits(cpu.value * 1000)} ms CPU"

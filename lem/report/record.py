@@ -13,7 +13,7 @@ from lem.contract.failure import Failure
 from lem.contract.flags import FLAGS
 from lem.contract.metrics import METRICS
 from lem.contract.record import EnergyReading, Record
-from lem.report.text import NOTHING, places, plain, to_place
+from lem.report.text import NOTHING, plain, with_uncertainty
 from lem.stores.index import hardware, metric_values
 
 
@@ -173,9 +173,4 @@ def _table(title: str) -> Table:
 
 
 def _with_u(value: float | None, uncertainty: float | None) -> str:
-    if value is None:
-        return NOTHING
-    if not uncertainty:
-        return to_place(value, None)
-    decimals = places(uncertainty)
-    return f"{value:.{decimals}f} ± {uncertainty:.{decimals}f}"
+    return NOTHING if value is None else with_uncertainty(value, uncertainty)

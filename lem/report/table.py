@@ -90,21 +90,7 @@ def footnotes(comparison: Comparison) -> Iterator[str]:
     read = f" (meters: {meters})" if meters and not c.estimated else ""
     yield f"{c.campaign} on {c.hardware}{read}"
     yield from _about_intervals(c)
-    if c.estimated:
-        yield (
-            "Energy is estimated, not measured: CPU time × an assumed power per busy core. The"
-            " ratio is exactly that of CPU time."
-        )
-    elif any(a.figures[q.key].expanded for a in c.arms for q in c.quantities if q.key in a.figures):
-        scatter = (
-            " (of the meter alone: one block shows no scatter)"
-            if max(a.blocks for a in c.arms) < 2
-            else ""
-        )
-        yield (
-            f"± is the expanded uncertainty U (k = 2) of meter and scatter together{scatter};"
-            " provisional, not a 95 % interval."
-        )
+    yield from _about_uncertainties(c)
     for arm in c.arms:
         yield from _shortfalls(arm)
     if c.left_out:
@@ -128,6 +114,32 @@ def _about_intervals(c: Comparison) -> Iterator[str]:
         yield "?: the interval includes 1, so it can't be told yet."
     for reason in sorted({r.reason for r in estimates if r.reason}):
         yield f"No interval: {reason}."
+
+
+def _about_uncertainties(c: Comparison) -> Iterator[str]:
+    compared = {q.key for q in c.quantities}
+    shown = {k: f for a in c.arms for k, f in a.figures.items()}
+    stated = any(shown[k].expanded for k in compared & shown.keys())
+    if c.estimated:
+        yield (
+            "Energy is estimated, not measured: CPU time × an assumed power per busy core. The"
+            " ratio is exactly that of CPU time."
+        )
+    one = max(a.blocks for a in c.arms) < 2
+    if stated:
+        scatter = " (of the meter alone: one block shows no scatter)" if one else ""
+        yield (
+            f"± is the expanded uncertainty U (k = 2) of meter and scatter together{scatter};"
+            " provisional, not a 95 % interval."
+        )
+    if not one:
+        which = "Where no meter states one, ±" if stated else "±"
+        yield (
+            f"{which} is the scatter between blocks alone (twice the standard error of the mean);"
+            " provisional, not a 95 % interval."
+        )
+    if shown.keys() & {"ttft_s.p50", "itl_s.p50"}:
+        yield "TTFT, ITL: time to first token and gap between tokens: mean over runs of the median."
 
 
 def _shortfalls(arm: ArmResult) -> Iterator[str]:

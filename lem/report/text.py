@@ -45,13 +45,21 @@ def scaled(unit: str, values: Iterable[float]) -> tuple[float, str]:
 
 def figure(value: Absolute, factor: float = 1.0) -> str:
     """``20.50 ± 0.41``: U to two significant digits, the value to the same place. Where no U is
-    stated, the value alone, to the place that the scatter between blocks supports."""
-    mean = value.mean * factor
-    if value.expanded:
-        decimals = places(value.expanded * factor)
-        return f"{mean:.{decimals}f} ± {value.expanded * factor:.{decimals}f}"
-    scatter = 2 * (value.u_a or 0.0) * factor
-    return to_place(mean, places(scatter) if scatter > abs(mean) * 1e-4 else None)
+    stated ± is the scatter between blocks alone, twice the standard error; with neither, the value
+    stands alone."""
+    half = value.expanded
+    if half is None and value.u_a is not None and value.u_a > 1e-9 * abs(value.mean):
+        # Less than that is rounding, not scatter.
+        half = 2 * value.u_a
+    return with_uncertainty(value.mean * factor, None if half is None else half * factor)
+
+
+def with_uncertainty(value: float, uncertainty: float | None) -> str:
+    """``20.50 ± 0.41``; without an uncertainty the value to three significant digits."""
+    if not uncertainty:
+        return three_digits(value)
+    decimals = places(uncertainty)
+    return f"{value:.{decimals}f} ± {uncertainty:.{decimals}f}"
 
 
 def rough(value: float) -> str:
@@ -82,9 +90,8 @@ def places(uncertainty: float) -> int:
     return min(12, max(0, 1 - exponent))
 
 
-def to_place(value: float, decimals: int | None) -> str:
-    """To so many decimals, but not over four significant digits; None: three of them."""
+def three_digits(value: float) -> str:
+    """At least three significant digits, without an exponent."""
     if value == 0 or not math.isfinite(value):
         return "0" if value == 0 else NOTHING
-    most = max(0, (3 if decimals is not None else 2) - math.floor(math.log10(abs(value))))
-    return f"{value:.{most if decimals is None else min(decimals, most)}f}"
+    return f"{value:.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"

@@ -39,6 +39,12 @@ def test_list_of_one_campaign_shows_its_runs(lem, folder):
     assert "failed:" in text and "out_of_memory" in text
 
 
+def test_list_shows_measured_energy_with_its_uncertainty(lem, tmp_path):
+    records.campaign(tmp_path, {1: [2.0]}, measured=("gpu",), relative_u=0.07)
+    _, out, _ = lem("list", tmp_path)
+    assert "2.00 ± 0.14 J (gpu)" in out
+
+
 def test_list_limit(lem, folder):
     _, out, err = lem("list", folder, "--limit", 1)
     assert "20.0 ms CPU" not in out and "last 1 of 4" in err

@@ -37,6 +37,7 @@ def test_estimate_at_80_columns(tmp_path):
     records.campaign(folder, THREE)
     found = lines(folder)
     # The last interval: two blocks, and Student's t of 1 degree of freedom at 98.75 % is 25.5.
+    # ±: 2·s ÷ √n, where s is 0.5, 0.1 and 0.0707 ms.
     assert found[:9] == [
         "CPU time per token (no energy meter here)",
         "",
@@ -44,13 +45,14 @@ def test_estimate_at_80_columns(tmp_path):
         "                                                                 (estimated",
         " Arm             Blocks   CPU ms/token   Ratio (95 % interval)       ±50 %)",
         " ──────────────────────────────────────────────────────────────────────────",
-        " batch size 1         3          20.50            1 (baseline)         0.20",
-        " batch size 4         3           9.10     0.444 (0.423–0.466)        0.091",
-        " batch size 16   2 of 3           5.15     0.251 (0.173–0.365)        0.052",
+        " batch size 1         3   20.50 ± 0.58            1 (baseline)         0.20",
+        " batch size 4         3    9.10 ± 0.12     0.444 (0.423–0.466)        0.091",
+        " batch size 16   2 of 3    5.15 ± 0.10     0.251 (0.173–0.365)        0.052",
     ]
     text = "\n".join(found)
     assert "Speed and quality" in text
     assert "Energy is estimated, not measured" in text
+    assert "± is the scatter between blocks alone" in text
     assert "batch size 16: failed in 1 block: out_of_memory: the engine ran out of memory" in text
     assert "Batch size 16 uses 75 % less CPU time per output token than batch size 1" in text
     assert found[-1] == f"Records: {folder}"

@@ -27,9 +27,15 @@ def test_value_and_uncertainty(mean, u, factor, shown):
 
 
 @pytest.mark.parametrize(
-    ("mean", "u_a", "shown"), [(40.123, 0.2, "40.12"), (40.123, None, "40.1"), (0.0, None, "0")]
+    ("mean", "u_a", "shown"),
+    [
+        (40.123, 0.2, "40.12 ± 0.40"),
+        (40.123, None, "40.1"),
+        (40.123, 0.0, "40.1"),
+        (0.0, None, "0"),
+    ],
 )
-def test_value_without_uncertainty(mean, u_a, shown):
+def test_where_no_uncertainty_is_stated_the_scatter_shows(mean, u_a, shown):
     assert figure(value(mean, None, u_a)) == shown
 
 
