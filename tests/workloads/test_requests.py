@@ -18,7 +18,11 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert dump(LIST) == (data, sha256)
 
 
-@pytest.mark.parametrize("content", [b"", b"not gzip", gzip.compress(b'{"id": "other"}\n')])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"not gzip", gzip.compress(b'{"id": "other"}\n', mtime=0)],
+    ids=["empty", "not gzip", "another list"],
+)
 def test_another_list_than_the_planned_one_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "list").write_bytes(content)
     with pytest.raises(RunFailed) as e:
