@@ -15,7 +15,7 @@ def described(output: bytes, status: int | None, backend: str) -> Described:
     try:
         found = Described.model_validate_json(documents[-1] if documents else "")
     except ValidationError as e:
-        last = "\n".join(f"    {line}" for line in lines[-10:])
+        last = "\n".join(f"    {line[:500]}" for line in lines[-10:])
         how = "did not end" if status is None else f"ended with status {status}"
         raise EnvironmentFault(
             f"lem's agent for {backend} {how} and did not describe itself:\n{last}",

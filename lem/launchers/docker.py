@@ -16,6 +16,8 @@ from lem.launchers.origin import is_gone, origin
 from lem.launchers.protocol import BackendSetup, Exit, Folders, Prepared, Say, Task
 
 DESCRIBE_TIMEOUT_S = 120.0
+DESCRIBE_MEMORY_BYTES = 4 * 2**30
+DESCRIPTION_BYTES = 2**20
 KILL_TIMEOUT_S = 60.0
 
 
@@ -83,7 +85,8 @@ class Docker:
             secrets |= environment.of_network(os.environ)
         with containers.connect() as engine:
             who = hardening.identity(engine.facts, os.getuid(), os.getgid())
-            log = AgentLog(task.folders.run / "agent.log", task.secrets.values())
+            hidden_words = [*task.secrets.values(), *environment.passwords(secrets)]
+            log = AgentLog(task.folders.run / "agent.log", hidden_words)
             try:
                 with (
                     folders.handed_over(_writable(task), who.uid, who.gid),
@@ -143,13 +146,20 @@ def _describe(engine: containers.Engine, image_id: str, backend: str) -> Describ
         environment=environment.common("/tmp", network=False, owner=""),
         # All of them, so that none is the image's own.
         labels={hardening.HOST: origin(), hardening.OWNER: "", hardening.RUN: ""},
+        memory_bytes=DESCRIBE_MEMORY_BYTES,
         tmpfs={"/tmp": "rw,exec,size=64m,mode=1777"},
     )
-    output: list[bytes] = []
-    with engine.container(spec, output.append) as container:
+    output = bytearray()
+
+    def keep(chunk: bytes) -> None:
+        # An image that has no end must not fill the host's memory: only the last part is kept.
+        output.extend(chunk)
+        del output[:-DESCRIPTION_BYTES]
+
+    with engine.container(spec, keep) as container:
         ended = container.wait(DESCRIBE_TIMEOUT_S)
         container.drain()
-    return described(b"".join(output), None if ended is None else ended.status, backend)
+    return described(bytes(output), None if ended is None else ended.status, backend)
 
 
 plugin = Docker

@@ -5,6 +5,7 @@ passed on, because it is the user's own setting; anything that could hold a secr
 """
 
 from collections.abc import Mapping
+from urllib.parse import unquote, urlsplit
 
 THREADS = ("OMP_", "MKL_", "KMP_", "GOMP_", "OPENBLAS_", "GGML_", "TOKENIZERS_PARALLELISM")
 """Prefixes of the variables that set how an engine uses the processor."""
@@ -73,3 +74,16 @@ def of_process(environ: Mapping[str, str]) -> dict[str, str]:
 def of_network(environ: Mapping[str, str]) -> dict[str, str]:
     """Proxies and mirrors, for a task that may use the network."""
     return {k: environ[k] for k in OF_THE_NETWORK if k in environ}
+
+
+def passwords(environ: Mapping[str, str]) -> list[str]:
+    """What must not be seen of the variables in :func:`of_network`: the passwords in addresses."""
+    found: set[str] = set()
+    for value in of_network(environ).values():
+        try:
+            password = urlsplit(value if "//" in value else f"//{value}").password
+        except ValueError:
+            continue
+        if password:
+            found |= {password, unquote(password)}
+    return sorted(found)

@@ -40,8 +40,10 @@ OWNER = "LEM_OWNER"
 class ProcessAgent:
     """An agent below its supervisor."""
 
-    def __init__(self, command: list[str], cwd: Path, env: dict[str, str], task: Task) -> None:
-        self._log = AgentLog(task.folders.run / "agent.log", task.secrets.values())
+    def __init__(
+        self, command: list[str], cwd: Path, env: dict[str, str], task: Task, hidden: list[str]
+    ) -> None:
+        self._log = AgentLog(task.folders.run / "agent.log", hidden)
         self._mark = uuid.uuid4().hex
         self._ooms = oom_kills()
         self._killed = False
@@ -212,7 +214,8 @@ class Process:
                 *(interpreter(task.prepared.setup), "-m", "lem.agent"),
                 *(task.verb, argument(task, run)),
             ]
-            agent = ProcessAgent(command, run, variables, task)
+            hidden_words = [*task.secrets.values(), *environment.passwords(secrets)]
+            agent = ProcessAgent(command, run, variables, task, hidden_words)
             try:
                 yield agent
             finally:

@@ -107,6 +107,14 @@ class Conformance:
             assert SECRET.encode() not in path.read_bytes()
         assert SECRET not in "".join(end.last_lines)
 
+    def test_a_proxy_s_password_is_nowhere_written(
+        self, rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://me:{SECRET}@proxy:1")
+        end = rig.run(tmp_path, {"print_variable": "HTTPS_PROXY"}, network=True)
+        assert "it is http://me:[secret]@proxy:1" in (tmp_path / "agent.log").read_text()
+        assert SECRET not in "".join(end.last_lines)
+
     def test_secrets_can_not_be_inspected(self, rig: Rig, tmp_path: Path) -> None:
         task = rig.task(tmp_path, {"hang": True, "when": "load"}, secrets={"HF_TOKEN": SECRET})
         with rig.launcher.start(task):

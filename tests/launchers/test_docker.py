@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import resource
 import signal
 import subprocess
 import sys
@@ -137,6 +138,22 @@ class TestPrepare:
             Docker().prepare(BackendSetup("tick", image="lem-test/absent:1"), print)
         assert caught.value.kind == "image"
         assert caught.value.hint
+
+    def test_image_that_talks_without_end(self, tmp_path: Path) -> None:
+        script = "import sys, os; [os.write(1, b'x' * 2**20) for _ in range(600)]"
+        labels = "org.lem.contract=1 org.lem.backend=tick"
+        (tmp_path / "Dockerfile").write_text(
+            f"FROM {base()}\nLABEL {labels}\nRUN mkdir -p /m/lem"
+            f' && echo "{script}" > /m/lem/agent.py\nENV PYTHONPATH=/m'
+        )
+        with containers.connect() as engine:
+            engine.build(tmp_path, "lem-test/talks", {}, print)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        with pytest.raises(EnvironmentFault, match="did not describe itself") as caught:
+            Docker().prepare(BackendSetup("tick", image="lem-test/talks"), print)
+        grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        assert grown_kib < 200 * 2**10
+        assert len(caught.value.message) < 10_000
 
     @pytest.mark.parametrize(
         ("labels", "message"),

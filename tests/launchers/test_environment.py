@@ -29,3 +29,14 @@ def test_proxies_are_apart() -> None:
 def test_offline_unless_the_task_may_use_the_network() -> None:
     assert environment.common("/tmp", False, "me")["HF_HUB_OFFLINE"] == "1"
     assert "HF_HUB_OFFLINE" not in environment.common("/tmp", True, "me")
+
+
+def test_passwords_of_proxies_are_known_in_both_spellings() -> None:
+    host = {
+        "HTTPS_PROXY": "http://me:p%40ss@proxy:1",
+        "ALL_PROXY": "you:plain@proxy:2",
+        "http_proxy": "http://proxy:3",
+        "NO_PROXY": "localhost,[::1",
+        "GITHUB_TOKEN": "http://x:not-ours@y",
+    }
+    assert environment.passwords(host) == ["p%40ss", "p@ss", "plain"]
