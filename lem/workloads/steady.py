@@ -114,7 +114,7 @@ class Phase:
         self._old: list[Response] | None = None
         """Open at the last edge, or, before the first one, when the engine first was full."""
         self._next: list[Response] = []
-        """Open when those of ``_old`` had ended."""
+        """Open when those of ``_old`` had ended and somebody was in prefill."""
 
     def take(self, room: int, busy: int) -> list[Request] | None:
         prefilled = self._prefilled()
@@ -159,9 +159,10 @@ class Phase:
         if prefilled:
             return True
         # An engine that always has someone in prefill never gets to that point: wait for it no
-        # longer than another turn.
+        # longer than another turn. Where nobody is in prefill now, the point is sure to come:
+        # ending with a turn would leave out the prefills that the next one begins with.
         if not self._next:
-            self._next = self._open()
+            self._next = self._open() if self._prefilling else []
             return False
         return not any(r.status == "open" for r in self._next)
 

@@ -84,7 +84,7 @@ def continuous(
     return phase, log
 
 
-@pytest.mark.parametrize("window_s", [0.1, 1.0, 1.5, 3.0, 10.0])
+@pytest.mark.parametrize("window_s", [0.1, 1.0, 1.5, 2.5, 3.0, 4.2, 10.0, 10.8])
 def test_slots_in_step_give_whole_turns(window_s: float) -> None:
     phase, log = continuous([10] * 1000, 4, window_s)
     (window,) = phase.windows
@@ -117,6 +117,20 @@ def test_continuous_windows_hold_what_they_should(
         assert w.output_tokens > 0
     # Every request that was handed out was answered in full, in or after the windows.
     assert all(len(r.token_ns) == r.request.output_tokens for r in log.responses.values())
+
+
+@pytest.mark.parametrize("slots", [1, 4])
+@pytest.mark.parametrize("n", [1, 3])
+@given(window_s=st.floats(0.05, 30))
+def test_time_that_is_up_within_a_turn_leaves_no_prefill_out(
+    slots: int, n: int, window_s: float
+) -> None:
+    """Equal answers keep the slots in step, so every window has the same cost per token."""
+    phase, _ = continuous([10] * 1000, slots, window_s, n)
+    turn_s = slots * 0.25 + 10 * 0.1
+    for w in phase.windows:
+        assert w.input_tokens == 5 * w.requests
+        assert w.tokens_per_s == pytest.approx(10 * slots / turn_s)
 
 
 def test_windows_hold_a_prefill_for_every_answer_where_the_engine_has_time_for_it() -> None:
