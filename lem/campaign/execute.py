@@ -169,20 +169,21 @@ class Execution:
                     timed_out = True
                     end = agent.stop(GRACE_S)
         except KeyboardInterrupt:
-            _note_interruption(place, job, here)
+            _cut_short(place, job, here, "stopped by the user")
             raise
         except EnvironmentFault as e:
-            failure = host_failure(job, e.kind, e.message, here, here.now, hint=e.hint)
-            failure.write(place / "failure.json")
-            if e.kind in ("image", "contract", "disk"):
-                raise
-            return failure
+            # Not the experiment's fault: the campaign stops, and this run is made again later.
+            with typed_disk_errors(folder):
+                _cut_short(place, job, here, e.message)
+            raise
         with typed_disk_errors(folder):
-            return result_of(place, job, end, timed_out, here, here.now)
+            result = result_of(place, job, end, timed_out, here, here.now)
+        if isinstance(result, Failure) and result.kind == "disk":
+            raise EnvironmentFault(result.message, result.hint, kind="disk")
+        return result
 
 
-def _note_interruption(place: Path, job: Job, here: Here) -> None:
-    """An attempt cut short by the user never counts, whatever it managed to write."""
+def _cut_short(place: Path, job: Job, here: Here, message: str) -> None:
+    """An attempt that was not let to its end never counts, whatever it managed to write."""
     if not (place / "failure.json").exists():
-        message = "stopped by the user"
         host_failure(job, "interrupted", message, here, here.now).write(place / "failure.json")

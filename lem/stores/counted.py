@@ -11,6 +11,10 @@ MAX_PAUSE_S = 600.0
 """A block is run in one go: a longer pause makes it void."""
 
 
+CUT_SHORT = ("interrupted", "disk")
+"""Kinds of failure that say nothing about the experiment: the run is made again."""
+
+
 def counted(outcomes: Iterable[Outcome]) -> list[Outcome]:
     """The attempts that count: at most one for each arm × block, sorted by (block, arm).
 
@@ -68,9 +72,10 @@ def void_reason(attempts: Iterable[Outcome]) -> str | None:
 
 
 def ended_by_itself(outcome: Outcome) -> bool:
-    """Whether this attempt is a result or a failure of its own, not one that was cut short."""
+    """Whether this attempt is a result or a failure of its own, not one that was cut short by the
+    user or by a disk without room."""
     return outcome.kind == "record" or (
-        outcome.kind == "failure" and outcome.failure_kind != "interrupted"
+        outcome.kind == "failure" and outcome.failure_kind not in CUT_SHORT
     )
 
 
