@@ -173,8 +173,7 @@ class Campaign:
         staging = self.stage(say)
         fresh = self.lock_of(staging)
         if lock is not None:
-            agree(lock, fresh, str(self.folder))
-            return lock, staging.prepared
+            return agree(lock, fresh, str(self.folder)), staging.prepared
         if (self.folder / "blocks").exists():
             raise BadInput(
                 f"{self.folder} holds runs but no {LOCK}",

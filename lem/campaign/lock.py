@@ -141,10 +141,18 @@ def check_overrides(lock: Lock, campaign: CampaignFile, overrides: Overrides, fo
     _refuse(found, folder)
 
 
-def agree(lock: Lock, fresh: Lock, folder: str) -> None:
-    """Raise :class:`BadInput` where staging today gives other experiments than the lock's."""
-    if {a.arm_id for a in lock.arms} == {a.arm_id for a in fresh.arms}:
-        return
+def agree(lock: Lock, fresh: Lock, folder: str) -> Lock:
+    """The lock to go on with: the folder's, with the models where staging put them today.
+
+    Raises :class:`BadInput` where staging gives other experiments, or where the lock would have
+    them run otherwise than the campaign file says: a folder may come from somebody else, and what
+    its user reads before running it is the file.
+    """
+    today = {a.arm_id: a for a in fresh.arms}
+    if {a.arm_id for a in lock.arms} == today.keys():
+        _refuse(_contradictions(lock, fresh), folder)
+        arms = [a.model_copy(update={"model": today[a.arm_id].model}) for a in lock.arms]
+        return lock.model_copy(update={"arms": arms})
     found = [
         f"{name} is version {fresh.backends[name].engine_version} now and was {b.engine_version}"
         for name, b in lock.backends.items()
@@ -152,12 +160,30 @@ def agree(lock: Lock, fresh: Lock, folder: str) -> None:
     ]
     if lock.requests.keys() != fresh.requests.keys():
         found.append("the request lists are different")
-    _refuse(found or ["a model's content has changed"], folder)
+    raise _refusal(found or ["a model's content has changed"], folder)
+
+
+def _contradictions(lock: Lock, fresh: Lock) -> list[str]:
+    """What the lock of the same arms says otherwise than its campaign file."""
+    today = {a.arm_id: a for a in fresh.arms}
+    found = [
+        f"the lock's {name} of {arm.label!r} is not what its campaign file gives"
+        for arm in lock.arms
+        for name in ("experiment", "launcher")
+        if getattr(arm, name) != getattr(today[arm.arm_id], name)
+    ]
+    if lock.trust_remote_code != fresh.trust_remote_code:
+        found.append("the lock's trust_remote_code is not what its campaign file gives")
+    return found
 
 
 def _refuse(found: Sequence[str], folder: str) -> None:
     if found:
-        raise BadInput(
-            [Problem(f"{folder} was begun with another campaign: {what}") for what in found],
-            hint="use --out with another folder to start anew, or undo the change",
-        )
+        raise _refusal(found, folder)
+
+
+def _refusal(found: Sequence[str], folder: str) -> BadInput:
+    return BadInput(
+        [Problem(f"{folder} was begun with another campaign: {what}") for what in found],
+        hint="use --out with another folder to start anew, or undo the change",
+    )

@@ -224,3 +224,30 @@ def test_staging_that_gives_something_else_is_refused(change: dict[str, Any], sa
     file = campaign()
     with pytest.raises(BadInput, match=said):
         agree(locked(file), locked(file, staged(file, **change)), "out")
+
+
+def secretly(lock: Lock, what: str) -> Lock:
+    """The lock with something in it that the campaign file does not say."""
+    first, *rest = lock.arms
+    trusting = first.experiment.model_copy(update={"args": {"weights_only": False}})
+    changed: dict[str, Any] = {
+        "trust_remote_code": {"trust_remote_code": True},
+        "experiment": {"arms": [first.model_copy(update={"experiment": trusting}), *rest]},
+        "launcher": {"arms": [first.model_copy(update={"launcher": "docker"}), *rest]},
+    }
+    return lock.model_copy(update=changed[what])
+
+
+@pytest.mark.parametrize("what", ["trust_remote_code", "experiment", "launcher"])
+def test_a_lock_that_says_more_than_its_file_is_refused(what: str) -> None:
+    file = campaign()
+    with pytest.raises(BadInput, match=f"the lock's {what}.* is not what its campaign file gives"):
+        agree(secretly(locked(file), what), locked(file), "out")
+
+
+def test_models_are_where_staging_put_them_not_where_the_lock_says() -> None:
+    file = campaign()
+    lock = locked(file)
+    elsewhere = {"model": lock.arms[0].model.model_copy(update={"folder": "../../../../etc"})}
+    hostile = lock.model_copy(update={"arms": [a.model_copy(update=elsewhere) for a in lock.arms]})
+    assert agree(hostile, locked(file), "out") == lock
