@@ -8,6 +8,7 @@ import sys
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from lem.contract.base import canonical_json
@@ -48,10 +49,16 @@ def needs_hub(model: ModelSpec, source: Path | None) -> bool:
     return source is None and model.synthetic is None
 
 
-def model_key(model: ModelSpec, source: Path | None) -> str:
-    """The name of this model's folder in the cache; changes when a local model changes."""
+def model_key(model: ModelSpec, source: Path | None, maker: Sequence[str] = ()) -> str:
+    """The name of this model's folder in the cache; changes when a local model changes.
+
+    ``maker``: what else had a hand in making it that other campaigns may not trust; they then find
+    another folder.
+    """
     seen = [] if source is None or model.wheel is not None else fingerprint(source)
     what = {"format": PREPARED_FORMAT, "model": model.model_dump(), "files": seen}
+    if maker:
+        what["maker"] = list(maker)
     return hashlib.sha256(canonical_json(what)).hexdigest()[:24]
 
 

@@ -77,7 +77,7 @@ def stage(
     for i, draft in enumerate(campaign.drafts):
         launcher, backend = launchers[launcher_of[i]], prepared[launcher_of[i], draft.backend]
         source = local_source(draft.model, cache, say)
-        model = model_key(draft.model, source)
+        model = model_key(draft.model, source, maker(campaign, backend))
         first = _first_for_model(campaign, draft)
         key2 = (model, draft.backend)
         if key2 not in models:
@@ -116,6 +116,16 @@ def setup_of(campaign: CampaignFile, backend: str, gpu: bool) -> BackendSetup:
         python=spec.python,
         gpu=gpu,
     )
+
+
+def maker(campaign: CampaignFile, backend: Prepared) -> list[str]:
+    """What this campaign alone vouches for: an image that is not lem's own, the model's code.
+
+    What they leave in the cache must not be what another campaign, which named neither, loads.
+    """
+    setup = backend.setup
+    named = [backend.image or ""] if setup.image or setup.base_image else []
+    return [*named, "code of the model"] if campaign.spec.trust_remote_code else named
 
 
 def _first_for_model(campaign: CampaignFile, draft: Draft) -> Draft:

@@ -2,12 +2,18 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from lem.campaign.stage import _copy_list
+from lem.campaign.lock import provisional_staging
+from lem.campaign.sources import model_key
+from lem.campaign.stage import _copy_list, maker
+from lem.config import parse
+from lem.contract.spec import ModelSpec
 from lem.errors import EnvironmentFault
+from lem.launchers.protocol import BackendSetup
 from lem.workloads.requests import MAX_LIST_BYTES
 
 NAME = f"{'a' * 64}.jsonl.gz"
@@ -64,3 +70,29 @@ def test_what_is_no_list_is_not_taken(
     with pytest.raises(EnvironmentFault, match="left no request list"):
         _copy_list(staged, NAME, target)
     assert list(target.iterdir()) == []
+
+
+def key(setup: BackendSetup, image: str = "sha256:1", trust: bool = False) -> str:
+    file = parse(
+        "{version: 1, name: x, models: [{id: org/model}], backends: {transformers: {}},"
+        f" trust_remote_code: {str(trust).lower()}}}",
+        "c.yaml",
+    )
+    (ready,) = provisional_staging(file).ready
+    prepared = replace(ready.prepared, setup=setup, image=image)
+    return model_key(ModelSpec(id="org/model"), None, maker(file, prepared))
+
+
+def test_a_stranger_s_image_and_trusted_code_have_models_of_their_own() -> None:
+    plain = key(BackendSetup("transformers"))
+    keys = [
+        plain,
+        key(BackendSetup("transformers"), trust=True),
+        key(BackendSetup("transformers", image="evil")),
+        key(BackendSetup("transformers", base_image="evil"), image="sha256:2"),
+        key(BackendSetup("transformers", image="evil"), trust=True),
+    ]
+    assert len(set(keys)) == len(keys)
+    # A new build of lem's own image finds what the one before it made.
+    assert key(BackendSetup("transformers"), image="sha256:3") == plain
+    assert model_key(ModelSpec(id="org/model"), None) == plain
