@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lem.campaign.overview import Estimate, Overview
+from lem.cli.output import visible
 from lem.stores.outcomes import Outcome
 
 if TYPE_CHECKING:
@@ -30,7 +31,11 @@ def plan_table(overview: Overview, expected: Estimate, folder: Path) -> "Rendera
         name = "provisional" if overview.provisional else arm.experiment_id[:12]
         state = overview.plan.dropped.get(arm.arm_id)
         count = f"{done[arm.arm_id]}/{overview.plan.blocks}"
-        table.add_row(Text(arm.label + mark), name, f"dropped: {state}" if state else count)
+        table.add_row(
+            Text(visible(arm.label) + mark),
+            Text(visible(name)),
+            f"dropped: {state}" if state else count,
+        )
     lines = [
         f"{lock.name}: {_n(len(lock.arms), 'experiment')} × "
         f"{_n(overview.plan.blocks, 'block')}, preset {lock.preset}",
@@ -50,7 +55,8 @@ def plan_table(overview: Overview, expected: Estimate, folder: Path) -> "Rendera
         if b not in overview.plan.given_up
     ]
     lines += [f"block {b} is given up: {why}" for b, why in overview.plan.given_up.items()]
-    return Group(Text(lines[0]), table, *(Text(line) for line in lines[1:]))
+    texts = [Text(visible(line)) for line in lines]
+    return Group(texts[0], table, *texts[1:])
 
 
 def plan_json(overview: Overview, expected: Estimate, folder: Path) -> dict[str, Any]:
@@ -101,7 +107,7 @@ def status_line(overview: Overview, folder: Path) -> str:
     if failed:
         parts.append(f"{failed} failed")
     parts.append(f"{len(overview.plan.runs)} to go" if overview.plan.runs else "complete")
-    return ", ".join(parts) + f"  ({folder})"
+    return visible(", ".join(parts) + f"  ({folder})")
 
 
 def failed_runs(overview: Overview) -> list[str]:

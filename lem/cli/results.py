@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lem.cli.output import emit, note, out
+from lem.cli.output import emit, note, out, visible
 from lem.errors import BadInput
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def export(paths: tuple[Path, ...], kind: str, output: Path | None, as_json: boo
     lines = jsonl_lines(results.records()) if kind == "jsonl" else csv_text(results.table())
     if output is None:
         for line in lines:
-            sys.stdout.write(line)
+            sys.stdout.write(visible(line) if sys.stdout.isatty() else line)
         return
     text = list(lines)
     try:
@@ -267,7 +267,7 @@ def _print_attempts(campaign: "Campaign", rows: "list[Row]", limit: int) -> None
 
     standings = standing(campaign.rows([]))
     rows = sorted(rows, key=lambda r: (r.outcome.block, r.outcome.started_at or "~"))
-    _print(f"{plain(campaign.name)} ({campaign.folder})")
+    _print(visible(f"{plain(campaign.name)} ({campaign.folder})"))
     _print(attempts_table(rows[-limit:], readable_names(campaign.arms()), standings))
     if len(rows) > limit:
         note(f"the last {limit} of {len(rows)} attempts; --limit {len(rows)} shows all")
