@@ -3,9 +3,10 @@
 An engine with atomic batches: a window is whole batches, from just before the first to the end of
 the last one that was begun before ``window_s`` had passed.
 
-A continuous engine: a window begins when ramp-up is over: no slot or no client is idle, and
-everyone of that moment has had a first token. It ends after ``window_s``, once all that were open
-at its beginning have ended and, again, nobody waits for a first token and somebody just got one.
+A continuous engine: a window begins when ramp-up is over: no slot or no client is idle, those who
+began together have all been replaced, and nobody waits for a first token. It ends after
+``window_s``, once all that were open at its beginning have ended and, again, nobody waits for a
+first token and somebody just got one.
 So every window holds one prefill for each answer that ended in it, also where equal answers keep
 all slots in step and a window cut by the clock alone would hold all prefills of a turn or none.
 What is still being answered at the end is finished outside of the window.
@@ -130,7 +131,7 @@ class Phase:
         self._prefilling += sent
         if self._start_ns is None and self._ramped_up(room == 0 or len(taken) < room):
             self._start_ns = self._on_edge()
-            self._old = self._open()
+            self._old, self._next = self._open(), []
         return taken
 
     def _prefilled(self) -> bool:
@@ -177,9 +178,18 @@ class Phase:
             if not now or not (full or turning):
                 return False
             self._old = now
-        if not any(_waits(r) for r in self._prefilling):
-            return True
-        return not any(r.status == "open" for r in self._old)
+        replaced = not any(r.status == "open" for r in self._old)
+        prefilled = not any(_waits(r) for r in self._prefilling)
+        if self._by_clock:
+            return prefilled or replaced
+        # They all began together, at their first token: until they have been replaced there are
+        # fewer prefills than later on, unless all answers are equally long.
+        if not replaced or prefilled:
+            return replaced
+        if not self._next:
+            self._next = self._open()
+            return False
+        return not any(r.status == "open" for r in self._next)
 
 
 def _waits(response: Response) -> bool:

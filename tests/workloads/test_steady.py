@@ -93,8 +93,8 @@ def test_slots_in_step_give_whole_turns(window_s: float) -> None:
     assert window.tokens_per_s == pytest.approx(20.0)
     assert window.input_tokens == 5 * window.requests
     assert window.duration_s >= window_s
-    # Ramp-up lies outside: four prefills and a step.
-    assert window.start_ns == pytest.approx(1.1 * SECOND)
+    # Ramp-up lies outside: a whole turn, then four prefills and a step.
+    assert window.start_ns == pytest.approx(3.1 * SECOND)
     assert all(r.status == "done" for r in log.responses.values())
 
 
@@ -131,6 +131,19 @@ def test_time_that_is_up_within_a_turn_leaves_no_prefill_out(
     for w in phase.windows:
         assert w.input_tokens == 5 * w.requests
         assert w.tokens_per_s == pytest.approx(10 * slots / turn_s)
+
+
+def test_answers_of_unequal_length_begin_out_of_step() -> None:
+    """Of answers that began together few end soon after: a window that began there would hold too
+    few prefills. Over many windows, prefills per token are those of the request list."""
+    lengths = [4 + 37 * i % 41 for i in range(4000)]
+    inputs = outputs = 0
+    for first in range(0, 2000, 50):
+        phase, _ = continuous(lengths[first:], 8, 10.0)
+        inputs += phase.windows[0].input_tokens
+        outputs += phase.windows[0].output_tokens
+    # One prompt of 5 tokens to an answer of 24 on average.
+    assert inputs / outputs == pytest.approx(5 / 24, rel=0.03)
 
 
 def test_windows_hold_a_prefill_for_every_answer_where_the_engine_has_time_for_it() -> None:
