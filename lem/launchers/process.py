@@ -85,7 +85,7 @@ class ProcessAgent:
             self._process.wait()
             if not said:
                 # The supervisor itself was killed, and its agent with it; nobody reaped the rest.
-                _kill(leftovers(START, self._mark))
+                _kill(START, self._mark)
             self._reader.join(10)
             status = int(said) if said.strip().isdigit() else 128 + signal.SIGKILL
             killed_by_kernel = (
@@ -222,7 +222,7 @@ class Process:
                 agent.close()
 
     def reclaim(self, owner: str) -> int:
-        return _kill(leftovers(OWNER, owner)) if owner else 0
+        return _kill(OWNER, owner) if owner else 0
 
 
 def interpreter(setup: BackendSetup) -> str:
@@ -234,24 +234,34 @@ def interpreter(setup: BackendSetup) -> str:
 
 def leftovers(variable: str, value: str, proc: Path = Path("/proc")) -> list[int]:
     """Processes of this user with that variable in their environment; never this one."""
-    wanted = f"{variable}={value}".encode()
     found = []
     for folder in proc.iterdir():
         if not folder.name.isdigit() or int(folder.name) == os.getpid():
             continue
-        with suppress(OSError):
-            if wanted in (folder / "environ").read_bytes().split(b"\0"):
-                found.append(int(folder.name))
+        if _bears(folder, variable, value):
+            found.append(int(folder.name))
     return found
 
 
-def _kill(pids: list[int]) -> int:
-    """Kill processes that are not our children and wait until they are gone; how many."""
+def _bears(folder: Path, variable: str, value: str) -> bool:
+    with suppress(OSError):
+        environ = (folder / "environ").read_bytes().split(b"\0")
+        return f"{variable}={value}".encode() in environ
+    return False
+
+
+def _kill(variable: str, value: str) -> int:
+    """Kill the :func:`leftovers` and wait until they are gone; how many."""
     handles = []
-    for pid in pids:
+    for pid in leftovers(variable, value):
         with suppress(ProcessLookupError):
-            handles.append(os.pidfd_open(pid))
-            os.kill(pid, signal.SIGKILL)
+            handle = os.pidfd_open(pid)
+            # The number may be another process's by now. The handle is one process's for good.
+            if not _bears(Path(f"/proc/{pid}"), variable, value):
+                os.close(handle)
+                continue
+            handles.append(handle)
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
     try:
         deadline = time.monotonic() + KILL_TIMEOUT_S
         for handle in handles:
