@@ -13,6 +13,9 @@ from lem.errors import BadInput
 POLL_S = 0.5
 """Twice a second is enough for a person and costs the measured machine next to nothing."""
 MAX_READ = 2**20
+MAX_BYTES = 256 * 2**20
+"""Of a whole file. What an agent writes beyond is not looked at: reading a file without end would
+go on into the next run, on the machine that is being measured."""
 MAX_LINE = 2**16
 
 
@@ -26,7 +29,7 @@ def watching(path: Path, on_event: Callable[[Event], None]) -> Iterator[None]:
         while True:
             last = over.wait(POLL_S)
             while True:
-                data = _read(path, position)
+                data = _read(path, position) if position < MAX_BYTES else b""
                 position += len(data)
                 lines = (rest + data).split(b"\n")
                 rest = lines.pop()[:MAX_LINE]

@@ -133,3 +133,12 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path, make: Callable[[Path]
 
 def test_no_file_at_all(tmp_path: Path) -> None:
     assert followed(tmp_path / "nowhere" / "events.ndjson", lambda: time.sleep(0.05)) == []
+
+
+def test_a_file_without_end_is_not_read_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "MAX_BYTES", MAX_READ)
+    path = tmp_path / "events.ndjson"
+    text = line(0) + b"\n" * MAX_READ + line(1)
+    assert followed(path, lambda: path.write_bytes(text)) == [0]
