@@ -89,7 +89,7 @@ class Docker:
             log = AgentLog(task.folders.run / "agent.log", hidden_words)
             try:
                 with (
-                    folders.handed_over(_writable(task), who.uid, who.gid),
+                    folders.handed_over(_handed(task), who.uid, who.gid),
                     folders.secrets_folder(secrets, who.uid, who.gid) as hidden,
                     engine.container(
                         hardening.container(
@@ -107,6 +107,8 @@ class Docker:
                     yield DockerAgent(container, log)
             finally:
                 log.close()
+                for folder in _written(task):
+                    folders.disarm(folder)
 
     def reclaim(self, owner: str) -> int:
         if not owner:
@@ -127,12 +129,15 @@ class Docker:
         return len(found)
 
 
-def _writable(task: Task) -> list[Path]:
-    """The folders to hand over: only needed where the agent cannot be the invoking user."""
-    if os.getuid() != 0:
-        return []
+def _written(task: Task) -> list[Path]:
+    """The folders that the container can write to."""
     staged = [task.folders.models] if task.verb == "stage" and task.folders.models else []
     return [task.folders.run, *staged]
+
+
+def _handed(task: Task) -> list[Path]:
+    """Those to hand over: only needed where the agent cannot be the invoking user."""
+    return _written(task) if os.getuid() == 0 else []
 
 
 def _describe(engine: containers.Engine, image_id: str, backend: str) -> Described:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lem.errors import EnvironmentFault
-from lem.launchers.folders import check_writable, give, handed_over, secrets_folder
+from lem.launchers.folders import check_writable, disarm, give, handed_over, secrets_folder
 
 needs_root = pytest.mark.skipif(
     os.getuid() != 0, reason="only root hands folders over: run this test as root"
@@ -59,6 +59,22 @@ def test_a_file_with_another_name_elsewhere_is_not_given(tmp_path: Path) -> None
     os.link(tmp_path / "mine", tmp_path / "run" / "mine")
     give(tmp_path / "run", 65534, 65534)
     assert (tmp_path / "mine").stat().st_uid == 0
+
+
+def test_nothing_is_left_that_lends_its_owner_s_rights(tmp_path: Path) -> None:
+    (tmp_path / "run" / "sub").mkdir(parents=True)
+    outside = tmp_path / "outside"
+    modes = {
+        tmp_path / "run" / "a": 0o4755,
+        tmp_path / "run" / "sub" / "b": 0o6711,
+        outside: 0o4755,
+    }
+    for path, mode in modes.items():
+        path.touch()
+        path.chmod(mode)
+    (tmp_path / "run" / "link").symlink_to(outside)
+    disarm(tmp_path / "run")
+    assert [p.stat().st_mode & 0o7777 for p in modes] == [0o755, 0o711, 0o4755]
 
 
 def test_secrets_are_for_one_reader_and_vanish(tmp_path: Path) -> None:
