@@ -6,6 +6,7 @@ engine's libraries and the model's tokenizer are there.
 
 import contextlib
 import hashlib
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +30,8 @@ def stage(path: Path) -> Staged:
     target = Path(task.target)
     source = Path(task.source) if task.source is not None else None
     where = backend.prepare(task.model, source, target, task.trust_remote_code)
+    # Fetching is done. The model's own tokenizer and template, loaded next, need no token.
+    os.environ.pop("HF_TOKEN", None)
     lists = _request_lists(task, backend, target / where)
     _let_everyone_read(target)
     revision = prepared.revision(target, where)
@@ -45,7 +48,8 @@ def stage(path: Path) -> Staged:
 def _let_everyone_read(target: Path) -> None:
     """The measuring container may run as another user than the staging one did."""
     for path in [target, *target.rglob("*")]:
-        if not path.is_symlink():
+        # A file with another name too may be the user's own original, linked here.
+        if not path.is_symlink() and (path.is_dir() or path.stat().st_nlink == 1):
             with contextlib.suppress(PermissionError):
                 path.chmod(0o755 if path.is_dir() else 0o644)
 
