@@ -43,6 +43,13 @@ apt_install() {
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2
 }
 
+# Anybody may make folders in /var/tmp: one that is not ours could lead what root writes elsewhere.
+own_state() { [ -O "$STATE" ] && [ ! -L "$STATE" ]; }
+trust_state() {
+    own_state || fail "$STATE is not this user's own folder" \
+        "remove it, or name another in LEM_DOCKER_TESTBED_STATE"
+}
+
 # Whether the process in the pid file is an engine that lives (a dead one may wait to be reaped).
 mine_runs() {
     [ -f "$STATE/dockerd.pid" ] || return 1
@@ -62,6 +69,7 @@ start_engine() {
     need iptables iptables
     [ "$(id -u)" = 0 ] || fail "no Docker engine answers" "sudo systemctl start docker"
     mkdir -p "$STATE"
+    trust_state
     # One that was killed leaves its pid file, and the next would refuse to start.
     mine_runs || rm -f "$STATE/dockerd.pid"
     say "starting dockerd (log: $STATE/dockerd.log)"
@@ -82,6 +90,7 @@ start_engine() {
 }
 
 stop_engine() {
+    [ ! -e "$STATE" ] || trust_state
     if ! mine_runs; then
         rm -f "$STATE/dockerd.pid"
         say "no engine of mine is running"
@@ -108,13 +117,15 @@ make_base() {
     need debootstrap debootstrap
     [ -f /usr/share/keyrings/debian-archive-keyring.gpg ] || apt_install debian-archive-keyring
     [ "$(id -u)" = 0 ] || fail "debootstrap needs root" "sudo scripts/docker-testbed.sh"
-    rootfs=$(mktemp -d "${TMPDIR:-/var/tmp}/lem-base.XXXXXX")
-    trap 'rm -rf "$rootfs"' EXIT
+    place=$(mktemp -d "${TMPDIR:-/var/tmp}/lem-base.XXXXXX")
+    trap 'rm -rf "$place"' EXIT
+    rootfs=$place/root
+    mkdir "$rootfs"
     trap 'exit 130' INT TERM
     debootstrap --variant=minbase --include=ca-certificates,python3,python3-pip,python3-venv \
-        bookworm "$rootfs" "$MIRROR" >"$rootfs.log" 2>&1 || {
-        tail -n 20 "$rootfs.log" >&2
-        fail "debootstrap failed" "see $rootfs.log; another mirror: LEM_DEBIAN_MIRROR"
+        bookworm "$rootfs" "$MIRROR" >"$place/log" 2>&1 || {
+        tail -n 20 "$place/log" >&2
+        fail "debootstrap failed" "see the lines above; another mirror: LEM_DEBIAN_MIRROR"
     }
     # Where this machine trusts a certificate authority of its own, pip in a build must too.
     if [ -d /usr/local/share/ca-certificates ]; then
@@ -127,7 +138,6 @@ make_base() {
     tar -C "$rootfs" --numeric-owner -c . |
         docker import -c 'ENV PIP_BREAK_SYSTEM_PACKAGES=1' -c 'ENV LANG=C.UTF-8' \
             -c 'CMD ["python3"]' - "$BASE_IMAGE" >/dev/null
-    rm -f "$rootfs.log"
     say "made $BASE_IMAGE"
 }
 
@@ -135,7 +145,7 @@ case ${1:-start} in
 start)
     # Two test runs at once must not both start an engine.
     mkdir -p "$STATE" 2>/dev/null || true
-    if have flock && [ -w "$STATE" ] && [ "${LEM_DOCKER_TESTBED_LOCKED:-}" != 1 ]; then
+    if have flock && own_state && [ "${LEM_DOCKER_TESTBED_LOCKED:-}" != 1 ]; then
         LEM_DOCKER_TESTBED_LOCKED=1 exec flock -o "$STATE/lock" "$0" start
     fi
     start_engine

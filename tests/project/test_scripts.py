@@ -189,3 +189,24 @@ def test_docker_tests_that_did_not_run_are_named(
     answer.returncode = 2
     with pytest.raises(SystemExit, match="cannot be collected"):
         main(report)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="it is root that must not be led: run it as root")
+@pytest.mark.parametrize("how", ["owned", "linked"])
+def test_the_testbed_uses_nobody_else_s_folder(root: Path, tmp_path: Path, how: str) -> None:
+    theirs, state = tmp_path / "theirs", tmp_path / "state"
+    theirs.mkdir()
+    if how == "owned":
+        theirs.rename(state)
+        os.chown(state, 1234, 1234)
+    else:
+        state.symlink_to(theirs)
+    done = subprocess.run(
+        ["sh", root / "scripts" / "docker-testbed.sh", "stop"],
+        env={"PATH": os.environ["PATH"], "LEM_DOCKER_TESTBED_STATE": str(state)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert "is not this user's own folder" in done.stderr
