@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lem import plugins
+from lem.backends import llama_parameters
 from lem.backends.protocol import Backend
 from lem.contract.spec import ModelSpec, Synthetic
 from lem.errors import RunFailed
@@ -257,3 +258,13 @@ def test_serving_can_be_broken_off(smollm2_gguf: Path, tmp_path: Path) -> None:
         engine.serve(Breaking(), log)
     assert {r.status for r in log.responses.values()} == {"failed"}
     assert answer(engine, [REQUEST._replace(id="after")]).responses["after"].status == "done"
+
+
+def test_no_field_that_names_a_place_is_a_campaign_s_to_set() -> None:
+    import xllamacpp
+
+    words = {"path", "paths", "dir", "file", "files", "url", "hf", "repo", "key", "keys", "tools"}
+    fields = {n for n in dir(xllamacpp.CommonParams()) if not n.startswith("_")}
+    named = {n for n in fields if words & set(n.split("_"))}
+    assert {"video_ffmpeg_bin_dir", "media_path", "models_dir", "prompt_file"} <= named
+    assert named <= llama_parameters.NOT_ARGUMENTS
