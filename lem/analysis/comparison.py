@@ -162,13 +162,18 @@ def gate(comparison: Comparison, limit: float) -> list[GateResult]:
     """Hold every arm against "not worse than the baseline by more than ``limit``" (0.05: 5 %).
 
     ``fail`` only on evidence: the whole interval lies beyond the limit. ``pass`` likewise: the
-    whole interval lies within. Anything else, also a missing interval or arm, is ``cannot_tell``.
+    whole interval lies within. Anything else, also a missing interval or arm, is ``cannot_tell``;
+    so is everything before the last block: looking until an interval pleases is no evidence.
     """
     results = []
     for quantity in comparison.quantities:
         for arm in comparison.arms:
             if not arm.baseline:
                 outcome, reason = _hold(arm, quantity, limit)
+                if comparison.provisional and arm.ratios:
+                    planned = comparison.blocks_planned or 2
+                    outcome = "cannot_tell"
+                    reason = f"provisional: {comparison.blocks_done} of {planned} blocks; {reason}"
                 results.append(GateResult(arm.arm.arm_id, arm.name, quantity.key, outcome, reason))
     return results
 

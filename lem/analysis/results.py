@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from lem.analysis.blocks import blocks_wanted
 from lem.analysis.compare import compare, needed_metrics
 from lem.analysis.comparison import ArmInfo, Comparison
 from lem.analysis.naming import arms_of_lock, arms_of_records, find_arm, flat
@@ -81,7 +82,7 @@ class Campaign:
             arms,
             self.rows(needed_metrics(metric)),
             base,
-            blocks_planned=self.lock.blocks if self.lock else None,
+            blocks_planned=blocks_wanted(self.lock, self.outcomes()) if self.lock else None,
             metric=metric,
             hardware=hardware,
         )

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from lem.campaign.plan import Plan, seconds_between
+from lem.analysis.blocks import seconds_between
+from lem.campaign.plan import Plan
 from lem.contract.lock import Lock
 from lem.stores.outcomes import Outcome
 

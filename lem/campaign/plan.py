@@ -7,11 +7,11 @@ hashing, so the same seed gives the same order on every machine and in every Pyt
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import NamedTuple
 
+from lem.analysis.blocks import blocks_wanted, seconds_between
 from lem.contract.lock import Lock
-from lem.stores.counted import MAX_PAUSE_S, ended_by_itself, latest_passes, void_reason
+from lem.stores.counted import MAX_PAUSE_S, ended_by_itself, void_reason
 from lem.stores.outcomes import Outcome
 
 MAX_VOID_PASSES = 3
@@ -48,23 +48,6 @@ class Plan(NamedTuple):
     """Blocks that were void too often, with the last reason."""
     dropped: dict[str, str]
     """Arm → kind of the failure that keeps coming back."""
-
-
-def blocks_wanted(lock: Lock, outcomes: Sequence[Outcome]) -> int:
-    """How many blocks the campaign needs.
-
-    The one place where statistics decide n: today the number fixed by preset or command line,
-    capped by the time budget as soon as block 1 has shown how long a block takes.
-    """
-    if lock.time_budget_s is None or lock.blocks == 1:
-        return lock.blocks
-    first = latest_passes(o for o in outcomes if o.block == 0).get(0, [])
-    members = [o for o in first if ended_by_itself(o)]
-    if len({o.arm_id for o in members}) < len(lock.arms):
-        return lock.blocks
-    began = min(o.started_at for o in members)
-    took_s = seconds_between(began, max(o.ended_at for o in members))
-    return max(1, min(lock.blocks, int(lock.time_budget_s / max(took_s, 1e-3))))
 
 
 def plan(
@@ -181,8 +164,3 @@ def dropped(outcomes: Iterable[Outcome]) -> dict[str, str]:
         if len(last) == MAX_FAILURES and all(o.kind == "failure" for o in last):
             gone[arm] = last[-1].failure_kind or "engine_error"
     return gone
-
-
-def seconds_between(earlier: str, later: str) -> float:
-    """Seconds from one ISO 8601 time to another."""
-    return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()

@@ -4,9 +4,11 @@ import math
 
 import pytest
 
+from lem.analysis.blocks import seconds_between
 from lem.analysis.comparison import gate
 from lem.analysis.results import open_results
 from lem.errors import BadInput
+from lem.stores.folder import outcomes
 from tests import records
 
 ENERGY = "energy_per_output_token_j.gpu"
@@ -282,3 +284,23 @@ def test_the_gate_fails_on_evidence_alone(tmp_path, limit, outcome):
 def test_the_gate_cannot_tell_without_an_interval(tmp_path):
     records.campaign(tmp_path, {1: [1.0], 4: [9.0], 8: [None]}, measured=("gpu",))
     assert [g.outcome for g in gate(compare(tmp_path), 0.05)] == ["cannot_tell"] * 2
+
+
+def test_the_gate_waits_for_the_last_block(tmp_path):
+    worse = {1: [1.0, 1.02, 1.0], 4: [1.6, 1.6, 1.68]}
+    records.campaign(tmp_path, worse, measured=("gpu",), blocks=5)
+    (result,) = gate(compare(tmp_path), 0.05)
+    assert result.outcome == "cannot_tell"
+    assert "provisional: 3 of 5 blocks" in result.reason
+
+
+def test_a_time_budget_that_ended_a_campaign_leaves_it_finished(tmp_path):
+    both = {1: [1.0, 1.02], 4: [1.6, 1.6]}
+    lock = records.campaign(tmp_path, both, measured=("gpu",), blocks=9)
+    assert compare(tmp_path).provisional
+    first = [o for o in outcomes(tmp_path) if o.block == 0]
+    began, ended = min(o.started_at for o in first), max(o.ended_at for o in first)
+    budget_s = 2.5 * seconds_between(began, ended)
+    lock.model_copy(update={"time_budget_s": budget_s}).write(tmp_path / "campaign.lock.json")
+    found = compare(tmp_path)
+    assert (found.blocks_planned, found.provisional) == (2, False)
