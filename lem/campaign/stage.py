@@ -192,6 +192,9 @@ def _earlier(done: Path, target: Path) -> Staged | None:
         staged = Staged.read(done)
     except BadInput:
         return None
+    # Of what lies here, too, a container may be the author.
+    if not _is_within(staged.path):
+        return None
     files = [target / staged.path]
     files += [target / "requests" / f"{r.sha256}.jsonl.gz" for r in staged.requests]
     return staged if all(f.exists() for f in files) else None
@@ -234,10 +237,13 @@ def _run_task(
         if end.status != 0:
             raise EnvironmentFault(_why(task, end.last_lines, end.out_of_memory))
         staged = Staged.read(Path(name) / "staged.json")
-    for part in Path(staged.path).parts:
-        if part in ("..", "/"):
-            raise EnvironmentFault("the image named a model outside of its folder")
+    if not _is_within(staged.path):
+        raise EnvironmentFault("the image named a model outside of its folder", kind="contract")
     return staged
+
+
+def _is_within(path: str) -> bool:
+    return not {"..", "/"} & set(Path(path).parts)
 
 
 def _why(task: StageTask, last_lines: list[str], out_of_memory: bool) -> str:

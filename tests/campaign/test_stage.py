@@ -9,9 +9,10 @@ import pytest
 
 from lem.campaign.lock import provisional_staging
 from lem.campaign.sources import model_key
-from lem.campaign.stage import _copy_list, maker
+from lem.campaign.stage import _copy_list, _earlier, maker
 from lem.config import parse
 from lem.contract.spec import ModelSpec
+from lem.contract.stage import Staged
 from lem.errors import EnvironmentFault
 from lem.launchers.protocol import BackendSetup
 from lem.workloads.requests import MAX_LIST_BYTES
@@ -96,3 +97,23 @@ def test_a_stranger_s_image_and_trusted_code_have_models_of_their_own() -> None:
     # A new build of lem's own image finds what the one before it made.
     assert key(BackendSetup("transformers"), image="sha256:3") == plain
     assert model_key(ModelSpec(id="org/model"), None) == plain
+
+
+@pytest.mark.parametrize(
+    ("path", "believed"), [("model", True), ("../model", False), ("model/../../..", False)]
+)
+def test_an_earlier_staging_cannot_lead_out_of_its_folder(
+    tmp_path: Path, path: str, believed: bool
+) -> None:
+    target = tmp_path / "key" / "transformers"
+    (target / "model").mkdir(parents=True)
+    (target.parent / "model").mkdir()
+    Staged(
+        path=path,
+        revision=None,
+        content="sha256:1",
+        weights="random",
+        engine_version="1",
+        requests=[],
+    ).write(target / "staged.json")
+    assert (_earlier(target / "staged.json", target) is not None) is believed
