@@ -38,6 +38,9 @@ def main(report: int, memory_bytes: int, command: list[str]) -> None:
     agent = os.fork()
     if agent == 0:
         start(libc, report, memory_bytes, command)
+    # Here as well as in the child: whoever comes first, the group is there before it is signalled.
+    with suppress(OSError):
+        os.setpgid(agent, agent)
     status = watch(agent, wake_read)
     kill_descendants()
     # Nobody reads it any more where lem is gone.

@@ -13,6 +13,7 @@ from launchers.conformance import Conformance, task_owner, wait_for_events
 from launchers.rig import Rig, stage
 
 from lem.errors import EnvironmentFault
+from lem.launchers import supervise
 from lem.launchers.process import OWNER, Process, leftovers, oom_kills
 from lem.launchers.protocol import BackendSetup
 
@@ -53,6 +54,19 @@ class TestProcess(Conformance):
         host.send_signal(signal.SIGKILL)
         host.wait()
         assert gone("killed-host")
+
+    def test_ends_with_a_host_that_is_gone_before_the_agent_began(self) -> None:
+        # Many times, because whether the agent has its group by then is a race.
+        script = Path(supervise.__file__)
+        for _ in range(30):
+            read, write = os.pipe()
+            command = [sys.executable, "-I", "-S", script, str(write), "0", "/bin/sleep", "600"]
+            subprocess.run(
+                command, stdin=subprocess.DEVNULL, pass_fds=[write], timeout=30, check=True
+            )
+            os.close(write)
+            with os.fdopen(read) as report:
+                assert report.read() == "137\n"
 
     def test_leftovers_are_reclaimed(self, rig: Rig) -> None:
         environ = {**os.environ, OWNER: "left-behind"}
