@@ -5,6 +5,7 @@ from typing import Self
 
 from lem import containers, plugins
 from lem.agent.environment import device_set, gpus
+from lem.campaign.attempt import remove_asides
 from lem.campaign.execute import OnMoment, Ready, execute, present
 from lem.campaign.guard import check_links
 from lem.campaign.lock import agree, check_overrides, make_lock, provisional_staging
@@ -48,6 +49,7 @@ class Campaign:
         """
         path = Path(path)
         if path.is_dir():
+            _check_begun(path)
             out = path if out is None else out
             path = path / FILE
         file = load(path)
@@ -111,10 +113,18 @@ class Campaign:
         if lock is None:
             lock = self.lock_of(provisional_staging(self.file))
         else:
-            check_overrides(lock, self.file, self.overrides, str(self.folder))
+            self._check(lock)
         outcomes = self.outcomes() if known else []
         here = present(lock.gpus) if known else present(self.gpus())
         return Overview(lock, not known, plan(lock, outcomes, here), outcomes)
+
+    def _check(self, lock: Lock) -> None:
+        """Refuse to go on with another file or other flags than the folder was begun with."""
+        try:
+            earlier = load(self.folder / FILE)
+        except BadInput:
+            earlier = None
+        check_overrides(lock, self.file, self.overrides, str(self.folder), earlier)
 
     def outcomes(self) -> list[Outcome]:
         """Every attempt in the folder."""
@@ -148,9 +158,10 @@ class Campaign:
     ) -> Overview:
         """Run what is missing. Running again resumes; a finished campaign is left alone."""
         tell: Say = say or (lambda _: None)
+        remove_asides(self.folder)
         lock = self.lock
         if lock is not None:
-            check_overrides(lock, self.file, self.overrides, str(self.folder))
+            self._check(lock)
             outcomes = self.outcomes()
             failed = any(o.kind == "failure" for o in outcomes)
             todo = plan(lock, outcomes, present(lock.gpus))
@@ -194,6 +205,17 @@ class Campaign:
             self.launchers(),
             indices,
             device_set(gpus(indices)),
+        )
+
+
+def _check_begun(folder: Path) -> None:
+    """A folder with a campaign file need not be a campaign's: nothing may be written there."""
+    if not (folder / LOCK).exists():
+        raise BadInput(
+            f"{folder} is not the folder of a campaign that was begun: it has no {LOCK}",
+            hint=f"name the campaign file: {folder / FILE}"
+            if (folder / FILE).exists()
+            else "name a campaign file; `lem campaign init` writes one",
         )
 
 

@@ -1,5 +1,6 @@
 """One attempt's folder: begun with a job, closed with a record or a failure."""
 
+import re
 import secrets
 import shutil
 from collections.abc import Iterable
@@ -17,6 +18,10 @@ from lem.launchers.protocol import Exit, Folders, Launcher
 from lem.stores.folder import MAX_RECORD_BYTES
 from lem.stores.outcomes import Outcome
 
+ASIDE = re.compile(
+    r"\.(campaign\.lock\.json|campaign\.yaml|index\.sqlite|[0-9a-f]{64}\.jsonl\.gz)\..+"
+)
+"""Names under which documents are written aside."""
 LAST_LINES = 40
 PLACE = ("run_id", "arm_id", "block", "block_pass", "attempt")
 """What a document must have in common with its job."""
@@ -160,6 +165,17 @@ def host_failure(
         boot_id=here.boot_id,
         device_set=list(here.device_set),
     )
+
+
+def remove_asides(campaign: Path) -> None:
+    """Remove what was being written at the campaign's top when something died: never read by
+    anyone, because only the finished document is renamed into place."""
+    for folder in (campaign, campaign / "requests"):
+        if folder.is_symlink() or not folder.is_dir():
+            continue
+        for leftover in folder.iterdir():
+            if ASIDE.fullmatch(leftover.name) and _is_plain(leftover):
+                leftover.unlink(missing_ok=True)
 
 
 def close_open(campaign: Path, outcomes: Iterable[Outcome], here: Here) -> int:

@@ -10,7 +10,14 @@ import pytest
 import records
 from records import arm_name, experiment
 
-from lem.campaign.attempt import attempt_folder, close_open, make_job, outcome_of, result_of
+from lem.campaign.attempt import (
+    attempt_folder,
+    close_open,
+    make_job,
+    outcome_of,
+    remove_asides,
+    result_of,
+)
 from lem.campaign.plan import Here, Run
 from lem.contract.failure import Failure
 from lem.contract.job import Job
@@ -335,3 +342,21 @@ def test_the_outcome_of_a_record(job: Job, flags: list[str], consequence: str) -
     found = outcome_of(record_of(job, flags=flags), "blocks/0002/x/3")
     assert (found.kind, found.consequence) == ("record", consequence)
     assert (found.boot_id, found.device_set) == ("boot-1", ("cpu",))
+
+
+def test_only_what_was_being_written_aside_is_removed(tmp_path: Path) -> None:
+    sha = "a" * 64
+    asides = [".campaign.lock.json.x1", ".index.sqlite.x-journal", f"requests/.{sha}.jsonl.gz.7"]
+    kept = [
+        ".lock",
+        ".index.sqlite",
+        ".gitignore",
+        "campaign.lock.json",
+        f"requests/{sha}.jsonl.gz",
+    ]
+    (tmp_path / "requests").mkdir()
+    for name in asides + kept:
+        (tmp_path / name).write_text("")
+    remove_asides(tmp_path)
+    left = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
+    assert left == set(kept)
