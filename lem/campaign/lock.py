@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Sequence
 
 from lem import __version__
+from lem.analysis.naming import flat
 from lem.campaign.stage import Ready, Staging
 from lem.config import (
     PRESETS,
@@ -15,7 +16,7 @@ from lem.config import (
     model_name,
     preset_of,
 )
-from lem.contract.base import CONTRACT_VERSION, utc_now
+from lem.contract.base import CONTRACT_VERSION, Scalar, utc_now
 from lem.contract.lock import Arm, Lock, LockedBackend, LockedModel, Overrides
 from lem.contract.spec import ExperimentModel
 from lem.contract.stage import Described, RequestList
@@ -129,16 +130,49 @@ def provisional_staging(campaign: CampaignFile) -> Staging:
     return Staging(ready, {("", r.prepared.setup.name): r.prepared for r in ready})
 
 
-def check_overrides(lock: Lock, campaign: CampaignFile, overrides: Overrides, folder: str) -> None:
-    """Raise :class:`BadInput` where today's file or flags contradict the folder's lock."""
+def check_overrides(
+    lock: Lock,
+    campaign: CampaignFile,
+    overrides: Overrides,
+    folder: str,
+    earlier: CampaignFile | None = None,
+) -> None:
+    """Raise :class:`BadInput` where today's file or flags contradict the folder's lock.
+
+    ``earlier`` is the folder's own copy of the file, where it can be read: it shows what changed.
+    """
     found = []
     if lock.campaign_digest != campaign.digest:
-        found.append("the campaign file has been edited since")
+        changed = edits(earlier, campaign) if earlier is not None else []
+        found.append(
+            "the campaign file has been edited since"
+            + (f" ({'; '.join(changed)})" if changed else "")
+        )
     for name in ("preset", "blocks", "launcher"):
         before, after = getattr(lock.overrides, name), getattr(overrides, name)
         if after is not None and after != before:
             found.append(f"--{name} is {after} now and was {before or 'not given'}")
     _refuse(found, folder)
+
+
+def edits(earlier: CampaignFile, today: CampaignFile, most: int = 5) -> list[str]:
+    """What stands otherwise in the two files, as ``key: before → now``."""
+    before, now = (_settings(f) for f in (earlier, today))
+    changed = [
+        f"{key}: {_short(before.get(key))} → {_short(now.get(key))}"
+        for key in dict.fromkeys([*before, *now])
+        if before.get(key) != now.get(key)
+    ]
+    return changed if len(changed) <= most else [*changed[:most], f"{len(changed) - most} more"]
+
+
+def _settings(campaign: CampaignFile) -> dict[str, Scalar]:
+    return flat(campaign.spec.model_dump(mode="json", exclude={"submit"}))
+
+
+def _short(value: Scalar | None, most: int = 60) -> str:
+    text = "not given" if value is None else str(value)
+    return text if len(text) <= most else text[:most] + "…"
 
 
 def agree(lock: Lock, fresh: Lock, folder: str) -> Lock:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lem.cli.output import emit, err, note, out
+from lem.cli.output import emit, note, out
 from lem.errors import BadInput, Interrupted
 
 if TYPE_CHECKING:
     from lem.campaign import Campaign, Overview
 
 FILE = click.argument("file", type=click.Path(path_type=Path))
-JSON = click.option("--json", "as_json", is_flag=True, help="machine-readable output on stdout")
+JSON = click.option("--json", "as_json", is_flag=True, help="machine-readable, on stdout")
 OUT = click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -34,12 +34,27 @@ def command() -> None:
     """Write, check, plan and run campaigns."""
 
 
-@command.command()
+def _complete_example(_context: click.Context, _option: click.Parameter, begun: str) -> list[str]:
+    from lem.config.example import shipped_names
+
+    return [name for name in shipped_names() if name.startswith(begun)]
+
+
+@command.command(short_help="Write a commented campaign file.")
 @click.argument("file", type=click.Path(path_type=Path), default="campaign.yaml")
-@click.option("--example", metavar="NAME", help="begin with a shipped example")
+@click.option(
+    "--example",
+    metavar="NAME",
+    help="begin with a shipped example: commented, hub-model, quickstart, synthetic",
+    shell_complete=_complete_example,
+)
 @click.option("--model", metavar="ID", help="hub id, local folder or GGUF file")
-@click.option("--backend", "backends", multiple=True, help="may be given several times")
-@click.option("--sweep", "sweeps", multiple=True, metavar="PATH=A,B,C", help="what to vary")
+@click.option(
+    "--backend", "backends", metavar="NAME", multiple=True, help="an engine; may be repeated"
+)
+@click.option(
+    "--sweep", "sweeps", multiple=True, metavar="PATH=A,B,C", help="what to vary; may be repeated"
+)
 @click.option("--force", is_flag=True, help="overwrite FILE")
 def init(
     file: Path,
@@ -120,7 +135,7 @@ def validate(file: Path, deep: bool, as_json: bool, launcher: str | None) -> Non
     click.echo(f"{file}: valid, and every engine accepts its arguments")
 
 
-@command.command()
+@command.command(short_help="Show what would run, what is done, and time and energy to come.")
 @FILE
 @OUT
 @LAUNCHER
@@ -146,7 +161,7 @@ def _show_plan(campaign: "Campaign", as_json: bool) -> None:
         out().print(plan_table(overview, expected, campaign.folder))
 
 
-@command.command()
+@command.command(short_help="Fetch and build what `run` needs, so that it needs no network.")
 @FILE
 @OUT
 @LAUNCHER
@@ -194,6 +209,7 @@ def run(
         _show_plan(campaign, as_json)
         return
     before = len(campaign.outcomes())
+    _announce(campaign)
     try:
         with progress(campaign, show_provisional=not as_json) as on_moment:
             overview = campaign.run(on_moment, note, retry_failed=retry_failed)
@@ -202,6 +218,20 @@ def run(
         sys.exit(130)
     nothing_new = len(overview.outcomes) == before
     _finish(campaign, overview, nothing_new, as_json, strict)
+
+
+def _announce(campaign: "Campaign") -> None:
+    """What a person wants to know before they wait."""
+    from lem.campaign.overview import estimate
+    from lem.cli.plan_view import roughly
+
+    expected = estimate(campaign.plan(), campaign.power_w())
+    if expected.runs:
+        runs = _count(expected.runs, "run")
+        note(
+            f"{runs} to make, about {roughly(expected.seconds)} ({expected.basis}); "
+            f"results: {campaign.folder}"
+        )
 
 
 def _finish(
@@ -260,17 +290,19 @@ def status(path: Path, out: Path | None, follow: bool, as_json: bool) -> None:
     from lem.cli.plan_view import status_line, summary
 
     campaign = Campaign.load(path, out)
-    while True:
-        overview = campaign.plan()
-        if as_json:
-            emit(summary(overview, campaign.folder, False))
-        else:
-            err().print(status_line(overview, campaign.folder)) if follow else click.echo(
-                status_line(overview, campaign.folder)
-            )
-        if not follow or not overview.plan.runs:
-            return
+    overview = campaign.plan()
+    seen = ""
+    while follow and overview.plan.runs:
+        line = status_line(overview, campaign.folder)
+        if line != seen:
+            note(line)
+        seen = line
         time.sleep(2.0)
+        overview = campaign.plan()
+    if as_json:
+        emit(summary(overview, campaign.folder, False))
+    else:
+        click.echo(status_line(overview, campaign.folder))
 
 
 def _count(n: int, noun: str) -> str:

@@ -39,7 +39,7 @@ def plan_table(overview: Overview, expected: Estimate, folder: Path) -> "Rendera
     lines = [
         f"{lock.name}: {_n(len(lock.arms), 'experiment')} × "
         f"{_n(overview.plan.blocks, 'block')}, preset {lock.preset}",
-        f"still to run: {_n(expected.runs, 'run')}, about {duration(expected.seconds)} "
+        f"still to run: {_n(expected.runs, 'run')}, about {roughly(expected.seconds)} "
         f"({expected.basis})"
         if expected.runs
         else "nothing left to run",
@@ -133,6 +133,15 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes:02d} min"
     return f"{minutes} min {s:02d} s" if minutes else f"{s} s"
+
+
+def roughly(seconds: float) -> str:
+    """A forecast is good for two digits: ``252`` → ``4 min``."""
+    if seconds < 120:
+        return duration(max(5, 5 * round(seconds / 5)))
+    if seconds < 3600:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.2g} h"
 
 
 def _joules(joules: float) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lem.campaign.lock import agree, check_overrides, make_lock, provisional_staging
+from lem.campaign.lock import agree, check_overrides, edits, make_lock, provisional_staging
 from lem.campaign.stage import Ready, Staging
 from lem.config import CampaignFile, experiment_id, parse
 from lem.contract.lock import Lock, Overrides
@@ -251,3 +251,17 @@ def test_models_are_where_staging_put_them_not_where_the_lock_says() -> None:
     elsewhere = {"model": lock.arms[0].model.model_copy(update={"folder": "../../../../etc"})}
     hostile = lock.model_copy(update={"arms": [a.model_copy(update=elsewhere) for a in lock.arms]})
     assert agree(hostile, locked(file), "out") == lock
+
+
+def test_an_edit_is_shown_as_before_and_now() -> None:
+    earlier = campaign()
+    lock = locked(earlier)
+    other = campaign(generate={"temperature": 1.0})
+    with pytest.raises(BadInput, match=r"generate\.temperature: 0\.0 → 1\.0"):
+        check_overrides(lock, other, NONE, "out", earlier)
+
+
+def test_only_the_first_edits_are_shown() -> None:
+    other = campaign(measure={"preset": "standard", "seed": 99, "windows": 2, "window_s": 3})
+    shown = edits(campaign(), other, most=2)
+    assert len(shown) == 3 and shown[-1].endswith(" more")

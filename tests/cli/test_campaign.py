@@ -1,6 +1,7 @@
 """``lem campaign init``, ``validate``, ``plan`` and ``status``: what needs no engine."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -154,3 +155,39 @@ def test_every_shipped_example_can_be_written_and_validates(here: Path, capsys: 
     for name in names:
         assert lem("campaign", "init", "--example", name, f"{name}.yaml") == 0
         assert lem("campaign", "validate", f"{name}.yaml") == 0
+
+
+@pytest.mark.parametrize("verb", ["run", "plan", "stage", "status"])
+def test_a_folder_that_is_no_campaigns_is_not_written_to(
+    here: Path, capsys: Shown, verb: str
+) -> None:
+    """A person's own folder with a campaign file in it is not where its results go."""
+    (here / "c.yaml").rename(here / "campaign.yaml")
+    assert lem("campaign", verb, here) == 2
+    assert "campaign.yaml" in capsys.readouterr().err
+    assert [f.name for f in here.iterdir()] == ["campaign.yaml"]
+
+
+def test_status_can_follow_a_campaign_that_has_nothing_to_do(
+    here: Path, capsys: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each state once on stderr, the last one on stdout."""
+    from lem.campaign import Campaign
+    from lem.cli import campaign as module
+
+    plan = Campaign.plan
+    looks = []
+
+    def looked(self: Campaign) -> Any:
+        overview = plan(self)
+        looks.append(overview)
+        if len(looks) == 4:
+            overview = replace(overview, plan=overview.plan._replace(runs=[]))
+        return overview
+
+    monkeypatch.setattr(Campaign, "plan", looked)
+    monkeypatch.setattr(module.time, "sleep", lambda _: None)
+    assert lem("campaign", "status", "c.yaml", "--follow") == 0
+    shown = capsys.readouterr()
+    assert shown.err.splitlines() == ["test: 0/9 runs done, 9 to go  (results/test)"]
+    assert shown.out == "test: 0/9 runs done, complete  (results/test)\n"
