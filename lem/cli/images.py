@@ -62,15 +62,19 @@ def build(
 @click.argument("backends", nargs=-1, metavar="[BACKEND]...")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, on stdout.")
 def list_images(backends: tuple[str, ...], as_json: bool) -> None:
-    """The engine images of this machine, with contract and engine versions."""
+    """The engine images of this machine, with contract and engine versions, newest first."""
     from lem import containers
     from lem.launchers import image
 
     with containers.connect() as engine:
         found = engine.images(image.BACKEND)
     wanted = [i for i in found if not backends or i.labels[image.BACKEND] in backends]
+    wanted.sort(key=lambda i: i.created, reverse=True)
+    wanted.sort(key=lambda i: i.labels[image.BACKEND])
     if not wanted and not as_json:
-        output.note("no images; to build them: lem images build --all")
+        which = f"of {', '.join(backends)}" if backends else "yet"
+        known = ", ".join(image.buildable())
+        output.note(f"no images {which}; lem images build NAME builds them for: {known}")
     _show(wanted, as_json)
 
 
@@ -83,17 +87,17 @@ def _show(images: "list[Image]", as_json: bool) -> None:
         return
     if not rows:
         return
-    from rich.table import Column, Table
-
-    table = Table("backend", Column("image", overflow="fold"), "contract", "lem", "engine", "size")
+    # No table that folds: an image's name is there to be copied.
+    lines = [("backend", "image", "contract", "engine", "size")]
     for row in rows:
-        contract = str(row["contract"]) + ("" if row["usable"] else " (build it anew)")
+        contract = str(row["contract"]) + ("" if row["usable"] else ": build it anew")
         size = f"{row['size_bytes'] / 1e9:.2f} GB"
         name = ", ".join(row["tags"]) or row["id"][:19]
-        table.add_row(
-            row["backend"], name, contract, row["lem_version"], row["engine_version"], size
-        )
-    output.out().print(table)
+        lines.append((row["backend"], name, contract, row["engine_version"], size))
+    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        output.out().print(output.visible("  ".join(cells).rstrip()), soft_wrap=True)
 
 
 def _row(found: "Image", labels: dict[str, str]) -> dict[str, Any]:

@@ -52,8 +52,8 @@ def list_(paths: tuple[Path, ...], limit: int, as_json: bool) -> None:
 def show(what: tuple[str, ...], as_json: bool) -> None:
     """One run in full, or the runs of an arm.
 
-    WHAT is a record.json or its folder, or an id: of a run, an arm or an experiment (its beginning
-    is enough). PATH says where to look for an id (default: ./results).
+    WHAT is a record.json or its folder; an id of a run, an arm or an experiment (its beginning is
+    enough); or an arm's name in the tables. PATH says where to look (default: ./results).
     """
     wanted, places = what[0], tuple(Path(w) for w in what[1:])
     given = Path(wanted)
@@ -294,12 +294,21 @@ def _show_matches(wanted: str, campaigns: "list[Campaign]", as_json: bool) -> No
                 i.startswith(wanted) for i in (r.run_id, r.outcome.arm_id, r.experiment_id) if i
             )
         ]
-        if exact or ids:
-            found.append((campaign, exact or ids))
+        named = (
+            [] if exact or ids else [r for r in rows if r.outcome.arm_id == _arm(campaign, wanted)]
+        )
+        if exact or ids or named:
+            found.append((campaign, exact or ids or named))
     if not found:
+        if "/" in wanted:
+            raise BadInput(
+                f"{wanted} is not there",
+                hint="`lem results list PATH` shows the runs; `show` takes their ids",
+            )
         raise BadInput(
-            f"no run, arm or experiment whose id begins with {wanted!r}",
-            hint="`lem results list PATH --json` shows the ids (4 characters at least)",
+            f"no run, arm or experiment goes by {wanted!r}",
+            hint="`lem results list PATH` shows the runs' ids (4 characters are enough) and the "
+            "arms' names",
         )
     if len(found) == 1 and len(found[0][1]) == 1:
         campaign, (row,) = found[0]
@@ -310,6 +319,16 @@ def _show_matches(wanted: str, campaigns: "list[Campaign]", as_json: bool) -> No
     else:
         for campaign, rows in found:
             _print_attempts(campaign, rows, 100)
+
+
+def _arm(campaign: "Campaign", wanted: str) -> str | None:
+    """The id of the arm that ``compare`` would know by this name, if it is one."""
+    from lem.analysis.naming import find_arm
+
+    try:
+        return find_arm(campaign.arms(), wanted).arm_id
+    except BadInput:
+        return None
 
 
 def _show_run(campaign: "Campaign", path: str, as_json: bool) -> None:

@@ -86,12 +86,14 @@ def _pairs(title: str, pairs: dict[str, str]) -> Table:
 
 def _stretches(record: Record) -> Table:
     table = _table("Energy, device by device (± U, k = 2)")
+    table.padding = (0, 1, 0, 0)  # so that it fits into 80 columns
     table.add_column("Stretch", no_wrap=True)
     for name in ("Seconds", "Requests", "Tokens out"):
-        table.add_column(name, justify="right")
-    table.add_column("Device (meter)")
+        table.add_column(name, justify="right", overflow="fold")
+    # Nothing is cut off on a narrow terminal: what a figure is of, and its flags, belong to it.
+    table.add_column("Device (meter)", overflow="fold")
     table.add_column("Energy (J)", justify="right", no_wrap=True)
-    table.add_column("Flags")
+    table.add_column("Flags", overflow="fold")
     for n, window in enumerate(record.windows):
         seconds = (window.end_ns - window.start_ns) / 1e9
         first = [f"window {n}", f"{seconds:.2f}", str(window.requests), str(window.output_tokens)]

@@ -147,9 +147,16 @@ def test_show_by_the_beginning_of_an_id(lem, folder):
     assert out.count("counted") == 2
 
 
+def test_show_by_the_name_in_the_tables(lem, folder):
+    """The same selectors as in ``compare --baseline``."""
+    for name in ("batch size 1", "engine.max_batch_size=1"):
+        code, out, _ = lem("show", name, folder)
+        assert code == 0 and out.count("batch size 1") == 2 and "batch size 4" not in out
+
+
 def test_show_what_is_not_there(lem, folder):
     code, _, err = lem("show", "ffffffff", folder)
-    assert code == 2 and "begins with 'ffffffff'" in err
+    assert code == 2 and "goes by 'ffffffff'" in err
     code, _, err = lem("show", folder / "blocks" / "0000" / records.arm_name(0) / "7", folder)
     assert code == 2
 
