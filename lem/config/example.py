@@ -128,7 +128,7 @@ models:
   # - {synthetic: {architecture: llama, hidden_size: 64, layers: 2, heads: 4, vocab_size: 512}}
   #                                   # random weights: for speed and energy, not for answers
 
-backends:                             # the inference engines; `lem images list` names them
+backends:                             # the inference engines: transformers, llama_cpp
 @BACKENDS@  # NAME:
   #   base_image: "…"                 # build lem's image on this one, or
   #   image: "…"                      # use a ready image that carries lem's labels
@@ -183,16 +183,16 @@ generate:                             # further keys go to the engine untouched
   # top_k: 50
   # seed: 1
 
-# Settings of the GPU, made before and undone after each run. null: as they are.
+# Settings of the GPU. This version makes none; set them with nvidia-smi, and records show them.
 device: {power_limit_w: null, sm_clock_mhz: null}
 
 measure:
-  preset: quick                       # quick: 3 blocks; standard: 5 and more, ±2 %; publication
+  preset: quick                       # quick: 3 blocks; standard: 5; publication: 10
   seed: 1                             # of the order of the runs
-  # precision: 0.02                   # aim for ±2 % on each ratio (not with quick)
+  # precision: 0.02                   # say where ±2 % on a ratio is missed (not with quick)
   # blocks: 3                         # exactly so many, instead of the preset's
-  # max_blocks: 40
-  # time_budget: 2h                   # 90s, 30m, 1h30m
+  # max_blocks: 40                  # never more than these
+  # time_budget: 2h                   # fewer blocks where they would take longer: 90s, 30m, 1h30m
   # quality: [nll]                    # also measure how good the answers are
   # windows: 1                        # these five override the preset's
   # window_s: 10
