@@ -6,7 +6,7 @@ Anyone with a run's folder can do the same and must get the same figures.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from lem.agent.metrics import compute, idle_power_by_class
+from lem.agent.metrics import compute, energy_by_class, idle_power_by_class
 from lem.contract.record import (
     Distribution,
     EnergyReading,
@@ -25,6 +25,8 @@ from lem.workloads.steady import Counts
 
 SHORT_WINDOW_NS = 10_000_000_000
 IDLE_DRIFT = 0.10
+IDLE_MATTERS = 0.01
+"""A drift below this part of the power at work changes no figure that matters."""
 
 
 class Figures(NamedTuple):
@@ -104,11 +106,14 @@ def _flags(windows: Sequence[Window], idles: Sequence[Idle]) -> set[str]:
     if any(w.end_ns - w.start_ns < SHORT_WINDOW_NS for w in windows):
         flags.add("short_window")
     powers = [idle_power_by_class([i]) for i in idles]
+    seconds = sum(w.end_ns - w.start_ns for w in windows) / 1e9
+    at_work = energy_by_class([w.energy for w in windows])
     for name in set.intersection(*(set(p) for p in powers)) if powers else set():
         values = [p[name] for p in powers]
         spread = max(v.value for v in values) - min(v.value for v in values)
         stated = sum(v.uncertainty or 0.0 for v in values)
         mean = sum(v.value for v in values) / len(values)
-        if spread > max(IDLE_DRIFT * mean, stated):
+        working = at_work[name].value / seconds if name in at_work and seconds > 0 else 0.0
+        if spread > max(IDLE_DRIFT * mean, IDLE_MATTERS * working, stated):
             flags.add("idle_drift")
     return flags

@@ -23,7 +23,11 @@ _TABLE = (
     Flag("weights_random", "the model has random weights; its answers mean nothing", "info"),
     Flag("shared_device", "other work may have drawn energy from this device", "info"),
     Flag("power_integrated", "energy is integrated from sampled power, without a counter", "info"),
-    Flag("idle_drift", "power at idle differed before and after the window by over 10 %", "info"),
+    Flag(
+        "idle_drift",
+        "idle power before and after the window differed by over 10 %, and enough to matter",
+        "info",
+    ),
     Flag("clocks_changed", "application clocks changed during the run", "info"),
     Flag("sampler_gap", "the meter was not read for more than three periods", "info"),
     Flag("no_meter", "no meter could be read; there is no energy figure", "exclude"),

@@ -190,3 +190,9 @@ def test_goodput_by_hand(slo: Slo, expected: float | None) -> None:
     spans = [(START, START + 4 * S)]
     found = assemble([INFO], STEADY, [counts(5, 15)], spans, RESPONSES, {}, slo).metrics
     assert found.get("goodput_per_s") == (None if expected is None else Value(value=expected))
+
+
+def test_idle_that_is_next_to_nothing_may_drift() -> None:
+    """0.01 W before and 0.04 W after, beside 5 W at work."""
+    drifted = trace((4, 0.001), (12, 0.5), (4, 0.004))
+    assert "idle_drift" not in figures(drifted, counts(5, 15)).flags
