@@ -18,6 +18,8 @@ from lem.contract.stage import Described
 from lem.errors import LemError
 
 SECRETS_FILE = "LEM_SECRETS_FILE"
+SAYS = "lem.agent: "
+"""Begins the agent's own last words in the log; the host shows these alone."""
 
 
 def main(arguments: list[str]) -> int:
@@ -42,10 +44,11 @@ def main(arguments: list[str]) -> int:
             return 0
         validate(Path(what)).write(Path(what).parent / "rejections.json")
     except LemError as e:
-        print(f"lem.agent: {e}", file=sys.stderr)
+        print(f"{SAYS}{e}", file=sys.stderr)
         return 1
-    except Exception:  # noqa: BLE001 - the host shows the last lines of the log
+    except Exception as e:  # noqa: BLE001 - said in one line below the traceback of the log
         traceback.print_exc()
+        print(f"{SAYS}{type(e).__name__}: {e}", file=sys.stderr)
         return 1
     return 0
 

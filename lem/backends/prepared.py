@@ -212,7 +212,8 @@ def _hub(call: Callable[[Any], Any], model_id: str) -> Any:
         ) from e
     except (errors.RevisionNotFoundError, errors.EntryNotFoundError) as e:
         raise RunFailed("bad_argument", f"{model_id}: {_first_line(e)}") from e
-    except (OSError, errors.HfHubHTTPError) as e:
+    except Exception as e:
+        # Whatever client the hub's library uses, its own errors are about the way there.
         raise RunFailed(
             "engine_error",
             f"{model_id} could not be fetched from the hub: {_first_line(e)}",

@@ -9,6 +9,7 @@ from lem import plugins
 from lem.campaign.attempt import make_job
 from lem.campaign.plan import Run
 from lem.campaign.sources import cache_root
+from lem.campaign.stage import last_words
 from lem.contract.base import canonical_json, write_atomic
 from lem.contract.job import Rejection, Rejections
 from lem.contract.lock import Arm, Lock
@@ -68,7 +69,7 @@ def _ask(
         with launcher.start(task) as agent:
             end = agent.wait(LIMIT_S) or agent.stop(5.0)
         if end.status != 0:
-            said = "\n  ".join(end.last_lines[-12:])
+            said = "\n  ".join(last_words(end.last_lines))
             raise EnvironmentFault(
                 f"{prepared.setup.name} could not check its arguments:\n  {said}"
             )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lem import plugins
+from lem.agent.__main__ import SAYS
 from lem.campaign.sources import cache_root, local_source, model_key, needs_hub
 from lem.config import CampaignFile, Draft, model_name
 from lem.contract.base import CONTRACT_VERSION, canonical_json, write_atomic
@@ -250,8 +251,16 @@ def _why(task: StageTask, last_lines: list[str], out_of_memory: bool) -> str:
     name = model_name(task.model)
     if out_of_memory:
         return f"preparing {name} for {task.backend} took more memory than there is"
-    said = "\n  ".join(last_lines[-LAST_LINES:]) or "the agent said nothing"
+    said = "\n  ".join(last_words(last_lines)) or "the agent said nothing"
     return f"{name} could not be prepared for {task.backend}:\n  {said}"
+
+
+def last_words(lines: list[str]) -> list[str]:
+    """What the agent said of its own failure; where it said nothing, the end of its log."""
+    own = [i for i, line in enumerate(lines) if line.startswith(SAYS)]
+    if not own:
+        return lines[-LAST_LINES:]
+    return [line.removeprefix(SAYS).strip() for line in lines[own[-1] :]]
 
 
 def hub_secrets() -> dict[str, str]:

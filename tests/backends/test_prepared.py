@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -173,3 +176,26 @@ def test_a_hub_model_is_fetched_at_its_commit_without_code(
     assert not any(
         p.endswith((".py", ".bin", "*")) and p != "LICENSE*" for p in asked["allow_patterns"]
     )
+
+
+def test_a_hub_behind_a_closed_port_says_so_in_one_line(tmp_path: Path) -> None:
+    """With the hub's real client: what it raises depends on the network library of the day."""
+    program = (
+        "import sys; from pathlib import Path; from lem.backends import prepared\n"
+        "from lem.errors import RunFailed\n"
+        "try: prepared.from_hub('some/model', None, Path(sys.argv[1]), False)\n"
+        "except RunFailed as e: print(e.kind, e.message, e.hint, sep='|')"
+    )
+    environment = {**os.environ, "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=120,
+        check=True,
+    )
+    kind, message, hint = done.stdout.strip().split("|")
+    assert kind == "engine_error"
+    assert message.startswith("some/model could not be fetched from the hub: ")
+    assert "needs the network" in hint
