@@ -175,7 +175,7 @@ def _local_models(
         if model.wheel is None and model.synthetic is None and is_path(model.id):
             path = Path(os.path.abspath(folder / Path(model.id).expanduser()))  # noqa: PTH100
             if must_exist and not path.exists():
-                found.append((("models", i, "id"), f"there is no file or folder {said(str(path))}"))
+                found.append((("models", i, "id"), f"there is no file or folder {said(model.id)}"))
             model = model.model_copy(update={"id": str(path)})
         resolved.append(model)
     return resolved, found

@@ -198,6 +198,30 @@ def test_a_full_disk_stops_the_campaign_and_with_room_it_goes_on(
         subprocess.run(["umount", str(small)], check=True)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a read-only disk needs root")
+def test_a_read_only_folder_is_an_environment_error_with_its_fix(
+    tmp_path: Path, cache: Path
+) -> None:
+    sealed = tmp_path / "sealed"
+    sealed.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(sealed)], check=True)
+    try:
+        file = write_campaign(tmp_path / "c.yaml")
+        done = lem("campaign", "run", file, "--out", sealed / "out", cache=cache)
+        assert done.returncode == 3, done.stderr
+        assert "fix: choose another folder with --out" in done.stderr
+        assert "Traceback" not in done.stderr
+    finally:
+        subprocess.run(["umount", str(sealed)], check=True)
+
+
+def test_an_unknown_model_is_named_before_anything_starts(tmp_path: Path, cache: Path) -> None:
+    file = write_campaign(tmp_path / "c.yaml", models=[{"id": "./not-there.gguf"}])
+    done = lem("campaign", "run", file, "--out", tmp_path / "out", cache=cache)
+    assert done.returncode == 2, done.stderr
+    assert "not-there.gguf" in done.stderr and "c.yaml:" in done.stderr
+
+
 def wait_for(condition: "object", timeout_s: float = 60.0) -> None:
     end = time.monotonic() + timeout_s
     while not condition():  # type: ignore[operator]
