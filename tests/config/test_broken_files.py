@@ -351,7 +351,7 @@ def test_a_missing_local_model_is_noticed_when_loading_only(tmp_path: Path) -> N
         load(file)
     (problem,) = caught.value.problems
     assert problem.line == 4
-    assert f"there is no file or folder '{tmp_path}"[:50] in problem.message
+    assert "there is no file or folder './weights/model.gguf'" in problem.message
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "model.gguf").write_bytes(b"GGUF")
     assert load(file).drafts[0].model.id == str(tmp_path / "weights" / "model.gguf")
