@@ -22,6 +22,7 @@ def plan_table(overview: Overview, expected: Estimate, folder: Path) -> "Rendera
 
     lock = overview.lock
     done = _records(overview)
+    failed = Counter(o.arm_id for o in _failures(overview))
     table = Table(box=None, pad_edge=False)
     table.add_column("experiment")
     table.add_column("id")
@@ -31,6 +32,8 @@ def plan_table(overview: Overview, expected: Estimate, folder: Path) -> "Rendera
         name = "provisional" if overview.provisional else arm.experiment_id[:12]
         state = overview.plan.dropped.get(arm.arm_id)
         count = f"{done[arm.arm_id]}/{overview.plan.blocks}"
+        if failed[arm.arm_id]:
+            count += f", {failed[arm.arm_id]} failed"
         table.add_row(
             Text(visible(arm.label) + mark),
             Text(visible(name)),
@@ -50,11 +53,11 @@ def plan_table(overview: Overview, expected: Estimate, folder: Path) -> "Rendera
         f"results: {folder}",
     ]
     lines += [
-        f"block {b} begins anew: {why}"
+        f"block {b:04d} begins anew: {why}"
         for b, why in overview.plan.void.items()
         if b not in overview.plan.given_up
     ]
-    lines += [f"block {b} is given up: {why}" for b, why in overview.plan.given_up.items()]
+    lines += [f"block {b:04d} is given up: {why}" for b, why in overview.plan.given_up.items()]
     texts = [Text(visible(line)) for line in lines]
     return Group(texts[0], table, *texts[1:])
 
@@ -121,7 +124,7 @@ def failed_runs(overview: Overview) -> list[str]:
         + ", ".join(f"{kind} in {_n(n, 'block')}" for kind, n in counts.items())
         for arm, counts in kinds.items()
     ]
-    lines += [f"block {b} was given up: {why}" for b, why in overview.plan.given_up.items()]
+    lines += [f"block {b:04d} was given up: {why}" for b, why in overview.plan.given_up.items()]
     return lines
 
 

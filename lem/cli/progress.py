@@ -80,11 +80,11 @@ class View:
 
     def line(self) -> str:
         """Everything on one line."""
-        parts = [f"block {self.block + 1}/{self.blocks}", self.label, self.phase]
+        parts = [f"block {self.block + 1} of {self.blocks}", self.label, self.phase]
         parts += [f"{device} {w:.1f} W" for device, w in sorted(self.power_w.items())]
         if self.tokens_per_s:
             parts.append(f"{self.tokens_per_s:.1f} tokens/s")
-        parts.append(f"run {min(self.done + 1, self.total)}/{self.total}")
+        parts.append(f"run {min(self.done + 1, self.total)} of {self.total}")
         if self.left_s is not None:
             parts.append(f"about {duration(self.left_s)} left")
         return visible(" · ".join(parts))
@@ -136,11 +136,12 @@ def _panel(view: View) -> "Table":
 
 def _ended(view: View, moment: Moment) -> str:
     assert moment.run is not None and moment.arm is not None
-    head = f"[{view.done}/{view.total}] block {moment.run.block + 1} · {moment.arm.label}: "
+    block = f"block {moment.run.block + 1} of {moment.plan.blocks}"
+    head = f"[{view.done}/{view.total}] {block} · {moment.arm.label}: "
     result = moment.result
     if isinstance(result, Failure):
         hint = f" (fix: {result.hint})" if result.hint else ""
-        return f"{head}failed, {result.kind} while {result.phase}: {result.message}{hint}"
+        return f"{head}failed, {result.kind} in phase {result.phase}: {result.message}{hint}"
     assert isinstance(result, Record)
     seconds = sum(w.end_ns - w.start_ns for w in result.windows) / 1e9
     tokens = sum(w.output_tokens for w in result.windows)

@@ -42,7 +42,7 @@ def attempts_table(
     for r in rows:
         o = r.outcome
         table.add_row(
-            Text(str(o.block)),
+            Text(f"{o.block:04d}"),  # as its folder is called: progress counts from 1
             Text(plain(names.get(o.arm_id, o.arm_id[:12]))),
             Text(plain(r.run_id or NOTHING)),
             Text(plain(standings[o.path], 120)),

@@ -37,11 +37,11 @@ def tell(view: View, kind: Any, **data: Any) -> str:
 
 def test_block_experiment_phase_power_and_speed() -> None:
     view = begun()
-    assert view.line() == "block 1/2 · batch=0 · starting · run 1/4"
+    assert view.line() == "block 1 of 2 · batch=0 · starting · run 1 of 4"
     assert "measuring" in tell(view, "phase", phase="window")
     assert "gpu0 123.5 W" in tell(view, "sample", device="gpu0", power_w=123.456)
     line = tell(view, "progress", output_tokens=5, tokens_per_s=41.5)
-    assert line == "block 1/2 · batch=0 · measuring · gpu0 123.5 W · 41.5 tokens/s · run 1/4"
+    assert line == "block 1 of 2 · batch=0 · measuring · gpu0 123.5 W · 41.5 tokens/s · run 1 of 4"
 
 
 def test_a_new_run_forgets_the_last_ones_figures() -> None:
@@ -50,14 +50,14 @@ def test_a_new_run_forgets_the_last_ones_figures() -> None:
     view.take(Moment("end", PLAN, RUNS[0], LOCK.arms[0], result=record()))
     view.take(Moment("begin", PLAN, RUNS[1], LOCK.arms[1]))
     line = view.line()
-    assert line.startswith("block 1/2 · batch=1 · starting · run 2/4") and "left" in line
+    assert line.startswith("block 1 of 2 · batch=1 · starting · run 2 of 4") and "left" in line
 
 
 def test_a_plan_made_anew_counts_what_is_left() -> None:
     view = begun()
     view.take(Moment("end", PLAN, RUNS[0], LOCK.arms[0], result=failure()))
     view.take(Moment("plan", PLAN._replace(runs=RUNS[1:])))
-    assert view.line().split(" · ")[3] == "run 2/4"
+    assert view.line().split(" · ")[3] == "run 2 of 4"
 
 
 @pytest.mark.parametrize("value", [10**400, -1, 1e300, "x", None, [], {}, "1"], ids=str)
@@ -86,7 +86,7 @@ def test_an_agent_cannot_fill_the_line() -> None:
 def test_a_failure_says_kind_phase_message_and_fix() -> None:
     bad = failure(kind="timeout").model_copy(update={"hint": "wait longer", "phase": "load"})
     line = progress._ended(begun(), Moment("end", PLAN, RUNS[0], LOCK.arms[0], result=bad))
-    assert "batch=0: failed, timeout while load" in line and "(fix: wait longer)" in line
+    assert "batch=0: failed, timeout in phase load" in line and "(fix: wait longer)" in line
 
 
 def test_a_record_says_tokens_and_speed() -> None:
