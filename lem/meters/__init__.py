@@ -9,4 +9,6 @@ NOT_PLUGINS = (
     "series",
     "process_tree",
     "rounds",
+    "nvml_energy",
+    "neighbours",
 )

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from lem import plugins
 from lem.contract.record import EnergyReading, MeterInfo
 from lem.errors import MeterUnavailable
-from lem.meters import counter, estimate, nvml, rapl, series
+from lem.meters import counter, estimate, nvml_energy, rapl, series
 from lem.meters.protocol import Device, Meter, MeterSettings, Sample
 
 ENERGY_SCALE_J = {"energy_mj": 1e-3, "energy_uj": 1e-6}
@@ -142,8 +142,8 @@ def stated_uncertainty(info: MeterInfo) -> str | None:
     """What a reading of this device is good to over a long window, expanded (k = 2), in words;
     None for a meter that states nothing (one from outside)."""
     relative = {
-        ("nvml", "energy_mj"): 2 * nvml.GAIN,
-        ("nvml", "power_mw"): 2 * math.hypot(nvml.GAIN, nvml.SAMPLED_POWER),
+        ("nvml", "energy_mj"): 2 * nvml_energy.GAIN,
+        ("nvml", "power_mw"): 2 * math.hypot(nvml_energy.GAIN, nvml_energy.SAMPLED_POWER),
         ("estimate", "cpu_time_ns"): estimate.RELATIVE_UNCERTAINTY,
     }.get((info.meter, info.quantity))
     if info.meter == "rapl":
