@@ -24,12 +24,33 @@ _TABLE = (
     Flag("shared_device", "other work may have drawn energy from this device", "info"),
     Flag("power_integrated", "energy is integrated from sampled power, without a counter", "info"),
     Flag(
+        "power_differs",
+        "energy counter and integrated power differ by more than boards of this kind should",
+        "info",
+    ),
+    Flag(
         "idle_drift",
         "idle power before and after the window differed by over 10 %, and enough to matter",
         "info",
     ),
     Flag("clocks_changed", "application clocks changed during the run", "info"),
     Flag("sampler_gap", "the meter was not read for more than three periods", "info"),
+    Flag(
+        "few_turns",
+        "a window holds fewer than three answers of each slot, and answers differ in length: "
+        "energy per token may be some per cent too low",
+        "info",
+    ),
+    Flag(
+        "cool_down_missed",
+        "no GPU temperature was seen to reach measure.cool_down's within its limit",
+        "info",
+    ),
+    Flag(
+        "idle_untrusted",
+        "an idle phase has a reading that cannot be trusted: no idle power of that device class",
+        "info",
+    ),
     Flag("no_meter", "no meter could be read; there is no energy figure", "exclude"),
     Flag("foreign_gpu_process", "another process used the GPU", "exclude"),
     Flag("throttled", "the GPU lowered its clocks for heat or power delivery", "exclude"),

@@ -37,6 +37,10 @@ class EnergyReading(Part):
     uncertainty_j: Annotated[float, Field(ge=0)] | None
     budget_j: dict[str, float] = {}
     flags: list[str] = []
+    power_ratio: float | None = None
+    """Energy by the counter ÷ by integrated power, where a GPU has both and 10 s or more of them:
+    a finding. Boards that sample their power part of the time are honestly off by tens of per cent.
+    """
 
 
 class Window(Stretch):
@@ -46,10 +50,29 @@ class Window(Stretch):
     energy: list[EnergyReading]
     cpu_time_s: float | None = None
     """CPU time of the run's processes in the window."""
+    cpu_time_uncertainty_s: Annotated[float, Field(ge=0)] | None = None
+    input_tokens_uncertainty: Annotated[float, Field(ge=0)] | None = None
+    """Expanded (k = 2), as the next two: prefill's work was under way at the window's edges."""
+    output_tokens_uncertainty: Annotated[float, Field(ge=0)] | None = None
+    """Tokens were under way at the edges: their energy is in the window in part, they are counted
+    whole or not at all. 0 where the window consists of whole batches."""
+    requests_uncertainty: Annotated[float, Field(ge=0)] | None = None
+    temperature_c: dict[str, float] = {}
+    """Device → its temperature when the window began, where it has a sensor."""
 
 
 class Idle(Stretch):
     energy: list[EnergyReading]
+
+
+class WarmUp(Part):
+    """How the run came to its steady state."""
+
+    windows: Count
+    spread: Annotated[float, Field(ge=0)] | None
+    """(max − min) ÷ mean of the last three windows' throughput; null with fewer than three, or
+    where one had no token."""
+    settled: bool
 
 
 class Value(Part):
@@ -150,3 +173,8 @@ class Record(Document):
     metrics: Metrics
     quality: Quality
     flags: list[str]
+    whole_batches: bool | None = None
+    """Whether windows begin and end between batches; null in records from before this field."""
+    warm_up: WarmUp | None = None
+    prefill: Window | None = None
+    """The window with one output token for each prompt, where it was asked for."""

@@ -10,5 +10,7 @@ NOT_PLUGINS = (
     "process_tree",
     "rounds",
     "nvml_energy",
+    "nvml_board",
+    "nvml_power",
     "neighbours",
 )

@@ -1,18 +1,21 @@
 """NVIDIA GPUs through NVML: the energy counter where there is one, else power.
 
 The counter (``nvmlDeviceGetTotalEnergyConsumption``, Volta and newer) counts mJ of the whole board
-and moves in ticks, about every 100 ms. Sources of the figures below: NVML API reference;
-"Part-time Power Measurements: nvidia-smi's Lack of Attention", arXiv 2312.02741 (over 70 boards).
+and moves in ticks, about every 100 ms. Where a GPU and NVIDIA's own CPU share a module (Grace
+Hopper), the module's power is a device of its own: it contains the GPU's and is never added to it.
+Sources of the figures below: NVML API reference; "Part-time Power Measurements: nvidia-smi's Lack
+of Attention", arXiv 2312.02741 (over 70 boards).
 """
 
 from __future__ import annotations
 
+import ctypes
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from lem.errors import MeterUnavailable
-from lem.meters import series
+from lem.meters import nvml_board, series
 from lem.meters.neighbours import Neighbours
 from lem.meters.protocol import Device, MeterSettings, Pace, Sample
 
@@ -24,13 +27,14 @@ SLOW_PERIOD_S = 1.0
 """Temperature, clocks, limits and processes are read this often."""
 
 _SLOW = (
-    # quantity, NVML function, arguments (names of constants are looked up)
-    ("temperature_c", "nvmlDeviceGetTemperature", ("NVML_TEMPERATURE_GPU",)),
-    ("sm_clock_mhz", "nvmlDeviceGetClockInfo", ("NVML_CLOCK_SM",)),
-    ("memory_clock_mhz", "nvmlDeviceGetClockInfo", ("NVML_CLOCK_MEM",)),
-    ("throttle_reasons", "nvmlDeviceGetCurrentClocksThrottleReasons", ()),
-    ("power_limit_mw", "nvmlDeviceGetEnforcedPowerLimit", ()),
-    ("application_clock_mhz", "nvmlDeviceGetApplicationsClock", ("NVML_CLOCK_SM",)),
+    # quantity, NVML function, its result, arguments (names of constants)
+    ("temperature_c", "nvmlDeviceGetTemperature", ctypes.c_uint, "NVML_TEMPERATURE_GPU"),
+    ("sm_clock_mhz", "nvmlDeviceGetClockInfo", ctypes.c_uint, "NVML_CLOCK_SM"),
+    ("memory_clock_mhz", "nvmlDeviceGetClockInfo", ctypes.c_uint, "NVML_CLOCK_MEM"),
+    ("throttle_reasons", "nvmlDeviceGetCurrentClocksThrottleReasons", ctypes.c_ulonglong, None),
+    ("power_limit_mw", "nvmlDeviceGetEnforcedPowerLimit", ctypes.c_uint, None),
+    ("application_clock_mhz", "nvmlDeviceGetApplicationsClock", ctypes.c_uint, "NVML_CLOCK_SM"),
+    ("mig", "nvmlDeviceGetMigMode", ctypes.c_uint, None),
 )
 
 
@@ -39,14 +43,13 @@ class Nvml:
 
     def __init__(self) -> None:
         self._pynvml: Any = None
-        self._boards: dict[str, Any] = {}
-        self._main: dict[str, str] = {}
-        """Board → the quantity its energy comes from."""
+        self._boards: list[_Board] = []
         self._next_slow_ns = 0
         self._neighbours: Neighbours | None = None
 
     def open(self, settings: MeterSettings) -> list[Device]:
-        """The boards, ``gpu0`` and so on. Raises :class:`MeterUnavailable`."""
+        """The boards, ``gpu0`` and so on, and their modules. A board that is lost has a device
+        without a quantity, so that it is not passed over. Raises :class:`MeterUnavailable`."""
         try:
             import pynvml
         except ImportError as e:
@@ -68,96 +71,49 @@ class Nvml:
                     f"GPU {index} is not here; NVML sees {count}", "choose from `lem meter list`"
                 )
         self._neighbours = Neighbours(settings)
-        try:
-            return [self._open_board(index) for index in indices]
-        except pynvml.NVMLError as e:
-            raise _unavailable(pynvml, e) from e
-
-    def _open_board(self, index: int) -> Device:
-        nvml = self._pynvml
-        device = f"gpu{index}"
-        board = self._boards[device] = nvml.nvmlDeviceGetHandleByIndex(index)
-        model = nvml.nvmlDeviceGetName(board)
-        quantity, unit, what, tick_s = "none", "", "neither energy nor power", None
-        for candidate in (
-            ("energy_mj", "mJ", "total energy counter of the board", TICK_S),
-            ("power_mw", "mW", "power of the board, integrated (no energy counter)", TICK_S),
-        ):
+        devices: list[Device] = []
+        errors = []
+        for index in indices:
             try:
-                self._read_main(board, candidate[0])
-            except nvml.NVMLError:
+                board = _Board(pynvml, index)
+            except pynvml.NVMLError as e:
+                errors.append(e)
+                what = f"GPU {index} does not answer: {e}"
+                devices.append(Device(self.name, f"gpu{index}", "gpu", "none", "", what))
                 continue
-            quantity, unit, what, tick_s = candidate
-            break
-        self._main[device] = quantity
-        return Device(self.name, device, "gpu", quantity, unit, f"{model}: {what}", tick_s)
+            self._boards.append(board)
+            devices += board.devices(settings)
+        if not self._boards:
+            raise _unavailable(pynvml, errors[0]) from errors[0]
+        return devices
 
     def read(self, pace: Pace = "full") -> list[Sample]:
         samples: list[Sample] = []
-        for device, board in self._boards.items():
-            main = self._main[device]
-            if main == "energy_mj" or (main == "power_mw" and pace != "edge"):
-                self._add_main(samples, device, board, main)
-            if pace != "edge" and main == "energy_mj":
-                self._add(samples, device, "power_mw", board, "nvmlDeviceGetPowerUsage", ())
+        if pace == "edge":
+            for board in self._boards:
+                if board.energy is not None:
+                    board.add_main(samples, board.energy, "energy_mj")
+            return samples
+        for board in self._boards:
+            board.add_power_and_energy(samples)
         now_ns = time.monotonic_ns()
-        if pace == "full" or (pace == "steady" and now_ns >= self._next_slow_ns):
+        if pace == "full" or now_ns >= self._next_slow_ns:
             self._next_slow_ns = now_ns + int(SLOW_PERIOD_S * 1e9)
-            for device, board in self._boards.items():
-                self._read_slow(samples, device, board)
+            for board in self._boards:
+                board.add_slow(samples, constants=pace == "full")
+                self._add_neighbours(samples, board)
         return samples
 
-    def _read_slow(self, samples: list[Sample], device: str, board: Any) -> None:
-        for quantity, function, arguments in _SLOW:
-            self._add(samples, device, quantity, board, function, arguments)
+    def _add_neighbours(self, samples: list[Sample], board: _Board) -> None:
         nvml = self._pynvml
         try:
-            mig = nvml.nvmlDeviceGetMigMode(board)[0]
-            samples.append(Sample(time.monotonic_ns(), self.name, device, "mig", mig))
-        except nvml.NVMLError:
-            pass  # boards without MIG say so this way
-        try:
-            pids = frozenset(p.pid for p in nvml.nvmlDeviceGetComputeRunningProcesses(board))
+            pids = frozenset(p.pid for p in nvml.nvmlDeviceGetComputeRunningProcesses(board.handle))
         except nvml.NVMLError:
             return
         foreign = self._neighbours.count(pids) if self._neighbours else None
         if foreign is not None:
             t_ns = time.monotonic_ns()
-            samples.append(Sample(t_ns, self.name, device, "foreign_processes", foreign))
-
-    def _read_main(self, board: Any, quantity: str) -> int:
-        nvml = self._pynvml
-        if quantity == "energy_mj":
-            return int(nvml.nvmlDeviceGetTotalEnergyConsumption(board))
-        return int(nvml.nvmlDeviceGetPowerUsage(board))
-
-    def _add_main(self, samples: list[Sample], device: str, board: Any, quantity: str) -> None:
-        before_ns = time.monotonic_ns()
-        try:
-            value = self._read_main(board, quantity)
-        except self._pynvml.NVMLError as e:
-            samples.append(Sample(before_ns, self.name, device, "nvml_error", e.value))
-            return
-        after_ns = time.monotonic_ns()
-        samples += series.timed(self.name, device, quantity, value, before_ns, after_ns)
-
-    def _add(
-        self,
-        samples: list[Sample],
-        device: str,
-        quantity: str,
-        board: Any,
-        function: str,
-        arguments: tuple[str, ...],
-    ) -> None:
-        nvml = self._pynvml
-        before_ns = time.monotonic_ns()
-        try:
-            value = getattr(nvml, function)(board, *(getattr(nvml, a) for a in arguments))
-        except nvml.NVMLError:
-            return
-        t_ns = (before_ns + time.monotonic_ns()) // 2
-        samples.append(Sample(t_ns, self.name, device, quantity, value))
+            samples.append(Sample(t_ns, self.name, board.device, "foreign_processes", foreign))
 
     def energy(
         self, info: MeterInfo, samples: list[Sample], start_ns: int, end_ns: int
@@ -175,6 +131,141 @@ class Nvml:
             self._boards.clear()
 
 
+class _Board:
+    """What of one board is read, and where."""
+
+    def __init__(self, nvml: Any, index: int) -> None:
+        """Raises NVMLError where the board does not answer."""
+        self.device = f"gpu{index}"
+        self.module = f"module{index}"
+        handle = self.handle = nvml.nvmlDeviceGetHandleByIndex(index)
+        name = nvml.nvmlDeviceGetName(handle)
+        self._model = name.decode() if isinstance(name, bytes) else str(name)
+        self._uuid = _text_or_none(nvml, "nvmlDeviceGetUUID", handle)
+        self._partitions = nvml_board.mig_devices(nvml, handle)
+        self.energy = _working(nvml, nvml_board.energy, handle)
+        self._fields = nvml_board.PowerFields(nvml, handle, nvml_board.SCOPE_GPU)
+        self._module_fields = nvml_board.PowerFields(nvml, handle, nvml_board.SCOPE_MODULE)
+        if not nvml_board.contains(self._module_fields, self._fields):
+            self._module_fields.quantities = ()
+        self._power = None
+        if not self._fields.quantities:
+            self._power = _working(nvml, nvml_board.power, handle)
+        self._architecture = _number_or_none(nvml, "nvmlDeviceGetArchitecture", handle)
+        self._slow = []
+        for quantity, function, result, constant in _SLOW:
+            arguments = () if constant is None else (getattr(nvml, constant),)
+            # MIG's mode has a second result, the mode after the next reset.
+            more = (ctypes.c_uint(),) if quantity == "mig" else ()
+            with suppress(nvml.NVMLError):
+                one = nvml_board.Bound(nvml, handle, function, result(), arguments, more)
+                self._slow.append((quantity, one))
+
+    def devices(self, settings: MeterSettings) -> list[Device]:
+        del settings
+        quantity, unit, what, tick_s = "none", "", "neither energy nor power", None
+        if self.energy is not None:
+            quantity, unit, tick_s = "energy_mj", "mJ", TICK_S
+            what = "total energy counter of the board"
+        elif self._fields.quantities or self._power is not None:
+            quantity, unit, tick_s = "power_mw", "mW", TICK_S
+            what = "power of the board, integrated (no energy counter)"
+        if self._partitions is not None:
+            parts = ", ".join(self._partitions) or "none yet"
+            what += f"; the whole board, shared by its partitions (MIG): {parts}"
+        found = [
+            Device("nvml", self.device, "gpu", quantity, unit, f"{self._model}: {what}", tick_s)
+        ]
+        if self._module_fields.quantities:
+            what = "power of the module (CPU and GPU together), integrated"
+            description = f"{self._model}: {what}"
+            found.append(
+                Device("nvml", self.module, "module", "power_mw", "mW", description, TICK_S)
+            )
+        return found
+
+    def add_power_and_energy(self, samples: list[Sample]) -> None:
+        if self.energy is not None:
+            self.add_main(samples, self.energy, "energy_mj")
+        if self._fields.quantities:
+            self._add_fields(samples, self._fields, self.device, alone=self.energy is None)
+        elif self._power is not None:
+            if self.energy is None:
+                self.add_main(samples, self._power, "power_mw")
+            else:
+                self._add(samples, self._power, "power_mw")
+        if self._module_fields.quantities:
+            self._add_fields(samples, self._module_fields, self.module, alone=True)
+
+    def add_slow(self, samples: list[Sample], constants: bool) -> None:
+        for quantity, call in self._slow:
+            self._add(samples, call, quantity)
+        if constants and self._architecture is not None:
+            t_ns = time.monotonic_ns()
+            samples.append(Sample(t_ns, "nvml", self.device, "architecture", self._architecture))
+
+    def add_main(self, samples: list[Sample], call: nvml_board.Bound, quantity: str) -> None:
+        """What the board's energy comes from: a failure is told, and how long the call took."""
+        before_ns = time.monotonic_ns()
+        try:
+            value = call()
+        except nvml_board.CallFailed as e:
+            samples.append(Sample(before_ns, "nvml", self.device, "nvml_error", e.code))
+            return
+        after_ns = time.monotonic_ns()
+        samples += series.timed("nvml", self.device, quantity, value, before_ns, after_ns)
+
+    def _add(self, samples: list[Sample], call: nvml_board.Bound, quantity: str) -> None:
+        before_ns = time.monotonic_ns()
+        try:
+            value = call()
+        except nvml_board.CallFailed:
+            return
+        t_ns = (before_ns + time.monotonic_ns()) // 2
+        samples.append(Sample(t_ns, "nvml", self.device, quantity, value))
+
+    def _add_fields(
+        self, samples: list[Sample], fields: nvml_board.PowerFields, device: str, alone: bool
+    ) -> None:
+        """``alone``: the device's energy comes from them, so a failure is told."""
+        before_ns = time.monotonic_ns()
+        try:
+            values = fields.read()
+        except nvml_board.CallFailed as e:
+            if alone:
+                samples.append(Sample(before_ns, "nvml", device, "nvml_error", e.code))
+            return
+        t_ns = (before_ns + time.monotonic_ns()) // 2
+        for quantity, value in zip(fields.quantities, values, strict=True):
+            if value is not None:
+                samples.append(Sample(t_ns, "nvml", device, quantity, value))
+
+
+def _working(nvml: Any, make: Any, handle: Any) -> nvml_board.Bound | None:
+    """The call, where it can be made and succeeds once."""
+    try:
+        call: nvml_board.Bound = make(nvml, handle)
+        call()
+    except (nvml.NVMLError, nvml_board.CallFailed):
+        return None
+    return call
+
+
+def _number_or_none(nvml: Any, function: str, handle: Any) -> int | None:
+    try:
+        return int(getattr(nvml, function)(handle))
+    except nvml.NVMLError:
+        return None
+
+
+def _text_or_none(nvml: Any, function: str, handle: Any) -> str | None:
+    try:
+        value = getattr(nvml, function)(handle)
+    except nvml.NVMLError:
+        return None
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
 def _unavailable(nvml: Any, error: Any) -> MeterUnavailable:
     value = getattr(error, "value", None)
     if value == nvml.NVML_ERROR_LIBRARY_NOT_FOUND:
@@ -185,6 +276,10 @@ def _unavailable(nvml: Any, error: Any) -> MeterUnavailable:
     if value == nvml.NVML_ERROR_NO_PERMISSION:
         return MeterUnavailable(
             "NVML may not be used by this user", "allow this user to open /dev/nvidia*"
+        )
+    if value == nvml.NVML_ERROR_GPU_IS_LOST:
+        return MeterUnavailable(
+            "the GPU has fallen off the bus or is not reachable", "restart the machine"
         )
     return MeterUnavailable(f"NVML: {error}", "see whether `nvidia-smi` works")
 

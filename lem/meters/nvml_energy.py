@@ -10,7 +10,7 @@ from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
-from lem.meters import counter, series
+from lem.meters import counter, nvml_power, series
 from lem.meters.protocol import Sample
 
 if TYPE_CHECKING:
@@ -40,9 +40,10 @@ def energy(info: MeterInfo, samples: list[Sample], start_ns: int, end_ns: int) -
         return counter.untrusted(info, [*flags, "no_meter"])
     if series.within(samples, "nvml_error", start_ns, end_ns):
         return counter.untrusted(info, [*flags, "meter_lost"])
-    flags += series.gap_flags(samples, info.quantity, start_ns, end_ns)
     if info.quantity == "power_mw":
+        flags += nvml_power.gap_flags(samples, start_ns, end_ns)
         return _from_power(info, samples, start_ns, end_ns, flags)
+    flags += series.gap_flags(samples, info.quantity, start_ns, end_ns)
     return _from_counter(info, samples, start_ns, end_ns, flags)
 
 
@@ -64,8 +65,11 @@ def _from_counter(
     moved = counter.between(points, start_ns, end_ns, reach_ns=3 * tick_ns // 2)
     if moved is None:
         return counter.untrusted(info, [*flags, "no_coverage"])
-    if _disagrees(samples, moved.amount, start_ns, end_ns):
+    beside = nvml_power.compare(samples, moved.amount, start_ns, end_ns)
+    if beside is not None and beside.disagrees:
         return counter.untrusted(info, [*flags, "counter_disagrees"])
+    if beside is not None and beside.differs:
+        flags = [*flags, "power_differs"]
     budget = {
         "tick": moved.tick,
         "sampling": moved.sampling,
@@ -73,40 +77,26 @@ def _from_counter(
         # NVIDIA states none; what there is of it is inside the gain's figure.
         "offset": 0.0,
     }
-    return counter.reading(info, moved.amount, budget, flags)
+    reading = counter.reading(info, moved.amount, budget, flags)
+    return reading.model_copy(update={"power_ratio": beside.ratio}) if beside else reading
 
 
 def _from_power(
     info: MeterInfo, samples: list[Sample], start_ns: int, end_ns: int, flags: list[str]
 ) -> EnergyReading:
-    power = [(s.t_ns, s.value / 1e3) for s in series.of(samples, "power_mw")]
-    usual_ns = series.period_ns([t for t, _ in power]) or 0
-    found = series.integrate(power, start_ns, end_ns, reach_ns=2 * usual_ns)
+    found = nvml_power.integrate(samples, start_ns, end_ns)
     if found is None:
         return counter.untrusted(info, [*flags, "no_coverage"])
-    energy_j, coarseness_j = found
+    energy_j = found.energy_j
     budget = {
         "tick": 0.0,
-        "sampling": coarseness_j,
+        "sampling": found.sampling_j,
         "gain": GAIN * energy_j,
         # What polling misses, it misses in every window alike: not a matter of chance.
         "model": SAMPLED_POWER * energy_j,
         "offset": 0.0,
     }
     return counter.reading(info, energy_j, budget, [*flags, "power_integrated"])
-
-
-def _disagrees(samples: list[Sample], energy_j: float, start_ns: int, end_ns: int) -> bool:
-    """Whether counter and integrated power differ by more than a factor of two over ≥ 10 s.
-
-    Part-time sampling makes honest boards differ by tens of per cent, so only what must be another
-    unit or another device is a verdict.
-    """
-    if end_ns - start_ns < 10_000_000_000:
-        return False
-    power = [(s.t_ns, s.value / 1e3) for s in series.of(samples, "power_mw")]
-    found = series.integrate(power, start_ns, end_ns, reach_ns=500_000_000)
-    return found is not None and found[0] > 0 and not 0.5 < energy_j / found[0] < 2
 
 
 def _conditions(samples: list[Sample], start_ns: int, end_ns: int) -> list[str]:

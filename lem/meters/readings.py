@@ -14,6 +14,9 @@ from lem.meters.protocol import Device, Meter, MeterSettings, Sample
 ENERGY_SCALE_J = {"energy_mj": 1e-3, "energy_uj": 1e-6}
 """Counter quantity → joules in one unit of it."""
 
+POWER_QUANTITIES = ("power_instant_mw", "power_mw", "power_average_mw")
+"""Power as it was read; where there are several, the first shows peaks best."""
+
 CLOCK = ("sampler", "clock", "suspended_ns")
 """Meter, device and quantity of how long the machine has slept so far."""
 
@@ -86,9 +89,10 @@ def peak_power_w(
 
 def power_samples(samples: Sequence[Sample], info: MeterInfo) -> list[Sample]:
     """Power (``power_mw``) of one device over time."""
-    read = series.of(samples, "power_mw")
-    if read:
-        return read
+    for quantity in POWER_QUANTITIES:
+        read = series.of(samples, quantity)
+        if read:
+            return [s._replace(quantity="power_mw") for s in read]
     if info.quantity == "cpu_time_ns":
         watts = series.last_value(samples, "watts_per_core", 2**62)
         points = series.steady_points(samples, info.quantity, 1e-9)

@@ -105,7 +105,7 @@ class Rounds:
 
     def _look(self, s: Sample) -> None:
         """Keep what live views and edges need of a sample."""
-        if s.quantity == "power_mw":
+        if s.quantity in ("power_mw", "power_average_mw", "power_instant_mw"):
             self._watts[s.device] = s.value / 1e3
         elif s.quantity in _PER_SECOND:
             if s.quantity == "energy_mj":
