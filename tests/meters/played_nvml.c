@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 enum { SUCCESS = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3,
-       INSUFFICIENT_SIZE = 7, GPU_IS_LOST = 15 };
+       NOT_FOUND = 6, INSUFFICIENT_SIZE = 7, GPU_IS_LOST = 15 };
 #define NEVER 1e18
 #define MOST 256
 
@@ -27,6 +27,8 @@ static struct {
     double gain, offset_w, start_mj, wrap_mj, device_step;
     double freeze_s, thaw_s, backwards_s, jump_s, jump_mj, lost_s, unsupported_s;
     double power_average_ms, power_update_ms, call_us;
+    int fields, field_type, ignores_scope, architecture, mig_devices, lost_device;
+    double average_window_ms, average_update_ms, instant_window_ms, instant_update_ms, module_extra_w;
     double limit_w, limit_change_s, second_limit_w;
     double throttle_s, throttle_end_s, clock_change_s;
     unsigned long long throttle_bits;
@@ -73,6 +75,7 @@ static int check(void *handle) {
     if (play.call_us > 0) usleep((useconds_t)play.call_us);
     if (!running) return UNINITIALIZED;
     if (device_of(handle) < 0 || device_of(handle) >= play.devices) return INVALID_ARGUMENT;
+    if (play.lost_device >= 0 && device_of(handle) != play.lost_device) return SUCCESS;
     return now_s() >= play.lost_s ? GPU_IS_LOST : SUCCESS;
 }
 
@@ -83,6 +86,11 @@ static void defaults(void) {
     play.gain = 1;
     play.start_mj = 5e9;
     play.limit_w = 700;
+    play.field_type = 1;
+    play.lost_device = -1;
+    play.average_window_ms = 1000;
+    play.average_update_ms = play.instant_update_ms = 100;
+    play.instant_window_ms = 25;
     play.tick_change_s = play.freeze_s = play.thaw_s = play.backwards_s = play.jump_s = NEVER;
     play.lost_s = play.unsupported_s = play.limit_change_s = NEVER;
     play.throttle_s = play.throttle_end_s = play.clock_change_s = NEVER;
@@ -99,6 +107,9 @@ static void set(const char *line) {
     NUMBER(freeze_s) NUMBER(thaw_s) NUMBER(backwards_s) NUMBER(jump_s) NUMBER(jump_mj)
     NUMBER(lost_s) NUMBER(unsupported_s) NUMBER(power_average_ms) NUMBER(power_update_ms)
     NUMBER(call_us) NUMBER(limit_w) NUMBER(limit_change_s) NUMBER(second_limit_w)
+    NUMBER(fields) NUMBER(field_type) NUMBER(ignores_scope) NUMBER(architecture)
+    NUMBER(mig_devices) NUMBER(lost_device) NUMBER(average_window_ms) NUMBER(average_update_ms)
+    NUMBER(instant_window_ms) NUMBER(instant_update_ms) NUMBER(module_extra_w)
     NUMBER(throttle_s) NUMBER(throttle_end_s) NUMBER(clock_change_s)
     if (!strcmp(key, "t0_ns")) sscanf(line, "%*s %lld", &play.t0_ns);
     if (!strcmp(key, "throttle_bits")) play.throttle_bits = (unsigned long long)a;
@@ -132,6 +143,10 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **handle) {
     return SUCCESS;
 }
 int nvmlDeviceGetName(void *handle, char *name, unsigned length) {
+    if (device_of(handle) >= 1000) {
+        snprintf(name, length, "Played GPU MIG %dg.10gb", device_of(handle) - 999);
+        return SUCCESS;
+    }
     snprintf(name, length, "Played GPU");
     return check(handle);
 }
@@ -215,5 +230,50 @@ int nvmlDeviceGetComputeRunningProcesses_v3(void *handle, unsigned *count, Proce
     *count = (unsigned)play.pids;
     if (room < (unsigned)play.pids || (play.pids && !list)) return INSUFFICIENT_SIZE;
     for (int i = 0; i < play.pids; i++) list[i] = (Process){play.pid[i], 1ULL << 30, ~0u, ~0u};
+    return SUCCESS;
+}
+
+/* Fields 185 (averaged power, `fields` & 1) and 186 (present power, `fields` & 2): the mean over the
+ * window that ends with the sensor's last update. Scope 1 is the module, `module_extra_w` more. */
+typedef struct {
+    unsigned id, scope;
+    long long timestamp_us, latency_us;
+    int type, result;
+    union { double d; unsigned u; unsigned long ul; unsigned long long ull; } value;
+} FieldValue;
+
+static int field(int device, FieldValue *f) {
+    int average = f->id == 185, module = f->scope == 1 && !play.ignores_scope;
+    double update = (average ? play.average_update_ms : play.instant_update_ms) / 1e3;
+    double width = (average ? play.average_window_ms : play.instant_window_ms) / 1e3, t = now_s();
+    if ((f->id != 185 && f->id != 186) || !(play.fields & (average ? 1 : 2))) return NOT_SUPPORTED;
+    if (f->scope > 1 || (module && play.module_extra_w <= 0)) return NOT_SUPPORTED;
+    if (update > 0) t = floor(t / update) * update;
+    double w = (energy_j(t) - energy_j(t - width)) / width * play.gain + play.offset_w;
+    double mw = 1e3 * (w * (1 + device * play.device_step) + (module ? play.module_extra_w : 0));
+    f->type = play.field_type;
+    if (f->type == 0) f->value.d = mw;
+    else if (f->type == 1) f->value.u = (unsigned)mw;
+    else f->value.ull = (unsigned long long)mw;
+    return SUCCESS;
+}
+int nvmlDeviceGetFieldValues(void *handle, int count, FieldValue *values) {
+    int result = check(handle);
+    if (result) return result;
+    for (int i = 0; i < count; i++) values[i].result = field(device_of(handle), &values[i]);
+    return SUCCESS;
+}
+int nvmlDeviceGetArchitecture(void *handle, unsigned *generation) {
+    *generation = (unsigned)play.architecture;
+    return play.architecture ? check(handle) : NOT_SUPPORTED;
+}
+int nvmlDeviceGetMaxMigDeviceCount(void *handle, unsigned *count) {
+    *count = 7;
+    return check(handle);
+}
+int nvmlDeviceGetMigDeviceHandleByIndex(void *handle, unsigned index, void **partition) {
+    (void)handle;
+    if ((int)index >= play.mig_devices) return NOT_FOUND;
+    *partition = (void *)(size_t)(1001 + index);
     return SUCCESS;
 }
