@@ -67,7 +67,7 @@ class PowerFields:
     def __init__(self, nvml: Any, handle: Any, scope: int) -> None:
         """``quantities`` is empty where the board, the driver or the package has none of them."""
         self.quantities: tuple[str, ...] = ()
-        self._entries: list[Any] = []
+        self._entries: list[tuple[Any, Any, int, str]] = []
         self._not_there = int(nvml.NVML_ERROR_NOT_SUPPORTED)
         self._unknown = int(nvml.NVML_ERROR_UNKNOWN)
         entry = getattr(nvml, "c_nvmlFieldValue_t", None)
@@ -83,15 +83,15 @@ class PowerFields:
             self._prepare(values[0], getattr(nvml, constant, number), scope)
             failed = function(handle, ctypes.c_int(1), ctypes.byref(values))
             if not failed and values[0].nvmlReturn == 0 and _value(values[0]) is not None:
-                found.append((quantity, int(values[0].fieldId)))
+                found.append((quantity, int(values[0].fieldId), int(values[0].valueType)))
         self._values = (entry * max(1, len(found)))()
-        self._entries = [self._values[i] for i in range(len(found))]
-        for one, (_, number) in zip(self._entries, found, strict=True):
+        for one, (_, number, kind) in zip(self._values, found, strict=False):
             self._prepare(one, number, scope)
+            self._entries.append((one, one.value, kind, _MEMBER[kind]))
         self._call: Callable[[], int] = _prepared(
             function, handle, ctypes.c_int(len(found)), ctypes.byref(self._values)
         )
-        self.quantities = tuple(quantity for quantity, _ in found)
+        self.quantities = tuple(quantity for quantity, *_ in found)
 
     def _prepare(self, entry: Any, number: int, scope: int) -> None:
         entry.fieldId = number
@@ -107,13 +107,16 @@ class PowerFields:
         """
         if not self._entries:
             raise CallFailed(self._not_there)
-        for entry in self._entries:
+        for entry, *_ in self._entries:
             entry.nvmlReturn = self._not_there
         if code := self._call():
             raise CallFailed(code)
-        values = [_value(e) if e.nvmlReturn == 0 else None for e in self._entries]
-        if all(v is None for v in values):
-            raise CallFailed(self._entries[0].nvmlReturn or self._unknown)
+        values: list[float | None] = [
+            getattr(value, member) if entry.nvmlReturn == 0 and entry.valueType == kind else None
+            for entry, value, kind, member in self._entries
+        ]
+        if values.count(None) == len(values):
+            raise CallFailed(self._entries[0][0].nvmlReturn or self._unknown)
         return values
 
 
