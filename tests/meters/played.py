@@ -6,25 +6,39 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).with_name("played_nvml.c")
+FOLDER = Path(__file__).parent
 NEVER = 1e18
+
+Segments = Sequence[tuple[float, ...]]
+"""(until s, from W, to W) is a straight line; (until s, from W, to W, tau s) goes exponentially
+from the one towards the other. The first begins at 0."""
 
 
 def build_library(folder: Path) -> Path:
     """Compile ``libnvidia-ml.so.1`` into ``folder``; its path. A missing compiler is a failure."""
+    return _compile(folder, "played_nvml.c", "played_trace.c")
+
+
+def build_least_library(folder: Path) -> Path:
+    """One that has hardly any functions; ``least_nvml.c`` says what it plays."""
+    return _compile(folder, "least_nvml.c")
+
+
+def _compile(folder: Path, *sources: str) -> Path:
     if shutil.which("gcc") is None:
         pytest.fail("the played NVML needs gcc: apt-get install gcc libc6-dev")
     folder.mkdir(parents=True, exist_ok=True)
     library = folder / "libnvidia-ml.so.1"
     flags = ["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror"]
     soname = "-Wl,-soname,libnvidia-ml.so.1"
-    command = ["gcc", *flags, soname, str(SOURCE), "-lm", "-o", str(library)]
+    files = [str(FOLDER / source) for source in sources]
+    command = ["gcc", *flags, soname, *files, "-lm", "-o", str(library)]
     subprocess.run(command, check=True, timeout=60)
     return library
 
@@ -40,54 +54,111 @@ def environment(library: Path, config: Path) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Play:
-    """A power trace from ``t0_ns`` on: ``segments`` of (until s, from W, to W), each a straight
-    line. ``options`` are the faults and properties that played_nvml.c knows, by name."""
+class Board:
+    """What one board plays otherwise than the rest."""
 
-    segments: Sequence[tuple[float, float, float]] = ((NEVER, 100.0, 100.0),)
-    options: dict[str, float] = field(default_factory=dict)
+    segments: Segments = ()
+    options: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Play:
+    """A power trace from ``t0_ns`` on, and what is wrong with the counter that shows it.
+
+    ``options`` by name (times in s after ``t0_ns``; see ``defaults`` in played_trace.c):
+
+    - the tick: ``tick_ms`` ``phase_ms`` ``jitter_ms``, another from ``tick_change_s`` on
+      (``second_tick_ms``), ``late_ms`` (a tick shows what was true so long ago);
+    - the sensor: ``gain`` ``offset_w`` ``duty`` (sees only this last share of each period)
+      ``noise_w`` (each tick's power, adds up) ``noise_mj`` (each value) ``quantum_mj`` ``seed``;
+    - the counter: ``start_mj`` ``wrap_mj`` ``freeze_s`` ``thaw_s`` ``thaw_loses`` (what it slept
+      through is lost) ``backwards_s`` ``back_mj`` ``jump_s`` ``jump_mj`` ``second_scale_s``
+      ``second_scale`` (counts in another unit from then on);
+    - the board: ``lost_s``; ``unsupported_s`` to ``supported_s`` no counter; ``no_energy``
+      ``no_power``; ``error_s`` to ``error_end_s`` gives ``error_code``; each call takes
+      ``call_us``, and a share ``slow_share`` of them ``slow_us`` more;
+    - power: ``power_average_ms`` ``power_update_ms`` ``power_noise_w``; ``fields`` (1: number 185,
+      2: 186, 4: 83, 8: for the module too, which draws ``module_w`` more) with
+      ``instant_window_ms`` every ``instant_update_ms``;
+    - several: ``devices``, ``device_step`` (each next one counts so much more), ``mig``,
+      ``mig_devices``; ``live``: the file is read again when it changes.
+    """
+
+    segments: Segments = ((NEVER, 100.0, 100.0),)
+    options: Mapping[str, float] = field(default_factory=dict)
     pids: Sequence[int] = ()
     t0_ns: int = field(default_factory=time.monotonic_ns)
+    boards: Mapping[int, Board] = field(default_factory=dict)
 
     def write(self, path: Path) -> Path:
         lines = [f"t0_ns {self.t0_ns}"]
-        lines += [f"segment {until!r} {a!r} {b!r}" for until, a, b in self.segments]
+        for device in range(int(self.options.get("devices", 1))):
+            lines += [f"device {device} segment {_numbers(s)}" for s in self.trace(device)]
         lines += [f"{name} {value!r}" for name, value in self.options.items()]
+        for device, board in self.boards.items():
+            lines += [f"device {device} {name} {v!r}" for name, v in board.options.items()]
         lines += [f"pid {pid}" for pid in self.pids]
         aside = path.with_suffix(".new")
         aside.write_text("\n".join(lines) + "\n")
         aside.replace(path)
         return path
 
+    def trace(self, device: int) -> Segments:
+        own = self.boards.get(device)
+        return own.segments if own and own.segments else self.segments
+
     def energy_j(self, start_ns: int, end_ns: int, device: int = 0) -> float:
         """The true energy of a device between two moments, with neither gain nor offset error."""
         scale = 1 + device * self.options.get("device_step", 0.0)
-        return scale * (self._until(end_ns) - self._until(start_ns))
+        until = [
+            energy_until(self.trace(device), (t - self.t0_ns) / 1e9) for t in (start_ns, end_ns)
+        ]
+        return scale * (until[1] - until[0])
 
-    def _until(self, t_ns: int) -> float:
-        t = (t_ns - self.t0_ns) / 1e9
-        if t < 0:
-            return self.segments[0][1] * t
-        start, total = 0.0, 0.0
-        for until, a, b in self.segments:
-            part = min(t, until) - start
+
+def energy_until(segments: Segments, t_s: float) -> float:
+    """Energy in J from 0 to ``t_s``. Before 0 the first segment's power holds, after the end the
+    last one's."""
+    if t_s < 0:
+        return segments[0][1] * t_s
+    start, total = 0.0, 0.0
+    for until, a, b, *tau in segments:
+        part = min(t_s, until) - start
+        if tau and tau[0] > 0:
+            total += b * part + (a - b) * tau[0] * -math.expm1(-part / tau[0])
+        else:
             slope = (b - a) / (until - start) if until < NEVER else 0.0
             total += a * part + slope * part * part / 2
-            if t <= until:
-                return total
-            start = until
-        return total + self.segments[-1][2] * (t - start)
+        if t_s <= until:
+            return total
+        start = until
+    return total + segments[-1][2] * (t_s - start)
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return " ".join(repr(float(v)) for v in values)
 
 
 def bursts(
     low_w: float, high_w: float, period_s: float, duty: float, length_s: float
-) -> list[tuple[float, float, float]]:
+) -> list[tuple[float, ...]]:
     """A square wave, as a served model draws: high for ``duty`` of each period."""
-    segments: list[tuple[float, float, float]] = []
+    segments: list[tuple[float, ...]] = []
     for i in range(math.ceil(length_s / period_s)):
         segments.append(((i + duty) * period_s, high_w, high_w))
         segments.append(((i + 1) * period_s, low_w, low_w))
     return segments
+
+
+def step(
+    start_s: float, end_s: float, idle_w: float, work_w: float, tail_w: float = 0, tau_s: float = 0
+) -> list[tuple[float, ...]]:
+    """Idle, a piece of work, idle again; where ``tau_s`` is given the power falls after the work
+    to ``idle_w`` + ``tail_w`` at once, and the rest with that time constant."""
+    before = [(start_s, idle_w, idle_w), (end_s, work_w, work_w)]
+    if tau_s > 0:
+        return [*before, (NEVER, idle_w + tail_w, idle_w, tau_s)]
+    return [*before, (NEVER, idle_w, idle_w)]
 
 
 def point_here_at(config: Path) -> None:

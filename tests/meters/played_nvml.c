@@ -1,134 +1,38 @@
 /* A libnvidia-ml.so.1 that plays a power trace whose energy is known in closed form.
  *
- * It drives the unmodified nvidia-ml-py. The trace and the faults come from the file that
- * $LEM_PLAYED_NVML names, read at every nvmlInit: one "key value..." a line, times in seconds after
- * t0_ns on CLOCK_MONOTONIC. tests/meters/played.py writes that file and computes the truth.
+ * It drives the unmodified nvidia-ml-py, and the tools that use it. What is played: played_trace.c.
  */
-#include <math.h>
+#include "played_trace.h"
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
-enum { SUCCESS = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3,
-       NOT_FOUND = 6, INSUFFICIENT_SIZE = 7, GPU_IS_LOST = 15 };
-#define NEVER 1e18
-#define MOST 256
-
-typedef struct { double until_s, from_w, to_w; } Segment;
 typedef struct { unsigned pid; unsigned long long memory; unsigned gpu_instance, compute_instance; }
     Process;
+typedef struct { unsigned id, scope; long long t_us, latency_us; int type, result; union {
+    double d; unsigned u; unsigned long long ull; } value; } Field;
 
-static struct {
-    long long t0_ns;
-    int devices, segments, pids, no_energy, no_power, init_error, mig;
-    double tick_ms, phase_ms, second_tick_ms, tick_change_s;
-    double gain, offset_w, start_mj, wrap_mj, device_step;
-    double freeze_s, thaw_s, backwards_s, jump_s, jump_mj, lost_s, unsupported_s;
-    double power_average_ms, power_update_ms, call_us;
-    int fields, field_type, ignores_scope, architecture, mig_devices, lost_device;
-    double average_window_ms, average_update_ms, instant_window_ms, instant_update_ms, module_extra_w;
-    double limit_w, limit_change_s, second_limit_w;
-    double throttle_s, throttle_end_s, clock_change_s;
-    unsigned long long throttle_bits;
-    Segment segment[MOST];
-    unsigned pid[MOST];
-} play;
 static int running;
 
-static double now_s(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)(t.tv_sec * 1000000000LL + t.tv_nsec - play.t0_ns) / 1e9;
+/* A partition (MIG device) of board b is the handle 100 * (b + 1) + 1 + its index. */
+static int device_of(void *handle) {
+    int number = (int)(size_t)handle;
+    return number > 100 ? number / 100 - 1 : number - 1;
 }
-
-/* Energy in J from t = 0 to t. Before 0 the first segment's power holds. */
-static double energy_j(double t) {
-    double from = 0, sum = 0;
-    if (play.segments == 0) return 0;
-    if (t < 0) return play.segment[0].from_w * t;
-    for (int i = 0; i < play.segments; i++) {
-        Segment s = play.segment[i];
-        double length = s.until_s - from, part = fmin(t, s.until_s) - from;
-        double slope = length < 1e17 ? (s.to_w - s.from_w) / length : 0;
-        sum += s.from_w * part + slope * part * part / 2;
-        if (t <= s.until_s) return sum;
-        from = s.until_s;
-    }
-    return sum + play.segment[play.segments - 1].to_w * (t - from);
-}
-
-static double last_tick_s(double t, int device) {
-    double tick = play.tick_ms / 1e3, change = play.tick_change_s;
-    double phase = play.phase_ms / 1e3 + device * tick / 3;
-    if (t >= change) {
-        double second = play.second_tick_ms / 1e3;
-        return change + floor((t - change) / second) * second;
-    }
-    return floor((t - phase) / tick) * tick + phase;
-}
-
-static int device_of(void *handle) { return (int)(size_t)handle - 1; }
+static int is_partition(void *handle) { return (size_t)handle > 100; }
+static Board *board_of(void *handle) { return &play.board[device_of(handle)]; }
 
 static int check(void *handle) {
-    if (play.call_us > 0) usleep((useconds_t)play.call_us);
+    wait_as_long_as_a_call();
     if (!running) return UNINITIALIZED;
     if (device_of(handle) < 0 || device_of(handle) >= play.devices) return INVALID_ARGUMENT;
-    if (play.lost_device >= 0 && device_of(handle) != play.lost_device) return SUCCESS;
-    return now_s() >= play.lost_s ? GPU_IS_LOST : SUCCESS;
-}
-
-static void defaults(void) {
-    memset(&play, 0, sizeof play);
-    play.devices = 1;
-    play.tick_ms = play.second_tick_ms = 100;
-    play.gain = 1;
-    play.start_mj = 5e9;
-    play.limit_w = 700;
-    play.field_type = 1;
-    play.lost_device = -1;
-    play.average_window_ms = 1000;
-    play.average_update_ms = play.instant_update_ms = 100;
-    play.instant_window_ms = 25;
-    play.tick_change_s = play.freeze_s = play.thaw_s = play.backwards_s = play.jump_s = NEVER;
-    play.lost_s = play.unsupported_s = play.limit_change_s = NEVER;
-    play.throttle_s = play.throttle_end_s = play.clock_change_s = NEVER;
-}
-
-static void set(const char *line) {
-    char key[64];
-    double a = 0, b = 0, c = 0;
-    if (sscanf(line, "%63s %lf %lf %lf", key, &a, &b, &c) < 2) return;
-#define NUMBER(name) if (!strcmp(key, #name)) { play.name = a; return; }
-    NUMBER(devices) NUMBER(no_energy) NUMBER(no_power) NUMBER(init_error) NUMBER(mig)
-    NUMBER(tick_ms) NUMBER(phase_ms) NUMBER(second_tick_ms) NUMBER(tick_change_s)
-    NUMBER(gain) NUMBER(offset_w) NUMBER(start_mj) NUMBER(wrap_mj) NUMBER(device_step)
-    NUMBER(freeze_s) NUMBER(thaw_s) NUMBER(backwards_s) NUMBER(jump_s) NUMBER(jump_mj)
-    NUMBER(lost_s) NUMBER(unsupported_s) NUMBER(power_average_ms) NUMBER(power_update_ms)
-    NUMBER(call_us) NUMBER(limit_w) NUMBER(limit_change_s) NUMBER(second_limit_w)
-    NUMBER(fields) NUMBER(field_type) NUMBER(ignores_scope) NUMBER(architecture)
-    NUMBER(mig_devices) NUMBER(lost_device) NUMBER(average_window_ms) NUMBER(average_update_ms)
-    NUMBER(instant_window_ms) NUMBER(instant_update_ms) NUMBER(module_extra_w)
-    NUMBER(throttle_s) NUMBER(throttle_end_s) NUMBER(clock_change_s)
-    if (!strcmp(key, "t0_ns")) sscanf(line, "%*s %lld", &play.t0_ns);
-    if (!strcmp(key, "throttle_bits")) play.throttle_bits = (unsigned long long)a;
-    if (!strcmp(key, "pid") && play.pids < MOST) play.pid[play.pids++] = (unsigned)a;
-    if (!strcmp(key, "segment") && play.segments < MOST)
-        play.segment[play.segments++] = (Segment){a, b, c};
+    refresh();
+    return state(board_of(handle), now_s());
 }
 
 int nvmlInitWithFlags(unsigned flags) {
-    const char *path = getenv("LEM_PLAYED_NVML");
-    FILE *f = path ? fopen(path, "r") : NULL;
-    char line[256];
     (void)flags;
-    defaults();
-    if (f) {
-        while (fgets(line, sizeof line, f)) set(line);
-        fclose(f);
-    }
-    if (play.init_error) return play.init_error;
+    load();
+    if (play.init_error > 0) return (int)play.init_error;
     running++;
     return SUCCESS;
 }
@@ -138,16 +42,16 @@ const char *nvmlErrorString(int result) { (void)result; return "an error that wa
 
 int nvmlDeviceGetCount_v2(unsigned *count) { *count = (unsigned)play.devices; return SUCCESS; }
 int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **handle) {
-    if ((int)index >= play.devices) return INVALID_ARGUMENT;
+    if ((int)index >= (int)play.devices) return INVALID_ARGUMENT;
     *handle = (void *)(size_t)(index + 1);
     return SUCCESS;
 }
+int nvmlDeviceGetIndex(void *handle, unsigned *index) {
+    *index = (unsigned)device_of(handle);
+    return check(handle);
+}
 int nvmlDeviceGetName(void *handle, char *name, unsigned length) {
-    if (device_of(handle) >= 1000) {
-        snprintf(name, length, "Played GPU MIG %dg.10gb", device_of(handle) - 999);
-        return SUCCESS;
-    }
-    snprintf(name, length, "Played GPU");
+    snprintf(name, length, is_partition(handle) ? "Played GPU MIG 1g.10gb" : "Played GPU");
     return check(handle);
 }
 int nvmlDeviceGetUUID(void *handle, char *uuid, unsigned length) {
@@ -158,32 +62,67 @@ int nvmlSystemGetDriverVersion(char *version, unsigned length) {
     snprintf(version, length, "0.0-played");
     return SUCCESS;
 }
+int nvmlSystemGetNVMLVersion(char *version, unsigned length) {
+    snprintf(version, length, "0.0-played");
+    return SUCCESS;
+}
+int nvmlSystemGetCudaDriverVersion_v2(int *version) { *version = 13000; return SUCCESS; }
+int nvmlDeviceGetArchitecture(void *handle, unsigned *architecture) {
+    *architecture = (unsigned)play.architecture;
+    return check(handle);
+}
+int nvmlDeviceGetCudaComputeCapability(void *handle, int *major, int *minor) {
+    *major = (int)play.architecture;
+    *minor = 0;
+    return check(handle);
+}
 
 int nvmlDeviceGetTotalEnergyConsumption(void *handle, unsigned long long *mj) {
-    int result = check(handle), device = device_of(handle);
-    double t = now_s(), value;
+    int result = check(handle);
+    double t = now_s();
     if (result) return result;
-    if (play.no_energy || t >= play.unsupported_s) return NOT_SUPPORTED;
-    if (t >= play.freeze_s && t < play.thaw_s) t = play.freeze_s;
-    t = last_tick_s(t, device);
-    value = play.start_mj
-        + 1e3 * (play.gain * energy_j(t) + play.offset_w * t) * (1 + device * play.device_step);
-    if (t >= play.backwards_s) value -= 1e6;
-    if (t >= play.jump_s) value += play.jump_mj;
-    if (play.wrap_mj > 0) value = fmod(value, play.wrap_mj);
-    *mj = (unsigned long long)value;
+    if (is_partition(handle)) return NOT_SUPPORTED;
+    if ((result = counter_state(board_of(handle), t))) return result;
+    *mj = (unsigned long long)counter_mj(board_of(handle), device_of(handle), t);
     return SUCCESS;
 }
 
 int nvmlDeviceGetPowerUsage(void *handle, unsigned *mw) {
     int result = check(handle);
-    double t = now_s(), width = fmax(play.power_average_ms, 0.01) / 1e3;
+    Board *b = board_of(handle);
     if (result) return result;
-    if (play.no_power) return NOT_SUPPORTED;
-    if (play.power_update_ms > 0)
-        t = floor(t / (play.power_update_ms / 1e3)) * play.power_update_ms / 1e3;
-    double w = (energy_j(t) - energy_j(t - width)) / width * play.gain + play.offset_w;
-    *mw = (unsigned)(1e3 * w * (1 + device_of(handle) * play.device_step));
+    if (b->no_power > 0 || is_partition(handle)) return NOT_SUPPORTED;
+    *mw = (unsigned)(1e3 * power_w(b, device_of(handle), now_s(), b->power_average_ms,
+                                   b->power_update_ms));
+    return SUCCESS;
+}
+
+/* `fields` says which there are: 1 power averaged over 1 s (185), 2 present power (186), 4 the
+ * energy counter (83), 8 both kinds of power for the module (CPU and GPU) too. */
+static int field(void *handle, Field *f) {
+    Board *b = board_of(handle);
+    double t = now_s(), watts;
+    int which = (int)play.fields, device = device_of(handle);
+    f->t_us = (long long)(t * 1e6);
+    f->latency_us = 0;
+    if (f->id == 83 && which & 4 && !is_partition(handle)) {
+        f->type = 3;
+        f->value.ull = (unsigned long long)counter_mj(b, device, t);
+        return counter_state(b, t);
+    }
+    if (!((f->id == 185 && which & 1) || (f->id == 186 && which & 2))) return NOT_SUPPORTED;
+    if (f->scope > 1 || (f->scope == 1 && !(which & 8)) || is_partition(handle))
+        return NOT_SUPPORTED;
+    watts = power_w(b, device, t, f->id == 185 ? 1000 : b->instant_window_ms, b->instant_update_ms);
+    f->type = 1;
+    f->value.ull = 0;
+    f->value.u = (unsigned)(1e3 * (watts + (f->scope == 1 ? b->module_w : 0)));
+    return SUCCESS;
+}
+int nvmlDeviceGetFieldValues(void *handle, int count, Field *fields) {
+    int result = check(handle);
+    if (result) return result;
+    for (int i = 0; i < count; i++) fields[i].result = field(handle, &fields[i]);
     return SUCCESS;
 }
 
@@ -201,26 +140,76 @@ int nvmlDeviceGetMaxClockInfo(void *handle, unsigned type, unsigned *mhz) {
 }
 int nvmlDeviceGetApplicationsClock(void *handle, unsigned type, unsigned *mhz) {
     (void)type;
-    *mhz = now_s() >= play.clock_change_s ? 1200 : 1980;
+    *mhz = now_s() >= board_of(handle)->clock_change_s ? 1200 : 1980;
     return check(handle);
 }
 int nvmlDeviceGetCurrentClocksThrottleReasons(void *handle, unsigned long long *reasons) {
+    Board *b = board_of(handle);
     double t = now_s();
-    *reasons = t >= play.throttle_s && t < play.throttle_end_s ? play.throttle_bits : 0;
+    *reasons = t >= b->throttle_s && t < b->throttle_end_s ? (unsigned long long)b->throttle_bits
+                                                          : 0;
     return check(handle);
+}
+int nvmlDeviceGetCurrentClocksEventReasons(void *handle, unsigned long long *reasons) {
+    return nvmlDeviceGetCurrentClocksThrottleReasons(handle, reasons);
 }
 int nvmlDeviceGetEnforcedPowerLimit(void *handle, unsigned *mw) {
-    *mw = (unsigned)(1e3 * (now_s() >= play.limit_change_s ? play.second_limit_w : play.limit_w));
+    Board *b = board_of(handle);
+    *mw = (unsigned)(1e3 * (now_s() >= b->limit_change_s ? b->second_limit_w : b->limit_w));
     return check(handle);
 }
+int nvmlDeviceGetPowerManagementLimit(void *handle, unsigned *mw) {
+    return nvmlDeviceGetEnforcedPowerLimit(handle, mw);
+}
+int nvmlDeviceGetPowerManagementDefaultLimit(void *handle, unsigned *mw) {
+    return nvmlDeviceGetEnforcedPowerLimit(handle, mw);
+}
+int nvmlDeviceGetPowerManagementLimitConstraints(void *handle, unsigned *least, unsigned *most) {
+    *least = 100000;
+    return nvmlDeviceGetEnforcedPowerLimit(handle, most);
+}
+int nvmlDeviceGetUtilizationRates(void *handle, unsigned *gpu_and_memory) {
+    Board *b = board_of(handle);
+    double w = power_w(b, device_of(handle), now_s(), 100, 0);
+    gpu_and_memory[0] = gpu_and_memory[1] = w > 0.3 * b->limit_w ? 95 : 0;
+    return check(handle);
+}
+int nvmlDeviceGetComputeMode(void *handle, unsigned *mode) { *mode = 0; return check(handle); }
+int nvmlDeviceGetPersistenceMode(void *handle, unsigned *mode) { *mode = 1; return check(handle); }
+
 int nvmlDeviceGetMigMode(void *handle, unsigned *current, unsigned *pending) {
     *current = *pending = (unsigned)play.mig;
     return check(handle);
 }
-int nvmlDeviceGetMemoryInfo(void *handle, unsigned long long *total_free_used) {
+int nvmlDeviceGetMaxMigDeviceCount(void *handle, unsigned *count) {
+    *count = play.mig > 0 ? 7 : 0;
+    return check(handle);
+}
+int nvmlDeviceGetMigDeviceHandleByIndex(void *handle, unsigned index, void **partition) {
+    if (index >= play.mig_devices) return 6; /* NOT_FOUND */
+    *partition = (void *)(size_t)(100 * (device_of(handle) + 1) + 1 + (int)index);
+    return check(handle);
+}
+int nvmlDeviceIsMigDeviceHandle(void *handle, unsigned *is) {
+    *is = (unsigned)is_partition(handle);
+    return SUCCESS;
+}
+
+static void memory(unsigned long long *total_free_used) {
     total_free_used[0] = 80ULL << 30;
     total_free_used[1] = 79ULL << 30;
     total_free_used[2] = 1ULL << 30;
+}
+int nvmlDeviceGetMemoryInfo(void *handle, unsigned long long *total_free_used) {
+    memory(total_free_used);
+    return check(handle);
+}
+int nvmlDeviceGetMemoryInfo_v2(void *handle, unsigned long long *info) {
+    /* version (and padding), total, reserved, free, used */
+    info[1] = 80ULL << 30;
+    info[2] = 0;
+    info[3] = 79ULL << 30;
+    info[4] = 1ULL << 30;
     return check(handle);
 }
 int nvmlDeviceGetComputeRunningProcesses_v3(void *handle, unsigned *count, Process *list) {
@@ -232,48 +221,41 @@ int nvmlDeviceGetComputeRunningProcesses_v3(void *handle, unsigned *count, Proce
     for (int i = 0; i < play.pids; i++) list[i] = (Process){play.pid[i], 1ULL << 30, ~0u, ~0u};
     return SUCCESS;
 }
-
-/* Fields 185 (averaged power, `fields` & 1) and 186 (present power, `fields` & 2): the mean over the
- * window that ends with the sensor's last update. Scope 1 is the module, `module_extra_w` more. */
-typedef struct {
-    unsigned id, scope;
-    long long timestamp_us, latency_us;
-    int type, result;
-    union { double d; unsigned u; unsigned long ul; unsigned long long ull; } value;
-} FieldValue;
-
-static int field(int device, FieldValue *f) {
-    int average = f->id == 185, module = f->scope == 1 && !play.ignores_scope;
-    double update = (average ? play.average_update_ms : play.instant_update_ms) / 1e3;
-    double width = (average ? play.average_window_ms : play.instant_window_ms) / 1e3, t = now_s();
-    if ((f->id != 185 && f->id != 186) || !(play.fields & (average ? 1 : 2))) return NOT_SUPPORTED;
-    if (f->scope > 1 || (module && play.module_extra_w <= 0)) return NOT_SUPPORTED;
-    if (update > 0) t = floor(t / update) * update;
-    double w = (energy_j(t) - energy_j(t - width)) / width * play.gain + play.offset_w;
-    double mw = 1e3 * (w * (1 + device * play.device_step) + (module ? play.module_extra_w : 0));
-    f->type = play.field_type;
-    if (f->type == 0) f->value.d = mw;
-    else if (f->type == 1) f->value.u = (unsigned)mw;
-    else f->value.ull = (unsigned long long)mw;
-    return SUCCESS;
-}
-int nvmlDeviceGetFieldValues(void *handle, int count, FieldValue *values) {
-    int result = check(handle);
-    if (result) return result;
-    for (int i = 0; i < count; i++) values[i].result = field(device_of(handle), &values[i]);
-    return SUCCESS;
-}
-int nvmlDeviceGetArchitecture(void *handle, unsigned *generation) {
-    *generation = (unsigned)play.architecture;
-    return play.architecture ? check(handle) : NOT_SUPPORTED;
-}
-int nvmlDeviceGetMaxMigDeviceCount(void *handle, unsigned *count) {
-    *count = 7;
+int nvmlDeviceGetGraphicsRunningProcesses_v3(void *handle, unsigned *count, Process *list) {
+    (void)list;
+    *count = 0;
     return check(handle);
 }
-int nvmlDeviceGetMigDeviceHandleByIndex(void *handle, unsigned index, void **partition) {
-    (void)handle;
-    if ((int)index >= play.mig_devices) return NOT_FOUND;
-    *partition = (void *)(size_t)(1001 + index);
-    return SUCCESS;
-}
+
+/* What a tool may ask for and no figure here depends on. A board may truly lack all of these. */
+#define UNSUPPORTED(name) int name(void) { return NOT_SUPPORTED; }
+UNSUPPORTED(nvmlDeviceGetC2cModeInfoV)
+UNSUPPORTED(nvmlDeviceGetTemperatureV)
+UNSUPPORTED(nvmlDeviceGetPciInfo_v3)
+UNSUPPORTED(nvmlDeviceGetViolationStatus)
+UNSUPPORTED(nvmlDeviceGetProcessesUtilizationInfo)
+UNSUPPORTED(nvmlDeviceGetProcessUtilization)
+UNSUPPORTED(nvmlDeviceGetJpgUtilization)
+UNSUPPORTED(nvmlDeviceGetOfaUtilization)
+UNSUPPORTED(nvmlDeviceGetEncoderUtilization)
+UNSUPPORTED(nvmlDeviceGetDecoderUtilization)
+UNSUPPORTED(nvmlDeviceGetSupportedMemoryClocks)
+UNSUPPORTED(nvmlDeviceGetSupportedGraphicsClocks)
+UNSUPPORTED(nvmlDeviceGetSamples)
+UNSUPPORTED(nvmlDeviceGetPerformanceState)
+UNSUPPORTED(nvmlDeviceGetFanSpeed)
+UNSUPPORTED(nvmlDeviceGetPcieThroughput)
+UNSUPPORTED(nvmlDeviceGetBrand)
+UNSUPPORTED(nvmlDeviceGetMultiGpuBoard)
+UNSUPPORTED(nvmlDeviceGetDisplayActive)
+UNSUPPORTED(nvmlDeviceGetEccMode)
+UNSUPPORTED(nvmlDeviceGetPowerMizerMode_v1)
+UNSUPPORTED(nvmlGpmQueryDeviceSupport)
+UNSUPPORTED(nvmlGpmSampleAlloc)
+UNSUPPORTED(nvmlGpmSampleGet)
+UNSUPPORTED(nvmlGpmMetricsGet)
+UNSUPPORTED(nvmlDeviceGetTotalEccErrors)
+UNSUPPORTED(nvmlDeviceGetCurrPcieLinkGeneration)
+UNSUPPORTED(nvmlDeviceGetMinorNumber)
+UNSUPPORTED(nvmlDeviceGetSerial)
+UNSUPPORTED(nvmlDeviceGetTopologyCommonAncestor)
