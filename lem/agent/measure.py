@@ -1,4 +1,7 @@
-"""The measured part of a run: warm-up, idle, windows, idle, while a sampler reads the meters."""
+"""The measured part of a run: warm-up, idle, windows, idle, while a sampler reads the meters.
+
+Each phase is told to whoever watches (events) and stands in the trace.
+"""
 
 import hashlib
 import os
@@ -12,21 +15,24 @@ from pathlib import Path
 from lem.agent.events import Events
 from lem.backends.protocol import Backend, Engine
 from lem.contract.base import Scalar, whole_text
+from lem.contract.event import PHASE_CODES, Phase
 from lem.contract.job import Job
-from lem.contract.record import MeterInfo, Quality
+from lem.contract.record import MeterInfo, Quality, WarmUp
 from lem.errors import RunFailed
 from lem.meters.protocol import MeterSettings
 from lem.meters.sampler import Sampler
 from lem.workloads import datasets, requests
 from lem.workloads.load import Log, Response
 from lem.workloads.requests import Request
-from lem.workloads.sources import Stock, arriving
-from lem.workloads.steady import Counts, Phase, warmed_up
+from lem.workloads.sources import FirstTokens, Requests, Stock, arriving
+from lem.workloads.steady import Counts, spread, warmed_up
+from lem.workloads.steady import Phase as Windows
 
 WARM_UP_PARTS = 8
 """The warm-up limit is cut into this many sub-windows to see whether throughput has settled."""
 ANSWER_CHARACTERS = 2000
 CLOCK_JUMP_NS = 2_000_000_000
+NO_TEMPERATURE_S = 5.0
 
 Stretch = tuple[int, int]
 """Start and end on the monotonic clock, nanoseconds."""
@@ -41,10 +47,30 @@ class Measured:
     idle: list[Stretch]
     responses: list[Response]
     warm_up_s: float
+    warm_up: WarmUp
+    whole_batches: bool
+    prefill: Counts | None
     facts: dict[str, Scalar]
     """What the engine said it used, before the quality probe: that may take more memory."""
     quality: Quality
     flags: set[str]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What every phase needs."""
+
+    job: Job
+    engine: Engine
+    stock: Stock
+    log: Log
+    meter: Sampler
+    events: Events
+    flags: set[str]
+
+    def phase(self, phase: Phase) -> None:
+        self.events.phase(phase)
+        self.meter.note("run", "phase", PHASE_CODES[phase])
 
 
 def measure(job: Job, backend: Backend, engine: Engine, folder: Path, events: Events) -> Measured:
@@ -56,22 +82,26 @@ def measure(job: Job, backend: Backend, engine: Engine, folder: Path, events: Ev
     with _sampler(job, folder) as meter:
         if job.measure.meters is not None and (lost := meter.unavailable):
             raise RunFailed("meter", "; ".join(f"{m}: {why}" for m, why in lost.items()))
+        run = Run(job, engine, stock, log, meter, events, flags)
         with _commentary(events, meter, log):
-            events.phase("warm_up")
-            warm_up_s = _warm_up(job, engine, stock, log, flags)
-            idle = _idle(job, meter, events)
-            events.phase("window")
+            _cool_down(run)
+            warm_up_s, warm_up = _warm_up(run)
+            idle = _idle(run)
+            run.phase("window")
             before = len(log.responses)
-            windows = _windows(job, engine, stock, log, meter.mark)
-            idle += _idle(job, meter, events)
+            windows = _windows(run, stock, job.measure.windows)
+            if stock.exhausted:
+                flags.add("requests_exhausted")
+            prefill = _prefill(run)
+            idle += _idle(run)
+        facts = dict(engine.facts())
+        _note_memory(meter, facts)
         if not meter.alive():
             flags.add("sampler_died")
     measured = list(log.responses.values())[before:]
     if jump() > CLOCK_JUMP_NS:
         flags.add("suspended")
-    if stock.exhausted:
-        flags.add("requests_exhausted")
-    if any(w.failed for w in windows):
+    if any(w.failed for w in [*windows, *([prefill] if prefill is not None else [])]):
         flags.add("requests_failed")
     return Measured(
         infos=_telling(meter.infos, job),
@@ -79,7 +109,10 @@ def measure(job: Job, backend: Backend, engine: Engine, folder: Path, events: Ev
         idle=idle,
         responses=measured,
         warm_up_s=warm_up_s,
-        facts=dict(engine.facts()),
+        warm_up=warm_up,
+        whole_batches=engine.atomic_batches,
+        prefill=prefill,
+        facts=facts,
         quality=_quality(job, backend, engine, events, measured),
         flags=flags,
     )
@@ -100,11 +133,13 @@ def shuffled(job: Job, listed: list[Request]) -> list[Request]:
 
 
 def _sampler(job: Job, folder: Path) -> Sampler:
+    gains = job.measure.calibration
     settings = MeterSettings(
         gpus=tuple(job.gpus),
         powercap_root=Path(job.powercap_root),
         process=os.getpid(),
         watts_per_busy_core=job.measure.watts_per_busy_core,
+        calibration=None if gains is None else gains.model_dump(),
     )
     return Sampler(
         job.measure.meters, settings, folder / "trace.csv.gz", job.measure.sample_interval_s
@@ -118,76 +153,110 @@ def _telling(infos: list[MeterInfo], job: Job) -> list[MeterInfo]:
     return [] if job.gpus and only_estimated else infos
 
 
-def _warm_up(job: Job, engine: Engine, stock: Stock, log: Log, flags: set[str]) -> float:
-    """Work until throughput has settled or the limit is reached; returns the seconds it took."""
-    cap = job.measure.warm_up_cap_s
+def _cool_down(run: Run) -> None:
+    """Wait until no GPU is warmer than asked for, so that every run begins alike."""
+    wanted = run.job.measure.cool_down
+    if wanted is None:
+        return
+    run.phase("cool_down")
     start = time.monotonic()
-    settled = False
+    while True:
+        found = [t for d, t in run.meter.temperatures_now().items() if d.startswith("gpu")]
+        if found and max(found) <= wanted.below_c:
+            return
+        # Temperatures are read once a second: a board that has told none by now has none to tell.
+        limit_s = wanted.cap_s if found else min(wanted.cap_s, NO_TEMPERATURE_S)
+        if time.monotonic() - start >= limit_s:
+            run.flags.add("cool_down_missed")
+            return
+        time.sleep(0.2)
+
+
+def _warm_up(run: Run) -> tuple[float, WarmUp]:
+    """Work until throughput has settled or the limit is reached; the seconds it took, and how
+    settled it was."""
+    run.phase("warm_up")
+    cap = run.job.measure.warm_up_cap_s
+    start = time.monotonic()
+
+    def rates(done: list[Counts]) -> list[float]:
+        return [c.tokens_per_s for c in done]
 
     def enough(done: list[Counts]) -> bool:
-        nonlocal settled
-        settled = warmed_up([c.tokens_per_s for c in done])
-        return settled or time.monotonic() - start >= cap
+        return warmed_up(rates(done)) or time.monotonic() - start >= cap
 
-    part_s = max(cap / WARM_UP_PARTS, 0.01)
-    _serve(job, engine, stock, log, part_s, time.monotonic_ns, enough, whole_turns=False)
-    if not settled:
-        flags.add("warm_up_capped")
-    return time.monotonic() - start
-
-
-def _windows(
-    job: Job, engine: Engine, stock: Stock, log: Log, mark: Callable[[], int]
-) -> list[Counts]:
-    """The measured windows. Raises :class:`RunFailed` if the engine stopped before them."""
-    phase = _serve(
-        job,
-        engine,
-        stock,
-        log,
-        job.measure.window_s,
-        mark,
-        lambda done: len(done) >= job.measure.windows,
-    )
-    if len(phase.windows) < job.measure.windows:
-        raise RunFailed("engine_error", "the engine stopped before the windows were complete")
-    if any(w.output_tokens == 0 for w in phase.windows):
-        raise RunFailed("engine_error", "the engine produced no token in a window")
-    return phase.windows
-
-
-def _serve(
-    job: Job,
-    engine: Engine,
-    stock: Stock,
-    log: Log,
-    window_s: float,
-    on_edge: Callable[[], int],
-    enough: Callable[[list[Counts]], bool],
-    whole_turns: bool = True,
-) -> Phase:
-    phase = Phase(
-        arriving(job.experiment.workload.arrival, stock, log),
-        log,
-        atomic=engine.atomic_batches,
-        window_s=window_s,
-        on_edge=on_edge,
+    windows = Windows(
+        arriving(run.job.experiment.workload.arrival, run.stock, run.log),
+        run.log,
+        atomic=run.engine.atomic_batches,
+        window_s=max(cap / WARM_UP_PARTS, 0.01),
         enough=enough,
-        whole_turns=whole_turns,
+        whole_turns=False,
     )
-    engine.serve(phase, log)
-    return phase
+    run.engine.serve(windows, run.log)
+    found = rates(windows.windows)
+    settled = warmed_up(found)
+    if not settled:
+        run.flags.add("warm_up_capped")
+    told = WarmUp(windows=len(found), spread=spread(found), settled=settled)
+    return time.monotonic() - start, told
 
 
-def _idle(job: Job, meter: Sampler, events: Events) -> list[Stretch]:
+def _windows(run: Run, stock: Requests, n: int) -> list[Counts]:
+    """Measured windows. Raises :class:`RunFailed` if the engine stopped before them."""
+    windows = Windows(
+        arriving(run.job.experiment.workload.arrival, stock, run.log),
+        run.log,
+        atomic=run.engine.atomic_batches,
+        window_s=run.job.measure.window_s,
+        on_edge=run.meter.mark,
+        on_rest=_rest(run.meter),
+        enough=lambda done: len(done) >= n,
+    )
+    run.engine.serve(windows, run.log)
+    if len(windows.windows) < n:
+        raise RunFailed("engine_error", "the engine stopped before the windows were complete")
+    if any(w.output_tokens == 0 for w in windows.windows):
+        raise RunFailed("engine_error", "the engine produced no token in a window")
+    return windows.windows
+
+
+def _rest(meter: Sampler) -> Callable[[], None]:
+    def rest() -> None:
+        getattr(meter, "rest", meter.mark)()
+
+    return rest
+
+
+def _prefill(run: Run) -> Counts | None:
+    """A window of the requests that come next, each of which ends with its first token."""
+    if not run.job.measure.prefill_window:
+        return None
+    run.phase("prefill")
+    return _windows(run, FirstTokens(run.stock), 1)[0]
+
+
+def _idle(run: Run) -> list[Stretch]:
     """Stand still with the model loaded, so that idle power is that of the same state; not at all
-    where no idle phase is asked for."""
-    if job.measure.idle_s == 0:
+    where no idle phase is asked for. Right after work a device draws more than at rest: what it
+    draws until it has settled is no part of the phase."""
+    if run.job.measure.idle_s == 0:
         return []
-    events.phase("idle")
-    start = meter.mark()
-    time.sleep(job.measure.idle_s)
-    return [(start, meter.mark())]
+    if run.job.measure.settle_s > 0:
+        run.phase("settle")
+        time.sleep(run.job.measure.settle_s)
+    run.phase("idle")
+    start = run.meter.mark()
+    time.sleep(run.job.measure.idle_s)
+    return [(start, run.meter.mark())]
+
+
+def _note_memory(meter: Sampler, facts: dict[str, Scalar]) -> None:
+    """So that the trace has what the record's metric says."""
+    for name, value in facts.items():
+        quantity, _, device_class = name.partition(".")
+        if quantity == "peak_memory_bytes" and isinstance(value, int | float):
+            meter.note(device_class, quantity, value)
 
 
 def _quality(

@@ -83,7 +83,7 @@ def make_lock(
         precision=preset_of(measure).precision,
         time_budget_s=measure.time_budget,
         preset=measure.preset,
-        measure=measurement(measure),
+        measure=measurement(measure, campaign.calibration),
         limits=campaign.spec.limits,
         gpus=list(gpus),
         device_set=list(device_set),

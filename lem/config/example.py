@@ -201,6 +201,7 @@ measure:
   # sample_interval_s: 0.05
   # meters: [nvml, rapl]              # not given: all that work here
   # watts_per_busy_core: 10           # for the estimate, where there is no meter
+  # calibration: boards.json          # gains of single boards, if someone has measured them
 
 gpus: auto                            # auto, or a list such as [0, 1]
 parallel_blocks: auto                 # auto, or how many blocks may run side by side

@@ -13,7 +13,7 @@ from lem.config.measure import measurement, preset_of
 from lem.config.paths import Draft
 from lem.config.schema import CampaignSpec, is_path
 from lem.contract.base import Part, canonical_json
-from lem.contract.spec import Experiment, ExperimentModel, ModelSpec
+from lem.contract.spec import Calibration, Experiment, ExperimentModel, ModelSpec
 
 PROVISIONAL = "provisional"
 """A model's content before staging."""
@@ -60,7 +60,12 @@ def arm_id(experiment_id: str, launcher: str | None) -> str:
     return experiment_id if launcher is None else f"{experiment_id}-{launcher}"
 
 
-def digest(spec: CampaignSpec, keys: Sequence[tuple[bytes, ...]], baseline: int) -> str:
+def digest(
+    spec: CampaignSpec,
+    keys: Sequence[tuple[bytes, ...]],
+    baseline: int,
+    calibration: Calibration | None = None,
+) -> str:
     """SHA-256 of what a campaign measures and how. ``keys``: one for
     each experiment (``sweep.Point.key``).
 
@@ -75,7 +80,7 @@ def digest(spec: CampaignSpec, keys: Sequence[tuple[bytes, ...]], baseline: int)
             name: {"base_image": b.base_image, "image": b.image, "python": b.python}
             for name, b in spec.backends.items()
         },
-        "measurement": meaning(measurement(spec.measure)),
+        "measurement": meaning(measurement(spec.measure, calibration)),
         "blocks": [preset.blocks, preset.fixed, preset.precision, spec.measure.max_blocks],
         "time_budget": spec.measure.time_budget,
         "seed": spec.measure.seed,
@@ -101,6 +106,8 @@ def meaning(part: Part) -> dict[str, Any]:
         value = getattr(part, name)
         if isinstance(value, Part):
             value = meaning(value)
+        elif isinstance(value, dict):
+            value = {k: meaning(v) if isinstance(v, Part) else v for k, v in value.items()}
         if value is not None:
             result[name] = value
     return result

@@ -16,8 +16,9 @@ from lem.config.problems import explain, place, said, suggest
 from lem.config.schema import CampaignSpec, is_path, prepared
 from lem.config.sweep import Found, Grid, Point
 from lem.config.yaml_source import KeyPath, Position, Source
-from lem.contract.spec import ModelSpec
+from lem.contract.spec import Calibration, ModelSpec
 from lem.errors import BadInput, Problem
+from lem.meters import calibration
 
 PLANNED = ("vllm", "tensorrt_llm", "sglang", "openai", "apptainer", "slurm", "kubernetes")
 """Backends and launchers that the format names and this version may not have."""
@@ -36,6 +37,8 @@ class CampaignFile:
     digest: str
     """SHA-256 of what the file means: layout, order of keys, spelled-out defaults don't matter."""
     source: Source = field(repr=False, compare=False)
+    calibration: Calibration | None = field(default=None, repr=False)
+    """What the file that ``measure.calibration`` names says; None where it was not looked for."""
 
     def where(self, path: str) -> Position | None:
         """Line and column of an experiment path (where it is swept, or else set), or of a key of
@@ -79,6 +82,8 @@ def _campaign(text: str, name: str, must_exist: bool) -> CampaignFile:
         found += _problems_of_the_rest(data, found)
         raise _bad(source, found) from None
     models, missing = _local_models(spec.models, Path(name).parent, must_exist)
+    calibrated, unusable = _calibration(spec, Path(name).parent, must_exist)
+    missing += unusable
     grid = Grid(spec, data.get("workload", {}), plugins.names("launchers"))
     points = grid.points() if not found else []
     found += [*missing, *grid.problems]
@@ -93,8 +98,9 @@ def _campaign(text: str, name: str, must_exist: bool) -> CampaignFile:
         spec=spec.model_copy(update={"models": models}),
         drafts=_with_models(points, spec.models, models),
         baseline=baseline,
-        digest=digest(spec, [p.key for p in points], baseline),
+        digest=digest(spec, [p.key for p in points], baseline, calibrated),
         source=source,
+        calibration=calibrated,
     )
 
 
@@ -163,6 +169,18 @@ def _problems_of_the_rest(data: dict[str, Any], known: list[Found]) -> list[Foun
     except ValidationError:
         return []
     return Grid(spec, rest.get("workload", {}), plugins.names("launchers")).problems
+
+
+def _calibration(
+    spec: CampaignSpec, folder: Path, must_exist: bool
+) -> tuple[Calibration | None, list[Found]]:
+    if spec.measure.calibration is None or not must_exist:
+        return None, []
+    try:
+        return calibration.load(folder / Path(spec.measure.calibration).expanduser()), []
+    except BadInput as e:
+        at = ("measure", "calibration")
+        return None, [(at, f"{p.file}: {p.message}") for p in e.problems]
 
 
 def _local_models(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from lem.config.schema import MeasureSpec
-from lem.contract.spec import Measurement
+from lem.contract.spec import Calibration, Measurement
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,11 @@ PRESETS: dict[str, Preset] = {
 }
 
 
-def measurement(spec: MeasureSpec) -> Measurement:
-    """What the agent needs to know: the preset's figures, overridden by those given."""
+def measurement(spec: MeasureSpec, calibration: Calibration | None = None) -> Measurement:
+    """What the agent needs to know: the preset's figures, overridden by those given.
+
+    ``calibration`` is the content of the file that ``spec`` names.
+    """
     preset = PRESETS[spec.preset]
     return Measurement(
         windows=preset.windows if spec.windows is None else spec.windows,
@@ -39,6 +42,7 @@ def measurement(spec: MeasureSpec) -> Measurement:
         quality=spec.quality,
         meters=spec.meters,
         watts_per_busy_core=spec.watts_per_busy_core,
+        calibration=calibration,
     )
 
 

@@ -283,6 +283,8 @@ class MeasureSpec(Part):
     sample_interval_s: Annotated[float, Field(ge=0.001, le=10)] = 0.05
     meters: Annotated[list[Text], Field(min_length=1)] | None = None
     watts_per_busy_core: Annotated[float, Field(gt=0, le=1000)] = 10.0
+    calibration: Text | None = None
+    """A file with the gains of single boards (``lem.meters.calibration``)."""
 
     @model_validator(mode="after")
     def _one_rule(self) -> "MeasureSpec":

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from lem.contract.base import Document, Part, Scalar, Timestamp
-from lem.contract.spec import Experiment, Measurement
+from lem.contract.spec import AppliedGain, Experiment, Measurement
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -50,6 +50,8 @@ class Window(Stretch):
     energy: list[EnergyReading]
     cpu_time_s: float | None = None
     """CPU time of the run's processes in the window."""
+    foreign_cpu_time_s: float | None = None
+    """CPU time of everything else on the machine but the sampler; null where it is not known."""
     cpu_time_uncertainty_s: Annotated[float, Field(ge=0)] | None = None
     input_tokens_uncertainty: Annotated[float, Field(ge=0)] | None = None
     """Expanded (k = 2), as the next two: prefill's work was under way at the window's edges."""
@@ -148,6 +150,43 @@ class MeterInfo(Part):
     unit: str
     description: str
     update_period_s: float | None = None
+    calibration: AppliedGain | None = None
+    """What the device's energy is corrected by; its uncertainty takes the place of the gain's that
+    is assumed of boards in general."""
+    relative_uncertainty: float | None = None
+    """Expanded (k = 2), of a long window; null where the meter states none."""
+    part_of: str | None = None
+    """What contains this device's energy, if anything here does: it is then shown and compared, and
+    enters no figure."""
+
+
+class View(Part):
+    """What one meter says of all windows together; null where it cannot be trusted."""
+
+    meter: str
+    devices: list[str]
+    energy_j: float | None
+    uncertainty_j: Annotated[float, Field(ge=0)] | None
+    flags: list[str] = []
+
+
+class Reconciliation(Part):
+    """Two views of the same thing, or of a whole and parts of it.
+
+    ``ratio`` is ``first`` ÷ ``second``, ``uncertainty`` its expanded uncertainty (k = 2). ``same``:
+    both measure ``what``; ``first`` is the one that enters the figures. ``contains``: ``first``
+    contains ``second``. ``agrees`` is null where nothing can be said.
+    """
+
+    relation: Literal["same", "contains"]
+    what: str
+    """A device class, a device, or ``wall_to_gpu``: what the node draws for each joule of its
+    GPUs."""
+    first: View
+    second: View
+    ratio: float | None
+    uncertainty: Annotated[float, Field(ge=0)] | None
+    agrees: bool | None
 
 
 class Record(Document):
@@ -178,3 +217,5 @@ class Record(Document):
     warm_up: WarmUp | None = None
     prefill: Window | None = None
     """The window with one output token for each prompt, where it was asked for."""
+    reconciliation: list[Reconciliation] = []
+    """Where several meters see the same energy: what each says, and whether they agree."""

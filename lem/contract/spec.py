@@ -1,8 +1,9 @@
 """The pieces of a campaign that host and agent both need: model, workload, measurement."""
 
+import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from lem.contract.base import Part, Scalar, Sha256
 
@@ -102,6 +103,45 @@ class DeviceSettings(Part):
     sm_clock_mhz: Positive | None = None
 
 
+class CoolDown(Part):
+    """Wait before warm-up until no GPU is warmer than ``below_c``, at most ``cap_s``."""
+
+    below_c: Annotated[float, Field(ge=0, le=150)]
+    cap_s: Annotated[float, Field(gt=0)] = 300.0
+
+
+def _day(text: str) -> str:
+    datetime.date.fromisoformat(text)
+    return text
+
+
+class BoardGain(Part):
+    """What one board's energy counter reads ÷ the true energy, as someone found it.
+
+    ``uncertainty`` is the gain's standard uncertainty (k = 1). A gain far from 1 is no calibration
+    but another unit, and one that is known exactly does not exist: both are refused.
+    """
+
+    gain: Annotated[float, Field(gt=0.5, lt=2)]
+    uncertainty: Annotated[float, Field(gt=0, le=0.2)]
+    date: Annotated[str, AfterValidator(_day)]
+    against: Annotated[str, Field(min_length=1, max_length=200)]
+    """The reference: instrument, and where it was connected."""
+
+
+class AppliedGain(BoardGain):
+    """The gain that a device's energy was corrected by; ``sha256`` is its file's."""
+
+    sha256: Sha256
+
+
+class Calibration(Part):
+    """Boards by UUID."""
+
+    sha256: Sha256
+    boards: dict[Annotated[str, Field(pattern=r"^GPU-[0-9a-fA-F-]{8,40}$")], BoardGain]
+
+
 class Measurement(Part):
     """What the agent needs of the campaign's ``measure``; lengths in seconds."""
 
@@ -114,6 +154,13 @@ class Measurement(Part):
     meters: list[str] | None = None
     """Names of meters, or all that work here; ``estimate`` stands in where none does."""
     watts_per_busy_core: Annotated[float, Field(gt=0)] = 10.0
+    calibration: Calibration | None = None
+    settle_s: Annotated[float, Field(ge=0)] = 0.0
+    """Pause between work and an idle phase: right after work a device is not yet at rest."""
+    prefill_window: bool = False
+    """Whether a window with one output token for each prompt follows, to tell prefill from
+    decode."""
+    cool_down: CoolDown | None = None
 
 
 class Limits(Part):

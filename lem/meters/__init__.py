@@ -11,6 +11,12 @@ NOT_PLUGINS = (
     "rounds",
     "nvml_energy",
     "nvml_board",
+    "calibration",
     "nvml_power",
     "neighbours",
+    "slow",
+    "background",
+    "machine",
+    "reconcile",
+    "foreign",
 )

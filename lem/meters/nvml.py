@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from lem.errors import MeterUnavailable
-from lem.meters import nvml_board, series
+from lem.meters import calibration, nvml_board, series
 from lem.meters.neighbours import Neighbours
 from lem.meters.protocol import Device, MeterSettings, Pace, Sample
 
@@ -162,20 +162,22 @@ class _Board:
                 self._slow.append((quantity, one))
 
     def devices(self, settings: MeterSettings) -> list[Device]:
-        del settings
+        gain = None
         quantity, unit, what, tick_s = "none", "", "neither energy nor power", None
         if self.energy is not None:
             quantity, unit, tick_s = "energy_mj", "mJ", TICK_S
             what = "total energy counter of the board"
+            gain = calibration.applied(settings.calibration, self._uuid)
+            if gain is not None:
+                what += f", calibrated {gain['date']}"
         elif self._fields.quantities or self._power is not None:
             quantity, unit, tick_s = "power_mw", "mW", TICK_S
             what = "power of the board, integrated (no energy counter)"
         if self._partitions is not None:
             parts = ", ".join(self._partitions) or "none yet"
             what += f"; the whole board, shared by its partitions (MIG): {parts}"
-        found = [
-            Device("nvml", self.device, "gpu", quantity, unit, f"{self._model}: {what}", tick_s)
-        ]
+        what = f"{self._model}: {what}"
+        found = [Device("nvml", self.device, "gpu", quantity, unit, what, tick_s, gain)]
         if self._module_fields.quantities:
             what = "power of the module (CPU and GPU together), integrated"
             description = f"{self._model}: {what}"

@@ -70,14 +70,19 @@ def _from_counter(
         return counter.untrusted(info, [*flags, "counter_disagrees"])
     if beside is not None and beside.differs:
         flags = [*flags, "power_differs"]
+    gain, relative = 1.0, GAIN
+    if info.calibration is not None:
+        gain = info.calibration.gain
+        relative = info.calibration.uncertainty / gain
+    energy_j = moved.amount / gain
     budget = {
-        "tick": moved.tick,
-        "sampling": moved.sampling,
-        "gain": GAIN * moved.amount,
+        "tick": moved.tick / gain,
+        "sampling": moved.sampling / gain,
+        "gain": relative * energy_j,
         # NVIDIA states none; what there is of it is inside the gain's figure.
         "offset": 0.0,
     }
-    reading = counter.reading(info, moved.amount, budget, flags)
+    reading = counter.reading(info, energy_j, budget, flags)
     return reading.model_copy(update={"power_ratio": beside.ratio}) if beside else reading
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from lem.contract.record import EnergyReading, MeterInfo
@@ -38,6 +38,12 @@ class Device(NamedTuple):
     unit: str
     description: str
     update_period_s: float | None = None
+    calibration: dict[str, Any] | None = None
+    relative_uncertainty: float | None = None
+    """Expanded (k = 2), of a long window; None: the meter states none here."""
+    part_of: str | None = None
+    """The device (of this meter) or class that contains this one's energy: shown and compared,
+    never counted beside it."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +53,20 @@ class MeterSettings:
     gpus: tuple[int, ...] | None = None
     """GPU indices to read; None: all."""
     powercap_root: Path = Path("/sys/class/powercap")
+    pm_counters_root: Path = Path("/sys/cray/pm_counters")
+    hwmon_root: Path = Path("/sys/class/hwmon")
     proc_root: Path = Path("/proc")
     cgroup_root: Path = Path("/sys/fs/cgroup")
     process: int | None = None
     """Root of the process tree whose CPU time is counted; None: the parent of the sampler."""
     watts_per_busy_core: float = 10.0
+    calibration: dict[str, Any] | None = None
+    """A checked calibration file (:class:`lem.contract.spec.Calibration`) as a mapping."""
+    ipmi: tuple[str, ...] | None = None
+    """The command that prints the node's power; None: ``ipmitool dcmi power reading``, with
+    ``sudo -n`` before it where that is needed."""
+    external: tuple[dict[str, Any], ...] = ()
+    """Power meters outside this machine, as ``lem/meters/machine.py`` reads them."""
     extra: dict[str, str] = field(default_factory=dict)
 
 

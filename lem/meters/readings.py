@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from lem import plugins
 from lem.contract.record import EnergyReading, MeterInfo
+from lem.contract.spec import AppliedGain
 from lem.errors import MeterUnavailable
 from lem.meters import counter, estimate, nvml_energy, rapl, series
 from lem.meters.protocol import Device, Meter, MeterSettings, Sample
@@ -60,12 +61,17 @@ def of_device(samples: Iterable[Sample], info: MeterInfo) -> list[Sample]:
 def cpu_time_s(samples: Sequence[Sample], start_ns: int, end_ns: int) -> float | None:
     """CPU time of the run's processes between the two moments, in seconds; None where the trace
     does not reach, or the sum fell."""
+    used = cpu_time(samples, start_ns, end_ns)
+    return None if used is None else used.amount
+
+
+def cpu_time(samples: Sequence[Sample], start_ns: int, end_ns: int) -> counter.Amount | None:
+    """As :func:`cpu_time_s`, with its uncertainty."""
     own = [s for s in samples if s.meter == "estimate" and s.device == estimate.DEVICE]
     points = series.steady_points(own, "cpu_time_ns", 1e-9)
     if counter.falls(points, start_ns, end_ns):
         return None
-    used = counter.between(points, start_ns, end_ns, reach_ns=estimate.REACH_NS)
-    return None if used is None else used.amount
+    return counter.between(points, start_ns, end_ns, reach_ns=estimate.REACH_NS)
 
 
 def peak_power_w(
@@ -150,13 +156,20 @@ def stated_uncertainty(info: MeterInfo) -> str | None:
         ("nvml", "power_mw"): 2 * math.hypot(nvml_energy.GAIN, nvml_energy.SAMPLED_POWER),
         ("estimate", "cpu_time_ns"): estimate.RELATIVE_UNCERTAINTY,
     }.get((info.meter, info.quantity))
+    if info.calibration is not None:
+        relative = 2 * info.calibration.uncertainty / info.calibration.gain
     if info.meter == "rapl":
         relative = 2 * rapl.GAIN[info.device_class]
     return None if relative is None else f"±{100 * relative:.2g} %"
 
 
 def info_of(device: Device) -> MeterInfo:
-    return MeterInfo(**device._asdict())
+    gain = device.calibration
+    fields = {
+        **device._asdict(),
+        "calibration": None if gain is None else AppliedGain.model_validate(gain),
+    }
+    return MeterInfo(**fields)
 
 
 def meter(name: str) -> Meter:

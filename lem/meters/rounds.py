@@ -37,6 +37,7 @@ class Rounds:
         self._unavailable: dict[str, str] = {}
         self._ticks: dict[tuple[str, str], TickWatch] = {}
         self._watts: dict[str, float] = {}
+        self._temperatures: dict[str, float] = {}
         self._before: dict[str, Sample] = {}
         settings = settings_from(orders["settings"])
         self._watts_per_core = settings.watts_per_busy_core
@@ -71,7 +72,9 @@ class Rounds:
                 data = os.read(orders, 4096)
                 *lines, buffer = (buffer + data).split(b"\n")
                 for line in lines:
-                    if line.startswith(b"mark "):
+                    if line.startswith(b"note "):
+                        self._note(line.decode())
+                    elif line.startswith(b"mark "):
                         say(json.dumps({line.decode(): self._mark()}))
                         if len(self._ticks) > 1:
                             # The edge lies between two ticks of the other boards: see both.
@@ -88,7 +91,10 @@ class Rounds:
             if now_ns >= next_flush_ns:
                 self._note_own_cost(now_ns)
                 self._trace.flush()
-                say(json.dumps({"power": self._watts}), wait=False)
+                say(
+                    json.dumps({"power": self._watts, "temperature": self._temperatures}),
+                    wait=False,
+                )
                 next_flush_ns = now_ns + int(FLUSH_S * 1e9)
 
     def close(self) -> None:
@@ -107,6 +113,8 @@ class Rounds:
         """Keep what live views and edges need of a sample."""
         if s.quantity in ("power_mw", "power_average_mw", "power_instant_mw"):
             self._watts[s.device] = s.value / 1e3
+        elif s.quantity == "temperature_c":
+            self._temperatures[s.device] = s.value
         elif s.quantity in _PER_SECOND:
             if s.quantity == "energy_mj":
                 self._ticks.setdefault((s.meter, s.device), TickWatch()).see(s)
@@ -149,6 +157,11 @@ class Rounds:
         for s in samples:
             self._look(s)
         return bool(samples)
+
+    def _note(self, order: str) -> None:
+        """A row that the agent wants in the trace: ``note T_NS DEVICE QUANTITY VALUE``."""
+        _, t_ns, device, quantity, value = order.split()
+        self._trace.add([Sample(int(t_ns), "agent", device, quantity, float(value))])
 
     def _note_own_cost(self, now_ns: int) -> None:
         """What this process has cost so far, and how long the machine has slept."""
@@ -198,5 +211,10 @@ def settings_from(raw: dict[str, Any]) -> MeterSettings:
         cgroup_root=Path(raw["cgroup_root"]),
         process=raw["process"],
         watts_per_busy_core=raw["watts_per_busy_core"],
+        calibration=raw.get("calibration"),
+        pm_counters_root=Path(raw["pm_counters_root"]),
+        hwmon_root=Path(raw["hwmon_root"]),
+        ipmi=None if raw["ipmi"] is None else tuple(raw["ipmi"]),
+        external=tuple(raw["external"]),
         extra=raw["extra"],
     )
