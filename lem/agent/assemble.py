@@ -6,7 +6,8 @@ Anyone with a run's folder can do the same and must get the same figures.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from lem.agent.metrics import compute, energy_by_class, idle_power_by_class
+from lem.agent.metrics import compute, energy_by_class, idle_power_by_class, requests_of
+from lem.contract.flags import worst
 from lem.contract.record import (
     Distribution,
     EnergyReading,
@@ -19,11 +20,13 @@ from lem.contract.record import (
 from lem.contract.spec import Slo
 from lem.meters import readings
 from lem.meters.protocol import Sample
-from lem.workloads import latency
+from lem.workloads import edges, latency
+from lem.workloads.edges import CountUncertainty
 from lem.workloads.load import Response
 from lem.workloads.steady import Counts
 
 SHORT_WINDOW_NS = 10_000_000_000
+TEMPERATURE_REACH_NS = 2_000_000_000
 IDLE_DRIFT = 0.10
 IDLE_MATTERS = 0.01
 """A drift below this part of the power at work changes no figure that matters."""
@@ -34,6 +37,7 @@ class Figures(NamedTuple):
     idle: list[Idle]
     metrics: Metrics
     flags: set[str]
+    prefill: Window | None = None
 
 
 def assemble(
@@ -44,20 +48,14 @@ def assemble(
     responses: Sequence[Response],
     peak_memory_bytes: dict[str, float],
     slo: Slo = Slo(),  # noqa: B008 - frozen
+    whole_batches: bool = False,
+    prefill: Counts | None = None,
 ) -> Figures:
     """Windows, idle phases and metrics of a run, and the flags that follow from them."""
-    windows = [
-        Window(
-            start_ns=c.start_ns,
-            end_ns=c.end_ns,
-            requests=c.requests,
-            input_tokens=c.input_tokens,
-            output_tokens=c.output_tokens,
-            energy=readings.readings(infos, samples, c.start_ns, c.end_ns),
-            cpu_time_s=readings.cpu_time_s(samples, c.start_ns, c.end_ns),
-        )
-        for c in counts
-    ]
+    every = [*counts, *([] if prefill is None else [prefill])]
+    uncertain = edges.uncertainties(responses, every, whole_batches)
+    made = [_window(infos, samples, c, u) for c, u in zip(every, uncertain, strict=True)]
+    windows, alone = made[: len(counts)], (made[-1] if prefill is not None else None)
     idles = [
         Idle(start_ns=a, end_ns=b, energy=readings.readings(infos, samples, a, b))
         for a, b in idle
@@ -70,12 +68,51 @@ def assemble(
             peaks[name] = max(power, peaks.get(name, 0.0))
     spans = [(c.start_ns, c.end_ns) for c in counts]
     latencies = distributions(responses, spans)
-    metrics = compute(windows, idles, latencies, peaks, peak_memory_bytes)
+    metrics = compute(windows, idles, latencies, peaks, peak_memory_bytes, alone)
     seconds = sum(c.end_ns - c.start_ns for c in counts) / 1e9
     goodput = latency.goodput_per_s(inside, slo, seconds)
     if goodput is not None:
-        metrics["goodput_per_s"] = Value(value=goodput)
-    return Figures(windows, idles, metrics, _flags(windows, idles))
+        # At an edge any of the requests under way may be one that meets the objectives.
+        u = requests_of(windows).uncertainty
+        metrics["goodput_per_s"] = Value(
+            value=goodput, uncertainty=None if u is None else u / seconds
+        )
+    flags = _flags(windows, idles, alone)
+    if not whole_batches and any(edges.few_turns(responses, c) for c in counts):
+        flags.add("few_turns")
+    return Figures(windows, idles, metrics, flags, alone)
+
+
+def _window(
+    infos: list[MeterInfo], samples: list[Sample], c: Counts, u: CountUncertainty
+) -> Window:
+    cpu = readings.cpu_time(samples, c.start_ns, c.end_ns)
+    return Window(
+        start_ns=c.start_ns,
+        end_ns=c.end_ns,
+        requests=c.requests,
+        input_tokens=c.input_tokens,
+        output_tokens=c.output_tokens,
+        energy=readings.readings(infos, samples, c.start_ns, c.end_ns),
+        cpu_time_s=None if cpu is None else cpu.amount,
+        cpu_time_uncertainty_s=None if cpu is None else 2 * cpu.uncertainty,
+        input_tokens_uncertainty=u.input_tokens,
+        output_tokens_uncertainty=u.output_tokens,
+        requests_uncertainty=u.requests,
+        temperature_c=temperatures_c(samples, c.start_ns),
+    )
+
+
+def temperatures_c(samples: Sequence[Sample], t_ns: int) -> dict[str, float]:
+    """Device → the temperature that was read nearest to this moment, at most 2 s away."""
+    nearest: dict[str, Sample] = {}
+    for s in samples:
+        if s.quantity != "temperature_c" or abs(s.t_ns - t_ns) > TEMPERATURE_REACH_NS:
+            continue
+        known = nearest.get(s.device)
+        if known is None or abs(s.t_ns - t_ns) < abs(known.t_ns - t_ns):
+            nearest[s.device] = s
+    return {device: s.value for device, s in sorted(nearest.items())}
 
 
 def distributions(
@@ -98,11 +135,14 @@ def distributions(
     return {k: Distribution(**s._asdict()) for k, s in found.items() if s is not None}
 
 
-def _flags(windows: Sequence[Window], idles: Sequence[Idle]) -> set[str]:
-    energy: list[EnergyReading] = [r for w in windows for r in w.energy]
+def _flags(windows: Sequence[Window], idles: Sequence[Idle], prefill: Window | None) -> set[str]:
+    main: list[EnergyReading] = [r for w in windows for r in w.energy]
+    energy = [*main, *(prefill.energy if prefill is not None else ())]
     flags = {f for r in energy for f in r.flags}
-    if not any(r.energy_j is not None for r in energy):
+    if not any(r.energy_j is not None for r in main):
         flags.add("no_meter")
+    if any(r.energy_j is None or worst(r.flags) != "info" for i in idles for r in i.energy):
+        flags.add("idle_untrusted")
     if any(w.end_ns - w.start_ns < SHORT_WINDOW_NS for w in windows):
         flags.add("short_window")
     powers = [idle_power_by_class([i]) for i in idles]

@@ -1,13 +1,17 @@
 """Turns windows into metrics: pure arithmetic, so that anyone can recompute a record.
 
-Uncertainties are expanded (k = 2). Parts of a budget that come from one cause (gain, offset, the
-model behind an estimate) are the same in every window and device, so they add linearly; the rest
-(ticks, sampling) are independent and add in squares (JCGM 100:2008, 5.2).
+Uncertainties are expanded (k = 2) and propagated to first order (JCGM 100:2008, GUM, 5.1 and 5.2):
+
+- Parts of a reading's budget that are one cause (gain and offset of one board, the model behind an
+  estimate) add linearly over readings, with their signs; parts that are chance (ticks, sampling)
+  add in squares.
+- What was under way at a window's edges makes its counts uncertain (``workloads/edges.py``).
 """
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from lem.contract.flags import worst
 from lem.contract.record import (
@@ -19,11 +23,35 @@ from lem.contract.record import (
     Window,
 )
 
-SYSTEMATIC = ("gain", "offset", "model")
+PER_BOARD = ("gain", "offset")
+"""Parts that are the same whenever one device is read. Between boards of class ``gpu`` they are
+independent: each has a shunt and an amplifier of its own. Of other classes the devices of one
+machine are of one make and share the sensor's model, so there they count as one cause."""
+SHARED = ("model",)
+"""Parts that all devices of a meter share. In a difference they may not cancel (what polling misses
+depends on the load), so opposite signs add in squares: an upper bound."""
+UNSTATED = "unstated"
+"""A reading without a budget: its uncertainty counts as of one cause with all of its meter's."""
+
+
+class Term(NamedTuple):
+    """A reading and what it is multiplied by in a sum."""
+
+    factor: float
+    reading: EnergyReading
+
+
+Terms = dict[str, list[Term]]
+"""By device class."""
 
 
 def energy_by_class(stretches: Iterable[Sequence[EnergyReading]]) -> dict[str, Value]:
-    """Energy in joules by device class, over all stretches together.
+    """Energy in joules by device class, over all stretches together."""
+    return {name: _sum(terms) for name, terms in terms_by_class(stretches).items()}
+
+
+def terms_by_class(stretches: Iterable[Sequence[EnergyReading]]) -> Terms:
+    """The readings of each device class.
 
     A class with even one reading that cannot be trusted is left out: a sum with a hole in it is a
     wrong number.
@@ -36,70 +64,153 @@ def energy_by_class(stretches: Iterable[Sequence[EnergyReading]]) -> dict[str, V
             readings[r.device_class].append(r)
     everywhere = set.intersection(*devices) if devices else set()
     return {
-        name: Value(value=sum(r.energy_j or 0.0 for r in rs), uncertainty=_expanded(rs))
+        name: [Term(1.0, r) for r in rs]
         for name, rs in sorted(readings.items())
         if all(r.energy_j is not None and (r.meter, r.device) in everywhere for r in rs)
     }
 
 
-def _expanded(readings: Sequence[EnergyReading]) -> float | None:
+def _sum(terms: Sequence[Term]) -> Value:
+    value = math.fsum(t.factor * (t.reading.energy_j or 0.0) for t in terms)
+    return Value(value=value, uncertainty=_expanded(terms))
+
+
+def _expanded(terms: Sequence[Term]) -> float | None:
     """None where a reading does not state its uncertainty: unknown is not zero."""
-    linear: dict[str, float] = defaultdict(float)
+    causes: dict[str, float] = defaultdict(float)
     square = 0.0
-    for r in readings:
+    for factor, r in terms:
         if r.uncertainty_j is None:
             return None
-        parts = r.budget_j or {"gain": r.uncertainty_j / 2}
-        for name, u in parts.items():
-            if name in SYSTEMATIC:
-                linear[f"{r.meter}/{name}"] += u
+        for name, u in (r.budget_j or {UNSTATED: r.uncertainty_j / 2}).items():
+            if name in PER_BOARD:
+                board = f"/{r.device}" if r.device_class == "gpu" else ""
+                causes[f"{r.meter}{board}/{name}"] += factor * u
+            elif name in (*SHARED, UNSTATED):
+                causes[f"{r.meter}/{name}/{'+' if factor >= 0 else '-'}"] += factor * u
             else:
-                square += u * u
-    return 2 * math.sqrt(square + sum(u * u for u in linear.values()))
+                square += (factor * u) ** 2
+    return 2 * math.sqrt(square + sum(u * u for u in causes.values()))
+
+
+class Counted(NamedTuple):
+    """A count over all windows with its expanded uncertainty; None where none is stated."""
+
+    n: int
+    uncertainty: float | None
+
+    def __bool__(self) -> bool:
+        return self.n > 0
+
+
+def counted(values: Iterable[int], uncertainties: Iterable[float | None]) -> Counted:
+    """Of several windows. Those that share an edge are taken as if they did not: a little more
+    than there is."""
+    stated = list(uncertainties)
+    known = [u for u in stated if u is not None]
+    return Counted(sum(values), math.hypot(*known) if len(known) == len(stated) else None)
 
 
 def compute(
     windows: Sequence[Window],
     idle: Sequence[Idle],
-    distributions: dict[str, Distribution],
-    peak_power_w: dict[str, float],
-    peak_memory_bytes: dict[str, float],
+    distributions: Mapping[str, Distribution],
+    peak_power_w: Mapping[str, float],
+    peak_memory_bytes: Mapping[str, float],
+    prefill: Window | None = None,
 ) -> Metrics:
     """All metrics of a run (``lem/contract/metrics.py`` says what each means)."""
     seconds = sum(w.end_ns - w.start_ns for w in windows) / 1e9
-    output = sum(w.output_tokens for w in windows)
-    total = output + sum(w.input_tokens for w in windows)
-    requests = sum(w.requests for w in windows)
-    energy = energy_by_class([w.energy for w in windows])
-    idle_power = idle_power_by_class(idle)
+    output = output_of(windows)
+    inputs = input_of(windows)
+    total = Counted(output.n + inputs.n, _hypot(output.uncertainty, inputs.uncertainty))
+    requests = requests_of(windows)
+    terms = terms_by_class([w.energy for w in windows])
+    energy = {name: _sum(t) for name, t in terms.items()}
+    idle_terms, idle_s = terms_by_class(_trusted(idle)), _seconds(idle)
     metrics: Metrics = {
         "energy_per_output_token_j": _per(energy, output),
         "energy_per_total_token_j": _per(energy, total),
         "energy_per_request_j": _per(energy, requests),
         "energy_above_idle_per_output_token_j": _per(
             {
-                c: Value(
-                    value=e.value - idle_power[c].value * seconds,
-                    uncertainty=_difference(e.uncertainty, idle_power[c].uncertainty, seconds),
-                )
-                for c, e in energy.items()
-                if c in idle_power
+                name: _sum([*t, *_times(-seconds / idle_s, idle_terms[name])])
+                for name, t in terms.items()
+                if name in idle_terms and idle_s > 0
             },
             output,
         ),
-        "mean_power_w": _per(energy, seconds),
-        "idle_power_w": idle_power,
+        **(_split(terms, inputs, output, prefill) if prefill is not None else {}),
+        "mean_power_w": _over(energy, seconds),
+        "idle_power_w": idle_power_by_class(idle),
         "peak_power_w": {c: Value(value=v) for c, v in peak_power_w.items()},
         "peak_memory_bytes": {c: Value(value=v) for c, v in peak_memory_bytes.items()},
     }
     if seconds > 0:
-        metrics["output_throughput_tokens_per_s"] = Value(value=output / seconds)
-        metrics["request_throughput_per_s"] = Value(value=requests / seconds)
-    cpu = [w.cpu_time_s for w in windows]
-    if output and all(c is not None for c in cpu):
-        metrics["cpu_time_per_output_token_s"] = Value(value=sum(c or 0.0 for c in cpu) / output)
+        metrics["output_throughput_tokens_per_s"] = rate(output, seconds)
+        metrics["request_throughput_per_s"] = rate(requests, seconds)
+    if (cpu := _cpu_time(windows)) is not None:
+        metrics |= {"cpu_time_per_output_token_s": _per({"": cpu}, output).get("", {})}
     metrics.update(distributions)
     return {name: value for name, value in metrics.items() if value != {}}
+
+
+def input_of(windows: Sequence[Window]) -> Counted:
+    return counted((w.input_tokens for w in windows), (w.input_tokens_uncertainty for w in windows))
+
+
+def output_of(windows: Sequence[Window]) -> Counted:
+    return counted(
+        (w.output_tokens for w in windows), (w.output_tokens_uncertainty for w in windows)
+    )
+
+
+def requests_of(windows: Sequence[Window]) -> Counted:
+    return counted((w.requests for w in windows), (w.requests_uncertainty for w in windows))
+
+
+def rate(count: Counted, seconds: float) -> Value:
+    """A count per second. A window's length is known to microseconds."""
+    u = count.uncertainty
+    return Value(value=count.n / seconds, uncertainty=None if u is None else u / seconds)
+
+
+def _cpu_time(windows: Sequence[Window]) -> Value | None:
+    """None where a window's is unknown."""
+    times = [w.cpu_time_s for w in windows]
+    known = [t for t in times if t is not None]
+    if len(known) < len(times):
+        return None
+    stated = [w.cpu_time_uncertainty_s for w in windows]
+    us = [u for u in stated if u is not None]
+    return Value(
+        value=math.fsum(known), uncertainty=math.hypot(*us) if len(us) == len(stated) else None
+    )
+
+
+def _split(terms: Terms, inputs: Counted, output: Counted, prefill: Window) -> Metrics:
+    """Prefill's energy per input token, from the window that did nothing else, and what is left of
+    the other windows for decoding.
+
+    Counts of the two kinds of window have no cause in common; gain and offset of a board do.
+    """
+    pure = terms_by_class([prefill.energy])
+    alone = input_of([prefill])
+    if not alone or not output:
+        return {}
+    share = inputs.n / alone.n
+    left: dict[str, Value] = {}
+    for name in terms.keys() & pure.keys():
+        rest = _sum([*terms[name], *_times(-share, pure[name])])
+        spent = share * _sum(pure[name]).value
+        # The share's own uncertainty moves energy between the two.
+        relative = _hypot(_relative(inputs) if inputs else 0.0, _relative(alone))
+        u = _hypot(rest.uncertainty, None if relative is None else relative * spent)
+        left[name] = Value(value=rest.value, uncertainty=u)
+    return {
+        "energy_prefill_per_input_token_j": _per({c: _sum(t) for c, t in pure.items()}, alone),
+        "energy_decode_per_output_token_j": _per(left, output),
+    }
 
 
 def idle_power_by_class(idle: Sequence[Idle]) -> dict[str, Value]:
@@ -108,31 +219,55 @@ def idle_power_by_class(idle: Sequence[Idle]) -> dict[str, Value]:
     Another process on the GPU, or whatever else would exclude a window, takes the class out: then
     the device was not idle.
     """
-    seconds = sum(i.end_ns - i.start_ns for i in idle) / 1e9
-    stretches = [
+    return _over(energy_by_class(_trusted(idle)), _seconds(idle))
+
+
+def _trusted(idle: Sequence[Idle]) -> list[list[EnergyReading]]:
+    return [
         [
             r if worst(r.flags) == "info" else r.model_copy(update={"energy_j": None})
             for r in i.energy
         ]
         for i in idle
     ]
-    return _per(energy_by_class(stretches), seconds)
 
 
-def _per(energy: dict[str, Value], divisor: float) -> dict[str, Value]:
+def _seconds(idle: Sequence[Idle]) -> float:
+    return sum(i.end_ns - i.start_ns for i in idle) / 1e9
+
+
+def _times(factor: float, terms: Sequence[Term]) -> list[Term]:
+    return [Term(factor * t.factor, t.reading) for t in terms]
+
+
+def _over(values: Mapping[str, Value], divisor: float) -> dict[str, Value]:
+    """Divided by what is known exactly."""
     if divisor <= 0:
         return {}
     return {
         c: Value(
-            value=e.value / divisor,
-            uncertainty=None if e.uncertainty is None else e.uncertainty / divisor,
+            value=v.value / divisor,
+            uncertainty=None if v.uncertainty is None else v.uncertainty / divisor,
         )
-        for c, e in energy.items()
+        for c, v in values.items()
     }
 
 
-def _difference(energy: float | None, idle_power: float | None, seconds: float) -> float | None:
-    """Of energy less idle power × time, as if they had no cause in common: an upper bound."""
-    if energy is None or idle_power is None:
-        return None
-    return math.hypot(energy, idle_power * seconds)
+def _per(values: Mapping[str, Value], count: Counted) -> dict[str, Value]:
+    """Divided by a count, whose uncertainty has no cause in common with theirs."""
+    if not count:
+        return {}
+    relative = _relative(count)
+    found = {}
+    for name, v in values.items():
+        u = _hypot(v.uncertainty, None if relative is None else v.value * relative)
+        found[name] = Value(value=v.value / count.n, uncertainty=None if u is None else u / count.n)
+    return found
+
+
+def _relative(count: Counted) -> float | None:
+    return None if count.uncertainty is None else count.uncertainty / count.n
+
+
+def _hypot(a: float | None, b: float | None) -> float | None:
+    return None if a is None or b is None else math.hypot(a, b)

@@ -16,8 +16,8 @@ from lem.agent.environment import (
     capture,
     device_set,
     gpus,
-    library_versions,
     version_of,
+    versions_around,
 )
 from lem.agent.events import Events
 from lem.agent.measure import Measured, measure
@@ -105,6 +105,8 @@ def _record(
         measured.responses,
         memory,
         job.workload.slo,
+        measured.whole_batches,
+        measured.prefill,
     )
     weights = {"weights_random"} if job.experiment.model.weights == "random" else set()
     return Record(
@@ -125,7 +127,7 @@ def _record(
             engine=job.backend,
             engine_version=version_of(backend.distribution) or "unknown",
             engine_resolved=facts,
-            libraries=library_versions(backend.libraries),
+            libraries=versions_around(backend),
             gpus=gpus(job.gpus),
         ),
         meters=measured.infos,
@@ -137,6 +139,9 @@ def _record(
         metrics=figures.metrics,
         quality=measured.quality,
         flags=sorted(measured.flags | figures.flags | weights),
+        whole_batches=measured.whole_batches,
+        warm_up=measured.warm_up,
+        prefill=figures.prefill,
     )
 
 

@@ -5,7 +5,22 @@ from typing import Any, Literal
 from lem.contract.base import Document
 
 EventKind = Literal["phase", "progress", "sample", "text", "flag", "log"]
-Phase = Literal["load", "warm_up", "idle", "window", "quality", "done"]
+Phase = Literal[
+    "load", "warm_up", "idle", "window", "quality", "done", "cool_down", "settle", "prefill"
+]
+
+PHASE_CODES: dict[Phase, int] = {
+    "load": 0,
+    "cool_down": 1,
+    "warm_up": 2,
+    "settle": 3,
+    "idle": 4,
+    "window": 5,
+    "prefill": 6,
+    "quality": 7,
+    "done": 8,
+}
+"""How a phase stands in the trace: meter ``agent``, device ``run``, quantity ``phase``."""
 
 
 class Event(Document):

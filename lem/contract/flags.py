@@ -51,9 +51,31 @@ _TABLE = (
         "an idle phase has a reading that cannot be trusted: no idle power of that device class",
         "info",
     ),
+    Flag(
+        "meters_disagree",
+        "two meters of the same energy differ by more than their uncertainties",
+        "info",
+    ),
+    Flag(
+        "not_attributed",
+        "over a fifth of a device class's energy may be other programs': the class has no figure",
+        "info",
+    ),
+    Flag("uncertainty_unstated", "nobody stated how good this meter is", "info"),
     Flag("no_meter", "no meter could be read; there is no energy figure", "exclude"),
     Flag("foreign_gpu_process", "another process used the GPU", "exclude"),
     Flag("throttled", "the GPU lowered its clocks for heat or power delivery", "exclude"),
+    Flag(
+        "foreign_load",
+        "over a fifth of this energy may have been drawn by other programs on the CPU",
+        "exclude",
+    ),
+    Flag(
+        "meters_contradict",
+        "two meters of the same energy differ by more than a factor of two, or a part exceeds "
+        "the whole",
+        "exclude",
+    ),
     Flag("power_limit_changed", "the GPU's power limit changed during the run", "exclude"),
     Flag("counter_frozen", "the energy counter did not move under load", "exclude"),
     Flag("counter_backwards", "the energy counter went back", "exclude"),

@@ -45,6 +45,19 @@ _TABLE = (
         "by_class",
     ),
     Metric(
+        "energy_prefill_per_input_token_j",
+        "J/token",
+        "energy in the prefill window ÷ input tokens in it (each answer ends with its first token)",
+        "by_class",
+    ),
+    Metric(
+        "energy_decode_per_output_token_j",
+        "J/token",
+        "energy in the windows, less energy_prefill_per_input_token_j × their input tokens, "
+        "÷ output tokens",
+        "by_class",
+    ),
+    Metric(
         "cpu_time_per_output_token_s",
         "s/token",
         "CPU time of the run's processes in the windows ÷ output tokens",
@@ -103,6 +116,7 @@ _TABLE = (
 
 METRICS: dict[str, Metric] = {m.name: m for m in _TABLE}
 
-DEVICE_CLASSES = ("gpu", "cpu", "dram", "module", "node", "estimated")
+DEVICE_CLASSES = ("gpu", "cpu", "dram", "module", "node", "sensor", "estimated")
 """``cpu`` is the package counter; ``module`` a CPU+GPU module's; ``node`` the wall or node sensor;
+``sensor`` one of which nobody said what it measures: shown, in no figure;
 ``estimated`` is no measurement: CPU time × an assumed power per busy core."""

@@ -132,6 +132,8 @@ class Environment(Part):
     engine_resolved: dict[str, Scalar]
     """What the engine says it uses: attention kernel, dtype, threads, device."""
     libraries: dict[str, str]
+    confinement: dict[str, str] = {}
+    """How the kernel confines the engine: filter of system calls, measures against speculation."""
 
 
 class Quality(Part):

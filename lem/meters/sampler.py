@@ -70,6 +70,7 @@ class Sampler:
         self._lock = threading.Lock()
         self._buffer = b""
         self._power: dict[str, float] = {}
+        self._temperatures: dict[str, float] = {}
         self._marks = 0
         self._process: subprocess.Popen[bytes] | None = None
         self.infos = []
@@ -124,6 +125,16 @@ class Sampler:
             answer = self._receive(time.monotonic() + MARK_TIMEOUT_S, order)
         return time.monotonic_ns() if answer is None else int(answer[order])
 
+    def note(self, device: str, quantity: str, value: float) -> None:
+        """Put a row of the agent's own into the trace, with the present time; meter ``agent``."""
+        with self._lock:
+            self._send(f"note {time.monotonic_ns()} {device} {quantity} {float(value)!r}")
+
+    def temperatures_now(self) -> dict[str, float]:
+        """Device → °C, at most about two seconds old. Never waits."""
+        self.power_now()
+        return dict(self._temperatures)
+
     def power_now(self) -> dict[str, float]:
         """Device → W, at most about half a second old, for live views. Never waits."""
         if self._lock.acquire(blocking=False):
@@ -170,6 +181,7 @@ class Sampler:
                 line, self._buffer = self._buffer.split(b"\n", 1)
                 message: dict[str, Any] = json.loads(line)
                 self._power = message.get("power", self._power)
+                self._temperatures = message.get("temperature", self._temperatures)
                 if wanted in message or (wanted == "devices" and "error" in message):
                     return message
             left_s = max(0.0, deadline_s - time.monotonic())

@@ -15,6 +15,9 @@ from lem.workloads.load import Response
 
 MAX_FILE_BYTES = 2**30
 
+WITHOUT_END = 8
+"""Columns of the files from before ``end_ns``, the last one."""
+
 
 class Row(NamedTuple):
     """One request. Times in nanoseconds of the run's monotonic clock; None where there is none."""
@@ -28,6 +31,8 @@ class Row(NamedTuple):
     output_tokens: int
     itl_ns: list[int]
     """Gaps between successive tokens: ``output_tokens`` − 1 of them."""
+    end_ns: int | None = None
+    """When the engine said that the answer is complete; None in files from before this column."""
 
     def token_ns(self) -> list[int]:
         """The time of every token."""
@@ -51,6 +56,7 @@ def write(path: Path, responses: Iterable[Response]) -> None:
                 len(r.request.input_ids),
                 len(t),
                 " ".join(map(str, gaps_ns(r))),
+                "" if r.end_ns is None else r.end_ns,
             )
         )
     write_atomic(path, gzip.compress(text.getvalue().encode(), mtime=0))
@@ -64,17 +70,18 @@ def read(path: Path) -> list[Row]:
         if len(data) > MAX_FILE_BYTES:
             raise ValueError("larger than 1 GiB")
         lines = csv.reader(io.StringIO(data.decode()))
-        if tuple(next(lines, ())) != Row._fields:
+        header = tuple(next(lines, ()))
+        if header not in (Row._fields, Row._fields[:WITHOUT_END]):
             raise ValueError(f"its first line is not {','.join(Row._fields)}")
-        return [_row(line) for line in lines]
+        return [_row(line, len(header)) for line in lines]
     except (OSError, EOFError, ValueError, csv.Error) as e:
         raise BadInput([Problem(f"is not a response file: {e}", file=str(path))]) from e
 
 
-def _row(cells: list[str]) -> Row:
-    if len(cells) != len(Row._fields):
-        raise ValueError(f"a line has {len(cells)} cells, not {len(Row._fields)}")
-    name, status, sent, first, last, inputs, outputs, gaps = cells
+def _row(cells: list[str], columns: int) -> Row:
+    if len(cells) != columns:
+        raise ValueError(f"a line has {len(cells)} cells, not {columns}")
+    name, status, sent, first, last, inputs, outputs, gaps, *end = cells
     row = Row(
         name,
         status,
@@ -84,8 +91,11 @@ def _row(cells: list[str]) -> Row:
         int(inputs),
         int(outputs),
         [int(g) for g in gaps.split()],
+        int(end[0]) if end and end[0] else None,
     )
     times = row.token_ns()
     if len(times) != row.output_tokens or (times[-1] if times else None) != row.last_ns:
         raise ValueError(f"the tokens of {name} do not add up")
+    if row.end_ns is not None and row.end_ns < (row.last_ns or row.sent_ns):
+        raise ValueError(f"{name} ends before its last token")
     return row

@@ -2,10 +2,17 @@
 
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 from lem.contract.spec import Arrival, Concurrency
 from lem.workloads.load import Log, Source
 from lem.workloads.requests import Request
+
+
+class Requests(Protocol):
+    """Never runs dry."""
+
+    def next(self) -> Request: ...
 
 
 class Stock:
@@ -33,10 +40,23 @@ class Stock:
         return request if turn == 0 else request._replace(id=f"{request.id}#{turn + 1}")
 
 
+class FirstTokens:
+    """The requests of a stock, each asked for one output token only: prefill and nothing else.
+
+    They go on where the stock stands, so that an engine that keeps prompts has not just seen them.
+    """
+
+    def __init__(self, stock: Stock) -> None:
+        self._stock = stock
+
+    def next(self) -> Request:
+        return self._stock.next()._replace(output_tokens=1)
+
+
 class Backlog:
     """Offline: all requests are there; each counts as sent when the engine takes it."""
 
-    def __init__(self, stock: Stock, log: Log, limit: int | None = None) -> None:
+    def __init__(self, stock: Requests, log: Log, limit: int | None = None) -> None:
         self._stock = stock
         self._log = log
         self._left = limit
@@ -59,7 +79,7 @@ class ClosedLoop:
     time to first token.
     """
 
-    def __init__(self, clients: int, stock: Stock, log: Log, limit: int | None = None) -> None:
+    def __init__(self, clients: int, stock: Requests, log: Log, limit: int | None = None) -> None:
         self._clients = clients
         self._stock = stock
         self._log = log
@@ -95,7 +115,7 @@ class Stopping:
         return None if self._stop() else self._inner.take(room, busy)
 
 
-def arriving(arrival: Arrival, stock: Stock, log: Log, limit: int | None = None) -> Source:
+def arriving(arrival: Arrival, stock: Requests, log: Log, limit: int | None = None) -> Source:
     """The source of an arrival process. It tells ``log`` of every request it hands out.
 
     ``limit``: at most that many requests, then the phase ends; None: no end of its own.

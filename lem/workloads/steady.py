@@ -1,7 +1,8 @@
 """When a window begins and ends, and what falls into it.
 
 An engine with atomic batches: a window is whole batches, from just before the first to the end of
-the last one that was begun before ``window_s`` had passed.
+the last one that was begun before ``window_s`` had passed. Before and after it the engine stands
+still while the meters' counters are watched: that rest is in no window.
 
 A continuous engine: a window begins when ramp-up is over: no slot or no client is idle, those who
 began together have all been replaced, and nobody waits for a first token. It ends after
@@ -11,7 +12,7 @@ So every window holds one prefill for each answer that ended in it, also where e
 all slots in step and a window cut by the clock alone would hold all prefills of a turn or none.
 What is still being answered at the end is finished outside of the window.
 
-Consecutive windows of a phase share the edge between them.
+Consecutive windows of a continuous engine share the edge between them.
 """
 
 import time
@@ -63,26 +64,40 @@ def count(responses: Iterable[Response], start_ns: int, end_ns: int) -> Counts:
     return Counts(start_ns, end_ns, requests, inputs, outputs, failed)
 
 
-def warmed_up(throughputs: list[float]) -> bool:
-    """Whether the last three windows' throughput lies within 2 % of its mean (max − min)."""
+def spread(throughputs: list[float]) -> float | None:
+    """(max − min) ÷ mean of the last three windows' throughput; None with fewer, or with one of
+    0."""
     last = throughputs[-SETTLED_WINDOWS:]
     if len(last) < SETTLED_WINDOWS or min(last) <= 0:
-        return False
-    return (max(last) - min(last)) / (sum(last) / len(last)) < SETTLED_SPREAD
+        return None
+    return (max(last) - min(last)) / (sum(last) / len(last))
+
+
+def warmed_up(throughputs: list[float]) -> bool:
+    """Whether the last three windows' throughput lies within 2 % of its mean (max − min)."""
+    reached = spread(throughputs)
+    return reached is not None and reached < SETTLED_SPREAD
 
 
 def _one_window(windows: list[Counts]) -> bool:
     return True
 
 
+def _no_rest() -> None:
+    pass
+
+
 class Phase:
     """A source that finds the windows of a phase in what passes through it.
 
-    ``on_edge`` is called exactly at each edge, from the thread that runs ``serve``, and returns
-    the edge's time; it may wait for a meter's tick. After each window ``enough`` is asked, with
-    all windows so far, whether the phase may end. Windows of one phase lie end to end, so n of
-    them make n + 1 edges. ``whole_turns=False`` (for warm-up) ends a continuous engine's windows
-    by the clock alone.
+    For a continuous engine ``on_edge`` is called exactly at each edge, from the thread that runs
+    ``serve``, and returns the edge's time; it may wait for a meter's tick, since the engine goes on
+    meanwhile. Windows lie end to end, so n of them make n + 1 edges. For atomic batches ``on_rest``
+    is called before the first window and after each one, outside of all of them, and returns when
+    the meters have seen the device at rest.
+
+    After each window ``enough`` is asked, with all windows so far, whether the phase may end.
+    ``whole_turns=False`` (for warm-up) ends a continuous engine's windows by the clock alone.
     """
 
     def __init__(
@@ -93,6 +108,7 @@ class Phase:
         atomic: bool,
         window_s: float,
         on_edge: Callable[[], int] = time.monotonic_ns,
+        on_rest: Callable[[], None] = _no_rest,
         enough: Callable[[list[Counts]], bool] = _one_window,
         whole_turns: bool = True,
         clock: Clock = time.monotonic_ns,
@@ -106,6 +122,7 @@ class Phase:
         self._by_clock = atomic or not whole_turns
         self._window_ns = round(window_s * 1e9)
         self._on_edge = on_edge
+        self._on_rest = on_rest
         self._enough = enough
         self._clock = clock
         self._start_ns: int | None = None
@@ -122,7 +139,8 @@ class Phase:
         if self.ended or self._closes(prefilled):
             return None
         if self._atomic and self._start_ns is None:
-            self._start_ns = self._on_edge()
+            self._on_rest()
+            self._start_ns = self._clock()
         taken = self._inner.take(room, busy)
         if taken is None:
             return None
@@ -145,9 +163,11 @@ class Phase:
         """End the window if its time is over; whether the phase is over with it."""
         if self._start_ns is None or not self._over(self._clock() - self._start_ns, prefilled):
             return False
-        end_ns = self._on_edge()
+        end_ns = self._clock() if self._atomic else self._on_edge()
+        if self._atomic:
+            self._on_rest()
         self.windows.append(count(self._mine, self._start_ns, end_ns))
-        self._start_ns = end_ns
+        self._start_ns = self._clock() if self._atomic else end_ns
         self._old, self._next = self._open(), []
         self.ended = self._enough(self.windows)
         return self.ended

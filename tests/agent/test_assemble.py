@@ -1,5 +1,6 @@
 """From a made-up trace to the figures of a record."""
 
+import math
 from typing import Any
 
 import pytest
@@ -60,13 +61,20 @@ def counts(start_s: float, end_s: float) -> Counts:
     return count(RESPONSES, START + round(start_s * S), START + round(end_s * S))
 
 
-def figures(samples: list[Sample], *windows: Counts, idle: Any = ((0, 4), (16, 20))) -> Any:
+def figures(
+    samples: list[Sample], *windows: Counts, idle: Any = ((0, 4), (16, 20)), **more: Any
+) -> Any:
     spans = [(START + a * S, START + b * S) for a, b in idle]
-    return assemble([INFO], samples, windows, spans, RESPONSES, {"cpu": 1e9})
+    return assemble([INFO], samples, windows, spans, RESPONSES, {"cpu": 1e9}, **more)
 
 
 STEADY = trace((4, 0.1), (12, 0.5), (4, 0.1))
 """Idle for 4 s at 1 W, 12 s of work at 5 W, idle for 4 s at 1 W."""
+
+
+REQUESTS_U = 2 * math.sqrt(2 / 12)
+"""At 5 s one request had just been sent, at 15 s another waited: each somewhere between begun and
+done."""
 
 
 def test_energy_is_power_times_time() -> None:
@@ -85,7 +93,13 @@ def test_energy_is_power_times_time() -> None:
     assert metrics["cpu_time_per_output_token_s"].value == pytest.approx(5 / 6)
     assert metrics["idle_power_w"]["estimated"].value == pytest.approx(1)
     assert metrics["peak_power_w"]["estimated"].value == pytest.approx(5)
-    assert metrics["output_throughput_tokens_per_s"] == Value(value=0.6)
+    assert metrics["output_throughput_tokens_per_s"] == Value(value=0.6, uncertainty=0.0)
+    requests = metrics["request_throughput_per_s"]
+    assert requests.value == pytest.approx(0.2)
+    assert requests.uncertainty == pytest.approx(REQUESTS_U / 10)
+    assert window.input_tokens_uncertainty == pytest.approx(2 * 5 * math.sqrt(2 / 12))
+    whole = figures(STEADY, counts(5, 15), whole_batches=True)
+    assert whole.windows[0].requests_uncertainty == whole.windows[0].input_tokens_uncertainty == 0
     assert metrics["peak_memory_bytes"] == {"cpu": Value(value=1e9)}
     assert found.flags == {"estimated"}
 
@@ -189,10 +203,47 @@ def test_goodput_by_hand(slo: Slo, expected: float | None) -> None:
     """In 10 s: "one" with 1 s to its first token and 1.5 s a token, "two" with 2.5 s and 1 s."""
     spans = [(START, START + 4 * S)]
     found = assemble([INFO], STEADY, [counts(5, 15)], spans, RESPONSES, {}, slo).metrics
-    assert found.get("goodput_per_s") == (None if expected is None else Value(value=expected))
+    # One request was in prefill at each edge.
+    value = None if expected is None else Value(value=expected, uncertainty=REQUESTS_U / 10)
+    assert found.get("goodput_per_s") == value
 
 
 def test_idle_that_is_next_to_nothing_may_drift() -> None:
     """0.01 W before and 0.04 W after, beside 5 W at work."""
     drifted = trace((4, 0.001), (12, 0.5), (4, 0.004))
     assert "idle_drift" not in figures(drifted, counts(5, 15)).flags
+
+
+def test_temperature_when_a_window_began() -> None:
+    warm = [
+        Sample(START + round(t * S), "nvml", "gpu0", "temperature_c", c)
+        for t, c in ((1, 30), (4.2, 41), (5.1, 43), (15, 60))
+    ]
+    assert figures(STEADY + warm, counts(5, 15)).windows[0].temperature_c == {"gpu0": 43}
+    assert figures(STEADY + warm[:1], counts(5, 15)).windows[0].temperature_c == {}
+
+
+def test_an_idle_phase_that_is_lost_says_so() -> None:
+    found = figures(STEADY, counts(5, 15), idle=((0, 4), (16, 40)))
+    assert "idle_untrusted" in found.flags
+    assert "idle_power_w" not in found.metrics and "energy_per_output_token_j" in found.metrics
+    assert "idle_untrusted" not in figures(STEADY, counts(5, 15)).flags
+
+
+def test_a_prefill_window_is_no_part_of_the_others() -> None:
+    """10 s of work at 5 W; then 3 s of prefill at 10 W, one request of 7 tokens a second."""
+    alone = [response(f"p{i}", 16 + i, 17 + i, tokens=7) for i in range(3)]
+    samples = trace((4, 0.1), (12, 0.5), (4, 1.0), (4, 0.1))
+    window = counts(5, 15)
+    everyone = [*RESPONSES[:3], *alone]
+    span = count(everyone, START + 16 * S, START + 19 * S)
+    given = ([INFO], samples, [window], [(START, START + 4 * S)], everyone, {})
+    plain = assemble(*given, whole_batches=True)
+    found = assemble(*given, whole_batches=True, prefill=span)
+    assert found.prefill is not None and found.prefill.input_tokens == 21
+    each = found.metrics["energy_prefill_per_input_token_j"]
+    assert each["estimated"].value == pytest.approx(30 / 21)
+    left = found.metrics["energy_decode_per_output_token_j"]
+    assert left["estimated"].value == pytest.approx((50 - 12 * 30 / 21) / 6)
+    for name in plain.metrics:
+        assert found.metrics[name] == plain.metrics[name]

@@ -37,6 +37,10 @@ WINDOWS = [
         output_tokens=100,
         energy=[gpu(0, 2000, 1, 30), gpu(1, 1000, 2, 15), reading("cpu0", 500, uncertainty_j=20)],
         cpu_time_s=8.0,
+        cpu_time_uncertainty_s=0.3,
+        input_tokens_uncertainty=9.0,
+        output_tokens_uncertainty=3.0,
+        requests_uncertainty=0.3,
     ),
     Window(
         start_ns=10 * SECOND,
@@ -46,6 +50,10 @@ WINDOWS = [
         output_tokens=150,
         energy=[gpu(0, 2100, 1, 31), gpu(1, 1100, 2, 17), reading("cpu0", 520, uncertainty_j=20)],
         cpu_time_s=7.0,
+        cpu_time_uncertainty_s=0.4,
+        input_tokens_uncertainty=12.0,
+        output_tokens_uncertainty=4.0,
+        requests_uncertainty=0.4,
     ),
 ]
 IDLE = [
@@ -63,9 +71,26 @@ IDLE = [
 DIST = Distribution(n=10, mean=0.1, p50=0.1, p90=0.2, p99=0.3)
 
 
-def computed(windows: list[Window] = WINDOWS, idle: list[Idle] = IDLE) -> Metrics:
+PREFILL = Window(
+    start_ns=21 * SECOND,
+    end_ns=31 * SECOND,
+    requests=26,
+    input_tokens=2600,
+    output_tokens=26,
+    energy=[gpu(0, 2400, 1, 36), gpu(1, 1600, 2, 24), reading("cpu0", 480, uncertainty_j=19)],
+    input_tokens_uncertainty=52.0,
+    output_tokens_uncertainty=1.0,
+    requests_uncertainty=1.0,
+)
+OF_PREFILL = ("energy_prefill_per_input_token_j", "energy_decode_per_output_token_j")
+
+
+def computed(
+    windows: list[Window] = WINDOWS, idle: list[Idle] = IDLE, prefill: Window | None = PREFILL
+) -> Metrics:
     latencies = dict.fromkeys(("ttft_s", "itl_s", "tpot_s", "e2e_latency_s"), DIST)
-    return compute(windows, idle, latencies, {"gpu": 777.0}, {"gpu": 2.0e9, "cpu": 1.0e9})
+    memory = {"gpu": 2.0e9, "cpu": 1.0e9}
+    return compute(windows, idle, latencies, {"gpu": 777.0}, memory, prefill)
 
 
 def by_class(metrics: Metrics, name: str) -> dict[str, Value]:
@@ -74,11 +99,13 @@ def by_class(metrics: Metrics, name: str) -> dict[str, Value]:
     return found
 
 
-GPU_U = 2 * math.sqrt(1 + 4 + 1 + 4 + (30 + 15 + 31 + 17) ** 2)
-"""Expanded uncertainty of the GPUs' 6200 J: ticks are independent, the gain is one cause."""
+GPU_U = 2 * math.sqrt(1 + 4 + 1 + 4 + (30 + 31) ** 2 + (15 + 17) ** 2)
+"""Expanded uncertainty of the GPUs' 6200 J: ticks are independent, each board's gain is one cause."""
 CPU_U = 40.0
 """Two readings of U = 20 J without a budget: taken as one cause, the cautious way."""
-IDLE_GPU_U = 2 * math.sqrt(9 + 16 + 9 + 16 + (4 + 2 + 4 + 2) ** 2)
+IDLE_GPU_U = 2 * math.sqrt(9 + 16 + 9 + 16 + (4 + 4) ** 2 + (2 + 2) ** 2)
+OUTPUT_U, INPUT_U, REQUESTS_U = 5.0, 15.0, 0.5
+"""Of 250 output tokens, 650 input tokens and 10 requests: those of the windows in squares."""
 
 
 def test_figures_by_hand() -> None:
@@ -86,19 +113,32 @@ def test_figures_by_hand() -> None:
     per_token = by_class(m, "energy_per_output_token_j")
     assert set(per_token) == {"cpu", "gpu"}
     assert per_token["gpu"].value == pytest.approx(6200 / 250)
-    assert per_token["gpu"].uncertainty == pytest.approx(GPU_U / 250)
+    assert per_token["gpu"].uncertainty == pytest.approx(
+        6200 / 250 * math.hypot(GPU_U / 6200, OUTPUT_U / 250)
+    )
     assert per_token["cpu"].value == pytest.approx(1020 / 250)
-    assert per_token["cpu"].uncertainty == pytest.approx(CPU_U / 250)
-    assert by_class(m, "energy_per_total_token_j")["gpu"].value == pytest.approx(6200 / 900)
-    assert by_class(m, "energy_per_request_j")["gpu"].value == pytest.approx(620)
+    assert per_token["cpu"].uncertainty == pytest.approx(
+        1020 / 250 * math.hypot(CPU_U / 1020, OUTPUT_U / 250)
+    )
+    per_total = by_class(m, "energy_per_total_token_j")["gpu"]
+    assert per_total.value == pytest.approx(6200 / 900)
+    assert per_total.uncertainty == pytest.approx(
+        6200 / 900 * math.hypot(GPU_U / 6200, math.hypot(OUTPUT_U, INPUT_U) / 900)
+    )
+    per_request = by_class(m, "energy_per_request_j")["gpu"]
+    assert per_request.value == pytest.approx(620)
+    assert per_request.uncertainty == pytest.approx(620 * math.hypot(GPU_U / 6200, REQUESTS_U / 10))
     assert by_class(m, "mean_power_w")["gpu"].value == pytest.approx(310)
     assert by_class(m, "mean_power_w")["gpu"].uncertainty == pytest.approx(GPU_U / 20)
     assert by_class(m, "idle_power_w")["gpu"].value == pytest.approx(100)
     assert by_class(m, "idle_power_w")["gpu"].uncertainty == pytest.approx(IDLE_GPU_U / 10)
     assert by_class(m, "idle_power_w")["cpu"].value == pytest.approx(21)
-    assert m["output_throughput_tokens_per_s"] == Value(value=12.5)
-    assert m["request_throughput_per_s"] == Value(value=0.5)
-    assert m["cpu_time_per_output_token_s"] == Value(value=15 / 250)
+    assert m["output_throughput_tokens_per_s"] == Value(value=12.5, uncertainty=OUTPUT_U / 20)
+    assert m["request_throughput_per_s"] == Value(value=0.5, uncertainty=REQUESTS_U / 20)
+    cpu_time = m["cpu_time_per_output_token_s"]
+    assert isinstance(cpu_time, Value)
+    assert cpu_time.value == pytest.approx(15 / 250)
+    assert cpu_time.uncertainty == pytest.approx(15 / 250 * math.hypot(0.5 / 15, OUTPUT_U / 250))
     assert m["peak_power_w"] == {"gpu": Value(value=777)}
     assert by_class(m, "peak_memory_bytes")["cpu"] == Value(value=1e9)
     assert m["ttft_s"] == DIST
@@ -108,14 +148,18 @@ def test_above_idle_by_hand() -> None:
     found = by_class(computed(), "energy_above_idle_per_output_token_j")
     assert found["gpu"].value == pytest.approx((6200 - 100 * 20) / 250)
     assert found["cpu"].value == pytest.approx((1020 - 21 * 20) / 250)
-    expected = math.hypot(GPU_U, IDLE_GPU_U / 10 * 20) / 250
-    assert found["gpu"].uncertainty == pytest.approx(expected)
+    # Idle phases of 10 s in all are subtracted twice; a board's gain is common to both sides.
+    ticks = 1 + 4 + 1 + 4 + 2**2 * (9 + 16 + 9 + 16)
+    gains = (30 + 31 - 2 * (4 + 4)) ** 2 + (15 + 17 - 2 * (2 + 2)) ** 2
+    relative = math.hypot(2 * math.sqrt(ticks + gains) / 4200, OUTPUT_U / 250)
+    assert found["gpu"].uncertainty == pytest.approx(4200 / 250 * relative)
 
 
 def test_every_metric_is_described_and_has_the_shape_it_is_said_to_have() -> None:
     m = computed()
     # Goodput is added where objectives are set (assemble).
     assert set(m) == set(METRICS) - {"goodput_per_s"}
+    assert set(computed(prefill=None)) == set(METRICS) - {"goodput_per_s", *OF_PREFILL}
     shapes = {"by_class": dict, "value": Value, "distribution": Distribution}
     for name, value in m.items():
         assert isinstance(value, shapes[METRICS[name].shape]), name
@@ -124,7 +168,7 @@ def test_every_metric_is_described_and_has_the_shape_it_is_said_to_have() -> Non
 def test_a_reading_that_cannot_be_trusted_takes_its_class_out_of_everything() -> None:
     lost = reading("gpu1", None, flags=["counter_frozen"])
     second = WINDOWS[1].model_copy(update={"energy": [WINDOWS[1].energy[0], lost]})
-    m = computed([WINDOWS[0], second])
+    m = computed([WINDOWS[0], second], prefill=None)
     for name, value in m.items():
         if name.startswith("energy") or name == "mean_power_w":
             assert isinstance(value, dict) and "gpu" not in value, name
@@ -194,17 +238,90 @@ def test_no_meter_no_energy() -> None:
     bare = [w.model_copy(update={"energy": []}) for w in WINDOWS]
     m = compute(bare, [], {}, {}, {})
     assert not [n for n in m if "energy" in n or "power" in n]
-    assert m["output_throughput_tokens_per_s"] == Value(value=12.5)
+    assert m["output_throughput_tokens_per_s"] == Value(value=12.5, uncertainty=0.25)
 
 
 @pytest.mark.parametrize(
-    ("part", "expected"),
-    [("gain", 2 * 4 * 3.0), ("offset", 24.0), ("model", 24.0), ("tick", 12.0), ("sampling", 12.0)],
+    ("part", "gpus", "packages"),
+    [
+        ("gain", 2 * math.sqrt(2) * 6, 24.0),
+        ("offset", 2 * math.sqrt(2) * 6, 24.0),
+        ("model", 24.0, 24.0),
+        ("tick", 12.0, 12.0),
+        ("sampling", 12.0, 12.0),
+    ],
 )
-def test_one_cause_adds_linearly_and_chance_in_squares(part: str, expected: float) -> None:
-    """Four equal readings with a standard uncertainty of 3 J each: 2·4·3 or 2·√4·3."""
-    stretches = [[reading(f"gpu{i}", 100, budget_j={part: 3.0}) for i in (0, 1)] for _ in (0, 1)]
-    assert energy_by_class(stretches)["gpu"].uncertainty == pytest.approx(expected)
+def test_one_cause_adds_linearly_and_chance_in_squares(
+    part: str, gpus: float, packages: float
+) -> None:
+    """Two devices in two windows with a standard uncertainty of 3 J each: in all 2·4·3, 2·√4·3,
+    or, where each board is a cause, 2·√(6² + 6²)."""
+    for name, expected in (("gpu", gpus), ("cpu", packages)):
+        stretches = [
+            [reading(f"{name}{i}", 100, budget_j={part: 3.0}) for i in (0, 1)] for _ in (0, 1)
+        ]
+        assert energy_by_class(stretches)[name].uncertainty == pytest.approx(expected)
+
+
+def test_prefill_and_decode_by_hand() -> None:
+    m = computed()
+    each = by_class(m, "energy_prefill_per_input_token_j")
+    assert each["gpu"].value == pytest.approx(4000 / 2600)
+    pure_u = 2 * math.sqrt(1 + 4 + 36**2 + 24**2)
+    assert each["gpu"].uncertainty == pytest.approx(
+        4000 / 2600 * math.hypot(pure_u / 4000, 52 / 2600)
+    )
+    left = by_class(m, "energy_decode_per_output_token_j")
+    # 650 of the 2600 input tokens: a quarter of the prefill window's energy.
+    assert left["gpu"].value == pytest.approx((6200 - 1000) / 250)
+    ticks = 1 + 4 + 1 + 4 + (1 + 4) / 16
+    gains = (30 + 31 - 36 / 4) ** 2 + (15 + 17 - 24 / 4) ** 2
+    share_u = 1000 * math.hypot(INPUT_U / 650, 52 / 2600)
+    left_u = math.hypot(2 * math.sqrt(ticks + gains), share_u)
+    assert left["gpu"].uncertainty == pytest.approx(
+        5200 / 250 * math.hypot(left_u / 5200, OUTPUT_U / 250)
+    )
+    # Together they are the whole.
+    whole = by_class(m, "energy_per_output_token_j")["gpu"].value
+    assert each["gpu"].value * 650 / 250 + left["gpu"].value == pytest.approx(whole)
+    assert left["cpu"].value == pytest.approx((1020 - 480 / 4) / 250)
+
+
+def test_a_prefill_window_that_cannot_be_trusted_splits_nothing() -> None:
+    lost = PREFILL.model_copy(update={"energy": [reading("gpu0", None), *PREFILL.energy[1:]]})
+    m = computed(prefill=lost)
+    for name in OF_PREFILL:
+        assert set(by_class(m, name)) == {"cpu"}
+    assert set(by_class(m, "energy_per_output_token_j")) == {"cpu", "gpu"}
+    assert not set(OF_PREFILL) & set(
+        computed(prefill=PREFILL.model_copy(update={"input_tokens": 0}))
+    )
+
+
+def test_what_a_model_misses_may_not_cancel_in_a_difference() -> None:
+    def with_model(r: EnergyReading, part: str) -> EnergyReading:
+        return r.model_copy(update={"budget_j": {part: 0.1 * (r.energy_j or 0)}})
+
+    def above(part: str) -> float:
+        windows = [
+            w.model_copy(update={"energy": [with_model(w.energy[0], part)]}) for w in WINDOWS
+        ]
+        idle = [i.model_copy(update={"energy": [with_model(i.energy[0], part)]}) for i in IDLE]
+        exact = [w.model_copy(update={"output_tokens_uncertainty": 0.0}) for w in windows]
+        u = by_class(computed(exact, idle, None), "energy_above_idle_per_output_token_j")
+        return u["gpu"].uncertainty or 0.0
+
+    working, resting = 0.1 * 4100, 0.1 * 610 * 2
+    assert above("gain") == pytest.approx(2 * (working - resting) / 250)
+    assert above("model") == pytest.approx(2 * math.hypot(working, resting) / 250)
+
+
+def test_a_count_without_an_uncertainty_leaves_none_to_what_is_divided_by_it() -> None:
+    old = [w.model_copy(update={"output_tokens_uncertainty": None}) for w in WINDOWS]
+    m = computed(old)
+    assert by_class(m, "energy_per_output_token_j")["gpu"].uncertainty is None
+    assert by_class(m, "energy_per_request_j")["gpu"].uncertainty is not None
+    assert m["output_throughput_tokens_per_s"] == Value(value=12.5)
 
 
 def test_causes_of_two_meters_are_independent() -> None:

@@ -39,27 +39,32 @@ def test_count_goes_by_time_stamps() -> None:
 def test_windows_of_static_batches_are_whole_batches() -> None:
     clock = Clock()
     log = Log(clock)
-    edges: list[int] = []
+    rests: list[int] = []
 
-    def mark() -> int:
-        edges.append(clock())
-        return clock()
+    def rest() -> None:
+        rests.append(clock())
+        clock.pass_s(0.3)
+
+    def no_edge() -> int:
+        raise AssertionError("an engine with whole batches has no edge under load")
 
     phase = Phase(
         arriving(Offline(), Stock(some([10] * 100)), log),
         log,
         atomic=True,
         window_s=3,
-        on_edge=mark,
+        on_edge=no_edge,
+        on_rest=rest,
         enough=lambda done: len(done) >= 2,
         clock=clock,
     )
     StaticEngine(clock, 4).serve(phase, log)
-    # A batch takes 1 s + 10 × 0.1 s = 2 s; two of them are the first that fill 3 s.
-    assert edges == [0, 4 * SECOND, 8 * SECOND]
+    # A batch takes 1 s + 10 × 0.1 s = 2 s; two of them are the first that fill 3 s. The rests of
+    # 0.3 s each lie outside of both windows.
+    assert rests == [0, 4.3 * SECOND, 8.6 * SECOND]
     assert phase.windows == [
-        Counts(0, 4 * SECOND, 8, 40, 80),
-        Counts(4 * SECOND, 8 * SECOND, 8, 40, 80),
+        Counts(int(0.3 * SECOND), int(4.3 * SECOND), 8, 40, 80),
+        Counts(int(4.6 * SECOND), int(8.6 * SECOND), 8, 40, 80),
     ]
     assert phase.ended
     assert phase.windows[0].tokens_per_s == 20.0
