@@ -7,45 +7,12 @@ is free of the meter's gain error and of slow drift. Log-ratios are averaged ove
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from lem.stats.estimates import Absolute, RatioEstimate
 
 FEW_BLOCKS = 60
 """Below this many blocks the tests that an absolute interval rests on are weak: no such interval is
 given, only an expanded uncertainty (docs/method.md)."""
-
-
-@dataclass(frozen=True)
-class RatioEstimate:
-    """An arm's ratio to the baseline. ``low`` and ``high`` are None where there is no interval;
-    ``reason`` then says why."""
-
-    ratio: float
-    low: float | None
-    high: float | None
-    n: int
-    """Blocks in which both were counted."""
-    sd_log: float | None
-    """Standard deviation of the within-block log-ratios (n − 1 in the denominator)."""
-    level: float
-    """Joint confidence of all ``comparisons`` intervals together."""
-    comparisons: int
-    reason: str | None = None
-
-
-@dataclass(frozen=True)
-class Absolute:
-    """A mean over blocks with its two parts of uncertainty. This is no confidence interval."""
-
-    mean: float
-    n: int
-    u_a: float | None
-    """Standard uncertainty of the mean from scatter between blocks; None for one block."""
-    u_b: float | None
-    """Standard uncertainty that all runs share (meter); None where a run states none."""
-    expanded: float | None
-    """U = 2·√(u_A² + u_B²); with one block, of the meter alone."""
-    provisional: bool
-    """True below 60 blocks: U may miss slow drift that could not have been noticed yet."""
 
 
 def t_quantile(p: float, df: float) -> float:

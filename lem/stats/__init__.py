@@ -1,0 +1,32 @@
+"""Estimators and intervals over blocks. Pure; numpy and SciPy are imported where they are needed,
+since together they cost a third of a second."""
+
+from lem.stats.campaign import blocks_needed, ratios
+from lem.stats.estimates import (
+    Absolute,
+    BlocksNeeded,
+    CarryOver,
+    Method,
+    RatioEstimate,
+    Verdict,
+)
+from lem.stats.paired import absolute, ratio_to_baseline, standard_deviation, t_quantile
+from lem.stats.verdicts import equivalent, more_blocks, verdict
+
+__all__ = [
+    "Absolute",
+    "BlocksNeeded",
+    "CarryOver",
+    "Method",
+    "RatioEstimate",
+    "Verdict",
+    "absolute",
+    "blocks_needed",
+    "equivalent",
+    "more_blocks",
+    "ratio_to_baseline",
+    "ratios",
+    "standard_deviation",
+    "t_quantile",
+    "verdict",
+]

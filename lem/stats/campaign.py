@@ -1,0 +1,131 @@
+"""One campaign's ratios and the number of blocks it needs, from plain Python values."""
+
+import math
+from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from lem.stats.estimates import BlocksNeeded, Method, RatioEstimate
+
+if TYPE_CHECKING:
+    from lem.stats.layout import Array
+
+Arm = TypeVar("Arm", bound=Hashable)
+
+
+def ratios(
+    table: Mapping[Arm, Mapping[int, float]],
+    baseline: Arm,
+    *,
+    pilot: int | None = None,
+    target: float | None = None,
+    level: float = 0.95,
+    comparisons: int | None = None,
+) -> dict[Arm, RatioEstimate]:
+    """Every arm's ratio to ``baseline`` with intervals that hold jointly with ``level``.
+
+    ``table``: arm → block → value (> 0); a missing block is a run that does not count. ``pilot``:
+    number of blocks after which the number of blocks was computed (:func:`blocks_needed`); None
+    where it was fixed beforehand. ``target``: the half-width asked for, as a share.
+    ``comparisons``: how many intervals hold jointly, at least as many as there are arms beside the
+    baseline; more where arms are still expected. Arms without a common block are left out.
+
+    Raises ValueError for a value that is not finite and positive, or an unknown baseline.
+    """
+    from lem.stats.intervals import REFUSALS, compare_arms
+
+    arms, logs, blocks = _logs(table, baseline)
+    if len(arms) == 1:
+        return {}
+    m = max(comparisons or 0, len(arms) - 1)
+    first = None if pilot is None else sum(b < pilot for b in blocks)
+    found = compare_arms(logs, 0, first, level, m)
+    estimates: dict[Arm, RatioEstimate] = {}
+    for i, arm in enumerate(arms[1:]):
+        log_ratio, half = float(found.log_ratio[i]), float(found.half_width[i])
+        refused = int(found.refused[i])
+        n = int(found.pairs[i])
+        sd = float(found.sd[i]) if n > 1 else None
+        ratio = math.exp(log_ratio)
+        if refused:
+            estimates[arm] = RatioEstimate(
+                ratio, None, None, n, sd, level, m, REFUSALS[refused], target=target
+            )
+            continue
+        estimates[arm] = RatioEstimate(
+            ratio=ratio,
+            low=math.exp(log_ratio - half),
+            high=math.exp(log_ratio + half),
+            n=n,
+            sd_log=sd,
+            level=level,
+            comparisons=m,
+            method=_method(bool(found.pooled[i])),
+            df=float(found.df[i]),
+            half_width_log=half,
+            half_width_same_log=float(found.half_width_same[i]),
+            target=target,
+        )
+    return estimates
+
+
+def blocks_needed(
+    table: Mapping[Arm, Mapping[int, float]],
+    baseline: Arm,
+    target: float,
+    *,
+    pilot: int,
+    level: float = 0.95,
+    comparisons: int | None = None,
+) -> BlocksNeeded:
+    """How many blocks make every interval at most ± ``target`` wide (a share: 0.01 is ±1 %).
+
+    Uses blocks 0 to ``pilot`` − 1 alone, whatever else is in ``table`` (as in :func:`ratios`), so
+    that it gives the same answer whenever it is asked: n is computed once and then kept (Stein,
+    Ann. Math. Stat. 16 (1945) 243). Arms with fewer than two blocks beside the baseline are left
+    out. Raises ValueError as :func:`ratios`.
+    """
+    from lem.stats import intervals
+
+    early = {a: {b: v for b, v in own.items() if b < pilot} for a, own in table.items()}
+    base = early.get(baseline, {})
+    kept = {a: own for a, own in early.items() if a == baseline or len(own.keys() & base) > 1}
+    if len(kept) < 2:
+        reason = "no arm has two blocks with the baseline"
+        return BlocksNeeded(None, None, None, reason)
+    arms, logs, _ = _logs(kept, baseline)
+    m = max(comparisons or 0, len(arms) - 1)
+    needed, pooled = intervals.blocks_needed(logs, target, 0, level, m)
+    if not math.isfinite(float(needed)):
+        return BlocksNeeded(None, None, None, "the pilot's blocks disagree too much")
+    n = max(int(needed), pilot)
+    half = float(intervals.half_widths_at(logs, n, 0, level, m).max())
+    if half < intervals.COARSE:
+        return BlocksNeeded(None, None, None, intervals.REFUSALS[2])
+    return BlocksNeeded(n, _method(bool(pooled)), half)
+
+
+def _method(pooled: bool) -> Method:
+    return "pooled-dunnett" if pooled else "separate-t"
+
+
+def _logs(
+    table: Mapping[Arm, Mapping[int, float]], baseline: Arm
+) -> tuple[list[Arm], "Array", list[int]]:
+    """Arms (the baseline first) that share a block with it, their logarithms, the blocks' numbers.
+    Blocks without the baseline tell nothing of any ratio and are left out."""
+    import numpy as np
+
+    if baseline not in table:
+        raise ValueError("the baseline is not in the table")
+    for own in table.values():
+        if any(not math.isfinite(v) or v <= 0 for v in own.values()):
+            raise ValueError("a ratio needs finite, positive values")
+    base = table[baseline]
+    arms = [baseline, *(a for a in table if a != baseline and table[a].keys() & base.keys())]
+    blocks = sorted(b for b in base if any(b in table[a] for a in arms[1:]))
+    logs: Any = np.full((len(blocks), len(arms)), np.nan)
+    for j, arm in enumerate(arms):
+        for i, block in enumerate(blocks):
+            if block in table[arm]:
+                logs[i, j] = math.log(table[arm][block])
+    return arms, logs, blocks

@@ -1,0 +1,113 @@
+"""What the statistics say about one campaign: plain values, nothing imported but the standard
+library, so that tables and reports can use them without the cost of numpy."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Method = Literal["pooled-dunnett", "separate-t"]
+
+
+@dataclass(frozen=True)
+class RatioEstimate:
+    """An arm's ratio to the baseline. ``low`` and ``high`` are None where there is no interval;
+    ``reason`` then says why."""
+
+    ratio: float
+    low: float | None
+    high: float | None
+    n: int
+    """Blocks in which both were counted."""
+    sd_log: float | None
+    """Standard deviation of the within-block log-ratios (n − 1 in the denominator)."""
+    level: float
+    """Joint confidence of all ``comparisons`` intervals together."""
+    comparisons: int
+    reason: str | None = None
+    method: Method | None = None
+    """How the interval was made; None without one."""
+    df: float | None = None
+    """Degrees of freedom of the variance that decided its width."""
+    half_width_log: float | None = None
+    """Half of the interval's width on the logarithmic scale: low, high = ratio·exp(∓ this)."""
+    half_width_same_log: float | None = None
+    """The same for the two one-sided tests of equivalence, each at 1 − level (narrower)."""
+    target: float | None = None
+    """Half-width that the campaign was asked for, as a share (0.01 is ±1 %)."""
+
+    @property
+    def reached(self) -> bool | None:
+        """Whether the interval is as narrow as was asked; None where nothing was asked."""
+        if self.target is None or self.half_width_log is None:
+            return None
+        return self.half_width_log <= self.target * (1 + 1e-9)
+
+
+@dataclass(frozen=True)
+class BlocksNeeded:
+    """How many blocks a campaign needs, from its pilot."""
+
+    n: int | None
+    """In all, the pilot's included; None where the pilot cannot tell (``reason``)."""
+    method: Method | None
+    half_width: float | None
+    """The logarithmic half-width expected with ``n`` blocks, the widest of all comparisons."""
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What an interval says of an arm beside the baseline."""
+
+    says: Literal["less", "more", "same", "cannot_tell"]
+    more_blocks: int | None
+    """About how many more blocks would decide, if the ratio stayed what it is; None where decided,
+    or where no number of blocks can be named."""
+    margin: float | None
+    """The margin of "same", as a share (0.02 is ±2 %)."""
+
+
+@dataclass(frozen=True)
+class Absolute:
+    """A mean over blocks: its repeatability (type A) and its expanded uncertainty. Two numbers,
+    never one."""
+
+    mean: float
+    n: int
+    """Blocks that entered."""
+    u_a: float | None
+    """Standard uncertainty of the mean from scatter between blocks; None for one block."""
+    u_b: float | None
+    """Standard uncertainty that all runs share (meter); None where a run states none."""
+    expanded: float | None
+    """U = 2·√(u_A² + u_B²); with one block, of the meter alone."""
+    provisional: bool
+    """True below 60 blocks: slow drift could have gone unnoticed; the interval allows for it."""
+    low: float | None = None
+    """Repeatability interval of the mean; None with ``reason``."""
+    high: float | None = None
+    level: float = 0.95
+    merged: int = 1
+    """How many neighbouring blocks were averaged into one before the interval."""
+    lag1: float | None = None
+    """Autocorrelation of neighbouring blocks."""
+    slope: float | None = None
+    """Change over the campaign as a share of the mean, from a straight line."""
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class CarryOver:
+    """How far a run's figure follows that of the run before it.
+
+    ``share`` is the estimated part of the previous run's difference (in logarithms) that is still
+    seen; a bias of ratios, not noise."""
+
+    share: float
+    bound: float
+    """|share| is below this with the stated confidence."""
+    n: int
+    """Runs with a known predecessor."""
+    bias: dict[str, float]
+    """Arm → bound on the bias of its log-ratio to the baseline; to be added to u_B."""
+    noticed: bool
+    """Whether the share differs from 0 with the stated confidence."""

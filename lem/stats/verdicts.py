@@ -1,0 +1,52 @@
+"""What an interval says: less, more, the same within a margin, or nothing yet."""
+
+import math
+
+from lem.stats.estimates import RatioEstimate, Verdict
+
+
+def equivalent(estimate: RatioEstimate, margin: float) -> bool | None:
+    """Whether the arm is the same as the baseline within ``margin`` (0.02 is −2 % to +2 %).
+
+    Two one-sided tests (Schuirmann, J. Pharmacokinet. Biopharm. 15 (1987) 657), each at 1 − level,
+    jointly over all comparisons: both reject where the narrower interval lies within the margin.
+    None without an interval. A test that merely fails to find a difference never says "same".
+    """
+    half = estimate.half_width_same_log
+    if half is None:
+        return None
+    centre = math.log(estimate.ratio)
+    return math.log1p(-margin) < centre - half and centre + half < math.log1p(margin)
+
+
+def verdict(estimate: RatioEstimate, margin: float | None = None) -> Verdict:
+    """``same`` where equivalent within ``margin`` (if one is given), else ``less`` or ``more``
+    where the simultaneous interval leaves 1 out, else ``cannot_tell``, with about how many more
+    blocks would decide."""
+    if margin is not None and equivalent(estimate, margin):
+        return Verdict("same", None, margin)
+    if estimate.high is not None and estimate.high < 1:
+        return Verdict("less", None, margin)
+    if estimate.low is not None and estimate.low > 1:
+        return Verdict("more", None, margin)
+    return Verdict("cannot_tell", more_blocks(estimate, margin), margin)
+
+
+def more_blocks(estimate: RatioEstimate, margin: float | None = None) -> int | None:
+    """About how many more blocks would give a verdict if ratio and scatter stayed what they are
+    (widths fall as 1 ÷ √n); None without an interval, or where it would take over 10,000."""
+    half, same = estimate.half_width_log, estimate.half_width_same_log
+    if half is None or same is None:
+        return None
+    centre = math.log(estimate.ratio)
+    wanted = []
+    if abs(centre) > 0:
+        wanted.append((half / abs(centre)) ** 2)
+    if margin is not None:
+        room = min(centre - math.log1p(-margin), math.log1p(margin) - centre)
+        if room > 0:
+            wanted.append((same / room) ** 2)
+    # One block more than the bare ratio: at equality an interval still touches the bound.
+    needed = [math.floor(estimate.n * w) + 1 - estimate.n for w in wanted if w < 10_000]
+    best = max(1, min(needed, default=0))
+    return best if needed and best <= 10_000 else None
