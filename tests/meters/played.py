@@ -79,7 +79,8 @@ class Play:
       ``call_us``, and a share ``slow_share`` of them ``slow_us`` more;
     - power: ``power_average_ms`` ``power_update_ms`` ``power_noise_w``; ``fields`` (1: number 185,
       2: 186, 4: 83, 8: for the module too, which draws ``module_w`` more) with
-      ``instant_window_ms`` every ``instant_update_ms``;
+      ``instant_window_ms`` every ``instant_update_ms``; ``field_type`` (0 a double, 1 unsigned,
+      3 unsigned long long) and ``ignores_scope``, as some drivers do;
     - several: ``devices``, ``device_step`` (each next one counts so much more), ``mig``,
       ``mig_devices``; ``live``: the file is read again when it changes.
     """

@@ -101,7 +101,8 @@ int nvmlDeviceGetPowerUsage(void *handle, unsigned *mw) {
  * energy counter (83), 8 both kinds of power for the module (CPU and GPU) too. */
 static int field(void *handle, Field *f) {
     Board *b = board_of(handle);
-    double t = now_s(), watts;
+    double t = now_s(), mw;
+    unsigned scope = play.ignores_scope > 0 ? 0 : f->scope;
     int which = (int)play.fields, device = device_of(handle);
     f->t_us = (long long)(t * 1e6);
     f->latency_us = 0;
@@ -111,12 +112,14 @@ static int field(void *handle, Field *f) {
         return counter_state(b, t);
     }
     if (!((f->id == 185 && which & 1) || (f->id == 186 && which & 2))) return NOT_SUPPORTED;
-    if (f->scope > 1 || (f->scope == 1 && !(which & 8)) || is_partition(handle))
-        return NOT_SUPPORTED;
-    watts = power_w(b, device, t, f->id == 185 ? 1000 : b->instant_window_ms, b->instant_update_ms);
-    f->type = 1;
+    if (scope > 1 || (scope == 1 && !(which & 8)) || is_partition(handle)) return NOT_SUPPORTED;
+    mw = 1e3 * power_w(b, device, t, f->id == 185 ? 1000 : b->instant_window_ms, b->instant_update_ms);
+    mw += scope == 1 ? 1e3 * b->module_w : 0;
+    f->type = (int)play.field_type;
     f->value.ull = 0;
-    f->value.u = (unsigned)(1e3 * (watts + (f->scope == 1 ? b->module_w : 0)));
+    if (f->type == 0) f->value.d = mw;
+    else if (f->type == 1) f->value.u = (unsigned)mw;
+    else f->value.ull = (unsigned long long)mw;
     return SUCCESS;
 }
 int nvmlDeviceGetFieldValues(void *handle, int count, Field *fields) {

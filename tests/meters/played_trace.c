@@ -185,7 +185,7 @@ static const struct { const char *name; size_t at; } board_field[] = {
 static const struct { const char *name; size_t at; } play_field[] = {
     FIELD(devices), FIELD(device_step), FIELD(init_error), FIELD(mig), FIELD(mig_devices),
     FIELD(live), FIELD(architecture), FIELD(fields), FIELD(call_us), FIELD(slow_us),
-    FIELD(slow_share),
+    FIELD(slow_share), FIELD(field_type), FIELD(ignores_scope),
 };
 
 static void defaults(Play *p) {
@@ -202,7 +202,7 @@ static void defaults(Play *p) {
     b.tick_change_s = b.freeze_s = b.thaw_s = b.backwards_s = b.jump_s = b.second_scale_s = NEVER;
     b.lost_s = b.unsupported_s = b.supported_s = b.error_s = b.error_end_s = NEVER;
     b.limit_change_s = b.throttle_s = b.throttle_end_s = b.clock_change_s = NEVER;
-    p->devices = 1;
+    p->devices = p->field_type = 1;
     p->architecture = 9;
     for (int i = 0; i < BOARDS; i++) p->board[i] = b;
 }

@@ -32,6 +32,10 @@ def watch(seconds: float) -> tuple[list[MeterInfo], list[Sample]]:
     return infos, samples
 
 
+def lost_from(t_s: float) -> dict[int, played.Board]:
+    return {1: played.Board(options={"lost_s": t_s})}
+
+
 def values(samples: Sequence[Sample], device: str, quantity: str) -> set[float]:
     return {s.value for s in samples if s.device == device and s.quantity == quantity}
 
@@ -60,7 +64,7 @@ def test_boards_without_a_field_are_read_by_what_they_have(
 
 def test_a_module_is_a_device_of_its_own(play: Begin) -> None:
     """GPU by its counter, the module by its power; their classes keep them apart."""
-    what = play(played.Play(STEADY, {"fields": 3, "module_extra_w": 150.0}))
+    what = play(played.Play(STEADY, {"fields": 11, "module_w": 150.0}))
     infos, samples = watch(2.2)
     assert [(i.device, i.device_class, i.quantity) for i in infos] == [
         ("gpu0", "gpu", "energy_mj"),
@@ -73,9 +77,9 @@ def test_a_module_is_a_device_of_its_own(play: Begin) -> None:
     assert "power_integrated" in module.flags
 
 
-@pytest.mark.parametrize("options", [{"ignores_scope": 1.0, "module_extra_w": 99.0}, {}])
+@pytest.mark.parametrize("options", [{"ignores_scope": 1.0, "module_w": 99.0}, {}])
 def test_no_module_where_the_scope_changes_nothing(play: Begin, options: dict[str, float]) -> None:
-    play(played.Play(STEADY, {"fields": 3, **options}))
+    play(played.Play(STEADY, {"fields": 11, **options}))
     infos, _ = watch(0.05)
     assert [i.device for i in infos] == ["gpu0"]
 
@@ -93,7 +97,7 @@ def test_a_package_without_scopes_sees_no_module(
         ]
 
     monkeypatch.setattr(pynvml, "c_nvmlFieldValue_t", Old)
-    play(played.Play(STEADY, {"fields": 3, "module_extra_w": 150.0}))
+    play(played.Play(STEADY, {"fields": 11, "module_w": 150.0}))
     infos, samples = watch(0.05)
     assert [i.device for i in infos] == ["gpu0"]
     assert values(samples, "gpu0", "power_instant_mw") == {300_000}
@@ -119,12 +123,12 @@ def test_a_partitioned_board_names_its_partitions(play: Begin) -> None:
     play(played.Play(STEADY, {"mig": 1, "mig_devices": 2}))
     infos, _ = watch(0.05)
     assert infos[0].description.endswith(
-        "shared by its partitions (MIG): Played GPU MIG 1g.10gb, Played GPU MIG 2g.10gb"
+        "shared by its partitions (MIG): Played GPU MIG 1g.10gb, Played GPU MIG 1g.10gb"
     )
 
 
 def test_one_lost_board_of_two_is_kept_in_view_without_a_figure(play: Begin) -> None:
-    what = play(played.Play(STEADY, {"devices": 2, "lost_s": -1.0, "lost_device": 1}))
+    what = play(played.Play(STEADY, {"devices": 2}, boards=lost_from(-1.0)))
     infos, samples = watch(0.8)
     assert [(i.device, i.quantity) for i in infos] == [("gpu0", "energy_mj"), ("gpu1", "none")]
     assert "does not answer" in infos[1].description
@@ -135,7 +139,7 @@ def test_one_lost_board_of_two_is_kept_in_view_without_a_figure(play: Begin) -> 
 
 
 def test_one_board_of_two_that_is_lost_while_running(play: Begin) -> None:
-    what = play(played.Play(STEADY, {"devices": 2, "lost_s": 0.6, "lost_device": 1}))
+    what = play(played.Play(STEADY, {"devices": 2}, boards=lost_from(0.6)))
     infos, samples = watch(1.2)
     assert len(infos) == 2
     well, lost = readings.readings(infos, samples, what.t0_ns + S // 4, what.t0_ns + S)
@@ -145,7 +149,7 @@ def test_one_board_of_two_that_is_lost_while_running(play: Begin) -> None:
 
 
 def test_a_module_whose_power_goes_away_has_no_figure(play: Begin) -> None:
-    options = {"fields": 3, "module_extra_w": 150.0, "lost_s": 0.6}
+    options = {"fields": 11, "module_w": 150.0, "lost_s": 0.6}
     what = play(played.Play(STEADY, options))
     infos, samples = watch(1.2)
     _, module = readings.readings(infos, samples, what.t0_ns + S // 4, what.t0_ns + S)
