@@ -12,6 +12,7 @@ NOT_PLUGINS = (
     "nvml_energy",
     "nvml_board",
     "calibration",
+    "part_time",
     "nvml_power",
     "neighbours",
     "slow",
