@@ -7,6 +7,7 @@ backend's versions. The exit status is 0, or 1 with the reason in the document.
 
 import contextlib
 import os
+import platform
 import sys
 import traceback
 from pathlib import Path
@@ -55,7 +56,7 @@ def main(arguments: list[str]) -> int:
 
 def describe(name: str) -> Described:
     """A backend's versions, without importing its engine."""
-    from lem.agent.environment import library_versions, version_of
+    from lem.agent.environment import version_of, versions_around
 
     backend = plugins.load("backends", name)()
     return Described(
@@ -63,7 +64,7 @@ def describe(name: str) -> Described:
         lem_version=__version__,
         backend=name,
         engine_version=version_of(backend.distribution) or "missing",
-        libraries=library_versions(backend.libraries),
+        libraries={**versions_around(backend), "Python": platform.python_version()},
     )
 
 

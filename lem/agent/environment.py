@@ -3,10 +3,12 @@
 import os
 import platform
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
 from lem import __version__
+from lem.backends.protocol import Backend
 from lem.contract.base import CONTRACT_VERSION, Scalar
 from lem.contract.record import Environment, Gpu
 
@@ -32,6 +34,43 @@ def version_of(distribution: str) -> str | None:
 def library_versions(names: Sequence[str]) -> dict[str, str]:
     """Distribution → version, for those that are installed."""
     return {n: v for n in names if (v := version_of(n)) is not None}
+
+
+OF_THE_AGENT = ("pydantic", "pydantic-core", "nvidia-ml-py")
+C_LIBRARY = "C library"
+
+
+def versions_around(backend: Backend) -> dict[str, str]:
+    """What runs beside the engine's own code → version: its libraries, the agent's, Python and the
+    C library. Two places with the same of all these differ only in how they start the agent."""
+    names = (backend.distribution, *backend.libraries, *OF_THE_AGENT)
+    found = library_versions(names)
+    with suppress(ValueError, OSError):
+        found[C_LIBRARY] = os.confstr("CS_GNU_LIBC_VERSION") or "unknown"
+    return found
+
+
+_STATUS = {
+    "Seccomp": "seccomp",
+    "NoNewPrivs": "no_new_privileges",
+    "Speculation_Store_Bypass": "speculative_store_bypass",
+    "SpeculationIndirectBranch": "indirect_branch_speculation",
+}
+_SECCOMP = {"0": "off", "1": "strict", "2": "filter"}
+
+
+def confinement(root: Path = Path("/")) -> dict[str, str]:
+    """How the kernel confines this process, as far as that can cost time: the filter of system
+    calls, and what it does against speculative execution, which on some kernels comes with the
+    filter (proc(5), ``/proc/PID/status``)."""
+    found = {}
+    for line in (_line(root / "proc/self/status") or "").splitlines():
+        name, _, value = line.partition(":")
+        if name in _STATUS:
+            found[_STATUS[name]] = value.strip()
+    if "seccomp" in found:
+        found["seccomp"] = _SECCOMP.get(found["seccomp"], found["seccomp"])
+    return found
 
 
 def capture(
@@ -66,6 +105,7 @@ def capture(
         engine_version=engine_version,
         engine_resolved=engine_resolved,
         libraries=libraries,
+        confinement=confinement(root),
     )
 
 

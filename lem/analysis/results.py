@@ -1,12 +1,14 @@
 """Opens folders of results: the records, a data frame of them, and the comparison."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lem.analysis.blocks import blocks_wanted
 from lem.analysis.compare import compare, needed_metrics
 from lem.analysis.comparison import ArmInfo, Comparison
+from lem.analysis.environments import differences, of_one_experiment
 from lem.analysis.naming import arms_of_lock, arms_of_records, find_arm, flat
 from lem.contract.lock import Lock
 from lem.contract.record import Record
@@ -77,7 +79,7 @@ class Campaign:
                 f"{self.folder} has no {LOCK}, so nothing says which arm is the baseline",
                 hint="name it: --baseline path=value, or the beginning of an arm's id",
             )
-        return compare(
+        compared = compare(
             self.name,
             arms,
             self.rows(needed_metrics(metric)),
@@ -86,6 +88,19 @@ class Campaign:
             metric=metric,
             hardware=hardware,
         )
+        return replace(compared, notes=(*compared.notes, *self._unlike(compared)))
+
+    def _unlike(self, compared: Comparison) -> list[str]:
+        """What differs around arms that are one experiment; reads records only where there are
+        such arms."""
+        arms = [a.arm for a in compared.arms]
+        if not of_one_experiment(arms):
+            return []
+        counting = {o.path for o in counted(self.outcomes())}
+        records = (
+            e.record for e in self.entries() if e.record is not None and e.outcome.path in counting
+        )
+        return differences(arms, records, {a.arm.arm_id: a.name for a in compared.arms})
 
 
 class Results:

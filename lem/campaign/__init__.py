@@ -58,6 +58,11 @@ class Campaign:
         if launcher is not None and launcher not in plugins.names("launchers"):
             known = ", ".join(plugins.names("launchers"))
             raise BadInput(f"--launcher: there is no {launcher!r}; there are: {known}")
+        if launcher is not None and any(d.launcher is not None for d in file.drafts):
+            raise BadInput(
+                f"--launcher {launcher}: this campaign compares launchers, each arm has its own",
+                hint="leave --launcher out, or take `launcher` out of the file's sweep",
+            )
         return cls(file, folder, Overrides(preset=preset, blocks=blocks, launcher=launcher))
 
     @property

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from lem import __version__
 from lem.analysis.naming import flat
+from lem.campaign.alike import unlike
 from lem.campaign.stage import Ready, Staging
 from lem.config import (
     PRESETS,
@@ -88,6 +89,7 @@ def make_lock(
         gpus=list(gpus),
         device_set=list(device_set),
         trust_remote_code=campaign.spec.trust_remote_code,
+        notes=unlike(staging.prepared),
     )
 
 

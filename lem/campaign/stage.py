@@ -14,6 +14,7 @@ from pathlib import Path
 
 from lem import plugins
 from lem.agent.__main__ import SAYS
+from lem.campaign.alike import check_alike
 from lem.campaign.sources import cache_root, local_source, model_key, needs_hub
 from lem.config import CampaignFile, Draft, model_name
 from lem.contract.base import CONTRACT_VERSION, canonical_json, write_atomic
@@ -50,8 +51,10 @@ class Staging:
 
     @property
     def backends(self) -> dict[str, Prepared]:
-        """The same by backend alone: its versions don't depend on the launcher."""
-        return {backend: p for (_, backend), p in self.prepared.items()}
+        """The same by backend alone: its version doesn't depend on the launcher. Where one of
+        several launchers uses an image, that one's: it has a digest to be known by."""
+        last = sorted(self.prepared.items(), key=lambda item: (item[1].digest is not None, item[0]))
+        return {backend: p for (_, backend), p in last}
 
 
 def stage(
@@ -72,6 +75,7 @@ def stage(
         if key not in prepared:
             setup = setup_of(campaign, draft.backend, gpu)
             prepared[key] = launchers[launcher_of[i]].prepare(setup, say)
+    check_alike(prepared)
     models: dict[tuple[str, str], tuple[LockedModel, Staged]] = {}
     lists: dict[str, RequestList] = {}
     ready = []

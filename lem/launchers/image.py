@@ -8,7 +8,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -30,6 +32,16 @@ ENGINE_VERSION = "org.lem.engine-version"
 
 DEFAULT_BASE = "python:3.11-slim-bookworm"
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+CONSTRAINTS = "constraints.txt"
+OF_THE_AGENT = (
+    "annotated-types",
+    "nvidia-ml-py",
+    "pydantic",
+    "pydantic-core",
+    "typing-extensions",
+    "typing-inspection",
+)
+"""The distributions that the agent's wheel needs, those that these need included."""
 PIP_SETTINGS = ("index-url", "extra-index-url", "trusted-host", "default-timeout")
 
 
@@ -92,6 +104,8 @@ def write_context(
     shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.md"))
     name, wheel = agent_wheel()
     (folder / name).write_bytes(wheel)
+    # On a base image of its own, that image's libraries are its owner's choice.
+    (folder / CONSTRAINTS).write_text("" if base_image else constraints())
     pins = pinned((folder / "requirements.txt").read_text())
     wheels = folder / "wheels"
     wheels.mkdir()
@@ -111,6 +125,19 @@ def write_context(
         arguments=arguments,
         proxies={k: environ[k] for k in PROXIES if environ.get(k)},
     )
+
+
+def constraints() -> str:
+    """The versions, for pip, of what the agent needs, as they are where lem runs: documents are then
+    read and checked by the same code inside and outside of a container."""
+    lines = []
+    for name in OF_THE_AGENT:
+        with suppress(PackageNotFoundError):
+            found = version(name)
+            # A build of somebody's own is not to be had in an image.
+            if re.fullmatch(r"[0-9]+(\.[0-9]+)*", found):
+                lines.append(f"{name}=={found}\n")
+    return "".join(lines)
 
 
 def ensure(

@@ -1,12 +1,13 @@
 """What is written down of the machine, from a tree made for the test."""
 
 import os
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lem import __version__
+from lem import __version__, plugins
 from lem.agent import environment
 from lem.agent.environment import boot_id, capture, device_set, gpus, in_container
 from lem.contract.record import Environment, Gpu
@@ -103,6 +104,28 @@ def test_versions_of_what_is_not_installed_are_left_out() -> None:
     found = environment.library_versions(["pydantic", "no-such-package"])
     assert set(found) == {"pydantic"}
     assert environment.version_of("no-such-package") is None
+
+
+def test_the_confinement_is_the_kernel_s_word(root: Path) -> None:
+    status = root / "proc/self/status"
+    status.parent.mkdir(parents=True)
+    status.write_text(
+        "Name:\tpython\nNoNewPrivs:\t1\nSeccomp:\t2\nSeccomp_filters:\t1\n"
+        "Speculation_Store_Bypass:\tthread force mitigated\n"
+    )
+    assert captured(root).confinement == {
+        "seccomp": "filter",
+        "no_new_privileges": "1",
+        "speculative_store_bypass": "thread force mitigated",
+    }
+    assert environment.confinement()["seccomp"] in ("off", "strict", "filter")
+
+
+def test_versions_around_an_engine_are_those_that_are_installed() -> None:
+    found = environment.versions_around(plugins.load("backends", "tick")())
+    assert found["lem-tick"] == "1.0"
+    assert found["pydantic"] == version("pydantic")
+    assert found[environment.C_LIBRARY]
 
 
 def test_the_boot_id_is_this_kernels() -> None:

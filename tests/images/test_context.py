@@ -1,6 +1,8 @@
 """What goes into a build context, and what decides an image's name."""
 
+import re
 import shutil
+from importlib.metadata import requires, version
 from pathlib import Path
 
 import pytest
@@ -29,8 +31,30 @@ def test_holds_dockerfile_requirements_and_wheel(tmp_path: Path) -> None:
     context(tmp_path / "c")
     names = {p.name for p in (tmp_path / "c").iterdir()}
     wheel = f"lem_energy-{lem.__version__}-py3-none-any.whl"
-    assert names == {"Dockerfile", "requirements.txt", "wheels", wheel}
+    assert names == {"Dockerfile", "requirements.txt", "constraints.txt", "wheels", wheel}
 
+
+def test_the_agent_s_libraries_are_those_of_the_host(tmp_path: Path) -> None:
+    context(tmp_path / "c")
+    lines = (tmp_path / "c" / "constraints.txt").read_text().splitlines()
+    assert f"pydantic=={version('pydantic')}" in lines
+    assert f"nvidia-ml-py=={version('nvidia-ml-py')}" in lines
+    # pip would refuse a version that the package it constrains does not go with.
+    needed = {r for name in image.OF_THE_AGENT for r in requires(name) or () if "extra" not in r}
+    names = {re.split(r"[^A-Za-z0-9_-]", r)[0].lower() for r in needed}
+    assert names <= set(image.OF_THE_AGENT)
+
+
+def test_a_base_image_keeps_its_own_libraries(tmp_path: Path) -> None:
+    context(tmp_path / "c", base_image="vllm/vllm-openai:v0.19.0")
+    assert (tmp_path / "c" / "constraints.txt").read_text() == ""
+
+
+def test_builds_of_somebody_s_own_are_no_constraint(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = {"pydantic": "2.14.3", "pydantic-core": "2.50.4+local"}
+    monkeypatch.setattr(image, "OF_THE_AGENT", tuple(here))
+    monkeypatch.setattr(image, "version", here.__getitem__)
+    assert image.constraints() == "pydantic==2.14.3\n"
 
 def test_name_is_stable_and_says_what_it_is(tmp_path: Path) -> None:
     first, second = context(tmp_path / "a"), context(tmp_path / "b")
