@@ -128,8 +128,8 @@ def write_context(
 
 
 def constraints() -> str:
-    """The versions, for pip, of what the agent needs, as they are where lem runs: documents are then
-    read and checked by the same code inside and outside of a container."""
+    """The versions, for pip, of what the agent needs, as they are where lem runs, so that documents
+    are read and checked by the same code inside and outside of a container."""
     lines = []
     for name in OF_THE_AGENT:
         with suppress(PackageNotFoundError):
