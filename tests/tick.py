@@ -26,7 +26,13 @@ def write_campaign(path: Path, **changes: Any) -> Path:
             "requests": 20,
             "dataset": {"kind": "random", "input_tokens": 8, "output_tokens": 4},
         },
-        "measure": {"preset": "quick", "window_s": 0.1, "idle_s": 0.02, "warm_up_cap_s": 0.05},
+        "measure": {
+            "preset": "quick",
+            "window_s": 0.1,
+            "idle_s": 0.02,
+            "settle_s": 0,
+            "warm_up_cap_s": 0.05,
+        },
         "launcher": "process",
     }
     path.write_text(yaml.safe_dump(spec | changes))

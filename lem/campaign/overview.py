@@ -63,4 +63,5 @@ def estimate(overview: Overview, power_w: Mapping[str, Mapping[str, float]]) -> 
 def _run_guess_s(lock: Lock) -> float:
     """Seconds of one run if loading takes about 20 s and warm-up its whole limit."""
     m = lock.measure
-    return LOAD_GUESS_S + m.warm_up_cap_s + 2 * m.idle_s + m.windows * m.window_s
+    idle_s = 2 * (m.settle_s + m.idle_s) if m.idle_s > 0 else 0.0
+    return LOAD_GUESS_S + m.warm_up_cap_s + idle_s + (m.windows + m.prefill_window) * m.window_s

@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 
 WORDS = {
     "load": "loading",
+    "cool_down": "cooling down",
     "warm_up": "warming up",
+    "settle": "settling",
     "idle": "idle",
     "window": "measuring",
+    "prefill": "measuring prefill",
     "quality": "quality probe",
     "done": "done",
 }

@@ -197,7 +197,10 @@ measure:
   # windows: 1                        # these five override the preset's
   # window_s: 10
   # idle_s: 5
+  # settle_s: 3
   # warm_up_cap_s: 60
+  # prefill_window: true              # one window more, to tell prefill from decode
+  # cool_down: {below_c: 45, cap_s: 300}    # before each run wait until the GPUs are this cool
   # sample_interval_s: 0.05
   # meters: [nvml, rapl]              # not given: all that work here
   # watts_per_busy_core: 10           # for the estimate, where there is no meter

@@ -18,12 +18,13 @@ class Preset:
     window_s: float
     idle_s: float
     warm_up_cap_s: float
+    settle_s: float
 
 
 PRESETS: dict[str, Preset] = {
-    "quick": Preset(3, True, None, 1, 2.0, 1.0, 4.0),
-    "standard": Preset(5, False, 0.02, 1, 10.0, 5.0, 60.0),
-    "publication": Preset(10, False, 0.01, 3, 10.0, 10.0, 120.0),
+    "quick": Preset(3, True, None, 1, 2.0, 1.0, 4.0, 1.0),
+    "standard": Preset(5, False, 0.02, 1, 10.0, 5.0, 60.0, 3.0),
+    "publication": Preset(10, False, 0.01, 3, 10.0, 10.0, 120.0, 5.0),
 }
 
 
@@ -38,6 +39,9 @@ def measurement(spec: MeasureSpec, calibration: Calibration | None = None) -> Me
         window_s=preset.window_s if spec.window_s is None else spec.window_s,
         idle_s=preset.idle_s if spec.idle_s is None else spec.idle_s,
         warm_up_cap_s=preset.warm_up_cap_s if spec.warm_up_cap_s is None else spec.warm_up_cap_s,
+        settle_s=preset.settle_s if spec.settle_s is None else spec.settle_s,
+        prefill_window=spec.prefill_window,
+        cool_down=spec.cool_down,
         sample_interval_s=spec.sample_interval_s,
         quality=spec.quality,
         meters=spec.meters,
@@ -58,4 +62,5 @@ def preset_of(spec: MeasureSpec) -> Preset:
         window_s=preset.window_s,
         idle_s=preset.idle_s,
         warm_up_cap_s=preset.warm_up_cap_s,
+        settle_s=preset.settle_s,
     )

@@ -18,6 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from lem.contract.base import Name, Part
 from lem.contract.spec import (
+    CoolDown,
     DeviceSettings,
     Limits,
     ModelSpec,
@@ -272,6 +273,8 @@ class MeasureSpec(Part):
     blocks: Annotated[int, Field(ge=1, le=10_000)] | None = None
     """A fixed number of blocks instead of the preset's."""
     max_blocks: Annotated[int, Field(ge=1, le=10_000)] = 40
+    same_within: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Margin within which two experiments count as the same; 0.01 is ±1 %."""
     time_budget: Annotated[float | None, BeforeValidator(duration_s)] = None
     """Seconds."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
@@ -280,6 +283,10 @@ class MeasureSpec(Part):
     window_s: Annotated[float, Field(gt=0, le=86_400)] | None = None
     idle_s: Annotated[float, Field(ge=0, le=86_400)] | None = None
     warm_up_cap_s: Annotated[float, Field(ge=0, le=86_400)] | None = None
+    settle_s: Annotated[float, Field(ge=0, le=86_400)] | None = None
+    """Pause between work and idle."""
+    prefill_window: bool = False
+    cool_down: CoolDown | None = None
     sample_interval_s: Annotated[float, Field(ge=0.001, le=10)] = 0.05
     meters: Annotated[list[Text], Field(min_length=1)] | None = None
     watts_per_busy_core: Annotated[float, Field(gt=0, le=1000)] = 10.0

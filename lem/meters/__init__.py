@@ -10,6 +10,8 @@ NOT_PLUGINS = (
     "process_tree",
     "rounds",
     "nvml_energy",
+    "isolated",
+    "edge",
     "nvml_board",
     "calibration",
     "part_time",

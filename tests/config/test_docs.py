@@ -52,7 +52,9 @@ def test_defaults_and_presets_are_as_the_reference_says() -> None:
 
     (row,) = re.findall(r"override the preset's: (.*?) \|", TEXT)
     expected = [
-        n for p in PRESETS.values() for n in (p.windows, p.window_s, p.idle_s, p.warm_up_cap_s)
+        n
+        for p in PRESETS.values()
+        for n in (p.windows, p.window_s, p.idle_s, p.warm_up_cap_s, p.settle_s)
     ]
     assert figures(row) == expected
     limits = Limits()

@@ -2,7 +2,7 @@ import pytest
 import yaml
 
 from lem.config import MeasureSpec, measurement, parse, preset_of
-from lem.contract.spec import Measurement
+from lem.contract.spec import CoolDown, Measurement
 
 
 @pytest.mark.parametrize(
@@ -18,16 +18,19 @@ def test_presets_are_those_of_the_method(
     assert (m.windows, m.window_s, m.idle_s) == (windows, window_s, idle_s)
     assert (preset_of(spec).blocks, preset_of(spec).fixed) == (blocks, fixed)
     assert preset != "quick" or m.warm_up_cap_s == 4
+    assert not m.prefill_window and m.cool_down is None
 
 
 def test_the_files_own_figures_come_first() -> None:
     spec = MeasureSpec.model_validate(
         {"preset": "quick", "windows": 2, "window_s": 0.5, "idle_s": 0, "warm_up_cap_s": 0,
+         "settle_s": 0.25, "prefill_window": True, "cool_down": {"below_c": 40},
          "blocks": 7, "quality": ["nll"], "meters": ["rapl"], "watts_per_busy_core": 12.5}
     )  # fmt: skip
     assert measurement(spec) == Measurement(
-        windows=2, window_s=0.5, idle_s=0, warm_up_cap_s=0, quality=["nll"], meters=["rapl"],
-        watts_per_busy_core=12.5,
+        windows=2, window_s=0.5, idle_s=0, warm_up_cap_s=0, settle_s=0.25,
+        prefill_window=True, cool_down=CoolDown(below_c=40.0, cap_s=300.0), quality=["nll"],
+        meters=["rapl"], watts_per_busy_core=12.5,
     )  # fmt: skip
     assert preset_of(spec).blocks == 7
     assert preset_of(MeasureSpec(precision=0.005)).precision == 0.005
