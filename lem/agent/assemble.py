@@ -14,11 +14,12 @@ from lem.contract.record import (
     Idle,
     MeterInfo,
     Metrics,
+    Reconciliation,
     Value,
     Window,
 )
 from lem.contract.spec import Slo
-from lem.meters import readings
+from lem.meters import readings, reconcile
 from lem.meters.protocol import Sample
 from lem.workloads import edges, latency
 from lem.workloads.edges import CountUncertainty
@@ -38,6 +39,7 @@ class Figures(NamedTuple):
     metrics: Metrics
     flags: set[str]
     prefill: Window | None = None
+    reconciliation: Sequence[Reconciliation] = ()
 
 
 def assemble(
@@ -80,13 +82,27 @@ def assemble(
     flags = _flags(windows, idles, alone)
     if not whole_batches and any(edges.few_turns(responses, c) for c in counts):
         flags.add("few_turns")
-    return Figures(windows, idles, metrics, flags, alone)
+    views = reconcile.reconciled(
+        infos, [readings.every(infos, samples, w.start_ns, w.end_ns) for w in windows]
+    )
+    flags |= reconcile.flags(views, seconds)
+    return Figures(windows, idles, metrics, attributed(flags, metrics), alone, views)
+
+
+def attributed(flags: set[str], metrics: Metrics) -> set[str]:
+    """Where other programs' load took a device class out of the figures and others are left, the
+    run still counts: what it says of those is not touched by it."""
+    left = metrics.get("energy_per_output_token_j", {})
+    if "foreign_load" not in flags or not left:
+        return flags
+    return (flags - {"foreign_load"}) | {"not_attributed"}
 
 
 def _window(
     infos: list[MeterInfo], samples: list[Sample], c: Counts, u: CountUncertainty
 ) -> Window:
     cpu = readings.cpu_time(samples, c.start_ns, c.end_ns)
+    load = readings.host_load(samples, c.start_ns, c.end_ns)
     return Window(
         start_ns=c.start_ns,
         end_ns=c.end_ns,
@@ -100,6 +116,7 @@ def _window(
         output_tokens_uncertainty=u.output_tokens,
         requests_uncertainty=u.requests,
         temperature_c=temperatures_c(samples, c.start_ns),
+        foreign_cpu_time_s=None if load is None else load.foreign_s,
     )
 
 

@@ -19,6 +19,7 @@ from lem.contract.event import PHASE_CODES, Phase
 from lem.contract.job import Job
 from lem.contract.record import MeterInfo, Quality, WarmUp
 from lem.errors import RunFailed
+from lem.meters import machine
 from lem.meters.protocol import MeterSettings
 from lem.meters.sampler import Sampler
 from lem.workloads import datasets, requests
@@ -82,6 +83,9 @@ def measure(job: Job, backend: Backend, engine: Engine, folder: Path, events: Ev
     with _sampler(job, folder) as meter:
         if job.measure.meters is not None and (lost := meter.unavailable):
             raise RunFailed("meter", "; ".join(f"{m}: {why}" for m, why in lost.items()))
+        if machine.settings().get("external") and (why := meter.unavailable.get("external")):
+            # The machine's owner named it: its figures must not be missing in silence.
+            raise RunFailed("meter", f"external: {why}")
         run = Run(job, engine, stock, log, meter, events, flags)
         with _commentary(events, meter, log):
             _cool_down(run)
@@ -140,6 +144,7 @@ def _sampler(job: Job, folder: Path) -> Sampler:
         process=os.getpid(),
         watts_per_busy_core=job.measure.watts_per_busy_core,
         calibration=None if gains is None else gains.model_dump(),
+        **machine.settings(),
     )
     return Sampler(
         job.measure.meters, settings, folder / "trace.csv.gz", job.measure.sample_interval_s
@@ -149,7 +154,7 @@ def _sampler(job: Job, folder: Path) -> Sampler:
 def _telling(infos: list[MeterInfo], job: Job) -> list[MeterInfo]:
     """The devices whose energy says something of this run. CPU time says nothing of what a GPU
     drew, so where a run uses GPUs and nothing is measured there is no figure (``no_meter``)."""
-    only_estimated = all(i.device_class == "estimated" for i in infos)
+    only_estimated = all(i.device_class in ("estimated", "sensor") for i in infos)
     return [] if job.gpus and only_estimated else infos
 
 

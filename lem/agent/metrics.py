@@ -54,7 +54,7 @@ def terms_by_class(stretches: Iterable[Sequence[EnergyReading]]) -> Terms:
     """The readings of each device class.
 
     A class with even one reading that cannot be trusted is left out: a sum with a hole in it is a
-    wrong number.
+    wrong number. So is one of which other programs may have drawn a good part.
     """
     readings: dict[str, list[EnergyReading]] = defaultdict(list)
     devices: list[set[tuple[str, str]]] = []
@@ -67,6 +67,7 @@ def terms_by_class(stretches: Iterable[Sequence[EnergyReading]]) -> Terms:
         name: [Term(1.0, r) for r in rs]
         for name, rs in sorted(readings.items())
         if all(r.energy_j is not None and (r.meter, r.device) in everywhere for r in rs)
+        and not any("foreign_load" in r.flags for r in rs)
     }
 
 

@@ -142,6 +142,7 @@ def _record(
         whole_batches=measured.whole_batches,
         warm_up=measured.warm_up,
         prefill=figures.prefill,
+        reconciliation=list(figures.reconciliation),
     )
 
 

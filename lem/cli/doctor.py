@@ -137,10 +137,10 @@ def engines() -> Iterator[Finding]:
 
 
 def meters() -> Iterator[Finding]:
-    from lem.meters import readings
+    from lem.meters import machine, readings
     from lem.meters.protocol import MeterSettings
 
-    infos, unavailable = readings.probe(MeterSettings())
+    infos, unavailable = readings.probe(MeterSettings(**machine.settings()))
     for i in infos:
         uncertainty = readings.stated_uncertainty(i)
         accuracy = f", {uncertainty}" if uncertainty else ""

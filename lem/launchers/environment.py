@@ -7,6 +7,8 @@ passed on, because it is the user's own setting; anything that could hold a secr
 from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
+from lem.meters import machine
+
 THREADS = ("OMP_", "MKL_", "KMP_", "GOMP_", "OPENBLAS_", "GGML_", "TOKENIZERS_PARALLELISM")
 """Prefixes of the variables that set how an engine uses the processor."""
 
@@ -69,6 +71,13 @@ def common(home: str, network: bool, owner: str) -> dict[str, str]:
 def of_process(environ: Mapping[str, str]) -> dict[str, str]:
     """What a bare process gets of the host's environment."""
     return {k: environ[k] for k in OF_A_PROCESS if k in environ}
+
+
+def of_meters(environ: Mapping[str, str]) -> dict[str, str]:
+    """Where a bare process finds the machine's own list of power meters, its home being another;
+    nothing where there is none. Containers reach no meter outside: they have no network."""
+    file = machine.path(environ)
+    return {"LEM_METERS": str(file.absolute())} if file.is_file() else {}
 
 
 def of_network(environ: Mapping[str, str]) -> dict[str, str]:

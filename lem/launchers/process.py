@@ -203,6 +203,7 @@ class Process:
         ):
             variables = (
                 environment.of_process(os.environ)
+                | environment.of_meters(os.environ)
                 | environment.settings(os.environ)
                 | environment.common(home, task.network, task.owner)
                 | _user_site()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lem.errors import MeterUnavailable
-from lem.meters import series
+from lem.meters import foreign, series
 from lem.meters.process_tree import ProcessTree, cpu_clock_ns
 from lem.meters.protocol import Device, MeterSettings, Pace, Sample
 
@@ -40,6 +40,7 @@ class Estimate:
         self._tree: ProcessTree | None = None
         self._group: Path | None = None
         self._watts_per_core = 0.0
+        self._proc_root = Path("/proc")
         self._next_ns = 0
 
     def open(self, settings: MeterSettings) -> list[Device]:
@@ -62,6 +63,7 @@ class Estimate:
             )
         self._group = own_group(settings, root)
         self._watts_per_core = settings.watts_per_busy_core
+        self._proc_root = settings.proc_root
         source = "control group" if self._group else "process tree"
         return [
             Device(
@@ -73,6 +75,7 @@ class Estimate:
                 f"CPU time of the run's {source}; energy assumes "
                 f"{settings.watts_per_busy_core:g} W per busy core",
                 1e-6 if self._group else 1e-3,
+                relative_uncertainty=RELATIVE_UNCERTAINTY,
             )
         ]
 
@@ -84,13 +87,17 @@ class Estimate:
             return []
         self._next_ns = before_ns + int(READ_PERIOD_S * 1e9)
         used_ns = self._used_ns()
+        busy_ns = foreign.busy_ns(self._proc_root, os.sysconf("SC_CLK_TCK"))
         after_ns = time.monotonic_ns()
         if used_ns is None:
             return []
-        return [
+        samples = [
             *series.timed(self.name, DEVICE, "cpu_time_ns", used_ns, before_ns, after_ns),
             Sample(after_ns, self.name, DEVICE, "watts_per_core", self._watts_per_core),
         ]
+        if busy_ns is not None:
+            samples.append(Sample(after_ns, self.name, DEVICE, "host_busy_ns", busy_ns))
+        return samples
 
     def _used_ns(self) -> int | None:
         if self._group is not None:

@@ -1,7 +1,8 @@
 """CPU packages, memory and platform through the kernel's powercap tree (RAPL).
 
 Packages are class ``cpu``, memory is ``dram``, the platform domain (psys) is ``node`` and stands
-beside them, not on top: it contains them. Core and uncore are parts of a package and are not read.
+beside them, not on top: it contains them. Core and uncore are parts of a package: they are read and
+shown (class ``sensor``), compared with their package, and enter no figure.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 UPDATE_S = 0.001
 """The counters are brought up to date about every millisecond (Intel SDM vol. 3B, 15.10)."""
 
-GAIN = {"cpu": 0.025, "dram": 0.10, "node": 0.05}
+GAIN = {"cpu": 0.025, "dram": 0.10, "node": 0.05, "sensor": 0.05}
 """Standard uncertainty by class: a judgement, no maker states one. Haswell server packages measure
 current; memory is modelled on many machines and follows the truth with an offset that differs by
 machine (Desrochers, Paradis, Weaver, MEMSYS 2016, doi 10.1145/2989081.2989088)."""
@@ -33,9 +34,17 @@ MOST_POWER_W = 2000.0
 
 RANGE_PERIOD_S = 1.0
 
+CONTROL_TYPES = ("intel-rapl:", "intel-rapl-mmio:")
+
+PART_PERIOD_S = 1.0
+"""Cores and uncore are for comparison only: read this often, and at every edge."""
+
 FIX = (
-    "sudo chmod a+r /sys/class/powercap/intel-rapl*/energy_uj (until the next boot; "
-    "docs/meters.md has the lasting rule for a group)"
+    "sudo chmod a+r /sys/class/powercap/intel-rapl*/energy_uj (until the next boot). For a group "
+    'alone: sudo groupadd -f energy && sudo usermod -aG energy "$USER" && sudo sh -c '
+    "'chgrp energy /sys/class/powercap/intel-rapl*/energy_uj && "
+    "chmod g+r /sys/class/powercap/intel-rapl*/energy_uj', then log in again; "
+    "docs/meters.md has the udev rule that keeps it"
 )
 
 
@@ -44,6 +53,7 @@ class Domain(NamedTuple):
     device_class: str
     file: Path
     range_uj: int
+    part_of: str | None = None
 
 
 class Rapl:
@@ -52,6 +62,7 @@ class Rapl:
     def __init__(self) -> None:
         self._domains: list[Domain] = []
         self._next_range_ns = 0
+        self._next_part_ns = 0
 
     def open(self, settings: MeterSettings) -> list[Device]:
         """The readable domains. Raises :class:`MeterUnavailable`, with the exact fix where only
@@ -78,8 +89,10 @@ class Rapl:
                 d.device_class,
                 "energy_uj",
                 "uJ",
-                what[d.device_class],
+                f"part of {d.part_of}" if d.part_of else what[d.device_class],
                 UPDATE_S,
+                relative_uncertainty=2 * GAIN[d.device_class],
+                part_of=d.part_of,
             )
             for d in found
         ]
@@ -88,7 +101,13 @@ class Rapl:
         if pace == "edge":
             return []
         samples = []
+        began_ns = time.monotonic_ns()
+        parts = pace == "full" or began_ns >= self._next_part_ns
+        if parts:
+            self._next_part_ns = began_ns + int(PART_PERIOD_S * 1e9)
         for d in self._domains:
+            if d.part_of and not parts:
+                continue
             before_ns = time.monotonic_ns()
             value = _number(d.file)
             after_ns = time.monotonic_ns()
@@ -150,45 +169,70 @@ class Rapl:
 def _domains(root: Path) -> tuple[list[Domain], Path | None]:
     """The domains that can be read, and a counter that may not be, if any.
 
-    Top-level zones of the ``intel-rapl`` control type (AMD's too) and their memory. The same
-    package's ``intel-rapl-mmio`` zone is another view of the same energy. A class of which one
+    The same package's ``intel-rapl-mmio`` zone is another view of the same energy: it is used only
+    where the ``intel-rapl`` control type (AMD's too) has no such domain. A class of which one
     domain cannot be read is left out whole: its sum would have a hole.
     """
     found: list[Domain] = []
     incomplete: set[str] = set()
     refused: Path | None = None
     try:
-        zones = sorted(z for z in root.iterdir() if z.name.startswith("intel-rapl:"))
+        zones = sorted(p.name for p in root.iterdir() if p.name.startswith(CONTROL_TYPES))
     except OSError:
         return [], None
-    names: dict[str, str] = {}
+    # By number, so that package 10 comes after package 2; the MMIO zones last.
+    zones.sort(key=lambda z: (z.split(":")[0] != CONTROL_TYPES[0][:-1], _numbers(z)))
+    names = {z: _text(root / z / "name") for z in zones}
+    platforms = {names[z] for z in zones if names[z].startswith("psys")}
     for zone in zones:
-        names[zone.name] = _text(zone / "name")
-    for zone in zones:
-        name = names[zone.name]
-        _, *numbers = zone.name.split(":")
-        parent = names.get(f"intel-rapl:{numbers[0]}", "")
-        if name.startswith("package-") and len(numbers) == 1:
-            device, device_class = name, "cpu"
-        elif name == "psys" and len(numbers) == 1:
-            device, device_class = name, "node"
-        elif name == "dram":
-            device, device_class = f"dram-{parent.removeprefix('package-') or numbers[0]}", "dram"
-        else:
+        control, *numbers = zone.split(":")
+        name, parent = names[zone], names.get(f"{control}:{numbers[0]}", "")
+        placed = _placed(name, parent, len(numbers) == 1, len(platforms))
+        if placed is None or any(d.device == placed[0] for d in found):
             continue
-        if any(d.device == device for d in found) or not _plain(device):
+        device, device_class, part_of = placed
+        if not _plain(device):
             continue
-        file = zone / "energy_uj"
-        range_uj = _number(zone / "max_energy_range_uj")
-        if _number(file) is None:
-            if _denied(file):
-                refused = file
+        file = root / zone / "energy_uj"
+        range_uj = _number(root / zone / "max_energy_range_uj")
+        if _number(file) is not None and range_uj:
+            found.append(Domain(device, device_class, file, range_uj, part_of))
+            continue
+        if _denied(file):
+            refused = file
+        if part_of is None:
             incomplete.add(device_class)
-        elif range_uj:
-            found.append(Domain(device, device_class, file, range_uj))
-        else:
-            incomplete.add(device_class)
-    return [d for d in found if d.device_class not in incomplete], refused
+    whole = {d.device for d in found if d.device_class not in incomplete}
+    return [
+        d
+        for d in found
+        if d.device in whole and (d.part_of in (None, "node") or d.part_of in whole)
+    ], refused
+
+
+def _placed(
+    name: str, parent: str, top: bool, platforms: int
+) -> tuple[str, str, str | None] | None:
+    """Device, class and what it is part of, from a zone's name and its package's; None for what is
+    not understood.
+
+    Machines with several psys domains (one a socket) do not say which of them is the whole
+    machine's, so there none of them counts.
+    """
+    if top and name.startswith("package-"):
+        return name, "cpu", None
+    if top and name.startswith("psys"):
+        return (name, "node", None) if platforms == 1 else (name, "sensor", "node")
+    package = parent.removeprefix("package-") if parent.startswith("package-") else None
+    if name == "dram" and package is not None:
+        return f"dram-{package}", "dram", None
+    if name in ("core", "uncore") and package is not None:
+        return f"{name}-{package}", "sensor", parent
+    return None
+
+
+def _numbers(zone: str) -> list[int]:
+    return [int(n) if n.isdecimal() else 0 for n in zone.split(":")[1:]]
 
 
 def _plain(name: str) -> bool:

@@ -9,14 +9,20 @@ from lem import plugins
 from lem.contract.record import EnergyReading, MeterInfo
 from lem.contract.spec import AppliedGain
 from lem.errors import MeterUnavailable
-from lem.meters import counter, estimate, nvml_energy, rapl, series
+from lem.meters import counter, estimate, foreign, nvml_energy, reconcile, series
 from lem.meters.protocol import Device, Meter, MeterSettings, Sample
 
-ENERGY_SCALE_J = {"energy_mj": 1e-3, "energy_uj": 1e-6}
+ENERGY_SCALE_J = {"energy_mj": 1e-3, "energy_uj": 1e-6, "energy_j": 1.0}
 """Counter quantity → joules in one unit of it."""
 
 POWER_QUANTITIES = ("power_instant_mw", "power_mw", "power_average_mw")
 """Power as it was read; where there are several, the first shows peaks best."""
+
+POWER_SCALE_MW = {"power_w": 1e3, "power_uw": 1e-3}
+"""Other quantities of power → mW in one unit of it."""
+
+SLOW_S = 0.05
+"""A counter that moves less often than this is slow: its changes count, not its readings."""
 
 CLOCK = ("sampler", "clock", "suspended_ns")
 """Meter, device and quantity of how long the machine has slept so far."""
@@ -32,12 +38,19 @@ def readings(
     ``estimate`` only where no real meter has a device here: a measured figure that is lost is not
     replaced by a modelled one.
     """
+    return every(counted(infos), samples, start_ns, end_ns)
+
+
+def every(
+    infos: Sequence[MeterInfo], samples: Sequence[Sample], start_ns: int, end_ns: int
+) -> list[EnergyReading]:
+    """As :func:`readings`, of all these devices, also those that enter no figure."""
     found = []
     slept = series.within(
         [s for s in samples if s[1:4] == CLOCK], CLOCK[2], start_ns - 1_500_000_000, end_ns
     )
     suspended = bool(slept) and max(slept) - min(slept) > SUSPENDED_NS
-    for info in counted(infos):
+    for info in infos:
         own = of_device(samples, info)
         reading = meter(info.meter).energy(info, own, start_ns, end_ns)
         if suspended:
@@ -45,13 +58,46 @@ def readings(
                 update={"flags": sorted({*reading.flags, "suspended"})},
             )
         found.append(reading)
-    return found
+    return _with_load(found, samples, start_ns, end_ns)
+
+
+def _with_load(
+    found: list[EnergyReading], samples: Sequence[Sample], start_ns: int, end_ns: int
+) -> list[EnergyReading]:
+    """Flags the readings that other programs' CPU work may be a good part of. The devices of a
+    class are taken together: which of two packages others used is not known."""
+    if not any(r.device_class in foreign.CLASSES for r in found):
+        return found
+    load = host_load(samples, start_ns, end_ns)
+    if load is None:
+        return found
+    totals: dict[tuple[str, str], float] = {}
+    for r in found:
+        key = (r.meter, r.device_class)
+        totals[key] = totals.get(key, 0.0) + (r.energy_j or 0.0)
+    return [
+        r.model_copy(update={"flags": sorted({*r.flags, *extra})})
+        if r.device_class in foreign.CLASSES
+        and (extra := foreign.flags(foreign.share(load, totals[r.meter, r.device_class])))
+        else r
+        for r in found
+    ]
+
+
+def host_load(samples: Sequence[Sample], start_ns: int, end_ns: int) -> foreign.Load | None:
+    """How busy the machine's processors were, and with what of it not the run's."""
+    return foreign.load(
+        [s for s in samples if s.meter == "estimate" and s.device == estimate.DEVICE],
+        [s for s in samples if s.meter == "sampler" and s.device == "self"],
+        start_ns,
+        end_ns,
+        estimate.REACH_NS,
+    )
 
 
 def counted(infos: Sequence[MeterInfo]) -> list[MeterInfo]:
-    """The devices whose energy counts: the measured ones, else the estimated ones."""
-    measured = [i for i in infos if i.device_class != "estimated"]
-    return measured or list(infos)
+    """The devices whose energy enters figures (:func:`lem.meters.reconcile.counted`)."""
+    return reconcile.counted(infos)
 
 
 def of_device(samples: Iterable[Sample], info: MeterInfo) -> list[Sample]:
@@ -105,9 +151,17 @@ def power_samples(samples: Sequence[Sample], info: MeterInfo) -> list[Sample]:
         return [
             s._replace(value=s.value * (watts or 0.0)) for s in series.power_from_counter(points)
         ]
+    for quantity, in_mw in POWER_SCALE_MW.items():
+        if read := series.of(samples, quantity):
+            return [s._replace(quantity="power_mw", value=s.value * in_mw) for s in read]
     scale = ENERGY_SCALE_J.get(info.quantity)
     if scale is None:
         return []
+    if (info.update_period_s or 0.0) >= SLOW_S:
+        # Between two readings such a counter moves not at all or twice as far.
+        least_ns = int(10 * (info.update_period_s or 0.0) * 1e9)
+        ticks = series.tick_points(samples, info.quantity, scale)
+        return series.power_from_counter(ticks, least_ns)
     points = series.steady_points(samples, info.quantity, scale)
     span = series.last_value(samples, "max_energy_range_uj", 2**62)
     if span is not None:
@@ -154,12 +208,9 @@ def stated_uncertainty(info: MeterInfo) -> str | None:
     relative = {
         ("nvml", "energy_mj"): 2 * nvml_energy.GAIN,
         ("nvml", "power_mw"): 2 * math.hypot(nvml_energy.GAIN, nvml_energy.SAMPLED_POWER),
-        ("estimate", "cpu_time_ns"): estimate.RELATIVE_UNCERTAINTY,
-    }.get((info.meter, info.quantity))
+    }.get((info.meter, info.quantity), info.relative_uncertainty)
     if info.calibration is not None:
         relative = 2 * info.calibration.uncertainty / info.calibration.gain
-    if info.meter == "rapl":
-        relative = 2 * rapl.GAIN[info.device_class]
     return None if relative is None else f"±{100 * relative:.2g} %"
 
 

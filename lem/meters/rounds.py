@@ -50,7 +50,7 @@ class Rounds:
                 meter.close()
             else:
                 self._meters.append(meter)
-        if all(d.device_class == "estimated" for d in self._devices):
+        if all(d.device_class in ("estimated", "sensor") for d in self._devices):
             # CPU time alone is read once a second: waking up oftener would only cost.
             self._interval_ns = max(self._interval_ns, LEISURE_NS)
 
@@ -113,6 +113,8 @@ class Rounds:
         """Keep what live views and edges need of a sample."""
         if s.quantity in ("power_mw", "power_average_mw", "power_instant_mw"):
             self._watts[s.device] = s.value / 1e3
+        elif s.quantity in _WATTS:
+            self._watts[s.device] = s.value * _WATTS[s.quantity]
         elif s.quantity == "temperature_c":
             self._temperatures[s.device] = s.value
         elif s.quantity in _PER_SECOND:
@@ -174,7 +176,10 @@ class Rounds:
         )
 
 
-_PER_SECOND = {"energy_mj": 1e-3, "energy_uj": 1e-6, "cpu_time_ns": 0.0}
+_WATTS = {"power_w": 1.0, "power_uw": 1e-6}
+"""Power quantity → W in a unit."""
+
+_PER_SECOND = {"energy_mj": 1e-3, "energy_uj": 1e-6, "energy_j": 1.0, "cpu_time_ns": 0.0}
 """Counters → J in a unit (0: CPU time, whose power depends on the settings)."""
 
 

@@ -36,7 +36,7 @@ MARK_TIMEOUT_S = 10.0
 class Sampler:
     """Runs the sampler for as long as the context lasts. ``mark`` may be called from any thread.
 
-    ``meters`` None: all that work here. CPU time of the run's processes is always sampled. Raises
+    ``meters`` None: all that work here, but for those that are read on request only. CPU time of the run's processes is always sampled. Raises
     :class:`lem.errors.BadInput` for an unknown meter's name and
     :class:`lem.errors.MeterUnavailable` where the process cannot be started at all.
     """
@@ -55,7 +55,7 @@ class Sampler:
     ) -> None:
         from lem import plugins
 
-        names = list(plugins.names("meters")) if meters is None else list(dict.fromkeys(meters))
+        names = by_default() if meters is None else list(dict.fromkeys(meters))
         self._shown = set(names)
         if "estimate" not in names:
             names.append("estimate")
@@ -191,6 +191,15 @@ class Sampler:
             if not data:
                 return None
             self._buffer += data
+
+
+def by_default() -> list[str]:
+    """Names of the meters that are read where nobody names any: not those whose reading costs the
+    machine noticeable work (``on_request``)."""
+    from lem import plugins
+
+    loaded = {n: plugins.load("meters", n) for n in plugins.names("meters")}
+    return [n for n, meter in loaded.items() if not getattr(meter, "on_request", False)]
 
 
 def main() -> int:

@@ -40,10 +40,11 @@ def between(samples: list[Sample], start_s: float, end_s: float) -> EnergyReadin
 
 def test_packages_memory_and_platform_but_no_part_of_a_package_twice(tmp_path: Path) -> None:
     devices = Rapl().open(MeterSettings(powercap_root=rigs.powercap(tmp_path)))
-    assert {(d.device, d.device_class) for d in devices} == {
-        ("package-0", "cpu"),
-        ("dram-0", "dram"),
-        ("psys", "node"),
+    assert {(d.device, d.device_class, d.part_of) for d in devices} == {
+        ("package-0", "cpu", None),
+        ("core-0", "sensor", "package-0"),
+        ("dram-0", "dram", None),
+        ("psys", "node", None),
     }
 
 
@@ -138,7 +139,7 @@ def test_memory_of_the_second_package_is_told_apart(tmp_path: Path) -> None:
         for file, text in (("name", name), ("max_energy_range_uj", SPAN_UJ), ("energy_uj", 5)):
             (root / zone / file).write_text(f"{text}\n")
     devices = {d.device for d in Rapl().open(MeterSettings(powercap_root=root))}
-    assert devices == {"package-0", "package-1", "dram-0", "dram-1", "psys"}
+    assert devices == {"package-0", "core-0", "package-1", "dram-0", "dram-1", "psys"}
 
 
 @pytest.mark.parametrize("file", ["energy_uj", "max_energy_range_uj"])

@@ -1,0 +1,122 @@
+"""Reads slow meters beside the sampler, which must never wait for a command or a network."""
+
+from __future__ import annotations
+
+import gc
+import os
+import queue
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+OUTPUT_BYTES = 65_536
+COLLECT_EVERY = 64
+"""The sampler's process has automatic collection off; failures leave cycles behind."""
+
+
+class Taken(NamedTuple):
+    """One reading; ``value`` is None where it failed."""
+
+    before_ns: int
+    after_ns: int
+    value: float | None
+
+
+class Poller:
+    """Calls ``read`` once a period in a thread of its own, until it is stopped."""
+
+    def __init__(self, read: Callable[[], float | None], period_s: float) -> None:
+        self._read = read
+        self._period_s = period_s
+        self._over = threading.Event()
+        self._taken: queue.SimpleQueue[Taken] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="meter", daemon=True)
+        self._thread.start()
+
+    def take(self) -> list[Taken]:
+        """What has come since the last call."""
+        found: list[Taken] = []
+        with suppress(queue.Empty):
+            while True:
+                found.append(self._taken.get_nowait())
+        return found
+
+    def stop(self) -> None:
+        self._over.set()
+
+    def _run(self) -> None:
+        count = 0
+        next_s = time.monotonic()
+        while not self._over.is_set():
+            before_ns = time.monotonic_ns()
+            value = self._read()
+            self._taken.put(Taken(before_ns, time.monotonic_ns(), value))
+            count += 1
+            if count % COLLECT_EVERY == 0:
+                gc.collect()
+            # A late reading is not made up for.
+            next_s = max(next_s + self._period_s, time.monotonic())
+            self._over.wait(next_s - time.monotonic())
+
+
+class Ran(NamedTuple):
+    """How a command ended. ``code`` is None where it could not be started or ran out of time."""
+
+    code: int | None
+    output: str
+    error: str
+
+
+def run(command: Sequence[str], timeout_s: float) -> Ran:
+    """Run a command without a shell and without input; never raises, never takes much longer than
+    the timeout, keeps at most 64 KiB of what it says.
+
+    It gets PATH and HOME and nothing else of the environment, so no token reaches it.
+    """
+    kept = {k: os.environ[k] for k in ("PATH", "HOME") if k in os.environ}
+    try:
+        process = subprocess.Popen(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**kept, "LC_ALL": "C"},
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as e:
+        return Ran(None, "", str(e))
+    said: dict[str, bytes] = {}
+    readers = [
+        threading.Thread(target=_drain, args=(name, pipe, said), daemon=True)
+        for name, pipe in (("output", process.stdout), ("error", process.stderr))
+    ]
+    for reader in readers:
+        reader.start()
+    deadline_s = time.monotonic() + timeout_s
+    try:
+        code: int | None = process.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        code = None
+    for reader in readers:
+        reader.join(max(0.0, deadline_s - time.monotonic()))
+    if code is None or any(r.is_alive() for r in readers):
+        # A child of its own may hold the pipes; the whole session ends.
+        with suppress(OSError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return Ran(None, "", f"no answer within {timeout_s:g} s")
+    return Ran(code, *(said.get(n, b"").decode("utf-8", "replace") for n in ("output", "error")))
+
+
+def _drain(name: str, pipe: object, said: dict[str, bytes]) -> None:
+    """Read to the end, so that the command does not block; keep the beginning."""
+    kept = b""
+    with suppress(OSError, ValueError):
+        while data := pipe.read(8192):  # type: ignore[attr-defined]
+            kept = (kept + data)[:OUTPUT_BYTES]
+        pipe.close()  # type: ignore[attr-defined]
+    said[name] = kept
