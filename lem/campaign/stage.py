@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lem import plugins
 from lem.agent.__main__ import SAYS
-from lem.campaign.alike import check_alike
+from lem.campaign.alike import check_alike, unlike
 from lem.campaign.sources import cache_root, local_source, model_key, needs_hub
 from lem.config import CampaignFile, Draft, model_name
 from lem.contract.base import CONTRACT_VERSION, canonical_json, write_atomic
@@ -76,6 +76,8 @@ def stage(
             setup = setup_of(campaign, draft.backend, gpu)
             prepared[key] = launchers[launcher_of[i]].prepare(setup, say)
     check_alike(prepared)
+    for difference in unlike(prepared):
+        say(f"not the same under every launcher: {difference}")
     models: dict[tuple[str, str], tuple[LockedModel, Staged]] = {}
     lists: dict[str, RequestList] = {}
     ready = []

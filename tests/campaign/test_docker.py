@@ -52,6 +52,49 @@ def test_runs_in_containers(tmp_path: Path, image: str) -> None:
     assert not strangers
 
 
+def test_the_launcher_as_what_is_compared(tmp_path: Path, image: str) -> None:
+    file, out = campaign(tmp_path, image), tmp_path / "out"
+    write_campaign(
+        file,
+        backends={"tick": {"image": image}},
+        sweep={"launcher": ["process", "docker"]},
+        baseline={"launcher": "process"},
+        launcher="auto",
+    )
+    cache = tmp_path / "cache"
+    assert lem("campaign", "validate", file, cache=cache).returncode == 0
+    planned = json.loads(lem("campaign", "plan", file, "--json", cache=cache).stdout)
+    assert [a["label"] for a in planned["arms"]] == ["launcher process", "launcher docker"]
+    refused = lem("campaign", "run", file, "--out", out, "--launcher", "docker", cache=cache)
+    assert refused.returncode == 2
+    assert "each arm has its own" in refused.stderr
+    done = lem("campaign", "run", file, "--out", out, "--blocks", 2, cache=cache)
+    assert done.returncode == 0, done.stderr
+    lock = Lock.read(out / "campaign.lock.json")
+    one = {a.experiment_id for a in lock.arms}
+    assert len(one) == 1
+    (identity,) = one
+    assert lock.baseline == f"{identity}-process"
+    assert {a.arm_id for a in lock.arms} == {f"{identity}-process", f"{identity}-docker"}
+    assert lock.backends["tick"].digest is not None
+    for path in out.rglob("record.json"):
+        record = Record.read(path)
+        assert record.arm_id == f"{record.experiment_id}-{record.environment.launcher}"
+        assert (record.environment.image_digest is None) == record.arm_id.endswith("-process")
+    assert len(counted_places(out)) == 4
+    again = lem("campaign", "run", file, "--out", out, cache=cache)
+    assert "nothing to do" in again.stderr
+    status = lem("campaign", "status", out, cache=cache)
+    assert status.returncode == 0
+    compared = json.loads(lem("results", "compare", out, "--json", cache=cache).stdout)
+    assert [a["name"] for a in compared["arms"]] == ["process", "docker"]
+    (ratio,) = compared["arms"][1]["ratios"].values()
+    assert ratio["n"] == 2
+    assert any("confinement.seccomp" in note for note in compared["notes"])
+    listed = lem("results", "list", out, cache=cache)
+    assert "docker" in listed.stdout
+
+
 def test_the_secret_token_is_nowhere(tmp_path: Path, image: str) -> None:
     file, out = campaign(tmp_path, image), tmp_path / "out"
     token = "hf_" + "secret" * 5

@@ -56,6 +56,7 @@ def test_builds_of_somebody_s_own_are_no_constraint(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(image, "version", here.__getitem__)
     assert image.constraints() == "pydantic==2.14.3\n"
 
+
 def test_name_is_stable_and_says_what_it_is(tmp_path: Path) -> None:
     first, second = context(tmp_path / "a"), context(tmp_path / "b")
     assert first == second
