@@ -59,7 +59,7 @@ def ratios(
             sd_log=sd,
             level=level,
             comparisons=m,
-            method=_method(bool(found.pooled[i])),
+            method=_method(m),
             df=float(found.df[i]),
             half_width_log=half,
             half_width_same_log=float(found.half_width_same[i]),
@@ -85,6 +85,7 @@ def blocks_needed(
     out. Raises ValueError as :func:`ratios`.
     """
     from lem.stats import intervals
+    from lem.stats.layout import fit
 
     early = {a: {b: v for b, v in own.items() if b < pilot} for a, own in table.items()}
     base = early.get(baseline, {})
@@ -94,18 +95,18 @@ def blocks_needed(
         return BlocksNeeded(None, None, None, reason)
     arms, logs, _ = _logs(kept, baseline)
     m = max(comparisons or 0, len(arms) - 1)
-    needed, pooled = intervals.blocks_needed(logs, target, 0, level, m)
-    if not math.isfinite(float(needed)):
-        return BlocksNeeded(None, None, None, "the pilot's blocks disagree too much")
-    n = max(int(needed), pilot)
-    half = float(intervals.half_widths_at(logs, n, 0, level, m).max())
-    if half < intervals.COARSE:
+    guard, variance = intervals.planned(fit(logs, 0), level, m)
+    if float(variance.max()) < intervals.COARSE**2:
         return BlocksNeeded(None, None, None, intervals.REFUSALS[2])
-    return BlocksNeeded(n, _method(bool(pooled)), half)
+    needed = float(intervals.blocks_needed(logs, target, 0, level, m))
+    if not math.isfinite(needed):
+        return BlocksNeeded(None, None, None, intervals.REFUSALS[3])
+    n = max(int(needed), pilot)
+    return BlocksNeeded(n, _method(m), float(guard.max()) / math.sqrt(n))
 
 
-def _method(pooled: bool) -> Method:
-    return "pooled-dunnett" if pooled else "separate-t"
+def _method(comparisons: int) -> Method:
+    return "dunnett" if comparisons > 1 else "t"
 
 
 def _logs(

@@ -4,7 +4,9 @@ library, so that tables and reports can use them without the cost of numpy."""
 from dataclasses import dataclass
 from typing import Literal
 
-Method = Literal["pooled-dunnett", "separate-t"]
+Method = Literal["t", "dunnett"]
+"""``t``: one comparison, Student's t interval of the within-block log-ratios. ``dunnett``: several,
+Dunnett's quantile and variances between each arm's own and the pooled one."""
 
 
 @dataclass(frozen=True)
