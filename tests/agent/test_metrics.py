@@ -100,7 +100,7 @@ def by_class(metrics: Metrics, name: str) -> dict[str, Value]:
 
 
 GPU_U = 2 * math.sqrt(1 + 4 + 1 + 4 + (30 + 31) ** 2 + (15 + 17) ** 2)
-"""Expanded uncertainty of the GPUs' 6200 J: ticks are independent, each board's gain is one cause."""
+"""Expanded uncertainty of the GPUs' 6200 J: ticks are chance, the gain of each board is a cause."""
 CPU_U = 40.0
 """Two readings of U = 20 J without a budget: taken as one cause, the cautious way."""
 IDLE_GPU_U = 2 * math.sqrt(9 + 16 + 9 + 16 + (4 + 4) ** 2 + (2 + 2) ** 2)

@@ -2,6 +2,7 @@
 
 Also the example of a backend outside lem's own tree. Its arguments (``args`` of the experiment):
 
+- ``static``: whole batches, one after another, instead of requests that come and go
 - ``token_ms``: time per step, half of it burnt, half of it slept (default 1)
 - ``hang``: stop answering, deaf to SIGTERM
 - ``crash_signal``: kill this process with that signal
@@ -34,6 +35,7 @@ from lem.workloads.load import Sink, Source
 from lem.workloads.requests import Request
 
 KNOWN = {
+    "static",
     "token_ms",
     "hang",
     "crash_signal",
@@ -64,14 +66,30 @@ class Bytes:
 
 
 class TickEngine:
-    atomic_batches = False
-
     def __init__(self, args: dict[str, Any], batch_size: int) -> None:
         self.args = args
+        self.atomic_batches = bool(args.get("static", False))
         self.batch_size = batch_size
         self.tokens = 0
 
     def serve(self, source: Source, sink: Sink) -> None:
+        if self.atomic_batches:
+            self._serve_batches(source, sink)
+        else:
+            self._serve_slots(source, sink)
+
+    def _serve_batches(self, source: Source, sink: Sink) -> None:
+        while (batch := source.take(self.batch_size, 0)) is not None:
+            for step in range(max((r.output_tokens for r in batch), default=0)):
+                self._step()
+                for request in batch:
+                    if step < request.output_tokens:
+                        sink.token(request.id)
+                        self.tokens += 1
+            for request in batch:
+                sink.done(request.id, "tick " * request.output_tokens)
+
+    def _serve_slots(self, source: Source, sink: Sink) -> None:
         active: dict[str, tuple[Request, int]] = {}
         open_to_more = True
         while open_to_more or active:
