@@ -20,7 +20,8 @@ class Engine(Protocol):
 
     atomic_batches: bool
     """True where a batch runs to its end before the next begins (static batching), so that only
-    whole batches can be a window."""
+    whole batches can be a window. Such an engine asks ``source.take`` with nothing left to do on
+    the device: the meters' counters are watched at rest in that call."""
 
     def serve(self, source: Source, sink: Sink) -> None:
         """Take requests from ``source`` as the engine has room (``source.take(room, busy)``), tell

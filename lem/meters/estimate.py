@@ -112,7 +112,9 @@ class Estimate:
         """CPU time between the two moments × watts per busy core, flagged ``estimated``."""
         from lem.meters import counter
 
-        flags = ["estimated", *series.gap_flags(samples, "cpu_time_ns", start_ns, end_ns)]
+        period_ns = int(READ_PERIOD_S * 1e9)
+        gaps = series.gap_flags(samples, "cpu_time_ns", start_ns, end_ns, period_ns)
+        flags = ["estimated", *gaps]
         watts = series.last_value(samples, "watts_per_core", end_ns)
         points = series.steady_points(samples, "cpu_time_ns", 1e-9)
         if counter.falls(points, start_ns, end_ns):

@@ -5,6 +5,7 @@ All functions take the samples of one device, sorted by time, and are pure.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
@@ -62,12 +63,19 @@ def period_ns(times_ns: Sequence[int]) -> int | None:
     return int(median(gaps)) if gaps else None
 
 
-def gap_flags(samples: Sequence[Sample], quantity: str, start_ns: int, end_ns: int) -> list[str]:
-    """``sampler_gap`` where a quantity was not read for more than three periods in the window."""
+def gap_flags(
+    samples: Sequence[Sample], quantity: str, start_ns: int, end_ns: int, least_ns: int = 0
+) -> list[str]:
+    """``sampler_gap`` where a quantity was not read for more than three periods in the window.
+
+    ``least_ns``: the period at which it is meant to be read. Where edges come oftener, they are no
+    measure of it.
+    """
     times_ns = [s.t_ns for s in of(samples, quantity)]
     usual_ns = period_ns(times_ns)
     if usual_ns is None:
         return []
+    usual_ns = max(usual_ns, least_ns)
     for a, b in pairwise(times_ns):
         if b - a > GAP_PERIODS * usual_ns and b > start_ns and a < end_ns:
             return ["sampler_gap"]
@@ -131,6 +139,66 @@ def longest_still_ns(
         if s.t_ns > start_ns and first.t_ns < end_ns:
             worst = max(worst, (s.t_ns - first.t_ns, count))
     return worst
+
+
+def tick_period_ns(points: Sequence[Point]) -> int | None:
+    """The usual time between a counter's ticks, from those that were polled for where there are a
+    few; None for fewer than three."""
+    polled = [b.t_ns - a.t_ns for a, b in pairwise(points) if max(a.half_ns, b.half_ns) < DENSE_NS]
+    every = polled if len(polled) > 2 else [b.t_ns - a.t_ns for a, b in pairwise(points)]
+    return int(median(every)) if len(every) > 2 else None
+
+
+def stands_still(
+    samples: Sequence[Sample], quantity: str, start_ns: int, end_ns: int, tick_ns: int
+) -> bool:
+    """Whether a counter that moves in ticks was read, in or around the window, for more than three
+    of its periods (and the time from one reading to the next) without having moved.
+
+    A counter may have changed its rate: the periods right before and after count too. One that
+    counts in coarse steps moves more rarely while little is drawn.
+    """
+    stills: list[tuple[int, int, int, int]] = []  # from, to, longest gap between readings, reads
+    first: Sample | None = None
+    last_ns = gap_ns = reads = 0
+    values: list[float] = []
+    for s in of(samples, quantity):
+        if first is not None and s.value == first.value:
+            gap_ns = max(gap_ns, s.t_ns - last_ns)
+            reads += 1
+        else:
+            if first is not None:
+                stills.append((first.t_ns, last_ns, max(gap_ns, s.t_ns - last_ns), reads))
+            first, gap_ns, reads = s, 0, 1
+            values.append(s.value)
+        last_ns = s.t_ns
+    if first is None:
+        return False
+    stills.append((first.t_ns, last_ns, gap_ns, reads))
+    slack_ns = _coarseness_ns(stills, values)
+    lengths = [b[0] - a[0] for a, b in pairwise(stills)]
+    for i, (from_ns, to_ns, gap_ns, reads) in enumerate(stills):
+        if to_ns <= start_ns or from_ns >= end_ns or reads < 3:
+            continue
+        nearby = [lengths[max(0, i - 3) : i], lengths[i + 1 : i + 4]]
+        usual_ns = max([tick_ns, slack_ns, *(median(n) for n in nearby if len(n) == 3)])
+        if to_ns - from_ns > GAP_PERIODS * usual_ns + min(gap_ns, 2 * usual_ns):
+            return True
+    return False
+
+
+def _coarseness_ns(stills: Sequence[tuple[int, int, int, int]], values: Sequence[float]) -> float:
+    """How long the counter's smallest step takes at the lowest power seen over any half second."""
+    step = math.gcd(*(abs(round(b - a)) for a, b in pairwise(values)))
+    slowest = 0.0
+    i = 0
+    for k in range(1, len(values)):
+        while stills[k][0] - stills[i + 1][0] > 500_000_000:
+            i += 1
+        span_ns = stills[k][0] - stills[i][0]
+        if span_ns > 500_000_000 and values[k] > values[i]:
+            slowest = max(slowest, step * span_ns / (values[k] - values[i]))
+    return slowest
 
 
 def power_from_counter(points: Sequence[Point], least_ns: int = 40_000_000) -> list[Sample]:

@@ -23,7 +23,8 @@ class Source(Protocol):
         An empty list: none now, go on with what you have. None: no more in this phase; finish
         what is being answered and return from ``serve``.
 
-        An engine with atomic batches asks before each batch (``busy`` is 0). A continuous one asks
+        An engine with atomic batches asks before each batch (``busy`` is 0, the device at rest);
+        between windows this takes some tenths of a second. A continuous one asks
         at every step or at least every 50 ms, also when ``room`` is 0: windows begin and end
         inside this call, which may then take some milliseconds; tokens that come out meanwhile
         must go on being told to the sink at their own time.

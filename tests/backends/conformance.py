@@ -22,7 +22,7 @@ from lem.contract.spec import (
 from lem.errors import RunFailed
 from lem.workloads.load import Log
 from lem.workloads.requests import Request, Tokenizer, dump
-from lem.workloads.sources import Backlog, Stock, Stopping, arriving
+from lem.workloads.sources import Backlog, FirstTokens, Stock, Stopping, arriving
 from lem.workloads.steady import Phase
 
 BATCH = 3
@@ -183,6 +183,26 @@ class Conformance:
         assert window.output_tokens > 0 and window.failed == 0
         assert window.duration_s >= 0.05
         assert all(r.status == "done" for r in log.responses.values())
+
+    def test_prefill_alone_can_be_a_window(self, engine: Engine, requests: list[Request]) -> None:
+        log = Log()
+        phase = Phase(
+            arriving(Offline(), FirstTokens(Stock(requests)), log),
+            log,
+            atomic=engine.atomic_batches,
+            window_s=0.05,
+        )
+        engine.serve(phase, log)
+        (window,) = phase.windows
+        assert {(r.status, len(r.token_ns)) for r in log.responses.values()} == {("done", 1)}
+        assert window.output_tokens > 0 and window.failed == 0
+        inputs = {r.id: len(r.input_ids) for r in requests}
+        inside = [
+            name.partition("#")[0]
+            for name, r in log.responses.items()
+            if window.start_ns < r.token_ns[0] <= window.end_ns
+        ]
+        assert window.input_tokens == sum(inputs[name] for name in inside)
 
     def test_facts_name_what_the_engine_uses(self, engine: Engine) -> None:
         facts = engine.facts()

@@ -81,3 +81,24 @@ def test_cpu_time_beyond_the_trace_is_not_made_up() -> None:
     samples = [Sample(i * 10**9, "estimate", "processes", "cpu_time_ns", i) for i in range(4)]
     assert readings.cpu_time_s(samples, 0, 60 * 10**9) is None
     assert readings.cpu_time_s([], 0, 10**9) is None
+
+
+@pytest.mark.parametrize(("longest_s", "flagged"), [(1.1, False), (3.5, True)])
+def test_edges_that_come_oftener_than_readings_make_no_gap_of_them(
+    longest_s: float, flagged: bool
+) -> None:
+    """Windows of 0.2 s, read at their edges, before a stretch that is read once a second."""
+    meter = Estimate()
+    info = readings.info_of(meter.open(MeterSettings(process=os.getpid()))[0])
+    meter.close()
+    times_s = [*(0.2 * i for i in range(12)), 2.2 + longest_s, 3.2 + longest_s]
+    samples = [
+        s
+        for t in times_s
+        for s in (
+            Sample(round(t * 1e9), "estimate", "processes", "cpu_time_ns", t * 5e8),
+            Sample(round(t * 1e9), "estimate", "processes", "watts_per_core", 10.0),
+        )
+    ]
+    flags = meter.energy(info, samples, 2 * 10**9, int((2.2 + longest_s) * 1e9)).flags
+    assert ("sampler_gap" in flags) is flagged
