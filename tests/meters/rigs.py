@@ -27,6 +27,47 @@ class Rig:
     work: Callable[[], None] = lambda: time.sleep(1.5)
     ticking: bool = False
     environment: dict[str, str] = field(default_factory=dict)
+    uncounted: set[str] = field(default_factory=set)
+    """Devices that are read and compared, and enter no figure."""
+    flags: set[str] = field(default_factory=set)
+    """What the readings of this rig may be flagged with."""
+
+
+@contextmanager
+def clockwork(
+    update: Callable[[float], None], period_s: float, t0_ns: int
+) -> Iterator[Callable[[], float]]:
+    """Calls ``update`` with the seconds since ``t0_ns`` from a thread. Gives the longest time in
+    seconds between two calls so far: a thread is no clock."""
+    over = threading.Event()
+    stalest_s = 0.0
+
+    def run() -> None:
+        nonlocal stalest_s
+        last_ns = time.monotonic_ns()
+        while not over.is_set():
+            update((time.monotonic_ns() - t0_ns) / 1e9)
+            now_ns = time.monotonic_ns()
+            stalest_s = max(stalest_s, (now_ns - last_ns) / 1e9)
+            last_ns = now_ns
+            over.wait(period_s)
+
+    update(0.0)
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield lambda: stalest_s
+    finally:
+        over.set()
+        thread.join()
+
+
+def put(file: Path, text: str) -> None:
+    """Replace a file's contents in one write, as the kernel does."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT)
+    os.write(handle, f"{text:<40}\n".encode())
+    os.close(handle)
 
 
 @contextmanager
@@ -72,41 +113,30 @@ def powercap(root: Path, start_uj: dict[str, int] | None = None) -> Path:
 @contextmanager
 def rapl(library: Path, folder: Path) -> Iterator[Rig]:
     """Counters brought up to date by a thread; the package's wraps after about a second."""
-    watts = {"intel-rapl:0": 80.0, "intel-rapl:0:1": 12.0, "intel-rapl:1": 150.0}
-    device_of = {"package-0": "intel-rapl:0", "dram-0": "intel-rapl:0:1", "psys": "intel-rapl:1"}
+    zones = {
+        "package-0": ("intel-rapl:0", 80.0),
+        "core-0": ("intel-rapl:0:0", 55.0),
+        "dram-0": ("intel-rapl:0:1", 12.0),
+        "psys": ("intel-rapl:1", 150.0),
+    }
     starts = {"intel-rapl:0": RAPL_RANGE_UJ - 80_000_000}
     root = powercap(folder / "powercap", starts)
     t0_ns = time.monotonic_ns()
-    over = threading.Event()
-    stalest_ns = 0
 
-    def update() -> None:
-        nonlocal stalest_ns
-        last_ns = t0_ns
-        while not over.is_set():
-            now_ns = time.monotonic_ns()
-            for zone, power in watts.items():
-                span_uj = int((root / zone / "max_energy_range_uj").read_text())
-                value = starts.get(zone, 1_000_000) + int(power * (now_ns - t0_ns) / 1e3)
-                file = os.open(root / zone / "energy_uj", os.O_WRONLY)
-                os.write(file, b"%020d\n" % (value % span_uj))
-                os.close(file)
-            stalest_ns = max(stalest_ns, time.monotonic_ns() - last_ns)
-            last_ns = now_ns
-            over.wait(0.001)
+    def update(t_s: float) -> None:
+        for zone, power in zones.values():
+            span_uj = int((root / zone / "max_energy_range_uj").read_text())
+            value = starts.get(zone, 1_000_000) + int(power * t_s * 1e6)
+            put(root / zone / "energy_uj", str(value % span_uj))
 
-    def truth(device: str, start_ns: int, end_ns: int) -> tuple[float, float]:
-        # The thread is no clock: the counter is as old as its latest pause, at either edge.
-        power = watts[device_of[device]]
-        return power * (end_ns - start_ns) / 1e9, 2 * power * stalest_ns / 1e9
+    with clockwork(update, 0.001, t0_ns) as stalest_s:
 
-    thread = threading.Thread(target=update)
-    thread.start()
-    try:
-        yield Rig("rapl", MeterSettings(powercap_root=root), set(device_of), truth)
-    finally:
-        over.set()
-        thread.join()
+        def truth(device: str, start_ns: int, end_ns: int) -> tuple[float, float]:
+            power = zones[device][1]
+            return power * (end_ns - start_ns) / 1e9, 2 * power * stalest_s()
+
+        settings = MeterSettings(powercap_root=root)
+        yield Rig("rapl", settings, set(zones), truth, uncounted={"core-0"})
 
 
 BURNER = """

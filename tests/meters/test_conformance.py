@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from lem import plugins
-from tests.meters import conformance
-from tests.meters.rigs import RIGS, Rig
+from tests.meters import conformance, rigs, slow_rigs
+from tests.meters.rigs import Rig
+
+RIGS = rigs.RIGS | slow_rigs.RIGS
 
 
 @pytest.fixture(params=sorted(RIGS))
@@ -53,8 +55,8 @@ def test_imports_without_vendor_libraries_or_pydantic() -> None:
     """The sampler's process is small because neither is loaded with the meters."""
     code = (
         "import sys\n"
-        "for name in ('pynvml', 'torch', 'pydantic'): sys.modules[name] = None\n"
-        "import lem.meters.sampler, lem.meters.rounds\n"
-        "import lem.meters.nvml, lem.meters.rapl, lem.meters.estimate\n"
+        "for name in ('pynvml', 'amdsmi', 'torch', 'pydantic'): sys.modules[name] = None\n"
+        "import importlib, lem.meters.sampler, lem.meters.rounds\n"
+        f"for name in {sorted(RIGS)}: importlib.import_module('lem.meters.' + name)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
