@@ -10,6 +10,8 @@ NOT_PLUGINS = (
     "process_tree",
     "rounds",
     "nvml_energy",
+    "edge",
+    "isolated",
     "isolated",
     "edge",
     "nvml_board",

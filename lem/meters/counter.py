@@ -32,15 +32,17 @@ class Point(NamedTuple):
 
 
 class Amount(NamedTuple):
-    """How much a counter moved; ``tick`` and ``sampling`` are standard uncertainties."""
+    """How much a counter moved; the other fields are standard uncertainties."""
 
     amount: float
     tick: float
     sampling: float
+    idle: float = 0.0
+    """Isolated work: what the device drew between the edges and the nearest ticks."""
 
     @property
     def uncertainty(self) -> float:
-        return math.hypot(self.tick, self.sampling)
+        return math.hypot(self.tick, self.sampling, self.idle)
 
 
 def falls(points: Sequence[Point], start_ns: int, end_ns: int) -> bool:

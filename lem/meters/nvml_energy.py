@@ -6,11 +6,9 @@ Sources of the figures: "Part-time Power Measurements: nvidia-smi's Lack of Atte
 
 from __future__ import annotations
 
-from itertools import pairwise
-from statistics import median
 from typing import TYPE_CHECKING
 
-from lem.meters import counter, nvml_power, series
+from lem.meters import counter, isolated, nvml_power, series
 from lem.meters.protocol import Sample
 
 if TYPE_CHECKING:
@@ -53,16 +51,16 @@ def _from_counter(
     points = series.tick_points(samples, "energy_mj", 1e-3)
     if counter.falls(points, start_ns, end_ns):
         return counter.untrusted(info, [*flags, "counter_backwards"])
-    ticks_ns = [b.t_ns - a.t_ns for a, b in pairwise(points)]
-    tick_ns = int(median(ticks_ns)) if len(ticks_ns) > 2 else int(TICK_S * 1e9)
-    still_ns, reads = series.longest_still_ns(samples, "energy_mj", start_ns, end_ns)
-    if reads >= 5 and still_ns > max(500_000_000, 5 * tick_ns):
+    tick_ns = series.tick_period_ns(points) or int(TICK_S * 1e9)
+    if series.stands_still(samples, "energy_mj", start_ns, end_ns, tick_ns):
         return counter.untrusted(info, [*flags, "counter_frozen"])
     limit_mw = series.last_value(samples, "power_limit_mw", end_ns)
     most_w = 3 * limit_mw / 1e3 if limit_mw else MOST_POWER_W
     if counter.steepest(points, start_ns, end_ns) > most_w:
         return counter.untrusted(info, [*flags, "counter_implausible"])
-    moved = counter.between(points, start_ns, end_ns, reach_ns=3 * tick_ns // 2)
+    moved = _isolated(samples, points, start_ns, end_ns, most_w)
+    if moved is None:
+        moved = counter.between(points, start_ns, end_ns, reach_ns=3 * tick_ns // 2)
     if moved is None:
         return counter.untrusted(info, [*flags, "no_coverage"])
     beside = nvml_power.compare(samples, moved.amount, start_ns, end_ns)
@@ -77,6 +75,7 @@ def _from_counter(
     energy_j = moved.amount / gain
     budget = {
         "tick": moved.tick / gain,
+        "idle": moved.idle / gain,
         "sampling": moved.sampling / gain,
         "gain": relative * energy_j,
         # NVIDIA states none; what there is of it is inside the gain's figure.
@@ -84,6 +83,20 @@ def _from_counter(
     }
     reading = counter.reading(info, energy_j, budget, flags)
     return reading.model_copy(update={"power_ratio": beside.ratio}) if beside else reading
+
+
+def _isolated(
+    samples: list[Sample], points: list[counter.Point], start_ns: int, end_ns: int, most_w: float
+) -> counter.Amount | None:
+    """Where the device idled before and after, and the ticks there were polled for. None where it
+    did not, or the counter is unsound in that time."""
+    around = (start_ns - isolated.FAR_NS, end_ns + isolated.FAR_NS)
+    if counter.falls(points, *around) or counter.steepest(points, *around) > most_w:
+        return None
+    work = isolated.work(samples, "energy_mj", 1e-3, start_ns, end_ns)
+    if work is None:
+        return None
+    return counter.Amount(work.energy_j, work.tick_j, work.sampling_j, work.idle_j)
 
 
 def _from_power(
