@@ -4,20 +4,29 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lem.analysis.comparison import ArmInfo, ArmResult, Comparison, Quantity, Shortfall
+from lem.analysis.blocks import Blocks
+from lem.analysis.comparison import ArmInfo, ArmResult, Comparison, Shortfall
 from lem.analysis.naming import readable_names
+from lem.analysis.quantities import (
+    CPU_TIME,
+    ENERGY,
+    ESTIMATED,
+    Quantity,
+    quantities_of,
+    value_of,
+)
 from lem.analysis.words import sentences
 from lem.contract.flags import FLAGS
 from lem.contract.metrics import METRICS
 from lem.errors import BadInput
-from lem.stats import Absolute, RatioEstimate, absolute, ratio_to_baseline
+from lem.stats import Absolute, RatioEstimate, absolute, ratios, verdict
+from lem.stores.awaited import dropped, settled
 from lem.stores.counted import counted, ended_by_itself, latest_passes, void_reason
-from lem.stores.index import Figure, Row
+from lem.stores.index import Row
 from lem.stores.outcomes import Outcome
 
-ENERGY = "energy_per_output_token_j"
-CPU_TIME = "cpu_time_per_output_token_s"
-ESTIMATED = "estimated"
+SAME_WITHIN = 0.02
+"""Margin of "the same" where nobody names one."""
 SIDE_FIGURES = (
     ("output_throughput_tokens_per_s", ""),
     ("ttft_s", "p50"),
@@ -26,26 +35,6 @@ SIDE_FIGURES = (
     (ENERGY, ESTIMATED),
 )
 """Shown beside what is compared."""
-
-_OWNERS = {"gpu": "GPU ", "cpu": "CPU ", "dram": "memory ", "module": "module ", "node": "node "}
-_ORDER = ("gpu", "module", "node", "cpu", "dram", ESTIMATED)
-_WHAT = {
-    ENERGY: "energy per output token",
-    "energy_per_total_token_j": "energy per token, input and output",
-    "energy_per_request_j": "energy per request",
-    "energy_above_idle_per_output_token_j": "energy above idle per output token",
-    CPU_TIME: "CPU time per output token",
-    "mean_power_w": "mean power",
-    "peak_power_w": "peak power",
-    "idle_power_w": "idle power",
-    "output_throughput_tokens_per_s": "output throughput",
-    "request_throughput_per_s": "request throughput",
-    "ttft_s": "time to first token (median)",
-    "itl_s": "inter-token latency (median)",
-    "tpot_s": "time per output token (median)",
-    "e2e_latency_s": "end-to-end latency (median)",
-    "peak_memory_bytes": "peak memory",
-}
 
 
 def needed_metrics(metric: str | None) -> list[str]:
@@ -59,16 +48,24 @@ def compare(
     rows: Sequence[Row],
     baseline: ArmInfo,
     *,
-    blocks_planned: int | None = None,
+    decision: Blocks | None = None,
+    target: float | None = None,
     metric: str | None = None,
     hardware: str | None = None,
+    margin: float | None = None,
     level: float = 0.95,
+    across: bool = False,
 ) -> Comparison:
     """Every arm beside ``baseline``: ratios over blocks with joint intervals.
 
     Only runs that count enter (``lem/stores/counted.py``). Energy is compared by device class, in
     those classes alone that every counted run has. Estimated energy is CPU time in another unit,
-    so there CPU time is compared. Raises :class:`BadInput` where the runs cannot be compared.
+    so there CPU time is compared.
+
+    ``decision`` and ``target``: how many blocks there are to be, why, and the half-width asked for.
+    ``margin``: within which two arms count as the same. ``level`` holds for each quantity's
+    intervals together; with ``across`` for those of all quantities (1 − level is divided among
+    them). Raises :class:`BadInput` where the runs cannot be compared.
     """
     if metric is not None and metric not in METRICS:
         raise BadInput(f"no metric named {metric!r}", hint="one of: " + ", ".join(METRICS))
@@ -86,7 +83,7 @@ def compare(
         )
     on = _only_one("hardware", {r.hardware for r in used})
     _only_one("semantics", {str(r.semantics) for r in used})
-    quantities, left_out = _quantities(used, metric)
+    quantities, left_out = quantities_of(used, metric)
     names = readable_names(arms)
     by_arm: dict[str, dict[int, Row]] = defaultdict(dict)
     for r in used:
@@ -95,19 +92,34 @@ def compare(
     for r in valid:
         done[r.outcome.arm_id].add(r.outcome.block)
     base = by_arm.get(baseline.arm_id, {})
-    others = max(1, len(arms) - 1)
+    outcomes = [r.outcome for r in rows]
+    gone = dropped(outcomes).keys() - by_arm.keys()
+    estimates = {
+        q.key: _ratios(
+            by_arm,
+            baseline.arm_id,
+            q,
+            pilot=decision.pilot if decision is not None else None,
+            target=target,
+            level=1 - (1 - level) / len(quantities) if across else level,
+            comparisons=len(known - gone - {baseline.arm_id}),
+        )
+        for q in quantities
+    }
+    margin = SAME_WITHIN if margin is None else margin
     results = []
     for arm in arms:
         own = by_arm.get(arm.arm_id, {})
-        is_baseline = arm.arm_id == baseline.arm_id
+        found = {k: e[arm.arm_id] for k, e in estimates.items() if arm.arm_id in e}
         results.append(
             ArmResult(
                 arm=arm,
                 name=names[arm.arm_id],
-                baseline=is_baseline,
+                baseline=arm.arm_id == baseline.arm_id,
                 blocks=len(own),
                 figures=_figures(own, quantities),
-                ratios={} if is_baseline else _ratios(own, base, quantities, level, others),
+                ratios=found,
+                verdicts={k: verdict(r, margin) for k, r in found.items()},
                 shortfalls=_shortfalls(arm.arm_id, rows, done[arm.arm_id]),
                 flags=tuple(sorted({f for r in own.values() for f in r.flags})),
             )
@@ -119,9 +131,12 @@ def compare(
         baseline=baseline.arm_id,
         quantities=tuple(quantities),
         arms=tuple(results),
-        blocks_done=_blocks_done(rows, known, {r.outcome.block for r in used}),
-        blocks_planned=blocks_planned,
+        blocks_done=_blocks_done(outcomes, known, {r.outcome.block for r in used}),
+        decision=decision,
         level=level,
+        across=across and len(quantities) > 1,
+        target=target,
+        margin=margin,
         hardware=on,
         meters={c: m for r in used for c, m in r.meters.items()},
         left_out=tuple(left_out),
@@ -131,20 +146,48 @@ def compare(
     return replace(comparison, sentences=tuple(sentences(comparison)))
 
 
-def _blocks_done(rows: Sequence[Row], arms: set[str], among: set[int]) -> int:
+def _ratios(
+    by_arm: dict[str, dict[int, Row]],
+    baseline: str,
+    quantity: Quantity,
+    *,
+    pilot: int | None,
+    target: float | None,
+    level: float,
+    comparisons: int,
+) -> dict[str, RatioEstimate]:
+    """Arm → ratio; empty where the baseline has no run."""
+    table = {
+        arm: {
+            b: v.value for b, r in own.items() if (v := value_of(r, quantity.metric, quantity.part))
+        }
+        for arm, own in by_arm.items()
+    }
+    if not table.get(baseline):
+        return {}
+    return ratios(
+        table,
+        baseline,
+        pilot=pilot,
+        target=target,
+        level=level,
+        comparisons=comparisons,
+    )
+
+
+def _blocks_done(outcomes: Sequence[Outcome], arms: set[str], among: set[int]) -> int:
     """In how many of the blocks ``among`` nothing is awaited any more: every arm has ended there,
-    or failed the last time it was tried (it may have been given up)."""
-    latest = latest_passes(r.outcome for r in rows)
+    or failed the last time it was tried (it may have been given up). Those that were given up are
+    done, too."""
+    by_block: dict[int, list[Outcome]] = defaultdict(list)
     last: dict[str, Outcome] = {}
-    for o in sorted((r.outcome for r in rows), key=lambda o: o.started_at):
+    for o in sorted(outcomes, key=lambda o: o.started_at):
+        by_block[o.block].append(o)
         if ended_by_itself(o):
             last[o.arm_id] = o
-    given_up = {a for a, o in last.items() if o.kind == "failure"}
-    return sum(
-        void_reason(latest[b]) is None
-        and arms <= given_up | {o.arm_id for o in latest[b] if ended_by_itself(o)}
-        for b in among
-    )
+    live = arms - {a for a, o in last.items() if o.kind == "failure"}
+    void = {b for b, members in latest_passes(outcomes).items() if void_reason(members) is not None}
+    return sum(settled(by_block[b], live) for b in among | void)
 
 
 def _only_one(what: str, found: set[str]) -> str:
@@ -162,73 +205,6 @@ def _only_one(what: str, found: set[str]) -> str:
     )
 
 
-def _quantities(used: Sequence[Row], metric: str | None) -> tuple[list[Quantity], list[str]]:
-    """What can be compared, and in words what cannot."""
-    name = metric or ENERGY
-    if METRICS[name].shape != "by_class":
-        part = "p50" if METRICS[name].shape == "distribution" else ""
-        if not all(_value(r, name, part) for r in used):
-            raise BadInput(f"not every run has {name}, so it cannot be compared")
-        return [_quantity(name, part)], []
-    common, left_out = _classes(used, name)
-    measured = [c for c in common if c != ESTIMATED]
-    if measured:
-        return [_quantity(name, c) for c in measured], left_out
-    if common and name == ENERGY:
-        if all(_value(r, CPU_TIME, "") for r in used):
-            return [replace(_quantity(CPU_TIME, ""), estimated=True)], left_out
-        left_out.append("CPU time is missing in some runs")
-    elif common:
-        left_out.append(f"{name} is only estimated here, not measured")
-    why = "; ".join(left_out) or "no run has an energy figure"
-    raise BadInput(
-        f"no device class is measured in every run, so {name} cannot be compared: {why}",
-        hint=f"lem results compare --metric {CPU_TIME} compares CPU time instead",
-    )
-
-
-def _classes(used: Sequence[Row], name: str) -> tuple[list[str], list[str]]:
-    having: dict[str, int] = defaultdict(int)
-    for r in used:
-        for c in r.metrics.get(name, {}):
-            having[c] += _value(r, name, c) is not None
-    common, left_out = [], []
-    for c in sorted(having, key=lambda c: (_ORDER.index(c) if c in _ORDER else 99, c)):
-        meters = {r.meters.get(c, "") for r in used}
-        if having[c] < len(used):
-            left_out.append(f"{c} is missing in {len(used) - having[c]} of {len(used)} runs")
-        elif len(meters) > 1:
-            left_out.append(f"{c} was read by different meters ({', '.join(sorted(meters))})")
-        else:
-            common.append(c)
-    if ESTIMATED in common and len(common) > 1:
-        common.remove(ESTIMATED)
-    return common, left_out
-
-
-def _quantity(name: str, part: str) -> Quantity:
-    about = METRICS[name]
-    what = _WHAT.get(name, about.meaning)
-    title = what[0].upper() + what[1:]
-    by_class = about.shape == "by_class"
-    return Quantity(
-        metric=name,
-        part=part,
-        noun=_OWNERS.get(part, f"{part} ") + what if by_class else what,
-        title=f"{title} ({part.upper() if part in ('gpu', 'cpu', 'dram') else part})"
-        if by_class
-        else title,
-        unit=about.unit,
-        better="higher" if about.better == "higher" else "lower",
-    )
-
-
-def _value(row: Row, metric: str, part: str) -> Figure | None:
-    """A figure that a logarithm can be taken of, or None."""
-    value = row.metrics.get(metric, {}).get(part)
-    return value if value is not None and value.value > 0 else None
-
-
 def _figures(own: dict[int, Row], quantities: Sequence[Quantity]) -> dict[str, Absolute]:
     wanted = dict.fromkeys([*((q.metric, q.part) for q in quantities), *SIDE_FIGURES])
     figures = {}
@@ -239,25 +215,6 @@ def _figures(own: dict[int, Row], quantities: Sequence[Quantity]) -> dict[str, A
             key = f"{metric}.{part}" if part else metric
             figures[key] = absolute([v.value for v in values], [v.uncertainty for v in values])
     return figures
-
-
-def _ratios(
-    own: dict[int, Row],
-    base: dict[int, Row],
-    quantities: Sequence[Quantity],
-    level: float,
-    comparisons: int,
-) -> dict[str, RatioEstimate]:
-    ratios = {}
-    for q in quantities:
-        pairs = []
-        for block in sorted(own.keys() & base.keys()):
-            a, b = _value(own[block], q.metric, q.part), _value(base[block], q.metric, q.part)
-            assert a is not None and b is not None, "quantities are those that every run has"
-            pairs.append((a.value, b.value))
-        if pairs:
-            ratios[q.key] = ratio_to_baseline(pairs, level, comparisons)
-    return ratios
 
 
 def _shortfalls(arm_id: str, rows: Sequence[Row], done: set[int]) -> tuple[Shortfall, ...]:

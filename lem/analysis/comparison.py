@@ -5,8 +5,10 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from lem.analysis.blocks import Blocks
+from lem.analysis.quantities import Quantity
 from lem.contract.base import Scalar
-from lem.stats import Absolute, RatioEstimate
+from lem.stats import Absolute, RatioEstimate, Verdict
 
 
 @dataclass(frozen=True)
@@ -20,25 +22,6 @@ class ArmInfo:
     """Swept experiment paths → value."""
     paths: dict[str, Scalar]
     """Every experiment path → value, for selecting and naming arms."""
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """One compared figure: a metric, and the part of it (a device class or a percentile)."""
-
-    metric: str
-    part: str
-    noun: str
-    """In a sentence: ``GPU energy per output token``."""
-    title: str
-    """Over a table."""
-    unit: str
-    better: Literal["lower", "higher"]
-    estimated: bool = False
-
-    @property
-    def key(self) -> str:
-        return f"{self.metric}.{self.part}" if self.part else self.metric
 
 
 @dataclass(frozen=True)
@@ -65,6 +48,8 @@ class ArmResult:
     ``ttft_s.p50``, ``itl_s.p50``, ``nll_per_token``, ``energy_per_output_token_j.estimated``)."""
     ratios: dict[str, RatioEstimate]
     """Quantity's key → ratio to the baseline; empty for the baseline itself."""
+    verdicts: dict[str, Verdict]
+    """Quantity's key → what that ratio's interval says."""
     shortfalls: tuple[Shortfall, ...]
     flags: tuple[str, ...]
     """On any record of the arm that was counted."""
@@ -80,10 +65,16 @@ class Comparison:
     arms: tuple[ArmResult, ...]
     blocks_done: int
     """Blocks of which no run is awaited any more."""
-    blocks_planned: int | None
-    """None where the folder has no lock file."""
+    decision: Blocks | None
+    """How many blocks there are to be, and why; None where the folder has no lock file."""
     level: float
-    """Joint confidence of all intervals of one quantity."""
+    """Joint confidence of all intervals of one quantity; with ``across`` of all quantities."""
+    across: bool
+    """Whether the intervals of all quantities hold together, not only those of each."""
+    target: float | None
+    """Half-width that the campaign asks for, as a share."""
+    margin: float
+    """Within which two arms count as the same, as a share."""
     hardware: str
     meters: dict[str, str]
     """Device class → names of the meters."""
@@ -101,9 +92,22 @@ class Comparison:
         return any(q.estimated for q in self.quantities)
 
     @property
+    def blocks_planned(self) -> int | None:
+        """None where the folder has no lock file; while a pilot runs, its blocks."""
+        return self.decision.n if self.decision is not None else None
+
+    @property
     def provisional(self) -> bool:
         """Whether blocks are still missing, or there is but one."""
-        return self.blocks_done < max(2, self.blocks_planned or 0)
+        undecided = self.decision is not None and not self.decision.final
+        return undecided or self.blocks_done < max(2, self.blocks_planned or 0)
+
+    def reached(self, quantity: Quantity) -> float | None:
+        """Half-width of this quantity's widest interval, as a share on the logarithmic scale; None
+        where an arm that has a ratio has no interval, or where there is no ratio."""
+        found = [a.ratios[quantity.key] for a in self.arms if quantity.key in a.ratios]
+        widths = [r.half_width_log for r in found if r.half_width_log is not None]
+        return max(widths) if widths and len(widths) == len(found) else None
 
     @property
     def baseline_name(self) -> str:
@@ -119,7 +123,14 @@ class Comparison:
             "provisional": self.provisional,
             "blocks_done": self.blocks_done,
             "blocks_planned": self.blocks_planned,
+            "blocks_decided": self.decision and self.decision._asdict(),
             "level": self.level,
+            "level_across_quantities": self.across,
+            "precision": {
+                "target": self.target,
+                "reached": {q.key: self.reached(q) for q in self.quantities},
+            },
+            "margin": self.margin,
             "hardware": self.hardware,
             "meters": self.meters,
             "quantities": [{"key": q.key, **asdict(q)} for q in self.quantities],
@@ -141,7 +152,8 @@ def _arm_json(arm: ArmResult) -> dict[str, Any]:
         "baseline": arm.baseline,
         "blocks": arm.blocks,
         "figures": {k: asdict(v) for k, v in arm.figures.items()},
-        "ratios": {k: asdict(v) for k, v in arm.ratios.items()},
+        "ratios": {k: {**asdict(v), "reached": v.reached} for k, v in arm.ratios.items()},
+        "verdicts": {k: asdict(v) for k, v in arm.verdicts.items()},
         "shortfalls": [asdict(s) for s in arm.shortfalls],
         "flags": list(arm.flags),
     }

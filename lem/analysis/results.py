@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lem.analysis.blocks import blocks_wanted
+from lem.analysis.blocks import decide
 from lem.analysis.compare import compare, needed_metrics
 from lem.analysis.comparison import ArmInfo, Comparison
 from lem.analysis.environments import differences, of_one_experiment
@@ -64,7 +64,12 @@ class Campaign:
         return arms_of_records(first)
 
     def compare(
-        self, baseline: str | None = None, metric: str | None = None, hardware: str | None = None
+        self,
+        baseline: str | None = None,
+        metric: str | None = None,
+        hardware: str | None = None,
+        margin: float | None = None,
+        across: bool = False,
     ) -> Comparison:
         """See :meth:`Results.compare`."""
         arms = self.arms()
@@ -84,9 +89,12 @@ class Campaign:
             arms,
             self.rows(needed_metrics(metric)),
             base,
-            blocks_planned=blocks_wanted(self.lock, self.outcomes()) if self.lock else None,
+            decision=decide(self.lock, self.outcomes()) if self.lock else None,
+            target=self.lock.precision if self.lock else None,
             metric=metric,
             hardware=hardware,
+            margin=margin if margin or self.lock is None else self.lock.same_within,
+            across=across,
         )
         return replace(compared, notes=(*compared.notes, *self._unlike(compared)))
 
@@ -146,16 +154,24 @@ class Results:
         return polars.DataFrame(rows, infer_schema_length=None)
 
     def compare(
-        self, baseline: str | None = None, metric: str | None = None, hardware: str | None = None
+        self,
+        baseline: str | None = None,
+        metric: str | None = None,
+        hardware: str | None = None,
+        margin: float | None = None,
+        across: bool = False,
     ) -> Comparison:
         """Every arm beside the baseline (by default the campaign's own).
 
         ``baseline``: an arm's id or the beginning of it, its label, or ``path=value[,…]``.
         ``metric``: by default energy per output token, or CPU time where energy is estimated.
         ``hardware``: only the runs made on this (as :func:`lem.stores.index.hardware` writes it).
+        ``margin``: within which two arms count as the same (0.02 is ±2 %; by default the
+        campaign's). ``across``: let the intervals of all device classes hold together, not only
+        those of each.
         Raises :class:`BadInput` where the runs cannot be compared, with the reason.
         """
-        return self.one().compare(baseline, metric, hardware)
+        return self.one().compare(baseline, metric, hardware, margin, across)
 
     def one(self) -> Campaign:
         """The only campaign. Raises :class:`BadInput` where there are several: blocks of different

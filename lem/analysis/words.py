@@ -2,66 +2,100 @@
 
 import math
 
-from lem.analysis.comparison import ArmResult, Comparison, Quantity
-from lem.stats import RatioEstimate
+from lem.analysis.comparison import ArmResult, Comparison
+from lem.analysis.quantities import Quantity
+from lem.stats import RatioEstimate, Verdict
+
+MOST = 6
+"""Up to so many arms beside the baseline have a sentence each; of more, those that say most."""
 
 
 def sentences(comparison: Comparison) -> list[str]:
-    """For each quantity: the arm that saves most, the one that costs most, and those of which the
-    blocks so far cannot tell."""
+    """For each quantity what is known of every arm; of many arms the one that saves most, the one
+    that costs most, and those of which the blocks so far cannot tell."""
     return [s for q in comparison.quantities for s in _of_quantity(comparison, q)]
 
 
 def _of_quantity(comparison: Comparison, quantity: Quantity) -> list[str]:
-    baseline = comparison.baseline_name
-    known = [(a, a.ratios[quantity.key]) for a in comparison.arms if quantity.key in a.ratios]
-    if not known:
-        return [f"Nothing to compare yet: no block has both {baseline} and another arm."]
-    less = [(a, r) for a, r in known if r.high is not None and r.high < 1]
-    more = [(a, r) for a, r in known if r.low is not None and r.low > 1]
-    open_ = [
-        (a, r)
-        for a, r in known
-        if r.low is not None and r.high is not None and r.low <= 1 <= r.high
+    arms = [a for a in comparison.arms if quantity.key in a.ratios]
+    if not arms:
+        return [
+            f"Nothing to compare yet: no block has both {comparison.baseline_name} and another arm."
+        ]
+    if len(arms) <= MOST:
+        return [sentence(comparison, a, quantity) for a in arms]
+    chosen = _telling(arms, quantity)
+    rest = len(arms) - len(chosen)
+    said = [sentence(comparison, a, quantity) for a in chosen]
+    return [
+        *said,
+        f"The table has the other {rest} arms." if rest > 1 else "The table has one more.",
     ]
-    none = [(a, r) for a, r in known if r.low is None]
-    said = []
-    if less:
-        said.append(_told(*min(less, key=lambda x: x[1].ratio), baseline, quantity))
-    if more:
-        said.append(_told(*max(more, key=lambda x: x[1].ratio), baseline, quantity))
+
+
+def _telling(arms: list[ArmResult], quantity: Quantity) -> list[ArmResult]:
+    key = quantity.key
+    by = {
+        says: [a for a in arms if a.verdicts[key].says == says and a.ratios[key].low is not None]
+        for says in ("less", "more", "same", "cannot_tell")
+    }
+    ends = [
+        *(min(by["less"], key=lambda a: a.ratios[key].ratio, default=None),),
+        *(max(by["more"], key=lambda a: a.ratios[key].ratio, default=None),),
+    ]
+    found = [a for a in ends if a is not None]
     if quantity.better == "higher":
-        said.reverse()
-    said += [_cannot_tell(a, r, baseline, quantity) for a, r in open_[:2]]
-    if len(open_) > 2:
-        said.append(f"Nor can it be told yet of {len(open_) - 2} more.")
-    if none and not said:
-        said.append(_without_interval(none, baseline, quantity))
-    return said
+        found.reverse()
+    return [*found, *by["same"][:1], *by["cannot_tell"][:2]] or arms[:1]
 
 
-def _told(arm: ArmResult, ratio: RatioEstimate, baseline: str, quantity: Quantity) -> str:
+def sentence(comparison: Comparison, arm: ArmResult, quantity: Quantity) -> str:
+    """What is known of one arm in one quantity."""
+    ratio, verdict = arm.ratios[quantity.key], arm.verdicts[quantity.key]
+    baseline = comparison.baseline_name
+    if ratio.low is None:
+        change = _change(ratio, quantity.noun, baseline)
+        verb = _verb(quantity)
+        return (
+            f"So far {arm.name} {verb} {change} ({blocks(ratio.n)}); no interval: {ratio.reason}."
+        )
+    if verdict.says == "cannot_tell":
+        return _cannot_tell(arm, ratio, verdict, baseline, quantity)
+    so_far = "So far " if comparison.provisional else ""
+    name = arm.name if so_far else _begin(arm.name)
+    if verdict.says == "same":
+        return f"{so_far}{name} {_same(ratio, verdict, baseline, quantity)}"
+    change = _change(ratio, quantity.noun, baseline)
+    return f"{so_far}{name} {_verb(quantity)} {change} ({_range(ratio)}, {blocks(ratio.n)})."
+
+
+def _same(ratio: RatioEstimate, verdict: Verdict, baseline: str, quantity: Quantity) -> str:
+    """What the two one-sided tests rest on is their own, narrower interval."""
+    half = ratio.half_width_same_log
+    assert half is not None and verdict.margin is not None
+    low, high = (100 * math.expm1(math.log(ratio.ratio) + sign * half) for sign in (-1, 1))
+    decimals = _decimals((high - low) / 2)
+    shown = " to ".join(f"{v:+.{decimals}f}".replace("-", "−") for v in (low, high))
     verb = "has" if quantity.better == "higher" else "uses"
     return (
-        f"{_begin(arm.name)} {verb} {_change(ratio, quantity.noun, baseline)}"
+        f"{verb} the same {quantity.noun} as {baseline} within {100 * verdict.margin:g} %"
+        f" ({shown} %, {blocks(ratio.n)})."
+    )
+
+
+def _cannot_tell(
+    arm: ArmResult, ratio: RatioEstimate, verdict: Verdict, baseline: str, quantity: Quantity
+) -> str:
+    more = verdict.more_blocks
+    would = "" if more is None else f": about {blocks(more, 'more ')} would"
+    return (
+        f"Can't tell yet whether {arm.name} differs from {baseline} in {quantity.noun}{would}"
         f" ({_span(ratio)}, {blocks(ratio.n)})."
     )
 
 
-def _cannot_tell(arm: ArmResult, ratio: RatioEstimate, baseline: str, quantity: Quantity) -> str:
-    return (
-        f"Can't tell yet whether {arm.name} differs from {baseline} in {quantity.noun}:"
-        f" {_span(ratio)} ({blocks(ratio.n)})."
-    )
-
-
-def _without_interval(
-    arms: list[tuple[ArmResult, RatioEstimate]], baseline: str, quantity: Quantity
-) -> str:
-    best = min if quantity.better == "lower" else max
-    arm, ratio = best(arms, key=lambda x: x[1].ratio)
-    change = _change(ratio, quantity.noun, baseline)
-    return f"So far {arm.name} uses {change} ({blocks(ratio.n)}); no interval: {ratio.reason}."
+def _verb(quantity: Quantity) -> str:
+    return "has" if quantity.better == "higher" else "uses"
 
 
 def _change(ratio: RatioEstimate, noun: str, baseline: str) -> str:
@@ -73,15 +107,21 @@ def _change(ratio: RatioEstimate, noun: str, baseline: str) -> str:
     return f"{_percent(value, ratio)} % {direction} {noun} than {baseline}"
 
 
-def _span(ratio: RatioEstimate) -> str:
+def _range(ratio: RatioEstimate) -> str:
+    """Of a change that is told already: ``29–33 %``; ``2.91–3.09 times``."""
     low, high = ratio.low, ratio.high
     assert low is not None and high is not None
-    if ratio.ratio >= 2 and low > 1:
-        return f"{_times(low, ratio)} to {_times(high, ratio)} times"
-    if high < 1:
-        return f"{_percent(high, ratio)} to {_percent(low, ratio)} % less"
-    if low > 1:
-        return f"{_percent(low, ratio)} to {_percent(high, ratio)} % more"
+    if ratio.ratio >= 2:
+        return f"{_times(low, ratio)}–{_times(high, ratio)} times"
+    ends = (high, low) if high < 1 else (low, high)
+    first, last = (_percent(v, ratio) for v in ends)
+    return f"{first}–{last} %"
+
+
+def _span(ratio: RatioEstimate) -> str:
+    """Of an interval that includes 1."""
+    low, high = ratio.low, ratio.high
+    assert low is not None and high is not None
     upper = f"{_percent(high, ratio)} % more"
     if high >= 10:
         upper = f"{high:.3g} times as much"
@@ -91,7 +131,7 @@ def _span(ratio: RatioEstimate) -> str:
 def _percent(value: float, ratio: RatioEstimate) -> str:
     """How far ``value`` is from 1, in percent, with the digits that the interval supports."""
     half = (ratio.high - ratio.low) / 2 if ratio.high is not None and ratio.low is not None else 0.1
-    decimals = min(3, max(0, math.ceil(-math.log10(max(100 * half, 1e-6)))))
+    decimals = _decimals(100 * half)
     percent = abs(value - 1) * 100
     text = f"{percent:.{decimals}f}"
     # 99.96 % must not read as 100 % less.
@@ -99,6 +139,10 @@ def _percent(value: float, ratio: RatioEstimate) -> str:
         decimals += 1
         text = f"{percent:.{decimals}f}"
     return text
+
+
+def _decimals(half_percent: float) -> int:
+    return min(3, max(0, math.ceil(-math.log10(max(half_percent, 1e-6)))))
 
 
 def _times(value: float, ratio: RatioEstimate) -> str:
@@ -113,5 +157,5 @@ def _begin(name: str) -> str:
     return name[0].upper() + name[1:] if name.startswith(own) else name
 
 
-def blocks(n: int) -> str:
-    return "1 block" if n == 1 else f"{n} blocks"
+def blocks(n: int, more: str = "") -> str:
+    return f"1 {more}block" if n == 1 else f"{n} {more}blocks"

@@ -15,6 +15,7 @@ from lem.contract.lock import Arm, Lock
 from lem.contract.record import Record
 from lem.errors import BadInput, FailureKind
 from lem.launchers.protocol import Exit, Folders, Launcher
+from lem.stores.costs import costs_of
 from lem.stores.folder import MAX_RECORD_BYTES
 from lem.stores.outcomes import Outcome
 
@@ -221,4 +222,5 @@ def outcome_of(result: Record | Failure, path: str) -> Outcome:
         boot_id=environment.boot_id,
         device_set=tuple(environment.device_set),
         path=path,
+        costs=costs_of(result) if isinstance(result, Record) else (),
     )

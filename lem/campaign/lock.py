@@ -8,7 +8,6 @@ from lem.analysis.naming import flat
 from lem.campaign.alike import unlike
 from lem.campaign.stage import Ready, Staging
 from lem.config import (
-    PRESETS,
     CampaignFile,
     arm_id,
     experiment_id,
@@ -41,6 +40,7 @@ def make_lock(
         if overrides.preset == "quick" and measure.precision is not None:
             raise BadInput("--preset quick has a fixed number of blocks; the file asks a precision")
         measure = measure.model_copy(update={"preset": overrides.preset})
+    preset = preset_of(measure)
     arms: list[Arm] = []
     for i, (draft, ready) in enumerate(zip(campaign.drafts, staging.ready, strict=True)):
         engine_version = ready.prepared.described.engine_version
@@ -80,8 +80,10 @@ def make_lock(
         },
         requests={r.requests.sha256: r.requests.requests for r in staging.ready},
         seed=measure.seed,
-        blocks=overrides.blocks or measure.blocks or PRESETS[measure.preset].blocks,
-        precision=preset_of(measure).precision,
+        blocks=overrides.blocks or preset.blocks,
+        precision=preset.precision,
+        max_blocks=None if preset.fixed or overrides.blocks else measure.max_blocks,
+        same_within=measure.same_within,
         time_budget_s=measure.time_budget,
         preset=measure.preset,
         measure=measurement(measure, campaign.calibration),

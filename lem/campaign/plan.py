@@ -9,18 +9,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from lem.analysis.blocks import blocks_wanted, seconds_between
+from lem.analysis.blocks import Blocks, decide, seconds_between
 from lem.contract.lock import Lock
+from lem.stores.awaited import dropped
+from lem.stores.awaited import given_up as is_given_up
 from lem.stores.counted import MAX_PAUSE_S, ended_by_itself, void_reason
 from lem.stores.outcomes import Outcome
-
-MAX_VOID_PASSES = 3
-"""A block that was disturbed this often is given up and reported. One that was left unfinished and
-found too old when the campaign went on does not count here: that is no fault of the machine's."""
-MAX_PASSES = 20
-"""A block that was begun this often, for whatever reason, is given up too."""
-MAX_FAILURES = 3
-"""An arm that failed this often in a row is not tried again."""
 
 
 class Run(NamedTuple):
@@ -40,14 +34,19 @@ class Here(NamedTuple):
 
 class Plan(NamedTuple):
     runs: list[Run]
-    blocks: int
-    """How many blocks the campaign has in all."""
+    decision: Blocks
+    """How many blocks the campaign has, and why."""
     void: dict[int, str]
     """Block → why its latest pass is void."""
     given_up: dict[int, str]
     """Blocks that were void too often, with the last reason."""
     dropped: dict[str, str]
     """Arm → kind of the failure that keeps coming back."""
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks there are; while the pilot runs, the pilot's."""
+        return self.decision.n
 
 
 def plan(
@@ -57,7 +56,7 @@ def plan(
 
     ``forgive``: folders of failures to be taken as if they had not been (``--retry-failed``).
     """
-    blocks = blocks_wanted(lock, outcomes)
+    decision = decide(lock, outcomes)
     gone = dropped(o for o in outcomes if o.path not in forgive)
     arms = [a.arm_id for a in lock.arms if a.arm_id not in gone]
     by_block: dict[int, list[Outcome]] = defaultdict(list)
@@ -69,11 +68,11 @@ def plan(
     runs: list[Run] = []
     void: dict[int, str] = {}
     given_up: dict[int, str] = {}
-    for block in range(blocks):
+    for block in range(decision.n):
         state = block_state(by_block.get(block, ()), arms, here, forgive)
         if state.void is not None:
             void[block] = state.void
-            if state.block_pass >= MAX_PASSES or _void_passes(by_block[block]) >= MAX_VOID_PASSES:
+            if is_given_up(by_block[block], state.block_pass):
                 given_up[block] = state.void
                 continue
         if state.missing:
@@ -84,7 +83,7 @@ def plan(
                 for arm in order(lock.seed, block, state.block_pass, arms)
                 if arm in wanted
             ]
-    return Plan(runs, blocks, void, given_up, gone)
+    return Plan(runs, decision, void, given_up, gone)
 
 
 def order(seed: int, block: int, block_pass: int, arms: Iterable[str]) -> list[str]:
@@ -131,14 +130,6 @@ def block_state(
     return BlockState(latest, missing, None)
 
 
-def _void_passes(outcomes: Iterable[Outcome]) -> int:
-    """How many of a block's passes were void when they ended."""
-    passes: dict[int, list[Outcome]] = defaultdict(list)
-    for o in outcomes:
-        passes[o.block_pass].append(o)
-    return sum(void_reason(members) is not None for members in passes.values())
-
-
 def pause_reason(members: Sequence[Outcome], here: Here) -> str | None:
     """Why an unfinished block cannot go on now, or None."""
     if not members:
@@ -150,17 +141,3 @@ def pause_reason(members: Sequence[Outcome], here: Here) -> str | None:
     if min(seconds_between(o.ended_at, here.now) for o in members) > MAX_PAUSE_S:
         return f"there was a pause of over {MAX_PAUSE_S / 60:.0f} minutes in the middle"
     return None
-
-
-def dropped(outcomes: Iterable[Outcome]) -> dict[str, str]:
-    """Arms whose latest three attempts all failed, with the last failure's kind."""
-    history: dict[str, list[Outcome]] = defaultdict(list)
-    for o in outcomes:
-        if ended_by_itself(o):
-            history[o.arm_id].append(o)
-    gone: dict[str, str] = {}
-    for arm, tried in history.items():
-        last = sorted(tried, key=lambda o: o.started_at)[-MAX_FAILURES:]
-        if len(last) == MAX_FAILURES and all(o.kind == "failure" for o in last):
-            gone[arm] = last[-1].failure_kind or "engine_error"
-    return gone

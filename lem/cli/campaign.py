@@ -223,15 +223,17 @@ def run(
 def _announce(campaign: "Campaign") -> None:
     """What a person wants to know before they wait."""
     from lem.campaign.overview import estimate
-    from lem.cli.plan_view import roughly
+    from lem.cli.plan_view import decision_in_words, roughly
 
-    expected = estimate(campaign.plan(), campaign.power_w())
+    overview = campaign.plan()
+    expected = estimate(overview, campaign.power_w())
     if expected.runs:
         runs = _count(expected.runs, "run")
         note(
             f"{runs} to make, about {roughly(expected.seconds)} ({expected.basis}); "
             f"results: {campaign.folder}"
         )
+        note(decision_in_words(overview))
 
 
 def _finish(
@@ -249,8 +251,9 @@ def _finish(
         comparison = open_results(campaign.folder).compare()
     except BadInput as e:
         complaint = e.message
-    target = overview.lock.precision
-    missed = missed_precision(comparison, target) if comparison and target else []
+    missed = missed_precision(comparison) if comparison else []
+    if overview.lock.precision is not None and comparison is None:
+        missed = [f"there is no interval: {complaint}"]
     if as_json:
         emit(
             summary(overview, campaign.folder, nothing_new)

@@ -41,7 +41,8 @@ def plan_table(overview: Overview, expected: Estimate, folder: Path) -> "Rendera
         )
     lines = [
         f"{lock.name}: {_n(len(lock.arms), 'experiment')} × "
-        f"{_n(overview.plan.blocks, 'block')}, preset {lock.preset}",
+        f"{blocks_in_words(overview)}, preset {lock.preset}",
+        f"blocks: {overview.plan.decision.reason}",
         f"still to run: {_n(expected.runs, 'run')}, about {roughly(expected.seconds)} "
         f"({expected.basis})"
         if expected.runs
@@ -91,6 +92,8 @@ def summary(overview: Overview, folder: Path, nothing_new: bool) -> dict[str, An
         "campaign": overview.lock.name,
         "folder": str(folder),
         "blocks": overview.plan.blocks,
+        "blocks_decided": overview.plan.decision._asdict(),
+        "precision": overview.lock.precision,
         "arms_total": len(overview.lock.arms),
         "runs_done": sum(done.values()),
         "runs_missing": len(overview.plan.runs),
@@ -110,7 +113,18 @@ def status_line(overview: Overview, folder: Path) -> str:
     if failed:
         parts.append(f"{failed} failed")
     parts.append(f"{len(overview.plan.runs)} to go" if overview.plan.runs else "complete")
-    return visible(", ".join(parts) + f"  ({folder})")
+    return visible(", ".join(parts) + f"; {decision_in_words(overview)}  ({folder})")
+
+
+def blocks_in_words(overview: Overview) -> str:
+    """``5 pilot blocks``, ``14 blocks``."""
+    decision = overview.plan.decision
+    return _n(decision.n, "block" if decision.final else "pilot block")
+
+
+def decision_in_words(overview: Overview) -> str:
+    """How many blocks there are, and why."""
+    return f"{blocks_in_words(overview)}: {overview.plan.decision.reason}"
 
 
 def failed_runs(overview: Overview) -> list[str]:
@@ -154,20 +168,31 @@ def _joules(joules: float) -> str:
     return f"{joules / 1e3:.2g} kJ" if joules >= 1e3 else f"{joules:.2g} J"
 
 
-def missed_precision(comparison: "Comparison", target: float) -> list[str]:
-    """Arms whose interval is wider than asked for (half-width of the ratio, relative), in words."""
+def missed_precision(comparison: "Comparison") -> list[str]:
+    """Arms whose interval is wider than the campaign asks for, and those without one, in words."""
+    target = comparison.target
+    if target is None:
+        return []
+    decision = comparison.decision
+    why = (
+        f" (blocks were capped by {decision.capped_by})" if decision and decision.capped_by else ""
+    )
     missed = []
     for quantity in comparison.quantities:
         for arm in comparison.arms:
             ratio = arm.ratios.get(quantity.key)
+            where = f"{arm.name} in {quantity.noun}"
+            if arm.baseline or (ratio is not None and ratio.reached):
+                continue
             if ratio is None:
-                continue
-            if ratio.low is None or ratio.high is None:
-                missed.append(f"{arm.name}: no interval, {ratio.reason}")
-                continue
-            half = (ratio.high - ratio.low) / 2 / ratio.ratio
-            if half > target:
-                missed.append(f"{arm.name}: ±{half:.1%} where ±{target:.1%} was asked for")
+                missed.append(f"{where}: no block has both it and the baseline")
+            elif ratio.half_width_log is None:
+                missed.append(f"{where}: no interval, {ratio.reason}")
+            else:
+                half = 100 * ratio.half_width_log
+                missed.append(
+                    f"{where}: ±{half:.2g} % where ±{100 * target:g} % was asked for{why}"
+                )
     return missed
 
 

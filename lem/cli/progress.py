@@ -43,6 +43,8 @@ class View:
         self.label = ""
         self.block = 0
         self.blocks = 0
+        self.pilot = False
+        """Whether these are the blocks of a pilot still, from which more will follow."""
         self.done = 0
         self.total = 0
         self.phase = "starting"
@@ -56,6 +58,7 @@ class View:
         """Bring the view up to date."""
         if moment.kind == "plan":
             self.blocks = moment.plan.blocks
+            self.pilot = not moment.plan.decision.final
             self.total = self.done + len(moment.plan.runs)
         elif moment.kind == "begin" and moment.run is not None and moment.arm is not None:
             self.label, self.block = moment.arm.label, moment.run.block
@@ -83,7 +86,7 @@ class View:
 
     def line(self) -> str:
         """Everything on one line."""
-        parts = [f"block {self.block + 1} of {self.blocks}", self.label, self.phase]
+        parts = [_block(self.block, self.blocks, self.pilot), self.label, self.phase]
         parts += [f"{device} {w:.1f} W" for device, w in sorted(self.power_w.items())]
         if self.tokens_per_s:
             parts.append(f"{self.tokens_per_s:.1f} tokens/s")
@@ -91,6 +94,10 @@ class View:
         if self.left_s is not None:
             parts.append(f"about {duration(self.left_s)} left")
         return visible(" · ".join(parts))
+
+
+def _block(block: int, blocks: int, pilot: bool) -> str:
+    return f"{'pilot ' if pilot else ''}block {block + 1} of {blocks}"
 
 
 def _sensible(value: object) -> bool:
@@ -108,11 +115,15 @@ def progress(campaign: "Campaign", show_provisional: bool) -> Iterator[OnMoment]
 
     def take(moment: Moment) -> None:
         with lock:
+            waited = view.pilot
             view.take(moment)
             if live is not None:
                 if not live.is_started:
                     live.start()
                 live.update(_panel(view), refresh=True)
+            if waited and not view.pilot:
+                decision = moment.plan.decision
+                note(f"the pilot is complete: {decision.n} blocks in all: {decision.reason}")
             if moment.kind == "end":
                 note(_ended(view, moment))
         if moment.kind == "plan" and show_provisional and not shown and _first_done(moment):
@@ -139,7 +150,7 @@ def _panel(view: View) -> "Table":
 
 def _ended(view: View, moment: Moment) -> str:
     assert moment.run is not None and moment.arm is not None
-    block = f"block {moment.run.block + 1} of {moment.plan.blocks}"
+    block = _block(moment.run.block, moment.plan.blocks, view.pilot)
     head = f"[{view.done}/{view.total}] {block} · {moment.arm.label}: "
     result = moment.result
     if isinstance(result, Failure):

@@ -187,12 +187,15 @@ generate:                             # further keys go to the engine untouched
 device: {power_limit_w: null, sm_clock_mhz: null}
 
 measure:
-  preset: quick                       # quick: 3 blocks; standard: 5; publication: 10
+  # quick: 3 blocks, no target. standard: a pilot of 5 blocks, then as many as ±2 % needs;
+  # publication: a pilot of 10, three windows a run, ±1 %.
+  preset: quick
   seed: 1                             # of the order of the runs
-  # precision: 0.02                   # say where ±2 % on a ratio is missed (not with quick)
-  # blocks: 3                         # exactly so many, instead of the preset's
-  # max_blocks: 40                  # never more than these
+  # precision: 0.02                   # blocks enough for ±2 % on every ratio (not with quick)
+  # blocks: 3                         # exactly so many, without a pilot
+  # max_blocks: 40                    # never more than these
   # time_budget: 2h                   # fewer blocks where they would take longer: 90s, 30m, 1h30m
+  # same_within: 0.02                 # two experiments this close to each other count as the same
   # quality: [nll]                    # also measure how good the answers are
   # windows: 1                        # these five override the preset's
   # window_s: 10
@@ -201,7 +204,7 @@ measure:
   # warm_up_cap_s: 60
   # prefill_window: true              # one window more, to tell prefill from decode
   # cool_down: {below_c: 45, cap_s: 300}    # before each run wait until the GPUs are this cool
-  # sample_interval_s: 0.05
+  # sample_interval_s: 0.1
   # meters: [nvml, rapl]              # not given: all that work here
   # watts_per_busy_core: 10           # for the estimate, where there is no meter
   # calibration: boards.json          # gains of single boards, if someone has measured them

@@ -82,6 +82,7 @@ def digest(
         },
         "measurement": meaning(measurement(spec.measure, calibration)),
         "blocks": [preset.blocks, preset.fixed, preset.precision, spec.measure.max_blocks],
+        **({"same_within": margin} if (margin := spec.measure.same_within) is not None else {}),
         "time_budget": spec.measure.time_budget,
         "seed": spec.measure.seed,
         "gpus": spec.gpus if isinstance(spec.gpus, str) else sorted(spec.gpus),

@@ -62,10 +62,16 @@ class Lock(Document):
     """SHA-256 of each request list → number of requests."""
     seed: int
     blocks: Annotated[int, Field(ge=1)]
+    """How many there are; where ``max_blocks`` is given, those of the pilot."""
     precision: Annotated[float, Field(gt=0)] | None = None
     """Half-width to aim for of the interval on a ratio; None where there is no target."""
+    max_blocks: Annotated[int, Field(ge=1)] | None = None
+    """The number of blocks is computed from the pilot, and is never above this; None where
+    ``blocks`` fixes it beforehand."""
     time_budget_s: Annotated[float, Field(gt=0)] | None = None
-    """Caps the number of blocks, once the first has shown how long one takes."""
+    """Caps the number of blocks, once it is known how long one takes."""
+    same_within: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Margin within which two arms count as the same, as a share; None: lem's own."""
     preset: str
     measure: Measurement
     limits: Limits

@@ -11,7 +11,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from lem.analysis.comparison import ArmResult, Comparison, Quantity
+from lem.analysis.comparison import ArmResult, Comparison
+from lem.analysis.quantities import Quantity
 from lem.report.text import NOTHING, figure, plain, ratio, rough, scaled
 
 ESTIMATED_J = "energy_per_output_token_j.estimated"
@@ -79,7 +80,9 @@ def heading(comparison: Comparison, quantity: Quantity) -> str:
     if comparison.provisional:
         done, planned = comparison.blocks_done, comparison.blocks_planned
         of = f"{done} of {planned}" if planned and planned > 1 else f"only {done}"
-        title += f" {NOTHING} provisional: {of} block{'s' if (planned or done) > 1 else ''}"
+        pilot = comparison.decision is not None and not comparison.decision.final
+        noun = "pilot block" if pilot else "block"
+        title += f" {NOTHING} provisional: {of} {noun}{'s' if (planned or done) > 1 else ''}"
     return title
 
 
@@ -90,9 +93,16 @@ def footnotes(comparison: Comparison) -> Iterator[str]:
     read = f" (meters: {meters})" if meters and not c.estimated else ""
     yield f"{c.campaign} on {c.hardware}{read}"
     yield from _about_intervals(c)
+    yield from _about_blocks(c)
     yield from _about_uncertainties(c)
     for arm in c.arms:
         yield from _shortfalls(arm)
+        if any(r.n < arm.blocks for r in arm.ratios.values()):
+            n = min(r.n for r in arm.ratios.values())
+            yield (
+                f"{arm.name}: counted in {arm.blocks} blocks, of which {n} have the baseline, too:"
+                " its ratio is of those."
+            )
     if c.left_out:
         yield f"Not compared: {'; '.join(c.left_out)}."
     yield from c.notes
@@ -105,15 +115,47 @@ def _about_intervals(c: Comparison) -> Iterator[str]:
     estimates = [r for a in c.arms for r in a.ratios.values()]
     with_interval = [r for r in estimates if r.low is not None]
     if with_interval:
-        m = with_interval[0].comparisons
         level = f"{100 * c.level:.3g} %"
-        together = f"they hold together with {level} confidence (Bonferroni)" if m > 1 else level
-        which = "Intervals of each table" if len(c.quantities) > 1 else "Intervals"
-        yield f"{which}: Student t over blocks on log-ratios; {together}."
-    if any(r.low is not None and r.high is not None and r.low <= 1 <= r.high for r in estimates):
+        many = with_interval[0].comparisons > 1 or c.across
+        together = f"they hold together with {level} confidence" if many else level
+        which = "Intervals"
+        if len(c.quantities) > 1:
+            which = "Intervals of all tables" if c.across else "Intervals of each table"
+        how = " or ".join(
+            w for m, w in _METHODS.items() if any(r.method == m for r in with_interval)
+        )
+        yield f"{which}: within-block log-ratios, {how}; {together}."
+    says = {v.says for a in c.arms for k, v in a.verdicts.items() if a.ratios[k].low is not None}
+    if "cannot_tell" in says:
         yield "?: the interval includes 1, so it can't be told yet."
+    if "same" in says:
+        yield f"=: the same within {100 * c.margin:g} %, by two one-sided tests."
     for reason in sorted({r.reason for r in estimates if r.reason}):
         yield f"No interval: {reason}."
+
+
+_METHODS = {
+    "t": "Student t",
+    "dunnett": "Dunnett's quantile, each arm's own scatter weighed with that of all",
+}
+"""Method of an interval, in words."""
+
+
+def _about_blocks(c: Comparison) -> Iterator[str]:
+    """Why there are so many blocks, and whether they were enough."""
+    if c.decision is not None:
+        blocks = "1 block" if c.decision.n == 1 else f"{c.decision.n} blocks"
+        yield f"{blocks}: {c.decision.reason}."
+    if c.target is None:
+        return
+    for q in c.quantities:
+        if (reached := c.reached(q)) is not None:
+            which = f" in {q.noun}" if len(c.quantities) > 1 else ""
+            state = "reached" if reached <= c.target * (1 + 1e-9) else "not reached"
+            yield (
+                f"Precision{which}: ±{100 * reached:.2g} %, where ±{100 * c.target:g} % was asked"
+                f" for: {state}."
+            )
 
 
 def _about_uncertainties(c: Comparison) -> Iterator[str]:
@@ -177,7 +219,7 @@ def _quantity_table(c: Comparison, q: Quantity, wide: bool, with_side: bool) -> 
     for arm in c.arms:
         cells = [
             Text(plain(arm.name)),
-            Text(_blocks(c, arm)),
+            Text(_blocks(c, q, arm)),
             Text(figure(arm.figures[q.key], factor) if q.key in arm.figures else NOTHING),
             _ratio_cell(arm, q),
         ]
@@ -225,11 +267,13 @@ def _side_cell(arm: ArmResult, key: str, factor: float) -> str:
     return figure(arm.figures[key], factor) if key in arm.figures else NOTHING
 
 
-def _blocks(c: Comparison, arm: ArmResult) -> str:
+def _blocks(c: Comparison, q: Quantity, arm: ArmResult) -> str:
+    """The blocks that the ratio rests on; of an arm without one those in which it was counted."""
     if arm.blocks == 0 and arm.shortfalls:
         return "failed"
-    short = c.blocks_planned is not None and arm.blocks < c.blocks_planned
-    return f"{arm.blocks} of {c.blocks_planned}" if short else str(arm.blocks)
+    n = arm.ratios[q.key].n if q.key in arm.ratios else arm.blocks
+    short = c.blocks_planned is not None and n < c.blocks_planned
+    return f"{n} of {c.blocks_planned}" if short else str(n)
 
 
 def _ratio_cell(arm: ArmResult, q: Quantity) -> Text:
@@ -242,5 +286,6 @@ def _ratio_cell(arm: ArmResult, q: Quantity) -> Text:
     if estimate.low is not None and estimate.high is not None:
         better = estimate.high < 1 if q.better == "lower" else estimate.low > 1
         worse = estimate.low > 1 if q.better == "lower" else estimate.high < 1
-        style = "green" if better else "red" if worse else "yellow"
-    return Text(ratio(estimate), style=style)
+        same = arm.verdicts[q.key].says == "same"
+        style = "" if same else "green" if better else "red" if worse else "yellow"
+    return Text(ratio(estimate, arm.verdicts[q.key]), style=style)

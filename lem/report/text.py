@@ -4,10 +4,11 @@ import math
 import unicodedata
 from collections.abc import Iterable
 
-from lem.stats import Absolute, RatioEstimate
+from lem.stats import Absolute, RatioEstimate, Verdict
 
 DASH = "–"
 NOTHING = "—"
+MARKS = {"cannot_tell": " ?", "same": " ="}
 
 _PREFIXES = {
     "J": ((1, "J"), (1e-3, "mJ"), (1e-6, "µJ")),
@@ -69,16 +70,16 @@ def rough(value: float) -> str:
     return f"{value:.{max(0, 1 - math.floor(math.log10(abs(value))))}f}"
 
 
-def ratio(estimate: RatioEstimate) -> str:
-    """``0.444 (0.423–0.466)``; a question mark where the interval includes 1."""
+def ratio(estimate: RatioEstimate, verdict: Verdict | None = None) -> str:
+    """``0.444 (0.423–0.466)``, and the verdict's mark: ``?`` can't tell yet, ``=`` the same."""
     if estimate.low is None or estimate.high is None:
         return f"{rough(estimate.ratio)} (no interval)"
+    mark = MARKS.get(verdict.says, "") if verdict is not None else ""
     if estimate.high > 100 * estimate.low:
-        return f"{estimate.ratio:.2g} ({estimate.low:.1g}{DASH}{estimate.high:.1g}) ?"
+        return f"{estimate.ratio:.2g} ({estimate.low:.1g}{DASH}{estimate.high:.1g}){mark}"
     decimals = min(places((estimate.high - estimate.low) / 2), 5)
     low, middle, high = (f"{v:.{decimals}f}" for v in (estimate.low, estimate.ratio, estimate.high))
-    open_ = " ?" if estimate.low <= 1 <= estimate.high else ""
-    return f"{middle} ({low}{DASH}{high}){open_}"
+    return f"{middle} ({low}{DASH}{high}){mark}"
 
 
 def places(uncertainty: float) -> int:

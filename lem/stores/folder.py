@@ -18,6 +18,7 @@ from lem.contract.failure import Failure
 from lem.contract.flags import worst
 from lem.contract.record import Record
 from lem.errors import BadInput
+from lem.stores.costs import costs_of
 from lem.stores.outcomes import Outcome
 
 BLOCK = re.compile(r"[0-9]{4,9}")
@@ -176,6 +177,7 @@ def _of_record(attempt: Attempt, record: Record) -> Entry:
         boot_id=record.environment.boot_id,
         device_set=tuple(record.environment.device_set),
         path=attempt.path,
+        costs=costs_of(record),
     )
     return Entry(attempt, outcome, record=record)
 

@@ -22,12 +22,13 @@ from typing import Any, NamedTuple, Self, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from lem.contract.record import Distribution, MeterInfo, Record, Value
+from lem.contract.record import Distribution, Record, Value
+from lem.stores.costs import meters_of
 from lem.stores.folder import Attempt, Entry, attempts, read
-from lem.stores.outcomes import Outcome
+from lem.stores.outcomes import Cost, Outcome
 
 FILE_NAME = ".index.sqlite"
-VERSION = 2
+VERSION = 3
 """Raised whenever tables or their meaning change; an index of another version is rebuilt."""
 
 CHUNK = 500
@@ -58,6 +59,7 @@ _attempts = sa.Table(
     sa.Column("ended_at", sa.Text, nullable=False),
     sa.Column("boot_id", sa.Text, nullable=False),
     sa.Column("device_set", sa.Text, nullable=False),
+    sa.Column("costs", sa.Text, nullable=False),
     sa.Column("problem", sa.Text, nullable=False),
     sa.Column("run_id", sa.Text, nullable=False),
     sa.Column("experiment_id", sa.Text, nullable=False),
@@ -82,7 +84,6 @@ _metrics = sa.Table(
 
 _OUTCOME = [_attempts.c[name] for name in Outcome._fields]
 _ORDER = (_attempts.c.block, _attempts.c.arm_id, _attempts.c.attempt)
-_DEVICE_SET = Outcome._fields.index("device_set")
 
 
 class Figure(NamedTuple):
@@ -341,13 +342,11 @@ def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
 
 def _columns(key: int, entry: Entry) -> dict[str, Any]:
     attempt, record, failure = entry.attempt, entry.record, entry.failure
-    meters: dict[str, set[str]] = {}
-    for info in record.meters if record else ():
-        meters.setdefault(info.device_class, set()).add(_method(info))
     return {
         "id": key,
         **entry.outcome._asdict(),
         "device_set": json.dumps(entry.outcome.device_set),
+        "costs": json.dumps(entry.outcome.costs),
         "document": attempt.document,
         "size": attempt.size,
         "mtime_ns": attempt.mtime_ns,
@@ -357,15 +356,9 @@ def _columns(key: int, entry: Entry) -> dict[str, Any]:
         "campaign": record.campaign if record else "",
         "semantics": record.metric_semantics_version if record else 0,
         "hardware": hardware(record) if record else "",
-        "meters": json.dumps({c: " + ".join(sorted(m)) for c, m in sorted(meters.items())}),
+        "meters": json.dumps(meters_of(record) if record else {}),
         "flags": json.dumps(record.flags if record else []),
     }
-
-
-def _method(info: MeterInfo) -> str:
-    """The meter's name. A board's power, integrated, is another method than its counter: the two
-    may differ by tens of per cent, so they are not compared as one."""
-    return f"{info.meter} (power)" if info.quantity == "power_mw" else info.meter
 
 
 def _values(key: int, record: Record) -> Iterator[dict[str, Any]]:
@@ -405,8 +398,10 @@ def _row(row: Sequence[Any], metrics: dict[str, dict[str, Figure]]) -> Row:
 
 
 def _outcome(row: Sequence[Any]) -> Outcome:
-    before, after = row[:_DEVICE_SET], row[_DEVICE_SET + 1 :]
-    return Outcome._make([*before, tuple(_parsed(row[_DEVICE_SET])), *after])
+    columns: dict[str, Any] = dict(zip(Outcome._fields, row, strict=True))
+    columns["device_set"] = tuple(_parsed(columns["device_set"]))
+    columns["costs"] = tuple(Cost(*cost) for cost in json.loads(columns["costs"]))
+    return Outcome(**columns)
 
 
 @lru_cache(maxsize=1024)

@@ -7,7 +7,9 @@ import pytest
 from lem.analysis.blocks import seconds_between
 from lem.analysis.comparison import gate
 from lem.analysis.results import open_results
+from lem.contract.record import Record
 from lem.errors import BadInput
+from lem.stats import ratios
 from lem.stores.folder import outcomes
 from tests import records
 
@@ -44,13 +46,25 @@ def test_measured_energy_by_hand(tmp_path):
 
 
 def test_three_arms_share_the_confidence(tmp_path):
-    records.campaign(tmp_path, {1: [2.0, 2.2], 4: [1.0, 1.0], 8: [0.5, 0.6]}, measured=("gpu",))
-    ratio = arm(compare(tmp_path), 4).ratios[ENERGY]
-    assert ratio.comparisons == 2
-    # t(0.9875, 1) = tan(π(0.9875 − ½)): with one degree of freedom Student's t is Cauchy's.
-    t = math.tan(math.pi * 0.4875)
-    s = abs(math.log(2.2) - math.log(2.0)) / math.sqrt(2)
-    assert math.log(ratio.high / ratio.ratio) == pytest.approx(t * s / math.sqrt(2), rel=1e-6)
+    """The intervals are those of ``lem.stats`` for these very figures, and wider than alone."""
+    values = {1: [2.0, 2.2, 2.1], 4: [1.0, 1.0, 1.1], 8: [0.5, 0.6, 0.5]}
+    records.campaign(tmp_path / "three", values, measured=("gpu",))
+    three = compare(tmp_path / "three")
+    expected = ratios({b: dict(enumerate(own)) for b, own in values.items()}, 1)
+    for batch in (4, 8):
+        ratio = arm(three, batch).ratios[ENERGY]
+        assert (ratio.low, ratio.high) == (
+            pytest.approx(expected[batch].low),
+            pytest.approx(expected[batch].high),
+        )
+        assert ratio.comparisons == 2 and ratio.method == "dunnett"
+    alone = compare_two(tmp_path, {b: values[b] for b in (1, 4)})
+    assert alone.high < arm(three, 4).ratios[ENERGY].high and alone.method == "t"
+
+
+def compare_two(tmp_path, values):
+    records.campaign(tmp_path / "two", values, measured=("gpu",))
+    return arm(compare(tmp_path / "two"), 4).ratios[ENERGY]
 
 
 def test_estimated_energy_is_compared_as_cpu_time(tmp_path):
@@ -170,9 +184,8 @@ def test_failed_and_excluded_runs_are_named_and_not_counted(tmp_path):
         tmp_path, {1: [2.0, 2.1, 2.0], 4: [1.0, None, 1.1], 8: [None] * 3}, measured=("gpu",)
     )
     file = tmp_path / "blocks" / "0002" / records.arm_name(1) / "0" / "record.json"
-    text = file.read_text()
-    file.write_text(text.replace('"flags": []\n}', '"flags": ["throttled"]\n}'))
-    assert file.read_text() != text
+    made = Record.read(file)
+    made.model_copy(update={"flags": ["throttled"]}).write(file)
     c = compare(tmp_path)
     four = arm(c, 4)
     assert four.blocks == 1 and four.ratios[ENERGY].n == 1 and four.ratios[ENERGY].low is None

@@ -1,5 +1,7 @@
 """What is said in plain words is what the intervals say."""
 
+import math
+
 import pytest
 
 from lem.analysis.results import open_results
@@ -16,22 +18,75 @@ def test_less(tmp_path):
     values = {1: [0.020, 0.020, 0.020], 16: [0.0056, 0.0057, 0.0055]}
     assert said(tmp_path, values) == [
         "Batch size 16 uses 72 % less CPU time per output token than batch size 1"
-        " (71 to 73 % less, 3 blocks)."
+        " (71–73 %, 3 blocks)."
     ]
 
 
 def test_more_and_times_as_much(tmp_path):
     values = {1: [1.0, 1.0, 1.01], 2: [1.2, 1.21, 1.2], 4: [3.0, 3.02, 3.0]}
-    (sentence,) = said(tmp_path, values, measured=("gpu",))
-    assert sentence.startswith(
-        "Batch size 4 uses 3.00 times as much GPU energy per output token as batch size 1 ("
+    more, times = said(tmp_path, values, measured=("gpu",))
+    assert more.startswith("Batch size 2 uses 20 % more GPU energy per output token than batch s")
+    assert times.startswith(
+        "Batch size 4 uses 3.00 times as much GPU energy per output token as batch size 1 (2.9"
     )
+    assert times.endswith(" times, 3 blocks).")
 
 
 def test_cannot_tell_yet(tmp_path):
     (sentence,) = said(tmp_path, {1: [1.0, 1.1, 1.0], 2: [1.05, 1.0, 1.05]}, measured=("gpu",))
     assert sentence.startswith("Can't tell yet whether batch size 2 differs from batch size 1")
-    assert "% less to" in sentence and sentence.endswith("% more (3 blocks).")
+    assert "(anything from 19 % less to 23 % more, 3 blocks)." in sentence
+
+
+def test_how_many_more_blocks_would_tell(tmp_path):
+    """Log-ratios of mean 0.1, s 0.1, 3 blocks: 4.303·0.1 ÷ √n < 0.1 from n = 19."""
+    values = {1: [1.0] * 3, 2: [math.exp(d) for d in (0.0, 0.1, 0.2)]}
+    (sentence,) = said(tmp_path, values, measured=("gpu",))
+    assert "batch size 1 in GPU energy per output token: about 16 more blocks would (" in sentence
+
+
+def test_the_same_is_a_result_of_its_own(tmp_path):
+    """The five log-ratios have s = 0.001·√(2.5 ÷ 4); t(0.95, 4) is 2.131847, so the one-sided
+    tests reject from 2.131847·s ÷ √5 = 0.00075 on."""
+    ds = [0.001 * d for d in (-1, 0.5, 0, -0.5, 1)]
+    values = {1: [1.0] * 5, 2: [math.exp(d) for d in ds]}
+    assert said(tmp_path, values, measured=("gpu",)) == [
+        "Batch size 2 uses the same GPU energy per output token as batch size 1 within 2 %"
+        " (−0.08 to +0.08 %, 5 blocks)."
+    ]
+
+
+def test_the_margin_is_the_campaigns_own(tmp_path):
+    ds = [0.001 * d for d in (-1, 0.5, 0, -0.5, 1)]
+    values = {1: [1.0] * 5, 2: [math.exp(d) for d in ds]}
+    lock = records.campaign(tmp_path, values, measured=("gpu",))
+    lock.model_copy(update={"same_within": 0.001}).write(tmp_path / "campaign.lock.json")
+    (sentence,) = open_results(tmp_path).compare().sentences
+    assert "within 0.1 %" in sentence
+    (sentence,) = open_results(tmp_path).compare(margin=0.0005).sentences
+    assert sentence.startswith("Can't tell yet")
+
+
+def test_a_small_difference_that_is_known_is_also_the_same_within_the_margin(tmp_path):
+    ds = [0.005 + 0.0001 * d for d in (-1, 0.5, 0, -0.5, 1)]
+    values = {1: [1.0] * 5, 2: [math.exp(d) for d in ds]}
+    (sentence,) = said(tmp_path, values, measured=("gpu",))
+    assert "the same" in sentence and "(+0.494 to +0.509 %" in sentence
+
+
+def test_many_arms_have_the_most_telling_ones_said(tmp_path):
+    values = {b: [0.1 * b, 0.1 * b + 0.001, 0.1 * b] for b in range(1, 10)}
+    lock = records.campaign(tmp_path, values, measured=("gpu",))
+    lock.model_copy(update={"baseline": records.arm_name(4)}).write(tmp_path / "campaign.lock.json")
+    less, more, rest = open_results(tmp_path).compare().sentences
+    assert less.startswith("Batch size 1 uses") and more.startswith("Batch size 9 uses")
+    assert rest == "The table has the other 6 arms."
+
+
+def test_what_is_not_complete_is_said_so_far(tmp_path):
+    values = {1: [1.0, 1.01, 1.02], 2: [0.5, 0.52, 0.5]}
+    (sentence,) = said(tmp_path, values, measured=("gpu",), blocks=5)
+    assert sentence.startswith("So far batch size 2 uses")
 
 
 def test_one_block_claims_nothing(tmp_path):

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from records import START, experiment, lock
 from scipy import stats
 
-from lem.campaign.plan import MAX_PASSES, Here, Plan, Run, order, plan
+from lem.campaign.plan import Here, Plan, Run, order, plan
 from lem.contract.lock import Lock
+from lem.stores.awaited import MAX_PASSES
 from lem.stores.counted import counted, ended_by_itself, latest_passes
 from lem.stores.outcomes import Outcome
 
@@ -90,6 +91,10 @@ class World:
         self.forgive = frozenset(o.path for o in self.outcomes if o.kind == "failure")
 
 
+def nothing_left(todo: Plan, blocks: int) -> bool:
+    return todo._replace(decision=None) == Plan([], None, {}, {}, {}) and todo.blocks == blocks  # type: ignore[arg-type]
+
+
 def places(outcomes: Iterable[Outcome]) -> list[tuple[int, str]]:
     return [(o.block, o.arm_id) for o in outcomes]
 
@@ -154,7 +159,7 @@ def test_resuming_gives_what_is_missing_in_the_same_order() -> None:
         world.do("record")
         assert world.plan().runs == whole[made:]
     world.do("record")
-    assert world.plan() == Plan([], 3, {}, {}, {})
+    assert nothing_left(world.plan(), 3)
     assert places(counted(world.outcomes)) == everything(world)
 
 
@@ -163,7 +168,7 @@ def test_a_finished_campaign_stays_finished_whatever_happens_to_the_machine() ->
     world.finish()
     world.pause(10**7)
     world.boot, world.devices = 9, ("GPU-other",)
-    assert world.plan() == Plan([], 3, {}, {}, {})
+    assert nothing_left(world.plan(), 3)
 
 
 def test_a_failed_arm_is_not_tried_again_in_its_block() -> None:
@@ -341,7 +346,7 @@ def test_blocks_beyond_those_wanted_are_left_alone() -> None:
     world = World("a", blocks=3)
     world.finish()
     world.lock = lock_of("a", blocks=2)
-    assert world.plan() == Plan([], 2, {}, {}, {})
+    assert nothing_left(world.plan(), 2)
 
 
 @pytest.mark.parametrize(

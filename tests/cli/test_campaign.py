@@ -189,5 +189,6 @@ def test_status_can_follow_a_campaign_that_has_nothing_to_do(
     monkeypatch.setattr(module.time, "sleep", lambda _: None)
     assert lem("campaign", "status", "c.yaml", "--follow") == 0
     shown = capsys.readouterr()
-    assert shown.err.splitlines() == ["test: 0/9 runs done, 9 to go  (results/test)"]
-    assert shown.out == "test: 0/9 runs done, complete  (results/test)\n"
+    blocks = "3 blocks: fixed by the quick preset  (results/test)"
+    assert shown.err.splitlines() == [f"test: 0/9 runs done, 9 to go; {blocks}"]
+    assert shown.out == f"test: 0/9 runs done, complete; {blocks}\n"

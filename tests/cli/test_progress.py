@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from records import arm_name, experiment, failure, lock, record
 
+from lem.analysis.blocks import Blocks
 from lem.campaign.execute import Moment
 from lem.campaign.plan import Plan, Run
 from lem.cli import progress
@@ -19,7 +20,7 @@ LOCK = lock(
     blocks=2,
 )
 RUNS = [Run(arm_name(i), b, 0, 0) for b in range(2) for i in range(2)]
-PLAN = Plan(RUNS, 2, {}, {}, {})
+PLAN = Plan(RUNS, Blocks(2, True), {}, {}, {})
 
 
 def begun() -> View:

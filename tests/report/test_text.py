@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lem.report.text import figure, places, plain, ratio, rough, scaled
-from lem.stats import Absolute, RatioEstimate
+from lem.stats import Absolute, RatioEstimate, Verdict
 
 
 def value(mean, expanded, u_a=None):
@@ -52,16 +52,17 @@ def estimate(middle, low, high):
 
 
 @pytest.mark.parametrize(
-    ("e", "shown"),
+    ("e", "says", "shown"),
     [
-        (estimate(0.2812, 0.2412, 0.3219), "0.281 (0.241–0.322)"),
-        (estimate(1.02, 0.93, 1.12), "1.020 (0.930–1.120) ?"),
-        (estimate(0.5, None, None), "0.50 (no interval)"),
-        (estimate(1.0, 0.001, 1000.0), "1 (0.001–1e+03) ?"),
+        (estimate(0.2812, 0.2412, 0.3219), "less", "0.281 (0.241–0.322)"),
+        (estimate(1.02, 0.93, 1.12), "cannot_tell", "1.020 (0.930–1.120) ?"),
+        (estimate(1.002, 0.993, 1.012), "same", "1.0020 (0.9930–1.0120) ="),
+        (estimate(0.5, None, None), "cannot_tell", "0.50 (no interval)"),
+        (estimate(1.0, 0.001, 1000.0), "cannot_tell", "1 (0.001–1e+03) ?"),
     ],
 )
-def test_ratio(e, shown):
-    assert ratio(e) == shown
+def test_ratio(e, says, shown):
+    assert ratio(e, Verdict(says, None, 0.02)) == shown
 
 
 @pytest.mark.parametrize(

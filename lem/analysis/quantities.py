@@ -1,0 +1,134 @@
+"""What can be compared among runs: which figures, of which device classes."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from lem.contract.metrics import METRICS
+from lem.errors import BadInput
+from lem.stores.index import Figure, Row
+
+ENERGY = "energy_per_output_token_j"
+CPU_TIME = "cpu_time_per_output_token_s"
+ESTIMATED = "estimated"
+
+OWNERS = {"gpu": "GPU ", "cpu": "CPU ", "dram": "memory ", "module": "module ", "node": "node "}
+_ORDER = ("gpu", "module", "node", "cpu", "dram", ESTIMATED)
+_WHAT = {
+    ENERGY: "energy per output token",
+    "energy_per_total_token_j": "energy per token, input and output",
+    "energy_per_request_j": "energy per request",
+    "energy_above_idle_per_output_token_j": "energy above idle per output token",
+    CPU_TIME: "CPU time per output token",
+    "mean_power_w": "mean power",
+    "peak_power_w": "peak power",
+    "idle_power_w": "idle power",
+    "output_throughput_tokens_per_s": "output throughput",
+    "request_throughput_per_s": "request throughput",
+    "ttft_s": "time to first token (median)",
+    "itl_s": "inter-token latency (median)",
+    "tpot_s": "time per output token (median)",
+    "e2e_latency_s": "end-to-end latency (median)",
+    "peak_memory_bytes": "peak memory",
+}
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One compared figure: a metric, and the part of it (a device class or a percentile)."""
+
+    metric: str
+    part: str
+    noun: str
+    """In a sentence: ``GPU energy per output token``."""
+    title: str
+    """Over a table."""
+    unit: str
+    better: Literal["lower", "higher"]
+    estimated: bool = False
+
+    @property
+    def key(self) -> str:
+        return f"{self.metric}.{self.part}" if self.part else self.metric
+
+
+def quantities_of(used: Sequence[Row], metric: str | None) -> tuple[list[Quantity], list[str]]:
+    """What can be compared, and in words what cannot."""
+    name = metric or ENERGY
+    if METRICS[name].shape != "by_class":
+        part = "p50" if METRICS[name].shape == "distribution" else ""
+        if not all(value_of(r, name, part) for r in used):
+            raise BadInput(f"not every run has {name}, so it cannot be compared")
+        return [_quantity(name, part)], []
+    common, left_out = _classes(used, name)
+    measured = [c for c in common if c != ESTIMATED]
+    if measured:
+        return [_quantity(name, c) for c in measured], left_out
+    if common and name == ENERGY:
+        if all(value_of(r, CPU_TIME, "") for r in used):
+            return [replace(_quantity(CPU_TIME, ""), estimated=True)], left_out
+        left_out.append("CPU time is missing in some runs")
+    elif common:
+        left_out.append(f"{name} is only estimated here, not measured")
+    why = "; ".join(left_out) or "no run has an energy figure"
+    raise BadInput(
+        f"no device class is measured in every run, so {name} cannot be compared: {why}",
+        hint=f"lem results compare --metric {CPU_TIME} compares CPU time instead",
+    )
+
+
+def _classes(used: Sequence[Row], name: str) -> tuple[list[str], list[str]]:
+    return common_classes(
+        [
+            {c: r.meters.get(c, "") for c in r.metrics.get(name, {}) if value_of(r, name, c)}
+            for r in used
+        ]
+    )
+
+
+def common_classes(runs: Sequence[Mapping[str, str]]) -> tuple[list[str], list[str]]:
+    """Device classes that every run has from the same meters, and in words those left out.
+
+    ``runs``: device class → names of the meters, of each run. An estimate gives way to what is
+    measured.
+    """
+    found: dict[str, list[str]] = defaultdict(list)
+    for run in runs:
+        for c, meter in run.items():
+            found[c].append(meter)
+    common, left_out = [], []
+    for c in sorted(found, key=lambda c: (_ORDER.index(c) if c in _ORDER else 99, c)):
+        if len(found[c]) < len(runs):
+            left_out.append(f"{c} is missing in {len(runs) - len(found[c])} of {len(runs)} runs")
+        elif len(set(found[c])) > 1:
+            meters = ", ".join(sorted(set(found[c])))
+            left_out.append(f"{c} was read by different meters ({meters})")
+        else:
+            common.append(c)
+    if ESTIMATED in common and len(common) > 1:
+        common.remove(ESTIMATED)
+    return common, left_out
+
+
+def _quantity(name: str, part: str) -> Quantity:
+    about = METRICS[name]
+    what = _WHAT.get(name, about.meaning)
+    title = what[0].upper() + what[1:]
+    by_class = about.shape == "by_class"
+    return Quantity(
+        metric=name,
+        part=part,
+        noun=OWNERS.get(part, f"{part} ") + what if by_class else what,
+        title=f"{title} ({part.upper() if part in ('gpu', 'cpu', 'dram') else part})"
+        if by_class
+        else title,
+        unit=about.unit,
+        better="higher" if about.better == "higher" else "lower",
+    )
+
+
+def value_of(row: Row, metric: str, part: str) -> Figure | None:
+    """A figure that a logarithm can be taken of, or None."""
+    value = row.metrics.get(metric, {}).get(part)
+    return value if value is not None and value.value > 0 else None
