@@ -1,5 +1,6 @@
-"""``lem images``: build and list the engine images."""
+"""``lem images``: build, list and prune the engine images."""
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 @click.group(name="images")
 def command() -> None:
-    """Build and list the engine images.
+    """Build, list and prune the engine images.
 
     The sources of the images come with lem: this works outside a clone too.
     """
@@ -76,6 +77,54 @@ def list_images(backends: tuple[str, ...], as_json: bool) -> None:
         known = ", ".join(image.buildable())
         output.note(f"no images {which}; lem images build NAME builds them for: {known}")
     _show(wanted, as_json)
+
+
+@command.command(name="prune")
+@click.argument("backends", nargs=-1, metavar="[BACKEND]...")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable, on stdout.")
+def prune(backends: tuple[str, ...], yes: bool, dry_run: bool, as_json: bool) -> None:
+    """Remove engine images that a newer build has taken the place of.
+
+    Of each backend, variant and base image the newest build stays, and so does every image that
+    lem did not name. Results don't need the images they were measured with.
+    """
+    from lem import containers
+    from lem.launchers import image
+
+    with containers.connect() as engine:
+        found = engine.images(image.BACKEND)
+        old = [
+            (tag, i)
+            for tag, i in image.superseded(found)
+            if not backends or i.labels[image.BACKEND] in backends
+        ]
+        for tag, i in old:
+            output.note(f"superseded: {tag}  {i.size_bytes / 1e9:.2f} GB")
+        if not old:
+            output.note("no superseded images")
+        agreed = bool(old) and not dry_run and (yes or _asked(len(old)))
+        kept = {}
+        if agreed:
+            for tag, _ in old:
+                why = engine.remove_image(tag)
+                if why is not None:
+                    output.note(f"{tag} stays: {why}")
+                    kept[tag] = why
+            output.note(f"removed {len(old) - len(kept)} (layers that others share stay)")
+    if as_json:
+        tags = [tag for tag, _ in old]
+        removed = [t for t in tags if t not in kept] if agreed else []
+        output.emit({"superseded": tags, "removed": removed, "kept": kept})
+
+
+def _asked(count: int) -> bool:
+    """Ask on a terminal; elsewhere nobody could answer."""
+    if not sys.stdin.isatty():
+        output.note("nothing removed: --yes removes them")
+        return False
+    return click.confirm(f"Remove {count} image(s)?", err=True)
 
 
 def _show(images: "list[Image]", as_json: bool) -> None:

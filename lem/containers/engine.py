@@ -186,6 +186,19 @@ class Engine:
             raise faults.build_fault(tag, lines, arguments)
         return image
 
+    def remove_image(self, tag: str) -> str | None:
+        """Take a tag away, and the image with its last tag; why not, where that cannot be (a
+        container uses it), None where it is gone."""
+        import docker.errors
+
+        try:
+            self._api.remove_image(tag)
+        except docker.errors.NotFound:
+            return None
+        except docker.errors.APIError as e:
+            return faults.said(e)
+        return None
+
     @contextmanager
     def container(
         self, spec: ContainerSpec, on_output: Callable[[bytes], None]

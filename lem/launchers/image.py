@@ -29,6 +29,8 @@ CONTRACT = "org.lem.contract"
 BACKEND = "org.lem.backend"
 LEM_VERSION = "org.lem.version"
 ENGINE_VERSION = "org.lem.engine-version"
+VARIANT = "org.lem.variant"
+BASE = "org.lem.base"
 
 DEFAULT_BASE = "python:3.11-slim-bookworm"
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
@@ -165,6 +167,27 @@ def ensure(
             )
     check(image, recipe.tag, backend)
     return image
+
+
+def superseded(images: Sequence[Image]) -> list[tuple[str, Image]]:
+    """The tags of lem's own builds that a newer build of the same backend, variant and base image
+    has taken the place of, the oldest first.
+
+    A name holds the hash of its sources, so each edit leaves the build before it behind. Images
+    that somebody named otherwise are not lem's to judge.
+    """
+    newest: set[tuple[str, ...]] = set()
+    old = []
+    for image in sorted(images, key=lambda i: i.created, reverse=True):
+        backend = image.labels.get(BACKEND, "")
+        own = [t for t in image.tags if t.startswith(f"lem/{backend}:")]
+        if not own:
+            continue
+        kind = (backend, image.labels.get(VARIANT, ""), image.labels.get(BASE, DEFAULT_BASE))
+        if kind in newest:
+            old += [(t, image) for t in own]
+        newest.add(kind)
+    return old[::-1]
 
 
 def check(image: Image, name: str, backend: str) -> None:
