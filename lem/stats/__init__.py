@@ -1,7 +1,8 @@
 """Estimators and intervals over blocks. Pure; numpy and SciPy are imported where they are needed,
 since together they cost a third of a second."""
 
-from lem.stats.campaign import blocks_needed, ratios
+from lem.stats.absolute import absolute
+from lem.stats.campaign import blocks_needed, carry_over, ratios
 from lem.stats.estimates import (
     Absolute,
     BlocksNeeded,
@@ -10,7 +11,7 @@ from lem.stats.estimates import (
     RatioEstimate,
     Verdict,
 )
-from lem.stats.paired import absolute, ratio_to_baseline, standard_deviation, t_quantile
+from lem.stats.paired import ratio_to_baseline, standard_deviation, t_quantile
 from lem.stats.verdicts import equivalent, more_blocks, verdict
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Verdict",
     "absolute",
     "blocks_needed",
+    "carry_over",
     "equivalent",
     "more_blocks",
     "ratio_to_baseline",

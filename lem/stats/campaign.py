@@ -1,10 +1,10 @@
 """One campaign's ratios and the number of blocks it needs, from plain Python values."""
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from lem.stats.estimates import BlocksNeeded, Method, RatioEstimate
+from lem.stats.estimates import BlocksNeeded, CarryOver, Method, RatioEstimate
 
 if TYPE_CHECKING:
     from lem.stats.layout import Array
@@ -130,3 +130,49 @@ def _logs(
             if block in table[arm]:
                 logs[i, j] = math.log(table[arm][block])
     return arms, logs, blocks
+
+
+def carry_over(
+    table: Mapping[Arm, Mapping[int, float]],
+    order: Mapping[int, Sequence[Arm]],
+    baseline: Arm,
+    level: float = 0.95,
+) -> CarryOver | None:
+    """What a run hands on to the next, from the blocks in which every arm counts.
+
+    ``order``: block → arms in the order in which they ran. The last run of a block is taken to come
+    before the first of the next, where both are known. None where fewer than three blocks are
+    whole, or the arms do not differ, so that there is nothing to hand on.
+    """
+    import numpy as np
+
+    from lem.stats import carry
+
+    arms, logs, blocks = _logs(table, baseline)
+    known = [b for b in blocks if {*arms} <= {*order.get(b, ())}]
+    whole = [i for i, b in enumerate(blocks) if b in known and np.isfinite(logs[i]).all()]
+    if len(arms) < 2 or len(whole) < 3:
+        return None
+    column = {a: j for j, a in enumerate(arms)}
+    before = np.full((len(whole), len(arms)), -1)
+    for i, at in enumerate(whole):
+        b = blocks[at]
+        ran = order[b]
+        previous = [*order.get(b - 1, ())[-1:], *ran]
+        shift = len(previous) - len(ran)
+        for place, arm in enumerate(ran):
+            if arm in column and place + shift > 0:
+                before[i, column[arm]] = column.get(previous[place + shift - 1], -1)
+    found = carry.carry_over(logs[whole], before, 0, level)
+    share, bound = float(found.share), float(found.bound)
+    if not (math.isfinite(share) and math.isfinite(bound)):
+        return None
+    error = float(found.standard_error)
+    return CarryOver(
+        share=share,
+        bound=bound,
+        level=level,
+        runs=int((before >= 0).sum()),
+        bias={a: float(found.bias[j]) for j, a in enumerate(arms[1:])},
+        noticed=bound - abs(share) < abs(share) and error > 0,
+    )

@@ -2,7 +2,7 @@
 library, so that tables and reports can use them without the cost of numpy."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Method = Literal["t", "dunnett"]
 """``t``: one comparison, Student's t interval of the within-block log-ratios. ``dunnett``: several,
@@ -99,17 +99,18 @@ class Absolute:
 
 @dataclass(frozen=True)
 class CarryOver:
-    """How far a run's figure follows that of the run before it.
+    """How far a run's figure follows that of the run before it: a bias of ratios, not noise.
 
-    ``share`` is the estimated part of the previous run's difference (in logarithms) that is still
-    seen; a bias of ratios, not noise."""
+    ``share`` is the part of the previous run's difference (in logarithms) that is still seen."""
 
     share: float
     bound: float
     """|share| is below this with the stated confidence."""
-    n: int
-    """Runs with a known predecessor."""
-    bias: dict[str, float]
-    """Arm → bound on the bias of its log-ratio to the baseline; to be added to u_B."""
+    level: float
+    runs: int
+    """Runs that had another before them."""
+    bias: dict[Any, float]
+    """Arm → bound on the bias of its log-ratio to the baseline. A limit, not a standard deviation:
+    add it to an expanded uncertainty."""
     noticed: bool
     """Whether the share differs from 0 with the stated confidence."""

@@ -8,11 +8,7 @@ is free of the meter's gain error and of slow drift. Log-ratios are averaged ove
 import math
 from collections.abc import Sequence
 
-from lem.stats.estimates import Absolute, RatioEstimate
-
-FEW_BLOCKS = 60
-"""Below this many blocks the tests that an absolute interval rests on are weak: no such interval is
-given, only an expanded uncertainty (docs/method.md)."""
+from lem.stats.estimates import RatioEstimate
 
 
 def t_quantile(p: float, df: float) -> float:
@@ -60,27 +56,6 @@ def ratio_to_baseline(
         return RatioEstimate(ratio, None, None, n, sd, level, comparisons, reason)
     low, high = math.exp(mean - half), math.exp(mean + half)
     return RatioEstimate(ratio, low, high, n, sd, level, comparisons)
-
-
-def absolute(values: Sequence[float], uncertainties: Sequence[float | None]) -> Absolute:
-    """Mean of one value per block and its expanded uncertainty (JCGM 100:2008, GUM, 5.1, 6.2).
-
-    ``uncertainties`` are the runs' own, expanded (k = 2). They come from the meter (gain, offset,
-    tick), which every run shares, so they do not shrink by averaging: u_B is their mean ÷ 2.
-    u_A = s ÷ √n. U = 2·√(u_A² + u_B²) is not called a 95 % interval: with few blocks u_A itself is
-    uncertain and slow drift goes unnoticed.
-
-    Raises ValueError for no values or unequal lengths.
-    """
-    if not values or len(values) != len(uncertainties):
-        raise ValueError("one uncertainty (or None) for each value, at least one value")
-    n = len(values)
-    mean = math.fsum(values) / n
-    u_a = standard_deviation(values) / math.sqrt(n) if n > 1 else None
-    stated = [u for u in uncertainties if u is not None]
-    u_b = math.fsum(stated) / n / 2 if len(stated) == n else None
-    expanded = None if u_b is None else 2 * math.hypot(u_a or 0.0, u_b)
-    return Absolute(mean, n, u_a, u_b, expanded, provisional=n < FEW_BLOCKS)
 
 
 def standard_deviation(values: Sequence[float]) -> float:
