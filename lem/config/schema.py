@@ -287,7 +287,7 @@ class MeasureSpec(Part):
     """Pause between work and idle."""
     prefill_window: bool = False
     cool_down: CoolDown | None = None
-    sample_interval_s: Annotated[float, Field(ge=0.001, le=10)] = 0.05
+    sample_interval_s: Annotated[float, Field(ge=0.001, le=10)] = 0.1
     meters: Annotated[list[Text], Field(min_length=1)] | None = None
     watts_per_busy_core: Annotated[float, Field(gt=0, le=1000)] = 10.0
     calibration: Text | None = None

@@ -149,7 +149,7 @@ class Measurement(Part):
     window_s: Annotated[float, Field(gt=0)]
     idle_s: Annotated[float, Field(ge=0)]
     warm_up_cap_s: Annotated[float, Field(ge=0)]
-    sample_interval_s: Annotated[float, Field(gt=0)] = 0.05
+    sample_interval_s: Annotated[float, Field(gt=0)] = 0.1
     quality: list[Literal["nll"]] = []
     meters: list[str] | None = None
     """Names of meters, or all that work here; ``estimate`` stands in where none does."""

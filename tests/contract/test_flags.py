@@ -53,7 +53,9 @@ def flags_raised(tree: ast.AST) -> set[str]:
     for node in ast.walk(tree):
         match node:
             case ast.Call(
-                func=ast.Attribute(value=ast.Name(id="flags"), attr="add" | "append"),
+                func=ast.Attribute(
+                    value=ast.Name(id="flags") | ast.Attribute(attr="flags"), attr="add" | "append"
+                ),
                 args=[ast.Constant(value=str(name))],
             ):
                 found.add(name)
