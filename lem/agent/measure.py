@@ -215,7 +215,7 @@ def _windows(run: Run, stock: Requests, n: int) -> list[Counts]:
         atomic=run.engine.atomic_batches,
         window_s=run.job.measure.window_s,
         on_edge=run.meter.mark,
-        on_rest=_rest(run.meter),
+        on_rest=lambda: run.meter.rest(settle_s=run.job.measure.settle_s),
         enough=lambda done: len(done) >= n,
     )
     run.engine.serve(windows, run.log)
@@ -224,13 +224,6 @@ def _windows(run: Run, stock: Requests, n: int) -> list[Counts]:
     if any(w.output_tokens == 0 for w in windows.windows):
         raise RunFailed("engine_error", "the engine produced no token in a window")
     return windows.windows
-
-
-def _rest(meter: Sampler) -> Callable[[], None]:
-    def rest() -> None:
-        getattr(meter, "rest", meter.mark)()
-
-    return rest
 
 
 def _prefill(run: Run) -> Counts | None:
