@@ -182,9 +182,17 @@ class Amd:
         return None
 
     def _throttle(self, board: Any) -> float | None:
-        with contextlib.suppress(self._smi.AmdSmiException, AttributeError, TypeError):
-            bits = self._smi.amdsmi_get_gpu_metrics_info(board).get("indep_throttle_status")
-            if isinstance(bits, int):
+        """The package's own function tells only whether any bit is set, a power limit's too; so
+        the structure that it reads is looked at."""
+        import ctypes
+
+        with contextlib.suppress(AttributeError, TypeError, ctypes.ArgumentError):
+            library = self._smi.amdsmi_wrapper
+            metrics = library.amdsmi_gpu_metrics_t()
+            if library.amdsmi_get_gpu_metrics_info(board, ctypes.byref(metrics)) != 0:
+                return None
+            bits = int(metrics.indep_throttle_status)
+            if bits != 2**64 - 1:  # "not available"
                 # A trace holds 53 bits exactly: the reasons that are looked for, moved down.
                 return float((bits & HOT) >> 32)
         return None

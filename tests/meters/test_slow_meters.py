@@ -1,0 +1,309 @@
+"""pm_counters, hwmon and IPMI: their faults, and the arithmetic of slow sensors."""
+
+import math
+import time
+from pathlib import Path
+
+import pytest
+
+from lem.contract.record import EnergyReading, MeterInfo
+from lem.errors import MeterUnavailable
+from lem.meters import ipmi, readings, slow
+from lem.meters.hwmon import Hwmon
+from lem.meters.ipmi import Ipmi
+from lem.meters.pm_counters import PmCounters
+from lem.meters.protocol import MeterSettings, Sample
+from tests.meters.rigs import put
+from tests.meters.slow_rigs import DCMI, tool
+
+
+def info(meter: str, device: str, quantity: str, device_class: str = "node") -> MeterInfo:
+    return MeterInfo(
+        meter=meter,
+        device=device,
+        device_class=device_class,
+        quantity=quantity,
+        unit="",
+        description="",
+        update_period_s=0.1,
+    )
+
+
+NODE = info("pm_counters", "node", "energy_j")
+
+
+def series_of(
+    values: list[float], quantity: str = "energy_j", period_s: float = 0.05
+) -> list[Sample]:
+    return [
+        Sample(int(i * period_s * 1e9), "pm_counters", "node", quantity, v)
+        for i, v in enumerate(values)
+    ]
+
+
+def node(samples: list[Sample], start_s: float, end_s: float) -> EnergyReading:
+    ordered = sorted(samples, key=lambda s: s.t_ns)
+    return PmCounters().energy(NODE, ordered, int(start_s * 1e9), int(end_s * 1e9))
+
+
+def ten_hertz(watts: float, seconds: float) -> list[float]:
+    """Read 20 times a second, brought up to date 10 times, whole joules."""
+    return [math.floor(watts * (i // 2) * 0.1) for i in range(int(seconds * 20))]
+
+
+def test_ten_updates_a_second_in_whole_joules() -> None:
+    """997 W for 10 s: the last digit and the age of a value are in the uncertainty."""
+    r = node(series_of(ten_hertz(997.0, 12)), 1.0, 11.0)
+    assert r.energy_j == pytest.approx(9970, abs=1)
+    assert r.budget_j["offset"] == pytest.approx(1 / math.sqrt(6))
+    # Each edge: 997 W × (25 ms + 0.1 ms of polling + 50 ms of age) at most, ÷ √3.
+    assert 0 < r.budget_j["tick"] < math.sqrt(2) * 997 * 0.0753 / math.sqrt(3)
+    assert r.flags == []
+
+
+def test_little_power_moves_whole_joules_seldom() -> None:
+    """6 W tick about every 0.17 s; that is not frozen."""
+    r = node(series_of(ten_hertz(6.0, 12)), 1.0, 11.0)
+    assert r.energy_j == pytest.approx(60, abs=2)
+    assert r.uncertainty_j is not None and abs(r.energy_j - 60) < r.uncertainty_j
+
+
+@pytest.mark.parametrize(
+    ("values", "flag"),
+    [
+        ([500.0] * 240, "counter_frozen"),
+        ([*ten_hertz(900, 6), *ten_hertz(900, 6)], "counter_backwards"),
+        ([v + (1e7 if i > 120 else 0) for i, v in enumerate(ten_hertz(900, 12))],
+         "counter_implausible"),
+    ],
+)  # fmt: skip
+def test_a_faulty_counter_gives_no_figure(values: list[float], flag: str) -> None:
+    r = node(series_of(values), 1.0, 11.0)
+    assert (r.energy_j, r.flags) == (None, [flag])
+
+
+def test_updates_that_stop_are_noticed_by_their_own_count() -> None:
+    """The energy moves on in a file that nobody brings up to date: freshness says so."""
+    stale = series_of([min(i // 2, 60) for i in range(240)], "freshness")
+    r = node([*series_of(ten_hertz(900, 12)), *stale], 1.0, 11.0)
+    assert (r.energy_j, r.flags) == (None, ["counter_frozen"])
+
+
+def test_a_controller_that_started_anew_is_lost() -> None:
+    starts = series_of([1.0] * 100 + [2.0] * 140, "startup")
+    r = node([*series_of(ten_hertz(900, 12)), *starts], 1.0, 11.0)
+    assert (r.energy_j, r.flags) == (None, ["meter_lost"])
+
+
+def test_a_changed_power_cap_is_flagged() -> None:
+    caps = series_of([1.0] * 100 + [2.0] * 140, "generation")
+    r = node([*series_of(ten_hertz(900, 12)), *caps], 1.0, 11.0)
+    assert r.energy_j == pytest.approx(9000, rel=1e-3)
+    assert r.flags == ["power_limit_changed"]
+
+
+def test_a_pause_of_the_sampler_loses_no_energy() -> None:
+    samples = [s for s in series_of(ten_hertz(900, 12)) if not 4e9 < s.t_ns < 5e9]
+    r = node(samples, 1.0, 11.0)
+    assert r.energy_j == pytest.approx(9000, rel=1e-3)
+    assert r.flags == ["sampler_gap"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "12", "12 W 1 us", "-12 J 1 us", "12.5 J 1 us", "1e3 J 1 us", "12 J", "x J 1 us", "٣ J"],
+)
+def test_files_of_another_form_are_no_counters(tmp_path: Path, text: str) -> None:
+    put(tmp_path / "energy", text)
+    if text == "12 J":  # machines of older kinds tell no time
+        assert PmCounters().open(MeterSettings(pm_counters_root=tmp_path))
+        return
+    with pytest.raises(MeterUnavailable, match="no power-management counters"):
+        PmCounters().open(MeterSettings(pm_counters_root=tmp_path))
+
+
+def test_a_file_that_vanishes_is_a_lost_meter(tmp_path: Path) -> None:
+    put(tmp_path / "energy", "5 J 1 us")
+    put(tmp_path / "cpu_energy", "5 J 1 us")
+    meter = PmCounters()
+    meter.open(MeterSettings(pm_counters_root=tmp_path))
+    (tmp_path / "energy").unlink()
+    found = {(s.device, s.quantity) for s in meter.read("full")}
+    assert ("node", "read_error") in found and ("node", "energy_j") not in found
+    assert ("cpu", "energy_j") in found
+
+
+POWER = info("ipmi", "node", "power_w")
+
+
+def power(values: list[float], period_s: float = 1.0) -> list[Sample]:
+    return [
+        Sample(int(i * period_s * 1e9), "ipmi", "node", "power_w", v) for i, v in enumerate(values)
+    ]
+
+
+def integrated(samples: list[Sample], start_s: float, end_s: float) -> EnergyReading:
+    return Ipmi().energy(POWER, samples, int(start_s * 1e9), int(end_s * 1e9))
+
+
+def test_a_sensor_that_holds_its_value_is_not_thinned_out() -> None:
+    """100 W held for 30 s, then 400 W: 3 kJ + 12 kJ. A trapezoid over the changes alone would draw
+    a ramp from one to the other."""
+    values = [100.0] * 600 + [400.0] * 601
+    r = integrated(power(values, 0.05), 0.0, 60.0)
+    assert r.energy_j == pytest.approx(15_000, rel=1e-3)
+    assert r.flags == ["power_integrated"]
+
+
+def test_steady_power_at_both_edges_costs_no_uncertainty_but_the_gain() -> None:
+    r = integrated(power([250.0] * 30), 5.0, 25.0)
+    assert r.energy_j == pytest.approx(5000)
+    assert r.budget_j["tick"] == r.budget_j["sampling"] == 0
+    assert r.uncertainty_j == pytest.approx(2 * ipmi.GAIN * 5000)
+
+
+def test_a_step_at_an_edge_is_in_the_uncertainty() -> None:
+    """The sensor may be a second behind: up to 300 J of the step belong to the other side."""
+    r = integrated(power([100.0] * 10 + [400.0] * 20), 9.5, 25.0)
+    assert r.budget_j["tick"] == pytest.approx(300 * 1.0 / math.sqrt(3))
+
+
+def test_scatter_costs_as_the_mean_of_that_many_readings_does() -> None:
+    """±30 W from one reading to the next: σ = 30·√2, times √(20 s × 1 s)."""
+    r = integrated(power([270.0 if i % 2 else 330.0 for i in range(40)]), 5.0, 25.0)
+    assert r.energy_j == pytest.approx(6000, rel=0.01)
+    assert r.budget_j["sampling"] == pytest.approx(30 * math.sqrt(2) * math.sqrt(20), rel=0.01)
+
+
+def test_a_failed_answer_is_a_gap_and_many_are_no_figure() -> None:
+    few = [s for s in power([250.0] * 40) if s.t_ns // 10**9 not in (10, 11, 12)]
+    r = integrated(few, 5.0, 35.0)
+    assert r.energy_j == pytest.approx(7500)
+    assert r.flags == ["power_integrated", "sampler_gap"]
+    many = [s for s in power([250.0] * 40) if not 10 <= s.t_ns // 10**9 < 20]
+    assert integrated(many, 5.0, 35.0).energy_j is None
+
+
+def test_a_reading_that_no_node_draws_gives_no_figure() -> None:
+    values = [250.0] * 40
+    values[20] = 2 * slow.MOST_POWER_W
+    r = integrated(power(values), 5.0, 35.0)
+    assert (r.energy_j, r.flags) == (None, ["counter_implausible", "power_integrated"])
+
+
+@pytest.mark.parametrize(
+    ("text", "watts"),
+    [
+        (DCMI.format(watts=132), 132.0),
+        (DCMI.format(watts=0), None),
+        (DCMI.format(watts=132).replace("activated", "deactivated"), None),
+        (DCMI.format(watts=132) * 2, None),
+        (DCMI.format(watts=70_000), None),
+        (DCMI.format(watts=132).replace("Instantaneous", "Instant"), None),
+        ("132", None),
+        ("", None),
+    ],
+)
+def test_ipmitool_is_believed_only_in_its_own_form(text: str, watts: float | None) -> None:
+    assert ipmi.parse(text) == watts
+
+
+def test_ipmi_that_is_not_allowed_names_a_fix_that_allows_no_more(tmp_path: Path) -> None:
+    refused = tmp_path / "ipmitool"
+    refused.write_text(
+        "#!/bin/sh\necho 'Could not open device at /dev/ipmi0: Permission denied' >&2\nexit 1\n"
+    )
+    refused.chmod(0o755)
+    with pytest.raises(MeterUnavailable, match="Permission denied") as caught:
+        Ipmi().open(MeterSettings(ipmi=(str(refused), "dcmi", "power", "reading")))
+    assert "NOPASSWD: /usr/bin/ipmitool dcmi power reading" in (caught.value.hint or "")
+
+
+def test_ipmi_without_a_driver_names_the_module(tmp_path: Path) -> None:
+    missing = tmp_path / "ipmitool"
+    missing.write_text(
+        "#!/bin/sh\necho 'Could not open device at /dev/ipmi0: No such file or directory' >&2\n"
+        "exit 1\n"
+    )
+    missing.chmod(0o755)
+    with pytest.raises(MeterUnavailable) as caught:
+        Ipmi().open(MeterSettings(ipmi=(str(missing),)))
+    assert caught.value.hint == "sudo modprobe -a ipmi_si ipmi_devintf"
+
+
+def test_an_answer_that_stops_coming_is_no_reading(tmp_path: Path) -> None:
+    says = tmp_path / "reading"
+    says.write_text(DCMI.format(watts=300))
+    meter = Ipmi()
+    meter.open(MeterSettings(ipmi=tool(tmp_path, says)))
+    says.write_text("controller busy\n")
+    end_s, samples = time.monotonic() + 20, list(meter.read("full"))
+    while time.monotonic() < end_s and not any(s.quantity == "read_error" for s in samples):
+        time.sleep(0.05)
+        samples += meter.read("steady")
+    meter.close()
+    assert samples[-1].quantity == "read_error"
+
+
+def test_ipmi_is_read_only_on_request() -> None:
+    from lem import plugins
+    from lem.meters.sampler import by_default
+
+    assert set(plugins.names("meters")) - set(by_default()) == {"ipmi"}
+
+
+def test_hwmon_classes_follow_the_driver_and_the_label(tmp_path: Path) -> None:
+    for name, text in (
+        ("hwmon0/name", "BAT0"),
+        ("hwmon0/power1_input", "9000000"),
+        ("hwmon1/name", "ibmpowernv"),
+        ("hwmon1/power1_input", "700000000"),
+        ("hwmon1/power1_label", "System"),
+        ("hwmon1/power2_input", "90000000"),
+        ("hwmon1/power2_label", "Fan"),
+        ("hwmon2/name", "xe"),
+        ("hwmon2/energy1_input", "5000"),
+        ("hwmon2/energy1_label", "card"),
+        ("hwmon2/power1_input", "60000000"),
+        ("hwmon2/power1_label", "card"),
+        ("hwmon2/energy2_input", "4000"),
+        ("hwmon2/energy2_label", "pkg"),
+        ("hwmon3/name", "amdgpu"),
+        ("hwmon3/power1_average", "30000000"),
+        ("hwmon3/power1_label", "PPT"),
+        ("hwmon4/name", "power_meter"),
+        ("hwmon4/power1_average", "nothing"),
+    ):
+        put(tmp_path / name, text)
+    devices = Hwmon().open(MeterSettings(hwmon_root=tmp_path))
+    assert {(d.device, d.device_class, d.quantity) for d in devices} == {
+        ("hwmon0-BAT0-power1", "sensor", "power_uw"),
+        ("hwmon1-ibmpowernv-System", "node", "power_uw"),
+        ("hwmon1-ibmpowernv-Fan", "sensor", "power_uw"),
+        ("hwmon2-xe-card", "gpu", "energy_uj"),
+        ("hwmon2-xe-pkg", "sensor", "energy_uj"),
+        ("hwmon3-amdgpu-PPT", "gpu", "power_uw"),
+    }
+    counted = readings.counted([readings.info_of(d) for d in devices])
+    assert {i.device for i in counted} == {
+        "hwmon1-ibmpowernv-System", "hwmon2-xe-card", "hwmon3-amdgpu-PPT",
+    }  # fmt: skip
+
+
+def test_sensors_of_unknown_place_are_read_once_a_second(tmp_path: Path) -> None:
+    for name, text in (
+        ("hwmon0/name", "ina226"),
+        ("hwmon0/power1_input", "9000000"),
+        ("hwmon1/name", "power_meter"),
+        ("hwmon1/power1_average", "700000000"),
+    ):
+        put(tmp_path / name, text)
+    meter = Hwmon()
+    meter.open(MeterSettings(hwmon_root=tmp_path))
+    assert len(meter.read("full")) == 2
+    assert {s.device for s in meter.read("steady")} == {"hwmon1-power_meter-power1"}
+
+
+def test_no_sensor_at_all(tmp_path: Path) -> None:
+    with pytest.raises(MeterUnavailable, match="no power or energy sensor"):
+        Hwmon().open(MeterSettings(hwmon_root=tmp_path))
