@@ -22,6 +22,8 @@ from lem.meters.protocol import Sample
 LEAST_TICKS = 3
 FAR_NS = 4_000_000_000
 """Ticks further from the edge than this are not looked at: idle power was another one then."""
+LATEST_NS = 1_500_000_000
+"""Ticks must have been polled for at least this near to the edge."""
 DENSE_NS = 3_000_000
 """A tick is polled for densely where it is known to about this."""
 
@@ -122,7 +124,7 @@ def _outside(points: Sequence[Point], t_ns: int, way: int, limit_ns: int) -> lis
     dense = missed = 0
     for p in candidates:
         away_ns = way * (p.t_ns - t_ns)
-        if away_ns > FAR_NS or missed > 3:
+        if away_ns > (FAR_NS if dense else LATEST_NS) or (dense and missed > 3):
             break
         if p.half_ns <= limit_ns:
             dense += 1
@@ -131,7 +133,7 @@ def _outside(points: Sequence[Point], t_ns: int, way: int, limit_ns: int) -> lis
             missed += 1
         # A tick that fell into a pause of the sampler is used for what it says; one that may have
         # happened on the other side of the edge says nothing.
-        if away_ns > p.half_ns:
+        if p.half_ns < min(away_ns, 2 * limit_ns):
             found.append(p)
     return found if dense >= LEAST_TICKS else []
 

@@ -123,6 +123,10 @@ class Nvml:
 
         return nvml_energy.energy(info, samples, start_ns, end_ns)
 
+    def identity(self, device: str) -> str | None:
+        """The board's UUID: what is learned about a counter is kept under it."""
+        return next((b.uuid for b in self._boards if b.device == device), None)
+
     def close(self) -> None:
         if self._pynvml is not None:
             with suppress(self._pynvml.NVMLError):
@@ -141,7 +145,7 @@ class _Board:
         handle = self.handle = nvml.nvmlDeviceGetHandleByIndex(index)
         name = nvml.nvmlDeviceGetName(handle)
         self._model = name.decode() if isinstance(name, bytes) else str(name)
-        self._uuid = _text_or_none(nvml, "nvmlDeviceGetUUID", handle)
+        self.uuid = _text_or_none(nvml, "nvmlDeviceGetUUID", handle)
         self._partitions = nvml_board.mig_devices(nvml, handle)
         self.energy = _working(nvml, nvml_board.energy, handle)
         self._fields = nvml_board.PowerFields(nvml, handle, nvml_board.SCOPE_GPU)
@@ -167,7 +171,7 @@ class _Board:
         if self.energy is not None:
             quantity, unit, tick_s = "energy_mj", "mJ", TICK_S
             what = "total energy counter of the board"
-            gain = calibration.applied(settings.calibration, self._uuid)
+            gain = calibration.applied(settings.calibration, self.uuid)
             if gain is not None:
                 what += f", calibrated {gain['date']}"
         elif self._fields.quantities or self._power is not None:

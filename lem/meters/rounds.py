@@ -7,14 +7,15 @@ import json
 import os
 import select
 import time
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from lem.errors import LemError
+from lem.meters import ticks
 from lem.meters.protocol import Device, Meter, MeterSettings, Sample
+from lem.meters.settling import Settling
+from lem.meters.ticks import TickWatch
 from lem.meters.trace import TraceWriter
 
 FLUSH_S = 0.5
@@ -22,6 +23,10 @@ FLUSH_S = 0.5
 POLL_S = 0.0005
 LEISURE_NS = 250_000_000
 LONGEST_TICK_S = 1.25
+LEARN_S = 2.5
+"""How long a counter's period is looked for before that is given up until somebody asks."""
+SPARE_NS = 3_000_000
+"""Regular readings are made while polling only where no tick is due within this time."""
 
 Say = Callable[..., None]
 
@@ -39,6 +44,11 @@ class Rounds:
         self._watts: dict[str, float] = {}
         self._temperatures: dict[str, float] = {}
         self._before: dict[str, Sample] = {}
+        self._ticking: list[Meter] = []
+        self._next_round_ns = 0
+        self._boot = ticks.boot_id()
+        self._cache = ticks.cache_file(os.environ)
+        self._kept_s: dict[str, float] | None = None
         settings = settings_from(orders["settings"])
         self._watts_per_core = settings.watts_per_busy_core
         for name, (module, attribute) in orders["meters"].items():
@@ -57,6 +67,7 @@ class Rounds:
     def introduce(self, say: Say) -> None:
         """Tell which devices there are, after one full reading of them."""
         self._read("full")
+        self._ticking = [m for m in self._meters if self._poll(m)]
         self._note_own_cost(time.monotonic_ns())
         self._trace.flush()
         say(json.dumps({"devices": self._devices, "unavailable": self._unavailable}))
@@ -64,30 +75,32 @@ class Rounds:
     def run(self, orders: int, say: Say) -> None:
         """Until ``stop``, or until nobody is left to give orders. Sleeps between rounds."""
         buffer = b""
-        next_round_ns = time.monotonic_ns() + self._interval_ns
+        self._next_round_ns = time.monotonic_ns() + self._interval_ns
         next_flush_ns = time.monotonic_ns()
+        learn_until_ns = next_flush_ns + int(LEARN_S * 1e9)
+        poller = select.poll()
+        poller.register(orders, select.POLLIN | select.POLLHUP)
         while True:
-            left_s = max(0, next_round_ns - time.monotonic_ns()) / 1e9
-            if select.select([orders], [], [], left_s)[0]:
+            now_ns = time.monotonic_ns()
+            wake_ns = self._next_round_ns
+            learning = now_ns < learn_until_ns and not self._all_known()
+            if learning:
+                wake_ns = now_ns + int(POLL_S * 1e9)
+            # Whole milliseconds, rounded up: a regular round has no reason to be earlier.
+            left_ms = max(0, wake_ns - now_ns) / 1e6
+            if poller.poll(left_ms):
                 data = os.read(orders, 4096)
                 *lines, buffer = (buffer + data).split(b"\n")
                 for line in lines:
-                    if line.startswith(b"note "):
-                        self._note(line.decode())
-                    elif line.startswith(b"mark "):
-                        say(json.dumps({line.decode(): self._mark()}))
-                        if len(self._ticks) > 1:
-                            # The edge lies between two ticks of the other boards: see both.
-                            self._next_ticks()
-                        next_round_ns = time.monotonic_ns() + self._interval_ns
+                    self._obey(line.decode("ascii", "replace"), say)
                 if not data or b"stop" in lines:
                     self._read("full")
                     return
             now_ns = time.monotonic_ns()
-            if now_ns >= next_round_ns:
-                self._read("steady")
-                # A late round is not made up for: two readings at once say nothing new.
-                next_round_ns = max(next_round_ns + self._interval_ns, now_ns)
+            if learning:
+                for meter in self._ticking:
+                    self._poll(meter)
+            self._read_when_due(now_ns)
             if now_ns >= next_flush_ns:
                 self._note_own_cost(now_ns)
                 self._trace.flush()
@@ -97,17 +110,39 @@ class Rounds:
                 )
                 next_flush_ns = now_ns + int(FLUSH_S * 1e9)
 
+    def _obey(self, order: str, say: Say) -> None:
+        name, _, rest = order.partition(" ")
+        if name == "note":
+            self._note(order)
+        elif name == "mark":
+            edge_ns = self._mark()
+            say(json.dumps({order: edge_ns, "periods": self._periods()}))
+            if len(self._ticks) > 1:
+                # The edge lies between two ticks of the other boards: see both.
+                self._poll_until(1, self._deadline_ns(1))
+        elif name == "rest":
+            _, count, settle_s = rest.split()
+            self._rest(int(count), float(settle_s))
+            say(json.dumps({order: time.monotonic_ns(), "periods": self._periods()}))
+        else:
+            return
+        self._next_round_ns = time.monotonic_ns() + self._interval_ns
+
+    def _read_when_due(self, now_ns: int) -> None:
+        if now_ns >= self._next_round_ns:
+            self._read("steady")
+            # A late round is not made up for: two readings at once say nothing new.
+            self._next_round_ns = max(self._next_round_ns + self._interval_ns, now_ns)
+
     def close(self) -> None:
+        self._remember()
         for meter in self._meters:
             meter.close()
         self._trace.close()
 
     def _read(self, pace: Any) -> None:
         for meter in self._meters:
-            samples = meter.read(pace)
-            self._trace.add(samples)
-            for s in samples:
-                self._look(s)
+            self._take(meter.read(pace))
 
     def _look(self, s: Sample) -> None:
         """Keep what live views and edges need of a sample."""
@@ -119,7 +154,10 @@ class Rounds:
             self._temperatures[s.device] = s.value
         elif s.quantity in _PER_SECOND:
             if s.quantity == "energy_mj":
-                self._ticks.setdefault((s.meter, s.device), TickWatch()).see(s)
+                watch = self._ticks.get((s.meter, s.device))
+                if watch is None:
+                    watch = self._ticks[s.meter, s.device] = TickWatch(self._kept(s))
+                watch.see(s)
                 return
             before = self._before.get(s.device)
             if before is None or s.t_ns - before.t_ns > 400_000_000:
@@ -131,34 +169,120 @@ class Rounds:
 
     def _mark(self) -> int:
         """Poll until every ticking counter has ticked, then read everything. The edge's time."""
-        edge_ns = self._next_ticks()
+        for watch in self._ticks.values():
+            watch.ticked_ns = 0
+        found = self._poll_until(1, self._deadline_ns(1))
+        ticked = [w.ticked_ns for w in self._ticks.values()]
+        edge_ns = max(ticked) if found and ticked else time.monotonic_ns()
         self._read("full")
         self._note_own_cost(time.monotonic_ns())
         self._trace.flush()
         return edge_ns
 
-    def _next_ticks(self) -> int:
+    def _rest(self, count: int, settle_s: float) -> None:
+        """The device idles: see every counter tick ``count`` times, and then on for up to
+        ``settle_s`` until its power has settled. Counters that move all the time are read at the
+        beginning and at the end."""
+        for meter in self._meters:
+            if meter not in self._ticking:
+                self._take(meter.read("full"))
         start_ns = time.monotonic_ns()
-        ticking = [m for m in self._meters if self._poll(m)]
-        awaited = {key for key in self._ticks if any(m.name == key[0] for m in ticking)}
-        for key in awaited:
-            self._ticks[key].ticked_ns = 0
-        period_s = max((self._ticks[k].period_s() for k in awaited), default=0.0)
-        deadline_ns = start_ns + int(2 * min(period_s, LONGEST_TICK_S) * 1e9)
-        while time.monotonic_ns() < deadline_ns:
-            if all(self._ticks[k].ticked_ns for k in awaited):
-                return max(self._ticks[k].ticked_ns for k in awaited)
-            time.sleep(POLL_S)
-            for meter in ticking:
+        self._poll_until(count, max(self._deadline_ns(count), start_ns))
+        if settle_s > 0:
+            settled_ns = start_ns + int(settle_s * 1e9)
+            settling = {key: Settling() for key in self._ticks}
+            while time.monotonic_ns() < settled_ns:
+                if not self._poll_until(1, min(settled_ns, self._deadline_ns(1))):
+                    if not self._ticks:
+                        time.sleep(min(0.2, settle_s))
+                        break
+                    continue
+                for key, watch in self._ticks.items():
+                    settling[key].see(watch.ticked_ns, watch.value)
+                if all(s.settled() for s in settling.values()):
+                    break
+        self._read("full")
+        self._note_own_cost(time.monotonic_ns())
+        self._trace.flush()
+        self._remember()
+
+    def _deadline_ns(self, count: int) -> int:
+        """Until when ``count`` ticks of the slowest counter are waited for."""
+        slowest_s = max((w.period_s() for w in self._ticks.values()), default=0.0)
+        if self._ticks and not self._all_known():
+            slowest_s = max(slowest_s, 0.25)
+        wait_s = (count + 1) * min(slowest_s, LONGEST_TICK_S)
+        return time.monotonic_ns() + int(wait_s * 1e9)
+
+    def _poll_until(self, count: int, deadline_ns: int) -> bool:
+        """Poll until every counter has ticked ``count`` times from now on; False where that was not
+        seen until the deadline. Sleeps while no tick is foretold, and reads what is due then."""
+        wanted = {key: w.ticks + count for key, w in self._ticks.items()}
+        if not wanted:
+            return False
+        for meter in self._ticking:
+            self._poll(meter)
+        while any(w.ticks < wanted[key] for key, w in self._ticks.items()):
+            now_ns = time.monotonic_ns()
+            if now_ns >= deadline_ns:
+                return False
+            wakes = [w.wake_ns(now_ns) for k, w in self._ticks.items() if w.ticks < wanted[k]]
+            wake_ns = now_ns if None in wakes else min(w for w in wakes if w is not None)
+            if wake_ns - now_ns > SPARE_NS or now_ns - self._next_round_ns > 4 * self._interval_ns:
+                self._read_when_due(now_ns)
+                now_ns = time.monotonic_ns()
+            time.sleep(max(POLL_S, (min(wake_ns, deadline_ns) - now_ns) / 1e9))
+            for meter in self._ticking:
                 self._poll(meter)
-        return time.monotonic_ns()
+        return True
+
+    def _all_known(self) -> bool:
+        return all(w.known() for w in self._ticks.values())
+
+    def _periods(self) -> dict[str, float]:
+        return {
+            f"{meter}/{device}": learned
+            for (meter, device), w in self._ticks.items()
+            if (learned := w.learned_s()) is not None
+        }
+
+    def _kept(self, s: Sample) -> float | None:
+        """What was learned of this counter earlier."""
+        if self._kept_s is None:
+            self._kept_s = ticks.remembered(self._cache, self._boot)
+        name = self._board(s.meter, s.device)
+        return None if name is None else self._kept_s.get(name)
+
+    def _remember(self) -> None:
+        ticks.remember(
+            self._cache,
+            self._boot,
+            {
+                name: learned
+                for (meter, device), w in self._ticks.items()
+                if (learned := w.learned_s()) is not None
+                and (name := self._board(meter, device)) is not None
+            },
+        )
+
+    def _board(self, meter: str, device: str) -> str | None:
+        """A name for the board that stays with it (its UUID), where the meter knows one."""
+        for m in self._meters:
+            name_of = getattr(m, "identity", None)
+            if m.name == meter and name_of is not None:
+                name: str | None = name_of(device)
+                return name
+        return None
 
     def _poll(self, meter: Meter) -> bool:
         samples = meter.read("edge")
+        self._take(samples)
+        return bool(samples)
+
+    def _take(self, samples: list[Sample]) -> None:
         self._trace.add(samples)
         for s in samples:
             self._look(s)
-        return bool(samples)
 
     def _note(self, order: str) -> None:
         """A row that the agent wants in the trace: ``note T_NS DEVICE QUANTITY VALUE``."""
@@ -181,30 +305,6 @@ _WATTS = {"power_w": 1.0, "power_uw": 1e-6}
 
 _PER_SECOND = {"energy_mj": 1e-3, "energy_uj": 1e-6, "energy_j": 1.0, "cpu_time_ns": 0.0}
 """Counters → J in a unit (0: CPU time, whose power depends on the settings)."""
-
-
-class TickWatch:
-    """When one counter last moved, and how often it does."""
-
-    def __init__(self) -> None:
-        self._previous: Sample | None = None
-        self._last_ns = 0
-        self._periods_ns: deque[int] = deque(maxlen=9)
-        self.ticked_ns = 0
-
-    def see(self, s: Sample) -> None:
-        previous, self._previous = self._previous, s
-        if previous is None or s.value == previous.value:
-            return
-        # The same middle as lem.meters.series.tick_points computes from the trace.
-        self.ticked_ns = previous.t_ns + (s.t_ns - previous.t_ns) // 2
-        if self._last_ns:
-            self._periods_ns.append(self.ticked_ns - self._last_ns)
-        self._last_ns = self.ticked_ns
-
-    def period_s(self) -> float:
-        """0.1 s until three ticks were seen."""
-        return median(self._periods_ns) / 1e9 if len(self._periods_ns) > 2 else 0.1
 
 
 def settings_from(raw: dict[str, Any]) -> MeterSettings:

@@ -36,9 +36,10 @@ MARK_TIMEOUT_S = 10.0
 class Sampler:
     """Runs the sampler for as long as the context lasts. ``mark`` may be called from any thread.
 
-    ``meters`` None: all that work here, but for those that are read on request only. CPU time of the run's processes is always sampled. Raises
-    :class:`lem.errors.BadInput` for an unknown meter's name and
-    :class:`lem.errors.MeterUnavailable` where the process cannot be started at all.
+    ``meters`` None: all that work here, but for those that are read on request only. CPU time of
+    the run's processes is always sampled. Raises :class:`lem.errors.BadInput` for an unknown
+    meter's name and :class:`lem.errors.MeterUnavailable` where the process cannot be started at
+    all.
     """
 
     infos: list[MeterInfo]
@@ -71,6 +72,7 @@ class Sampler:
         self._buffer = b""
         self._power: dict[str, float] = {}
         self._temperatures: dict[str, float] = {}
+        self._periods: dict[str, float] = {}
         self._marks = 0
         self._process: subprocess.Popen[bytes] | None = None
         self.infos = []
@@ -124,6 +126,27 @@ class Sampler:
             self._send(order)
             answer = self._receive(time.monotonic() + MARK_TIMEOUT_S, order)
         return time.monotonic_ns() if answer is None else int(answer[order])
+
+    def rest(self, ticks: int = 3, settle_s: float = 0.0) -> None:
+        """The devices idle now: poll densely until every counter that moves in ticks has done so
+        ``ticks`` times, and then until its power has settled, for up to ``settle_s`` seconds.
+
+        Called right before and right after a piece of work, whose energy then follows from the
+        ticks on both sides (:mod:`lem.meters.isolated`). Blocks for about ``ticks`` + ½ periods,
+        until a period is known up to (``ticks`` + 1) × 0.25 s; at once where no counter ticks.
+        Where the sampler has died it returns, and readings say so.
+        """
+        with self._lock:
+            self._marks += 1
+            order = f"rest {self._marks} {ticks} {settle_s!r}"
+            self._send(order)
+            limit_s = MARK_TIMEOUT_S + settle_s + 2 * ticks
+            self._receive(time.monotonic() + limit_s, order)
+
+    def periods(self) -> dict[tuple[str, str], float]:
+        """(meter, device) → period in s of counters that move in ticks, as far as it was learned
+        when ``mark`` or ``rest`` last returned."""
+        return {(k.split("/")[0], k.split("/")[1]): p for k, p in self._periods.items()}
 
     def note(self, device: str, quantity: str, value: float) -> None:
         """Put a row of the agent's own into the trace, with the present time; meter ``agent``."""
@@ -182,6 +205,7 @@ class Sampler:
                 message: dict[str, Any] = json.loads(line)
                 self._power = message.get("power", self._power)
                 self._temperatures = message.get("temperature", self._temperatures)
+                self._periods = message.get("periods", self._periods)
                 if wanted in message or (wanted == "devices" and "error" in message):
                     return message
             left_s = max(0.0, deadline_s - time.monotonic())
@@ -220,6 +244,9 @@ def main() -> int:
     try:
         rounds.introduce(_say)
         rounds.run(sys.stdin.fileno(), _say)
+    except BrokenPipeError:
+        # The agent is gone: there is nobody to tell, and its last words in the log are its own.
+        return 3
     except OSError as e:
         print(f"sampler: {e}", file=sys.stderr)
         return 3

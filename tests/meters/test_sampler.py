@@ -14,7 +14,7 @@ from lem.contract.flags import FLAGS
 from lem.errors import BadInput, MeterUnavailable
 from lem.meters import readings, series, trace
 from lem.meters.protocol import MeterSettings
-from lem.meters.rounds import TickWatch
+from lem.meters.ticks import TickWatch
 from lem.meters.sampler import Sampler
 from tests.meters import played, rigs
 

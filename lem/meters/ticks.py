@@ -1,0 +1,164 @@
+"""When a counter ticks: its period learned from what it shows, and the next tick foretold.
+
+Runs in the sampler's process. What was learned is kept for as long as the machine is not booted
+again, in the user's cache folder; a file that is not what it should be is as good as none.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+
+from lem.meters.protocol import Sample
+
+POLLED_NS = 2_500_000
+"""A change seen between two readings closer than this is a tick that was polled for."""
+USUAL_S = 0.1
+SHORTEST_S, LONGEST_S = 0.005, 2.0
+_MARGIN_NS = 1_200_000
+"""How long before a foretold tick polling begins, at least."""
+_STEADY_TICKS = 4
+"""After so many polled ticks in a row the period is known."""
+_MOST_BYTES = 1 << 16
+
+
+class TickWatch:
+    """When one counter last moved, and how often it does."""
+
+    def __init__(self, period_s: float | None = None) -> None:
+        self._given_s = period_s
+        """From an earlier process; believed until ticks say otherwise."""
+        self._previous: Sample | None = None
+        self._last_ns = 0
+        self._coarse_ns: deque[int] = deque(maxlen=9)
+        self._polled_ns: deque[int] = deque(maxlen=9)
+        self._anchor_ns = 0
+        self._learned_ns = 0.0
+        self.ticked_ns = 0
+        self.ticks = 0
+        """How often it was seen to move."""
+        self.value = 0.0
+
+    def see(self, s: Sample) -> None:
+        previous, self._previous = self._previous, s
+        if previous is None or s.value == previous.value:
+            return
+        # The same middle as lem.meters.series.tick_points computes from the trace.
+        self.ticked_ns = previous.t_ns + (s.t_ns - previous.t_ns) // 2
+        self.ticks += 1
+        self.value = s.value
+        if self._last_ns:
+            self._coarse_ns.append(self.ticked_ns - self._last_ns)
+        self._last_ns = self.ticked_ns
+        if s.t_ns - previous.t_ns <= POLLED_NS:
+            self._polled(self.ticked_ns)
+
+    def _polled(self, t_ns: int) -> None:
+        if self._polled_ns and self._learned_ns:
+            since = t_ns - self._anchor_ns
+            laps = round(since / self._learned_ns)
+            off_ns = abs(since - laps * self._learned_ns)
+            if laps > 0 and off_ns < min(self._learned_ns / 4, 2 * _MARGIN_NS + laps * 50_000):
+                self._learned_ns = since / laps
+            else:
+                self._learned_ns = 0.0
+                self._polled_ns.clear()
+        self._polled_ns.append(t_ns)
+        if not self._learned_ns and len(self._polled_ns) > _STEADY_TICKS - 1:
+            gaps = [b - a for a, b in pairwise(self._polled_ns)]
+            self._learned_ns = float(median(gaps))
+            self._anchor_ns = self._polled_ns[0]
+
+    def known(self) -> bool:
+        """Whether the period was learned by this process from ticks that were polled for, or
+        earlier since the machine was booted and not contradicted."""
+        return bool(self._learned_ns or self._given_s)
+
+    def learned_s(self) -> float | None:
+        return self._learned_ns / 1e9 if self._learned_ns else None
+
+    def period_s(self) -> float:
+        """The best there is: learned, from earlier, from readings now and then, 0.1 s."""
+        if self._learned_ns:
+            return self._learned_ns / 1e9
+        if self._given_s is not None:
+            return self._given_s
+        return median(self._coarse_ns) / 1e9 if len(self._coarse_ns) > 2 else USUAL_S
+
+    def wake_ns(self, now_ns: int) -> int | None:
+        """When polling for the next tick has to begin; None: now, because nothing is foretold or a
+        foretold tick did not come (the counter has changed its rate)."""
+        if not self._learned_ns or not self._polled_ns or self._previous is None:
+            return None
+        period_ns, polled_ns = self._learned_ns, self._polled_ns[-1]
+        laps = max(0.0, now_ns - polled_ns) / period_ns
+        margin_ns = _MARGIN_NS + 40_000 * laps
+        if margin_ns > period_ns / 3 or now_ns - self._last_ns > 1.5 * period_ns + margin_ns:
+            return None
+        seen_ns = max(self._previous.t_ns - margin_ns, self._last_ns + period_ns / 2)
+        due_ns = polled_ns + period_ns * math.floor((seen_ns - polled_ns) / period_ns + 1)
+        return int(due_ns - margin_ns)
+
+
+def boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii")[:64].strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def cache_file(environment: Mapping[str, str]) -> Path | None:
+    """Where learned periods are kept; None where the user has no such place."""
+    named = environment.get("LEM_CACHE")
+    if named:
+        return Path(named) / "ticks.json"
+    base = environment.get("XDG_CACHE_HOME") or ""
+    if not base.startswith("/"):
+        home = environment.get("HOME", "")
+        if not home.startswith("/"):
+            return None
+        base = f"{home}/.cache"
+    return Path(base) / "lem" / "ticks.json"
+
+
+def remembered(file: Path | None, boot: str) -> dict[str, float]:
+    """Board → period in s, learned since this boot. Empty where the file is missing, from another
+    boot, or not what :func:`remember` writes."""
+    if file is None or not boot:
+        return {}
+    try:
+        with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK), "rb") as f:
+            data = json.loads(f.read(_MOST_BYTES))
+        if data["boot_id"] != boot:
+            return {}
+        return {
+            str(board): float(period)
+            for board, period in data["periods_s"].items()
+            if isinstance(period, float) and SHORTEST_S <= period <= LONGEST_S
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}
+
+
+def remember(file: Path | None, boot: str, periods_s: Mapping[str, float]) -> None:
+    """Add to what is kept. Where it cannot be written nothing happens: it is learned anew."""
+    if file is None or not boot or not periods_s:
+        return
+    known = remembered(file, boot)
+    if all(abs(known.get(b, 0.0) - p) < 1e-3 for b, p in periods_s.items()):
+        return
+    aside = file.with_name(f".ticks.{os.getpid()}.json")
+    with suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            aside.write_text(json.dumps({"boot_id": boot, "periods_s": {**known, **periods_s}}))
+            aside.replace(file)
+        finally:
+            aside.unlink(missing_ok=True)
