@@ -13,6 +13,7 @@ from lem.contract.failure import Failure
 from lem.contract.flags import FLAGS
 from lem.contract.metrics import METRICS
 from lem.contract.record import EnergyReading, Record
+from lem.report.meters import side_by_side
 from lem.report.text import NOTHING, plain, with_uncertainty
 from lem.stores.index import hardware, metric_values
 
@@ -37,6 +38,8 @@ def record_view(record: Record, standing: str, path: str) -> RenderableType:
         _figures(record),
         _pairs("Environment", _environment(record)),
     ]
+    if record.reconciliation:
+        parts.append(side_by_side(record.reconciliation))
     if record.quality.sample:
         sample = Text(plain(record.quality.sample, 600))
         parts += [Text("An answer", style="bold"), Padding(sample, (0, 2))]
