@@ -8,10 +8,11 @@ import os
 import signal
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from launchers.rig import Rig, probe_of
+from launchers.rig import Rig, owner_of, probe_of
 
 from lem.contract.failure import Failure
 from lem.contract.record import Record
@@ -81,7 +82,7 @@ class Conformance:
             time.sleep(0.5)
             end = agent.stop(grace_s=0.2)
         assert (end.status, end.out_of_memory) == (137, False)
-        assert rig.launcher.reclaim(task_owner(tmp_path)) == 0
+        assert rig.launcher.reclaim(owner_of(tmp_path)) == 0
 
     def test_leaving_ends_it(self, rig: Rig, tmp_path: Path) -> None:
         with (
@@ -90,7 +91,7 @@ class Conformance:
         ):
             wait_for_events(tmp_path, "load")
             raise KeyboardInterrupt
-        assert rig.launcher.reclaim(task_owner(tmp_path)) == 0
+        assert rig.launcher.reclaim(owner_of(tmp_path)) == 0
         assert {p.stat().st_uid for p in tmp_path.rglob("*")} == {os.getuid()}
 
     def test_memory_limit(self, rig: Rig, tmp_path: Path) -> None:
@@ -116,11 +117,13 @@ class Conformance:
         assert SECRET not in "".join(end.last_lines)
 
     def test_secrets_can_not_be_inspected(self, rig: Rig, tmp_path: Path) -> None:
-        task = rig.task(tmp_path, {"hang": True, "when": "load"}, secrets={"HF_TOKEN": SECRET})
+        # Other sessions have secrets of their own.
+        secret = SECRET + owner_of(tmp_path)
+        task = rig.task(tmp_path, {"hang": True, "when": "load"}, secrets={"HF_TOKEN": secret})
         with rig.launcher.start(task):
             wait_for_events(tmp_path, "load")
-            assert SECRET not in self.inspected(rig, task_owner(tmp_path))
-        assert not list(Path("/dev/shm").glob("lem-*"))
+            assert SECRET not in self.inspected(rig, owner_of(tmp_path))
+        assert not [p for p in hidden_files() if secret.encode() in p]
 
     def inspected(self, rig: Rig, owner: str) -> str:
         """Everything about the running agent that its launcher's own tools show."""
@@ -166,8 +169,13 @@ class Conformance:
         assert {k: k in v for k, v in ends.items()} == {"first": True, "second": True}
 
 
-def task_owner(folder: Path) -> str:
-    return f"test-{folder.name}"
+def hidden_files() -> list[bytes]:
+    """What lies in memory where secrets pass."""
+    found = []
+    for file in Path("/dev/shm").glob("lem-*/*"):
+        with suppress(FileNotFoundError):
+            found.append(file.read_bytes())
+    return found
 
 
 def wait_for_events(folder: Path, phase: str) -> None:

@@ -1,5 +1,6 @@
 """One staged model and small jobs for it, to be started by any launcher."""
 
+import hashlib
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -66,7 +67,7 @@ class Rig:
             image_digest=self.prepared.digest,
         )
         job.write(folder / "job.json")
-        task = Task("run", self.prepared, folders, "job.json", owner=f"test-{folder.name}")
+        task = Task("run", self.prepared, folders, "job.json", owner=owner_of(folder))
         return replace(task, **changes)
 
     def run(self, folder: Path, args: dict[str, Any], **changes: Any) -> Exit:
@@ -75,6 +76,12 @@ class Rig:
             end = agent.wait(120)
             assert end is not None, "the agent did not end within two minutes"
             return end
+
+
+def owner_of(folder: Path) -> str:
+    """The owner of what is started for ``folder``; not that of the same test in another session,
+    whose processes would be taken for this one's."""
+    return f"test-{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}"
 
 
 def stage(launcher: Launcher, prepared: Prepared, place: Path) -> Rig:

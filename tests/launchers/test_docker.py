@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from launchers.conformance import Conformance, task_owner, wait_for_events
-from launchers.rig import Rig, probe_of, stage
+from launchers.conformance import Conformance, wait_for_events
+from launchers.rig import Rig, owner_of, probe_of, stage
 from tick_image import need_docker, tick_image
 
 from lem import containers
@@ -62,7 +62,7 @@ class TestDocker(Conformance):
     def test_limits_are_set(self, rig: Rig, tmp_path: Path) -> None:
         task = rig.task(tmp_path, {"hang": True}, pids=77, memory_bytes=2**29)
         with rig.launcher.start(task):
-            (one,) = containers_of(task_owner(tmp_path))
+            (one,) = containers_of(owner_of(tmp_path))
             (found,) = json.loads(docker("inspect", one))
         host = found["HostConfig"]
         assert (host["PidsLimit"], host["Memory"]) == (77, 2**29)
@@ -75,7 +75,7 @@ class TestDocker(Conformance):
     def test_killed_from_outside(self, rig: Rig, tmp_path: Path) -> None:
         with rig.launcher.start(rig.task(tmp_path, {"hang": True})) as agent:
             wait_for_events(tmp_path, "load")
-            (one,) = containers_of(task_owner(tmp_path))
+            (one,) = containers_of(owner_of(tmp_path))
             docker("kill", one)
             end = agent.wait(30)
         assert end is not None
@@ -84,15 +84,15 @@ class TestDocker(Conformance):
     def test_leftovers_of_a_killed_host_are_reclaimed(self, rig: Rig, tmp_path: Path) -> None:
         run = tmp_path / "run"
         run.mkdir()
-        task = rig.task(run, {"hang": True}, owner="killed-host")
+        task = rig.task(run, {"hang": True})
         host = start_a_host(task)
         wait_for_events(run, "load")
         host.send_signal(signal.SIGKILL)
         host.wait()
-        assert len(containers_of("killed-host")) == 1
+        assert len(containers_of(task.owner)) == 1
         assert rig.launcher.reclaim("another") == 0
-        assert rig.launcher.reclaim("killed-host") == 1
-        assert containers_of("killed-host") == []
+        assert rig.launcher.reclaim(task.owner) == 1
+        assert containers_of(task.owner) == []
         assert {p.stat().st_uid for p in (run, *run.rglob("*"))} == {os.getuid()}
 
     def test_staging_of_a_killed_host_is_reclaimed_by_the_next(

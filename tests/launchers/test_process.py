@@ -6,11 +6,12 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from pathlib import Path
 
 import pytest
-from launchers.conformance import Conformance, task_owner, wait_for_events
-from launchers.rig import Rig, stage
+from launchers.conformance import Conformance, wait_for_events
+from launchers.rig import Rig, owner_of, stage
 
 from lem.errors import EnvironmentFault
 from lem.launchers import supervise
@@ -45,7 +46,7 @@ class TestProcess(Conformance):
         return b"".join(shown).decode()
 
     def test_ends_with_its_host(self, rig: Rig, tmp_path: Path) -> None:
-        task = rig.task(tmp_path, {"hang": True}, owner="killed-host")
+        task = rig.task(tmp_path, {"hang": True})
         host = subprocess.Popen([sys.executable, "-c", HOST], stdin=subprocess.PIPE)
         assert host.stdin is not None
         host.stdin.write(pickle.dumps(task))
@@ -53,7 +54,7 @@ class TestProcess(Conformance):
         wait_for_events(tmp_path, "load")
         host.send_signal(signal.SIGKILL)
         host.wait()
-        assert gone("killed-host")
+        assert gone(task.owner)
 
     def test_ends_with_a_host_that_is_gone_before_the_agent_began(self) -> None:
         # Many times, because whether the agent has its group by then is a race.
@@ -69,11 +70,11 @@ class TestProcess(Conformance):
                 assert report.read() == "137\n"
 
     def test_leftovers_are_reclaimed(self, rig: Rig) -> None:
-        environ = {**os.environ, OWNER: "left-behind"}
-        left = subprocess.Popen(["sleep", "600"], env=environ)
+        owner = uuid.uuid4().hex
+        left = subprocess.Popen(["sleep", "600"], env={**os.environ, OWNER: owner})
         assert rig.launcher.reclaim("another") == 0
         assert rig.launcher.reclaim("") == 0
-        assert rig.launcher.reclaim("left-behind") == 1
+        assert rig.launcher.reclaim(owner) == 1
         assert left.wait() == -signal.SIGKILL
 
     def test_supervisor_killed(self, rig: Rig, tmp_path: Path) -> None:
@@ -81,28 +82,29 @@ class TestProcess(Conformance):
             wait_for_events(tmp_path, "load")
             supervisors = [
                 pid
-                for pid in leftovers(OWNER, task_owner(tmp_path))
+                for pid in leftovers(OWNER, owner_of(tmp_path))
                 if b"supervise.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
             ]
             os.kill(min(supervisors), signal.SIGKILL)
             end = agent.wait(30)
         assert end is not None and end.status == 137
-        assert gone(task_owner(tmp_path))
+        assert gone(owner_of(tmp_path))
 
     def test_descendants_that_left_the_group_are_killed(self, tmp_path: Path) -> None:
         supervisor = Path(sys.modules[Process.__module__].__file__ or "").with_name("supervise.py")
         runaway = "setsid sleep 600 & setsid sh -c 'setsid sleep 600 & wait' & sleep 0.3; exit 5"
+        owner = uuid.uuid4().hex
         read, write = os.pipe()
         done = subprocess.Popen(
             [sys.executable, supervisor, str(write), "0", "/bin/sh", "-c", runaway],
             stdin=subprocess.PIPE,
-            env={**os.environ, OWNER: "runaway"},
+            env={**os.environ, OWNER: owner},
             pass_fds=(write,),
         )
         os.close(write)
         assert os.read(read, 64) == b"5\n"
         assert done.wait(10) == 0
-        assert leftovers(OWNER, "runaway") == []
+        assert leftovers(OWNER, owner) == []
         os.close(read)
 
     def test_interpreter_without_lem(self, tmp_path: Path) -> None:
