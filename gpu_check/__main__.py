@@ -6,6 +6,7 @@ import platform
 import re
 import sys
 import tempfile
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """0: every part done; 1: some failed; 3: no GPU, or a package is missing."""
+    """0: no part failed; 1: some did; 3: no GPU, or a package is missing."""
     options = _options(arguments)
     with tempfile.TemporaryDirectory(prefix="lem-gpu-check-") as folder:
         interpreter.unpack(options.wheels, Path(folder) / "brought")
@@ -29,7 +30,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _check(options: argparse.Namespace, folder: Path) -> int:
+    from gpu_check import summary
     from gpu_check.parts import Report
+    from lem import __version__
+    from lem.contract.base import write_atomic
     from lem.errors import MeterUnavailable
     from lem.meters.nvml import Nvml
     from lem.meters.protocol import MeterSettings
@@ -42,52 +46,151 @@ def _check(options: argparse.Namespace, folder: Path) -> int:
         return 3
     finally:
         meter.close()
-    report = Report(options.seconds)
-    started_at = datetime.now(UTC).isoformat(timespec="seconds")
     board = _board(options.gpu)
     name = f"gpu-check-{_plain(board['name'])}"
-    _parts(report, options, folder, options.out / name)
-    document = {
-        "schema_version": 1,
-        "started_at": started_at,
-        "budget_s": options.seconds,
-        "took_s": round(options.seconds - report.left_s(), 1),
+    path = options.out / f"{name}.json"
+    document: dict[str, Any] = {
+        "schema_version": 2,
+        "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "lem_version": __version__,
         "gpu": board,
         "kernel": platform.release(),
         "python": platform.python_version(),
-        "parts": report.parts,
+        "parts": [],
     }
-    from lem.contract.base import write_atomic
+    before = [] if options.again else _before(path, document)
+    report = Report(options.seconds)
 
-    path = options.out / f"{name}.json"
-    write_atomic(path, (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
-    _tell(report.parts, path)
+    def write() -> None:
+        # After each part: a command that is killed loses no part that was done.
+        document["parts"] = _merged(before, report.parts)
+        text = json.dumps(document, indent=1, allow_nan=False) + "\n"
+        write_atomic(path, text.encode())
+        write_atomic(path.with_suffix(".md"), summary.markdown(document).encode())
+
+    done = {p["part"] for p in before if p["status"] == "done" and not _unfinished(p)}
+    wanted = options.parts or [n for n in PARTS if n not in done]
+    for part in wanted:
+        print(f"gpu_check: {part} ({report.left_s():.0f} s left)", file=sys.stderr, flush=True)
+        work, needs_s = _work(part, options, folder, options.out / name, report)
+        if work is None:
+            report.skip(part, "--no-models was given")
+        else:
+            report.part(part, needs_s, work)
+        write()
+    write()
+    print("\n".join(summary.table_of(document["parts"])))
+    print(f"written: {path} and {path.with_suffix('.md').name}")
+    left = [p["part"] for p in document["parts"] if p["status"] == "skipped"]
+    if left and not options.no_models:
+        print(f"not done yet: {', '.join(left)}; the same command again goes on with them")
     return 1 if report.failed() else 0
 
 
-def _parts(report: Any, options: argparse.Namespace, folder: Path, campaign_out: Path) -> None:
-    from gpu_check import models, probe
+PARTS = (
+    "meters",
+    "counter_tick",
+    "power_readings",
+    "idle",
+    "idle_with_context",
+    "sampler_overhead",
+    "sampler_beside_load",
+    "step_response",
+    "counter_against_power",
+    "part_time_sampling",
+    "same_twice",
+    "models",
+)
+
+
+def _work(
+    part: str, options: argparse.Namespace, folder: Path, campaign_out: Path, report: Any
+) -> tuple[Callable[[], dict[str, Any]] | None, float]:
+    """What a part does, and how many seconds it has to have. ``--short`` is for tests."""
+    from gpu_check import models, probe, repeat, waves
 
     gpu = options.gpu
 
-    def step(name: str, needs_s: float, work: Any) -> bool:
-        print(f"gpu_check: {name} ({report.left_s():.0f} s left)", file=sys.stderr, flush=True)
-        return bool(report.part(name, needs_s, work))
+    def a(short: float, long: float) -> float:
+        return short if options.short else long
 
-    short = options.short
-    step("counter_tick", 10, lambda: probe.tick(gpu, 1.0 if short else 5.0))
-    step("idle", 15, lambda: probe.idle(gpu, 1.0 if short else 10.0))
-    step("idle_with_context", 40, lambda: probe.idle_with_context(gpu, 1.0 if short else 10.0))
-    step("same_twice", 60, lambda: probe.same_twice(gpu, pairs=4, seconds=1.0 if short else 2.0))
-    if options.no_models:
-        report.skip("models", "--no-models was given")
-        return
-
-    def run() -> dict[str, Any]:
+    def campaign() -> dict[str, Any]:
         python = interpreter.make(folder / "python", CHECKOUT)
         return models.run(python, campaign_out, report.left_s() - 5)
 
-    step("models", 120, run)
+    def part_time() -> dict[str, Any]:
+        period_s = probe.tick(gpu, 1.5)["tick_ms"]["median"] / 1e3
+        return waves.part_time_sampling(gpu, period_s, a(1, 8))
+
+    def again() -> dict[str, Any]:
+        # As many pairs as fit, up to sixty; a window takes its ticks and its rest too.
+        pairs = int(min(60.0, (report.left_s() - 40) / (2 * 3.0)))
+        return repeat.same_twice(gpu, int(a(4, max(4, pairs))), a(0.5, 2))
+
+    table: dict[str, tuple[Callable[[], dict[str, Any]] | None, float]] = {
+        "meters": (lambda: probe.meters(gpu), 10),
+        "counter_tick": (lambda: probe.tick(gpu, a(1, 5)), 10),
+        "power_readings": (lambda: probe.power_readings(gpu, a(0.5, 4)), 20),
+        "idle": (lambda: probe.idle(gpu, a(1, 10)), 15),
+        "idle_with_context": (lambda: probe.idle_with_context(gpu, a(1, 10)), 40),
+        "sampler_overhead": (lambda: probe.sampler_overhead(gpu, a(2, 15)), 40),
+        "sampler_beside_load": (
+            lambda: probe.sampler_beside_load(gpu, int(a(2, 6)), a(0.5, 2)),
+            80,
+        ),
+        "step_response": (lambda: waves.step_response(gpu, int(a(3, 6)), a(1, 3), a(1, 3)), 70),
+        "counter_against_power": (lambda: waves.counter_against_power(gpu, a(1, 12)), 90),
+        "part_time_sampling": (part_time, 100),
+        "same_twice": (again, 70),
+        "models": (None if options.no_models else campaign, 120),
+    }
+    return table[part]
+
+
+def _before(path: Path, now: dict[str, Any]) -> list[dict[str, Any]]:
+    """The parts of an earlier command on the same board, driver and version of lem."""
+    try:
+        earlier = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return []
+    same = (
+        isinstance(earlier, dict)
+        and earlier.get("schema_version") == now["schema_version"]
+        and earlier.get("lem_version") == now["lem_version"]
+        and all(earlier["gpu"].get(k) == now["gpu"][k] for k in ("name", "driver", "index"))
+    )
+    if not same:
+        return []
+    now["started_at"] = earlier["started_at"]
+    parts: list[dict[str, Any]] = earlier["parts"]
+    return parts
+
+
+def _unfinished(part: dict[str, Any]) -> bool:
+    """A campaign that ran out of time goes on where it was."""
+    return bool(part["result"].get("out_of_time") or part["result"].get("skipped_for_time"))
+
+
+def _merged(before: list[dict[str, Any]], fresh: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """In the parts' order. A part that could not be done now does not take the place of a result
+    that is there."""
+    found = {p["part"]: p for p in before}
+    for part in fresh:
+        if part["status"] == "done" or found.get(part["part"], {}).get("status") != "done":
+            found[part["part"]] = part
+    for name in PARTS:
+        found.setdefault(name, {"part": name, "status": "skipped", "reason": "not asked for yet"})
+    return [found[name] for name in PARTS]
+
+
+def _names(text: str) -> list[str]:
+    names = [n.strip() for n in text.split(",") if n.strip()]
+    unknown = [n for n in names if n not in PARTS]
+    if unknown or not names:
+        raise argparse.ArgumentTypeError(
+            f"no part {', '.join(unknown) or 'given'}; there are {', '.join(PARTS)}"
+        )
+    return [n for n in PARTS if n in names]
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
@@ -95,6 +198,12 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("results"), help="folder for results")
     parser.add_argument("--gpu", type=int, default=0, help="index of the GPU")
     parser.add_argument("--seconds", type=float, default=590.0, help="time budget, in all")
+    parser.add_argument(
+        "--parts",
+        type=_names,
+        help=f"only these, joined by commas; not given: those not done yet, of {', '.join(PARTS)}",
+    )
+    parser.add_argument("--again", action="store_true", help="forget what was done before")
     parser.add_argument(
         "--wheels", type=Path, default=CHECKOUT / ".wheels", help="wheels that were brought along"
     )
@@ -120,17 +229,6 @@ def _board(index: int) -> dict[str, Any]:
 
 def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "gpu"
-
-
-def _tell(parts: list[dict[str, Any]], path: Path) -> None:
-    for part in parts:
-        line = f"{part['part']}: {part['status']}"
-        if part["status"] == "failed":
-            line += f" ({part['failure']['kind']}): {part['failure']['message'].splitlines()[0]}"
-        elif part["status"] == "skipped":
-            line += f": {part['reason']}"
-        print(line)
-    print(f"written: {path}")
 
 
 if __name__ == "__main__":
