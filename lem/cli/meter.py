@@ -1,8 +1,11 @@
-"""``lem meter``: the energy meters of this machine."""
+"""``lem meter``: the energy meters of this machine, and the energy of any command."""
+
+from pathlib import Path
 
 import click
 
 from lem.cli import output
+from lem.cli.meter_run import OwnFailures
 
 
 @click.group(name="meter")
@@ -59,3 +62,33 @@ def list_meters(as_json: bool) -> None:
         output.out().print(
             "No meter measures energy here: it is estimated from CPU time, and marked so."
         )
+
+
+@command.command(name="run", cls=OwnFailures, context_settings={"allow_interspersed_args": False})
+@click.option("--meter", "meters", multiple=True, metavar="M", help="Only this meter; repeatable.")
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON on stdout, after CMD's.")
+@click.option(
+    "-o",
+    "--output",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the JSON here; stdout is then CMD's alone.",
+)
+@click.argument("arguments", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD…")
+@click.pass_context
+def run(
+    ctx: click.Context,
+    meters: tuple[str, ...],
+    as_json: bool,
+    file: Path | None,
+    arguments: tuple[str, ...],
+) -> None:
+    """Energy of CMD, from its start to its end.
+
+    CMD's input, output and signals pass through, and its exit code is the exit code; 125: lem
+    itself failed, 126: CMD may not be executed, 127: CMD was not found. Devices should idle before
+    and after: about two to five seconds are added for that.
+    """
+    from lem.cli.meter_run import measure
+
+    ctx.exit(measure(arguments, meters, as_json, file))
