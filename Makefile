@@ -25,8 +25,8 @@ bench: ## speed and size of lem itself, side by side with what it is compared to
 	@scripts/environment.sh dev engines
 	@$(VENV)/bin/python -m bench
 
-gpu-check: ## measure on a machine with an NVIDIA GPU; needs no network (see docs/gpu.md)
-	@$(or $(PYTHON),python3) -m gpu_check
+gpu-check: ## measure on a machine with an NVIDIA GPU; needs no network (PARTS=idle,…; see docs/gpu.md)
+	@$(or $(PYTHON),python3) -m gpu_check $(if $(PARTS),--parts $(PARTS))
 
 images: ## build the engine images
 	@scripts/environment.sh
