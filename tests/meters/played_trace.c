@@ -255,3 +255,15 @@ void refresh(void) {
     if (play.live <= 0 || !path || stat(path, &about)) return;
     if (about.st_mtim.tv_sec != changed.tv_sec || about.st_mtim.tv_nsec != changed.tv_nsec) load();
 }
+
+/* For tests in virtual time: what would be shown t seconds after t0_ns. Negative: minus the error. */
+double played_counter(int device, double t) {
+    Board *b = &play.board[device];
+    int result = state(b, t) ? state(b, t) : counter_state(b, t);
+    return result ? -result : counter_mj(b, device, t);
+}
+double played_power(int device, double t) {
+    Board *b = &play.board[device];
+    int result = state(b, t) ? state(b, t) : b->no_power > 0 ? NOT_SUPPORTED : SUCCESS;
+    return result ? -result : power_w(b, device, t, b->power_average_ms, b->power_update_ms);
+}

@@ -55,5 +55,7 @@ double counter_mj(Board *b, int device, double t);
 double power_w(const Board *b, int device, double t, double average_ms, double update_ms);
 int state(const Board *b, double t);        /* SUCCESS, or why nothing can be read */
 int counter_state(const Board *b, double t);
+double played_counter(int device, double t);
+double played_power(int device, double t);
 
 #endif
