@@ -56,8 +56,9 @@ def decide(lock: Lock, outcomes: Sequence[Outcome]) -> Blocks:
     target = f"±{100 * lock.precision:g} %"
     pilot = _when_settled(lock, outcomes, lock.blocks)
     if pilot is None:
-        reason = f"a pilot; then their number is computed once, for {target}, at most"
-        return Blocks(lock.blocks, False, lock.blocks, reason=f"{reason} {lock.max_blocks}")
+        reason = f"from their scatter the number of blocks is computed once, for {target}"
+        most = f"at most {lock.max_blocks}"
+        return Blocks(lock.blocks, False, lock.blocks, reason=f"{reason}, {most}")
     needed, why = _needed(lock, pilot)
     if needed is None:
         reason = f"the pilot alone, which cannot tell how many {target} needs: {why}"

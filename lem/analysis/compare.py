@@ -19,7 +19,7 @@ from lem.analysis.words import sentences
 from lem.contract.flags import FLAGS
 from lem.contract.metrics import METRICS
 from lem.errors import BadInput
-from lem.stats import Absolute, RatioEstimate, absolute, ratios, verdict
+from lem.stats import Absolute, absolute, carry_over, ratios, verdict
 from lem.stores.awaited import dropped, settled
 from lem.stores.counted import counted, ended_by_itself, latest_passes, void_reason
 from lem.stores.index import Row
@@ -94,17 +94,22 @@ def compare(
     base = by_arm.get(baseline.arm_id, {})
     outcomes = [r.outcome for r in rows]
     gone = dropped(outcomes).keys() - by_arm.keys()
+    tables = {q.key: _table(by_arm, q) for q in quantities}
     estimates = {
-        q.key: _ratios(
-            by_arm,
+        key: ratios(
+            table,
             baseline.arm_id,
-            q,
             pilot=decision.pilot if decision is not None else None,
             target=target,
             level=1 - (1 - level) / len(quantities) if across else level,
             comparisons=len(known - gone - {baseline.arm_id}),
         )
-        for q in quantities
+        for key, table in tables.items()
+        if base
+    }
+    order = _order(outcomes)
+    found_carry = {
+        key: carry_over(table, order, baseline.arm_id) for key, table in tables.items() if base
     }
     margin = SAME_WITHIN if margin is None else margin
     results = []
@@ -137,6 +142,7 @@ def compare(
         across=across and len(quantities) > 1,
         target=target,
         margin=margin,
+        carry={key: c for key, c in found_carry.items() if c is not None},
         hardware=on,
         meters={c: m for r in used for c, m in r.meters.items()},
         left_out=tuple(left_out),
@@ -146,33 +152,21 @@ def compare(
     return replace(comparison, sentences=tuple(sentences(comparison)))
 
 
-def _ratios(
-    by_arm: dict[str, dict[int, Row]],
-    baseline: str,
-    quantity: Quantity,
-    *,
-    pilot: int | None,
-    target: float | None,
-    level: float,
-    comparisons: int,
-) -> dict[str, RatioEstimate]:
-    """Arm → ratio; empty where the baseline has no run."""
-    table = {
-        arm: {
-            b: v.value for b, r in own.items() if (v := value_of(r, quantity.metric, quantity.part))
-        }
+def _table(by_arm: dict[str, dict[int, Row]], quantity: Quantity) -> dict[str, dict[int, float]]:
+    """Arm → block → value."""
+    name, part = quantity.metric, quantity.part
+    return {
+        arm: {block: v.value for block, r in own.items() if (v := value_of(r, name, part))}
         for arm, own in by_arm.items()
     }
-    if not table.get(baseline):
-        return {}
-    return ratios(
-        table,
-        baseline,
-        pilot=pilot,
-        target=target,
-        level=level,
-        comparisons=comparisons,
-    )
+
+
+def _order(outcomes: Sequence[Outcome]) -> dict[int, list[str]]:
+    """Block → arms in the order in which they ran in its latest pass, those that failed, too."""
+    return {
+        block: list(dict.fromkeys(o.arm_id for o in sorted(members, key=lambda o: o.started_at)))
+        for block, members in latest_passes(o for o in outcomes if ended_by_itself(o)).items()
+    }
 
 
 def _blocks_done(outcomes: Sequence[Outcome], arms: set[str], among: set[int]) -> int:

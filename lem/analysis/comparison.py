@@ -8,7 +8,7 @@ from typing import Any, Literal
 from lem.analysis.blocks import Blocks
 from lem.analysis.quantities import Quantity
 from lem.contract.base import Scalar
-from lem.stats import Absolute, RatioEstimate, Verdict
+from lem.stats import Absolute, CarryOver, RatioEstimate, Verdict
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,8 @@ class Comparison:
     """Half-width that the campaign asks for, as a share."""
     margin: float
     """Within which two arms count as the same, as a share."""
+    carry: dict[str, CarryOver]
+    """Quantity's key → what a run hands on to the next; left out where that cannot be told."""
     hardware: str
     meters: dict[str, str]
     """Device class → names of the meters."""
@@ -131,18 +133,19 @@ class Comparison:
                 "reached": {q.key: self.reached(q) for q in self.quantities},
             },
             "margin": self.margin,
+            "carry_over": {k: asdict(v) for k, v in self.carry.items()},
             "hardware": self.hardware,
             "meters": self.meters,
             "quantities": [{"key": q.key, **asdict(q)} for q in self.quantities],
             "left_out": list(self.left_out),
-            "arms": [_arm_json(a) for a in self.arms],
+            "arms": [_arm_json(self, a) for a in self.arms],
             "sentences": list(self.sentences),
             "notes": list(self.notes),
             "flags": self.flags,
         }
 
 
-def _arm_json(arm: ArmResult) -> dict[str, Any]:
+def _arm_json(comparison: Comparison, arm: ArmResult) -> dict[str, Any]:
     return {
         "arm_id": arm.arm.arm_id,
         "experiment_id": arm.arm.experiment_id,
@@ -152,11 +155,23 @@ def _arm_json(arm: ArmResult) -> dict[str, Any]:
         "baseline": arm.baseline,
         "blocks": arm.blocks,
         "figures": {k: asdict(v) for k, v in arm.figures.items()},
-        "ratios": {k: {**asdict(v), "reached": v.reached} for k, v in arm.ratios.items()},
+        "ratios": {
+            k: {**asdict(v), "reached": v.reached, **_with_carry(comparison.carry.get(k), arm, v)}
+            for k, v in arm.ratios.items()
+        },
         "verdicts": {k: asdict(v) for k, v in arm.verdicts.items()},
         "shortfalls": [asdict(s) for s in arm.shortfalls],
         "flags": list(arm.flags),
     }
+
+
+def _with_carry(carry: CarryOver | None, arm: ArmResult, ratio: RatioEstimate) -> dict[str, Any]:
+    """The ratio's expanded uncertainty on the logarithmic scale: 2·s ÷ √n, and the bound on the
+    bias from carry-over added to it. Board gain and whatever else a block shares have cancelled."""
+    bias = carry.bias.get(arm.arm.arm_id) if carry is not None else None
+    scatter = 2 * ratio.sd_log / math.sqrt(ratio.n) if ratio.sd_log is not None else None
+    known = None if bias is None or scatter is None else scatter + bias
+    return {"carry_over_bias_log": bias, "expanded_log": known}
 
 
 @dataclass(frozen=True)

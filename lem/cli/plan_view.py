@@ -42,7 +42,7 @@ def plan_table(overview: Overview, expected: Estimate, folder: Path) -> "Rendera
     lines = [
         f"{lock.name}: {_n(len(lock.arms), 'experiment')} × "
         f"{blocks_in_words(overview)}, preset {lock.preset}",
-        f"blocks: {overview.plan.decision.reason}",
+        decision_in_words(overview),
         f"still to run: {_n(expected.runs, 'run')}, about {roughly(expected.seconds)} "
         f"({expected.basis})"
         if expected.runs

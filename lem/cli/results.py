@@ -12,6 +12,7 @@ from lem.errors import BadInput
 if TYPE_CHECKING:
     from lem.analysis.comparison import Comparison
     from lem.analysis.results import Campaign
+    from lem.contract.record import Record
     from lem.stores.index import Row
 
 DEFAULT = "results"
@@ -48,8 +49,9 @@ def list_(paths: tuple[Path, ...], limit: int, as_json: bool) -> None:
 
 @command.command()
 @click.argument("what", metavar="WHAT [PATH]...", nargs=-1, required=True)
+@click.option("--budget", is_flag=True, help="What the uncertainty of each figure is made of.")
 @_json
-def show(what: tuple[str, ...], as_json: bool) -> None:
+def show(what: tuple[str, ...], budget: bool, as_json: bool) -> None:
     """One run in full, or the runs of an arm.
 
     WHAT is a record.json or its folder; an id of a run, an arm or an experiment (its beginning is
@@ -63,11 +65,14 @@ def show(what: tuple[str, ...], as_json: bool) -> None:
             resolved = folder.resolve()
             root = resolved.parents[3]
             (campaign,) = _open((root,))
-            _show_run(campaign, str(resolved.relative_to(root)), as_json)
+            _show_run(campaign, str(resolved.relative_to(root)), as_json, budget)
             return
-        _show_campaigns(_open((given,)), as_json)
+        campaigns = _open((given,))
+        if budget:
+            _budget_of_one()
+        _show_campaigns(campaigns, as_json)
         return
-    _show_matches(wanted, _open(places), as_json)
+    _show_matches(wanted, _open(places), as_json, budget)
 
 
 @command.command()
@@ -76,9 +81,14 @@ def show(what: tuple[str, ...], as_json: bool) -> None:
 @click.option("--metric", help="What to compare (default: energy per output token).")
 @click.option("--hardware", help="Only the runs made on this hardware.")
 @click.option(
+    "--margin",
+    help="Within this (such as 2%) two arms count as the same (default: the campaign's, or 2%).",
+)
+@click.option(
     "--gate",
     help="Exit 1 if an arm is worse than the baseline by more than this (such as 5%) with 95 %"
-    " confidence. Where the blocks cannot tell, the gate holds and a note says so.",
+    " confidence, jointly over all arms and device classes. Where the blocks cannot tell, the gate"
+    " holds and a note says so.",
 )
 @_json
 def compare(
@@ -86,11 +96,15 @@ def compare(
     baseline: str | None,
     metric: str | None,
     hardware: str | None,
+    margin: str | None,
     gate: str | None,
     as_json: bool,
 ) -> None:
     """Every arm beside the baseline: ratios with joint 95 % intervals, speed and quality."""
-    limit = None if gate is None else _percentage(gate)
+    limit = None if gate is None else _percentage(gate, "--gate", most=10)
+    same = None if margin is None else _percentage(margin, "--margin", most=1)
+    if same is not None and not 0 < same < 1:
+        raise BadInput("--margin must be above 0 % and below 100 %")
     campaigns = _open(paths)
     if as_json and len(campaigns) > 1:
         _name_one(campaigns)
@@ -98,7 +112,8 @@ def compare(
     failed = False
     for campaign in campaigns:
         try:
-            comparison = campaign.compare(baseline, metric, hardware)
+            # A gate is one test: its confidence is that of all device classes together.
+            comparison = campaign.compare(baseline, metric, hardware, same, limit is not None)
         except BadInput as e:
             if len(campaigns) == 1:
                 raise
@@ -172,14 +187,14 @@ def _name_one(campaigns: "list[Campaign]") -> None:
     raise BadInput(f"there are {len(campaigns)} campaigns:\n{listed}", hint="name one of them")
 
 
-def _percentage(text: str) -> float:
-    """``5%`` → 0.05."""
+def _percentage(text: str, option: str, most: float) -> float:
+    """``5%`` → 0.05, up to ``most``."""
     try:
         value = float(text.strip().removesuffix("%").strip()) / 100
     except ValueError:
         value = -1.0
-    if not text.strip().endswith("%") or not 0 <= value <= 10:
-        raise BadInput(f"--gate {text!r} is not a percentage", hint="write it as --gate 5%")
+    if not text.strip().endswith("%") or not 0 <= value <= most:
+        raise BadInput(f"{option} {text!r} is not a percentage", hint=f"write it as {option} 5%")
     return value
 
 
@@ -217,11 +232,12 @@ def _report(
 
 
 def _summary(campaign: "Campaign") -> dict[str, Any]:
+    from lem.analysis.blocks import decide
     from lem.stores.counted import counted
 
     outcomes = campaign.outcomes()
     counting = counted(outcomes)
-    planned = campaign.lock.blocks if campaign.lock else None
+    planned = decide(campaign.lock, outcomes).n if campaign.lock else None
     done = len({o.block for o in counting})
     return {
         "name": campaign.name,
@@ -245,7 +261,7 @@ def _attempts_json(campaign: "Campaign", rows: "list[Row]") -> list[dict[str, An
     standings = standing(campaign.rows([]))
     return [
         {
-            **r.outcome._asdict(),
+            **{k: v for k, v in r.outcome._asdict().items() if k != "costs"},
             "run_id": r.run_id,
             "experiment_id": r.experiment_id,
             "stands": standings[r.outcome.path],
@@ -281,7 +297,14 @@ def _show_campaigns(campaigns: "list[Campaign]", as_json: bool) -> None:
         _print_attempts(campaign, campaign.rows(LIST_METRICS), 100)
 
 
-def _show_matches(wanted: str, campaigns: "list[Campaign]", as_json: bool) -> None:
+def _budget_of_one() -> None:
+    raise BadInput(
+        "--budget is of one run",
+        hint="name a run's id or its folder; `lem results list PATH` shows them",
+    )
+
+
+def _show_matches(wanted: str, campaigns: "list[Campaign]", as_json: bool, budget: bool) -> None:
     found = []
     for campaign in campaigns:
         rows = campaign.rows(LIST_METRICS)
@@ -312,7 +335,9 @@ def _show_matches(wanted: str, campaigns: "list[Campaign]", as_json: bool) -> No
         )
     if len(found) == 1 and len(found[0][1]) == 1:
         campaign, (row,) = found[0]
-        _show_run(campaign, row.outcome.path, as_json)
+        _show_run(campaign, row.outcome.path, as_json, budget)
+    elif budget:
+        _budget_of_one()
     elif as_json:
         attempts = [a for c, rows in found for a in _attempts_json(c, rows)]
         emit({"schema_version": 1, "attempts": attempts})
@@ -331,7 +356,7 @@ def _arm(campaign: "Campaign", wanted: str) -> str | None:
         return None
 
 
-def _show_run(campaign: "Campaign", path: str, as_json: bool) -> None:
+def _show_run(campaign: "Campaign", path: str, as_json: bool, budget: bool) -> None:
     from lem.analysis.standing import standing
     from lem.report.record import failure_view, record_view
 
@@ -345,10 +370,32 @@ def _show_run(campaign: "Campaign", path: str, as_json: bool) -> None:
             entry.problem or f"{path} was not finished: it has neither record nor failure",
             hint="`lem campaign run` makes that run again",
         )
-    if as_json:
+    if budget:
+        _show_budget(entry.record, as_json)
+    elif as_json:
         emit(document.model_dump(mode="json"))
     elif entry.failure is not None:
         _print(failure_view(entry.failure, path))
     elif entry.record is not None:
         stands = standing(campaign.rows([]))[path]
         _print(record_view(entry.record, stands, path))
+
+
+def _show_budget(record: "Record | None", as_json: bool) -> None:
+    from lem.cli.budget import metrics, readings
+    from lem.report.budget import budgets_view
+
+    if record is None:
+        raise BadInput("a run that failed has no figures, so it has no budget")
+    of_readings, of_metrics = list(readings(record)), list(metrics(record))
+    if as_json:
+        emit(
+            {
+                "schema_version": 1,
+                "run_id": record.run_id,
+                "readings": [b.to_json() for b in of_readings],
+                "metrics": [b.to_json() for b in of_metrics],
+            }
+        )
+    else:
+        _print(budgets_view(record.run_id, of_readings, of_metrics))

@@ -1,6 +1,7 @@
 """A comparison on the terminal: one table for each compared quantity, what it means in words, and
 everything one must know not to misread it."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from rich.text import Text
 
 from lem.analysis.comparison import ArmResult, Comparison
 from lem.analysis.quantities import Quantity
-from lem.report.text import NOTHING, figure, plain, ratio, rough, scaled
+from lem.report.text import NOTHING, figure, plain, ratio, rough, scaled, span
 
 ESTIMATED_J = "energy_per_output_token_j.estimated"
 _SIDE = (
@@ -45,12 +46,18 @@ class _Tables:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         c = self.comparison
-        tables = [
-            _quantity_table(c, q, wide=True, with_side=n == 0) for n, q in enumerate(c.quantities)
-        ]
-        if any(_widths(t, console, options).maximum > options.max_width for t in tables):
-            tables = [_quantity_table(c, q, wide=False, with_side=False) for q in c.quantities]
-            tables += [side] if (side := _side_table(c)) else []
+        apart = [t for q in c.quantities if (t := _repeatability_table(c, q))]
+        side = [t] if (t := _side_table(c)) else []
+        for tables in (
+            [_quantity_table(c, q, wide=True, side=q == c.quantities[0]) for q in c.quantities],
+            [
+                *(_quantity_table(c, q, True, q == c.quantities[0], False) for q in c.quantities),
+                *apart,
+            ],
+            [*(_quantity_table(c, q, wide=False) for q in c.quantities), *apart, *side],
+        ):
+            if all(_widths(t, console, options).maximum <= options.max_width for t in tables):
+                break
         for table in tables:
             yield _uncut(table, console, options)
         for line in footnotes(c):
@@ -94,7 +101,9 @@ def footnotes(comparison: Comparison) -> Iterator[str]:
     yield f"{c.campaign} on {c.hardware}{read}"
     yield from _about_intervals(c)
     yield from _about_blocks(c)
+    yield from _about_carry_over(c)
     yield from _about_uncertainties(c)
+    yield from _about_repeatability(c)
     for arm in c.arms:
         yield from _shortfalls(arm)
         if any(r.n < arm.blocks for r in arm.ratios.values()):
@@ -144,7 +153,8 @@ _METHODS = {
 def _about_blocks(c: Comparison) -> Iterator[str]:
     """Why there are so many blocks, and whether they were enough."""
     if c.decision is not None:
-        blocks = "1 block" if c.decision.n == 1 else f"{c.decision.n} blocks"
+        noun = "block" if c.decision.final else "pilot block"
+        blocks = f"{c.decision.n} {noun}{'' if c.decision.n == 1 else 's'}"
         yield f"{blocks}: {c.decision.reason}."
     if c.target is None:
         return
@@ -156,6 +166,51 @@ def _about_blocks(c: Comparison) -> Iterator[str]:
                 f"Precision{which}: ±{100 * reached:.2g} %, where ±{100 * c.target:g} % was asked"
                 f" for: {state}."
             )
+
+
+def _about_carry_over(c: Comparison) -> Iterator[str]:
+    """What a run hands on to the next is a bias, which no interval holds."""
+    names = {a.arm.arm_id: a.name for a in c.arms}
+    for q in c.quantities:
+        carry = c.carry.get(q.key)
+        if carry is None or not carry.bias:
+            continue
+        arm, bias = max(carry.bias.items(), key=lambda item: item[1])
+        which = f" in {q.noun}" if len(c.quantities) > 1 else ""
+        seen = (
+            f"a run shows {100 * carry.share:.2g} % of the difference of the one before it"
+            if carry.noticed
+            else "none is seen"
+        )
+        yield (
+            f"Carry-over from run to run{which}: {seen}; at most"
+            f" {100 * carry.bound:.2g} %, which would bias a ratio by up to"
+            f" {100 * math.expm1(bias):.2g} % ({names.get(arm, arm)}), beside its interval."
+        )
+
+
+def _about_repeatability(c: Comparison) -> Iterator[str]:
+    """What the intervals of absolute figures say, and why there is none."""
+    found = [
+        (a.name, q, a.figures[q.key]) for q in c.quantities for a in c.arms if q.key in a.figures
+    ]
+    if any(f.low is not None for _, _, f in found):
+        allowed = " and allows for slow drift that so few blocks would not show"
+        few = allowed if any(f.provisional for _, _, f in found) else ""
+        yield (
+            "Repeatability: where the mean of another campaign like this on this machine would lie;"
+            f" it says nothing of the meter's error{few}."
+        )
+    for reason in dict.fromkeys(f.reason for _, _, f in found if f.reason):
+        arms = list(dict.fromkeys(name for name, _, f in found if f.reason == reason))
+        who = ", ".join(arms) if len(arms) < len(c.arms) else "any arm"
+        yield f"No repeatability interval for {who}: {reason}."
+    merged = list(dict.fromkeys(name for name, _, f in found if f.merged > 1))
+    if merged:
+        yield (
+            "Neighbouring blocks resemble each other, so they were merged for the repeatability"
+            f" of {', '.join(merged)}."
+        )
 
 
 def _about_uncertainties(c: Comparison) -> Iterator[str]:
@@ -196,7 +251,11 @@ def _shortfalls(arm: ArmResult) -> Iterator[str]:
             yield f"{arm.name}: failed in {where}: {s.kind}: {said}"
 
 
-def _quantity_table(c: Comparison, q: Quantity, wide: bool, with_side: bool) -> Table:
+def _quantity_table(
+    c: Comparison, q: Quantity, wide: bool, side: bool = False, repeatability: bool = True
+) -> Table:
+    """``wide``: no line breaks in headings; ``side``: with speed and quality; ``repeatability``:
+    with its interval, where the table is wide."""
     table = Table(
         title=heading(c, q),
         title_justify="left",
@@ -209,25 +268,60 @@ def _quantity_table(c: Comparison, q: Quantity, wide: bool, with_side: bool) -> 
     values = [a.figures[q.key].mean for a in c.arms if q.key in a.figures]
     factor, unit = scaled(q.unit, values)
     table.add_column(f"CPU {unit}" if q.estimated else unit, justify="right")
+    repeats = wide and repeatability and _has_intervals(c, q)
+    if repeats:
+        table.add_column(f"Repeatability\n({100 * c.level:.3g} % interval)", justify="right")
     table.add_column(f"Ratio ({100 * c.level:.3g} % interval)", justify="right")
     if q.estimated:
         broken = "≈ J/token\n(estimated ±50 %)" if wide else "≈ J/token\n(estimated\n±50 %)"
         table.add_column(broken, justify="right")
-    side = _side_columns(c) if with_side else []
-    for name, _, _ in side:
+    beside = _side_columns(c) if side else []
+    for name, _, _ in beside:
         table.add_column(name, justify="right")
     for arm in c.arms:
         cells = [
             Text(plain(arm.name)),
             Text(_blocks(c, q, arm)),
             Text(figure(arm.figures[q.key], factor) if q.key in arm.figures else NOTHING),
+            *([Text(_repeatability(arm, q, factor))] if repeats else []),
             _ratio_cell(arm, q),
         ]
         if q.estimated:
             joules = arm.figures.get(ESTIMATED_J)
             cells.append(Text(rough(joules.mean) if joules else NOTHING))
-        cells += [Text(_side_cell(arm, key, f)) for _, key, f in side]
+        cells += [Text(_side_cell(arm, key, f)) for _, key, f in beside]
         table.add_row(*cells)
+    return table
+
+
+def _has_intervals(c: Comparison, q: Quantity) -> bool:
+    return any(a.figures[q.key].low is not None for a in c.arms if q.key in a.figures)
+
+
+def _repeatability(arm: ArmResult, q: Quantity, factor: float) -> str:
+    found = arm.figures.get(q.key)
+    if found is None or found.low is None or found.high is None:
+        return NOTHING
+    return span(found.low * factor, found.high * factor)
+
+
+def _repeatability_table(c: Comparison, q: Quantity) -> Table | None:
+    """Where the main table has no room for it."""
+    if not _has_intervals(c, q):
+        return None
+    values = [a.figures[q.key].mean for a in c.arms if q.key in a.figures]
+    factor, unit = scaled(q.unit, values)
+    table = Table(
+        title=f"Repeatability of {q.noun}",
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    table.add_column("Arm", overflow="fold", min_width=12)
+    table.add_column(f"{100 * c.level:.3g} % interval ({unit})", justify="right")
+    for arm in c.arms:
+        table.add_row(Text(plain(arm.name)), Text(_repeatability(arm, q, factor)))
     return table
 
 

@@ -82,6 +82,12 @@ def ratio(estimate: RatioEstimate, verdict: Verdict | None = None) -> str:
     return f"{middle} ({low}{DASH}{high}){mark}"
 
 
+def span(low: float, high: float) -> str:
+    """``20.1 to 20.9``: to two significant digits of half its width."""
+    decimals = min(places((high - low) / 2), 5)
+    return f"{low:.{decimals}f} to {high:.{decimals}f}".replace("-", "−")
+
+
 def places(uncertainty: float) -> int:
     """Decimals that show two significant digits of an uncertainty (GUM 7.2.6)."""
     if uncertainty <= 0 or not math.isfinite(uncertainty):

@@ -114,7 +114,7 @@ def test_while_the_pilot_runs_there_are_only_its_blocks():
     for upto in range(len(folder.outcomes) + 1):
         found = decide(lock_of(), folder.outcomes[:upto])
         assert (found.n, found.final, found.needed) == (5, False, None)
-    assert "a pilot" in found.reason and "at most 40" in found.reason
+    assert "computed once, for ±2 %, at most 40" in found.reason
 
 
 def test_a_quiet_pilot_is_enough():

@@ -1,6 +1,8 @@
 """Comparisons against figures worked out by hand, and what must be refused."""
 
+import json
 import math
+from datetime import timedelta
 
 import pytest
 
@@ -9,7 +11,7 @@ from lem.analysis.comparison import gate
 from lem.analysis.results import open_results
 from lem.contract.record import Record
 from lem.errors import BadInput
-from lem.stats import ratios
+from lem.stats import carry_over, ratios
 from lem.stores.folder import outcomes
 from tests import records
 
@@ -317,3 +319,114 @@ def test_a_time_budget_that_ended_a_campaign_leaves_it_finished(tmp_path):
     lock.model_copy(update={"time_budget_s": budget_s}).write(tmp_path / "campaign.lock.json")
     found = compare(tmp_path)
     assert (found.blocks_planned, found.provisional) == (2, False)
+
+
+def test_a_gate_divides_its_confidence_among_the_device_classes(tmp_path):
+    """Two classes: each has 97.5 %. With two arms and three blocks that is t(0.9875, 2) = 6.205."""
+    base, other = [2.0, 2.2, 2.1], [1.0, 1.0, 1.1]
+    records.campaign(tmp_path, {1: base, 4: other}, measured=("gpu", "cpu"))
+    logs = [math.log(a / b) for a, b in zip(other, base, strict=True)]
+    mean = sum(logs) / 3
+    s = math.sqrt(sum((x - mean) ** 2 for x in logs) / 2)
+    together = compare(tmp_path, across=True)
+    assert together.across and not compare(tmp_path).across
+    for key, ratio in arm(together, 4).ratios.items():
+        assert key in (ENERGY, "energy_per_output_token_j.cpu")
+        assert ratio.level == pytest.approx(0.975)
+        half = 6.205347 * s / math.sqrt(3)
+        assert math.log(ratio.high / ratio.ratio) == pytest.approx(half, rel=1e-5)
+    alone = arm(compare(tmp_path), 4).ratios[ENERGY]
+    half = T_975_2 * s / math.sqrt(3)
+    assert math.log(alone.high / alone.ratio) == pytest.approx(half, rel=1e-5)
+
+
+def test_the_pilots_scatter_still_holds_when_later_blocks_are_quieter(tmp_path):
+    """n comes from the pilot, so the interval is never narrower than the pilot makes it."""
+    noisy, quiet = [1.0, 1.1, 0.9, 1.05, 0.95], [1.0] * 10
+    lock = records.campaign(
+        tmp_path, {1: [1.0] * 15, 4: [*noisy, *quiet]}, measured=("gpu",), blocks=15
+    )
+    fixed = arm(compare(tmp_path), 4).ratios[ENERGY]
+    lock = lock.model_copy(update={"blocks": 5, "precision": 0.02, "max_blocks": 15})
+    lock.write(tmp_path / "campaign.lock.json")
+    c = compare(tmp_path)
+    assert (c.decision.n, c.decision.pilot, c.decision.capped_by) == (15, 5, "max_blocks")
+    piloted = arm(c, 4).ratios[ENERGY]
+    s = math.sqrt(sum((math.log(v) - sum(map(math.log, noisy)) / 5) ** 2 for v in noisy) / 4)
+    # Student's t, 97.5 %, 4 degrees of freedom: 2.776445.
+    assert piloted.half_width_log == pytest.approx(2.776445 * s / math.sqrt(15), rel=1e-5)
+    assert piloted.half_width_log > fixed.half_width_log
+    assert piloted.reached is False and c.target == 0.02
+    assert c.reached(c.quantities[0]) == piloted.half_width_log
+
+
+def test_a_pilot_is_provisional_until_its_number_is_known(tmp_path):
+    values = {1: [1.0] * 4, 4: [1.0, 1.01, 1.02, 1.0]}
+    lock = records.campaign(tmp_path, values, measured=("gpu",))
+    update = {"blocks": 5, "precision": 0.02, "max_blocks": 15}
+    lock.model_copy(update=update).write(tmp_path / "campaign.lock.json")
+    c = compare(tmp_path)
+    assert c.provisional and not c.decision.final and c.blocks_planned == 5
+
+
+def test_carry_over_follows_the_order_in_which_runs_were_made(tmp_path):
+    orders = [(0, 1, 2), (2, 0, 1), (1, 2, 0), (0, 2, 1), (2, 1, 0), (1, 0, 2)]
+    level = [1.0, 0.5, 2.0]
+    noise = [0.01, -0.02, 0.015, 0.0, -0.01, 0.02, 0.005, -0.015]
+    values = {1: [None] * 6, 4: [None] * 6, 16: [None] * 6}
+    made = records.lock(
+        [
+            {
+                "arm_id": records.arm_name(i),
+                "label": f"engine.max_batch_size={b}",
+                "settings": {"engine.max_batch_size": b},
+                "experiment": records.experiment(b),
+            }
+            for i, b in enumerate(values)
+        ],
+        blocks=6,
+    )
+    made.write(tmp_path / "campaign.lock.json")
+    clock, before, k = records.START, None, 0
+    table = {records.arm_name(i): {} for i in range(3)}
+    for block, order in enumerate(orders):
+        for i in order:
+            # 10 % of the previous run's difference, in logarithms.
+            log = math.log(level[i]) + noise[k % 8]
+            log += 0.0 if before is None else 0.1 * math.log(level[before] / level[i])
+            before, k = i, k + 1
+            table[records.arm_name(i)][block] = math.exp(log)
+            where = {"arm_id": records.arm_name(i), "block": block, "started": clock}
+            records.place(tmp_path, records.record(**where, energy={"gpu": math.exp(log)}))
+            clock += timedelta(seconds=records.RUN_S + records.GAP_S)
+    found = compare(tmp_path).carry[ENERGY]
+    named = {b: [records.arm_name(i) for i in order] for b, order in enumerate(orders)}
+    assert found == carry_over(table, named, records.arm_name(0))
+    assert found.noticed and found.share == pytest.approx(0.1, abs=0.03)
+
+
+def test_blocks_of_a_ratio_are_those_that_both_have(tmp_path):
+    records.campaign(tmp_path, {1: [2.0, None, 2.1], 4: [1.0, 1.1, 1.0]}, measured=("gpu",))
+    four = arm(compare(tmp_path), 4)
+    assert (four.blocks, four.ratios[ENERGY].n, four.figures[ENERGY].n) == (3, 2, 3)
+
+
+def test_a_block_that_was_given_up_is_not_awaited(tmp_path):
+    records.campaign(tmp_path, {1: [2.0, 2.1], 4: [1.0, 1.1]}, measured=("gpu",), blocks=3)
+    assert compare(tmp_path).provisional
+    for n in range(3):
+        where = {"block": 2, "block_pass": n, "attempt": n, "flags": ["suspended"]}
+        started = records.START + timedelta(hours=1 + n)
+        records.place(tmp_path, records.record(**where, started=started, energy={"gpu": 2.0}))
+    assert not compare(tmp_path).provisional
+
+
+def test_everything_that_is_shown_is_in_the_json(tmp_path):
+    records.campaign(tmp_path, {1: [2.0, 2.2, 2.1], 4: [1.0, 1.0, 1.1]}, measured=("gpu",))
+    found = json.loads(json.dumps(compare(tmp_path).to_json(), allow_nan=False))
+    assert found["blocks_decided"]["reason"] and found["precision"]["reached"][ENERGY] > 0
+    four = found["arms"][1]
+    assert four["verdicts"][ENERGY]["says"] == "less"
+    assert four["ratios"][ENERGY]["method"] == "t"
+    assert four["figures"][ENERGY]["low"] < 1.03 < four["figures"][ENERGY]["high"]
+    assert set(four["ratios"][ENERGY]) >= {"carry_over_bias_log", "expanded_log", "reached"}

@@ -203,3 +203,24 @@ def test_export_where_nothing_can_be_written(lem, folder, tmp_path):
     (tmp_path / "file").write_text("")
     code, _, err = lem("export", folder, "-o", tmp_path / "file" / "x.jsonl")
     assert code == 2 and "cannot be written" in err
+
+
+@pytest.mark.parametrize("margin", ["5", "x%", "-1%", "0%", "100%", "200%"])
+def test_a_margin_that_is_none(lem, folder, margin):
+    code, _, err = lem("compare", folder, "--margin", margin)
+    assert code == 2 and "--margin" in err
+
+
+def test_a_margin(lem, tmp_path):
+    values = {1: [1.0] * 5, 4: [1.0, 1.01, 0.99, 1.005, 0.995]}
+    records.campaign(tmp_path, values, measured=("gpu",))
+    assert "the same GPU energy" in " ".join(lem("compare", tmp_path)[1].split())
+    assert "Can't tell yet" in lem("compare", tmp_path, "--margin", "0.1%")[1]
+
+
+def test_all_tables_of_a_gate_hold_together(lem, tmp_path):
+    records.campaign(tmp_path, {1: [2.0, 2.1], 4: [1.0, 1.1]}, measured=("gpu", "cpu"))
+    assert "Intervals of each table" in lem("compare", tmp_path)[1]
+    assert "Intervals of all tables" in lem("compare", tmp_path, "--gate", "5%")[1]
+    document = json.loads(lem("compare", tmp_path, "--gate", "5%", "--json")[1])
+    assert document["level_across_quantities"] is True

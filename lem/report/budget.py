@@ -1,0 +1,79 @@
+"""Uncertainty budgets on the terminal."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from lem.report.text import NOTHING, plain, three_digits, with_uncertainty
+
+
+class Budget(NamedTuple):
+    """Of one figure. ``parts`` are standard uncertainties (k = 1), in its unit."""
+
+    of: str
+    """``window 0``, or a metric's name."""
+    what: str
+    """``gpu0 (nvml)``, or a device class."""
+    unit: str
+    value: float | None
+    uncertainty: float | None
+    """Expanded (k = 2); None where none is stated."""
+    parts: dict[str, float]
+    """Empty where nothing is stated, or where ``problem`` says why they are not known."""
+    problem: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        relative = {n: u / abs(self.value) for n, u in self.parts.items()} if self.value else {}
+        return {**self._asdict(), "relative_parts": relative}
+
+
+def budgets_view(run: str, readings: Sequence[Budget], metrics: Sequence[Budget]) -> RenderableType:
+    """Of each reading and each metric: its parts, largest first, and what they come to."""
+    return Group(
+        Text(plain(f"Uncertainty budget of run {run}"), style="bold"),
+        _table("Energy readings", readings),
+        _table("Metrics", metrics),
+        Text(
+            "u: standard uncertainty (k = 1), also as a share of the value. ± is the expanded"
+            " uncertainty U = 2·√(Σ u²).",
+            style="dim",
+        ),
+    )
+
+
+def _table(title: str, budgets: Sequence[Budget]) -> Table:
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("Of", overflow="fold")
+    table.add_column("Device", overflow="fold")
+    table.add_column("Value ± U", justify="right", overflow="fold")
+    table.add_column("Part", overflow="fold")
+    table.add_column("u", justify="right", no_wrap=True)
+    table.add_column("%", justify="right", no_wrap=True)
+    for b in budgets:
+        parts = sorted(b.parts.items(), key=lambda item: -item[1])
+        lines = [(n, three_digits(u), _percent(u, b.value)) for n, u in parts]
+        for i, line in enumerate(lines or [(b.problem or "none stated", NOTHING, NOTHING)]):
+            first = [b.of, b.what, _value(b)] if i == 0 else ["", "", ""]
+            table.add_row(*(Text(plain(cell)) for cell in (*first, *line)))
+    return table
+
+
+def _value(budget: Budget) -> str:
+    if budget.value is None:
+        return NOTHING
+    return f"{with_uncertainty(budget.value, budget.uncertainty)} {budget.unit}"
+
+
+def _percent(u: float, value: float | None) -> str:
+    return f"{100 * u / abs(value):.2g}" if value else NOTHING
