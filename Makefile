@@ -1,6 +1,6 @@
 # Everything is done by scripts/ and the lem command; these are the short names.
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test lint docs bench gpu-check images clean
+.PHONY: help quickstart test lint docs bench coverage gpu-check images clean
 VENV ?= .venv
 export VENV
 
@@ -24,6 +24,10 @@ docs: ## write the generated parts of docs/ anew and build the site into build/s
 bench: ## speed and size of lem itself, side by side with what it is compared to
 	@scripts/environment.sh dev engines
 	@$(VENV)/bin/python -m bench
+
+coverage: ## simulate whole campaigns: do the intervals hold what they say? writes docs/coverage.md
+	@scripts/environment.sh
+	@$(VENV)/bin/python -m coverage_study
 
 gpu-check: ## measure on a machine with an NVIDIA GPU; needs no network (PARTS=idle,…; see docs/gpu.md)
 	@$(or $(PYTHON),python3) -m gpu_check $(if $(PARTS),--parts $(PARTS))
