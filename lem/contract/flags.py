@@ -61,6 +61,11 @@ _TABLE = (
         "over a fifth of a device class's energy may be other programs': the class has no figure",
         "info",
     ),
+    Flag(
+        "too_few_updates",
+        "the window is shorter than four updates of this meter: no figure from it",
+        "info",
+    ),
     Flag("uncertainty_unstated", "nobody stated how good this meter is", "info"),
     Flag("no_meter", "no meter could be read; there is no energy figure", "exclude"),
     Flag("foreign_gpu_process", "another process used the GPU", "exclude"),

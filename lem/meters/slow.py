@@ -32,6 +32,11 @@ MOST_POWER_W = 1e6
 MOST_UNSEEN = 0.2
 """A window of which a larger part was not read has no integrated energy."""
 
+LEAST_UPDATES = 4
+"""A shorter window has no energy integrated from power: with fewer readings their scatter says too
+little of what lies between them (truth inside U of 1,500 played square waves: 93 % at three
+updates, 96 % at four). What is left is load in step with the updates, which nothing can show."""
+
 STILL_NS = 500_000_000
 
 
@@ -109,8 +114,10 @@ def from_power(
         return counter.untrusted(info, [*flags, "meter_lost" if errors else "no_coverage"])
     flags += series.gap_flags(samples, info.quantity, start_ns, end_ns)
     usual_ns = series.period_ns([t for t, _ in power]) or 0
-    update_ns = max(_update_ns(power), usual_ns, int((info.update_period_s or 0.0) * 1e9))
+    update_ns = max(usual_ns, int((info.update_period_s or 0.0) * 1e9))
     gaps_ns = unread_ns([t for t, _ in power], start_ns, end_ns, series.GAP_PERIODS * usual_ns)
+    if end_ns - start_ns < LEAST_UPDATES * update_ns:
+        return counter.untrusted(info, [*flags, "too_few_updates"])
     found = series.integrate(power, start_ns, end_ns, reach_ns=max(2 * usual_ns, update_ns))
     if found is None or gaps_ns > MOST_UNSEEN * (end_ns - start_ns):
         return counter.untrusted(info, [*flags, "no_coverage"])
@@ -154,13 +161,6 @@ def _reading(
         return counter.reading(info, energy_j, {**budget_j, "gain": gain * energy_j}, flags)
     stated = counter.reading(info, energy_j, budget_j, [*flags, "uncertainty_unstated"])
     return stated.model_copy(update={"uncertainty_j": None})
-
-
-def _update_ns(power: Sequence[tuple[int, float]]) -> int:
-    """The usual time from one change of the value to the next; 0 for fewer than three."""
-    changed = [b[0] for a, b in pairwise(power) if b[1] != a[1]]
-    gaps = [b - a for a, b in pairwise(changed)]
-    return int(median(gaps)) if len(gaps) > 2 else 0
 
 
 def _spread(power: Sequence[tuple[int, float]], t_ns: int, reach_ns: int) -> float:

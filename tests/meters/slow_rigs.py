@@ -130,7 +130,8 @@ def hwmon(library: Path, folder: Path) -> Iterator[Rig]:
             MeterSettings(hwmon_root=root),
             set(waves),
             truth_of(waves, t0_ns, stalest_s),
-            work=lambda: time.sleep(3),
+            # The sensor that nobody knows is read once a second: four times in either half.
+            work=lambda: time.sleep(8.5),
             uncounted={"hwmon1-amd_energy-Ecore000", "hwmon10-ina226-power1"},
             flags={"power_integrated", "uncertainty_unstated"},
         )
@@ -175,7 +176,8 @@ def ipmi(library: Path, folder: Path) -> Iterator[Rig]:
             MeterSettings(ipmi=tool(folder, says)),
             {"node"},
             truth_of({"node": wave}, t0_ns, stalest_s),
-            work=lambda: time.sleep(5),
+            # Both halves of it have to hold four updates of the meter.
+            work=lambda: time.sleep(8.5),
             flags={"power_integrated"},
         )
 

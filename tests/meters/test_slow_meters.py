@@ -1,6 +1,7 @@
 """pm_counters, hwmon and IPMI: their faults, and the arithmetic of slow sensors."""
 
 import math
+import random
 import time
 from pathlib import Path
 
@@ -189,6 +190,88 @@ def test_a_reading_that_no_node_draws_gives_no_figure() -> None:
     values[20] = 2 * slow.MOST_POWER_W
     r = integrated(power(values), 5.0, 35.0)
     assert (r.energy_j, r.flags) == (None, ["counter_implausible", "power_integrated"])
+
+
+class Bursts:
+    """A load that changes between two powers, and sensors that show it late and seldom."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = rng = random.Random(seed)
+        self.low_w, self.high_w = rng.uniform(20, 300), rng.uniform(300, 2500)
+        self.period_s, self.duty = rng.uniform(0.2, 8), rng.uniform(0.2, 0.8)
+        self.start_s, self.phase_s = rng.uniform(3, 4), rng.uniform(0, 1)
+
+    def high_s(self, t_s: float) -> float:
+        whole, rest = divmod(t_s, self.period_s)
+        return whole * self.duty * self.period_s + min(rest, self.duty * self.period_s)
+
+    def energy_j(self, t_s: float) -> float:
+        return t_s * self.low_w + self.high_s(t_s) * (self.high_w - self.low_w)
+
+    def power_w(self, t_s: float) -> float:
+        return self.high_w if t_s % self.period_s < self.duty * self.period_s else self.low_w
+
+    def shown_at(self, t_s: float, update_s: float) -> float:
+        """When the value was taken that the sensor shows now."""
+        return math.floor(t_s / update_s - self.phase_s) * update_s + self.phase_s * update_s
+
+    def times(self, end_s: float) -> list[float]:
+        step_s, t_s, found = self.rng.choice([0.05, 0.1]), 0.0, []
+        while t_s < end_s + 3:
+            found.append(t_s)
+            t_s += step_s + self.rng.uniform(0, 0.005)
+        return sorted([*found, self.start_s + 0.002, end_s + 0.002])
+
+
+@pytest.mark.parametrize("length_s", [1.0, 10.0])
+def test_played_bursts_on_a_counter_of_ten_updates_a_second(length_s: float) -> None:
+    inside, relative = 0, []
+    for seed in range(400):
+        play = Bursts(seed)
+        end_s, lag_s = play.start_s + length_s, play.rng.uniform(0, 0.1)
+        values = [
+            (t, math.floor(1000 + play.energy_j(max(0.0, play.shown_at(t, 0.1) - lag_s))))
+            for t in play.times(end_s)
+        ]
+        samples = [
+            Sample(int(t * 1e9), "pm_counters", "node", "energy_j", value) for t, value in values
+        ]
+        r = node(samples, play.start_s, end_s)
+        truth_j = play.energy_j(end_s) - play.energy_j(play.start_s)
+        assert r.energy_j is not None
+        known = 2 * math.hypot(*(u for name, u in r.budget_j.items() if name != "gain"))
+        inside += abs(r.energy_j - truth_j) <= known
+        relative.append(known / truth_j)
+    assert inside >= 380
+    assert sorted(relative)[200] < 0.2 / length_s
+
+
+@pytest.mark.parametrize("length_s", [4.0, 10.0])
+def test_played_bursts_on_power_once_a_second(length_s: float) -> None:
+    about = POWER.model_copy(update={"update_period_s": 1.0})
+    inside = 0
+    for seed in range(1000):
+        play = Bursts(seed)
+        end_s = play.start_s + length_s
+        samples = [
+            Sample(int(t * 1e9), "ipmi", "node", "power_w", play.power_w(play.shown_at(t, 1.0)))
+            for t in play.times(end_s)
+        ]
+        r = Ipmi().energy(about, samples, int(play.start_s * 1e9), int(end_s * 1e9))
+        truth_j = play.energy_j(end_s) - play.energy_j(play.start_s)
+        assert r.energy_j is not None
+        inside += abs(r.energy_j - truth_j) <= 2 * math.hypot(
+            r.budget_j["tick"], r.budget_j["sampling"]
+        )
+    assert inside >= 950
+
+
+def test_a_window_of_fewer_than_four_updates_has_no_figure() -> None:
+    about = POWER.model_copy(update={"update_period_s": 1.0})
+    for length_s, flags in ((3.9, ["power_integrated", "too_few_updates"]), (4.0, [])):
+        r = Ipmi().energy(about, power([250.0] * 30), 5 * 10**9, int((5 + length_s) * 1e9))
+        assert (r.energy_j is None) == bool(flags)
+        assert r.flags == (flags or ["power_integrated"])
 
 
 @pytest.mark.parametrize(
