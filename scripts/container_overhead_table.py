@@ -17,6 +17,9 @@ import lem
 from lem.analysis.comparison import ArmResult, Comparison
 from lem.analysis.results import Campaign, Results
 from lem.contract.record import Record
+from lem.errors import BadInput
+from lem.meters import foreign, trace
+from lem.meters.estimate import REACH_NS
 from lem.stats import RatioEstimate
 from lem.stores.counted import counted
 
@@ -85,13 +88,14 @@ def _ratio(ratio: RatioEstimate, inverse: bool) -> str:
 
 
 def _around(records: list[tuple[Path, Record]], compared: list[Comparison]) -> Iterator[str]:
-    starts, loads, walls = defaultdict(list), defaultdict(list), defaultdict(list)
+    starts, loads, walls, others = (defaultdict[str, list[float]](list) for _ in range(4))
     for folder, record in records:
         launcher = record.environment.launcher
         began = datetime.fromisoformat(record.started_at).timestamp()
         starts[launcher].append(began - (folder / "job.json").stat().st_mtime)
         loads[launcher].append(record.load_s)
         walls[launcher].append(datetime.fromisoformat(record.ended_at).timestamp() - began)
+        others[launcher] += _others_cpus(folder, record)
     yield "What comes once a run, and is no part of the figures above (medians):"
     yield ""
     yield "| | process | docker |"
@@ -103,6 +107,13 @@ def _around(records: list[tuple[Path, Record]], compared: list[Comparison]) -> I
     ):
         medians = [f"{statistics.median(values[name]):.2f} s" for name in ("process", "docker")]
         yield f"| {title} | {' | '.join(medians)} |"
+    if all(others[name] for name in ("process", "docker")):
+        yield ""
+        yield (
+            "Processors that other programs kept busy during the windows, the container's engine"
+            f" among them: {_spread(others['process'])} beside the process,"
+            f" {_spread(others['docker'])} beside the container."
+        )
     yield ""
     some = records[0][1]
     e, decided = some.environment, compared[0].decision
@@ -120,6 +131,25 @@ def _around(records: list[tuple[Path, Record]], compared: list[Comparison]) -> I
         {f"{a.name}: {s.kind} in {s.blocks} blocks" for a in compared[0].arms for s in a.shortfalls}
     )
     yield f"Not counted: {'; '.join(left) if left else 'no run'}."
+
+
+def _others_cpus(folder: Path, record: Record) -> Iterator[float]:
+    """Mean number of processors busy for others in each window; nothing where the trace has no
+    word of it."""
+    try:
+        samples = list(trace.read(folder / "trace.csv.gz"))
+    except BadInput:
+        return
+    own = [s for s in samples if s.meter == "estimate"]
+    sampler = [s for s in samples if s.meter == "sampler"]
+    for window in record.windows:
+        load = foreign.load(own, sampler, window.start_ns, window.end_ns, REACH_NS)
+        if load is not None:
+            yield load.foreign_s / ((window.end_ns - window.start_ns) / 1e9)
+
+
+def _spread(values: list[float]) -> str:
+    return f"{statistics.median(values):.3f} (median; at most {max(values):.2f})"
 
 
 def _minute(moment: str) -> str:

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from lem.meters.protocol import Sample
+from lem.meters.trace import TraceWriter
 from tests import records
 
 ID = "e" * 64
@@ -39,6 +41,21 @@ def results(folder: Path) -> None:
             around = made.environment.model_copy(update={"launcher": name, "python": python})
             at = records.place(folder, made.model_copy(update={"environment": around}))
             (at / "job.json").write_text("{}")
+            window = made.windows[0]
+            trace_of(at, window.start_ns, window.end_ns, 0.25 if name == "docker" else 0.1)
+
+
+def trace_of(folder: Path, start_ns: int, end_ns: int, others: float) -> None:
+    """The run keeps one processor busy, the sampler a hundredth of one, and others so many."""
+    writer = TraceWriter(folder / "trace.csv.gz")
+    moments = [start_ns, (start_ns + end_ns) // 2, end_ns]
+    for rate, meter, device, quantity in (
+        (1.0, "estimate", "processes", "cpu_time_ns"),
+        (1.0 + 0.01 + others, "estimate", "processes", "host_busy_ns"),
+        (0.01, "sampler", "self", "cpu_time_ns"),
+    ):
+        writer.add(Sample(t, meter, device, quantity, 7e9 + rate * (t - start_ns)) for t in moments)
+    writer.close()
 
 
 def script(root: Path, *arguments: Path) -> "subprocess.CompletedProcess[str]":
@@ -62,6 +79,8 @@ def test_the_table_says_both_ratios_as_cost(root: Path, tmp_path: Path) -> None:
     assert float(time[4].split(" to ")[0]) > 1.003
     assert "python: 3.11.7 (process), 3.11.2 (docker)" in done.stdout
     assert "Not counted: no run." in done.stdout
+    assert "0.100 (median; at most 0.10) beside the process" in done.stdout
+    assert "0.250 (median; at most 0.25) beside the container" in done.stdout
 
 
 def test_the_page_keeps_what_is_around_the_marks(root: Path, tmp_path: Path) -> None:
