@@ -169,6 +169,8 @@ class Rounds:
 
     def _mark(self) -> int:
         """Poll until every ticking counter has ticked, then read everything. The edge's time."""
+        for meter in self._ticking:
+            self._poll(meter)
         for watch in self._ticks.values():
             watch.ticked_ns = 0
         found = self._poll_until(1, self._deadline_ns(1))
@@ -217,11 +219,12 @@ class Rounds:
     def _poll_until(self, count: int, deadline_ns: int) -> bool:
         """Poll until every counter has ticked ``count`` times from now on; False where that was not
         seen until the deadline. Sleeps while no tick is foretold, and reads what is due then."""
+        # A tick since the last regular round is known no better than that round's distance.
+        for meter in self._ticking:
+            self._poll(meter)
         wanted = {key: w.ticks + count for key, w in self._ticks.items()}
         if not wanted:
             return False
-        for meter in self._ticking:
-            self._poll(meter)
         while any(w.ticks < wanted[key] for key, w in self._ticks.items()):
             now_ns = time.monotonic_ns()
             if now_ns >= deadline_ns:

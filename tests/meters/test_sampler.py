@@ -43,6 +43,21 @@ def test_an_edge_is_a_tick_found_by_polling(play: Begin, tmp_path: Path) -> None
     assert edges == sorted(edges)
 
 
+def test_a_tick_between_a_round_and_the_mark_is_no_edge(play: Begin, tmp_path: Path) -> None:
+    """With rounds a second apart the counter has always ticked since the last one: somewhere in
+    that second. The edge is the tick after it, found by polling."""
+    play(played.Play(LOAD, {"phase_ms": 13}))
+    path = tmp_path / "trace.csv.gz"
+    with Sampler(["nvml"], MeterSettings(), path, interval_s=1.0) as sampler:
+        edges = []
+        for _ in range(4):
+            time.sleep(0.35)
+            edges.append(sampler.mark())
+    own = [s for s in trace.read(path) if s.device == "gpu0"]
+    found = {p.t_ns: p.half_ns for p in series.tick_points(own, "energy_mj", 1e-3)}
+    assert sorted(found[t] for t in edges)[1] < 5_000_000
+
+
 def test_between_ticks_the_reading_is_exact(play: Begin, tmp_path: Path) -> None:
     """Power that differs from tick to tick costs nothing when the window is [tick, tick]."""
     what = play(played.Play(played.bursts(80, 600, 0.31, 0.4, 60), {"phase_ms": 41}))
