@@ -32,7 +32,7 @@ def rejections(campaign: "Campaign", say: Say) -> list[Problem]:
         groups.setdefault(key, []).append(arm)
     problems: list[Problem] = []
     for (launcher_name, backend, model), arms in groups.items():
-        prepared = staging.backends[backend]
+        prepared = staging.prepared[launcher_name, backend]
         say(f"asking {backend} {prepared.described.engine_version} about its arguments")
         launcher = plugins.load("launchers", launcher_name)()
         models = cache_root() / "models" / model

@@ -62,7 +62,8 @@ def test_the_launcher_as_what_is_compared(tmp_path: Path, image: str) -> None:
         launcher="auto",
     )
     cache = tmp_path / "cache"
-    assert lem("campaign", "validate", file, cache=cache).returncode == 0
+    for how in ([], ["--deep"]):
+        assert lem("campaign", "validate", file, *how, cache=cache).returncode == 0
     planned = json.loads(lem("campaign", "plan", file, "--json", cache=cache).stdout)
     assert [a["label"] for a in planned["arms"]] == ["launcher process", "launcher docker"]
     refused = lem("campaign", "run", file, "--out", out, "--launcher", "docker", cache=cache)
