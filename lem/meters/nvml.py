@@ -108,8 +108,8 @@ class Nvml:
         nvml = self._pynvml
         try:
             pids = frozenset(p.pid for p in nvml.nvmlDeviceGetComputeRunningProcesses(board.handle))
-        except nvml.NVMLError:
-            return
+        except (nvml.NVMLError, nvml.NVMLLibraryMismatchError):
+            return  # a driver of another age: who else is on the board cannot be told
         foreign = self._neighbours.count(pids) if self._neighbours else None
         if foreign is not None:
             t_ns = time.monotonic_ns()
