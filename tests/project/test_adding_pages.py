@@ -64,15 +64,14 @@ def test_page_names_every_method(root: Path, family: str) -> None:
 
 def test_the_example_meter_measures(root: Path, tmp_path: Path) -> None:
     """5 J on a counter in 0.1 s steps of 0.5 J are 5 J."""
-    counter = tmp_path / "hwmon0/energy1_input"
-    counter.parent.mkdir()
+    counter = tmp_path / "energy_uj"
     counter.write_text("1000000\n")
     meter = load(root, "meter").plugin()
-    devices = meter.open(MeterSettings(extra={"hwmon_root": str(tmp_path)}))
+    devices = meter.open(MeterSettings(extra={"charger": str(tmp_path)}))
     assert [s.value for s in meter.read()] == [1_000_000]
     info = MeterInfo(**devices[0]._asdict())
     samples = [
-        Sample(i * 100_000_000, "hwmon", devices[0].device, "energy_uj", i * 500_000.0)
+        Sample(i * 100_000_000, "charger", devices[0].device, "energy_uj", i * 500_000.0)
         for i in range(21)
     ]
     reading = meter.energy(info, samples, 500_000_000, 1_500_000_000)
