@@ -18,6 +18,12 @@ COLLECT_EVERY = 64
 """The sampler's process has automatic collection off; failures leave cycles behind."""
 
 
+STOP_S = 1.0
+
+_running: set[int] = set()
+"""Process ids of the commands that run now."""
+
+
 class Taken(NamedTuple):
     """One reading; ``value`` is None where it failed."""
 
@@ -46,7 +52,11 @@ class Poller:
         return found
 
     def stop(self) -> None:
+        """No further reading; a command that runs is ended: nothing outlives the sampler."""
         self._over.set()
+        for pid in list(_running):
+            _end(pid)
+        self._thread.join(STOP_S)
 
     def _run(self) -> None:
         count = 0
@@ -75,9 +85,10 @@ def run(command: Sequence[str], timeout_s: float) -> Ran:
     """Run a command without a shell and without input; never raises, never takes much longer than
     the timeout, keeps at most 64 KiB of what it says.
 
-    It gets PATH and HOME and nothing else of the environment, so no token reaches it.
+    It gets PATH and HOME and nothing else of the environment, so no token reaches it; and the mark
+    by which what a killed run left behind is found.
     """
-    kept = {k: os.environ[k] for k in ("PATH", "HOME") if k in os.environ}
+    kept = {k: os.environ[k] for k in ("PATH", "HOME", "LEM_OWNER") if k in os.environ}
     try:
         process = subprocess.Popen(
             list(command),
@@ -89,6 +100,14 @@ def run(command: Sequence[str], timeout_s: float) -> Ran:
         )
     except (OSError, ValueError) as e:
         return Ran(None, "", str(e))
+    _running.add(process.pid)
+    try:
+        return _ended(process, timeout_s)
+    finally:
+        _running.discard(process.pid)
+
+
+def _ended(process: subprocess.Popen[bytes], timeout_s: float) -> Ran:
     said: dict[str, bytes] = {}
     readers = [
         threading.Thread(target=_drain, args=(name, pipe, said), daemon=True)
@@ -105,11 +124,16 @@ def run(command: Sequence[str], timeout_s: float) -> Ran:
         reader.join(max(0.0, deadline_s - time.monotonic()))
     if code is None or any(r.is_alive() for r in readers):
         # A child of its own may hold the pipes; the whole session ends.
-        with suppress(OSError):
-            os.killpg(process.pid, signal.SIGKILL)
+        _end(process.pid)
         process.wait()
         return Ran(None, "", f"no answer within {timeout_s:g} s")
     return Ran(code, *(said.get(n, b"").decode("utf-8", "replace") for n in ("output", "error")))
+
+
+def _end(pid: int) -> None:
+    """The whole session that a command was started in."""
+    with suppress(OSError):
+        os.killpg(pid, signal.SIGKILL)
 
 
 def _drain(name: str, pipe: object, said: dict[str, bytes]) -> None:

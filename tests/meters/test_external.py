@@ -128,6 +128,23 @@ def test_a_command_that_fails_says_how(command: list[str], says: str) -> None:
     assert says in refusal(command=command, timeout_s=0.3)
 
 
+def test_a_command_that_runs_ends_with_the_meter(tmp_path: Path) -> None:
+    started = tmp_path / "pid"
+    script = f"echo $$ > {started}; exec sleep 60"
+    poller = background.Poller(
+        lambda: external.number(background.run(["sh", "-c", script], 60).output), 1.0
+    )
+    end_s = time.monotonic() + 20
+    while not (started.exists() and started.read_text().strip()) and time.monotonic() < end_s:
+        time.sleep(0.02)
+    pid = int(started.read_text())
+    poller.stop()
+    end_s = time.monotonic() + 20
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < end_s:
+        time.sleep(0.02)
+    assert not Path(f"/proc/{pid}").exists()
+
+
 def test_much_output_is_cut_and_does_not_block() -> None:
     ran = background.run(["sh", "-c", "head -c 5000000 /dev/zero"], 20)
     assert ran.code == 0
