@@ -120,12 +120,12 @@ def _from_power(
 def _conditions(samples: list[Sample], start_ns: int, end_ns: int) -> list[str]:
     """Flags of what was going on around the counter."""
     flags = []
-    reasons = series.within(samples, "throttle_reasons", start_ns, end_ns)
+    reasons = series.during(samples, "throttle_reasons", start_ns, end_ns)
     if any(int(r) & THROTTLED for r in reasons):
         flags.append("throttled")
-    if any(series.within(samples, "foreign_processes", start_ns, end_ns)):
+    if any(series.during(samples, "foreign_processes", start_ns, end_ns)):
         flags.append("foreign_gpu_process")
-    if any(series.within(samples, "mig", start_ns, end_ns)):
+    if any(series.during(samples, "mig", start_ns, end_ns)):
         flags.append("shared_device")
     if series.changes(samples, "power_limit_mw"):
         flags.append("power_limit_changed")

@@ -32,6 +32,17 @@ def within(samples: Sequence[Sample], quantity: str, start_ns: int, end_ns: int)
     return [s.value for s in samples if s.quantity == quantity and start_ns <= s.t_ns <= end_ns]
 
 
+def during(samples: Sequence[Sample], quantity: str, start_ns: int, end_ns: int) -> list[float]:
+    """Values of a state that is read now and then: those between the two moments, or, where it was
+    not read there, the last one before and the first one after."""
+    inside = within(samples, quantity, start_ns, end_ns)
+    if inside:
+        return inside
+    read = of(samples, quantity)
+    before = [s.value for s in read if s.t_ns < start_ns][-1:]
+    return before + [s.value for s in read if s.t_ns > end_ns][:1]
+
+
 def last_value(samples: Sequence[Sample], quantity: str, end_ns: int) -> float | None:
     """The last value read up to ``end_ns``, else the first one after it, else None."""
     all_of = of(samples, quantity)

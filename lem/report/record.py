@@ -30,6 +30,7 @@ def record_view(record: Record, standing: str, path: str) -> RenderableType:
                 "time": f"{record.started_at} to {record.ended_at}",
                 "arm": record.arm_id,
                 "experiment": record.experiment_id,
+                "warm-up": _warm_up(record),
                 "folder": path,
             },
         ),
@@ -87,6 +88,16 @@ def _pairs(title: str, pairs: dict[str, str]) -> Table:
     return table
 
 
+def _warm_up(record: Record) -> str:
+    """How long it took, and how alike the throughputs of its last three windows were."""
+    text = f"{record.warm_up_s:.1f} s"
+    if record.warm_up is None:
+        return text
+    spread = record.warm_up.spread
+    reached = "" if spread is None else f", the last three within {100 * spread:.2g} %"
+    return f"{text}, {record.warm_up.windows} windows{reached}"
+
+
 def _stretches(record: Record) -> Table:
     table = _table("Energy, device by device (± U, k = 2)")
     table.padding = (0, 1, 0, 0)  # so that it fits into 80 columns
@@ -101,6 +112,10 @@ def _stretches(record: Record) -> Table:
         seconds = (window.end_ns - window.start_ns) / 1e9
         first = [f"window {n}", f"{seconds:.2f}", str(window.requests), str(window.output_tokens)]
         _rows(table, first, window.energy)
+    if (alone := record.prefill) is not None:
+        seconds = (alone.end_ns - alone.start_ns) / 1e9
+        first = ["prefill", f"{seconds:.2f}", str(alone.requests), str(alone.output_tokens)]
+        _rows(table, first, alone.energy)
     for n, idle in enumerate(record.idle):
         seconds = (idle.end_ns - idle.start_ns) / 1e9
         _rows(table, [f"idle {n}", f"{seconds:.2f}", "", ""], idle.energy)

@@ -11,7 +11,7 @@ import pytest
 from lem.agent.metrics import energy_by_class
 from lem.contract.record import EnergyReading, MeterInfo
 from lem.errors import MeterUnavailable
-from lem.meters import readings, series
+from lem.meters import nvml_energy, readings, series
 from lem.meters.nvml import Nvml
 from lem.meters.protocol import MeterSettings, Sample
 from tests.meters import played
@@ -227,3 +227,31 @@ def test_in_a_container_foreign_processes_are_counted_not_named(
     play(played.Play(STEADY, pids=(90001, 90002)))
     _, samples = watch(0.1, MeterSettings(proc_root=proc, process=1))
     assert {s.value for s in series.of(samples, "foreign_processes")} == {1}
+
+
+@pytest.mark.parametrize(
+    ("read_s", "flagged"),
+    [
+        ([(0.5, 1)], True),
+        ([(0.5, 1), (1.2, 0)], False),
+        ([(0.5, 0), (2.5, 1)], True),
+        ([(0.1, 1), (0.5, 0), (2.5, 0), (3.0, 1)], False),
+        ([], False),
+    ],
+)
+def test_others_are_looked_for_around_a_window_that_was_too_short_to_see_them(
+    read_s: list[tuple[float, int]], flagged: bool
+) -> None:
+    """A window from 1 to 2 s; processes are listed once a second, at other times."""
+    info = MeterInfo(
+        meter="nvml",
+        device="gpu0",
+        device_class="gpu",
+        quantity="energy_mj",
+        unit="mJ",
+        description="",
+    )
+    counter = [Sample(i * 10**8, "nvml", "gpu0", "energy_mj", i * 1e4) for i in range(40)]
+    seen = [Sample(int(t * 1e9), "nvml", "gpu0", "foreign_processes", n) for t, n in read_s]
+    found = nvml_energy.energy(info, sorted([*counter, *seen]), 10**9, 2 * 10**9)
+    assert ("foreign_gpu_process" in found.flags) is flagged
