@@ -18,6 +18,9 @@ from lem.meters.counter import Point
 
 LEAST_READINGS = 20
 
+MOST_READINGS = 800
+"""Of more than these, some are left out: the fit becomes no better and takes longer."""
+
 LEAST_R2 = 0.8
 """A model that explains less of the readings than this says nothing about them."""
 
@@ -76,6 +79,7 @@ def sampled(readings: Sequence[tuple[int, float]], on: Sequence[tuple[int, int]]
     inside = [r for r in readings if first_ns + period_ns <= r[0] <= last_ns]
     if len(inside) < LEAST_READINGS:
         return None
+    inside = inside[:: -(-len(inside) // MOST_READINGS)]
     load = _Load(on)
     windows = [2e6 * _STEP**i for i in range(62)]  # 2 ms to 2 s
     delays = [period_ns * i / 20 for i in range(31)]
