@@ -168,7 +168,7 @@ def test_power_fields_have_scopes(play: Begin) -> None:
     asked = [(185, 0), (186, 0), (185, 1), (186, 2), (83, 0)]
     values = pynvml.nvmlDeviceGetFieldValues(board, asked)
     assert [v.nvmlReturn for v in values] == [0, 0, 0, 3, 0]
-    assert [v.value.uiVal for v in values[:3]] == [200_000, 200_000, 320_000]
+    assert [v.value.uiVal for v in values[:3]] == pytest.approx([200_000, 200_000, 320_000], abs=1)
     counter = pynvml.nvmlDeviceGetTotalEnergyConsumption(board)
     assert abs(values[4].value.ullVal - counter) <= 20_000 * 10
     pynvml.nvmlShutdown()
