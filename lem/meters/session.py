@@ -70,6 +70,7 @@ class Meter:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._sampler: Sampler | None = None
         self._readings: list[EnergyReading] | None = None
+        self._counted: set[tuple[str, str]] = set()
         self.unavailable: dict[str, str] = {}
         """Meter → why it cannot be read here, with the fix."""
         self.run_flags: list[str] = []
@@ -132,6 +133,7 @@ class Meter:
             samples = trace.read(Path(self._folder.name) / "trace.csv.gz")
             infos = self._sampler.infos
             chosen = readings.counted(infos) if self._named is None else infos
+            self._counted = {(i.meter, i.device) for i in readings.counted(infos)}
             self._readings = readings.every(chosen, samples, self.start_ns, self.end_ns)
             if not self._readings:
                 self.run_flags.append("no_meter")
@@ -154,10 +156,12 @@ class Meter:
 
     @property
     def by_class(self) -> dict[str, Total]:
-        """Device class (``gpu``, ``cpu``, …, ``estimated``) → its devices' energy together."""
+        """Device class (``gpu``, ``cpu``, …, ``estimated``) → its devices' energy together, by
+        one meter where several see the same."""
         classes: dict[str, list[EnergyReading]] = defaultdict(list)
         for r in self.readings:
-            classes[r.device_class].append(r)
+            if (r.meter, r.device) in self._counted:
+                classes[r.device_class].append(r)
         return {name: total(rs) for name, rs in classes.items()}
 
     @property

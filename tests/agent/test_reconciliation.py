@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from lem.agent.assemble import Figures, assemble
+from lem.contract.failure import Failure
 from lem.contract.record import MeterInfo, Reconciliation, Record
 from lem.meters import readings, reconcile, trace
 from lem.meters.protocol import Sample
@@ -17,6 +18,8 @@ from lem.report.meters import side_by_side
 from lem.workloads.load import Response
 from lem.workloads.requests import Request
 from lem.workloads.steady import Counts, count
+
+from .conftest import MakeJob, agent
 
 S = 10**9
 
@@ -208,3 +211,44 @@ def test_shown_for_a_person() -> None:
     assert "node ÷ GPU (wall factor)" in text
     assert "no: more apart than U" in text
     assert "external wall" in text and "pm_counters accel0" in text
+
+
+MEASURE = {"windows": 1, "window_s": 1.5, "idle_s": 0.2, "warm_up_cap_s": 0.1}
+
+
+@pytest.mark.slow
+def test_a_run_on_a_machine_with_a_wall_meter(
+    make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine's own file names it; the campaign says nothing of it."""
+    file = tmp_path / "meters.toml"
+    file.write_text(
+        '[[external]]\nname = "wall"\ncommand = ["echo", "212"]\nunit = "W"\n'
+        "uncertainty = 0.02\nperiod_s = 0.1\n"
+    )
+    monkeypatch.setenv("LEM_METERS", str(file))
+    path = make_job(measure=MEASURE)
+    done = agent("run", path)
+    assert done.returncode == 0, done.stderr
+    record = Record.read(path.parent / "record.json")
+    (reading,) = record.windows[0].energy
+    seconds = (record.windows[0].end_ns - record.windows[0].start_ns) / 1e9
+    assert (reading.meter, reading.device) == ("external", "wall")
+    assert reading.energy_j == pytest.approx(212 * seconds, rel=1e-6)
+    assert reading.uncertainty_j == pytest.approx(0.02 * 212 * seconds, rel=1e-6)
+    assert record.windows[0].foreign_cpu_time_s is not None
+    assert "echo" not in (path.parent / "record.json").read_text(), "commands stay on the machine"
+
+
+@pytest.mark.slow
+def test_a_wall_meter_that_does_not_answer_stops_the_run(
+    make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "meters.toml"
+    file.write_text('[[external]]\ncommand = ["false"]\nunit = "W"\n')
+    monkeypatch.setenv("LEM_METERS", str(file))
+    path = make_job(measure=MEASURE)
+    assert agent("run", path).returncode == 1
+    failure = Failure.read(path.parent / "failure.json")
+    assert failure.kind == "meter"
+    assert "external: wall: false ended with 1" in failure.message

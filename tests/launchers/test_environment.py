@@ -1,5 +1,7 @@
 """What an agent is told of the host's environment."""
 
+from pathlib import Path
+
 from lem.launchers import environment
 
 HOST = {
@@ -40,3 +42,13 @@ def test_passwords_of_proxies_are_known_in_both_spellings() -> None:
         "GITHUB_TOKEN": "http://x:not-ours@y",
     }
     assert environment.passwords(host) == ["p%40ss", "p@ss", "plain"]
+
+
+def test_a_bare_process_is_told_of_the_machines_power_meters(tmp_path: Path) -> None:
+    """Its home is another one, so the file that was found here is named."""
+    assert environment.of_meters({"XDG_CONFIG_HOME": str(tmp_path)}) == {}
+    file = tmp_path / "lem/meters.toml"
+    file.parent.mkdir()
+    file.write_text("")
+    assert environment.of_meters({"XDG_CONFIG_HOME": str(tmp_path)}) == {"LEM_METERS": str(file)}
+    assert environment.of_meters({"LEM_METERS": str(file)}) == {"LEM_METERS": str(file)}

@@ -178,3 +178,14 @@ def test_without_a_stated_uncertainty_there_is_a_ratio_and_no_verdict() -> None:
     found = reconcile.reconciled([PACKAGE, unstated], [[read(PACKAGE, 500), reading]])
     r = of(found, "cpu", "contains")
     assert (r.ratio, r.uncertainty, r.agrees) == (pytest.approx(3), None, None)
+
+
+def test_a_measured_stretch_adds_no_class_up_twice() -> None:
+    """Both meters were asked for by name; both are told, one makes the sum."""
+    from lem.meters.session import Meter
+
+    meter = Meter(["nvml", "pm_counters"])
+    meter._readings = [*(read(g, 1000) for g in GPU), *(read(a, 1050) for a in ACCELERATOR)]
+    meter._counted = {(i.meter, i.device) for i in reconcile.counted([*GPU, *ACCELERATOR])}
+    assert meter.energy_j == 2000
+    assert len(meter.readings) == 4
