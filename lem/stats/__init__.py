@@ -11,7 +11,6 @@ from lem.stats.estimates import (
     RatioEstimate,
     Verdict,
 )
-from lem.stats.paired import ratio_to_baseline, standard_deviation, t_quantile
 from lem.stats.verdicts import equivalent, more_blocks, verdict
 
 __all__ = [
@@ -26,9 +25,6 @@ __all__ = [
     "carry_over",
     "equivalent",
     "more_blocks",
-    "ratio_to_baseline",
     "ratios",
-    "standard_deviation",
-    "t_quantile",
     "verdict",
 ]

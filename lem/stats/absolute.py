@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lem.stats.estimates import Absolute
-from lem.stats.paired import standard_deviation
 
 FEW_BLOCKS = 60
 """Below this many blocks a drift may well go unnoticed: intervals allow for it, and the expanded
@@ -55,3 +54,9 @@ def _with_interval(found: Absolute, values: Sequence[float]) -> Absolute:
     if refused:
         return replace(found, reason=REFUSALS[refused])
     return replace(found, low=found.mean - half, high=found.mean + half)
+
+
+def standard_deviation(values: Sequence[float]) -> float:
+    """Sample standard deviation (n − 1). Needs at least two values."""
+    mean = math.fsum(values) / len(values)
+    return math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (len(values) - 1))

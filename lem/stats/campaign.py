@@ -142,7 +142,8 @@ def carry_over(
 
     ``order``: block → arms in the order in which they ran. The last run of a block is taken to come
     before the first of the next, where both are known. None where fewer than three blocks are
-    whole, or the arms do not differ, so that there is nothing to hand on.
+    whole, or where runs and order do not tell: the arms do not differ, every block has the same
+    order, or the bound is no less than 1 (more than all cannot be handed on).
     """
     import numpy as np
 
@@ -165,7 +166,7 @@ def carry_over(
                 before[i, column[arm]] = column.get(previous[place + shift - 1], -1)
     found = carry.carry_over(logs[whole], before, 0, level)
     share, bound = float(found.share), float(found.bound)
-    if not (math.isfinite(share) and math.isfinite(bound)):
+    if not (math.isfinite(share) and bound < 1):
         return None
     error = float(found.standard_error)
     return CarryOver(

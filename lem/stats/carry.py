@@ -31,7 +31,7 @@ def carry_over(
     """The share λ of the previous run's difference that a run still shows.
 
     ``logs`` (…, blocks, arms) without gaps; ``predecessor`` of the same shape: the column of the
-    arm that ran before, −1 where none did. The model is x = block + arm + λ·(αᵖ − αᵒʷⁿ) + noise, with
+    arm that ran before, −1 where none did. The model: x = block + arm + λ·(αᵖ − αᵒʷⁿ) + noise, with
     the arms' estimated effects α; λ is by least squares after blocks and arms are taken out, on
     (blocks − 1)(arms − 1) − 1 degrees of freedom. The bound is |λ̂| + t·(standard error).
     """
@@ -45,6 +45,8 @@ def carry_over(
         pull = _pull(effect, predecessor)
         lever = _without_blocks_and_arms(pull)
         weight = np.sum(lever**2, axis=(-1, -2))
+        # Rounding alone leaves a little where every block has the same order: that tells nothing.
+        weight = np.where(weight > 1e-12 * np.sum(pull**2, axis=(-1, -2)), weight, np.nan)
         with np.errstate(divide="ignore", invalid="ignore"):
             share = np.sum(lever * rest, axis=(-1, -2)) / weight
         effect = seen - np.nan_to_num(share)[..., None] * pull.mean(axis=-2)
