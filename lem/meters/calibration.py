@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import stat
@@ -29,6 +28,8 @@ VERSION = 1
 
 def load(path: Path) -> Calibration:
     """The file's content, checked. Raises :class:`BadInput` with all that is wrong in it."""
+    import hashlib  # some megabytes, which the sampler's process does without
+
     from pydantic import ValidationError
 
     from lem.contract.spec import Calibration

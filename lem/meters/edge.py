@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
+from operator import mul
 from typing import NamedTuple
 
 
@@ -50,7 +51,9 @@ Row = Sequence[float]
 Shape = tuple[Callable[[float], float], ...]
 """Energy of a tail of 1 W, and its change with the logarithm of the tail's length; or no tail."""
 
-MOST_TICKS = 18
+MOST_TICKS = 16
+UNLIKELY = 30.0
+"""Explanations less likely than the best one by this many powers of e are left out."""
 _DECAYS_S = (0.05, 0.07, 0.1, 0.135, 0.18, 0.24, 0.32, 0.43, 0.57, 0.76, 1.0, 1.4)
 _RAMPS_S = (0.1, 0.14, 0.2, 0.28, 0.4, 0.55, 0.75, 1.0, 1.4, 2.0)
 _BETWEEN = 0.1
@@ -128,6 +131,7 @@ def _explained(
     tail_w = max(0.35 * step_w, 0.3 * rest_w)
     log_weight -= len(ticks) / 2 * math.log(2 * math.pi)
     parts: list[Part] = []
+    best = -math.inf
     for noise, noise_odds in NOISES:
         walk = (noise * rest_w) ** 2 * 0.1
         for timing, timing_odds in _TIMINGS:
@@ -145,6 +149,9 @@ def _explained(
                     continue
                 mean, covariance, log_evidence = fit
                 log_fit = log_odds + math.log(shape_odds) + log_evidence
+                best = max(best, log_fit)
+                if log_fit < best - UNLIKELY:
+                    continue
                 for w, value, variance in _with_level(
                     mean, covariance, shape, level, nearest, rest_w, dropped
                 ):
@@ -215,12 +222,12 @@ def _with_level(
     for ended_s, odds in moments:
         row = [1.0, -ended_s, ended_s**2 / 2]
         row += [f(-ended_s) for f in shape]
-        spread = [sum(c * r for c, r in zip(line, row, strict=True)) for line in covariance]
-        expected = sum(m * r for m, r in zip(mean, row, strict=True)) - rest_w * ended_s
+        spread = [sum(map(mul, line, row)) for line in covariance]
+        expected = sum(map(mul, mean, row)) - rest_w * ended_s
         went_s = inside_s - ended_s
         found = inside_j + level.power_w * went_s
         found_u = math.hypot(start_u_j, level.power_u_w * went_s)
-        total = sum(s * r for s, r in zip(spread, row, strict=True)) + found_u**2
+        total = sum(map(mul, spread, row)) + found_u**2
         gain = spread[0] / total
         yield (
             math.log(odds) + _log_normal(found - expected, total),
@@ -302,7 +309,7 @@ def _cholesky(
         row: list[float] = []
         for j in range(i + 1):
             entry = walk * xs[j] + (timing * variances[i] if i == j else 0.0)
-            entry -= sum(a * b for a, b in zip(row, factor[j] if j < i else row, strict=False))
+            entry -= sum(map(mul, row, factor[j] if j < i else row))
             row.append(math.sqrt(max(entry, 1e-18)) if i == j else entry / factor[j][j])
         factor.append(row)
     return factor
@@ -312,7 +319,7 @@ def _forward(factor: Sequence[Row], values: Sequence[float]) -> list[float]:
     """What the values are in units in which their errors are independent and 1."""
     out: list[float] = []
     for row, value in zip(factor, values, strict=True):
-        out.append((value - sum(a * b for a, b in zip(row, out, strict=False))) / row[-1])
+        out.append((value - sum(map(mul, row, out))) / row[-1])
     return out
 
 
@@ -323,18 +330,17 @@ def _fit(
     likely the values are (up to what all shapes have in common). None where they are not told
     apart at all."""
     n = len(columns)
-    matrix = [
-        [sum(a * b for a, b in zip(columns[i], columns[j], strict=True)) for j in range(n)]
-        for i in range(n)
-    ]
-    for i, p in enumerate(precisions):
-        matrix[i][i] += p
-    right = [sum(a * b for a, b in zip(c, ys, strict=True)) for c in columns]
+    matrix = [[0.0] * n for _ in range(n)]
+    for i in range(n):
+        for j in range(i + 1):
+            matrix[i][j] = matrix[j][i] = sum(map(mul, columns[i], columns[j]))
+        matrix[i][i] += precisions[i]
+    right = [sum(map(mul, c, ys)) for c in columns]
     inverse, log_determinant = _inverse(matrix)
     if inverse is None:
         return None
-    mean = [sum(a * b for a, b in zip(row, right, strict=True)) for row in inverse]
-    misfit = sum(y * y for y in ys) - sum(a * b for a, b in zip(mean, right, strict=True))
+    mean = [sum(map(mul, row, right)) for row in inverse]
+    misfit = sum(map(mul, ys, ys)) - sum(map(mul, mean, right))
     log_prior = sum(math.log(p) for p in precisions if p > 0)
     return mean, inverse, 0.5 * (log_prior - log_determinant - misfit)
 

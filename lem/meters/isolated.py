@@ -32,6 +32,14 @@ UNREST = 0.15
 """Relative noise of power outside beyond which nothing is called idle there."""
 
 
+FEW_TICKS = 1.25
+"""The noise is estimated from about twenty ticks, so it is itself uncertain (Student's t instead of
+Gauss)."""
+UNEVEN = 0.1
+"""Work whose power changes by more than this, relatively, from tick to tick has no level that
+would tell how it ended."""
+
+
 class Work(NamedTuple):
     """Energy in J and its parts of uncertainty (standard, k = 1)."""
 
@@ -86,7 +94,7 @@ def work(
         max(0.0, energy_j),
         math.hypot(a.tick_j, b.tick_j),
         math.hypot(*rest),
-        edge.noise(a, b) * max(0.0, watts) * math.sqrt(0.1 * seconds),
+        FEW_TICKS * edge.noise(a, b) * max(0.0, watts) * math.sqrt(0.1 * seconds),
     )
 
 
@@ -192,6 +200,8 @@ def _level(
     watts = [(a.value_j - b.value_j) / (a.x_s - b.x_s) for a, b in pairwise(found)]
     timing = watts[0] * math.sqrt(2) * found[0].time_s / (found[0].x_s - found[1].x_s)
     spread = max(abs(w - watts[0]) for w in watts[1:])
+    if spread > UNEVEN * abs(watts[0]):
+        return None
     return Level(found[0], watts[0], math.hypot(timing, spread, 0.002 * watts[0]))
 
 

@@ -18,7 +18,7 @@ from lem.meters.settling import Settling
 from lem.meters.ticks import TickWatch
 from lem.meters.trace import TraceWriter
 
-FLUSH_S = 0.5
+FLUSH_S = 0.8
 """What a crash may cost of the trace; also how often power is told."""
 POLL_S = 0.0005
 LEISURE_NS = 250_000_000
@@ -45,6 +45,7 @@ class Rounds:
         self._temperatures: dict[str, float] = {}
         self._before: dict[str, Sample] = {}
         self._ticking: list[Meter] = []
+        self._pending: list[Sample] = []
         self._next_round_ns = 0
         self._boot = ticks.boot_id()
         self._cache = ticks.cache_file(os.environ)
@@ -69,7 +70,7 @@ class Rounds:
         self._read("full")
         self._ticking = [m for m in self._meters if self._poll(m)]
         self._note_own_cost(time.monotonic_ns())
-        self._trace.flush()
+        self._flush()
         say(json.dumps({"devices": self._devices, "unavailable": self._unavailable}))
 
     def run(self, orders: int, say: Say) -> None:
@@ -103,7 +104,7 @@ class Rounds:
             self._read_when_due(now_ns)
             if now_ns >= next_flush_ns:
                 self._note_own_cost(now_ns)
-                self._trace.flush()
+                self._flush()
                 say(
                     json.dumps({"power": self._watts, "temperature": self._temperatures}),
                     wait=False,
@@ -138,7 +139,13 @@ class Rounds:
         self._remember()
         for meter in self._meters:
             meter.close()
+        self._flush()
         self._trace.close()
+
+    def _flush(self) -> None:
+        self._trace.add(self._pending)
+        self._pending.clear()
+        self._trace.flush()
 
     def _read(self, pace: Any) -> None:
         for meter in self._meters:
@@ -178,7 +185,7 @@ class Rounds:
         edge_ns = max(ticked) if found and ticked else time.monotonic_ns()
         self._read("full")
         self._note_own_cost(time.monotonic_ns())
-        self._trace.flush()
+        self._flush()
         return edge_ns
 
     def _rest(self, count: int, settle_s: float) -> None:
@@ -205,7 +212,7 @@ class Rounds:
                     break
         self._read("full")
         self._note_own_cost(time.monotonic_ns())
-        self._trace.flush()
+        self._flush()
         self._remember()
 
     def _deadline_ns(self, count: int) -> int:
@@ -283,24 +290,23 @@ class Rounds:
         return bool(samples)
 
     def _take(self, samples: list[Sample]) -> None:
-        self._trace.add(samples)
+        # Written out with the next flush: one long go costs less than many short ones.
+        self._pending += samples
         for s in samples:
             self._look(s)
 
     def _note(self, order: str) -> None:
         """A row that the agent wants in the trace: ``note T_NS DEVICE QUANTITY VALUE``."""
         _, t_ns, device, quantity, value = order.split()
-        self._trace.add([Sample(int(t_ns), "agent", device, quantity, float(value))])
+        self._pending.append(Sample(int(t_ns), "agent", device, quantity, float(value)))
 
     def _note_own_cost(self, now_ns: int) -> None:
         """What this process has cost so far, and how long the machine has slept."""
         slept_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.monotonic_ns()
-        self._trace.add(
-            [
-                Sample(now_ns, "sampler", "self", "cpu_time_ns", time.process_time_ns()),
-                Sample(now_ns, "sampler", "clock", "suspended_ns", slept_ns // 10**6 * 10**6),
-            ]
-        )
+        self._pending += [
+            Sample(now_ns, "sampler", "self", "cpu_time_ns", time.process_time_ns()),
+            Sample(now_ns, "sampler", "clock", "suspended_ns", slept_ns // 10**6 * 10**6),
+        ]
 
 
 _WATTS = {"power_w": 1.0, "power_uw": 1e-6}

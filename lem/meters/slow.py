@@ -16,7 +16,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from statistics import median
 from typing import TYPE_CHECKING
 
 from lem.meters import counter, series
@@ -65,7 +64,7 @@ def from_counter(
         return counter.untrusted(info, [*flags, "counter_backwards"])
     ticks_ns = [b.t_ns - a.t_ns for a, b in pairwise(points)]
     nominal_ns = int((info.update_period_s or 0.1) * 1e9)
-    tick_ns = max(int(median(ticks_ns)) if len(ticks_ns) > 2 else 0, nominal_ns)
+    tick_ns = max(int(series.median(ticks_ns)) if len(ticks_ns) > 2 else 0, nominal_ns)
     still_ns, reads = series.longest_still_ns(samples, quantity, start_ns, end_ns)
     if reads >= 5 and still_ns > max(STILL_NS, 5 * tick_ns):
         return counter.untrusted(info, [*flags, "counter_frozen"])

@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
-from statistics import median
 
 from lem.meters.protocol import Sample
+from lem.meters.series import median
 
 POLLED_NS = 2_500_000
 """A change seen between two readings closer than this is a tick that was polled for."""

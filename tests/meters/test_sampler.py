@@ -12,10 +12,10 @@ import pytest
 
 from lem.contract.flags import FLAGS
 from lem.errors import BadInput, MeterUnavailable
-from lem.meters import readings, series, trace
+from lem.meters import readings, series, ticks, trace
 from lem.meters.protocol import MeterSettings
-from lem.meters.ticks import TickWatch
 from lem.meters.sampler import Sampler
+from lem.meters.ticks import TickWatch
 from tests.meters import played, rigs
 
 Begin = Callable[[played.Play], played.Play]
@@ -77,8 +77,8 @@ def test_all_meters_that_work_and_cpu_time_always(play: Begin, tmp_path: Path) -
     play(played.Play(LOAD))
     settings = MeterSettings(powercap_root=rigs.powercap(tmp_path / "powercap"))
     with Sampler(None, settings, tmp_path / "a.csv.gz") as everything:
-        assert {i.meter for i in everything.infos} == {"nvml", "rapl", "estimate"}
-        assert everything.unavailable == {}
+        assert {i.meter for i in everything.infos} >= {"nvml", "rapl", "estimate"}
+        assert not {"nvml", "rapl", "estimate"} & set(everything.unavailable)
     path = tmp_path / "b.csv.gz"
     with Sampler(["nvml"], settings, path) as one:
         assert {i.meter for i in one.infos} == {"nvml"}
@@ -105,7 +105,7 @@ def test_the_estimate_stands_in_only_where_nothing_measures(play: Begin, tmp_pat
         found = readings.readings(sampler.infos, samples, start_ns, end_ns)
         assert {r.device_class for r in found} == expected
         assert set(readings.peak_power_w(sampler.infos, samples, start_ns, end_ns)) <= expected
-    assert set(sampler.unavailable) == {"nvml", "rapl"}
+    assert set(sampler.unavailable) >= {"nvml", "rapl"}
     assert "fix:" in sampler.unavailable["rapl"]
 
 
@@ -220,3 +220,64 @@ def test_its_own_cost_is_in_the_trace(tmp_path: Path) -> None:
     assert len(own) >= 2
     assert 0 < own[-1].value - own[0].value < 1e9
     assert json.dumps(sampler.power_now())
+
+
+def test_at_rest_it_sees_as_many_ticks_as_it_is_asked_for(play: Begin, tmp_path: Path) -> None:
+    """Polled for: each is known to a few milliseconds. The period is learned on the way."""
+    play(played.Play(LOAD, {"tick_ms": 63}))
+    path = tmp_path / "trace.csv.gz"
+    with Sampler(["nvml"], MeterSettings(), path) as sampler:
+        start_ns = time.monotonic_ns()
+        sampler.rest(6)
+        end_ns = time.monotonic_ns()
+        assert sampler.periods()["nvml", "gpu0"] == pytest.approx(0.063, abs=0.002)
+    points = series.tick_points(trace.read(path), "energy_mj", 1e-3)
+    polled = [p for p in points if start_ns <= p.t_ns <= end_ns]
+    assert len(polled) >= 6
+    assert series.median([p.half_ns for p in polled]) < series.DENSE_NS
+
+
+@pytest.mark.parametrize("tick_ms", [20, 117, 200])
+def test_the_period_is_learned_without_being_asked(
+    play: Begin, tmp_path: Path, tick_ms: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the counter, within 2 ms, and kept for the next sampler since this boot."""
+    play(played.Play(LOAD, {"tick_ms": tick_ms}))
+    monkeypatch.setenv("LEM_CACHE", str(tmp_path / "cache"))
+    with Sampler(["nvml"], MeterSettings(), tmp_path / "trace.csv.gz") as sampler:
+        time.sleep(2.9)
+        sampler.mark()
+        assert sampler.periods()["nvml", "gpu0"] == pytest.approx(tick_ms / 1e3, abs=0.002)
+    kept = ticks.remembered(tmp_path / "cache/ticks.json", ticks.boot_id())
+    assert list(kept.values()) == [pytest.approx(tick_ms / 1e3, abs=0.002)]
+
+
+def test_power_that_fades_is_waited_for(play: Begin, tmp_path: Path) -> None:
+    """It falls in a straight line for 1.2 s: rest ends after that, and long before the limit."""
+    what = play(played.Play([(1.0, 400.0, 400.0), (2.2, 300.0, 90.0), (played.NEVER, 90.0, 90.0)]))
+    with Sampler(["nvml"], MeterSettings(), tmp_path / "trace.csv.gz") as sampler:
+        time.sleep(max(0.0, 1.0 - (time.monotonic_ns() - what.t0_ns) / 1e9))
+        sampler.rest(3, settle_s=20.0)
+        took_s = (time.monotonic_ns() - what.t0_ns) / 1e9
+    assert 2.2 < took_s < 12.0
+
+
+def test_a_reading_of_isolated_work_uses_the_ticks_outside(play: Begin, tmp_path: Path) -> None:
+    """Edges anywhere between ticks of 150 ms, power that fades afterwards."""
+    work = [(1.9, 95.0, 95.0), (2.5, 430.0, 430.0), (2.9, 180.0, 95.0), (played.NEVER, 95.0, 95.0)]
+    what = play(played.Play(work, {"tick_ms": 150, "phase_ms": 77}))
+    path = tmp_path / "trace.csv.gz"
+    with Sampler(["nvml"], MeterSettings(), path) as sampler:
+        while time.monotonic_ns() < what.t0_ns + 1_400_000_000:
+            sampler.rest(1)
+        start_ns = time.monotonic_ns()
+        time.sleep(max(0.0, 2.5 - (start_ns - what.t0_ns) / 1e9))
+        end_ns = time.monotonic_ns()
+        sampler.rest(4, settle_s=2.0)
+    r = readings.readings(sampler.infos, trace.read(path), start_ns, end_ns)[0]
+    truth_j = what.energy_j(start_ns, end_ns)
+    assert r.energy_j is not None and "idle" in r.budget_j
+    free_j = 2 * math.hypot(*(r.budget_j[p] for p in ("tick", "idle", "sampling")))
+    assert abs(r.energy_j - truth_j) <= 1.5 * free_j
+    # Without the model a third of a tick's work would be in doubt at both edges.
+    assert free_j < 0.03 * truth_j

@@ -1,0 +1,104 @@
+"""What is learned of a counter's ticks, and what is kept of it."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from lem.meters import ticks
+from lem.meters.protocol import Sample
+from lem.meters.settling import Settling
+from lem.meters.ticks import TickWatch
+
+MS = 1_000_000
+
+
+def polled(watch: TickWatch, tick_ns: int, until_ns: int, from_ns: int = 0) -> int:
+    """Polls as the sampler does, awake only where a tick is due; how many polls it took."""
+    now_ns, polls = from_ns, 0
+    while now_ns < until_ns:
+        watch.see(Sample(now_ns, "m", "d", "energy_mj", now_ns // tick_ns))
+        polls += 1
+        wake_ns = watch.wake_ns(now_ns)
+        now_ns = max(now_ns + 600_000, wake_ns or 0)
+    return polls
+
+
+@pytest.mark.parametrize("tick_ms", [20, 33, 100, 171, 200])
+def test_a_tick_is_polled_for_only_where_it_is_due(tick_ms: int) -> None:
+    watch = TickWatch()
+    tick_ns = tick_ms * MS + 12_345
+    polled(watch, tick_ns, 6 * tick_ns)
+    assert watch.known() and watch.learned_s() == pytest.approx(tick_ns / 1e9, abs=1e-3)
+    before = watch.ticks
+    polls = polled(watch, tick_ns, 40 * tick_ns, 6 * tick_ns)
+    assert watch.ticks - before in (33, 34), "none is missed"
+    assert polls < 34 * 7
+
+
+def test_a_counter_that_changes_its_rate_is_found_again() -> None:
+    watch = TickWatch()
+    polled(watch, 50 * MS, 1000 * MS)
+    polled(watch, 130 * MS, 3000 * MS, 1000 * MS)
+    assert watch.learned_s() == pytest.approx(0.13, abs=0.002)
+
+
+def test_readings_now_and_then_do_not_make_a_period_known() -> None:
+    watch = TickWatch()
+    for i in range(200):
+        watch.see(Sample(i * 50 * MS, "m", "d", "energy_mj", i * 50 // 20))
+    assert not watch.known() and watch.wake_ns(200 * 50 * MS) is None
+
+
+def test_what_was_learned_is_kept_until_the_next_boot(tmp_path: Path) -> None:
+    file = tmp_path / "a/b/ticks.json"
+    ticks.remember(file, "boot", {"GPU-1": 0.1})
+    ticks.remember(file, "boot", {"GPU-2": 0.02})
+    assert ticks.remembered(file, "boot") == {"GPU-1": 0.1, "GPU-2": 0.02}
+    assert ticks.remembered(file, "another") == {}
+    assert list((tmp_path / "a/b").iterdir()) == [file], "nothing is left aside"
+    assert TickWatch(0.02).known() and TickWatch(0.02).period_s() == 0.02
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"", b"null", b"[]", b"{", b"\xff\xfe", b"[" * 60000,
+        json.dumps({"boot_id": "boot"}).encode(),
+        json.dumps({"boot_id": "boot", "periods_s": [1]}).encode(),
+        json.dumps({"boot_id": "boot", "periods_s": {"a": "0.1", "b": 1e9, "c": -1.0}}).encode(),
+        b'{"boot_id": "boot", "periods_s": {"a": NaN, "b": 1e999}}',
+    ],
+)  # fmt: skip
+def test_a_file_that_is_not_ours_is_as_good_as_none(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "ticks.json"
+    file.write_bytes(content)
+    assert ticks.remembered(file, "boot") == {}
+    ticks.remember(file, "boot", {"GPU-1": 0.1})
+    assert ticks.remembered(file, "boot") == {"GPU-1": 0.1}
+
+
+def test_no_place_to_keep_anything_is_fine(tmp_path: Path) -> None:
+    assert ticks.cache_file({}) is None
+    assert ticks.cache_file({"HOME": "relative"}) is None
+    assert ticks.cache_file({"HOME": "/h"}) == Path("/h/.cache/lem/ticks.json")
+    assert ticks.cache_file({"HOME": "/h", "XDG_CACHE_HOME": "/x"}) == Path("/x/lem/ticks.json")
+    ticks.remember(None, "boot", {"a": 0.1})
+    (tmp_path / "file").write_text("")
+    ticks.remember(tmp_path / "file/below/ticks.json", "boot", {"a": 0.1})
+    assert ticks.remembered(tmp_path / "file/below/ticks.json", "boot") == {}
+
+
+def test_settled_means_that_power_stays() -> None:
+    rng = random.Random(1)
+    fading, steady = Settling(), Settling()
+    energy, settled_at = 0.0, None
+    for i in range(40):
+        energy += 0.1 * (90 + 100 * 0.85**i)
+        fading.see(i * 100 * MS, energy)
+        if settled_at is None and fading.settled():
+            settled_at = i
+        steady.see(i * 100 * MS + rng.randint(-200_000, 200_000), 9.0 * i)
+    assert settled_at is not None and 100 * 0.85**settled_at < 4
+    assert steady.settled()
