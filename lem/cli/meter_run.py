@@ -113,29 +113,29 @@ def _reading(r: "EnergyReading", seconds: float) -> dict[str, Any]:
 
 def _table(meter: "Meter") -> None:
     """To stderr: stdout is the command's."""
-    from rich.table import Table
-
     from lem.contract.flags import FLAGS
 
-    console = output.err()
-    table = Table("class", "device", "meter", "energy", "± (k = 2)", "mean power", "flags")
-    for r in meter.readings:
-        energy = mean = "no figure"
-        spread = ""
-        if r.energy_j is not None:
-            energy = f"{'about ' if 'estimated' in r.flags else ''}{_rounded(r)} J"
-            mean = f"{r.energy_j / max(meter.duration_s, 1e-9):.4g} W"
-            if r.uncertainty_j is not None:
-                relative = f" ({100 * r.uncertainty_j / r.energy_j:.2g} %)" if r.energy_j else ""
-                spread = f"{r.uncertainty_j:.2g} J{relative}"
-        flags = ", ".join(r.flags)
-        table.add_row(r.device_class, r.device, r.meter, energy, spread, mean, flags)
-    if meter.readings:
-        console.print(table)
+    rows = [_row(r, meter.duration_s) for r in meter.readings]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        output.note("  ".join(cells).rstrip())
     for flag in sorted({f for r in meter.readings for f in r.flags} | set(meter.run_flags)):
-        meaning = FLAGS[flag].meaning if flag in FLAGS else "not described"
-        console.print(f"{flag}: {meaning}")
-    console.print(f"{meter.duration_s:.3f} s")
+        output.note(f"{flag}: {FLAGS[flag].meaning if flag in FLAGS else 'not described'}")
+    output.note(f"in {meter.duration_s:.3f} s; ± is the expanded uncertainty (k = 2)")
+
+
+def _row(r: "EnergyReading", seconds: float) -> list[str]:
+    flags = f"[{', '.join(r.flags)}]" if r.flags else ""
+    if r.energy_j is None:
+        return [r.device_class, r.device, r.meter, "no figure", "", "", flags]
+    spread = "± not stated"
+    if r.uncertainty_j is not None:
+        relative = f" ({100 * r.uncertainty_j / r.energy_j:.2g} %)" if r.energy_j > 0 else ""
+        spread = f"± {r.uncertainty_j:.2g} J{relative}"
+    energy = f"{'about ' if 'estimated' in r.flags else ''}{_rounded(r)} J"
+    mean = f"{r.energy_j / max(seconds, 1e-9):.4g} W"
+    return [r.device_class, r.device, r.meter, energy, spread, mean, flags]
 
 
 def _rounded(r: "EnergyReading") -> str:

@@ -74,7 +74,7 @@ def work(
     at_end = _outside(points, end_ns, 1, limit_ns)
     if len(at_start) < LEAST_TICKS or len(at_end) < LEAST_TICKS:
         return None
-    step = quantum([*at_start, *at_end])
+    step = quantum(points)
     # The counter's own origin is far away: sums of squares of it would lose the millijoules.
     zero = at_start[0].value
     mean_w = _mean_power(at_start, at_end, start_ns, end_ns) * scale
@@ -110,8 +110,10 @@ def _mean_power(
 
 
 def quantum(points: Sequence[Point]) -> float:
-    """The counter's smallest step, in its own unit: the greatest common divisor of its changes."""
-    return float(math.gcd(*(abs(round(b.value - a.value)) for a, b in pairwise(points))) or 1)
+    """The counter's smallest step, in its own unit: the greatest common divisor of its changes.
+    Even power makes all changes alike, which says nothing of the step: 1 then."""
+    changes = {abs(round(b.value - a.value)) for a, b in pairwise(points)} - {0}
+    return float(math.gcd(*changes)) if len(changes) > 2 else 1.0
 
 
 def _dense_ns(samples: Sequence[Sample], period_ns: int) -> int:

@@ -143,8 +143,7 @@ class _Board:
         self.device = f"gpu{index}"
         self.module = f"module{index}"
         handle = self.handle = nvml.nvmlDeviceGetHandleByIndex(index)
-        name = nvml.nvmlDeviceGetName(handle)
-        self._model = name.decode() if isinstance(name, bytes) else str(name)
+        self._model = _text_or_none(nvml, "nvmlDeviceGetName", handle) or "NVIDIA GPU"
         self.uuid = _text_or_none(nvml, "nvmlDeviceGetUUID", handle)
         self._partitions = nvml_board.mig_devices(nvml, handle)
         self.energy = _working(nvml, nvml_board.energy, handle)
