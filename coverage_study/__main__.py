@@ -50,6 +50,11 @@ def findings(campaigns: int, seed: int) -> report.Findings:
             other.same(arms, blocks, margin, campaigns, seed)
             for arms, blocks, margin in ((2, 5, 0.02), (2, 20, 0.01), (6, 10, 0.02), (6, 40, 0.01))
         ],
+        [
+            other.hardest(arms, blocks, campaigns, seed)
+            for arms in (3, 4, 8, 12)
+            for blocks in (3, 4, 5, 7, 10, 20)
+        ],
     )
 
 

@@ -3,9 +3,10 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from coverage_study.campaigns import AR_SD, autoregression
-from coverage_study.study import GOAL, generator
+from coverage_study.study import BATCH, GOAL, generator
 from lem.stats.intervals import compare_arms
 from lem.stats.serial import NOTICED, absolute_intervals
 
@@ -56,6 +57,47 @@ def absolute(blocks: int, phi: float, campaigns: int, seed: int) -> Absolute:
         float((found.lag1_p < NOTICED).mean()),
         float(np.median(found.half_width[given]) / plain),
         float(holds[hidden].mean()) if hidden.any() else 0.0,
+    )
+
+
+class Hardest(NamedTuple):
+    """The noise, of those tried, that a number of arms and blocks covers least."""
+
+    arms: int
+    blocks: int
+    covered: float
+    error: float
+    noise: str
+
+
+def hardest(arms: int, blocks: int, campaigns: int, seed: int) -> Hardest:
+    """Lowest coverage over ways in which arms differ in noise, for a fixed number of blocks."""
+    found = []
+    for kind, sd in _ways(arms).items():
+        rng = generator(seed, f"hardest/{arms}/{blocks}/{kind}")
+        holds = []
+        for _ in range(0, campaigns, BATCH):
+            logs = np.log1p(0.01 * sd * rng.standard_normal((BATCH, blocks, arms)))
+            intervals = compare_arms(logs)
+            holds.append((np.abs(intervals.log_ratio) <= intervals.half_width).all(axis=-1))
+        covered = float(np.concatenate(holds).mean())
+        found.append((covered, kind))
+    covered, kind = min(found)
+    n = BATCH * len(range(0, campaigns, BATCH))
+    return Hardest(arms, blocks, covered, float(np.sqrt(covered * (1 - covered) / n)), kind)
+
+
+def _ways(arms: int) -> dict[str, NDArray[np.float64]]:
+    def one(place: int, factor: float) -> NDArray[np.float64]:
+        return np.where(np.arange(arms) == place, factor, 1.0)
+
+    up = np.linspace(0.5, 2, arms)
+    ways = {f"baseline × {f:g}": one(0, f) for f in (1.5, 2, 3, 10)}
+    ways |= {f"one arm × {f:g}": one(1, f) for f in (2, 3, 10)}
+    return (
+        {"all alike": np.ones(arms)}
+        | ways
+        | {"graded, quiet baseline": up, "graded, noisy baseline": up[::-1]}
     )
 
 

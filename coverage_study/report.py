@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from coverage_study.other import AUTOCORRELATIONS, Absolute, Same
+from coverage_study.other import AUTOCORRELATIONS, Absolute, Hardest, Same
 from coverage_study.scenarios import MAX_BLOCKS, NOISE, PROTOCOLS, TREND, UNLIKE
 from coverage_study.study import GOAL, Cell
 
@@ -23,6 +23,7 @@ class Findings(NamedTuple):
     anchors: Anchors
     absolute: Sequence[Absolute]
     same: Sequence[Same]
+    hardest: Sequence[Hardest]
 
     @property
     def short(self) -> list[str]:
@@ -63,6 +64,8 @@ def page(f: Findings) -> str:
         narrow_wandering=_percent(f.anchors.narrow_wandering[0]),
         absolute=_absolute(f.absolute),
         same=_same(f.same),
+        hardest=_hardest(f.hardest),
+        least=_percent(min(h.covered for h in f.hardest)),
         short=_short(f),
     )
 
@@ -153,6 +156,17 @@ def _same(found: Sequence[Same]) -> str:
             f"| {s.arms} | {s.blocks} | ± {100 * s.margin:.0f} % | {_percent(s.wrongly)} % |"
             f" {_percent(s.rightly)} % |"
         )
+    return "\n".join(lines)
+
+
+def _hardest(found: Sequence[Hardest]) -> str:
+    by = {(h.arms, h.blocks): h for h in found}
+    lengths = list(dict.fromkeys(h.blocks for h in found))
+    lines = ["| Arms | " + " | ".join(f"{n} blocks" for n in lengths) + " |"]
+    lines.append("| --- |" + " --- |" * len(lengths))
+    for arms in dict.fromkeys(h.arms for h in found):
+        row = [f"{_percent(h.covered)} ({h.noise})" for n in lengths for h in [by[arms, n]]]
+        lines.append(f"| {arms} | " + " | ".join(row) + " |")
     return "\n".join(lines)
 
 

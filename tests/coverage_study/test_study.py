@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coverage_study import campaigns, report, rules, scenarios, study
+from coverage_study import campaigns, other, report, rules, scenarios, study
 from coverage_study.scenarios import PROTOCOLS, Scenario
 from lem.campaign.plan import order
 from lem.stats import ratios
@@ -92,6 +92,23 @@ def test_simulated_runs_are_what_the_scenario_says() -> None:
         # A block's first run may follow any arm, itself too.
         expected = 0.001 * (5.5 / 6) * (mean_of_others[arm] - own) / own
         assert pulled[arm] == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize(("arms", "blocks", "margin"), [(2, 5, 0.02), (2, 20, 0.01), (6, 10, 0.02)])
+def test_the_same_is_said_wrongly_no_oftener_than_stated(
+    arms: int, blocks: int, margin: float
+) -> None:
+    found = other.same(arms, blocks, margin, 4000, SEED)
+    assert found.wrongly <= 0.05 + 4 * np.sqrt(0.05 * 0.95 / 4000)
+    assert found.rightly > found.wrongly
+
+
+@pytest.mark.parametrize("arms", [3, 12])
+def test_other_numbers_of_arms_and_blocks_are_covered_too(arms: int) -> None:
+    for blocks in (3, 7):
+        found = other.hardest(arms, blocks, 1, SEED)
+        # Of one batch, and the lowest of ten: five standard errors.
+        assert found.covered >= 0.945 - 5 * found.error, found
 
 
 def test_the_planners_own_orders_give_the_same_coverage() -> None:
