@@ -111,6 +111,19 @@ class Comparison:
         widths = [r.half_width_log for r in found if r.half_width_log is not None]
         return max(widths) if widths and len(widths) == len(found) else None
 
+    def bias_log(self, arm: ArmResult, key: str) -> float | None:
+        """Bound on the bias of the arm's log-ratio by carry-over; None where it is not known."""
+        carry = self.carry.get(key)
+        return carry.bias.get(arm.arm.arm_id) if carry is not None else None
+
+    def expanded_log(self, arm: ArmResult, key: str) -> float | None:
+        """Expanded uncertainty of the arm's log-ratio: 2·s ÷ √n, and the bound on the bias added to
+        it. A board's gain and whatever else the runs of a block share have cancelled."""
+        ratio, bias = arm.ratios[key], self.bias_log(arm, key)
+        if bias is None or ratio.sd_log is None:
+            return None
+        return 2 * ratio.sd_log / math.sqrt(ratio.n) + bias
+
     @property
     def baseline_name(self) -> str:
         return next(a.name for a in self.arms if a.baseline)
@@ -156,22 +169,18 @@ def _arm_json(comparison: Comparison, arm: ArmResult) -> dict[str, Any]:
         "blocks": arm.blocks,
         "figures": {k: asdict(v) for k, v in arm.figures.items()},
         "ratios": {
-            k: {**asdict(v), "reached": v.reached, **_with_carry(comparison.carry.get(k), arm, v)}
+            k: {
+                **asdict(v),
+                "reached": v.reached,
+                "carry_over_bias_log": comparison.bias_log(arm, k),
+                "expanded_log": comparison.expanded_log(arm, k),
+            }
             for k, v in arm.ratios.items()
         },
         "verdicts": {k: asdict(v) for k, v in arm.verdicts.items()},
         "shortfalls": [asdict(s) for s in arm.shortfalls],
         "flags": list(arm.flags),
     }
-
-
-def _with_carry(carry: CarryOver | None, arm: ArmResult, ratio: RatioEstimate) -> dict[str, Any]:
-    """The ratio's expanded uncertainty on the logarithmic scale: 2·s ÷ √n, and the bound on the
-    bias from carry-over added to it. Board gain and whatever else a block shares have cancelled."""
-    bias = carry.bias.get(arm.arm.arm_id) if carry is not None else None
-    scatter = 2 * ratio.sd_log / math.sqrt(ratio.n) if ratio.sd_log is not None else None
-    known = None if bias is None or scatter is None else scatter + bias
-    return {"carry_over_bias_log": bias, "expanded_log": known}
 
 
 @dataclass(frozen=True)

@@ -170,12 +170,14 @@ def _about_blocks(c: Comparison) -> Iterator[str]:
 
 def _about_carry_over(c: Comparison) -> Iterator[str]:
     """What a run hands on to the next is a bias, which no interval holds."""
-    names = {a.arm.arm_id: a.name for a in c.arms}
     for q in c.quantities:
-        carry = c.carry.get(q.key)
-        if carry is None or not carry.bias:
+        biased = [(b, a) for a in c.arms if (b := c.bias_log(a, q.key)) is not None]
+        if not biased:
             continue
-        arm, bias = max(carry.bias.items(), key=lambda item: item[1])
+        carry = c.carry[q.key]
+        bias, arm = max(biased, key=lambda item: item[0])
+        expanded = c.expanded_log(arm, q.key) if q.key in arm.ratios else None
+        u = "" if expanded is None else f", U = {100 * math.expm1(expanded):.2g} %"
         which = f" in {q.noun}" if len(c.quantities) > 1 else ""
         seen = (
             f"a run shows {100 * carry.share:.2g} % of the difference of the one before it"
@@ -185,7 +187,7 @@ def _about_carry_over(c: Comparison) -> Iterator[str]:
         yield (
             f"Carry-over from run to run{which}: {seen}; at most"
             f" {100 * carry.bound:.2g} %, which would bias a ratio by up to"
-            f" {100 * math.expm1(bias):.2g} % ({names.get(arm, arm)}), beside its interval."
+            f" {100 * math.expm1(bias):.2g} % ({arm.name}{u}), beside its interval."
         )
 
 

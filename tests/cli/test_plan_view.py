@@ -7,10 +7,11 @@ import pytest
 import records
 from rich.console import Console
 
+from lem.analysis.results import open_results
 from lem.campaign import Overview
 from lem.campaign.overview import estimate
 from lem.campaign.plan import Here, plan
-from lem.cli.plan_view import plan_table, roughly, status_line
+from lem.cli.plan_view import missed_precision, plan_table, roughly, status_line
 from lem.stores.outcomes import Outcome
 
 EVIL = "\x1b[2J\x1b]0;owned\x07\x9b31m[bold]\u202e"
@@ -69,3 +70,25 @@ def outcome(kind: str, block: int) -> Outcome:
 )
 def test_a_forecast_has_few_digits(seconds: float, words: str) -> None:
     assert roughly(seconds) == words
+
+
+def compared(tmp_path: Path, values, **lock_changes):
+    made = records.campaign(tmp_path, values, measured=("gpu",))
+    made.model_copy(update=lock_changes).write(tmp_path / "campaign.lock.json")
+    return open_results(tmp_path).compare()
+
+
+def test_a_missed_precision_is_said_of_each_arm(tmp_path: Path) -> None:
+    """s of ln 1, ln 1.1, ln 1.2 is 0.0913: ±4.303·0.0913 ÷ √3 = ±22.7 % for the second arm."""
+    values = {1: [1.0] * 3, 2: [1.0, 1.1, 1.2]}
+    (missed,) = missed_precision(compared(tmp_path, values, precision=0.2))
+    assert missed.endswith(": ±23 % where ±20 % was asked for")
+    assert missed_precision(compared(tmp_path, values, precision=0.25)) == []
+    assert missed_precision(compared(tmp_path, values, precision=None)) == []
+
+
+def test_an_arm_without_an_interval_has_missed_its_precision(tmp_path: Path) -> None:
+    values = {1: [1.0, 1.1, 1.0], 2: [1.0, None, None], 4: [None] * 3}
+    one, none = missed_precision(compared(tmp_path, values, precision=0.9))
+    assert "batch size 2" in one and "no interval, an interval needs at least 2 blocks" in one
+    assert "batch size 4" in none and "no block has both it and the baseline" in none
