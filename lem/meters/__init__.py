@@ -30,6 +30,7 @@ NOT_PLUGINS = (
     "slow",
     "background",
     "machine",
+    "remote",
     "reconcile",
     "foreign",
 )

@@ -12,7 +12,10 @@ from __future__ import annotations
 import contextlib
 import io
 import math
+import os
+import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lem.errors import MeterUnavailable
@@ -254,30 +257,42 @@ class Amd:
 
 
 def _library() -> Any:
-    """The Python package. Without ROCm's library it prints a note and fails in its own way."""
-    missing = MeterUnavailable(
-        "AMD's library libamd_smi.so is not here",
-        "install ROCm's amd-smi-lib; for a container, mount /opt/rocm",
-    )
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            import amdsmi
-    except ModuleNotFoundError as e:
-        if e.name != "amdsmi":
-            raise missing from e
+    """The Python package. It is large, and without ROCm's library it prints a note and fails in its
+    own way, so the library is looked for first, where the package would look."""
+    import importlib.util
+
+    spec = importlib.util.find_spec("amdsmi") if "amdsmi" not in sys.modules else None
+    if sys.modules.get("amdsmi") is None and (spec is None or spec.origin is None):
         raise MeterUnavailable(
             "the Python package amdsmi is not installed",
             "pip install the amdsmi of your ROCm version: /opt/rocm/share/amd_smi, or amdsmi==… "
             "from PyPI",
+        )
+    if spec is not None and spec.origin is not None and not _loads(Path(spec.origin).parent):
+        raise MeterUnavailable(
+            "AMD's library libamd_smi.so is not here",
+            "install ROCm's amd-smi-lib; for a container, mount /opt/rocm",
+        )
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            import amdsmi
+    except (ImportError, KeyError, OSError, AttributeError) as e:
+        raise MeterUnavailable(
+            f"the Python package amdsmi does not go with the library: {_said(e)}",
+            "pip install the amdsmi of your ROCm version",
         ) from e
-    except (KeyError, OSError, AttributeError, ImportError) as e:
-        if isinstance(e, AttributeError):
-            raise MeterUnavailable(
-                f"the Python package amdsmi and the library differ in version: {e}",
-                "pip install the amdsmi of your ROCm version",
-            ) from e
-        raise missing from e
     return amdsmi
+
+
+def _loads(package: Path) -> bool:
+    import ctypes
+
+    rocm = os.environ.get("ROCM_HOME", os.environ.get("ROCM_PATH", "/opt/rocm"))
+    for place in (f"{rocm}/lib/libamd_smi.so", "libamd_smi.so", package / "libamd_smi.so"):
+        with contextlib.suppress(OSError):
+            ctypes.CDLL(str(place))
+            return True
+    return False
 
 
 def _said(error: Exception) -> str:

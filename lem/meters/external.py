@@ -1,39 +1,28 @@
 """Power meters outside the machine: a command that prints a number, or a number over HTTP.
 
 Which there are, the machine's owner says (``lem/meters/machine.py``). They are read beside the
-sampler, once a period. What comes back is somebody else's: it has to be exactly one finite number
-in a plain form, or it is no reading.
+sampler, once a period, by ``lem/meters/remote.py``, which is loaded only where there are any.
 """
 
 from __future__ import annotations
 
-import http.client
-import json
-import math
-import re
-import socket
-import ssl
-import time
 from collections.abc import Callable
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode, urlsplit
+from typing import TYPE_CHECKING
 
 from lem.errors import MeterUnavailable
-from lem.meters import background, series, slow
-from lem.meters.machine import UNITS
+from lem.meters import series, slow
 from lem.meters.protocol import Device, MeterSettings, Pace, Sample
 
 if TYPE_CHECKING:
     from lem.contract.record import EnergyReading, MeterInfo
+    from lem.meters import background
+    from lem.meters.remote import Read
 
 MOST_W = 1e6
 MOST_J = 1e15
 STILL_NS = 60_000_000_000
 """Power with a fractional part that repeats to its last digit for this long is not being measured:
 Prometheus goes on showing the last value for minutes after its source has gone."""
-
-_NUMBER = re.compile(r"\s*([+-]?\d{1,20}(?:\.\d{1,20})?(?:[eE][+-]?\d{1,2})?)\s*", re.ASCII)
 
 
 class External:
@@ -50,9 +39,12 @@ class External:
                 "no meter outside the machine is configured",
                 "name it in ~/.config/lem/meters.toml (docs/meters.md, external)",
             )
+        from lem.meters import background, remote
+        from lem.meters.machine import UNITS
+
         devices = []
         for one in settings.external:
-            read = reader(one)
+            read = remote.reader(one)
             value, why = read()
             if value is None:
                 raise MeterUnavailable(
@@ -121,68 +113,6 @@ class External:
         self._pollers = {}
 
 
-Read = Callable[[], tuple[float | None, str]]
-
-
-def reader(one: dict[str, Any]) -> Read:
-    """A function that gives the meter's number in its own unit, or None and why not."""
-    if "command" in one:
-        return lambda: _from_command(one["command"], one["timeout_s"])
-    return lambda: _from_url(one)
-
-
-def number(text: str) -> float | None:
-    """Exactly one decimal number, spaces around it allowed. None for anything else."""
-    found = _NUMBER.fullmatch(text)
-    value = float(found[1]) if found else math.nan
-    return value if math.isfinite(value) else None
-
-
-def prometheus(text: str) -> float | None:
-    """The value of an instant query's answer that is one scalar or a vector of one element. None
-    for anything else: of two series it is not known which is meant."""
-    data = _json(text)
-    if not isinstance(data, dict) or data.get("status") != "success":
-        return None
-    found = data.get("data")
-    if not isinstance(found, dict):
-        return None
-    result = found.get("result")
-    if found.get("resultType") == "vector":
-        if not isinstance(result, list) or len(result) != 1 or not isinstance(result[0], dict):
-            return None
-        result = result[0].get("value")
-    elif found.get("resultType") != "scalar":
-        return None
-    if not isinstance(result, list) or len(result) != 2 or not isinstance(result[1], str):
-        return None
-    return number(result[1])
-
-
-def at_field(text: str, field: str) -> float | None:
-    """The number at a dotted path of a JSON document; list positions are numbers."""
-    node = _json(text)
-    for key in field.split("."):
-        if isinstance(node, dict) and key in node:
-            node = node[key]
-        elif isinstance(node, list) and key.isdecimal() and int(key) < len(node):
-            node = node[int(key)]
-        else:
-            return None
-    if isinstance(node, str):
-        return number(node)
-    if isinstance(node, bool) or not isinstance(node, int | float):
-        return None
-    return float(node) if abs(node) < 1e300 and math.isfinite(node) else None
-
-
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
 def _scaled(read: Read, scale: float, quantity: str) -> Callable[[], float | None]:
     most = MOST_W if quantity == "power_w" else MOST_J
 
@@ -193,74 +123,6 @@ def _scaled(read: Read, scale: float, quantity: str) -> Callable[[], float | Non
         return value * scale
 
     return scaled
-
-
-def _from_command(command: list[str], timeout_s: float) -> tuple[float | None, str]:
-    ran = background.run(command, timeout_s)
-    if ran.code is None:
-        return None, f"{command[0]}: {ran.error[:200]}"
-    if ran.code != 0:
-        return None, f"{command[0]} ended with {ran.code}: {ran.error.strip()[:200]}"
-    value = number(ran.output)
-    return value, "" if value is not None else f"not one number: {ran.output.strip()[:80]!r}"
-
-
-def _from_url(one: dict[str, Any]) -> tuple[float | None, str]:
-    url = one["url"]
-    if "query" in one:
-        url = f"{url.rstrip('/')}/api/v1/query?{urlencode({'query': one['query']})}"
-    try:
-        text = fetch(url, one["timeout_s"])
-    except (OSError, http.client.HTTPException, ValueError) as e:
-        return None, f"{type(e).__name__}: {e}"[:200]
-    if "query" in one:
-        value = prometheus(text)
-    elif "field" in one:
-        value = at_field(text, one["field"])
-    else:
-        value = number(text)
-    return value, "" if value is not None else f"not one number: {text.strip()[:80]!r}"
-
-
-def fetch(url: str, timeout_s: float) -> str:
-    """The body of a GET. No redirects, no proxy, at most 64 KiB, in no more than the timeout in
-    all. Raises OSError, HTTPException or ValueError."""
-    deadline_s = time.monotonic() + timeout_s
-    parts = urlsplit(url)
-    host = parts.hostname
-    if host is None:
-        raise ValueError("no host in the address")
-    connection: http.client.HTTPConnection
-    if parts.scheme == "https":
-        context = ssl.create_default_context()
-        connection = http.client.HTTPSConnection(
-            host, parts.port, timeout=timeout_s, context=context
-        )
-    else:
-        connection = http.client.HTTPConnection(host, parts.port, timeout=timeout_s)
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    try:
-        connection.request("GET", target, headers={"Accept": "*/*", "Connection": "close"})
-        own = connection.sock
-        answer = connection.getresponse()
-        if answer.status != 200:
-            raise ValueError(f"HTTP status {answer.status}")
-        body = b""
-        while True:
-            left_s = deadline_s - time.monotonic()
-            if left_s <= 0:
-                raise TimeoutError(f"no whole answer within {timeout_s:g} s")
-            if isinstance(own, socket.socket):
-                with suppress(OSError):
-                    own.settimeout(left_s)
-            data = answer.read1(8192)
-            if not data:
-                return body.decode("utf-8", "replace")
-            body += data
-            if len(body) > background.OUTPUT_BYTES:
-                raise ValueError("the answer is too long")
-    finally:
-        connection.close()
 
 
 def _still(samples: list[Sample], start_ns: int, end_ns: int) -> bool:

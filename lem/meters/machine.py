@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -44,6 +43,8 @@ def path(environ: Mapping[str, str] = os.environ) -> Path:
 def settings(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
     """``external`` and ``ipmi`` as :class:`lem.meters.protocol.MeterSettings` takes them; empty
     where there is no file. Raises :class:`BadInput` with everything that is wrong in it."""
+    import tomllib  # not for the sampler, which knows this module's units only
+
     file = path(environ)
     try:
         text = file.read_bytes().decode("utf-8")

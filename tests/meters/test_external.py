@@ -11,7 +11,7 @@ import pytest
 
 from lem.contract.record import EnergyReading, MeterInfo
 from lem.errors import BadInput, MeterUnavailable
-from lem.meters import background, external, machine
+from lem.meters import background, machine, remote
 from lem.meters.external import External
 from lem.meters.protocol import MeterSettings, Sample
 from tests.meters.slow_rigs import serving
@@ -29,7 +29,7 @@ def refusal(**one: Any) -> str:
 
 @pytest.mark.parametrize("text", ["1", " 12.5\n", "+3", "1e3", "0.001", "12345678901234567890"])
 def test_one_number_is_a_number(text: str) -> None:
-    assert external.number(text) == float(text)
+    assert remote.number(text) == float(text)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_one_number_is_a_number(text: str) -> None:
     ],
 )  # fmt: skip
 def test_anything_else_is_none(text: str) -> None:
-    assert external.number(text) is None
+    assert remote.number(text) is None
 
 
 def answer(result: Any, kind: str = "vector", status: str = "success") -> str:
@@ -51,8 +51,8 @@ ONE = [{"metric": {}, "value": [1e9, "250.5"]}]
 
 
 def test_one_series_of_prometheus_is_a_number() -> None:
-    assert external.prometheus(answer(ONE)) == 250.5
-    assert external.prometheus(answer([1e9, "7"], "scalar")) == 7
+    assert remote.prometheus(answer(ONE)) == 250.5
+    assert remote.prometheus(answer([1e9, "7"], "scalar")) == 7
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_one_series_of_prometheus_is_a_number() -> None:
     ],
 )
 def test_anything_else_of_prometheus_is_none(text: str) -> None:
-    assert external.prometheus(text) is None
+    assert remote.prometheus(text) is None
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_anything_else_of_prometheus_is_none(text: str) -> None:
 )
 def test_a_field_of_a_json_page(field: str, value: float | None) -> None:
     page = '{"meters": [{"power": 61.25, "valid": true}, {"power": "7"}], "huge": 1e999}'
-    assert external.at_field(page, field) == value
+    assert remote.at_field(page, field) == value
 
 
 def test_a_command_is_a_list_of_words_and_no_shell(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_a_command_that_runs_ends_with_the_meter(tmp_path: Path) -> None:
     started = tmp_path / "pid"
     script = f"echo $$ > {started}; exec sleep 60"
     poller = background.Poller(
-        lambda: external.number(background.run(["sh", "-c", script], 60).output), 1.0
+        lambda: remote.number(background.run(["sh", "-c", script], 60).output), 1.0
     )
     end_s = time.monotonic() + 20
     while not (started.exists() and started.read_text().strip()) and time.monotonic() < end_s:
@@ -192,7 +192,7 @@ def test_an_answer_that_trickles_is_given_up() -> None:
         thread.start()
         started_s = time.monotonic()
         with pytest.raises(TimeoutError):
-            external.fetch(f"http://127.0.0.1:{server.getsockname()[1]}/", 0.5)
+            remote.fetch(f"http://127.0.0.1:{server.getsockname()[1]}/", 0.5)
         assert time.monotonic() - started_s < 10
         over.set()
         thread.join()
