@@ -11,6 +11,7 @@ from lem.cli.output import emit, note, out
 from lem.errors import BadInput, Interrupted
 
 if TYPE_CHECKING:
+    from lem.analysis.comparison import Comparison
     from lem.campaign import Campaign, Overview
 
 FILE = click.argument("file", type=click.Path(path_type=Path))
@@ -302,10 +303,26 @@ def status(path: Path, out: Path | None, follow: bool, as_json: bool) -> None:
         seen = line
         time.sleep(2.0)
         overview = campaign.plan()
+    comparison = _comparison(campaign) if overview.lock.precision is not None else None
     if as_json:
-        emit(summary(overview, campaign.folder, False))
-    else:
-        click.echo(status_line(overview, campaign.folder))
+        reached = comparison and {q.key: comparison.reached(q) for q in comparison.quantities}
+        emit(summary(overview, campaign.folder, False) | {"precision_reached": reached})
+        return
+    click.echo(status_line(overview, campaign.folder))
+    if comparison is not None:
+        from lem.report.table import about_precision
+
+        for line in about_precision(comparison):
+            click.echo(line)
+
+
+def _comparison(campaign: "Campaign") -> "Comparison | None":
+    from lem.analysis.results import is_campaign, open_results
+
+    try:
+        return open_results(campaign.folder).compare() if is_campaign(campaign.folder) else None
+    except BadInput:
+        return None
 
 
 def _count(n: int, noun: str) -> str:

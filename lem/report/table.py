@@ -156,6 +156,11 @@ def _about_blocks(c: Comparison) -> Iterator[str]:
         noun = "block" if c.decision.final else "pilot block"
         blocks = f"{c.decision.n} {noun}{'' if c.decision.n == 1 else 's'}"
         yield f"{blocks}: {c.decision.reason}."
+    yield from about_precision(c)
+
+
+def about_precision(c: Comparison) -> Iterator[str]:
+    """The widest interval of each quantity beside the precision that was asked for."""
     if c.target is None:
         return
     for q in c.quantities:

@@ -42,6 +42,10 @@ def test_the_pilot_decides_and_a_missed_precision_is_strict_alone(tmp_path: Path
     assert decided["needed"] > 6
     status = lem("campaign", "status", folder, cache=cache)
     assert "12/12 runs done, complete; 6 blocks: capped by max_blocks" in status.stdout
+    assert "where ±0.01 % was asked for: not reached." in status.stdout
+    status = lem("campaign", "status", folder, "--json", cache=cache)
+    (reached,) = json.loads(status.stdout)["precision_reached"].values()
+    assert reached == pytest.approx(document["comparison"]["precision"]["reached"].popitem()[1])
 
 
 def test_blocks_on_the_command_line_need_no_pilot(tmp_path: Path) -> None:
