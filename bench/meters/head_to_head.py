@@ -39,8 +39,8 @@ HOPPER: dict[str, float] = {
     "power_noise_w": 2,
     "fields": 3,
 }
-"""A board of today: an energy counter, power averaged over 1 s, present power from 25 of 100 ms. Power
-readings scatter by 2 W from one to the next, as real ones do."""
+"""A board of today: an energy counter, power averaged over 1 s, present power from 25 of 100 ms.
+Power readings scatter by 2 W from one to the next, as real ones do."""
 PASCAL: dict[str, float] = {
     "architecture": 4,
     "no_energy": 1,
