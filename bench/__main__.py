@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import folders, host, orchestration, planning, start_up
+from bench import folders, host, orchestration, planning, sampling, start_up
 from bench.measure import Line
 
 PARTS: dict[str, Callable[[Path], Iterator[Line]]] = {
@@ -16,6 +16,7 @@ PARTS: dict[str, Callable[[Path], Iterator[Line]]] = {
     "folder": folders.lines,
     "docker": orchestration.lines,
     "host": host.lines,
+    "sampler": sampling.lines,
 }
 
 
