@@ -159,7 +159,7 @@ class Sampler:
         return dict(self._temperatures)
 
     def power_now(self) -> dict[str, float]:
-        """Device → W, at most about half a second old, for live views. Never waits."""
+        """Device → W, at most about a second old, for live views. Never waits."""
         if self._lock.acquire(blocking=False):
             try:
                 self._receive(0.0, "")
