@@ -1,11 +1,11 @@
 # Everything is done by scripts/ and the lem command; these are the short names.
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test lint docs bench coverage gpu-check images clean
+.PHONY: help quickstart test lint docs bench coverage reported-vs-true gpu-check images clean
 VENV ?= .venv
 export VENV
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 quickstart: ## set up, run configs/quickstart.yaml, print its table (LAUNCHER=docker|process)
 	@scripts/quickstart.sh
@@ -28,6 +28,9 @@ bench: ## speed and size of lem itself, side by side with what it is compared to
 coverage: ## simulate whole campaigns: do the intervals hold what they say? writes docs/coverage.md
 	@scripts/environment.sh
 	@$(VENV)/bin/python -m coverage_study
+
+reported-vs-true: ## lem, Zeus, CodeCarbon, LLenergyMeasure and AIPerf on the same played boards (REPEATS=20)
+	@scripts/reported_vs_true.sh
 
 gpu-check: ## measure on a machine with an NVIDIA GPU; needs no network (PARTS=idle,…; see docs/gpu.md)
 	@$(or $(PYTHON),python3) -m gpu_check $(if $(PARTS),--parts $(PARTS))

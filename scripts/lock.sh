@@ -14,7 +14,8 @@ command -v "$UV" >/dev/null 2>&1 || {
     exit 3
 }
 
-[ "${1:-}" = --keep ] || rm -f requirements/host.txt requirements/dev.txt requirements/engines.txt
+[ "${1:-}" = --keep ] || rm -f requirements/host.txt requirements/dev.txt requirements/engines.txt \
+    requirements/peers.txt
 
 compile() { # compile OUTPUT SOURCE...
     output=$1
@@ -29,3 +30,5 @@ compile dev.txt pyproject.toml requirements/build.in --extra dev --extra docs
 compile host.txt pyproject.toml requirements/build.in --constraint requirements/dev.txt
 compile engines.txt pyproject.toml --extra transformers --extra llama_cpp \
     --constraint requirements/dev.txt --override requirements/without-torch.in
+# What lem is compared with lives apart.
+compile peers.txt requirements/peers.in

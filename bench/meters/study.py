@@ -1,7 +1,7 @@
 """A thousand pieces of work between idle, in virtual time: error and uncertainty of what the
 product computes, beside a naive difference and a short idle bracket.
 
-    python -m bench.meters.study [--traces 1000] [--seed 20261124] [--cell NAME]...
+    python -m bench.meters.study [--traces 1000] [--seed 20261124] [--cell NAME]... [--out CSV]
 
 The played library (tests/meters/played_trace.c) says what the counter shows; the samples are those
 that the sampler takes; the energy comes from ``lem.meters.readings``, as in every record. Seeds
@@ -9,6 +9,7 @@ below 1000 were for looking at traces while the model was made; what is publishe
 """
 
 import argparse
+import csv
 import math
 import random
 import sys
@@ -207,21 +208,41 @@ def summary(found: Sequence[Outcome]) -> Summary:
 
 
 HEAD = (
-    "| traces | null | mean error | mean of its size | worst | inside U | inside U without gain | "
-    "U without gain, median | naive: mean size | bracket: mean size | worst | inside its U |"
+    "Work",
+    "traces",
+    "without a figure",
+    "mean error",
+    "mean size of the error",
+    "worst",
+    "truth inside U",
+    "truth inside U without gain",
+    "that U, median",
+    "naive difference: mean size",
+    "bracket: mean size",
+    "bracket: worst",
+    "bracket: truth inside its U",
 )
 
 
-def line(name: str, s: Summary) -> str:
+def line(name: str, s: Summary) -> list[str]:
     def percent(x: float, digits: int = 4) -> str:
         return f"{100 * x:.{digits}f} %"
 
-    return (
-        f"| {name}: {s.n} | {s.null} | {100 * s.mean:+.4f} % | {percent(s.mean_absolute)} | "
-        f"{percent(s.worst, 3)} | {percent(s.inside, 1)} | {percent(s.inside_own, 1)} | "
-        f"{percent(s.own, 3)} | {percent(s.naive, 2)} | {percent(s.bracket)} | "
-        f"{percent(s.bracket_worst, 3)} | {percent(s.bracket_inside, 1)} |"
-    )
+    return [
+        name,
+        str(s.n),
+        str(s.null),
+        f"{100 * s.mean:+.4f} %",
+        percent(s.mean_absolute),
+        percent(s.worst, 3),
+        percent(s.inside, 1),
+        percent(s.inside_own, 1),
+        percent(s.own, 3),
+        percent(s.naive, 2),
+        percent(s.bracket),
+        percent(s.bracket_worst, 3),
+        percent(s.bracket_inside, 1),
+    ]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -229,13 +250,19 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--traces", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=20261124)
     parser.add_argument("--cell", action="append", help="only cells whose name contains this")
+    parser.add_argument("--out", type=Path)
     options = parser.parse_args(arguments)
     cells = [c for c in CELLS if not options.cell or any(n in c.name for n in options.cell)]
-    print(f"Seed {options.seed}\n\n{HEAD}\n|{' --- |' * 12}", flush=True)
+    lines = []
+    print(f"Seed {options.seed}\n\n| {' | '.join(HEAD)} |\n|{' --- |' * len(HEAD)}", flush=True)
     with tempfile.TemporaryDirectory(prefix="lem-study-") as folder:
         for cell in cells:
             found = list(outcomes(cell, options.traces, options.seed, Path(folder)))
-            print(line(cell.name, summary(found)), flush=True)
+            lines.append(line(cell.name, summary(found)))
+            print(f"| {' | '.join(lines[-1])} |", flush=True)
+    if options.out is not None:
+        with options.out.open("w", newline="") as f:
+            csv.writer(f, lineterminator="\n").writerows([HEAD, *lines])
     return 0
 
 
