@@ -32,6 +32,11 @@ machine (Desrochers, Paradis, Weaver, MEMSYS 2016, doi 10.1145/2989081.2989088).
 MOST_POWER_W = 2000.0
 """More than any single domain draws: bounds how fast a counter can wrap."""
 
+STILL_NS = 500_000_000
+STILL_READS = 3
+"""A domain draws something all the time, so a counter that was read this often and did not move for
+longer than this, in a window or across one of its edges, has stopped: what it missed is gone."""
+
 RANGE_PERIOD_S = 1.0
 
 CONTROL_TYPES = ("intel-rapl:", "intel-rapl-mmio:")
@@ -145,7 +150,9 @@ class Rapl:
             return counter.untrusted(info, [*flags, "wrap_ambiguous"])
         if any(b.value < a.value and _fell_back(a, b, span_j) for a, b in around):
             return counter.untrusted(info, [*flags, "counter_backwards"])
-        if around and all(a.value == b.value for a, b in around) and _long(start_ns, end_ns):
+        still_ns, reads = series.longest_still_ns(samples, "energy_uj", start_ns, end_ns)
+        stopped = reads >= STILL_READS and still_ns > STILL_NS
+        if stopped or (around and all(a.value == b.value for a, b in around)):
             return counter.untrusted(info, [*flags, "counter_frozen"])
         points = counter.unwrap(raw, span_j)
         if counter.steepest(points, start_ns, end_ns) > MOST_POWER_W:
@@ -243,10 +250,6 @@ def _fell_back(a: Point, b: Point, span_j: float) -> bool:
     """A smaller value is a wrap only if getting there over the top needs a possible power."""
     gained_j = span_j - a.value + b.value
     return gained_j > MOST_POWER_W * (b.t_ns - a.t_ns + b.half_ns + a.half_ns) / 1e9
-
-
-def _long(start_ns: int, end_ns: int) -> bool:
-    return end_ns - start_ns > 500_000_000
 
 
 def _text(file: Path) -> str:

@@ -79,6 +79,25 @@ def test_a_counter_that_stands_still_is_frozen() -> None:
     assert r.flags == ["counter_frozen"]
 
 
+@pytest.mark.parametrize(("start_s", "end_s"), [(0.1, 3.9), (0.1, 1.5), (1.9, 3.9), (1.5, 1.52)])
+def test_a_counter_that_stops_for_a_second_has_lost_what_was_drawn(
+    start_s: float, end_s: float
+) -> None:
+    """It goes on from where it stopped, so the difference is too small by a fifth or more."""
+    samples = counted([5e6 * min(i, max(20, i - 20)) for i in range(80)])
+    r = between(samples, start_s, end_s)
+    assert r.energy_j is None
+    assert r.flags == ["counter_frozen"]
+    assert between(samples, 2.3, 3.9).energy_j == pytest.approx(160, rel=1e-3)
+
+
+@pytest.mark.parametrize("length_s", [0.01, 0.1, 0.3])
+def test_a_short_window_in_which_nothing_moved_is_not_zero_joules(length_s: float) -> None:
+    r = between(counted([7e6] * 8), 0.04, 0.04 + length_s)
+    assert r.energy_j is None and r.uncertainty_j is None
+    assert r.flags == ["counter_frozen"]
+
+
 def test_an_impossible_rise_is_refused() -> None:
     r = between(counted([0, 5e6, 10e6, 400e6, 405e6, 410e6, 415e6]), 0.02, 0.28)
     assert r.energy_j is None
