@@ -90,7 +90,17 @@ TOOLS = {
     "aiperf": ("with_aiperf.py",),
 }
 
-COLUMNS = ("scenario", "tool", "version", "trial", "true_j", "reported_j", "uncertainty_j", "said")
+COLUMNS = (
+    "scenario",
+    "tool",
+    "version",
+    "trial",
+    "true_j",
+    "reported_j",
+    "uncertainty_j",
+    "own_j",
+    "said",
+)
 
 RAPL_W = 120.0
 LAP_S = 3.7
@@ -194,6 +204,7 @@ def measure(
             "true_j": truth_j(trial, answer, rapl),
             "reported_j": answer.get("energy_j"),
             "uncertainty_j": answer.get("uncertainty_j"),
+            "own_j": answer.get("own_j"),
             "said": said,
         }
 

@@ -47,7 +47,7 @@ def main(out: Path, data: Path = DOCS / "data/reported-vs-true.csv") -> None:
             note = "not read" if (scenario, tool) in unread else ""
             if missing[scenario, tool]:
                 note = f"no figure × {missing[scenario, tool]}"
-            ax.text(1.6e5, y + 0.32, note, ha="right", va="center", size=7, color="#555555")
+            ax.text(1.6e5, y, note, ha="right", va="center", size=7, color="#555555")
         ax.axvline(0, color="black", lw=0.6)
         ax.set_xscale("symlog", linthresh=0.01, linscale=0.5)
         ax.set_xlim(-2e5, 2e5)

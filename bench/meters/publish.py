@@ -29,6 +29,8 @@ class Row(NamedTuple):
     true_j: float | None
     reported_j: float | None
     uncertainty_j: float | None
+    own_j: float | None
+    """Its part without the board's gain."""
     said: str
 
     @property
@@ -65,6 +67,7 @@ def rows(path: Path = DATA / "reported-vs-true.csv") -> list[Row]:
                 number(r["true_j"]),
                 number(r["reported_j"]),
                 number(r["uncertainty_j"]),
+                number(r["own_j"]),
                 r["said"],
             )
             for r in csv.DictReader(f)
@@ -100,6 +103,8 @@ def _cell(found: Sequence[Row]) -> str:
 
 def _kind(said: str) -> str:
     """Why there is no figure: the exception's name, or the flag."""
+    if said.startswith("No telemetry"):
+        return "no energy, power alone"
     return said.split(":")[0].split(";")[0].strip() if said else "says nothing"
 
 
@@ -112,16 +117,21 @@ def _percent(x: float) -> str:
 
 
 def wrongs(found: Sequence[Row]) -> Iterator[str]:
-    yield "| Tool | version | figures asked for | told | wrong | uncertainty | truth inside it |"
-    yield "| --- | --- | --- | --- | --- | --- | --- |"
+    yield (
+        "| Tool | version | figures asked for | told | wrong | states an uncertainty | "
+        "truth inside it | inside its part without gain |"
+    )
+    yield f"|{' --- |' * 8}"
     for tool in dict.fromkeys(r.tool for r in found):
         own = [r for r in found if r.tool == tool and r.read]
         told = [r for r in own if r.error is not None]
         stated = [r for r in told if r.uncertainty_j is not None]
-        inside = "" if not stated else f"{sum(not r.wrong for r in stated)} of {len(stated)}"
+        inside = f"{sum(not r.wrong for r in stated)} of {len(stated)}" if stated else ""
+        narrow = [abs((r.reported_j or 0) - (r.true_j or 0)) <= (r.own_j or 0) for r in stated]
         yield (
             f"| {tool} | {own[0].version} | {len(own)} | {len(told)} | "
-            f"{sum(r.wrong for r in own)} | {'stated' if stated else 'none'} | {inside} |"
+            f"{sum(r.wrong for r in own)} | {'yes' if stated else 'no'} | {inside} | "
+            f"{f'{sum(narrow)} of {len(narrow)}' if narrow else ''} |"
         )
 
 
@@ -141,6 +151,8 @@ def tables() -> dict[str, Iterable[str]]:
         "accuracy": accuracy(found),
         "wrong": wrongs(found),
         "study": table_of(DATA / "isolated-study.csv"),
+        "real-time": table_of(DATA / "real-time.csv"),
+        "faults": table_of(DATA / "faults.csv"),
         "cost": table_of(DATA / "meter-cost.csv"),
     }
 

@@ -8,6 +8,7 @@ truth is the area under the played power between the ``start_ns`` and ``end_ns``
 """
 
 import argparse
+import csv
 import json
 import os
 import random
@@ -25,6 +26,18 @@ from tests.meters import played
 from tests.meters.power_trace import energy_until
 
 STEP = Path(__file__).parent / "drivers" / "step.py"
+
+HEAD = (
+    "Work",
+    "runs",
+    "without a figure",
+    "mean error",
+    "mean size of the error",
+    "worst",
+    "truth inside U without gain",
+    "that U, median",
+    "flags",
+)
 
 
 class Outcome(NamedTuple):
@@ -91,6 +104,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, default=20261124)
     parser.add_argument("--decay", action="store_true")
     parser.add_argument("--at-once", type=int, default=2)
+    parser.add_argument("--out", type=Path, help="a line is added to this CSV file")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="lem-real-time-") as name:
         folder = Path(name)
@@ -102,14 +116,22 @@ def main(arguments: Sequence[str]) -> int:
     told = [o for o in found if o.error is not None]
     flags = sorted({f for o in found for f in o.flags})
     signed = [o.error for o in told if o.error is not None]
-    print(
-        f"{len(found)} runs, {len(found) - len(told)} without a figure; "
-        f"error {100 * fmean(signed):+.4f} % on average, its size {100 * fmean(errors):.4f} %, "
-        f"at worst {100 * max(errors):.3f} %; "
-        f"truth inside U without gain in {100 * fmean(o.inside for o in told):.1f} %, "
-        f"that U {100 * median(o.own for o in told):.3f} % in the median; "
-        f"flags: {', '.join(flags) or 'none'}"
-    )
+    line = [
+        "power decays afterwards" if options.decay else "no decay",
+        str(len(found)),
+        str(len(found) - len(told)),
+        f"{100 * fmean(signed):+.4f} %",
+        f"{100 * fmean(errors):.4f} %",
+        f"{100 * max(errors):.3f} %",
+        f"{100 * fmean(o.inside for o in told):.1f} %",
+        f"{100 * median(o.own for o in told):.3f} %",
+        ", ".join(flags) or "none",
+    ]
+    print(" | ".join(line))
+    if options.out is not None:
+        new = not options.out.exists()
+        with options.out.open("a", newline="") as f:
+            csv.writer(f, lineterminator="\n").writerows([HEAD, line] if new else [line])
     return 0
 
 

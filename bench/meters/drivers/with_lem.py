@@ -7,7 +7,7 @@ from typing import Any
 import work
 
 
-def measure(trial: dict[str, Any], do: work.Work) -> tuple[float | None, float | None, list[str]]:
+def measure(trial: dict[str, Any], do: work.Work) -> tuple[Any, ...]:
     import lem
     from lem.meters.protocol import MeterSettings
 
@@ -18,7 +18,8 @@ def measure(trial: dict[str, Any], do: work.Work) -> tuple[float | None, float |
     with meter as m:
         do()
     r = m.readings[0]
-    return r.energy_j, r.uncertainty_j, m.flags
+    own = [u for part, u in r.budget_j.items() if part != "gain"]
+    return r.energy_j, r.uncertainty_j, m.flags, 2 * sum(u * u for u in own) ** 0.5
 
 
 if __name__ == "__main__":

@@ -23,8 +23,9 @@ class NotRead(Exception):
     """The tool does not read what the trial is about."""
 
 
-Measure = Callable[[dict[str, Any], Work], tuple[float | None, float | None, list[str]]]
-"""(trial, work) → energy in J, expanded uncertainty in J, what the tool said."""
+Measure = Callable[[dict[str, Any], Work], tuple[Any, ...]]
+"""(trial, work) → energy in J, expanded uncertainty in J or None, what the tool said; and where the
+tool tells it, the uncertainty without the gain's part."""
 
 
 def serve(measure: Measure, **about: str) -> None:
@@ -62,13 +63,14 @@ def _trial(trial: dict[str, Any], measure: Measure) -> dict[str, Any]:
         begun.append(time.monotonic_ns())
 
     try:
-        energy_j, uncertainty_j, said = measure(trial, work)
+        energy_j, uncertainty_j, said, *own_j = measure(trial, work)
     except NotRead as e:
         return {"failed": f"not read: {e}"}
     except Exception as e:  # noqa: BLE001 whatever a tool raises is its answer
         if len(begun) < 2:
             return {"failed": f"{type(e).__name__}: {e}"[:200]}
         energy_j, uncertainty_j, said = None, None, [f"{type(e).__name__}: {e}"[:200]]
+        own_j = []
     return {
         "t0_ns": t0_ns,
         "start_ns": begun[0],
@@ -76,6 +78,7 @@ def _trial(trial: dict[str, Any], measure: Measure) -> dict[str, Any]:
         "step_s": step_s,
         "energy_j": energy_j,
         "uncertainty_j": uncertainty_j,
+        "own_j": own_j[0] if own_j else None,
         "said": said,
     }
 
