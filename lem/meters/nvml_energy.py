@@ -104,7 +104,8 @@ def _from_power(
 ) -> EnergyReading:
     found = nvml_power.integrate(samples, start_ns, end_ns)
     if found is None:
-        return counter.untrusted(info, [*flags, "no_coverage"])
+        short = nvml_power.too_short(samples, start_ns, end_ns)
+        return counter.untrusted(info, [*flags, "too_few_updates" if short else "no_coverage"])
     energy_j = found.energy_j
     budget = {
         "tick": 0.0,

@@ -28,6 +28,14 @@ LEAST_WINDOW_NS = 10_000_000_000
 MOST_UNSEEN = 0.2
 """A window of which a larger part lies in gaps between readings has no integrated energy."""
 
+LEAST_UPDATES = 4
+"""A window with fewer readings says too little of what lies between them: work that began and ended
+between two of them would be read as idle."""
+
+SLOWEST_NS = 200_000_000
+"""No board was seen to bring its power up to date more rarely; readings that change more rarely are
+of a power that stands still."""
+
 _AMPERE, _ADA = 7, 8
 _NONE_KNOWN = 100
 """NVML's number for a board that it does not know itself is 2³² - 1."""
@@ -79,14 +87,32 @@ def integrate(samples: Sequence[Sample], start_ns: int, end_ns: int) -> Integrat
     Readings that repeat the one before count: a sensor that is read oftener than it is brought up
     to date holds its value meanwhile, and power may truly be constant. Of several ways in which the
     board tells its power the one with the smallest uncertainty is taken. None where no readings
-    reach both edges, or they leave too much of the window out.
+    reach both edges, they leave too much of the window out, or it is :func:`too_short` for them.
     """
     found = [
         one
         for quantity in read_as(samples)
-        if (one := _integrate(samples, quantity, start_ns, end_ns)) is not None
+        if end_ns - start_ns >= _least_ns(samples, quantity)
+        and (one := _integrate(samples, quantity, start_ns, end_ns)) is not None
     ]
     return min(found, key=lambda one: one.sampling_j, default=None)
+
+
+def too_short(samples: Sequence[Sample], start_ns: int, end_ns: int) -> bool:
+    """Whether the window is shorter than four updates of every power that was read, or than what
+    that averages over."""
+    read = [q for q in read_as(samples) if len(series.of(samples, q)) > 1]
+    return bool(read) and all(end_ns - start_ns < _least_ns(samples, q) for q in read)
+
+
+def _least_ns(samples: Sequence[Sample], quantity: str) -> int:
+    power = [(s.t_ns, s.value) for s in series.of(samples, quantity)]
+    polled_ns = series.period_ns([t for t, _ in power]) or 0
+    updated_ns = min(update_period_ns(power) or polled_ns, SLOWEST_NS)
+    least_ns = LEAST_UPDATES * max(polled_ns, updated_ns)
+    # Of work shorter than its window, an average shows less than half of what it drew.
+    averaged = _averaged(quantity, architecture(samples))
+    return max(least_ns, AVERAGED_NS) if averaged else least_ns
 
 
 def compare(

@@ -10,7 +10,7 @@ import pytest
 
 from lem.contract.record import MeterInfo
 from lem.errors import MeterUnavailable
-from lem.meters import nvml_board, nvml_power, readings, series
+from lem.meters import nvml_board, nvml_energy, nvml_power, readings, series
 from lem.meters.nvml import Nvml
 from lem.meters.protocol import MeterSettings, Sample
 from tests.meters import played
@@ -231,6 +231,47 @@ def test_the_edges_cost_what_is_stated(
             truth = energy_of(STEPS, end) - energy_of(STEPS, start)
             assert abs(found.energy_j - truth) <= 2 * found.sampling_j + 0.002 * truth
             assert found.sampling_j < 0.08 * truth
+
+
+@pytest.mark.parametrize(
+    ("quantity", "window_s", "generation", "least_s"),
+    [
+        ("power_instant_mw", 0.02, 9, 0.4),
+        ("power_mw", 0.02, 5, 0.4),
+        ("power_average_mw", 1.0, 9, 1.0),
+        ("power_mw", 1.0, 9, 1.0),
+    ],
+)
+def test_work_too_short_for_the_sensor_has_no_figure(
+    quantity: str, window_s: float, generation: int, least_s: float
+) -> None:
+    """Between two readings nothing of it would be seen, and an average of a second shows a tenth of
+    what a tenth of a second draws; no U of 40 % covers that."""
+    for seconds in (0.02, 0.05, 0.1, 0.3, 0.9, 1.5, 4.0):
+        work = ((5.0, 90.0), (5.0 + seconds, 600.0), (1e9, 90.0))
+        for phase_s in (0.0, 0.03, 0.07):
+            samples = sensed(
+                work, quantity, window_s=window_s, update_s=0.1, until_s=15.0, phase_s=phase_s
+            )
+            samples.insert(0, Sample(0, "nvml", "gpu0", "architecture", generation))
+            r = nvml_energy.energy(POWER, samples, 5 * S, int((5 + seconds) * S))
+            if seconds < least_s / 2:
+                assert r.energy_j is None and "too_few_updates" in r.flags
+            elif r.energy_j is not None:
+                assert r.uncertainty_j is not None
+                assert abs(r.energy_j - 600 * seconds) <= r.uncertainty_j
+            if seconds > least_s:
+                assert r.energy_j is not None
+
+
+POWER = MeterInfo(
+    meter="nvml",
+    device="gpu0",
+    device_class="gpu",
+    quantity="power_mw",
+    unit="mW",
+    description="played",
+)
 
 
 @pytest.mark.parametrize("poll_s", [0.01, 0.05, 0.1])
