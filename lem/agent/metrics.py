@@ -5,6 +5,8 @@ Uncertainties are expanded (k = 2) and propagated to first order (JCGM 100:2008,
 - Parts of a reading's budget that are one cause (gain and offset of one board, the model behind an
   estimate) add linearly over readings, with their signs; parts that are chance (ticks, sampling)
   add in squares.
+- Idle power during the windows was somewhere between what it was in the idle phases: a rectangular
+  distribution (GUM 4.3.7), for the figures above idle alone.
 - What was under way at a window's edges makes its counts uncertain (``workloads/edges.py``).
 """
 
@@ -129,13 +131,17 @@ def compute(
     terms = terms_by_class([w.energy for w in windows])
     energy = {name: _sum(t) for name, t in terms.items()}
     idle_terms, idle_s = terms_by_class(_trusted(idle)), _seconds(idle)
+    drift = _idle_drift_w(idle)
     metrics: Metrics = {
         "energy_per_output_token_j": _per(energy, output),
         "energy_per_total_token_j": _per(energy, total),
         "energy_per_request_j": _per(energy, requests),
         "energy_above_idle_per_output_token_j": _per(
             {
-                name: _sum([*t, *_times(-seconds / idle_s, idle_terms[name])])
+                name: _drifted(
+                    _sum([*t, *_times(-seconds / idle_s, idle_terms[name])]),
+                    drift.get(name, 0.0) * seconds,
+                )
                 for name, t in terms.items()
                 if name in idle_terms and idle_s > 0
             },
@@ -221,6 +227,21 @@ def idle_power_by_class(idle: Sequence[Idle]) -> dict[str, Value]:
     the device was not idle.
     """
     return _over(energy_by_class(_trusted(idle)), _seconds(idle))
+
+
+def _idle_drift_w(idle: Sequence[Idle]) -> dict[str, float]:
+    """Standard uncertainty in watts of a class's idle power at another time than that of the idle
+    phases: half of what they differ by ÷ √3."""
+    powers = [idle_power_by_class([i]) for i in idle]
+    found = {}
+    for name in set.intersection(*(set(p) for p in powers)) if powers else set():
+        values = [p[name].value for p in powers]
+        found[name] = (max(values) - min(values)) / 2 / math.sqrt(3)
+    return found
+
+
+def _drifted(value: Value, u_j: float) -> Value:
+    return Value(value=value.value, uncertainty=_hypot(value.uncertainty, 2 * u_j))
 
 
 def _trusted(idle: Sequence[Idle]) -> list[list[EnergyReading]]:

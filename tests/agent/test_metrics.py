@@ -152,7 +152,23 @@ def test_above_idle_by_hand() -> None:
     ticks = 1 + 4 + 1 + 4 + 2**2 * (9 + 16 + 9 + 16)
     gains = (30 + 31 - 2 * (4 + 4)) ** 2 + (15 + 17 - 2 * (2 + 2)) ** 2
     relative = math.hypot(2 * math.sqrt(ticks + gains) / 4200, OUTPUT_U / 250)
+    # Both phases were at 100 W, so drift adds nothing.
     assert found["gpu"].uncertainty == pytest.approx(4200 / 250 * relative)
+
+
+def test_idle_power_that_changed_makes_what_is_above_it_less_certain() -> None:
+    """60 W before and 66 W after: during the windows anything between, so ±3 W ÷ √3 × 20 s."""
+    name = "energy_above_idle_per_output_token_j"
+    phase = [gpu(0, 300, 0, 0), gpu(1, 200, 0, 0)]
+    after = [gpu(0, 330, 0, 0), gpu(1, 200, 0, 0)]
+    even = [IDLE[0].model_copy(update={"energy": phase}), IDLE[1]]
+    even[1] = IDLE[1].model_copy(update={"energy": phase})
+    drifting = [even[0], IDLE[1].model_copy(update={"energy": after})]
+    exact = [w.model_copy(update={"output_tokens_uncertainty": 0.0}) for w in WINDOWS]
+    calm, moved = (by_class(computed(exact, i, None), name)["gpu"] for i in (even, drifting))
+    assert calm.uncertainty is not None and moved.uncertainty is not None
+    drift = 2 * 3 / math.sqrt(3) * 20 / 250
+    assert moved.uncertainty == pytest.approx(math.hypot(calm.uncertainty, drift))
 
 
 def test_every_metric_is_described_and_has_the_shape_it_is_said_to_have() -> None:
@@ -306,12 +322,13 @@ def test_what_a_model_misses_may_not_cancel_in_a_difference() -> None:
         windows = [
             w.model_copy(update={"energy": [with_model(w.energy[0], part)]}) for w in WINDOWS
         ]
-        idle = [i.model_copy(update={"energy": [with_model(i.energy[0], part)]}) for i in IDLE]
+        first = with_model(IDLE[0].energy[0], part)
+        idle = [i.model_copy(update={"energy": [first]}) for i in IDLE]
         exact = [w.model_copy(update={"output_tokens_uncertainty": 0.0}) for w in windows]
         u = by_class(computed(exact, idle, None), "energy_above_idle_per_output_token_j")
         return u["gpu"].uncertainty or 0.0
 
-    working, resting = 0.1 * 4100, 0.1 * 610 * 2
+    working, resting = 0.1 * 4100, 0.1 * 600 * 2
     assert above("gain") == pytest.approx(2 * (working - resting) / 250)
     assert above("model") == pytest.approx(2 * math.hypot(working, resting) / 250)
 

@@ -241,7 +241,14 @@ class Again:
         factor = -self.seconds / self.idle_s
         terms = [*self.terms(1, self.readings), *self.terms(factor, self.resting)]
         value = math.fsum(f * r["energy_j"] for f, r in terms)
-        return self.per(value, budget(terms), self.outputs, self.outputs_u)
+        idle = self.folder.record["idle"]
+        watts = [
+            r["energy_j"] / self.folder.seconds([i])
+            for i, r in zip(idle, self.resting, strict=True)
+        ]
+        # Anything between the two phases' power, equally likely, and k = 2.
+        drift = (max(watts) - min(watts)) / math.sqrt(3) * self.seconds
+        return self.per(value, math.hypot(budget(terms), drift), self.outputs, self.outputs_u)
 
     def prefill(self) -> tuple[dict[str, Any], int, float]:
         window = self.folder.record["prefill"]
