@@ -95,7 +95,7 @@ def env(tmp_path: Path) -> dict[str, str]:
 def here(tmp_path: Path) -> str:
     """A lem on the runner."""
     command = tmp_path / "a lem"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m lem.cli.main "$@"\n')
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -P -m lem.cli.main "$@"\n')
     command.chmod(0o755)
     return str(command)
 
@@ -186,6 +186,28 @@ def test_a_wrong_file_or_gate_fails(
     folder = workspace(tmp_path, baseline=1)
     (folder / "energy.yaml").write_text("version: 1\n")
     assert run_job(root, folder, env, campaign="energy.yaml", lem=here).code == 2
+
+
+def test_nothing_is_imported_from_the_checkout(
+    root: Path, tmp_path: Path, env: dict[str, str], here: str
+) -> None:
+    folder = workspace(tmp_path, baseline=1)
+    (folder / "energy.yaml").write_text("version: 1\n")
+    for name in ("shlex", "secrets", "venv", "pip"):
+        (folder / f"{name}.py").write_text(f"open('imported-{name}', 'w')\n")
+    assert run_job(root, folder, env, campaign="energy.yaml", lem=here).code == 2
+    # A Python that only notes how it is called: installing takes the network.
+    python = tmp_path / "python"
+    python.write_text(
+        f'#!/bin/sh\nmkdir -p "$RUNNER_TEMP/lem/bin"\ncp "$0" "$RUNNER_TEMP/lem/bin/python"\n'
+        f'echo "$@" >> "{tmp_path}/calls"\n'
+    )
+    python.chmod(0o755)
+    (folder / "temp").rename(tmp_path / "before")
+    run_job(root, folder, env, campaign="energy.yaml", python=str(python))
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert [c.split()[:3] for c in calls[:2]] == [["-I", "-m", "venv"], ["-I", "-m", "pip"]]
+    assert list(folder.glob("imported-*")) == []
 
 
 def test_results_of_an_earlier_job_are_refused(
