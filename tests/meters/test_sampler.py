@@ -281,3 +281,14 @@ def test_a_reading_of_isolated_work_uses_the_ticks_outside(play: Begin, tmp_path
     assert abs(r.energy_j - truth_j) <= 1.5 * free_j
     # Without the model a third of a tick's work would be in doubt at both edges.
     assert free_j < 0.03 * truth_j
+
+
+def test_nothing_is_imported_from_the_folder_it_is_called_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`lem meter run` is called anywhere, such as in a checkout of somebody else's."""
+    (tmp_path / "select.py").write_text("open('imported', 'w')\nraise SystemExit(9)\n")
+    monkeypatch.chdir(tmp_path)
+    with Sampler(["estimate"], MeterSettings(), tmp_path / "trace.csv.gz") as sampler:
+        assert [i.meter for i in sampler.infos] == ["estimate"]
+    assert not (tmp_path / "imported").exists()
