@@ -32,6 +32,8 @@ ENGINE_VERSION = "org.lem.engine-version"
 VARIANT = "org.lem.variant"
 BASE = "org.lem.base"
 
+HASH = 12
+"""Digits of the sources' hash in a build's name."""
 DEFAULT_BASE = "python:3.11-slim-bookworm"
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 CONSTRAINTS = "constraints.txt"
@@ -121,7 +123,7 @@ def write_context(
         "ENGINE_VERSION": next(iter(pins.values())) or "unknown",
         **pip_arguments(pip, say),
     }
-    content = _content_hash(folder, arguments)[:12]
+    content = _content_hash(folder, arguments)[:HASH]
     return Recipe(
         tag=f"lem/{backend}:{lem.__version__}-{variant}-{content}",
         arguments=arguments,
@@ -174,13 +176,14 @@ def superseded(images: Sequence[Image]) -> list[tuple[str, Image]]:
     has taken the place of, the oldest first.
 
     A name holds the hash of its sources, so each edit leaves the build before it behind. Images
-    that somebody named otherwise are not lem's to judge.
+    that somebody named otherwise are not lem's to judge, nor do they take a build's place.
     """
     newest: set[tuple[str, ...]] = set()
     old = []
     for image in sorted(images, key=lambda i: i.created, reverse=True):
         backend = image.labels.get(BACKEND, "")
-        own = [t for t in image.tags if t.startswith(f"lem/{backend}:")]
+        build = re.compile(rf"lem/{re.escape(backend)}:[\w.]+-(cpu|cuda)-[0-9a-f]{{{HASH}}}")
+        own = [t for t in image.tags if build.fullmatch(t)]
         if not own:
             continue
         kind = (backend, image.labels.get(VARIANT, ""), image.labels.get(BASE, DEFAULT_BASE))
@@ -263,7 +266,7 @@ def pip_configuration(environ: Mapping[str, str]) -> dict[str, str]:
             if k.startswith(prefix)
         }
     shown = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "list"],
+        [sys.executable, "-P", "-m", "pip", "config", "list"],
         env=dict(environ),
         capture_output=True,
         text=True,

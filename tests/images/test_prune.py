@@ -14,6 +14,8 @@ from lem import containers
 from lem.containers import Image
 from lem.launchers import image
 
+OLD, NEW = (f"lem/vllm:0.1.0-cuda-{n:012x}" for n in (1, 2))
+
 
 def built(
     tag: str, day: int, backend: str = "vllm", variant: str = "cuda", base: str | None = None
@@ -31,26 +33,33 @@ def tags(*images: Image) -> list[str]:
 
 def test_the_newest_of_each_backend_variant_and_base_stays() -> None:
     images = [
-        built("lem/vllm:0.1.0-cuda-a", 1),
-        built("lem/vllm:0.1.0-cuda-b", 3),
-        built("lem/vllm:0.1.0-cuda-c", 2),
-        built("lem/vllm:0.1.0-cpu-d", 1, variant="cpu"),
-        built("lem/vllm:0.1.0-cuda-e", 1, base="vllm/vllm-openai:v0.19.0"),
-        built("lem/transformers:0.1.0-cuda-f", 1, backend="transformers"),
+        built("lem/vllm:0.1.0-cuda-00000000000a", 1),
+        built("lem/vllm:0.1.0-cuda-00000000000b", 3),
+        built("lem/vllm:0.1.0-cuda-00000000000c", 2),
+        built("lem/vllm:0.1.0-cpu-00000000000d", 1, variant="cpu"),
+        built("lem/vllm:0.1.0-cuda-00000000000e", 1, base="vllm/vllm-openai:v0.19.0"),
+        built("lem/transformers:0.1.0-cuda-00000000000f", 1, backend="transformers"),
     ]
-    assert tags(*images) == ["lem/vllm:0.1.0-cuda-a", "lem/vllm:0.1.0-cuda-c"]
+    assert tags(*images) == ["lem/vllm:0.1.0-cuda-00000000000a", "lem/vllm:0.1.0-cuda-00000000000c"]
 
 
 def test_images_from_before_the_label_count_as_on_the_default_base() -> None:
-    images = [built("lem/vllm:1", 1), built("lem/vllm:2", 2, base=image.DEFAULT_BASE)]
-    assert tags(*images) == ["lem/vllm:1"]
+    images = [built(OLD, 1), built(NEW, 2, base=image.DEFAULT_BASE)]
+    assert tags(*images) == [OLD]
 
 
 def test_names_that_are_not_lems_stay_and_take_nobodys_place() -> None:
-    assert tags(built("lem/vllm:1", 1), built("registry.example/vllm:2", 2)) == []
-    both = built("lem/vllm:1", 1)
+    assert tags(built(OLD, 1), built("registry.example/vllm:2", 2)) == []
+    both = built(OLD, 1)
     both = Image(both.id, both.digest, (*both.tags, "mine:keep"), both.labels, 1, both.created)
-    assert tags(both, built("lem/vllm:2", 2)) == ["lem/vllm:1"]
+    assert tags(both, built(NEW, 2)) == [OLD]
+
+
+@pytest.mark.parametrize("name", ["keep-for-the-paper", "latest", "0.1.0-cuda-00000000000g"])
+def test_a_name_that_no_build_has_is_somebodys_own(name: str) -> None:
+    """Even in lem's namespace, and with lem's labels: it neither goes nor takes a build's place."""
+    assert tags(built(f"lem/vllm:{name}", 1), built(NEW, 2)) == []
+    assert tags(built(OLD, 1), built(f"lem/vllm:{name}", 2)) == []
 
 
 @pytest.fixture
@@ -62,10 +71,14 @@ def backend(tmp_path: Path) -> Iterator[str]:
         for number in ("1", "2"):
             text = f"FROM scratch\nLABEL {image.BACKEND}={name} number={number}\n"
             (tmp_path / "Dockerfile").write_text(text + "COPY Dockerfile /\n")
-            engine.build(tmp_path, f"lem/{name}:{number}", {}, print)
+            engine.build(tmp_path, named(name, number), {}, print)
         yield name
         for number in ("1", "2"):
-            engine.remove_image(f"lem/{name}:{number}")
+            engine.remove_image(named(name, number))
+
+
+def named(backend: str, number: str) -> str:
+    return f"lem/{backend}:0.1.0-cpu-{number:0>12}"
 
 
 def prune(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -77,12 +90,12 @@ def prune(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 def there(backend: str) -> list[str]:
     with containers.connect() as engine:
-        return [n for n in ("1", "2") if engine.image(f"lem/{backend}:{n}") is not None]
+        return [n for n in ("1", "2") if engine.image(named(backend, n)) is not None]
 
 
 @pytest.mark.docker
 def test_only_the_older_build_goes_and_only_when_agreed(backend: str) -> None:
-    old = f"lem/{backend}:1"
+    old = named(backend, "1")
     for refusal in (["--dry-run"], []):
         done = prune(backend, *refusal, "--json")
         assert json.loads(done.stdout) == {"superseded": [old], "removed": [], "kept": {}}
@@ -98,7 +111,7 @@ def test_only_the_older_build_goes_and_only_when_agreed(backend: str) -> None:
 
 @pytest.mark.docker
 def test_an_image_that_a_container_uses_stays_and_is_named(backend: str) -> None:
-    old = f"lem/{backend}:1"
+    old = named(backend, "1")
     made = subprocess.run(
         ["docker", "create", old, "/nothing"], capture_output=True, text=True, check=True
     ).stdout.strip()
