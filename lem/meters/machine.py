@@ -29,6 +29,7 @@ _KEYS = {
     "name", "command", "url", "query", "field", "unit", "class", "period_s", "timeout_s",
     "uncertainty", "description",
 }  # fmt: skip
+_DEPENDS = "command must be a name on the PATH or an absolute path"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}", re.ASCII)
 
 
@@ -82,6 +83,8 @@ def checked(data: Mapping[str, Any], file: str) -> dict[str, Any]:
         problems.append("ipmi takes only command")
     if command is not None and not _arguments(command):
         problems.append("ipmi.command must be a list of words")
+    elif command is not None and _depends(command):
+        problems.append(f"ipmi.{_DEPENDS}")
     if problems:
         raise BadInput([Problem(p, file=file) for p in problems])
     found_settings: dict[str, Any] = {}
@@ -104,6 +107,8 @@ def _external(one: Any) -> tuple[dict[str, Any], list[str]]:
         wrong.append("needs either command (a list of words) or url")
     if "command" in one and not _arguments(one["command"]):
         wrong.append('command must be a list of words, such as ["pdu-read", "outlet3"]')
+    elif "command" in one and _depends(one["command"]):
+        wrong.append(_DEPENDS)
     url = one.get("url")
     if url is not None and not (isinstance(url, str) and re.match(r"https?://[^\s/]", url)):
         wrong.append("url must begin with http:// or https://")
@@ -146,6 +151,11 @@ def _arguments(value: Any) -> bool:
         and 0 < len(value) <= 100
         and all(isinstance(v, str) and v and "\0" not in v for v in value)
     )
+
+
+def _depends(command: list[str]) -> bool:
+    """Whether what it runs depends on the current folder, which may be anybody's."""
+    return "/" in command[0] and not command[0].startswith("/")
 
 
 def _number(value: Any) -> bool:

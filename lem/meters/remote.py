@@ -11,7 +11,7 @@ import math
 import re
 import socket
 import ssl
-import time
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -111,41 +111,57 @@ def _from_url(one: dict[str, Any]) -> tuple[float | None, str]:
 
 
 def fetch(url: str, timeout_s: float) -> str:
-    """The body of a GET. No redirects, no proxy, at most 64 KiB, in no more than the timeout in
-    all. Raises OSError, HTTPException or ValueError."""
-    deadline_s = time.monotonic() + timeout_s
+    """The body of a GET. No redirects, no proxy, at most 64 KiB, all of it within the timeout once
+    there is a connection. Raises OSError, HTTPException or ValueError."""
     parts = urlsplit(url)
     host = parts.hostname
     if host is None:
         raise ValueError("no host in the address")
-    connection: http.client.HTTPConnection
-    if parts.scheme == "https":
-        context = ssl.create_default_context()
-        connection = http.client.HTTPSConnection(
-            host, parts.port, timeout=timeout_s, context=context
-        )
-    else:
-        connection = http.client.HTTPConnection(host, parts.port, timeout=timeout_s)
+    secure = parts.scheme == "https"
+    kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+    connection = kind(host, parts.port)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    try:
-        connection.request("GET", target, headers={"Accept": "*/*", "Connection": "close"})
-        own = connection.sock
-        answer = connection.getresponse()
+    with socket.create_connection((host, connection.port), timeout_s) as plain:
+        late = threading.Event()
+        # A socket's own time-out begins anew with each byte, and a server may send bytes of its
+        # handshake, status and headers for ever. TLS takes `plain` over; this one stays.
+        held = plain.dup()
+        limit = threading.Timer(timeout_s, _shut, (held, late))
+        limit.daemon = True
+        limit.start()
+        try:
+            connection.sock = _wrapped(plain, host) if secure else plain
+            connection.request("GET", target, headers={"Accept": "*/*", "Connection": "close"})
+            body = _body(connection)
+        except (OSError, http.client.HTTPException, ValueError):
+            if not late.is_set():
+                raise
+        finally:
+            limit.cancel()
+            limit.join()
+            held.close()
+            connection.close()
+    # What was cut off at the limit looks as if it had ended there.
+    if late.is_set():
+        raise TimeoutError(f"no whole answer within {timeout_s:g} s")
+    return body.decode("utf-8", "replace")
+
+
+def _body(connection: http.client.HTTPConnection) -> bytes:
+    with connection.getresponse() as answer:
         if answer.status != 200:
             raise ValueError(f"HTTP status {answer.status}")
-        body = b""
-        while True:
-            left_s = deadline_s - time.monotonic()
-            if left_s <= 0:
-                raise TimeoutError(f"no whole answer within {timeout_s:g} s")
-            if isinstance(own, socket.socket):
-                with suppress(OSError):
-                    own.settimeout(left_s)
-            data = answer.read1(8192)
-            if not data:
-                return body.decode("utf-8", "replace")
-            body += data
-            if len(body) > background.OUTPUT_BYTES:
-                raise ValueError("the answer is too long")
-    finally:
-        connection.close()
+        body = answer.read(background.OUTPUT_BYTES + 1)
+    if len(body) > background.OUTPUT_BYTES:
+        raise ValueError("the answer is too long")
+    return body
+
+
+def _wrapped(plain: socket.socket, host: str) -> ssl.SSLSocket:
+    return ssl.create_default_context().wrap_socket(plain, server_hostname=host)
+
+
+def _shut(held: socket.socket, late: threading.Event) -> None:
+    late.set()
+    with suppress(OSError):
+        held.shutdown(socket.SHUT_RDWR)

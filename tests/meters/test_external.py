@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +199,37 @@ def test_an_answer_that_trickles_is_given_up() -> None:
         thread.join()
 
 
+@pytest.mark.parametrize(
+    ("first", "again"),
+    [(b"HTTP/1.1 200 OK\r\nX-A: ", b"x"), (b"", b"HTTP/1.1 100 Continue\r\n\r\n")],
+    ids=["header", "continue"],
+)
+def test_a_head_that_trickles_is_given_up(first: bytes, again: bytes) -> None:
+    """Each byte comes in time, the headers never end."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        over = threading.Event()
+
+        def trickle() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                connection.recv(1000)
+                connection.sendall(first)
+                # Far longer than the limit; not for ever, so that a failure is no hang.
+                for _ in range(400):
+                    if over.wait(0.1):
+                        return
+                    connection.sendall(again)
+
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        started_s = time.monotonic()
+        with pytest.raises(TimeoutError, match="no whole answer"):
+            remote.fetch(f"http://127.0.0.1:{server.getsockname()[1]}/", 0.5)
+        assert time.monotonic() - started_s < 20
+        over.set()
+        thread.join()
+
+
 def test_units_are_turned_into_watts_and_joules() -> None:
     meter = External()
     devices = meter.open(
@@ -313,6 +345,8 @@ def test_a_counter_in_tenths_of_a_kwh_is_right_between_its_ticks() -> None:
         ("[[external]]\ncommand = ['x']\nunit = 'W'\nwatts = 3", "unknown key 'watts'"),
         ("[[external]]\ncommand = ['x']\nunit = 'W'\n" * 2, "the same name"),
         ("[ipmi]\ncommand = 'ipmitool'", "ipmi.command must be a list"),
+        ("[[external]]\ncommand = ['bin/pdu']\nunit = 'W'", "an absolute path"),
+        ("[ipmi]\ncommand = ['./ipmitool']", "an absolute path"),
         ("[ipmi]\nhost = 'x'", "ipmi takes only command"),
         ("[[external]", "is not TOML"),
     ],
