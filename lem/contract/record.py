@@ -1,11 +1,15 @@
 """``record.json``: the result of one run. Write-once, versioned, authoritative."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from lem.contract.base import Document, Part, Scalar, Timestamp
 from lem.contract.spec import AppliedGain, Experiment, Measurement
+
+MOST = 1e60
+"""More than anything measured; the square of a number that is much larger is not finite."""
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -221,3 +225,19 @@ class Record(Document):
     """The window with one output token for each prompt, where it was asked for."""
     reconciliation: list[Reconciliation] = []
     """Where several meters see the same energy: what each says, and whether they agree."""
+
+    @model_validator(mode="after")
+    def _can_be_computed_with(self) -> Self:
+        # Engines' own arguments may be any numbers; nothing is computed from those.
+        told = self.model_dump(exclude={"experiment": True, "environment": {"engine_resolved"}})
+        if any(abs(n) > MOST for n in _numbers(told)):
+            raise ValueError("a number is larger than 1e60")
+        return self
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _numbers(inner)
+    elif isinstance(value, int | float):
+        yield value

@@ -35,7 +35,7 @@ def what(r: Reconciliation) -> str:
     """In words: what the two views are of."""
     if r.what == "wall_to_gpu":
         return "node ÷ GPU (wall factor)"
-    return r.what if r.relation == "same" else f"{r.first.devices[0]} contains {r.what}"
+    return r.what if r.relation == "same" else f"{'+'.join(r.first.devices)} contains {r.what}"
 
 
 def verdict(r: Reconciliation) -> str:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from lem.agent.assemble import Figures, assemble
 from lem.contract.failure import Failure
-from lem.contract.record import MeterInfo, Reconciliation, Record
+from lem.contract.record import MeterInfo, Reconciliation, Record, View
 from lem.meters import readings, reconcile, trace
 from lem.meters.protocol import Sample
 from lem.report.meters import side_by_side
@@ -211,6 +211,23 @@ def test_shown_for_a_person() -> None:
     assert "node ÷ GPU (wall factor)" in text
     assert "no: more apart than U" in text
     assert "external wall" in text and "pm_counters accel0" in text
+
+
+def test_a_view_without_devices_is_shown() -> None:
+    """A record from elsewhere may have one."""
+    view = View(meter="m", devices=[], energy_j=1.0, uncertainty_j=None)
+    found = Reconciliation(
+        relation="contains",
+        what="gpu",
+        first=view,
+        second=view,
+        ratio=None,
+        uncertainty=None,
+        agrees=None,
+    )
+    console = Console(width=160, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+    console.print(side_by_side([found]))
+    assert "contains gpu" in console.export_text()
 
 
 MEASURE = {"windows": 1, "window_s": 1.5, "idle_s": 0.2, "warm_up_cap_s": 0.1}

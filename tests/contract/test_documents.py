@@ -243,6 +243,31 @@ def test_any_engine_argument_survives_the_way_through_a_job(args: dict[str, Any]
     assert types == {k: type(v) for k, v in args.items()}
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda raw: raw["windows"][0]["energy"][0].update(budget_j={"tick": 1e61}),
+        lambda raw: raw["windows"][0].update(output_tokens=10**4000),
+        lambda raw: raw["environment"].update(memory_bytes=-(10**61)),
+    ],
+    ids=["fraction", "tokens", "negative"],
+)
+def test_a_record_holds_no_number_that_overflows_when_computed_with(
+    change: Callable[[dict[str, Any]], None],
+) -> None:
+    raw = golden("record")
+    change(raw)
+    with pytest.raises(BadInput, match="larger than 1e60"):
+        parse("record", raw)
+
+
+def test_engines_arguments_may_be_any_numbers() -> None:
+    raw = golden("record")
+    raw["experiment"]["args"] = {"limit": 10**400}
+    record = parse("record", raw)
+    assert isinstance(record, Record) and record.experiment.args == {"limit": 10**400}
+
+
 @given(st.binary(max_size=200) | st.text(max_size=200).map(lambda t: t.encode("utf-8", "replace")))
 def test_junk_never_gives_anything_but_bad_input(data: bytes) -> None:
     for kind in documents().values():
