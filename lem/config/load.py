@@ -177,10 +177,15 @@ def _calibration(
     if spec.measure.calibration is None or not must_exist:
         return None, []
     try:
-        return calibration.load(folder / Path(spec.measure.calibration).expanduser()), []
+        return calibration.load(folder / _at_home(spec.measure.calibration)), []
     except BadInput as e:
         at = ("measure", "calibration")
         return None, [(at, f"{p.file}: {p.message}") for p in e.problems]
+
+
+def _at_home(path: str) -> str:
+    """With the user's home put in; ``~nobody`` stays, where pathlib would raise RuntimeError."""
+    return os.path.expanduser(path)  # noqa: PTH111
 
 
 def _local_models(
@@ -191,7 +196,7 @@ def _local_models(
     found: list[Found] = []
     for i, model in enumerate(models):
         if model.wheel is None and model.synthetic is None and is_path(model.id):
-            path = Path(os.path.abspath(folder / Path(model.id).expanduser()))  # noqa: PTH100
+            path = Path(os.path.abspath(folder / _at_home(model.id)))  # noqa: PTH100
             if must_exist and not path.exists():
                 found.append((("models", i, "id"), f"there is no file or folder {said(model.id)}"))
             model = model.model_copy(update={"id": str(path)})

@@ -168,6 +168,11 @@ def test_a_campaign_with_a_broken_calibration_is_refused_at_its_line(tmp_path: P
         load(campaign(tmp_path, "elsewhere.json"))
 
 
+def test_a_home_that_nobody_has_is_a_path_like_any_other(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"~nobody-has-this.*cannot be read"):
+        load(campaign(tmp_path, "~nobody-has-this/boards.json"))
+
+
 def test_the_correction_divides_counter_and_its_other_uncertainties() -> None:
     """100 W read as 105 W over 10 s."""
     plain = readings.info_of(_device(None))
