@@ -212,6 +212,9 @@ def _contradictions(lock: Lock, fresh: Lock) -> list[str]:
     ]
     if lock.trust_remote_code != fresh.trust_remote_code:
         found.append("the lock's trust_remote_code is not what its campaign file gives")
+    for name in ("calibration", "meters"):
+        if getattr(lock.measure, name) != getattr(fresh.measure, name):
+            found.append(f"the lock's {name} is not what its campaign file gives")
     return found
 
 

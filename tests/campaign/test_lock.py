@@ -12,9 +12,11 @@ from lem.campaign.lock import agree, check_overrides, edits, make_lock, provisio
 from lem.campaign.stage import Ready, Staging
 from lem.config import CampaignFile, experiment_id, parse
 from lem.contract.lock import Lock, Overrides
+from lem.contract.spec import Calibration
 from lem.errors import BadInput
 
 NONE = Overrides()
+GAIN = {"gain": 1.9, "uncertainty": 0.001, "date": "2026-11-24", "against": "nothing"}
 
 
 def campaign(**changes: Any) -> CampaignFile:
@@ -230,7 +232,15 @@ def secretly(lock: Lock, what: str) -> Lock:
     """The lock with something in it that the campaign file does not say."""
     first, *rest = lock.arms
     trusting = first.experiment.model_copy(update={"args": {"weights_only": False}})
+    gains = {"sha256": "0" * 64, "boards": {"GPU-01234567": GAIN}}
+    measure = {
+        "meters": lock.measure.model_copy(update={"meters": ["ipmi"]}),
+        "calibration": lock.measure.model_copy(
+            update={"calibration": Calibration.model_validate(gains)}
+        ),
+    }
     changed: dict[str, Any] = {
+        **{name: {"measure": m} for name, m in measure.items()},
         "trust_remote_code": {"trust_remote_code": True},
         "experiment": {"arms": [first.model_copy(update={"experiment": trusting}), *rest]},
         "launcher": {"arms": [first.model_copy(update={"launcher": "docker"}), *rest]},
@@ -238,7 +248,9 @@ def secretly(lock: Lock, what: str) -> Lock:
     return lock.model_copy(update=changed[what])
 
 
-@pytest.mark.parametrize("what", ["trust_remote_code", "experiment", "launcher"])
+@pytest.mark.parametrize(
+    "what", ["trust_remote_code", "experiment", "launcher", "calibration", "meters"]
+)
 def test_a_lock_that_says_more_than_its_file_is_refused(what: str) -> None:
     file = campaign()
     with pytest.raises(BadInput, match=f"the lock's {what}.* is not what its campaign file gives"):
