@@ -126,24 +126,36 @@ def _table(meter: "Meter") -> None:
 
 
 def _row(r: "EnergyReading", seconds: float) -> list[str]:
+    from lem.report.text import two_digits
+
     flags = f"[{', '.join(r.flags)}]" if r.flags else ""
     if r.energy_j is None:
         return [r.device_class, r.device, r.meter, "no figure", "", "", flags]
     spread = "± not stated"
     if r.uncertainty_j is not None:
-        relative = f" ({100 * r.uncertainty_j / r.energy_j:.2g} %)" if r.energy_j > 0 else ""
-        spread = f"± {r.uncertainty_j:.2g} J{relative}"
+        share = 100 * r.uncertainty_j / r.energy_j if r.energy_j > 0 else None
+        relative = "" if share is None else f" ({two_digits(share)} %)"
+        spread = f"± {two_digits(r.uncertainty_j)} J{relative}"
     energy = f"{'about ' if 'estimated' in r.flags else ''}{_rounded(r)} J"
-    mean = f"{r.energy_j / max(seconds, 1e-9):.4g} W"
+    mean = f"mean {_mean_power(r, max(seconds, 1e-9))} W"
     return [r.device_class, r.device, r.meter, energy, spread, mean, flags]
+
+
+def _mean_power(r: "EnergyReading", seconds: float) -> str:
+    """With the digits that the energy has: its uncertainty is the energy's."""
+    from lem.report.text import places
+
+    assert r.energy_j is not None
+    if not r.uncertainty_j:
+        return f"{r.energy_j / seconds:.4g}"
+    return f"{r.energy_j / seconds:.{places(r.uncertainty_j / seconds)}f}"
 
 
 def _rounded(r: "EnergyReading") -> str:
     """To the second digit of its uncertainty, as GUM 7.2.6 has it."""
+    from lem.report.text import places
+
     assert r.energy_j is not None
     if not r.uncertainty_j:
         return f"{r.energy_j:.5g}"
-    from math import floor, log10
-
-    digits = 1 - floor(log10(r.uncertainty_j))
-    return f"{r.energy_j:.{max(0, digits)}f}"
+    return f"{r.energy_j:.{places(r.uncertainty_j)}f}"

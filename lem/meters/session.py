@@ -202,8 +202,12 @@ class Meter:
         said = f" [{', '.join(self.flags)}]" if self.flags else ""
         if figure.energy_j is None:
             return f"no figure{said}"
-        spread = "" if figure.uncertainty_j is None else f" ± {figure.uncertainty_j:.3g}"
-        return f"{figure.energy_j:.6g}{spread} J ({self.device_class}){said}"
+        if not figure.uncertainty_j:
+            return f"{figure.energy_j:.6g} J ({self.device_class}){said}"
+        # Both to the second digit of the uncertainty (JCGM 100:2008, 7.2.6).
+        digits = max(0, 1 - math.floor(math.log10(figure.uncertainty_j)))
+        both = f"{figure.energy_j:.{digits}f} ± {figure.uncertainty_j:.{digits}f}"
+        return f"{both} J ({self.device_class}){said}"
 
     def _wait_for_slow(self) -> None:
         assert self._sampler is not None

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lem.report.text import NOTHING, plain, three_digits, with_uncertainty
+from lem.report.text import NOTHING, plain, three_digits, two_digits, with_uncertainty
 
 
 class Budget(NamedTuple):
@@ -76,4 +76,4 @@ def _value(budget: Budget) -> str:
 
 
 def _percent(u: float, value: float | None) -> str:
-    return f"{100 * u / abs(value):.2g}" if value else NOTHING
+    return two_digits(100 * u / abs(value)) if value else NOTHING

@@ -97,6 +97,11 @@ def places(uncertainty: float) -> int:
     return min(12, max(0, 1 - exponent))
 
 
+def two_digits(value: float) -> str:
+    """At least two significant digits, without an exponent: of an uncertainty, or a share in %."""
+    return f"{value:.{places(value)}f}"
+
+
 def three_digits(value: float) -> str:
     """At least three significant digits, without an exponent."""
     if value == 0 or not math.isfinite(value):
