@@ -5,8 +5,9 @@ A counter is seen at points: "at some moment within ± ``half_ns`` of ``t_ns`` i
 rectangular distributions (GUM 4.3.7, half-width ÷ √3), have two parts at each edge:
 
 - *tick*: when a point happened: slope × half-width in time;
-- *sampling*: how it rose between the points: the spread of the slopes around the edge × the
-  distance to the nearer point, the most that one step of power in between can cost.
+- *sampling*: how it rose between the points: the spread of the slopes around the edge (or what else
+  is known of how much power varies there) × the distance to the nearer point, the most that one
+  step of power in between can cost.
 """
 
 from __future__ import annotations
@@ -67,16 +68,23 @@ def steepest(points: Sequence[Point], start_ns: int, end_ns: int) -> float:
     )
 
 
-def between(points: Sequence[Point], start_ns: int, end_ns: int, reach_ns: int) -> Amount | None:
-    """Change of the counter from ``start_ns`` to ``end_ns``.
+def between(
+    points: Sequence[Point],
+    start_ns: int,
+    end_ns: int,
+    reach_ns: int,
+    unrest: tuple[float, float] = (0.0, 0.0),
+) -> Amount | None:
+    """Change of the counter from ``start_ns`` to ``end_ns``. ``unrest``: by how much (unit per
+    second) power is known to vary about either edge, which slopes between points may not show.
 
     Up to ``reach_ns`` before the first or after the last point the nearest slope is carried on;
     None where the points reach less far or are fewer than two.
     """
     if end_ns < start_ns or len(points) < 2:
         return None
-    start = _at(points, start_ns, reach_ns)
-    end = _at(points, end_ns, reach_ns)
+    start = _at(points, start_ns, reach_ns, unrest[0])
+    end = _at(points, end_ns, reach_ns, unrest[1])
     if start is None or end is None:
         return None
     return Amount(
@@ -86,7 +94,7 @@ def between(points: Sequence[Point], start_ns: int, end_ns: int, reach_ns: int) 
     )
 
 
-def _at(points: Sequence[Point], t_ns: int, reach_ns: int) -> Amount | None:
+def _at(points: Sequence[Point], t_ns: int, reach_ns: int, unrest: float) -> Amount | None:
     """The counter's value at one moment."""
     i = bisect_right(points, t_ns, key=lambda p: p.t_ns) - 1
     outside_ns = max(points[0].t_ns - t_ns, t_ns - points[-1].t_ns, 0)
@@ -102,7 +110,7 @@ def _at(points: Sequence[Point], t_ns: int, reach_ns: int) -> Amount | None:
     slope = _slope(a, b)
     share = (t_ns - a.t_ns) / max(1, b.t_ns - a.t_ns)
     steep = max(slopes)
-    spread = max(steep - min(slopes), _STEADY * steep)
+    spread = max(steep - min(slopes), _STEADY * steep, unrest)
     inside = min(1.0, max(0.0, share))
     tick_s = math.hypot((1 - inside) * a.half_ns, inside * b.half_ns) / 1e9
     nearest_s = min(abs(t_ns - a.t_ns), abs(b.t_ns - t_ns)) / 1e9

@@ -60,7 +60,7 @@ def _from_counter(
         return counter.untrusted(info, [*flags, "counter_implausible"])
     moved = _isolated(samples, points, start_ns, end_ns, most_w)
     if moved is None:
-        moved = counter.between(points, start_ns, end_ns, reach_ns=3 * tick_ns // 2)
+        moved = _between(samples, points, start_ns, end_ns, 3 * tick_ns // 2)
     if moved is None:
         return counter.untrusted(info, [*flags, "no_coverage"])
     beside = nvml_power.compare(samples, moved.amount, start_ns, end_ns)
@@ -83,6 +83,19 @@ def _from_counter(
     }
     reading = counter.reading(info, energy_j, budget, flags)
     return reading.model_copy(update={"power_ratio": beside.ratio}) if beside else reading
+
+
+def _between(
+    samples: list[Sample], points: list[counter.Point], start_ns: int, end_ns: int, reach_ns: int
+) -> counter.Amount | None:
+    """Even rise between ticks. Load that comes in bursts gives even ticks and is not even: an edge
+    between two ticks (of another board's time) is as uncertain as power was seen to vary."""
+    moved = counter.between(points, start_ns, end_ns, reach_ns)
+    if moved is None:
+        return None
+    usual_w = moved.amount / max(1e-3, (end_ns - start_ns) / 1e9)
+    start_w, end_w = (nvml_power.unrest_w(samples, t, usual_w) for t in (start_ns, end_ns))
+    return counter.between(points, start_ns, end_ns, reach_ns, (start_w, end_w))
 
 
 def _isolated(

@@ -115,6 +115,25 @@ def _least_ns(samples: Sequence[Sample], quantity: str) -> int:
     return max(least_ns, AVERAGED_NS) if averaged else least_ns
 
 
+def unrest_w(samples: Sequence[Sample], t_ns: int, usual_w: float) -> float:
+    """By how much power varies about a moment, W: highest less lowest reading within a second.
+
+    ``usual_w``: mean power by the counter. Readings in step with bursts all show one level; their
+    mean is then another, and the bursts' other level lies at least as far on its other side. Where
+    only averages are read, or nothing, bursts go unseen: ``usual_w``.
+    """
+    generation = architecture(samples)
+    found = []
+    for quantity in read_as(samples):
+        if not _averaged(quantity, generation):
+            power = [(s.t_ns, s.value / 1e3) for s in series.of(samples, quantity)]
+            near = [w for t, w in power if abs(t - t_ns) <= AVERAGED_NS]
+            if len(near) >= LEAST_UPDATES:
+                beside_w = abs(math.fsum(near) / len(near) - usual_w)
+                found.append(max(max(near) - min(near), 2 * beside_w))
+    return max(found, default=usual_w)
+
+
 def compare(
     samples: Sequence[Sample], counter_j: float, start_ns: int, end_ns: int
 ) -> Comparison | None:

@@ -389,3 +389,34 @@ def test_the_ratio_stands_in_the_reading(scale: float, flag: str | None) -> None
     assert r.energy_j == pytest.approx(3600 * scale, rel=1e-3)
     assert r.flags == ([flag] if flag else [])
     assert series.of(samples, "power_average_mw")
+
+
+@pytest.mark.parametrize("quantity", ["power_instant_mw", "power_average_mw"])
+def test_bursts_between_even_ticks_cost_where_an_edge_is_no_tick(quantity: str) -> None:
+    """The second of two boards: its ticks all show the same mean power, so nothing in them tells
+    that an edge between two of them may lie in a burst or beside one."""
+    rng = random.Random(11)
+    inside, spreads = [], []
+    for _ in range(60):
+        period, duty = 0.1 / rng.randint(1, 5), rng.uniform(0.2, 0.8)
+        pairs = [
+            (i * period + duty * period, 600.0, (i + 1) * period) for i in range(int(6.5 / period))
+        ]
+        wave = tuple(s for a, w, b in pairs for s in ((a, w), (b, 100.0)))
+        samples = sensed(wave, quantity, window_s=0.002, update_s=0.0131, until_s=6.0)
+        for i in range(60):
+            shown_mj = round(1e3 * energy_of(wave, 0.1 * i))
+            # The ticks next to the edges are polled for, the others are not.
+            polled = [0.1 * i + 0.0995] if i in (18, 19, 20, 21, 38, 39, 40, 41) else []
+            for t_s in (0.1 * i, 0.1 * i + 0.05, *polled):
+                samples.append(Sample(int(t_s * 1e9), "nvml", "gpu0", "energy_mj", shown_mj))
+        samples.sort()
+        start, end = (t + rng.uniform(0, 0.1) for t in (2.0, 4.0))
+        counter = POWER.model_copy(update={"quantity": "energy_mj"})
+        r = nvml_energy.energy(counter, samples, int(start * S), int(end * S))
+        assert r.energy_j is not None
+        u = 2 * math.hypot(r.budget_j["tick"], r.budget_j["sampling"])
+        inside.append(abs(r.energy_j - (energy_of(wave, end) - energy_of(wave, start))) <= u)
+        spreads.append(u / r.energy_j)
+    assert sum(inside) >= 0.95 * len(inside)
+    assert sorted(spreads)[30] < 0.1
