@@ -1,6 +1,7 @@
 """A comparison in plain words: what the intervals say, and no more."""
 
 import math
+from collections.abc import Callable
 
 from lem.analysis.comparison import ArmResult, Comparison
 from lem.analysis.quantities import Quantity
@@ -75,7 +76,13 @@ def _same(ratio: RatioEstimate, verdict: Verdict, baseline: str, quantity: Quant
     assert half is not None and verdict.margin is not None
     low, high = (100 * math.expm1(math.log(ratio.ratio) + sign * half) for sign in (-1, 1))
     decimals = _decimals((high - low) / 2)
-    shown = " to ".join(f"{v:+.{decimals}f}".replace("-", "−") for v in (low, high))
+    while True:
+        ends = (_rounded(low, decimals, math.floor), _rounded(high, decimals, math.ceil))
+        # What is rounded outwards must not seem to lie beyond the margin.
+        if decimals >= 6 or max(abs(float(v)) for v in ends) <= 100 * verdict.margin:
+            break
+        decimals += 1
+    shown = " to ".join(f"{float(v):+.{decimals}f}".replace("-", "−") for v in ends)
     verb = "has" if quantity.better == "higher" else "uses"
     return (
         f"{verb} the same {quantity.noun} as {baseline} within {100 * verdict.margin:g} %"
@@ -112,32 +119,40 @@ def _range(ratio: RatioEstimate) -> str:
     low, high = ratio.low, ratio.high
     assert low is not None and high is not None
     if ratio.ratio >= 2:
-        return f"{_times(low, ratio)}–{_times(high, ratio)} times"
+        first, last = _times(low, ratio, math.floor), _times(high, ratio, math.ceil)
+        return f"{first}–{last} times"
     ends = (high, low) if high < 1 else (low, high)
-    first, last = (_percent(v, ratio) for v in ends)
-    return f"{first}–{last} %"
+    first = _percent(ends[0], ratio, math.floor)
+    return f"{first}–{_percent(ends[1], ratio, math.ceil)} %"
 
 
 def _span(ratio: RatioEstimate) -> str:
     """Of an interval that includes 1."""
     low, high = ratio.low, ratio.high
     assert low is not None and high is not None
-    upper = f"{_percent(high, ratio)} % more"
+    upper = f"{_percent(high, ratio, math.ceil)} % more"
     if high >= 10:
         upper = f"{high:.3g} times as much"
-    return f"anything from {_percent(low, ratio)} % less to {upper}"
+    return f"anything from {_percent(low, ratio, math.ceil)} % less to {upper}"
 
 
-def _percent(value: float, ratio: RatioEstimate) -> str:
+def _rounded(value: float, decimals: int, to: Callable[[float], int]) -> str:
+    """Ends of intervals are rounded outwards (``to`` is floor or ceil): with so few digits,
+    rounding to the nearest would take up to 3 of 100 intervals off the truth. A last digit that is
+    but floating point's is none."""
+    return f"{to(round(value * 10**decimals, 6)) / 10**decimals:.{decimals}f}"
+
+
+def _percent(value: float, ratio: RatioEstimate, to: Callable[[float], int] = round) -> str:
     """How far ``value`` is from 1, in percent, with the digits that the interval supports."""
     half = (ratio.high - ratio.low) / 2 if ratio.high is not None and ratio.low is not None else 0.1
     decimals = _decimals(100 * half)
     percent = abs(value - 1) * 100
-    text = f"{percent:.{decimals}f}"
+    text = _rounded(percent, decimals, to)
     # 99.96 % must not read as 100 % less.
     while value < 1 and float(text) >= 100 and decimals < 6:
         decimals += 1
-        text = f"{percent:.{decimals}f}"
+        text = _rounded(percent, decimals, to)
     return text
 
 
@@ -145,10 +160,10 @@ def _decimals(half_percent: float) -> int:
     return min(3, max(0, math.ceil(-math.log10(max(half_percent, 1e-6)))))
 
 
-def _times(value: float, ratio: RatioEstimate) -> str:
+def _times(value: float, ratio: RatioEstimate, to: Callable[[float], int] = round) -> str:
     half = (ratio.high - ratio.low) / 2 if ratio.high is not None and ratio.low is not None else 1
     decimals = min(3, max(0, 1 - math.floor(math.log10(max(half, 1e-6)))))
-    return f"{value:.{min(decimals, 2)}f}"
+    return _rounded(value, min(decimals, 2), to)
 
 
 def _begin(name: str) -> str:

@@ -1,6 +1,7 @@
 """What is said in plain words is what the intervals say."""
 
 import math
+import re
 
 import pytest
 
@@ -18,7 +19,7 @@ def test_less(tmp_path):
     values = {1: [0.020, 0.020, 0.020], 16: [0.0056, 0.0057, 0.0055]}
     assert said(tmp_path, values) == [
         "Batch size 16 uses 72 % less CPU time per output token than batch size 1"
-        " (71–73 %, 3 blocks)."
+        " (70–74 %, 3 blocks)."
     ]
 
 
@@ -35,7 +36,7 @@ def test_more_and_times_as_much(tmp_path):
 def test_cannot_tell_yet(tmp_path):
     (sentence,) = said(tmp_path, {1: [1.0, 1.1, 1.0], 2: [1.05, 1.0, 1.05]}, measured=("gpu",))
     assert sentence.startswith("Can't tell yet whether batch size 2 differs from batch size 1")
-    assert "(anything from 19 % less to 23 % more, 3 blocks)." in sentence
+    assert "(anything from 19 % less to 24 % more, 3 blocks)." in sentence
 
 
 def test_how_many_more_blocks_would_tell(tmp_path):
@@ -71,7 +72,27 @@ def test_a_small_difference_that_is_known_is_also_the_same_within_the_margin(tmp
     ds = [0.005 + 0.0001 * d for d in (-1, 0.5, 0, -0.5, 1)]
     values = {1: [1.0] * 5, 2: [math.exp(d) for d in ds]}
     (sentence,) = said(tmp_path, values, measured=("gpu",))
-    assert "the same" in sentence and "(+0.494 to +0.509 %" in sentence
+    assert "the same" in sentence and "(+0.493 to +0.509 %" in sentence
+
+
+@pytest.mark.parametrize("centre", [0.5, 0.71, 0.9, 1.1, 1.4, 2.5])
+@pytest.mark.parametrize("spread", [0.003, 0.011, 0.023])
+def test_the_interval_that_is_said_is_never_narrower_than_the_one_computed(
+    tmp_path, centre, spread
+):
+    """Rounded to the nearest, 28.51 to 30.71 % read 29–31 %."""
+    ds = [spread * d for d in (-1, 0.4, 0.1, -0.5, 1)]
+    values = {1: [1.0] * 5, 2: [centre * math.exp(d) for d in ds]}
+    records.campaign(tmp_path, values, measured=("gpu",))
+    found = open_results(tmp_path).compare()
+    (ratio,) = (r for a in found.arms for r in a.ratios.values())
+    low, high, unit = re.search(r"\(([0-9.]+)–([0-9.]+) (%|times), 5", found.sentences[0]).groups()
+    if unit == "%":
+        ends = sorted(1 + (1 if centre > 1 else -1) * float(v) / 100 for v in (low, high))
+    else:
+        ends = [float(low), float(high)]
+    assert ends[0] <= ratio.low + 1e-9 and ratio.high <= ends[1] + 1e-9
+    assert ends[1] - ends[0] <= 3 * (ratio.high - ratio.low) + 0.011
 
 
 def test_many_arms_have_the_most_telling_ones_said(tmp_path):
