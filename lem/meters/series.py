@@ -192,25 +192,38 @@ def stands_still(
     if first is None:
         return False
     stills.append((first.t_ns, last_ns, gap_ns, reads))
-    slack_ns = _coarseness_ns(stills, values)
     lengths = [b[0] - a[0] for a, b in pairwise(stills)]
     for i, (from_ns, to_ns, gap_ns, reads) in enumerate(stills):
         if to_ns <= start_ns or from_ns >= end_ns or reads < 3:
             continue
         nearby = [lengths[max(0, i - 3) : i], lengths[i + 1 : i + 4]]
-        usual_ns = max([tick_ns, slack_ns, *(median(n) for n in nearby if len(n) == 3)])
+        usual_ns = max([tick_ns, *(median(n) for n in nearby if len(n) == 3)])
+        if to_ns - from_ns <= GAP_PERIODS * usual_ns + min(gap_ns, 2 * usual_ns):
+            continue
+        usual_ns = max(usual_ns, _coarseness_ns(stills, values, i))
         if to_ns - from_ns > GAP_PERIODS * usual_ns + min(gap_ns, 2 * usual_ns):
             return True
     return False
 
 
-def _coarseness_ns(stills: Sequence[tuple[int, int, int, int]], values: Sequence[float]) -> float:
-    """How long the counter's smallest step takes at the lowest power seen over any half second."""
-    step = math.gcd(*(abs(round(b - a)) for a, b in pairwise(values)))
+def _coarseness_ns(
+    stills: Sequence[tuple[int, int, int, int]], values: Sequence[float], judged: int
+) -> float:
+    """How long the counter's smallest step takes at the lowest power seen over any half second.
+
+    The still that is judged is left out: it would excuse itself. So is a counter whose changes are
+    all alike: they come from even power and say nothing of its step.
+    """
+    changes = {abs(round(b - a)) for a, b in pairwise(values)}
+    if len(changes) < 3:
+        return 0.0
+    step = math.gcd(*changes)
     slowest = 0.0
     i = 0
     for k in range(1, len(values)):
-        while stills[k][0] - stills[i + 1][0] > 500_000_000:
+        if k == judged + 1:
+            i = k
+        while i + 1 < k and stills[k][0] - stills[i + 1][0] > 500_000_000:
             i += 1
         span_ns = stills[k][0] - stills[i][0]
         if span_ns > 500_000_000 and values[k] > values[i]:

@@ -163,7 +163,7 @@ class Case(NamedTuple):
     @property
     def silent(self) -> bool:
         """No figure, and nothing that says why."""
-        return self.error_j is None and worst(self.reading.flags) == "info"
+        return self.error_j is None and not self.reading.flags
 
 
 def cases(library: Library, fault: Fault, mode: Mode, seeds: range) -> Iterator[Case]:

@@ -47,6 +47,15 @@ def test_no_number_is_wrong(library: virtual_play.Library, fault: Fault, mode: M
         assert all(c.reading.flags == [] for c in found)
 
 
+def test_even_ticks_before_a_freeze_do_not_excuse_it(library: virtual_play.Library) -> None:
+    """200 ms ticks of even idle power, all alike, then a freeze from before the work to after it:
+    the change of the counter over the freeze says nothing of its smallest step."""
+    fault = next(f for f in FAULTS if f.name == "freeze, and what it slept through is lost")
+    (case,) = faults.cases(library, fault, "isolated", range(5041, 5042))
+    assert case.reading.energy_j is None
+    assert "counter_frozen" in case.reading.flags
+
+
 def test_a_wrong_number_would_be_noticed(library: virtual_play.Library) -> None:
     """The measure itself: the same figure without its uncertainty, or with a truth elsewhere."""
     case = next(faults.cases(library, FAULTS[0], "isolated", range(1)))
