@@ -121,8 +121,10 @@ def compute(
     peak_power_w: Mapping[str, float],
     peak_memory_bytes: Mapping[str, float],
     prefill: Window | None = None,
+    idle_drifts: bool = True,
 ) -> Metrics:
-    """All metrics of a run (``lem/contract/metrics.py`` says what each means)."""
+    """All metrics of a run (``lem/contract/metrics.py`` says what each means). With ``idle_drifts``
+    false idle power is taken to be the same at all times: what a budget needs, part by part."""
     seconds = sum(w.end_ns - w.start_ns for w in windows) / 1e9
     output = output_of(windows)
     inputs = input_of(windows)
@@ -131,7 +133,7 @@ def compute(
     terms = terms_by_class([w.energy for w in windows])
     energy = {name: _sum(t) for name, t in terms.items()}
     idle_terms, idle_s = terms_by_class(_trusted(idle)), _seconds(idle)
-    drift = _idle_drift_w(idle)
+    drift = _idle_drift_w(idle) if idle_drifts else {}
     metrics: Metrics = {
         "energy_per_output_token_j": _per(energy, output),
         "energy_per_total_token_j": _per(energy, total),

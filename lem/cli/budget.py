@@ -17,6 +17,8 @@ from lem.report.budget import Budget
 COUNTS = "counts"
 """Tokens and requests that were under way at a window's edges."""
 CPU_TIME = "cpu time"
+IDLE_DRIFT = "idle drift"
+"""What idle power changed by between the idle phases, in figures above idle."""
 AGREES = 1e-6
 """Relative difference below which the parts make up the total."""
 
@@ -40,7 +42,7 @@ def readings(record: Record) -> Iterator[Budget]:
 def metrics(record: Record) -> Iterator[Budget]:
     """Of every metric for which the record states an uncertainty."""
     names = dict.fromkeys(n for b in _readings(record) for n in _parts(b))
-    by_part = {part: _computed(record, part) for part in [*names, COUNTS, CPU_TIME]}
+    by_part = {part: _computed(record, part) for part in [*names, COUNTS, CPU_TIME, IDLE_DRIFT]}
     for name, part_of, value in _values(record.metrics):
         unit = METRICS[name].unit if name in METRICS else ""
         if value.uncertainty is None:
@@ -92,7 +94,8 @@ def _computed(record: Record, part: str) -> Metrics:
     """The metrics as if this were the only part that is not zero."""
     prefill = None if record.prefill is None else _window(record.prefill, part)
     idle = [i.model_copy(update={"energy": _alone(i.energy, part)}) for i in record.idle]
-    return compute([_window(w, part) for w in record.windows], idle, {}, {}, {}, prefill)
+    windows = [_window(w, part) for w in record.windows]
+    return compute(windows, idle, {}, {}, {}, prefill, idle_drifts=part == IDLE_DRIFT)
 
 
 def _window(window: Window, part: str) -> Window:

@@ -75,6 +75,22 @@ def test_parts_make_up_every_total():
         assert 2 * math.hypot(*b.parts.values()) == pytest.approx(b.uncertainty)
 
 
+def test_idle_power_that_changed_is_a_part_of_its_own():
+    from lem.agent.metrics import compute
+
+    record = made()
+    later = Idle(start_ns=0, end_ns=2 * 10**9, energy=[reading(112.0, {"gain": 1.5})])
+    idle = [*record.idle, later]
+    found = compute(record.windows, idle, {}, {}, {})
+    by = {b.of: b for b in metrics(record.model_copy(update={"idle": idle, "metrics": found}))}
+    above = by["energy_above_idle_per_output_token_j"]
+    # 50 W and 56 W: half of the difference ÷ √3, for 25 s, over 1000 tokens.
+    assert above.problem == ""
+    assert above.parts["idle drift"] == pytest.approx(3 / math.sqrt(3) * 25 / 1000)
+    assert 2 * math.hypot(*above.parts.values()) == pytest.approx(above.uncertainty)
+    assert "idle drift" not in by["energy_per_output_token_j"].parts
+
+
 def test_a_total_that_its_parts_do_not_make_is_said_not_explained():
     record = made()
     by_class = record.metrics["energy_per_output_token_j"]
