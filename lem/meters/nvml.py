@@ -264,9 +264,12 @@ def _number_or_none(nvml: Any, function: str, handle: Any) -> int | None:
 
 
 def _text_or_none(nvml: Any, function: str, handle: Any) -> str | None:
+    """None where this driver or board has no such text. Raises NVMLError where the board is gone."""
     try:
         value = getattr(nvml, function)(handle)
-    except nvml.NVMLError:
+    except nvml.NVMLError as e:
+        if e.value == nvml.NVML_ERROR_GPU_IS_LOST:
+            raise
         return None
     return value.decode() if isinstance(value, bytes) else str(value)
 
