@@ -117,12 +117,13 @@ class Comparison:
         return carry.bias.get(arm.arm.arm_id) if carry is not None else None
 
     def expanded_log(self, arm: ArmResult, key: str) -> float | None:
-        """Expanded uncertainty of the arm's log-ratio: 2·s ÷ √n, and the bound on the bias added to
-        it. A board's gain and whatever else the runs of a block share have cancelled."""
+        """Expanded uncertainty of the arm's log-ratio: 2·s ÷ √n, or the interval's half-width where
+        that is larger (few blocks tell little of s), and the bound on the bias added to it. A
+        board's gain and whatever else the runs of a block share have cancelled."""
         ratio, bias = arm.ratios[key], self.bias_log(arm, key)
-        if bias is None or ratio.sd_log is None:
+        if bias is None or ratio.sd_log is None or ratio.half_width_log is None:
             return None
-        return 2 * ratio.sd_log / math.sqrt(ratio.n) + bias
+        return max(2 * ratio.sd_log / math.sqrt(ratio.n), ratio.half_width_log) + bias
 
     @property
     def baseline_name(self) -> str:

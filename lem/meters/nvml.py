@@ -264,7 +264,7 @@ def _number_or_none(nvml: Any, function: str, handle: Any) -> int | None:
 
 
 def _text_or_none(nvml: Any, function: str, handle: Any) -> str | None:
-    """None where this driver or board has no such text. Raises NVMLError where the board is gone."""
+    """None where driver or board has no such text. Raises NVMLError where the board is gone."""
     try:
         value = getattr(nvml, function)(handle)
     except nvml.NVMLError as e:

@@ -429,4 +429,15 @@ def test_everything_that_is_shown_is_in_the_json(tmp_path):
     assert four["verdicts"][ENERGY]["says"] == "less"
     assert four["ratios"][ENERGY]["method"] == "t"
     assert four["figures"][ENERGY]["low"] < 1.03 < four["figures"][ENERGY]["high"]
-    assert set(four["ratios"][ENERGY]) >= {"carry_over_bias_log", "expanded_log", "reached"}
+    ratio = four["ratios"][ENERGY]
+    assert set(ratio) >= {"carry_over_bias_log", "expanded_log", "reached"}
+
+
+def test_the_expanded_uncertainty_is_never_narrower_than_the_interval(tmp_path):
+    values = {1: [2.0, 2.2, 2.1, 2.0, 2.1, 2.05], 4: [1.0, 1.0, 1.1, 1.05, 1.0, 1.02]}
+    records.campaign(tmp_path, values, measured=("gpu",))
+    found = compare(tmp_path)
+    key, arm = ENERGY, found.arms[1]
+    ratio, bias = arm.ratios[key], found.bias_log(arm, key)
+    assert bias is not None
+    assert found.expanded_log(arm, key) == pytest.approx(ratio.half_width_log + bias)
