@@ -94,11 +94,17 @@ def _cannot_tell(
     arm: ArmResult, ratio: RatioEstimate, verdict: Verdict, baseline: str, quantity: Quantity
 ) -> str:
     more = verdict.more_blocks
-    would = "" if more is None else f": about {blocks(more, 'more ')} would"
+    would = "" if more is None else f": about {blocks(_two_digits(more), 'more ')} would"
     return (
         f"Can't tell yet whether {arm.name} differs from {baseline} in {quantity.noun}{would}"
         f" ({_span(ratio)}, {blocks(ratio.n)})."
     )
+
+
+def _two_digits(n: int) -> int:
+    """Rounded up to two digits: a guess from the present scatter is worth no more."""
+    step: int = 10 ** max(0, len(str(n)) - 2)
+    return -(-n // step) * step
 
 
 def _verb(quantity: Quantity) -> str:

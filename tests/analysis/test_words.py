@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from lem.analysis import words
 from lem.analysis.results import open_results
 from tests import records
 
@@ -132,3 +133,7 @@ def test_nearly_all_is_not_all(tmp_path):
     values = {1: [1.0, 1.0, 1.0], 2: [0.0002, 0.00021, 0.0002]}
     (sentence,) = said(tmp_path, values, measured=("gpu",))
     assert " 100 % less" not in sentence
+
+
+def test_a_guess_of_blocks_has_two_digits():
+    assert [words._two_digits(n) for n in (1, 10, 99, 613, 2314)] == [1, 10, 99, 620, 2400]
