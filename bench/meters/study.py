@@ -40,6 +40,8 @@ class Cell:
     seconds: tuple[float, float] = (1, 1)
     tail_w: tuple[float, float] = (0, 0)
     tau_s: tuple[float, float] = (0.1, 0.6)
+    second_tau_s: tuple[float, float] = (0, 0)
+    """Where it is given, half of the tail fades with this time constant."""
     drift_w_s: float = 0.0
     settle_s: float = 2.0
     options: dict[str, float] = field(default_factory=dict)
@@ -52,6 +54,7 @@ CELLS = [
     Cell("1 s, tick 20–200 ms"),
     *(Cell(f"1 s, decay, tick {t} ms", (t, t), tail_w=DECAY) for t in (20, 50, 100, 200)),
     Cell("1 s, decay, tick 20–200 ms", tail_w=DECAY),
+    Cell("1 s, decay with two time constants", tail_w=DECAY, second_tau_s=(0.3, 1.5)),
     Cell("0.3 s", seconds=(0.3, 0.3)),
     Cell("0.3 s, decay", seconds=(0.3, 0.3), tail_w=DECAY),
     Cell("10 s", seconds=(10, 10)),
@@ -115,7 +118,10 @@ def draw(cell: Cell, library: virtual_play.Library, rng: random.Random) -> Work:
     tau_s = rng.uniform(*cell.tau_s) if tail_w else 0.0
     drift = rng.uniform(-1, 1) * cell.drift_w_s
     segments = [(start_s, idle_w - drift * start_s, idle_w), (end_s, work_w, work_w)]
-    segments += _after(end_s, idle_w, tail_w, tau_s, drift)
+    halves = [(tail_w, tau_s)]
+    if cell.second_tau_s[1]:
+        halves = [(tail_w / 2, tau_s), (tail_w / 2, rng.uniform(*cell.second_tau_s))]
+    segments += _after(end_s, idle_w, halves, drift)
     what = played.Play(
         segments,
         {
@@ -136,29 +142,21 @@ def draw(cell: Cell, library: virtual_play.Library, rng: random.Random) -> Work:
 
 
 def _after(
-    end_s: float, idle_w: float, tail_w: float, tau_s: float, drift: float
+    end_s: float, idle_w: float, tails: Sequence[tuple[float, float]], drift: float
 ) -> list[tuple[float, ...]]:
-    """Idle again. With a drift the tail is laid upon it in pieces of 10 ms."""
-    if not drift:
-        return (
-            [(played.NEVER, idle_w + tail_w, idle_w, tau_s)]
-            if tail_w
-            else [(played.NEVER, idle_w, idle_w)]
-        )
-    if not tail_w:
-        return [
-            (end_s + 6, idle_w, idle_w + 6 * drift),
-            (
-                played.NEVER,
-                idle_w + 6 * drift,
-            )
-            * 2,
-        ]
-    found: list[tuple[float, ...]] = []
-    level = [idle_w + drift * k * 0.01 + tail_w * math.exp(-k * 0.01 / tau_s) for k in range(451)]
-    for k in range(450):
-        found.append((end_s + (k + 1) * 0.01, level[k], level[k + 1]))
-    return [*found, (played.NEVER, level[-1], level[-1])]
+    """Idle again, with what is left of the work (W, time constant in s). Where no one segment can
+    be that, in straight pieces of 10 ms."""
+    if not drift and len(tails) == 1:
+        tail_w, tau_s = tails[0]
+        if tail_w:
+            return [(played.NEVER, idle_w + tail_w, idle_w, tau_s)]
+        return [(played.NEVER, idle_w, idle_w)]
+    level = [
+        idle_w + drift * k / 100 + sum(w * math.exp(-k / 100 / tau) for w, tau in tails if w)
+        for k in range(501)
+    ]
+    pieces = [(end_s + (k + 1) / 100, level[k], level[k + 1]) for k in range(500)]
+    return [*pieces, (played.NEVER, level[-1], level[-1])]
 
 
 class Summary(NamedTuple):
