@@ -54,8 +54,8 @@ def main(out: Path, data: Path = DOCS / "data/reported-vs-true.csv") -> None:
         ax.set_title(scenario, size=9.5)
         ax.set_yticks(range(len(tools)), tools)
         ax.set_ylim(len(tools) - 0.4, -0.6)
-        ax.set_xticks([-1e4, -100, -1, -0.01, 0.01, 1, 100, 1e4])
-        ax.set_xticklabels(["−10⁴", "−100", "−1", "", "", "1", "100", "10⁴"])
+        ax.set_xticks([-1e4, -100, -1, 0, 1, 100, 1e4])
+        ax.set_xticklabels(["−10⁴", "−100", "−1", "0", "1", "100", "10⁴"])
         ax.grid(axis="x", lw=0.3, color="#cccccc")
     for ax in axes[-1]:
         ax.set_xlabel("error of the reported energy, %")

@@ -18,7 +18,7 @@ from typing import NamedTuple
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = DOCS / "reported-vs-true.md"
 DATA = DOCS / "data"
-REGION = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+REGION = re.compile(r"(<!-- figures: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 UNSTATED = 0.10
 
 
