@@ -3,8 +3,8 @@
 #
 # The other tools get an environment of their own in build/peers, from requirements/peers.txt (about
 # 1 GB). Takes about 20 minutes; REPEATS=N changes how often each piece of work is measured (default
-# 20). STUDY=N adds the study of isolated work in virtual time with N traces in each cell (hours of
-# processor time at 1000; its figures are kept where it isn't asked for).
+# 20). STUDY=N adds what concerns lem alone: commands in real time, the study in virtual time with N
+# traces in each cell, the faults (an hour at 1000). Where it isn't asked for their figures are kept.
 set -eu
 cd "$(dirname "$0")/.."
 VENV=${VENV:-.venv}
@@ -24,7 +24,14 @@ mkdir -p docs/data
 "$PYTHON" -m bench.meters.head_to_head "$PEERS/bin/python" docs/data/reported-vs-true.csv \
     --repeats "${REPEATS:-20}"
 "$PYTHON" -m bench.meters.cost "$PEERS/bin/python" docs/data/meter-cost.csv
-[ -z "${STUDY:-}" ] ||
+if [ -n "${STUDY:-}" ]; then
+    rm -f docs/data/real-time.csv
+    for kind in "" --decay; do
+        # shellcheck disable=SC2086 # the empty one is no argument
+        "$PYTHON" -m bench.meters.real_time --runs 60 $kind --out docs/data/real-time.csv
+    done
     "$PYTHON" -m bench.meters.study --traces "$STUDY" --out docs/data/isolated-study.csv
+    "$PYTHON" -m bench.meters.fault_matrix --out docs/data/faults.csv
+fi
 "$PEERS/bin/python" bench/meters/plot.py
 "$PYTHON" -m bench.meters.publish
