@@ -241,12 +241,16 @@ def test_at_rest_it_sees_as_many_ticks_as_it_is_asked_for(play: Begin, tmp_path:
 def test_the_period_is_learned_without_being_asked(
     play: Begin, tmp_path: Path, tick_ms: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From the counter, within 2 ms, and kept for the next sampler since this boot."""
+    """From the counter, within 2 ms, and kept for the next sampler since this boot. Three seconds
+    are enough where the sampler gets to run; on a busy machine it is given more."""
     play(played.Play(LOAD, {"tick_ms": tick_ms}))
     monkeypatch.setenv("LEM_CACHE", str(tmp_path / "cache"))
     with Sampler(["nvml"], MeterSettings(), tmp_path / "trace.csv.gz") as sampler:
-        time.sleep(2.9)
-        sampler.mark()
+        for _ in range(10):
+            time.sleep(2.9)
+            sampler.mark()
+            if sampler.periods():
+                break
         assert sampler.periods()["nvml", "gpu0"] == pytest.approx(tick_ms / 1e3, abs=0.002)
     kept = ticks.remembered(tmp_path / "cache/ticks.json", ticks.boot_id())
     assert list(kept.values()) == [pytest.approx(tick_ms / 1e3, abs=0.002)]
