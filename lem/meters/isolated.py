@@ -56,12 +56,14 @@ def work(
     samples: Sequence[Sample], quantity: str, scale: float, start_ns: int, end_ns: int
 ) -> Work | None:
     """Energy between two moments. ``samples``: of one device, sorted by time; ``scale``: J in one
-    unit of the counter. None where fewer than three ticks were polled for densely on either side,
-    an edge is
-    a tick itself (nothing is left to be modelled then), or the device did not idle outside.
+    unit of the counter. None where nobody said that the device rests on both sides, fewer than
+    three ticks were polled for densely on either, an edge is a tick itself (nothing is left to be
+    modelled then), or the device did not idle outside.
 
     The counter must be sound: falls and freezes are to be looked for before.
     """
+    if not rested(samples, start_ns, end_ns):
+        return None
     points = series.tick_points(samples, quantity, 1.0)
     if any(p.t_ns in (start_ns, end_ns) for p in points):
         return None
@@ -96,6 +98,17 @@ def work(
         math.hypot(*rest),
         FEW_TICKS * edge.noise(a, b) * max(0.0, watts) * math.sqrt(0.1 * seconds),
     )
+
+
+def rested(samples: Sequence[Sample], start_ns: int, end_ns: int) -> bool:
+    """Whether the sampler was told that the device idles right before and right after: the rows
+    ``rest`` of a trace, 1 where a rest begins and 0 where it ends. Windows under load are cut at
+    ticks, and idle outside them is nobody's claim, however even it looks."""
+    rests = series.of(samples, "rest")
+    before = [s for s in rests if start_ns - FAR_NS <= s.t_ns <= start_ns][-1:]
+    after = [s for s in rests if end_ns <= s.t_ns <= end_ns + FAR_NS][:1]
+    within = any(start_ns < s.t_ns < end_ns for s in rests)
+    return [s.value for s in before + after] == [0.0, 1.0] and not within
 
 
 def _mean_power(

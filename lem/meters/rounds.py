@@ -196,6 +196,7 @@ class Rounds:
             if meter not in self._ticking:
                 self._take(meter.read("full"))
         start_ns = time.monotonic_ns()
+        self._note_rest(start_ns, 1)
         self._poll_until(count, max(self._deadline_ns(count), start_ns))
         if settle_s > 0:
             settled_ns = start_ns + int(settle_s * 1e9)
@@ -211,6 +212,7 @@ class Rounds:
                 if all(s.settled() for s in settling.values()):
                     break
         self._read("full")
+        self._note_rest(time.monotonic_ns(), 0)
         self._note_own_cost(time.monotonic_ns())
         self._flush()
         self._remember()
@@ -299,6 +301,10 @@ class Rounds:
         """A row that the agent wants in the trace: ``note T_NS DEVICE QUANTITY VALUE``."""
         _, t_ns, device, quantity, value = order.split()
         self._pending.append(Sample(int(t_ns), "agent", device, quantity, float(value)))
+
+    def _note_rest(self, t_ns: int, begins: int) -> None:
+        """That somebody said the devices idle, for each counter that moves in ticks."""
+        self._pending += [Sample(t_ns, m, device, "rest", begins) for m, device in self._ticks]
 
     def _note_own_cost(self, now_ns: int) -> None:
         """What this process has cost so far, and how long the machine has slept."""

@@ -12,7 +12,6 @@ import os
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
-from itertools import pairwise
 from pathlib import Path
 
 from lem.meters.protocol import Sample
@@ -24,8 +23,10 @@ USUAL_S = 0.1
 SHORTEST_S, LONGEST_S = 0.005, 2.0
 _MARGIN_NS = 1_200_000
 """How long before a foretold tick polling begins, at least."""
-_STEADY_TICKS = 4
-"""After so many polled ticks in a row the period is known."""
+_FULL_LAPS = 3
+"""After so many periods, each between two polled ticks with none unseen between, it is known."""
+_FIRST_UNSURE_NS, _LEAST_UNSURE_NS = 800_000.0, 50_000.0
+"""How far off the period may be when it has just been learned, and after many ticks."""
 _MOST_BYTES = 1 << 16
 
 
@@ -38,9 +39,12 @@ class TickWatch:
         self._previous: Sample | None = None
         self._last_ns = 0
         self._coarse_ns: deque[int] = deque(maxlen=9)
-        self._polled_ns: deque[int] = deque(maxlen=9)
+        self._polled_ns = 0
+        """The last tick that was polled for; 0 where how many came since is not known."""
+        self._laps_ns: deque[int] = deque(maxlen=9)
         self._anchor_ns = 0
         self._learned_ns = 0.0
+        self._unsure_ns = 0.0
         self.ticked_ns = 0
         self.ticks = 0
         """How often it was seen to move."""
@@ -59,22 +63,33 @@ class TickWatch:
         self._last_ns = self.ticked_ns
         if s.t_ns - previous.t_ns <= POLLED_NS:
             self._polled(self.ticked_ns)
+        elif not self._learned_ns:
+            # Of how many ticks this change is, is not known: the next polled one follows on none.
+            self._polled_ns = 0
 
     def _polled(self, t_ns: int) -> None:
-        if self._polled_ns and self._learned_ns:
+        if self._learned_ns:
             since = t_ns - self._anchor_ns
             laps = round(since / self._learned_ns)
+            unsure_ns = laps * self._unsure_ns
             off_ns = abs(since - laps * self._learned_ns)
-            if laps > 0 and off_ns < min(self._learned_ns / 4, 2 * _MARGIN_NS + laps * 50_000):
+            if unsure_ns > self._learned_ns / 4:
+                self._anchor_ns = t_ns  # too long ago to say how many periods it was
+            elif laps > 0 and off_ns < min(self._learned_ns / 4, 2 * _MARGIN_NS + unsure_ns):
                 self._learned_ns = since / laps
+                sharper_ns = max(_LEAST_UNSURE_NS, POLLED_NS / 2 / laps)
+                self._unsure_ns = min(self._unsure_ns, sharper_ns)
             else:
                 self._learned_ns = 0.0
-                self._polled_ns.clear()
-        self._polled_ns.append(t_ns)
-        if not self._learned_ns and len(self._polled_ns) > _STEADY_TICKS - 1:
-            gaps = [b - a for a, b in pairwise(self._polled_ns)]
-            self._learned_ns = float(median(gaps))
-            self._anchor_ns = self._polled_ns[0]
+                self._laps_ns.clear()
+                self._polled_ns = 0
+        if not self._learned_ns and self._polled_ns:
+            self._laps_ns.append(t_ns - self._polled_ns)
+            if len(self._laps_ns) >= _FULL_LAPS:
+                self._learned_ns = float(median(self._laps_ns))
+                self._unsure_ns = _FIRST_UNSURE_NS
+                self._anchor_ns = t_ns
+        self._polled_ns = t_ns
 
     def known(self) -> bool:
         """Whether the period was learned by this process from ticks that were polled for, or
@@ -97,9 +112,9 @@ class TickWatch:
         foretold tick did not come (the counter has changed its rate)."""
         if not self._learned_ns or not self._polled_ns or self._previous is None:
             return None
-        period_ns, polled_ns = self._learned_ns, self._polled_ns[-1]
+        period_ns, polled_ns = self._learned_ns, self._polled_ns
         laps = max(0.0, now_ns - polled_ns) / period_ns
-        margin_ns = _MARGIN_NS + 40_000 * laps
+        margin_ns = _MARGIN_NS + self._unsure_ns * laps
         if margin_ns > period_ns / 3 or now_ns - self._last_ns > 1.5 * period_ns + margin_ns:
             return None
         seen_ns = max(self._previous.t_ns - margin_ns, self._last_ns + period_ns / 2)

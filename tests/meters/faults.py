@@ -175,7 +175,13 @@ def cases(library: Library, fault: Fault, mode: Mode, seeds: range) -> Iterator[
         library.play(what)
         dense = _dense(around, mode)
         samples = virtual_play.samples(
-            library, dense, dense[-1][1] + 0.5, rng, fault.polling, counts=fault.counts
+            library,
+            dense,
+            dense[-1][1] + 0.5,
+            rng,
+            fault.polling,
+            counts=fault.counts,
+            rest=mode == "isolated",
         )
         start_ns, end_ns = ns(around.start_s), ns(around.end_s)
         if mode == "window":

@@ -116,9 +116,9 @@ def without_polls(t: virtual.Trace, before: bool) -> list[Sample]:
     kept, last_ns = [], 0
     for s in t.samples:
         outside = s.t_ns < t.start_ns if before else s.t_ns > t.end_ns
-        if not outside or s.t_ns - last_ns >= 50_000_000:
+        if not outside or s.quantity == "rest" or s.t_ns - last_ns >= 50_000_000:
             kept.append(s)
-            last_ns = s.t_ns
+            last_ns = s.t_ns if s.quantity != "rest" else last_ns
     return kept
 
 
@@ -128,6 +128,16 @@ def test_without_ticks_that_were_polled_for_there_is_no_result(before: bool) -> 
     assert work(t) is not None
     bare = without_polls(t, before)
     assert isolated.work(bare, "energy_mj", 1e-3, t.start_ns, t.end_ns) is None
+
+
+@pytest.mark.parametrize("said", [(), (0, 1), (2, 3), (0, 1, 3)])
+def test_idle_that_nobody_vouched_for_is_not_modelled(said: tuple[int, ...]) -> None:
+    """Only rows ``rest`` make work isolated; dense polls happen around other edges too."""
+    t = trace(random.Random(5))
+    rests = [s for s in t.samples if s.quantity == "rest"]
+    kept = [s for s in t.samples if s.quantity != "rest"] + [rests[i] for i in said]
+    kept.sort(key=lambda s: s.t_ns)
+    assert isolated.work(kept, "energy_mj", 1e-3, t.start_ns, t.end_ns) is None
 
 
 def test_an_edge_that_is_a_tick_needs_no_model() -> None:

@@ -40,7 +40,8 @@ def test_the_energy_is_the_area_under_the_power(tmp_path: Path, wraps: bool) -> 
     assert r.energy_j is not None and r.uncertainty_j is not None
     assert abs(r.energy_j - truth_j) <= r.uncertainty_j
     assert r.energy_j == pytest.approx(truth_j, rel=0.03)
-    assert set(r.flags) <= {"sampler_gap", "foreign_load", "not_attributed"}
+    # Others' work while this runs is not the counter's fault.
+    assert set(r.flags) <= {"sampler_gap", "shared_device", "foreign_load", "not_attributed"}
 
 
 @pytest.mark.parametrize(

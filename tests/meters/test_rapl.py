@@ -144,7 +144,7 @@ def test_reads_only_for_root_name_the_exact_fix(
 
     # Root reads everything, so the kernel's refusal has to be played.
     monkeypatch.setattr(os, "open", refuse)
-    monkeypatch.setattr("lem.meters.rapl._denied", lambda file: True)
+    monkeypatch.setattr("lem.meters.sysfs.denied", lambda file: True)
     with pytest.raises(MeterUnavailable, match="root only") as caught:
         Rapl().open(MeterSettings(powercap_root=root))
     assert "chmod a+r /sys/class/powercap/intel-rapl*/energy_uj" in str(caught.value)

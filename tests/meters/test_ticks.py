@@ -51,6 +51,18 @@ def test_readings_now_and_then_do_not_make_a_period_known() -> None:
     assert not watch.known() and watch.wake_ns(200 * 50 * MS) is None
 
 
+def test_ticks_polled_for_now_and_then_do_not_make_a_period_known() -> None:
+    """A starved sampler sees one tick at each edge and coarse changes in between."""
+    watch = TickWatch()
+    for edge in range(8):
+        start_ns = edge * 2_900 * MS
+        polled(watch, 20 * MS, start_ns + 21 * MS, start_ns)
+        for i in range(1, 29):
+            now_ns = start_ns + i * 100 * MS
+            watch.see(Sample(now_ns, "m", "d", "energy_mj", now_ns // (20 * MS)))
+    assert watch.learned_s() is None
+
+
 def test_what_was_learned_is_kept_until_the_next_boot(tmp_path: Path) -> None:
     file = tmp_path / "a/b/ticks.json"
     ticks.remember(file, "boot", {"GPU-1": 0.1})

@@ -126,10 +126,13 @@ def take(
         if not resting and after > end_s:
             after = end_s + polling.poll_s * rng.random()
         t = after
+    start_ns, end_ns = base_ns + round(start_s * 1e9), base_ns + round(end_s * 1e9)
+    rests = ((samples[0].t_ns, 1), (start_ns, 0), (end_ns, 1), (samples[-1].t_ns, 0))
+    samples += [Sample(t_ns, "nvml", "gpu0", "rest", begins) for t_ns, begins in rests]
     return Trace(
-        samples,
-        base_ns + round(start_s * 1e9),
-        base_ns + round(end_s * 1e9),
+        sorted(samples, key=lambda s: s.t_ns),
+        start_ns,
+        end_ns,
         power.energy_j(end_s) - power.energy_j(start_s),
     )
 

@@ -78,10 +78,15 @@ def samples(
     device: int = 0,
     limit_w: float = 700.0,
     counts: bool = True,
+    rest: bool = True,
 ) -> list[Sample]:
     """From 0 to ``until_s``: regular rounds with counter and power, and within the ``dense``
-    stretches polls of the counter, as ``lem.meters.rounds`` makes them."""
+    stretches polls of the counter, as ``lem.meters.rounds`` makes them. ``rest``: that the device
+    idles in these is said."""
     found: list[Sample] = []
+    if rest:
+        found += [_sample(begin_s, device, "rest", 1) for begin_s, _ in dense]
+        found += [_sample(end_s, device, "rest", 0) for _, end_s in dense]
     next_round = 0.0
     t = 0.0
     while t < until_s:
@@ -100,7 +105,7 @@ def samples(
         if rng.random() < polling.hiccup:
             pause_s += rng.expovariate(1 / polling.hiccup_s)
         t += pause_s
-    return found
+    return sorted(found, key=lambda s: s.t_ns)
 
 
 def _read(
