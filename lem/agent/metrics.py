@@ -2,9 +2,7 @@
 
 Uncertainties are expanded (k = 2) and propagated to first order (JCGM 100:2008, GUM, 5.1 and 5.2):
 
-- Parts of a reading's budget that are one cause (gain and offset of one board, the model behind an
-  estimate) add linearly over readings, with their signs; parts that are chance (ticks, sampling)
-  add in squares.
+- Of a sum of readings: ``lem/meters/combine.py``.
 - Idle power during the windows was somewhere between what it was in the idle phases: a rectangular
   distribution (GUM 4.3.7), for the figures above idle alone.
 - What was under way at a window's edges makes its counts uncertain (``workloads/edges.py``).
@@ -24,24 +22,7 @@ from lem.contract.record import (
     Value,
     Window,
 )
-
-PER_BOARD = ("gain", "offset")
-"""Parts that are the same whenever one device is read. Between boards of class ``gpu`` they are
-independent: each has a shunt and an amplifier of its own. Of other classes the devices of one
-machine are of one make and share the sensor's model, so there they count as one cause."""
-SHARED = ("model",)
-"""Parts that all devices of a meter share. In a difference they may not cancel (what polling misses
-depends on the load), so opposite signs add in squares: an upper bound."""
-UNSTATED = "unstated"
-"""A reading without a budget: its uncertainty counts as of one cause with all of its meter's."""
-
-
-class Term(NamedTuple):
-    """A reading and what it is multiplied by in a sum."""
-
-    factor: float
-    reading: EnergyReading
-
+from lem.meters.combine import Term, expanded_j
 
 Terms = dict[str, list[Term]]
 """By device class."""
@@ -75,25 +56,7 @@ def terms_by_class(stretches: Iterable[Sequence[EnergyReading]]) -> Terms:
 
 def _sum(terms: Sequence[Term]) -> Value:
     value = math.fsum(t.factor * (t.reading.energy_j or 0.0) for t in terms)
-    return Value(value=value, uncertainty=_expanded(terms))
-
-
-def _expanded(terms: Sequence[Term]) -> float | None:
-    """None where a reading does not state its uncertainty: unknown is not zero."""
-    causes: dict[str, float] = defaultdict(float)
-    square = 0.0
-    for factor, r in terms:
-        if r.uncertainty_j is None:
-            return None
-        for name, u in (r.budget_j or {UNSTATED: r.uncertainty_j / 2}).items():
-            if name in PER_BOARD:
-                board = f"/{r.device}" if r.device_class == "gpu" else ""
-                causes[f"{r.meter}{board}/{name}"] += factor * u
-            elif name in (*SHARED, UNSTATED):
-                causes[f"{r.meter}/{name}/{'+' if factor >= 0 else '-'}"] += factor * u
-            else:
-                square += (factor * u) ** 2
-    return 2 * math.sqrt(square + sum(u * u for u in causes.values()))
+    return Value(value=value, uncertainty=expanded_j(terms))
 
 
 class Counted(NamedTuple):

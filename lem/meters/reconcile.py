@@ -19,6 +19,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from lem.meters.combine import Term, expanded_j
+
 if TYPE_CHECKING:
     from lem.contract.record import EnergyReading, MeterInfo, Reconciliation, View
 
@@ -40,8 +42,6 @@ LEAST_S = 10.0
 
 WHOLE_MACHINE = ("external", "pm_counters", "ipmi", "hwmon")
 """Node meters that contain every GPU; psys may well not."""
-
-SYSTEMATIC = ("gain", "offset", "model")
 
 
 def counted(infos: Sequence[MeterInfo]) -> list[MeterInfo]:
@@ -102,8 +102,7 @@ def flags(found: Iterable[Reconciliation], seconds: float) -> set[str]:
 
 
 def view(infos: Sequence[MeterInfo], windows: Sequence[Sequence[EnergyReading]]) -> View:
-    """The sum of these devices (of one meter) over all windows. Gains add linearly, they have one
-    cause; what is left to chance adds in squares (JCGM 100:2008, 5.2)."""
+    """The sum of these devices (of one meter) over all windows."""
     from lem.contract.record import View
 
     keys = {(i.meter, i.device) for i in infos}
@@ -115,21 +114,11 @@ def view(infos: Sequence[MeterInfo], windows: Sequence[Sequence[EnergyReading]])
         return View(
             meter=infos[0].meter, devices=devices, energy_j=None, uncertainty_j=None, flags=flags
         )
-    linear: dict[str, float] = {}
-    square = 0.0
-    for r in readings:
-        for name, u in r.budget_j.items():
-            if name in SYSTEMATIC:
-                linear[name] = linear.get(name, 0.0) + u
-            else:
-                square += u * u
-    unstated = any(r.uncertainty_j is None for r in readings)
-    expanded = 2 * math.sqrt(square + sum(u * u for u in linear.values()))
     return View(
         meter=infos[0].meter,
         devices=devices,
         energy_j=sum(r.energy_j or 0.0 for r in readings),
-        uncertainty_j=None if unstated else expanded,
+        uncertainty_j=expanded_j(Term(1.0, r) for r in readings),
         flags=flags,
     )
 

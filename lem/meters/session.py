@@ -30,8 +30,6 @@ SETTLE_AFTER_S = 3.0
 SLOW_S = 0.5
 """Meters brought up to date more rarely than this are waited for, on both sides."""
 LONGEST_WAIT_S = 5.0
-SYSTEMATIC = ("gain", "offset", "model")
-"""Parts of a budget that may come from one cause in every device: added up linearly."""
 
 
 class NotMeasured(LemError):
@@ -218,23 +216,12 @@ class Meter:
 
 
 def total(readings: Sequence[EnergyReading]) -> Total:
-    """Of several devices: parts of their budgets that may have one cause add up, the others in
-    squares (JCGM 100:2008, 5.2)."""
+    """Of several devices."""
+    from lem.meters.combine import Term, expanded_j
+
     flags = tuple(sorted({f for r in readings for f in r.flags}))
-    linear: dict[str, float] = defaultdict(float)
-    square = energy = 0.0
-    stated = True
-    for r in readings:
-        if r.energy_j is None:
-            return Total(None, None, flags)
-        energy += r.energy_j
-        if r.uncertainty_j is None:
-            stated = False
-            continue
-        for name, u in (r.budget_j or {"gain": r.uncertainty_j / 2}).items():
-            if name in SYSTEMATIC:
-                linear[f"{r.meter}/{name}"] += u
-            else:
-                square += u * u
-    u = 2 * math.sqrt(square + sum(v * v for v in linear.values()))
-    return Total(energy, u if stated else None, flags)
+    energies = [r.energy_j for r in readings]
+    known = [e for e in energies if e is not None]
+    if len(known) < len(energies):
+        return Total(None, None, flags)
+    return Total(math.fsum(known), expanded_j(Term(1.0, r) for r in readings), flags)

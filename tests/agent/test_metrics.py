@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from lem.agent.metrics import compute, energy_by_class, idle_power_by_class
 from lem.contract.metrics import METRICS
 from lem.contract.record import Distribution, EnergyReading, Idle, Metrics, Value, Window
+from lem.meters.combine import Term, expanded_j
 
 SECOND = 1_000_000_000
 
@@ -99,11 +100,11 @@ def by_class(metrics: Metrics, name: str) -> dict[str, Value]:
     return found
 
 
-GPU_U = 2 * math.sqrt(1 + 4 + 1 + 4 + (30 + 31) ** 2 + (15 + 17) ** 2)
-"""Expanded uncertainty of the GPUs' 6200 J: ticks are chance, the gain of each board is a cause."""
+GPU_U = 2 * math.sqrt(1 + 4 + 1 + 4 + (30 + 31 + 15 + 17) ** 2)
+"""Expanded uncertainty of the GPUs' 6200 J: ticks are chance, gain may be one cause in all."""
 CPU_U = 40.0
 """Two readings of U = 20 J without a budget: taken as one cause, the cautious way."""
-IDLE_GPU_U = 2 * math.sqrt(9 + 16 + 9 + 16 + (4 + 4) ** 2 + (2 + 2) ** 2)
+IDLE_GPU_U = 2 * math.sqrt(9 + 16 + 9 + 16 + (4 + 4 + 2 + 2) ** 2)
 OUTPUT_U, INPUT_U, REQUESTS_U = 5.0, 15.0, 0.5
 """Of 250 output tokens, 650 input tokens and 10 requests: those of the windows in squares."""
 
@@ -150,7 +151,7 @@ def test_above_idle_by_hand() -> None:
     assert found["cpu"].value == pytest.approx((1020 - 21 * 20) / 250)
     # Idle phases of 10 s in all are subtracted twice; a board's gain is common to both sides.
     ticks = 1 + 4 + 1 + 4 + 2**2 * (9 + 16 + 9 + 16)
-    gains = (30 + 31 - 2 * (4 + 4)) ** 2 + (15 + 17 - 2 * (2 + 2)) ** 2
+    gains = (30 + 31 - 2 * (4 + 4) + 15 + 17 - 2 * (2 + 2)) ** 2
     relative = math.hypot(2 * math.sqrt(ticks + gains) / 4200, OUTPUT_U / 250)
     # Both phases were at 100 W, so drift adds nothing.
     assert found["gpu"].uncertainty == pytest.approx(4200 / 250 * relative)
@@ -258,21 +259,13 @@ def test_no_meter_no_energy() -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "gpus", "packages"),
-    [
-        ("gain", 2 * math.sqrt(2) * 6, 24.0),
-        ("offset", 2 * math.sqrt(2) * 6, 24.0),
-        ("model", 24.0, 24.0),
-        ("tick", 12.0, 12.0),
-        ("sampling", 12.0, 12.0),
-    ],
+    ("part", "expected"),
+    [("gain", 24.0), ("offset", 24.0), ("model", 24.0), ("tick", 12.0), ("sampling", 12.0)],
 )
-def test_one_cause_adds_linearly_and_chance_in_squares(
-    part: str, gpus: float, packages: float
-) -> None:
-    """Two devices in two windows with a standard uncertainty of 3 J each: in all 2·4·3, 2·√4·3,
-    or, where each board is a cause, 2·√(6² + 6²)."""
-    for name, expected in (("gpu", gpus), ("cpu", packages)):
+def test_one_cause_adds_linearly_and_chance_in_squares(part: str, expected: float) -> None:
+    """Two devices in two windows with a standard uncertainty of 3 J each: in all 2·4·3 or
+    2·√4·3."""
+    for name in ("gpu", "cpu"):
         stretches = [
             [reading(f"{name}{i}", 100, budget_j={part: 3.0}) for i in (0, 1)] for _ in (0, 1)
         ]
@@ -283,7 +276,7 @@ def test_prefill_and_decode_by_hand() -> None:
     m = computed()
     each = by_class(m, "energy_prefill_per_input_token_j")
     assert each["gpu"].value == pytest.approx(4000 / 2600)
-    pure_u = 2 * math.sqrt(1 + 4 + 36**2 + 24**2)
+    pure_u = 2 * math.sqrt(1 + 4 + (36 + 24) ** 2)
     assert each["gpu"].uncertainty == pytest.approx(
         4000 / 2600 * math.hypot(pure_u / 4000, 52 / 2600)
     )
@@ -291,7 +284,7 @@ def test_prefill_and_decode_by_hand() -> None:
     # 650 of the 2600 input tokens: a quarter of the prefill window's energy.
     assert left["gpu"].value == pytest.approx((6200 - 1000) / 250)
     ticks = 1 + 4 + 1 + 4 + (1 + 4) / 16
-    gains = (30 + 31 - 36 / 4) ** 2 + (15 + 17 - 24 / 4) ** 2
+    gains = (30 + 31 - 36 / 4 + 15 + 17 - 24 / 4) ** 2
     share_u = 1000 * math.hypot(INPUT_U / 650, 52 / 2600)
     left_u = math.hypot(2 * math.sqrt(ticks + gains), share_u)
     assert left["gpu"].uncertainty == pytest.approx(
@@ -339,6 +332,15 @@ def test_a_count_without_an_uncertainty_leaves_none_to_what_is_divided_by_it() -
     assert by_class(m, "energy_per_output_token_j")["gpu"].uncertainty is None
     assert by_class(m, "energy_per_request_j")["gpu"].uncertainty is not None
     assert m["output_throughput_tokens_per_s"] == Value(value=12.5)
+
+
+def test_a_gain_cancels_on_its_own_board_alone() -> None:
+    """4 J less 3 J on one board and 1 J less 2 J on the other: 1 J each, which may add up."""
+    terms = [
+        Term(factor, reading(f"gpu{board}", 100, budget_j={"gain": u}))
+        for factor, board, u in ((1, 0, 4.0), (-1, 0, 3.0), (1, 1, 1.0), (-1, 1, 2.0))
+    ]
+    assert expanded_j(terms) == pytest.approx(4.0)
 
 
 def test_causes_of_two_meters_are_independent() -> None:
