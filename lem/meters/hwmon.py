@@ -7,14 +7,13 @@ table below is class ``sensor``: it is shown and recorded, and enters no figure.
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lem.errors import MeterUnavailable
-from lem.meters import series, slow
+from lem.meters import series, slow, sysfs
 from lem.meters.protocol import Device, MeterSettings, Pace, Sample
 
 if TYPE_CHECKING:
@@ -112,7 +111,7 @@ class Hwmon:
             if s.device_class == "sensor" and not unplaced:
                 continue
             before_ns = time.monotonic_ns()
-            value = _number(s.file)
+            value = sysfs.number(s.file)
             after_ns = time.monotonic_ns()
             if value is None:
                 samples.append(Sample(after_ns, self.name, s.device, "read_error", 1))
@@ -152,13 +151,13 @@ def _sensors(root: Path) -> tuple[list[Sensor], Path | None]:
     except OSError:
         return [], None
     for chip in chips:
-        driver = _text(chip / "name")
+        driver = sysfs.text(chip / "name")
         for file in _files(chip):
             kind, number, _ = _FILE.fullmatch(file.name).groups()  # type: ignore[union-attr]
-            if _number(file) is None:
-                refused = file if _denied(file) else refused
+            if sysfs.number(file) is None:
+                refused = file if sysfs.denied(file) else refused
                 continue
-            label = _text(chip / f"{kind}{number}_label")
+            label = sysfs.text(chip / f"{kind}{number}_label")
             rule = _rule(driver, label)
             device_class, what = (rule.device_class, rule.what) if rule else ("sensor", "unknown")
             device = _plain(f"{chip.name}-{driver or 'chip'}-{label or kind + number}")
@@ -204,7 +203,7 @@ def _rule(driver: str, label: str) -> Rule | None:
 def _update_s(chip: Path, kind: str, number: str) -> float:
     """From the driver's own files, in milliseconds; else assumed."""
     for name in ("update_interval", f"{kind}{number}_average_interval"):
-        value = _number(chip / name)
+        value = sysfs.number(chip / name)
         if value is not None and 1 <= value <= 60_000:
             return min(value / 1000, UPDATE_S)
     return UPDATE_S
@@ -212,29 +211,6 @@ def _update_s(chip: Path, kind: str, number: str) -> float:
 
 def _plain(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "_", name)[:64]
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text("ascii", "replace")[:64].strip()
-    except OSError:
-        return ""
-
-
-def _number(file: Path) -> int | None:
-    try:
-        handle = os.open(file, os.O_RDONLY)
-        try:
-            value = int(os.read(handle, 32))
-        finally:
-            os.close(handle)
-    except (OSError, ValueError):
-        return None
-    return value if 0 <= value < 2**63 else None
-
-
-def _denied(file: Path) -> bool:
-    return file.exists() and not os.access(file, os.R_OK)
 
 
 plugin = Hwmon

@@ -7,14 +7,13 @@ shown (class ``sensor``), compared with their package, and enter no figure.
 
 from __future__ import annotations
 
-import os
 import time
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lem.errors import MeterUnavailable
-from lem.meters import series
+from lem.meters import series, sysfs
 from lem.meters.protocol import Device, MeterSettings, Pace, Sample
 
 if TYPE_CHECKING:
@@ -114,7 +113,7 @@ class Rapl:
             if d.part_of and not parts:
                 continue
             before_ns = time.monotonic_ns()
-            value = _number(d.file)
+            value = sysfs.number(d.file)
             after_ns = time.monotonic_ns()
             if value is None or value > d.range_uj:
                 samples.append(Sample(after_ns, self.name, d.device, "read_error", 1))
@@ -189,7 +188,7 @@ def _domains(root: Path) -> tuple[list[Domain], Path | None]:
         return [], None
     # By number, so that package 10 comes after package 2; the MMIO zones last.
     zones.sort(key=lambda z: (z.split(":")[0] != CONTROL_TYPES[0][:-1], _numbers(z)))
-    names = {z: _text(root / z / "name") for z in zones}
+    names = {z: sysfs.text(root / z / "name") for z in zones}
     platforms = {names[z] for z in zones if names[z].startswith("psys")}
     for zone in zones:
         control, *numbers = zone.split(":")
@@ -201,11 +200,11 @@ def _domains(root: Path) -> tuple[list[Domain], Path | None]:
         if not _plain(device):
             continue
         file = root / zone / "energy_uj"
-        range_uj = _number(root / zone / "max_energy_range_uj")
-        if _number(file) is not None and range_uj:
+        range_uj = sysfs.number(root / zone / "max_energy_range_uj")
+        if sysfs.number(file) is not None and range_uj:
             found.append(Domain(device, device_class, file, range_uj, part_of))
             continue
-        if _denied(file):
+        if sysfs.denied(file):
             refused = file
         if part_of is None:
             incomplete.add(device_class)
@@ -250,35 +249,6 @@ def _fell_back(a: Point, b: Point, span_j: float) -> bool:
     """A smaller value is a wrap only if getting there over the top needs a possible power."""
     gained_j = span_j - a.value + b.value
     return gained_j > MOST_POWER_W * (b.t_ns - a.t_ns + b.half_ns + a.half_ns) / 1e9
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text("ascii", "replace")[:64].strip()
-    except OSError:
-        return ""
-
-
-def _number(file: Path) -> int | None:
-    try:
-        handle = os.open(file, os.O_RDONLY)  # a third of the cost of a file object
-        try:
-            value = int(os.read(handle, 32))
-        finally:
-            os.close(handle)
-    except (OSError, ValueError):
-        return None
-    return value if 0 <= value < 2**63 else None
-
-
-def _denied(file: Path) -> bool:
-    try:
-        file.open("rb").close()
-    except PermissionError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 plugin = Rapl
