@@ -83,6 +83,9 @@ def execute(
             todo = plan(lock, outcomes, present(lock.gpus), forgive)
             on_moment(Moment("plan", todo))
             if not todo.runs:
+                # An engine may have finished creating a killed host's container only now.
+                for launcher in launchers.values():
+                    launcher.reclaim(lock.owner)
                 return outcomes
             for outcome in execution.block(todo):
                 outcomes.append(outcome)
