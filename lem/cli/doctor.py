@@ -61,9 +61,10 @@ def show(findings: list[Finding]) -> None:
     signs = {"ok": "ok     ", "missing": "missing", "note": "note   "}
     width = max(len(f.subject) for f in findings)
     for f in findings:
-        output.out().print(f"{signs[f.state]}  {f.subject:<{width}}  {f.what}")
+        # What drivers, engines and plugins say of themselves is in it.
+        output.out().print(output.visible(f"{signs[f.state]}  {f.subject:<{width}}  {f.what}"))
         if f.fix is not None:
-            output.out().print(f"{'':<{width + 11}}fix: {f.fix}")
+            output.out().print(output.visible(f"{'':<{width + 11}}fix: {f.fix}"))
 
 
 def python() -> Iterator[Finding]:

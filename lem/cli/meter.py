@@ -44,20 +44,22 @@ def list_meters(as_json: bool) -> None:
 
     table = Table("class", "device", "meter", "reads", "updated every", "uncertainty (k = 2)")
     for i in infos:
+        # A driver's, or a plugin's, own words are in it.
+        reads = i.description + ("" if i in counted else " (compared, in no figure)")
         period = "?" if i.update_period_s is None else f"{i.update_period_s * 1e3:g} ms"
         table.add_row(
             i.device_class,
-            i.device,
-            i.meter,
-            i.description + ("" if i in counted else " (compared, in no figure)"),
+            output.visible(i.device),
+            output.visible(i.meter),
+            output.visible(reads),
             period,
             readings.stated_uncertainty(i) or "not stated",
         )
     output.out().print(table)
     for name, e in sorted(unavailable.items()):
-        output.out().print(f"{name}: not here: {e.message}")
+        output.out().print(output.visible(f"{name}: not here: {e.message}"))
         if e.hint:
-            output.out().print(f"  fix: {e.hint}")
+            output.out().print(output.visible(f"  fix: {e.hint}"))
     if not any(i.device_class not in ("estimated", "sensor") for i in infos):
         output.out().print(
             "No meter measures energy here: it is estimated from CPU time, and marked so."
