@@ -35,6 +35,12 @@ UNREST = 0.15
 FEW_TICKS = 1.25
 """The noise is estimated from about twenty ticks, so it is itself uncertain (Student's t instead of
 Gauss)."""
+LEAST_CHANGES = 6
+FEW_CHANGES = 2.5
+"""From so many changes a scatter is told; and how much it is enlarged because they are few: with
+six, which stand for four degrees of freedom, twice (χ²: enough in nine of ten cases)."""
+MOST_STRIDE = 6
+"""Regular readings see every so manieth tick of a fast counter."""
 UNEVEN = 0.1
 """Work whose power changes by more than this, relatively, from tick to tick has no level that
 would tell how it ended."""
@@ -49,7 +55,8 @@ class Work(NamedTuple):
     idle_j: float
     """What the device drew between the edges and the nearest ticks."""
     sampling_j: float
-    """Noise of the counter's increments, taken to be as large, relatively, as while idle."""
+    """Noise of the counter's increments: as large, relatively, as while idle, or as large as they
+    were seen to scatter during the work, whichever is less."""
 
 
 def work(
@@ -81,7 +88,9 @@ def work(
     zero = at_start[0].value
     mean_w = _mean_power(at_start, at_end, start_ns, end_ns) * scale
     estimates = []
+    inside: list[float] = []
     for ticks, t_ns, way in ((at_start, start_ns, -1), (at_end, end_ns, 1)):
+        inside.append(_scatter_within(reads, ticks, (start_ns, end_ns), way) * scale)
         outside = [_tick(p, t_ns, way, zero, scale, step) for p in ticks]
         level = _level(reads, ticks, t_ns, (start_ns, end_ns), way, zero, scale, step)
         estimates.append(edge.at_edge(outside, level, mean_w))
@@ -92,11 +101,12 @@ def work(
     energy_j = a.value_j + b.value_j
     watts = energy_j / max(seconds, 1e-9)
     rest = [math.sqrt(max(0.0, e.uncertainty_j**2 - e.tick_j**2)) for e in estimates]
+    in_proportion_j = FEW_TICKS * edge.noise(a, b) * max(0.0, watts) * math.sqrt(0.1 * seconds)
     return Work(
         max(0.0, energy_j),
         math.hypot(a.tick_j, b.tick_j),
         math.hypot(*rest),
-        FEW_TICKS * edge.noise(a, b) * max(0.0, watts) * math.sqrt(0.1 * seconds),
+        min(in_proportion_j, *inside),
     )
 
 
@@ -218,6 +228,40 @@ def _level(
     if spread > UNEVEN * abs(watts[0]):
         return None
     return Level(found[0], watts[0], math.hypot(timing, spread, 0.002 * watts[0]))
+
+
+def _scatter_within(
+    reads: Sequence[Sample], ticks: Sequence[Point], span: tuple[int, int], way: int
+) -> float:
+    """What noise of its increments can have added to the counter between start and end, at most,
+    in the counter's unit (k = 1): as much as they were seen to change from one tick to the next
+    (von Neumann's mean square successive difference), enlarged for how few they were. Infinite
+    where that was not seen."""
+    grid = _grid(ticks)
+    if grid is None:
+        return math.inf
+    period_ns, first_ns, u_ns = grid
+    times_ns = [r.t_ns for r in reads]
+    margin_ns = min(period_ns / 4, 3 * u_ns + 200_000)
+    count = int((span[1] - span[0]) / period_ns)
+    values: dict[int, float] = {}
+    for n in range(1, count + 2):
+        at_ns = first_ns - way * n * period_ns
+        i = bisect_left(times_ns, at_ns + margin_ns)
+        inside = span[0] < at_ns < span[1]
+        if inside and i < len(reads) and times_ns[i] <= at_ns + period_ns - margin_ns:
+            values[n] = reads[i].value
+    for stride in range(1, MOST_STRIDE + 1):
+        changes = [
+            values[n] - 2 * values[n + stride] + values[n + 2 * stride]
+            for n in values
+            if n + stride in values and n + 2 * stride in values
+        ]
+        if len(changes) >= LEAST_CHANGES and 2 * stride * len(changes) >= count:
+            spread = math.sqrt(sum(c * c for c in changes) / (2 * len(changes)))
+            enlarged = (1 + FEW_CHANGES / math.sqrt(len(changes))) * spread
+            return enlarged * math.sqrt(count / stride + 1)
+    return math.inf
 
 
 class Grid(NamedTuple):

@@ -92,7 +92,8 @@ def test_counter_beside_power(board: Board) -> None:
 
 def test_a_step_of_the_load_is_seen_when_it_comes(board: Board) -> None:
     board(HOPPER)
-    found = waves.step_response(0, 3, 1.5, 1.5)
+    # Medians of five: on a busy machine the load's own process may be late at one or two of them.
+    found = waves.step_response(0, 6, 0.9, 0.9)
     for edge in ("on", "off"):
         assert found[edge]["counter_lag_s"] == pytest.approx(0, abs=0.03)
         assert found[edge]["power_instant_mw"]["reaches_90%_after_s"] < 0.16
@@ -101,7 +102,7 @@ def test_a_step_of_the_load_is_seen_when_it_comes(board: Board) -> None:
 
 def test_a_counter_that_is_late_is_told_so(board: Board) -> None:
     board(HOPPER | {"late_ms": 150.0})
-    found = waves.step_response(0, 3, 1.5, 1.5)
+    found = waves.step_response(0, 6, 0.9, 0.9)
     assert found["on"]["counter_lag_s"] == pytest.approx(0.15, abs=0.04)
 
 
