@@ -11,7 +11,8 @@ from typing import Any
 from gpu_check import load
 from gpu_check.watch import Watched, board_of, spread, watch
 from lem.errors import RunFailed
-from lem.meters import nvml_board, part_time, readings, series
+from lem.meters import nvml_board, readings
+from lem.meters.energy import part_time, series
 from lem.meters.nvml import Nvml
 from lem.meters.protocol import MeterSettings, Sample
 

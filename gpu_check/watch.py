@@ -11,10 +11,11 @@ from pathlib import Path
 
 from lem.contract.record import EnergyReading
 from lem.errors import RunFailed
-from lem.meters import readings, trace
+from lem.meters import readings
 from lem.meters.nvml import Nvml
 from lem.meters.protocol import Device, MeterSettings, Sample
 from lem.meters.sampler import Sampler
+from lem.meters.sampling import trace
 
 POLL_S = 0.001
 

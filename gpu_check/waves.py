@@ -13,8 +13,9 @@ from gpu_check.load import Edges
 from gpu_check.probe import products_in
 from gpu_check.watch import poll, watch
 from lem.errors import RunFailed
-from lem.meters import counter, nvml_power, part_time, series
-from lem.meters.counter import Point
+from lem.meters import nvml_power
+from lem.meters.energy import counter, part_time, series
+from lem.meters.energy.counter import Point
 from lem.meters.protocol import Sample
 
 BURSTS_S = (0.43, 0.30)

@@ -18,8 +18,9 @@ from lem.analysis.comparison import ArmResult, Comparison
 from lem.analysis.results import Campaign, Results
 from lem.contract.record import Record
 from lem.errors import BadInput
-from lem.meters import foreign, trace
+from lem.meters.energy import foreign
 from lem.meters.estimate import REACH_NS
+from lem.meters.sampling import trace
 from lem.stats import RatioEstimate
 from lem.stores.counted import counted
 

@@ -19,7 +19,8 @@ from lem.contract.record import (
     Window,
 )
 from lem.contract.spec import Slo
-from lem.meters import readings, reconcile
+from lem.meters import readings
+from lem.meters.energy import reconcile
 from lem.meters.protocol import Sample
 from lem.workloads import edges, latency
 from lem.workloads.edges import CountUncertainty

@@ -2,7 +2,7 @@
 
 Uncertainties are expanded (k = 2) and propagated to first order (JCGM 100:2008, GUM, 5.1 and 5.2):
 
-- Of a sum of readings: ``lem/meters/combine.py``.
+- Of a sum of readings: ``lem/meters/energy/combine.py``.
 - Idle power during the windows was somewhere between what it was in the idle phases: a rectangular
   distribution (GUM 4.3.7), for the figures above idle alone.
 - What was under way at a window's edges makes its counts uncertain (``workloads/edges.py``).
@@ -22,7 +22,7 @@ from lem.contract.record import (
     Value,
     Window,
 )
-from lem.meters.combine import Term, expanded_j
+from lem.meters.energy.combine import Term, expanded_j
 
 Terms = dict[str, list[Term]]
 """By device class."""

@@ -36,8 +36,8 @@ from lem.errors import (
     MeterUnavailable,
     RunFailed,
 )
-from lem.meters import trace
 from lem.meters.protocol import Sample
+from lem.meters.sampling import trace
 from lem.workloads import responses
 
 LAST_LINES = 40

@@ -12,7 +12,7 @@ from typing import Any
 from lem.agent.metrics import compute
 from lem.contract.metrics import METRICS
 from lem.contract.record import EnergyReading, Metrics, Record, Value, Window
-from lem.meters.combine import UNSTATED
+from lem.meters.energy.combine import UNSTATED
 from lem.report.budget import Budget
 
 COUNTS = "counts"

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lem.errors import MeterUnavailable
-from lem.meters import series, slow
+from lem.meters.energy import series, slow
 from lem.meters.neighbours import Neighbours
 from lem.meters.protocol import Device, MeterSettings, Pace, Sample
 
@@ -223,7 +223,7 @@ class Amd:
         self, info: MeterInfo, samples: list[Sample], start_ns: int, end_ns: int
     ) -> EnergyReading:
         """From the accumulator, or from power where the board has none that can be read."""
-        from lem.meters import counter
+        from lem.meters.energy import counter
 
         flags = []
         if any(series.within(samples, "throttle_reasons", start_ns, end_ns)):

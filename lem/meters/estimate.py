@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lem.errors import MeterUnavailable
-from lem.meters import foreign, series
+from lem.meters.energy import foreign, series
 from lem.meters.process_tree import ProcessTree, cpu_clock_ns
 from lem.meters.protocol import Device, MeterSettings, Pace, Sample
 
@@ -120,7 +120,7 @@ class Estimate:
         self, info: MeterInfo, samples: list[Sample], start_ns: int, end_ns: int
     ) -> EnergyReading:
         """CPU time between the two moments × watts per busy core, flagged ``estimated``."""
-        from lem.meters import counter
+        from lem.meters.energy import counter
 
         period_ns = int(READ_PERIOD_S * 1e9)
         gaps = series.gap_flags(samples, "cpu_time_ns", start_ns, end_ns, period_ns)

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from lem.errors import MeterUnavailable
-from lem.meters import series, slow
+from lem.meters.energy import series, slow
 from lem.meters.protocol import Device, MeterSettings, Pace, Sample
 
 if TYPE_CHECKING:
     from lem.contract.record import EnergyReading, MeterInfo
-    from lem.meters import background
     from lem.meters.remote import Read
+    from lem.meters.sampling import background
 
 MOST_W = 1e6
 MOST_J = 1e15
@@ -39,8 +39,9 @@ class External:
                 "no meter outside the machine is configured",
                 "name it in ~/.config/lem/meters.toml (docs/meters.md, external)",
             )
-        from lem.meters import background, remote
+        from lem.meters import remote
         from lem.meters.machine import UNITS
+        from lem.meters.sampling import background
 
         devices = []
         for one in settings.external:
@@ -87,7 +88,7 @@ class External:
     ) -> EnergyReading:
         """From the meter's counter, or its power integrated. The gain is what the owner stated; an
         unstated one gives an energy without an uncertainty (``uncertainty_unstated``)."""
-        from lem.meters import counter
+        from lem.meters.energy import counter
 
         stated = info.relative_uncertainty
         gain = None if stated is None else stated / 2

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lem.errors import MeterUnavailable
-from lem.meters import series, slow, sysfs
+from lem.meters import sysfs
+from lem.meters.energy import series, slow
 from lem.meters.protocol import Device, MeterSettings, Pace, Sample
 
 if TYPE_CHECKING:

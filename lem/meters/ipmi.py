@@ -11,8 +11,9 @@ import shutil
 from typing import TYPE_CHECKING
 
 from lem.errors import MeterUnavailable
-from lem.meters import background, series, slow
+from lem.meters.energy import series, slow
 from lem.meters.protocol import Device, MeterSettings, Pace, Sample
+from lem.meters.sampling import background
 
 if TYPE_CHECKING:
     from lem.contract.record import EnergyReading, MeterInfo

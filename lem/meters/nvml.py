@@ -15,7 +15,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from lem.errors import MeterUnavailable
-from lem.meters import calibration, nvml_board, series
+from lem.meters import calibration, nvml_board
+from lem.meters.energy import series
 from lem.meters.neighbours import Neighbours
 from lem.meters.protocol import Device, MeterSettings, Pace, Sample
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lem.meters import counter, isolated, nvml_power, series
+from lem.meters import nvml_power
+from lem.meters.energy import counter, isolated, series
 from lem.meters.protocol import Sample
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
-from lem.meters import series
+from lem.meters.energy import series
 from lem.meters.protocol import Sample
 
 AVERAGED_NS = 1_000_000_000

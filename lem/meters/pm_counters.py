@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lem.errors import MeterUnavailable
-from lem.meters import series, slow
+from lem.meters.energy import series, slow
 from lem.meters.protocol import Device, MeterSettings, Pace, Sample
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class PmCounters:
         self, info: MeterInfo, samples: list[Sample], start_ns: int, end_ns: int
     ) -> EnergyReading:
         """From the counter's steps, with its one-joule resolution and the age of a value."""
-        from lem.meters import counter
+        from lem.meters.energy import counter
 
         if len(set(_around(samples, "startup", start_ns, end_ns))) > 1:
             return counter.untrusted(info, ["meter_lost"])

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lem.errors import MeterUnavailable
-from lem.meters import series, sysfs
+from lem.meters import sysfs
+from lem.meters.energy import series
 from lem.meters.protocol import Device, MeterSettings, Pace, Sample
 
 if TYPE_CHECKING:
     from lem.contract.record import EnergyReading, MeterInfo
-    from lem.meters.counter import Point
+    from lem.meters.energy.counter import Point
 
 UPDATE_S = 0.001
 """The counters are brought up to date about every millisecond (Intel SDM vol. 3B, 15.10)."""
@@ -134,7 +135,7 @@ class Rapl:
         self, info: MeterInfo, samples: list[Sample], start_ns: int, end_ns: int
     ) -> EnergyReading:
         """Difference of the counter, going on over wraps where there can have been only one."""
-        from lem.meters import counter
+        from lem.meters.energy import counter
 
         if series.within(samples, "read_error", start_ns, end_ns):
             return counter.untrusted(info, ["meter_lost"])

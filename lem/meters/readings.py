@@ -9,7 +9,8 @@ from lem import plugins
 from lem.contract.record import EnergyReading, MeterInfo
 from lem.contract.spec import AppliedGain
 from lem.errors import MeterUnavailable
-from lem.meters import counter, estimate, foreign, nvml_energy, reconcile, series
+from lem.meters import estimate, nvml_energy
+from lem.meters.energy import counter, foreign, reconcile, series
 from lem.meters.protocol import Device, Meter, MeterSettings, Sample
 
 ENERGY_SCALE_J = {"energy_mj": 1e-3, "energy_uj": 1e-6, "energy_j": 1.0}
@@ -96,7 +97,7 @@ def host_load(samples: Sequence[Sample], start_ns: int, end_ns: int) -> foreign.
 
 
 def counted(infos: Sequence[MeterInfo]) -> list[MeterInfo]:
-    """The devices whose energy enters figures (:func:`lem.meters.reconcile.counted`)."""
+    """The devices whose energy enters figures (:func:`lem.meters.energy.reconcile.counted`)."""
     return reconcile.counted(infos)
 
 

@@ -133,9 +133,9 @@ class Sampler:
         ``ticks`` times, and then until its power has settled, for up to ``settle_s`` seconds.
 
         Called right before and right after a piece of work, whose energy then follows from the
-        ticks on both sides (:mod:`lem.meters.isolated`). Blocks for about ``ticks`` + ½ periods,
-        until a period is known up to (``ticks`` + 1) × 0.25 s; at once where no counter ticks.
-        Where the sampler has died it returns, and readings say so.
+        ticks on both sides (:mod:`lem.meters.energy.isolated`). Blocks for about ``ticks`` + ½
+        periods, until a period is known up to (``ticks`` + 1) × 0.25 s; at once where no counter
+        ticks. Where the sampler has died it returns, and readings say so.
         """
         with self._lock:
             self._marks += 1
@@ -229,7 +229,7 @@ def by_default() -> list[str]:
 
 def main() -> int:
     """The sampler's process."""
-    from lem.meters.rounds import Rounds
+    from lem.meters.sampling.rounds import Rounds
 
     # Nothing here makes reference cycles; looking for them would only cost.
     gc.disable()

@@ -119,7 +119,8 @@ class Meter:
 
     def finish(self) -> None:
         """The work has ended at ``end_ns``: see the devices at rest again, and compute."""
-        from lem.meters import readings, trace
+        from lem.meters import readings
+        from lem.meters.sampling import trace
 
         assert self._sampler is not None and self._folder is not None
         try:
@@ -217,7 +218,7 @@ class Meter:
 
 def total(readings: Sequence[EnergyReading]) -> Total:
     """Of several devices."""
-    from lem.meters.combine import Term, expanded_j
+    from lem.meters.energy.combine import Term, expanded_j
 
     flags = tuple(sorted({f for r in readings for f in r.flags}))
     energies = [r.energy_j for r in readings]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lem.agent.metrics import compute, energy_by_class, idle_power_by_class
 from lem.contract.metrics import METRICS
 from lem.contract.record import Distribution, EnergyReading, Idle, Metrics, Value, Window
-from lem.meters.combine import Term, expanded_j
+from lem.meters.energy.combine import Term, expanded_j
 
 SECOND = 1_000_000_000
 

@@ -12,8 +12,10 @@ from rich.console import Console
 from lem.agent.assemble import Figures, assemble
 from lem.contract.failure import Failure
 from lem.contract.record import MeterInfo, Reconciliation, Record, View
-from lem.meters import readings, reconcile, trace
+from lem.meters import readings
+from lem.meters.energy import reconcile
 from lem.meters.protocol import Sample
+from lem.meters.sampling import trace
 from lem.report.meters import side_by_side
 from lem.workloads.load import Response
 from lem.workloads.requests import Request

@@ -21,7 +21,7 @@ from lem.contract.metrics import METRICS
 from lem.contract.record import Record
 from lem.contract.schema import documents
 from lem.errors import BadInput, EnvironmentFault, MeterUnavailable, RunFailed
-from lem.meters import trace
+from lem.meters.sampling import trace
 from lem.workloads import requests, responses
 from lem.workloads.load import Response
 from lem.workloads.steady import count

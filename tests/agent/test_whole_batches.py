@@ -13,7 +13,7 @@ from lem.agent.assemble import Figures, assemble
 from lem.agent.events import Events
 from lem.agent.measure import Measured, measure
 from lem.contract.job import Job
-from lem.meters import trace
+from lem.meters.sampling import trace
 from lem.workloads.load import Sink, Source
 from tests.meters import played
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from lem.contract.flags import FLAGS
 from lem.contract.metrics import DEVICE_CLASSES
-from lem.meters import readings, trace
+from lem.meters import readings
 from lem.meters.protocol import Sample
 from lem.meters.sampler import Sampler
+from lem.meters.sampling import trace
 from tests.meters.rigs import Rig
 
 SYSTEMATIC = ("gain", "offset", "model")

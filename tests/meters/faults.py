@@ -11,7 +11,8 @@ from typing import Literal, NamedTuple
 
 from lem.contract.flags import worst
 from lem.contract.record import EnergyReading
-from lem.meters import readings, series
+from lem.meters import readings
+from lem.meters.energy import series
 from tests.meters import played, virtual_play
 from tests.meters.virtual_play import Library, Polling, ns
 

@@ -13,10 +13,11 @@ import yaml
 
 from lem.config import load, measurement
 from lem.errors import BadInput
-from lem.meters import calibration, readings, trace
+from lem.meters import calibration, readings
 from lem.meters.nvml import Nvml
 from lem.meters.protocol import Device, MeterSettings, Sample
 from lem.meters.sampler import Sampler
+from lem.meters.sampling import trace
 from tests.meters import played
 
 Begin = Callable[[played.Play], played.Play]

@@ -56,7 +56,7 @@ def test_imports_without_vendor_libraries_or_pydantic() -> None:
     code = (
         "import sys\n"
         "for name in ('pynvml', 'amdsmi', 'torch', 'pydantic'): sys.modules[name] = None\n"
-        "import importlib, lem.meters.sampler, lem.meters.rounds\n"
+        "import importlib, lem.meters.sampler, lem.meters.sampling.rounds\n"
         f"for name in {sorted(RIGS)}: importlib.import_module('lem.meters.' + name)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -12,9 +12,10 @@ import pytest
 
 from lem.contract.record import EnergyReading, MeterInfo
 from lem.errors import BadInput, MeterUnavailable
-from lem.meters import background, machine, remote
+from lem.meters import machine, remote
 from lem.meters.external import External
 from lem.meters.protocol import MeterSettings, Sample
+from lem.meters.sampling import background
 from tests.meters.slow_rigs import serving
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from gpu_check import __main__ as gpu_check
 from gpu_check import load, probe, repeat, summary, waves
-from lem.meters import part_time
-from lem.meters.counter import Point
+from lem.meters.energy import part_time
+from lem.meters.energy.counter import Point
 from tests.meters import played, played_load
 
 Begin = Callable[[played.Play], played.Play]

@@ -11,7 +11,8 @@ import pytest
 from lem.agent.metrics import energy_by_class
 from lem.contract.record import EnergyReading, MeterInfo
 from lem.errors import MeterUnavailable
-from lem.meters import nvml_energy, readings, series
+from lem.meters import nvml_energy, readings
+from lem.meters.energy import series
 from lem.meters.nvml import Nvml
 from lem.meters.protocol import MeterSettings, Sample
 from tests.meters import played

@@ -10,7 +10,8 @@ import pytest
 
 from lem.contract.record import MeterInfo
 from lem.errors import MeterUnavailable
-from lem.meters import nvml_board, nvml_energy, nvml_power, readings, series
+from lem.meters import nvml_board, nvml_energy, nvml_power, readings
+from lem.meters.energy import series
 from lem.meters.nvml import Nvml
 from lem.meters.protocol import MeterSettings, Sample
 from tests.meters import played

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from lem.contract.record import EnergyReading
-from lem.meters import readings, trace
+from lem.meters import readings
 from lem.meters.protocol import MeterSettings
 from lem.meters.sampler import Sampler
+from lem.meters.sampling import trace
 from tests.meters.played_powercap import SPAN_UJ, Powercap, Zone, playing
 from tests.meters.power_trace import NEVER, step
 

@@ -12,10 +12,12 @@ import pytest
 
 from lem.contract.flags import FLAGS
 from lem.errors import BadInput, MeterUnavailable
-from lem.meters import readings, series, ticks, trace
+from lem.meters import readings
+from lem.meters.energy import series
 from lem.meters.protocol import MeterSettings
 from lem.meters.sampler import Sampler
-from lem.meters.ticks import TickWatch
+from lem.meters.sampling import ticks, trace
+from lem.meters.sampling.ticks import TickWatch
 from tests.meters import played, rigs
 
 Begin = Callable[[played.Play], played.Play]

@@ -9,7 +9,8 @@ import pytest
 
 from lem.contract.record import EnergyReading, MeterInfo
 from lem.errors import MeterUnavailable
-from lem.meters import ipmi, readings, slow
+from lem.meters import ipmi, readings
+from lem.meters.energy import slow
 from lem.meters.hwmon import Hwmon
 from lem.meters.ipmi import Ipmi
 from lem.meters.pm_counters import PmCounters

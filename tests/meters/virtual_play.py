@@ -81,8 +81,8 @@ def samples(
     rest: bool = True,
 ) -> list[Sample]:
     """From 0 to ``until_s``: regular rounds with counter and power, and within the ``dense``
-    stretches polls of the counter, as ``lem.meters.rounds`` makes them. ``rest``: that the device
-    idles in these is said."""
+    stretches polls of the counter, as ``lem.meters.sampling.rounds`` makes them. ``rest``: that the
+    device idles in these is said."""
     found: list[Sample] = []
     if rest:
         found += [_sample(begin_s, device, "rest", 1) for begin_s, _ in dense]

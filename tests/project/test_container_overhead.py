@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from lem.meters.protocol import Sample
-from lem.meters.trace import TraceWriter
+from lem.meters.sampling.trace import TraceWriter
 from tests import records
 
 ID = "e" * 64

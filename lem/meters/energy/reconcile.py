@@ -19,7 +19,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from lem.meters.combine import Term, expanded_j
+from lem.meters.energy.combine import Term, expanded_j
 
 if TYPE_CHECKING:
     from lem.contract.record import EnergyReading, MeterInfo, Reconciliation, View

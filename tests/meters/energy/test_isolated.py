@@ -11,7 +11,7 @@ from statistics import mean, median
 
 import pytest
 
-from lem.meters import isolated, series
+from lem.meters.energy import isolated, series
 from lem.meters.protocol import Sample
 from tests.meters import virtual
 

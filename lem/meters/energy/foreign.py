@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from lem.meters import counter, series
+from lem.meters.energy import counter, series
 from lem.meters.protocol import Sample
 
 CLASSES = ("cpu", "dram", "node", "module")

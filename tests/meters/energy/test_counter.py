@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lem.meters import counter, series
-from lem.meters.counter import Point
+from lem.meters.energy import counter, series
+from lem.meters.energy.counter import Point
 from lem.meters.protocol import Sample
 
 S = 10**9

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from lem.meters import part_time
-from lem.meters.counter import Point
+from lem.meters.energy import part_time
+from lem.meters.energy.counter import Point
 
 MS = 10**6
 

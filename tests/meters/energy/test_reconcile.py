@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from lem.contract.record import EnergyReading, MeterInfo, Reconciliation
-from lem.meters import reconcile
+from lem.meters.energy import reconcile
 
 
 def info(meter: str, device: str, device_class: str, **more: Any) -> MeterInfo:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from lem.meters import ticks
 from lem.meters.protocol import Sample
-from lem.meters.settling import Settling
-from lem.meters.ticks import TickWatch
+from lem.meters.sampling import ticks
+from lem.meters.sampling.settling import Settling
+from lem.meters.sampling.ticks import TickWatch
 
 MS = 1_000_000
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from lem.errors import LemError
-from lem.meters import ticks
 from lem.meters.protocol import Device, Meter, MeterSettings, Sample
-from lem.meters.settling import Settling
-from lem.meters.ticks import TickWatch
-from lem.meters.trace import TraceWriter
+from lem.meters.sampling import ticks
+from lem.meters.sampling.settling import Settling
+from lem.meters.sampling.ticks import TickWatch
+from lem.meters.sampling.trace import TraceWriter
 
 FLUSH_S = 0.8
 """What a crash may cost of the trace; also how often power is told."""

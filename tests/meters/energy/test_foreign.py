@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from lem.contract.record import MeterInfo
-from lem.meters import foreign, readings
-from lem.meters.foreign import Load
+from lem.meters import readings
+from lem.meters.energy import foreign
+from lem.meters.energy.foreign import Load
 from lem.meters.protocol import Sample
 
 STAT = """cpu  4705 150 1120 16250 520 30 45 70 400 10

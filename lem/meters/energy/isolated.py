@@ -2,7 +2,7 @@
 
 The counter moves in ticks, so it says nothing of the moments at which work began and ended. What it
 stood at there is found from the ticks outside, which were polled for densely (``Sampler.rest``):
-:mod:`lem.meters.edge`. The work's energy is the difference of the two.
+:mod:`lem.meters.energy.edge`. The work's energy is the difference of the two.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
-from lem.meters import edge, series
-from lem.meters.counter import Point
-from lem.meters.edge import Level, Tick
+from lem.meters.energy import edge, series
+from lem.meters.energy.counter import Point
+from lem.meters.energy.edge import Level, Tick
 from lem.meters.protocol import Sample
 
 LEAST_TICKS = 3

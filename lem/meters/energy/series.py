@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from lem.meters.counter import Point
+from lem.meters.energy.counter import Point
 from lem.meters.protocol import Sample
 
 DENSE_NS = 5_000_000

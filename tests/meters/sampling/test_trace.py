@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lem.errors import BadInput
-from lem.meters import trace
 from lem.meters.protocol import Sample
+from lem.meters.sampling import trace
 
 NAMES = st.from_regex(r"[A-Za-z0-9_.:-]{1,20}", fullmatch=True)
 SAMPLES = st.lists(
@@ -67,7 +67,8 @@ def test_what_was_flushed_survives_a_kill(tmp_path: Path) -> None:
     path = tmp_path / "trace.csv.gz"
     code = (
         "import os, sys; from pathlib import Path\n"
-        "from lem.meters.trace import TraceWriter; from lem.meters.protocol import Sample\n"
+        "from lem.meters.protocol import Sample\n"
+        "from lem.meters.sampling.trace import TraceWriter\n"
         "w = TraceWriter(Path(sys.argv[1]))\n"
         "w.add([Sample(1, 'm', 'd', 'q', 1), Sample(2, 'm', 'd', 'q', 2)]); w.flush()\n"
         "w.add([Sample(3, 'm', 'd', 'q', 3)])\n"

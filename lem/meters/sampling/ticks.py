@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from lem.meters.energy.series import median
 from lem.meters.protocol import Sample
-from lem.meters.series import median
 
 POLLED_NS = 2_500_000
 """A change seen between two readings closer than this is a tick that was polled for."""
@@ -54,7 +54,7 @@ class TickWatch:
         previous, self._previous = self._previous, s
         if previous is None or s.value == previous.value:
             return
-        # The same middle as lem.meters.series.tick_points computes from the trace.
+        # The same middle as lem.meters.energy.series.tick_points computes from the trace.
         self.ticked_ns = previous.t_ns + (s.t_ns - previous.t_ns) // 2
         self.ticks += 1
         self.value = s.value

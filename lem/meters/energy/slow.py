@@ -5,7 +5,7 @@ device drew since then is not in it yet. A constant delay costs only where power
 so the parts of the budget (standard uncertainties; rectangular distributions, GUM 4.3.7) are:
 
 - counter: each change is a point in time, somewhere between the reading before it and the one that
-  showed it, and up to ``lag_s`` earlier; the rest is :mod:`lem.meters.counter`;
+  showed it, and up to ``lag_s`` earlier; the rest is :mod:`lem.meters.energy.counter`;
 - power: ``tick`` is how much power varied around each edge × one update ÷ √3; ``sampling`` is the
   scatter from one update to the next × √(duration × update), the standard error of a mean of that
   many readings taken as independent.
@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from lem.meters import counter, series
-from lem.meters.counter import Point
+from lem.meters.energy import counter, series
+from lem.meters.energy.counter import Point
 from lem.meters.protocol import Sample
 
 if TYPE_CHECKING:

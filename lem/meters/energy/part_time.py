@@ -14,7 +14,7 @@ from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
-from lem.meters.counter import Point
+from lem.meters.energy.counter import Point
 
 LEAST_READINGS = 20
 
