@@ -63,8 +63,8 @@ _TABLE = (
     ),
     Flag(
         "too_few_updates",
-        "the window is shorter than four updates of this meter, or than what it averages over: no"
-        " figure from it",
+        "the window is shorter than four updates of this meter, or than what it averages over, or"
+        " no updates of it were seen: no figure from it",
         "info",
     ),
     Flag("uncertainty_unstated", "nobody stated how good this meter is", "info"),

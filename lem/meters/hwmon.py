@@ -202,11 +202,12 @@ def _rule(driver: str, label: str) -> Rule | None:
 
 
 def _update_s(chip: Path, kind: str, number: str) -> float:
-    """From the driver's own files, in milliseconds; else assumed."""
-    for name in ("update_interval", f"{kind}{number}_average_interval"):
+    """How old a value may be, from the driver's own files, in milliseconds (what it is averaged
+    over, or how often it is brought up to date); else assumed."""
+    for name in (f"{kind}{number}_average_interval", "update_interval"):
         value = sysfs.number(chip / name)
         if value is not None and 1 <= value <= 60_000:
-            return min(value / 1000, UPDATE_S)
+            return value / 1000
     return UPDATE_S
 
 

@@ -144,6 +144,10 @@ def power(values: list[float], period_s: float = 1.0) -> list[Sample]:
     ]
 
 
+LIVE = [99.0, 100.0] * 3
+"""Readings that show how often the sensor is brought up to date, before the window."""
+
+
 def integrated(samples: list[Sample], start_s: float, end_s: float) -> EnergyReading:
     return Ipmi().energy(POWER, samples, int(start_s * 1e9), int(end_s * 1e9))
 
@@ -151,22 +155,48 @@ def integrated(samples: list[Sample], start_s: float, end_s: float) -> EnergyRea
 def test_a_sensor_that_holds_its_value_is_not_thinned_out() -> None:
     """100 W held for 30 s, then 400 W: 3 kJ + 12 kJ. A trapezoid over the changes alone would draw
     a ramp from one to the other."""
-    values = [100.0] * 600 + [400.0] * 601
-    r = integrated(power(values, 0.05), 0.0, 60.0)
+    values = [v for v in LIVE for _ in range(20)] + [100.0] * 600 + [400.0] * 601
+    r = integrated(power(values, 0.05), 6.0, 66.0)
     assert r.energy_j == pytest.approx(15_000, rel=1e-3)
     assert r.flags == ["power_integrated"]
 
 
+def test_a_sensor_whose_updates_were_not_seen_gives_no_figure() -> None:
+    """Steady power and a sensor that has stopped look alike."""
+    r = integrated(power([250.0] * 40), 5.0, 35.0)
+    assert (r.energy_j, r.flags) == (None, ["power_integrated", "too_few_updates"])
+
+
+def test_a_sensor_slower_than_it_is_asked_is_found_out() -> None:
+    """Brought up to date every 15 s, asked once a second, so known to be 14 s or more: 56 s are four
+    updates, 55 s are not."""
+    values = [100.0 + 7 * (i // 15) for i in range(120)]
+    assert integrated(power(values), 20.0, 75.0).flags[-1] == "too_few_updates"
+    r = integrated(power(values), 20.0, 80.5)
+    # Three steps of 7 W lie around each edge, which may be 14 s off.
+    assert r.budget_j["tick"] == pytest.approx(math.hypot(21, 21) * 14 / math.sqrt(3))
+
+
+def test_a_value_held_for_long_may_come_from_a_sensor_that_has_stopped() -> None:
+    """20 of 25 s of the window held, anything from 99 to 400 W meanwhile (a rectangle)."""
+    values = [*LIVE, 400.0, 399.0, 400.0, 399.0, 400.0, *[250.0] * 20, 300.0, 301.0, 300.0, 301.0]
+    r = integrated(power(values), 8.0, 33.0)
+    held = (400 - 99) * 20 / math.sqrt(12)
+    assert r.budget_j["sampling"] > held
+    shorter = [*LIVE, *values[6:11], *[250.0] * 9, 251.0, *[250.0] * 10, *values[31:]]
+    assert integrated(power(shorter), 8.0, 33.0).budget_j["sampling"] < held / 3
+
+
 def test_steady_power_at_both_edges_costs_no_uncertainty_but_the_gain() -> None:
-    r = integrated(power([250.0] * 30), 5.0, 25.0)
-    assert r.energy_j == pytest.approx(5000)
+    r = integrated(power([*LIVE, *[250.0] * 10]), 9.0, 13.0)
+    assert r.energy_j == pytest.approx(1000)
     assert r.budget_j["tick"] == r.budget_j["sampling"] == 0
-    assert r.uncertainty_j == pytest.approx(2 * ipmi.GAIN * 5000)
+    assert r.uncertainty_j == pytest.approx(2 * ipmi.GAIN * 1000)
 
 
 def test_a_step_at_an_edge_is_in_the_uncertainty() -> None:
     """The sensor may be a second behind: up to 300 J of the step belong to the other side."""
-    r = integrated(power([100.0] * 10 + [400.0] * 20), 9.5, 25.0)
+    r = integrated(power(LIVE + [100.0] * 10 + [400.0] * 20), 15.5, 31.0)
     assert r.budget_j["tick"] == pytest.approx(300 * 1.0 / math.sqrt(3))
 
 
@@ -178,16 +208,17 @@ def test_scatter_costs_as_the_mean_of_that_many_readings_does() -> None:
 
 
 def test_a_failed_answer_is_a_gap_and_many_are_no_figure() -> None:
-    few = [s for s in power([250.0] * 40) if s.t_ns // 10**9 not in (10, 11, 12)]
+    values = [250.0, 250.0, 251.0, 249.0] * 10
+    few = [s for s in power(values) if s.t_ns // 10**9 not in (10, 11, 12)]
     r = integrated(few, 5.0, 35.0)
-    assert r.energy_j == pytest.approx(7500)
+    assert r.energy_j == pytest.approx(7500, rel=1e-3)
     assert r.flags == ["power_integrated", "sampler_gap"]
-    many = [s for s in power([250.0] * 40) if not 10 <= s.t_ns // 10**9 < 20]
+    many = [s for s in power(values) if not 10 <= s.t_ns // 10**9 < 20]
     assert integrated(many, 5.0, 35.0).energy_j is None
 
 
 def test_a_reading_that_no_node_draws_gives_no_figure() -> None:
-    values = [250.0] * 40
+    values = LIVE + [250.0] * 34
     values[20] = 2 * slow.MOST_POWER_W
     r = integrated(power(values), 5.0, 35.0)
     assert (r.energy_j, r.flags) == (None, ["counter_implausible", "power_integrated"])
@@ -211,6 +242,10 @@ class Bursts:
 
     def power_w(self, t_s: float) -> float:
         return self.high_w if t_s % self.period_s < self.duty * self.period_s else self.low_w
+
+    def wobbling_w(self, t_s: float) -> float:
+        """… as a sensor tells it, of which no two readings are the same."""
+        return self.power_w(t_s) * (1 + 1e-3 * math.sin(37 * t_s))
 
     def shown_at(self, t_s: float, update_s: float) -> float:
         """When the value was taken that the sensor shows now."""
@@ -250,27 +285,31 @@ def test_played_bursts_on_a_counter_of_ten_updates_a_second(length_s: float) -> 
 @pytest.mark.parametrize("length_s", [4.0, 10.0])
 def test_played_bursts_on_power_once_a_second(length_s: float) -> None:
     about = POWER.model_copy(update={"update_period_s": 1.0})
-    inside = 0
+    inside = told = 0
     for seed in range(1000):
         play = Bursts(seed)
         end_s = play.start_s + length_s
         samples = [
-            Sample(int(t * 1e9), "ipmi", "node", "power_w", play.power_w(play.shown_at(t, 1.0)))
+            Sample(int(t * 1e9), "ipmi", "node", "power_w", play.wobbling_w(play.shown_at(t, 1.0)))
             for t in play.times(end_s)
         ]
         r = Ipmi().energy(about, samples, int(play.start_s * 1e9), int(end_s * 1e9))
         truth_j = play.energy_j(end_s) - play.energy_j(play.start_s)
-        assert r.energy_j is not None
+        if r.energy_j is None:
+            assert "too_few_updates" in r.flags  # the phase left only three changes
+            continue
+        told += 1
         inside += abs(r.energy_j - truth_j) <= 2 * math.hypot(
             r.budget_j["tick"], r.budget_j["sampling"]
         )
-    assert inside >= 950
+    assert told >= 950 and inside >= 0.95 * told
 
 
 def test_a_window_of_fewer_than_four_updates_has_no_figure() -> None:
     about = POWER.model_copy(update={"update_period_s": 1.0})
     for length_s, flags in ((3.9, ["power_integrated", "too_few_updates"]), (4.0, [])):
-        r = Ipmi().energy(about, power([250.0] * 30), 5 * 10**9, int((5 + length_s) * 1e9))
+        values = power(LIVE + [250.0] * 30)
+        r = Ipmi().energy(about, values, 11 * 10**9, int((11 + length_s) * 1e9))
         assert (r.energy_j is None) == bool(flags)
         assert r.flags == (flags or ["power_integrated"])
 

@@ -8,7 +8,9 @@ so the parts of the budget (standard uncertainties; rectangular distributions, G
   showed it, and up to ``lag_s`` earlier; the rest is :mod:`lem.meters.energy.counter`;
 - power: ``tick`` is how much power varied around each edge × one update ÷ √3; ``sampling`` is the
   scatter from one update to the next × √(duration × update), the standard error of a mean of that
-  many readings taken as independent.
+  many readings taken as independent. How long an update takes is what the meter says or what the
+  trace shows (:func:`update_ns_of`), whichever is longer: a web page or a controller may be brought
+  up to date far more rarely than it is asked.
 """
 
 from __future__ import annotations
@@ -37,6 +39,13 @@ little of what lies between them (truth inside U of 1,500 played square waves: 9
 updates, 96 % at four). What is left is load in step with the updates, which nothing can show."""
 
 STILL_NS = 500_000_000
+
+LEAST_CHANGES = 4
+"""With fewer changes in a whole trace it is not known how often the sensor is brought up to date:
+steady power and a sensor that has stopped look alike."""
+
+LONG_HOLD = 10
+"""A value that was held for so many updates may come from a sensor that has stopped."""
 
 
 def from_counter(
@@ -113,11 +122,12 @@ def from_power(
         return counter.untrusted(info, [*flags, "meter_lost" if errors else "no_coverage"])
     flags += series.gap_flags(samples, info.quantity, start_ns, end_ns)
     usual_ns = series.period_ns([t for t, _ in power]) or 0
-    update_ns = max(usual_ns, int((info.update_period_s or 0.0) * 1e9))
+    seen_ns = update_ns_of(power, usual_ns)
+    update_ns = max(usual_ns, seen_ns or 0, int((info.update_period_s or 0.0) * 1e9))
     gaps_ns = unread_ns([t for t, _ in power], start_ns, end_ns, series.GAP_PERIODS * usual_ns)
-    if end_ns - start_ns < LEAST_UPDATES * update_ns:
-        return counter.untrusted(info, [*flags, "too_few_updates"])
     found = series.integrate(power, start_ns, end_ns, reach_ns=max(2 * usual_ns, update_ns))
+    if found is not None and (seen_ns is None or end_ns - start_ns < LEAST_UPDATES * update_ns):
+        return counter.untrusted(info, [*flags, "too_few_updates"])
     if found is None or gaps_ns > MOST_UNSEEN * (end_ns - start_ns):
         return counter.untrusted(info, [*flags, "no_coverage"])
     if max(w for t, w in power if start_ns - update_ns <= t <= end_ns + update_ns) > MOST_POWER_W:
@@ -134,10 +144,39 @@ def from_power(
             * gaps_ns
             / 1e9
             / math.sqrt(3),
+            _held_j(power, start_ns, end_ns, LONG_HOLD * update_ns),
         ),
         "offset": 0.0,
     }
     return _reading(info, energy_j, budget, gain, flags)
+
+
+def update_ns_of(power: Sequence[tuple[int, float]], polled_ns: int) -> int | None:
+    """How long a sensor takes from one update to the next at least, from when its readings changed:
+    the lower quartile, since updates that change nothing are not seen, less what reading it now and
+    then (every ``polled_ns``) may add. None for fewer than four changes."""
+    changed_ns = [b[0] for a, b in pairwise(power) if b[1] != a[1]]
+    if len(changed_ns) < LEAST_CHANGES:
+        return None
+    gaps_ns = sorted(b - a for a, b in pairwise(changed_ns))
+    return max(0, gaps_ns[len(gaps_ns) // 4] - polled_ns)
+
+
+def _held_j(
+    power: Sequence[tuple[int, float]], start_ns: int, end_ns: int, longest_ns: int
+) -> float:
+    """What a sensor that may have stopped can have missed in the window, J (k = 1): for as long as
+    its value was held, anything between the lowest and the highest power of the trace."""
+    watts = [w for _, w in power]
+    held_ns = 0
+    since_ns, value = power[0]
+    for t_ns, w in [*power[1:], (power[-1][0], math.nan)]:
+        if w == value:
+            continue
+        if t_ns - since_ns > longest_ns:
+            held_ns += max(0, min(t_ns, end_ns) - max(since_ns, start_ns))
+        since_ns, value = t_ns, w
+    return (max(watts) - min(watts)) * held_ns / 1e9 / math.sqrt(12)
 
 
 def unread_ns(times_ns: Sequence[int], start_ns: int, end_ns: int, longest_ns: int) -> int:
