@@ -44,6 +44,8 @@ class Measured:
     """Everything that was observed; the record follows from it and from the trace alone."""
 
     infos: list[MeterInfo]
+    unavailable: dict[str, str]
+    """Meter → why it could not be read."""
     windows: list[Counts]
     idle: list[Stretch]
     responses: list[Response]
@@ -105,10 +107,15 @@ def measure(job: Job, backend: Backend, engine: Engine, folder: Path, events: Ev
     measured = list(log.responses.values())[before:]
     if jump() > CLOCK_JUMP_NS:
         flags.add("suspended")
+    infos = _telling(meter.infos, job)
+    if job.gpus and not any(i.device_class == "gpu" for i in infos):
+        # What the rest of the machine drew is not what the run cost.
+        flags.add("no_meter")
     if any(w.failed for w in [*windows, *([prefill] if prefill is not None else [])]):
         flags.add("requests_failed")
     return Measured(
-        infos=_telling(meter.infos, job),
+        infos=infos,
+        unavailable=dict(meter.unavailable),
         windows=windows,
         idle=idle,
         responses=measured,

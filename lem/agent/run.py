@@ -41,6 +41,7 @@ from lem.meters.sampling import trace
 from lem.workloads import responses
 
 LAST_LINES = 40
+REASON_CHARACTERS = 300
 
 
 def run(path: Path) -> int:
@@ -131,6 +132,9 @@ def _record(
             gpus=gpus(job.gpus),
         ),
         meters=measured.infos,
+        meters_unavailable={
+            name: whole_text(why[:REASON_CHARACTERS]) for name, why in measured.unavailable.items()
+        },
         measurement=job.measure,
         warm_up_s=measured.warm_up_s,
         load_s=load_s,

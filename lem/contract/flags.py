@@ -69,6 +69,11 @@ _TABLE = (
     ),
     Flag("uncertainty_unstated", "nobody stated how good this meter is", "info"),
     Flag("no_meter", "no meter could be read; there is no energy figure", "exclude"),
+    Flag(
+        "neighbours_unknown",
+        "whether other processes used the GPU could not be told",
+        "info",
+    ),
     Flag("foreign_gpu_process", "another process used the GPU", "exclude"),
     Flag("throttled", "the GPU lowered its clocks for heat or power delivery", "exclude"),
     Flag(

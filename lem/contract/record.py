@@ -225,6 +225,8 @@ class Record(Document):
     """The window with one output token for each prompt, where it was asked for."""
     reconciliation: list[Reconciliation] = []
     """Where several meters see the same energy: what each says, and whether they agree."""
+    meters_unavailable: dict[str, str] = {}
+    """Meter → why it could not be read in this run."""
 
     @model_validator(mode="after")
     def _can_be_computed_with(self) -> Self:

@@ -76,7 +76,7 @@ class Amd:
                     f"GPU {index} is not here; AMD SMI sees {len(handles)}",
                     "choose from `lem meter list`",
                 )
-        self._neighbours = Neighbours(settings)
+        self._neighbours = Neighbours(settings, "/dev/kfd")
         return [self._open_board(index, handles[index]) for index in indices]
 
     def _open_board(self, index: int, board: Any) -> Device:
@@ -151,7 +151,7 @@ class Amd:
                 self._add(samples, device, "temperature_c", self._temperature_c, board)
                 self._add(samples, device, "throttle_reasons", self._throttle, board)
                 self._add(samples, device, "power_limit_w", self._limit_w, board)
-                self._add(samples, device, "foreign_processes", self._foreign, board)
+            samples += self._foreign()
         return samples
 
     def _add(
@@ -208,16 +208,23 @@ class Amd:
                 return said / 1e6 if said > 1e5 else float(said)
         return None
 
-    def _foreign(self, board: Any) -> float | None:
-        """Processes of this board that are not the run's; None where that cannot be known."""
-        with contextlib.suppress(self._smi.AmdSmiException, AttributeError, TypeError, KeyError):
-            listed = self._smi.amdsmi_get_gpu_process_list(board)
-            # Processes that only hold the device file open use none of it.
-            pids = frozenset(
-                int(p["pid"]) for p in listed if int(p["memory_usage"]["vram_mem"]) > 0
-            )
-            return self._neighbours.count(pids) if self._neighbours else None
-        return None
+    def _foreign(self) -> list[Sample]:
+        """Processes on the boards that are not the run's, where the driver tells; that its lists
+        contradict what the run does itself, where they do."""
+        smi, listed = self._smi, {}
+        for device, board in self._boards.items():
+            with contextlib.suppress(smi.AmdSmiException, AttributeError, TypeError, KeyError):
+                # Processes that only hold the device file open use none of it.
+                listed[device] = frozenset(
+                    int(p["pid"])
+                    for p in smi.amdsmi_get_gpu_process_list(board)
+                    if int(p["memory_usage"]["vram_mem"]) > 0
+                )
+        found = self._neighbours.count(listed) if self._neighbours else None
+        t_ns = time.monotonic_ns()
+        if found is None:
+            return [Sample(t_ns, self.name, device, "foreign_unknown", 1) for device in listed]
+        return [Sample(t_ns, self.name, d, "foreign_processes", n) for d, n in found.items()]
 
     def energy(
         self, info: MeterInfo, samples: list[Sample], start_ns: int, end_ns: int
@@ -226,10 +233,12 @@ class Amd:
         from lem.meters.energy import counter
 
         flags = []
-        if any(series.within(samples, "throttle_reasons", start_ns, end_ns)):
+        if any(series.during(samples, "throttle_reasons", start_ns, end_ns)):
             flags.append("throttled")
-        if any(series.within(samples, "foreign_processes", start_ns, end_ns)):
+        if any(series.during(samples, "foreign_processes", start_ns, end_ns)):
             flags.append("foreign_gpu_process")
+        if any(series.during(samples, "foreign_unknown", start_ns, end_ns)):
+            flags.append("neighbours_unknown")
         if series.changes(samples, "power_limit_w"):
             flags.append("power_limit_changed")
         if info.quantity == "none":

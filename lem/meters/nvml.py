@@ -71,7 +71,7 @@ class Nvml:
                 raise MeterUnavailable(
                     f"GPU {index} is not here; NVML sees {count}", "choose from `lem meter list`"
                 )
-        self._neighbours = Neighbours(settings)
+        self._neighbours = Neighbours(settings, "/dev/nvidia-uvm")
         devices: list[Device] = []
         errors = []
         for index in indices:
@@ -102,19 +102,38 @@ class Nvml:
             self._next_slow_ns = now_ns + int(SLOW_PERIOD_S * 1e9)
             for board in self._boards:
                 board.add_slow(samples, constants=pace == "full")
-                self._add_neighbours(samples, board)
+            self._add_neighbours(samples)
         return samples
 
-    def _add_neighbours(self, samples: list[Sample], board: _Board) -> None:
+    def _add_neighbours(self, samples: list[Sample]) -> None:
+        """Who else is on the boards, where the driver tells; that its lists contradict what the run
+        does itself, where they do."""
         nvml = self._pynvml
-        try:
-            pids = frozenset(p.pid for p in nvml.nvmlDeviceGetComputeRunningProcesses(board.handle))
-        except (nvml.NVMLError, nvml.NVMLLibraryMismatchError):
-            return  # a driver of another age: who else is on the board cannot be told
-        foreign = self._neighbours.count(pids) if self._neighbours else None
-        if foreign is not None:
-            t_ns = time.monotonic_ns()
-            samples.append(Sample(t_ns, self.name, board.device, "foreign_processes", foreign))
+        computing = self._listed(nvml.nvmlDeviceGetComputeRunningProcesses)
+        drawing = self._listed(nvml.nvmlDeviceGetGraphicsRunningProcesses)
+        foreign = self._neighbours.count(computing) if self._neighbours else None
+        t_ns = time.monotonic_ns()
+
+        def add(device: str, quantity: str, value: int) -> None:
+            samples.append(Sample(t_ns, self.name, device, quantity, value))
+
+        for device, pids in computing.items():
+            if foreign is None:
+                add(device, "foreign_unknown", 1)
+            else:
+                add(device, "foreign_processes", foreign[device])
+            # A run computes: what only draws is a desktop's.
+            add(device, "graphics_processes", len(drawing.get(device, frozenset()) - pids))
+
+    def _listed(self, call: Any) -> dict[str, frozenset[int]]:
+        """Board → ids of its processes; without the boards whose driver does not say."""
+        nvml = self._pynvml
+        found = {}
+        for board in self._boards:
+            # A driver of another age has another list.
+            with suppress(nvml.NVMLError, nvml.NVMLLibraryMismatchError):
+                found[board.device] = frozenset(p.pid for p in call(board.handle))
+        return found
 
     def energy(
         self, info: MeterInfo, samples: list[Sample], start_ns: int, end_ns: int

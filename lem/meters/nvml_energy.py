@@ -140,7 +140,12 @@ def _conditions(samples: list[Sample], start_ns: int, end_ns: int) -> list[str]:
         flags.append("throttled")
     if any(series.during(samples, "foreign_processes", start_ns, end_ns)):
         flags.append("foreign_gpu_process")
-    if any(series.during(samples, "mig", start_ns, end_ns)):
+    if any(series.during(samples, "foreign_unknown", start_ns, end_ns)):
+        flags.append("neighbours_unknown")
+    if any(
+        any(series.during(samples, quantity, start_ns, end_ns))
+        for quantity in ("mig", "graphics_processes")
+    ):
         flags.append("shared_device")
     if series.changes(samples, "power_limit_mw"):
         flags.append("power_limit_changed")

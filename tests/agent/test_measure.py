@@ -9,6 +9,7 @@ from lem.agent.events import Events
 from lem.agent.measure import Measured, measure
 from lem.contract.base import Scalar
 from lem.contract.job import Job
+from tests.meters import rigs
 
 from .conftest import MakeJob
 
@@ -46,3 +47,16 @@ def test_the_energy_of_gpu_work_is_not_estimated_from_cpu_time(make_job: MakeJob
     assert [i.device_class for i in alone.infos] == ["estimated"]
     beside = measured(make_job("gpu", measure={**brief, "meters": ["estimate"]}, gpus=[0]))
     assert beside.infos == []
+
+
+@pytest.mark.slow
+def test_a_run_on_a_gpu_that_nothing_measures_does_not_count(
+    make_job: MakeJob, tmp_path: Path
+) -> None:
+    """What the processor drew meanwhile is not what the run cost."""
+    root = rigs.powercap(tmp_path / "powercap")
+    brief = {"windows": 1, "window_s": 0.05, "idle_s": 0, "warm_up_cap_s": 0.05}
+    found = measured(make_job(measure=brief, gpus=[0], powercap_root=str(root)))
+    assert {i.device_class for i in found.infos} >= {"cpu"}
+    assert "no_meter" in found.flags
+    assert "libnvidia-ml" in found.unavailable["nvml"]

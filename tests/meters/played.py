@@ -80,7 +80,8 @@ class Play:
       ``instant_window_ms`` every ``instant_update_ms``; ``field_type`` (0 a double, 1 unsigned,
       3 unsigned long long) and ``ignores_scope``, as some drivers do;
     - several: ``devices``, ``device_step`` (each next one counts so much more), ``mig``,
-      ``mig_devices``; ``live``: the file is read again when it changes.
+      ``mig_devices``; ``graphics_pid`` (a process that draws);
+    - ``live``: the file is read again when it changes.
     """
 
     segments: Segments = ((NEVER, 100.0, 100.0),)

@@ -225,9 +225,13 @@ int nvmlDeviceGetComputeRunningProcesses_v3(void *handle, unsigned *count, Proce
     return SUCCESS;
 }
 int nvmlDeviceGetGraphicsRunningProcesses_v3(void *handle, unsigned *count, Process *list) {
-    (void)list;
-    *count = 0;
-    return check(handle);
+    int result = check(handle);
+    unsigned room = *count;
+    if (result) return result;
+    *count = play.graphics_pid > 0;
+    if (room < *count || (*count && !list)) return INSUFFICIENT_SIZE;
+    if (*count) list[0] = (Process){(unsigned)play.graphics_pid, 1ULL << 20, ~0u, ~0u};
+    return SUCCESS;
 }
 
 /* What a tool may ask for and no figure here depends on. A board may truly lack all of these. */

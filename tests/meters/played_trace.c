@@ -185,7 +185,7 @@ static const struct { const char *name; size_t at; } board_field[] = {
 static const struct { const char *name; size_t at; } play_field[] = {
     FIELD(devices), FIELD(device_step), FIELD(init_error), FIELD(mig), FIELD(mig_devices),
     FIELD(live), FIELD(architecture), FIELD(fields), FIELD(call_us), FIELD(slow_us),
-    FIELD(slow_share), FIELD(field_type), FIELD(ignores_scope),
+    FIELD(slow_share), FIELD(field_type), FIELD(ignores_scope), FIELD(graphics_pid),
 };
 
 static void defaults(Play *p) {
@@ -208,7 +208,13 @@ static void defaults(Play *p) {
 }
 
 static void set_board(Board *b, const char *key, double a, const Segment *s) {
-    if (!strcmp(key, "segment") && b->segments < SEGMENTS) b->segment[b->segments++] = *s;
+    if (!strcmp(key, "segment")) {
+        if (b->segments == SEGMENTS) {
+            fprintf(stderr, "played: more than %d segments\n", SEGMENTS);
+            abort();
+        }
+        b->segment[b->segments++] = *s;
+    }
     for (size_t i = 0; i < sizeof board_field / sizeof *board_field; i++)
         if (!strcmp(key, board_field[i].name)) *(double *)((char *)b + board_field[i].at) = a;
 }

@@ -108,12 +108,12 @@ def test_power_is_integrated_where_there_is_no_counter(
     play: Callable[[Play], Play], averages: int
 ) -> None:
     """MI300 tells its current power, older boards an average; the other one is "N/A"."""
-    play(Play(150, 150, options={"no_energy": 1, "averages": averages}))
+    play(Play(149, 151, 0.2, options={"no_energy": 1, "averages": averages}))
     infos, samples = read_for(1.2)
     assert infos[0].quantity == "power_w"
     r = reading(infos, samples)
     span_s = (samples[-1].t_ns - samples[0].t_ns - 400_000_000) / 1e9
-    assert r.energy_j == pytest.approx(150 * span_s, rel=1e-6)
+    assert r.energy_j == pytest.approx(150 * span_s, rel=0.01)
     assert r.flags == ["power_integrated"]
     assert r.uncertainty_j is not None and r.uncertainty_j > 0.2 * r.energy_j
 

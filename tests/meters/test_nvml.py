@@ -13,6 +13,7 @@ from lem.contract.record import EnergyReading, MeterInfo
 from lem.errors import MeterUnavailable
 from lem.meters import nvml_energy, readings
 from lem.meters.energy import series
+from lem.meters.neighbours import Neighbours
 from lem.meters.nvml import Nvml
 from lem.meters.protocol import MeterSettings, Sample
 from tests.meters import played
@@ -213,21 +214,57 @@ def test_reasons_why_it_cannot_be_used(play: Begin) -> None:
         Nvml().open(MeterSettings(gpus=(3,)))
 
 
-def test_in_a_container_foreign_processes_are_counted_not_named(
-    play: Begin, tmp_path: Path
-) -> None:
-    """Another process id namespace: two are listed, one of ours holds a CUDA context."""
+def container(tmp_path: Path, computing: int) -> MeterSettings:
+    """A process id namespace of its own, in which so many processes use CUDA."""
     proc = tmp_path / "proc"
-    for pid, parent in ((1, 0), (7, 1)):
+    for i in range(1 + computing):
+        pid, parent = 1 + i, min(i, 1)
         (proc / str(pid) / "fd").mkdir(parents=True)
         fields = ["S", str(parent), *["0"] * 17, "55", *["0"] * 20]
         (proc / str(pid) / "stat").write_text(f"{pid} (a) b) {' '.join(fields)}\n")
-    (proc / "7/fd/3").symlink_to("/dev/nvidia-uvm")
+        if i:
+            (proc / str(pid) / "fd/3").symlink_to("/dev/nvidia-uvm")
     (proc / "self/ns").mkdir(parents=True)
     (proc / "self/ns/pid").symlink_to("pid:[4026532999]")
-    play(played.Play(STEADY, pids=(90001, 90002)))
-    _, samples = watch(0.1, MeterSettings(proc_root=proc, process=1))
-    assert {s.value for s in series.of(samples, "foreign_processes")} == {1}
+    return MeterSettings(proc_root=proc, process=1)
+
+
+@pytest.mark.parametrize(
+    ("listed", "own", "foreign"),
+    [((90001, 90002), 1, 1), ((90001,), 1, 0), ((90001, 90002, 90003), 0, 3)],
+)
+def test_in_a_container_foreign_processes_are_counted_not_named(
+    play: Begin, tmp_path: Path, listed: tuple[int, ...], own: int, foreign: int
+) -> None:
+    play(played.Play(STEADY, pids=listed))
+    _, samples = watch(0.1, container(tmp_path, own))
+    assert {s.value for s in series.of(samples, "foreign_processes")} == {foreign}
+
+
+@pytest.mark.parametrize("listed", [(), (90001,)])
+def test_a_list_shorter_than_what_the_run_does_itself_says_nothing(
+    play: Begin, tmp_path: Path, listed: tuple[int, ...]
+) -> None:
+    play(played.Play(STEADY, pids=listed))
+    infos, samples = watch(0.4, container(tmp_path, 2))
+    assert not series.of(samples, "foreign_processes")
+    assert "neighbours_unknown" in energy(infos, samples, samples[0].t_ns, samples[-1].t_ns).flags
+
+
+def test_on_two_boards_together_what_is_listed_beyond_the_runs_own_is_foreign(
+    tmp_path: Path,
+) -> None:
+    """One of the run's two processes is on each board; a stranger is on the second."""
+    listed = {"gpu0": frozenset({1001}), "gpu1": frozenset({1002, 2000})}
+    neighbours = Neighbours(container(tmp_path, 2), "/dev/nvidia-uvm")
+    assert neighbours.count(listed) == {"gpu0": 1, "gpu1": 1}
+    assert neighbours.count(listed | {"gpu1": frozenset({1002})}) == {"gpu0": 0, "gpu1": 0}
+
+
+def test_a_desktop_on_the_board_is_told_of(play: Begin) -> None:
+    play(played.Play(STEADY, {"graphics_pid": 4242}))
+    infos, samples = watch(0.4)
+    assert "shared_device" in energy(infos, samples, samples[0].t_ns, samples[-1].t_ns).flags
 
 
 @pytest.mark.parametrize(

@@ -168,8 +168,8 @@ def test_a_sensor_whose_updates_were_not_seen_gives_no_figure() -> None:
 
 
 def test_a_sensor_slower_than_it_is_asked_is_found_out() -> None:
-    """Brought up to date every 15 s, asked once a second, so known to be 14 s or more: 56 s are four
-    updates, 55 s are not."""
+    """Brought up to date every 15 s, asked once a second, so known to be 14 s or more: 56 s are
+    four updates, 55 s are not."""
     values = [100.0 + 7 * (i // 15) for i in range(120)]
     assert integrated(power(values), 20.0, 75.0).flags[-1] == "too_few_updates"
     r = integrated(power(values), 20.0, 80.5)
