@@ -19,7 +19,7 @@ from lem.analysis.words import sentences
 from lem.contract.flags import FLAGS
 from lem.contract.metrics import METRICS
 from lem.errors import BadInput
-from lem.stats import Absolute, absolute, carry_over, ratios, verdict
+from lem.stats import Absolute, CarryOver, absolute, carry_over, ratios, verdict
 from lem.stores.awaited import dropped, settled
 from lem.stores.counted import counted, ended_by_itself, latest_passes, void_reason
 from lem.stores.index import Row
@@ -124,7 +124,10 @@ def compare(
                 blocks=len(own),
                 figures=_figures(own, quantities),
                 ratios=found,
-                verdicts={k: verdict(r, margin) for k, r in found.items()},
+                verdicts={
+                    k: verdict(r, margin, _bias_log(found_carry.get(k), arm.arm_id))
+                    for k, r in found.items()
+                },
                 shortfalls=_shortfalls(arm.arm_id, rows, done[arm.arm_id]),
                 flags=tuple(sorted({f for r in own.values() for f in r.flags})),
             )
@@ -150,6 +153,12 @@ def compare(
         flags={f: FLAGS[f].meaning if f in FLAGS else "unknown flag" for f in sorted(shown)},
     )
     return replace(comparison, sentences=tuple(sentences(comparison)))
+
+
+def _bias_log(carry: CarryOver | None, arm_id: str) -> float:
+    """Bound on the bias of the arm's log-ratio. 0 where runs and order do not tell: among arms that
+    hardly differ there is hardly anything to hand on."""
+    return 0.0 if carry is None else carry.bias.get(arm_id, 0.0)
 
 
 def _table(by_arm: dict[str, dict[int, Row]], quantity: Quantity) -> dict[str, dict[int, float]]:

@@ -199,14 +199,15 @@ def gate(comparison: Comparison, limit: float) -> list[GateResult]:
     """Hold every arm against "not worse than the baseline by more than ``limit``" (0.05: 5 %).
 
     ``fail`` only on evidence: the whole interval lies beyond the limit. ``pass`` likewise: the
-    whole interval lies within. Anything else, also a missing interval or arm, is ``cannot_tell``;
+    whole interval lies within, also with the bound on what carry-over may have hidden. Anything else, also a missing interval or arm, is ``cannot_tell``;
     so is everything before the last block: looking until an interval pleases is no evidence.
     """
     results = []
     for quantity in comparison.quantities:
         for arm in comparison.arms:
             if not arm.baseline:
-                outcome, reason = _hold(arm, quantity, limit)
+                bias_log = comparison.bias_log(arm, quantity.key) or 0.0
+                outcome, reason = _hold(arm, quantity, limit, bias_log)
                 if comparison.provisional and arm.ratios:
                     planned = comparison.blocks_planned or 2
                     outcome = "cannot_tell"
@@ -216,7 +217,7 @@ def gate(comparison: Comparison, limit: float) -> list[GateResult]:
 
 
 def _hold(
-    arm: ArmResult, quantity: Quantity, limit: float
+    arm: ArmResult, quantity: Quantity, limit: float, bias_log: float
 ) -> tuple[Literal["pass", "fail", "cannot_tell"], str]:
     ratio = arm.ratios.get(quantity.key)
     if ratio is None:
@@ -231,6 +232,8 @@ def _hold(
     bound = 1 + limit
     if low > bound and not math.isclose(low, bound):
         return "fail", worst
-    if high <= bound:
+    if high * math.exp(bias_log) <= bound:
         return "pass", worst
+    if high <= bound:
+        return "cannot_tell", f"{worst}; carry-over may hide {math.expm1(bias_log):.1%} more"
     return "cannot_tell", worst

@@ -5,36 +5,40 @@ import math
 from lem.stats.estimates import RatioEstimate, Verdict
 
 
-def equivalent(estimate: RatioEstimate, margin: float) -> bool | None:
+def equivalent(estimate: RatioEstimate, margin: float, bias_log: float = 0.0) -> bool | None:
     """Whether the arm is the same as the baseline within ``margin`` (0.02 is −2 % to +2 %).
 
     Two one-sided tests (Schuirmann, J. Pharmacokinet. Biopharm. 15 (1987) 657), each at 1 − level,
     jointly over all comparisons: both reject where the narrower interval lies within the margin.
     None without an interval. A test that merely fails to find a difference never says "same".
+    ``bias_log``: by how much carry-over may have drawn the ratio towards 1.
     """
-    half = estimate.half_width_same_log
-    if half is None:
+    if estimate.half_width_same_log is None:
         return None
+    half = estimate.half_width_same_log + bias_log
     centre = math.log(estimate.ratio)
     return math.log1p(-margin) < centre - half and centre + half < math.log1p(margin)
 
 
-def verdict(estimate: RatioEstimate, margin: float | None = None) -> Verdict:
+def verdict(estimate: RatioEstimate, margin: float | None = None, bias_log: float = 0.0) -> Verdict:
     """``same`` where equivalent within ``margin`` (if one is given), else ``less`` or ``more``
     where the simultaneous interval leaves 1 out, else ``cannot_tell``, with about how many more
-    blocks would decide."""
-    if margin is not None and equivalent(estimate, margin):
+    blocks would decide. ``bias_log``: bound on the bias by carry-over, which is towards 1: it
+    matters to "same" alone."""
+    if margin is not None and equivalent(estimate, margin, bias_log):
         return Verdict("same", None, margin)
     if estimate.high is not None and estimate.high < 1:
         return Verdict("less", None, margin)
     if estimate.low is not None and estimate.low > 1:
         return Verdict("more", None, margin)
-    return Verdict("cannot_tell", more_blocks(estimate, margin), margin)
+    return Verdict("cannot_tell", more_blocks(estimate, margin, bias_log), margin)
 
 
-def more_blocks(estimate: RatioEstimate, margin: float | None = None) -> int | None:
+def more_blocks(
+    estimate: RatioEstimate, margin: float | None = None, bias_log: float = 0.0
+) -> int | None:
     """About how many more blocks would give a verdict if ratio and scatter stayed what they are
-    (widths fall as 1 ÷ √n); None without an interval, or where it would take over 10,000."""
+    (widths, and how well carry-over is known, fall as 1 ÷ √n); None without an interval, or where it would take over 10,000."""
     half, same = estimate.half_width_log, estimate.half_width_same_log
     if half is None or same is None:
         return None
@@ -45,7 +49,7 @@ def more_blocks(estimate: RatioEstimate, margin: float | None = None) -> int | N
     if margin is not None:
         room = min(centre - math.log1p(-margin), math.log1p(margin) - centre)
         if room > 0:
-            wanted.append((same / room) ** 2)
+            wanted.append(((same + bias_log) / room) ** 2)
     # One block more than the bare ratio: at equality an interval still touches the bound.
     needed = [math.floor(estimate.n * w) + 1 - estimate.n for w in wanted if w < 10_000]
     best = max(1, min(needed, default=0))

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,7 +12,7 @@ from lem.analysis.comparison import gate
 from lem.analysis.results import open_results
 from lem.contract.record import Record
 from lem.errors import BadInput
-from lem.stats import carry_over, ratios
+from lem.stats import CarryOver, carry_over, ratios
 from lem.stores.folder import outcomes
 from tests import records
 
@@ -294,6 +295,16 @@ def test_the_gate_fails_on_evidence_alone(tmp_path, limit, outcome):
     records.campaign(tmp_path, {1: [1.0, 1.02, 1.0], 4: [1.6, 1.6, 1.68]}, measured=("gpu",))
     (result,) = gate(compare(tmp_path), limit)
     assert result.outcome == outcome
+
+
+def test_the_gate_passes_nothing_that_carry_over_may_have_hidden(tmp_path):
+    records.campaign(tmp_path, {1: [1.0, 1.01, 1.0], 4: [1.0, 1.0, 1.01]}, measured=("gpu",))
+    found = compare(tmp_path)
+    assert [g.outcome for g in gate(found, 0.05)] == ["pass"]
+    hidden = CarryOver(0.1, 0.3, 0.95, 5, {records.arm_name(1): 0.06}, noticed=False)
+    (result,) = gate(replace(found, carry={ENERGY: hidden}), 0.05)
+    assert result.outcome == "cannot_tell"
+    assert result.reason.endswith("carry-over may hide 6.2% more")
 
 
 def test_the_gate_cannot_tell_without_an_interval(tmp_path):

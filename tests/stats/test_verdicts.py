@@ -79,6 +79,17 @@ def test_the_blocks_that_are_named_would_decide(
         assert verdict(estimate(ratio, half * shrink * 1.0001), margin).says == "cannot_tell"
 
 
+def test_what_carry_over_may_have_hidden_speaks_against_sameness() -> None:
+    """±0.8 % and 0.5 % more: 1.001 is the same within 2 %, 1.008 is not."""
+    for ratio, same in ((1.001, True), (1.008, False)):
+        found = estimate(ratio, 0.01)
+        assert equivalent(found, 0.02) is True
+        assert equivalent(found, 0.02, 0.005) is same
+        assert verdict(found, 0.02, 0.005).says == ("same" if same else "cannot_tell")
+    # A difference is only the larger for it.
+    assert verdict(estimate(0.97, 0.005), 0.02, 0.1).says == "less"
+
+
 def test_hopeless_cases_name_no_number() -> None:
     assert more_blocks(estimate(1.0, 0.02)) is None
     assert more_blocks(estimate(1.0001, 0.5)) is None
