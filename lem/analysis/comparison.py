@@ -199,8 +199,9 @@ def gate(comparison: Comparison, limit: float) -> list[GateResult]:
     """Hold every arm against "not worse than the baseline by more than ``limit``" (0.05: 5 %).
 
     ``fail`` only on evidence: the whole interval lies beyond the limit. ``pass`` likewise: the
-    whole interval lies within, also with the bound on what carry-over may have hidden. Anything else, also a missing interval or arm, is ``cannot_tell``;
-    so is everything before the last block: looking until an interval pleases is no evidence.
+    whole interval lies within, also with the bound on what carry-over may have hidden. Anything
+    else, also a missing interval or arm, is ``cannot_tell``; so is everything before the last
+    block: looking until an interval pleases is no evidence.
     """
     results = []
     for quantity in comparison.quantities:

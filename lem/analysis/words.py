@@ -77,7 +77,7 @@ def _same(ratio: RatioEstimate, verdict: Verdict, baseline: str, quantity: Quant
     low, high = (100 * math.expm1(math.log(ratio.ratio) + sign * half) for sign in (-1, 1))
     decimals = _decimals((high - low) / 2)
     while True:
-        ends = (_rounded(low, decimals, math.floor), _rounded(high, decimals, math.ceil))
+        ends = (rounded(low, decimals, math.floor), rounded(high, decimals, math.ceil))
         # What is rounded outwards must not seem to lie beyond the margin.
         if decimals >= 6 or max(abs(float(v)) for v in ends) <= 100 * verdict.margin:
             break
@@ -142,7 +142,7 @@ def _span(ratio: RatioEstimate) -> str:
     return f"anything from {_percent(low, ratio, math.ceil)} % less to {upper}"
 
 
-def _rounded(value: float, decimals: int, to: Callable[[float], int]) -> str:
+def rounded(value: float, decimals: int, to: Callable[[float], int]) -> str:
     """Ends of intervals are rounded outwards (``to`` is floor or ceil): with so few digits,
     rounding to the nearest would take up to 3 of 100 intervals off the truth. A last digit that is
     but floating point's is none."""
@@ -154,11 +154,11 @@ def _percent(value: float, ratio: RatioEstimate, to: Callable[[float], int] = ro
     half = (ratio.high - ratio.low) / 2 if ratio.high is not None and ratio.low is not None else 0.1
     decimals = _decimals(100 * half)
     percent = abs(value - 1) * 100
-    text = _rounded(percent, decimals, to)
+    text = rounded(percent, decimals, to)
     # 99.96 % must not read as 100 % less.
     while value < 1 and float(text) >= 100 and decimals < 6:
         decimals += 1
-        text = _rounded(percent, decimals, to)
+        text = rounded(percent, decimals, to)
     return text
 
 
@@ -169,7 +169,7 @@ def _decimals(half_percent: float) -> int:
 def _times(value: float, ratio: RatioEstimate, to: Callable[[float], int] = round) -> str:
     half = (ratio.high - ratio.low) / 2 if ratio.high is not None and ratio.low is not None else 1
     decimals = min(3, max(0, 1 - math.floor(math.log10(max(half, 1e-6)))))
-    return _rounded(value, min(decimals, 2), to)
+    return rounded(value, min(decimals, 2), to)
 
 
 def _begin(name: str) -> str:

@@ -4,6 +4,7 @@ import math
 import unicodedata
 from collections.abc import Iterable
 
+from lem.analysis.words import rounded
 from lem.stats import Absolute, RatioEstimate, Verdict
 
 DASH = "–"
@@ -76,16 +77,20 @@ def ratio(estimate: RatioEstimate, verdict: Verdict | None = None) -> str:
         return f"{rough(estimate.ratio)} (no interval)"
     mark = MARKS.get(verdict.says, "") if verdict is not None else ""
     if estimate.high > 100 * estimate.low:
-        return f"{estimate.ratio:.2g} ({estimate.low:.1g}{DASH}{estimate.high:.1g}){mark}"
+        low = rounded(estimate.low, places(estimate.low) - 1, math.floor)
+        high = rounded(estimate.high, max(0, places(estimate.high) - 1), math.ceil)
+        return f"{two_digits(estimate.ratio)} ({low}{DASH}{high}){mark}"
     decimals = min(places((estimate.high - estimate.low) / 2), 5)
-    low, middle, high = (f"{v:.{decimals}f}" for v in (estimate.low, estimate.ratio, estimate.high))
-    return f"{middle} ({low}{DASH}{high}){mark}"
+    low = rounded(estimate.low, decimals, math.floor)
+    high = rounded(estimate.high, decimals, math.ceil)
+    return f"{estimate.ratio:.{decimals}f} ({low}{DASH}{high}){mark}"
 
 
 def span(low: float, high: float) -> str:
     """``20.1 to 20.9``: to two significant digits of half its width."""
     decimals = min(places((high - low) / 2), 5)
-    return f"{low:.{decimals}f} to {high:.{decimals}f}".replace("-", "−")
+    ends = rounded(low, decimals, math.floor), rounded(high, decimals, math.ceil)
+    return " to ".join(ends).replace("-", "−")
 
 
 def places(uncertainty: float) -> int:

@@ -38,7 +38,8 @@ def more_blocks(
     estimate: RatioEstimate, margin: float | None = None, bias_log: float = 0.0
 ) -> int | None:
     """About how many more blocks would give a verdict if ratio and scatter stayed what they are
-    (widths, and how well carry-over is known, fall as 1 ÷ √n); None without an interval, or where it would take over 10,000."""
+    (widths, and how well carry-over is known, fall as 1 ÷ √n); None without an interval, or where
+    it would take over 10,000."""
     half, same = estimate.half_width_log, estimate.half_width_same_log
     if half is None or same is None:
         return None

@@ -35,6 +35,6 @@ def meters_of(record: Record) -> dict[str, str]:
 
 
 def _method(info: MeterInfo) -> str:
-    """The meter's name. A board's power, integrated, is another method than its counter: the two
+    """The meter's name. A device's power, integrated, is another method than its counter: the two
     may differ by tens of per cent, so they are not compared as one."""
-    return f"{info.meter} (power)" if info.quantity == "power_mw" else info.meter
+    return f"{info.meter} (power)" if info.quantity.startswith("power_") else info.meter

@@ -58,7 +58,7 @@ def estimate(middle, low, high):
         (estimate(1.02, 0.93, 1.12), "cannot_tell", "1.020 (0.930–1.120) ?"),
         (estimate(1.002, 0.993, 1.012), "same", "1.0020 (0.9930–1.0120) ="),
         (estimate(0.5, None, None), "cannot_tell", "0.50 (no interval)"),
-        (estimate(1.0, 0.001, 1000.0), "cannot_tell", "1 (0.001–1e+03) ?"),
+        (estimate(1.0, 0.001, 1000.0), "cannot_tell", "1.0 (0.001–1000) ?"),
     ],
 )
 def test_ratio(e, says, shown):
