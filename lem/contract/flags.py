@@ -67,6 +67,17 @@ _TABLE = (
         " no updates of it were seen: no figure from it",
         "info",
     ),
+    Flag(
+        "counter_uneven",
+        "a step of the counter stands out: its fault, or a moment of another power; the uncertainty"
+        " allows for both",
+        "info",
+    ),
+    Flag(
+        "never_changed",
+        "this power was the same at every reading: the sensor may have stopped",
+        "exclude",
+    ),
     Flag("uncertainty_unstated", "nobody stated how good this meter is", "info"),
     Flag("no_meter", "no meter could be read; there is no energy figure", "exclude"),
     Flag(

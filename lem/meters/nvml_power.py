@@ -134,6 +134,32 @@ def unrest_w(samples: Sequence[Sample], t_ns: int, usual_w: float) -> float:
     return max(found, default=usual_w)
 
 
+def unseen_j(samples: Sequence[Sample], start_ns: int, end_ns: int, tick_ns: int) -> float:
+    """What a counter misses in a window if it looks at power only for a part of each tick, J (k =
+    1): √(duration × tick) × how much present power scatters from one reading to the next (von
+    Neumann's mean square successive difference), as if each tick saw one moment.
+
+    0 for boards older than Ampere, on which no such sensor was found (arXiv 2312.02741), and where
+    power is only read as an average. Whether newer boards' counters look all the time is not known;
+    a load in step with the counter would be seen by nothing.
+    """
+    generation = architecture(samples)
+    if generation is not None and generation < _AMPERE:
+        return 0.0
+    found = []
+    for quantity in read_as(samples):
+        if _averaged(quantity, generation):
+            continue
+        watts = [
+            s.value / 1e3 for s in series.of(samples, quantity) if start_ns <= s.t_ns <= end_ns
+        ]
+        squares = [(b - a) ** 2 for a, b in pairwise(watts)]
+        if squares:
+            spread_w = math.sqrt(sum(squares) / (2 * len(squares)))
+            found.append(spread_w * math.sqrt((end_ns - start_ns) / 1e9 * tick_ns / 1e9))
+    return max(found, default=0.0)
+
+
 def compare(
     samples: Sequence[Sample], counter_j: float, start_ns: int, end_ns: int
 ) -> Comparison | None:

@@ -68,7 +68,7 @@ INFOS = [
 def samples(
     busy: float = 1.0, own: float = 0.95, watts: dict[tuple[str, str], float] | None = None
 ) -> list[Sample]:
-    """40 s at constant power, read 20 times a second."""
+    """40 s at constant power (the wall's last digit moves), read 20 times a second."""
     watts = WATTS | (watts or {})
     rng = random.Random(7)
     found: list[Sample] = []
@@ -83,7 +83,8 @@ def samples(
                 shown = math.floor(power * (i // 2) * 0.1)  # type: ignore[operator]
                 found.append(Sample(t_ns, of.meter, of.device, of.quantity, shown))
             elif of.quantity == "power_w" and i % 20 == 0:
-                found.append(Sample(t_ns, of.meter, of.device, of.quantity, power))  # type: ignore[arg-type]
+                told = power + (0.25 if i % 40 else -0.25)  # type: ignore[operator]
+                found.append(Sample(t_ns, of.meter, of.device, of.quantity, told))
         if i % 20 == 0:
             found += [
                 Sample(t_ns, "rapl", d, "max_energy_range_uj", 262e9)
@@ -256,6 +257,7 @@ def test_a_run_on_a_machine_with_a_wall_meter(
     assert reading.energy_j == pytest.approx(212 * seconds, rel=1e-6)
     assert reading.uncertainty_j == pytest.approx(0.02 * 212 * seconds, rel=1e-6)
     assert record.windows[0].foreign_cpu_time_s is not None
+    assert "never_changed" in record.flags, "nothing shows that this meter lives"
     assert "echo" not in (path.parent / "record.json").read_text(), "commands stay on the machine"
 
 

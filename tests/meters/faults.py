@@ -136,6 +136,7 @@ UNDECIDABLE = [
     ),
     Fault("jump back by less than it rises in that time", _small_step("backwards_s", "back_mj")),
     Fault("jump forward by what the board might draw", _small_step("jump_s", "jump_mj")),
+    Fault("the sensor looks for a quarter of the time", _always(duty=0.25)),
     Fault("a larger unit from now on", _scale(0.001, 0.1)),
     Fault("a unit ten times smaller from now on", _scale(10.0)),
 ]

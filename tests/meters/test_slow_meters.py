@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lem.contract.flags import worst
 from lem.contract.record import EnergyReading, MeterInfo
 from lem.errors import MeterUnavailable
 from lem.meters import ipmi, readings
@@ -161,9 +162,15 @@ def test_a_sensor_that_holds_its_value_is_not_thinned_out() -> None:
     assert r.flags == ["power_integrated"]
 
 
-def test_a_sensor_whose_updates_were_not_seen_gives_no_figure() -> None:
+def test_a_sensor_that_never_changes_is_not_relied_on() -> None:
     """Steady power and a sensor that has stopped look alike."""
     r = integrated(power([250.0] * 40), 5.0, 35.0)
+    assert r.energy_j == pytest.approx(7500)
+    assert r.flags == ["never_changed", "power_integrated"] and worst(r.flags) == "exclude"
+
+
+def test_a_sensor_whose_updates_were_hardly_seen_gives_no_figure() -> None:
+    r = integrated(power([250.0] * 20 + [400.0] * 20), 5.0, 35.0)
     assert (r.energy_j, r.flags) == (None, ["power_integrated", "too_few_updates"])
 
 

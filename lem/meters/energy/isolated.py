@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
-from lem.meters.energy import edge, series
+from lem.meters.energy import edge, grid, increments, series
 from lem.meters.energy.counter import Point
 from lem.meters.energy.edge import Level, Tick
 from lem.meters.protocol import Sample
@@ -35,12 +35,6 @@ UNREST = 0.15
 FEW_TICKS = 1.25
 """The noise is estimated from about twenty ticks, so it is itself uncertain (Student's t instead of
 Gauss)."""
-LEAST_CHANGES = 6
-FEW_CHANGES = 2.5
-"""From so many changes a scatter is told; and how much it is enlarged because they are few: with
-six, which stand for four degrees of freedom, twice (χ²: enough in nine of ten cases)."""
-MOST_STRIDE = 6
-"""Regular readings see every so manieth tick of a fast counter."""
 UNEVEN = 0.1
 """Work whose power changes by more than this, relatively, from tick to tick has no level that
 would tell how it ended."""
@@ -56,7 +50,9 @@ class Work(NamedTuple):
     """What the device drew between the edges and the nearest ticks."""
     sampling_j: float
     """Noise of the counter's increments: as large, relatively, as while idle, or as large as they
-    were seen to scatter during the work, whichever is less."""
+    were seen to scatter during the work, whichever is less; and those that stand out."""
+    uneven: bool
+    """Whether there were such."""
 
 
 def work(
@@ -88,11 +84,25 @@ def work(
     zero = at_start[0].value
     mean_w = _mean_power(at_start, at_end, start_ns, end_ns) * scale
     estimates = []
-    inside: list[float] = []
+    scatters: list[float] = []
+    odd: list[tuple[float, float]] = []
+    rest_slope = min(_rest_slope(at_start), _rest_slope(at_end))
     for ticks, t_ns, way in ((at_start, start_ns, -1), (at_end, end_ns, 1)):
-        inside.append(_scatter_within(reads, ticks, (start_ns, end_ns), way) * scale)
         outside = [_tick(p, t_ns, way, zero, scale, step) for p in ticks]
-        level = _level(reads, ticks, t_ns, (start_ns, end_ns), way, zero, scale, step)
+        ticking = grid.of(ticks)
+        level = None
+        if ticking is not None:
+            shown = grid.values(reads, ticking, (start_ns, end_ns))
+            level = _level(ticking, shown, t_ns, zero, scale, step)
+            rising = {n: -way * v for n, v in shown.items()}
+            lasted = (end_ns - start_ns) / ticking.period_ns
+            scatters.append(increments.scatter(rising, lasted) * scale)
+            rest = rest_slope * ticking.period_ns
+            for n, amount in increments.odd(rising, rest, step).items():
+                # Seen from both edges it is the same one.
+                at_ns = ticking.tick_ns(n)
+                if all(abs(at_ns - t) > 3 * ticking.period_ns for t, _ in odd):
+                    odd.append((at_ns, amount * scale))
         estimates.append(edge.at_edge(outside, level, mean_w))
     a, b = estimates
     if max(edge.noise(a), edge.noise(b)) > UNREST:
@@ -100,13 +110,14 @@ def work(
     seconds = (end_ns - start_ns) / 1e9
     energy_j = a.value_j + b.value_j
     watts = energy_j / max(seconds, 1e-9)
-    rest = [math.sqrt(max(0.0, e.uncertainty_j**2 - e.tick_j**2)) for e in estimates]
+    idle = [math.sqrt(max(0.0, e.uncertainty_j**2 - e.tick_j**2)) for e in estimates]
     in_proportion_j = FEW_TICKS * edge.noise(a, b) * max(0.0, watts) * math.sqrt(0.1 * seconds)
     return Work(
         max(0.0, energy_j),
         math.hypot(a.tick_j, b.tick_j),
-        math.hypot(*rest),
-        min(in_proportion_j, *inside),
+        math.hypot(*idle),
+        math.hypot(min([in_proportion_j, *scatters]), sum(j for _, j in odd) / math.sqrt(3)),
+        bool(odd),
     )
 
 
@@ -119,6 +130,12 @@ def rested(samples: Sequence[Sample], start_ns: int, end_ns: int) -> bool:
     after = [s for s in rests if end_ns <= s.t_ns <= end_ns + FAR_NS][:1]
     within = any(start_ns < s.t_ns < end_ns for s in rests)
     return [s.value for s in before + after] == [0.0, 1.0] and not within
+
+
+def _rest_slope(ticks: Sequence[Point]) -> float:
+    """Power at rest, far from the edge, in the counter's unit per ns."""
+    near, far = ticks[max(0, len(ticks) - 1 - LEAST_TICKS)], ticks[-1]
+    return (far.value - near.value) / (far.t_ns - near.t_ns)
 
 
 def _mean_power(
@@ -181,45 +198,26 @@ def _tick(p: Point, t_ns: int, way: int, zero: float, scale: float, step: float)
 
 
 def _level(
-    reads: Sequence[Sample],
-    ticks: Sequence[Point],
+    ticking: grid.Grid,
+    shown: Mapping[int, float],
     t_ns: int,
-    span: tuple[int, int],
-    way: int,
     zero: float,
     scale: float,
     step: float,
 ) -> Level | None:
-    """The work's power next to the edge, from readings inside. They were made now and then, but a
-    counter that ticks evenly tells when the ticks before them were. None where it does not, or the
-    work is shorter than a few ticks."""
-    grid = _grid(ticks)
-    if grid is None:
-        return None
-    period_ns, first_ns, u_ns = grid
-    times_ns = [r.t_ns for r in reads]
-    found: list[Tick] = []
-    for n in range(1, 40):
-        at_ns = first_ns - way * n * period_ns
-        if not span[0] < at_ns < span[1]:
-            if found or n > 3:
-                break
-            continue
-        margin_ns = min(period_ns / 4, 3 * u_ns + 200_000)
-        i = bisect_left(times_ns, at_ns + margin_ns)
-        if i == len(reads) or times_ns[i] > at_ns + period_ns - margin_ns:
-            continue
-        time_s = u_ns * (1 + n / len(ticks)) / 1e9
-        found.append(
-            Tick(
-                way * (at_ns - t_ns) / 1e9,
-                way * (reads[i].value - zero) * scale,
-                time_s,
-                step * scale / math.sqrt(12),
-            )
+    """The work's power next to the edge, from what the counter showed at ticks inside. None where
+    too few were seen, or the work is shorter than a few ticks."""
+    # Those next to the edge; further in, power may have been another one.
+    nearest = [n for n in sorted(shown) if n < 40][:5]
+    found = [
+        Tick(
+            ticking.way * (ticking.tick_ns(n) - t_ns) / 1e9,
+            ticking.way * (shown[n] - zero) * scale,
+            ticking.tick_u_ns(n) / 1e9,
+            step * scale / math.sqrt(12),
         )
-        if len(found) == 5:
-            break
+        for n in nearest
+    ]
     if len(found) < 3:
         return None
     watts = [(a.value_j - b.value_j) / (a.x_s - b.x_s) for a, b in pairwise(found)]
@@ -228,73 +226,3 @@ def _level(
     if spread > UNEVEN * abs(watts[0]):
         return None
     return Level(found[0], watts[0], math.hypot(timing, spread, 0.002 * watts[0]))
-
-
-def _scatter_within(
-    reads: Sequence[Sample], ticks: Sequence[Point], span: tuple[int, int], way: int
-) -> float:
-    """What noise of its increments can have added to the counter between start and end, at most,
-    in the counter's unit (k = 1): as much as they were seen to change from one tick to the next
-    (von Neumann's mean square successive difference), enlarged for how few they were. Infinite
-    where that was not seen."""
-    grid = _grid(ticks)
-    if grid is None:
-        return math.inf
-    period_ns, first_ns, u_ns = grid
-    times_ns = [r.t_ns for r in reads]
-    margin_ns = min(period_ns / 4, 3 * u_ns + 200_000)
-    count = int((span[1] - span[0]) / period_ns)
-    values: dict[int, float] = {}
-    for n in range(1, count + 2):
-        at_ns = first_ns - way * n * period_ns
-        i = bisect_left(times_ns, at_ns + margin_ns)
-        inside = span[0] < at_ns < span[1]
-        if inside and i < len(reads) and times_ns[i] <= at_ns + period_ns - margin_ns:
-            values[n] = reads[i].value
-    for stride in range(1, MOST_STRIDE + 1):
-        changes = [
-            values[n] - 2 * values[n + stride] + values[n + 2 * stride]
-            for n in values
-            if n + stride in values and n + 2 * stride in values
-        ]
-        if len(changes) >= LEAST_CHANGES and 2 * stride * len(changes) >= count:
-            spread = math.sqrt(sum(c * c for c in changes) / (2 * len(changes)))
-            enlarged = (1 + FEW_CHANGES / math.sqrt(len(changes))) * spread
-            return enlarged * math.sqrt(count / stride + 1)
-    return math.inf
-
-
-class Grid(NamedTuple):
-    """Even ticks: period, time of the nearest one and its standard uncertainty, in ns."""
-
-    period_ns: float
-    first_ns: float
-    u_ns: float
-
-
-def _grid(ticks: Sequence[Point]) -> Grid | None:
-    """What the ticks have in common; None where they are not even to within what is known of
-    each (and a third of a millisecond)."""
-    ticks = ticks[:16]
-    period = median(abs(b.t_ns - a.t_ns) for a, b in pairwise(ticks))
-    zero_ns = ticks[0].t_ns
-    way = 1 if ticks[-1].t_ns > zero_ns else -1
-    xs = [round(way * (p.t_ns - zero_ns) / period) for p in ticks]
-    ys = [p.t_ns - zero_ns for p in ticks]
-    weights = [1 / max(1, p.half_ns) ** 2 for p in ticks]
-    total = sum(weights)
-    mean_x = sum(w * x for w, x in zip(weights, xs, strict=True)) / total
-    mean_y = sum(w * y for w, y in zip(weights, ys, strict=True)) / total
-    square = sum(w * (x - mean_x) ** 2 for w, x in zip(weights, xs, strict=True))
-    if square == 0:
-        return None
-    slope = (
-        sum(w * (x - mean_x) * (y - mean_y) for w, x, y in zip(weights, xs, ys, strict=True))
-        / square
-    )
-    first = mean_y - slope * mean_x
-    for x, y, p in zip(xs, ys, ticks, strict=True):
-        if abs(y - first - slope * x) > p.half_ns + 300_000:
-            return None
-    u = math.sqrt((1 / total + mean_x**2 / square) / 3)
-    return Grid(abs(slope), zero_ns + first, max(50_000.0, u))

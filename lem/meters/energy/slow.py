@@ -41,8 +41,8 @@ updates, 96 % at four). What is left is load in step with the updates, which not
 STILL_NS = 500_000_000
 
 LEAST_CHANGES = 4
-"""With fewer changes in a whole trace it is not known how often the sensor is brought up to date:
-steady power and a sensor that has stopped look alike."""
+"""With fewer changes in a trace it is not known how often the sensor is brought up to date."""
+
 
 LONG_HOLD = 10
 """A value that was held for so many updates may come from a sensor that has stopped."""
@@ -123,6 +123,9 @@ def from_power(
     flags += series.gap_flags(samples, info.quantity, start_ns, end_ns)
     usual_ns = series.period_ns([t for t, _ in power]) or 0
     seen_ns = update_ns_of(power, usual_ns)
+    if len({w for _, w in power}) == 1:
+        # Steady power and a sensor that has stopped look alike.
+        flags, seen_ns = [*flags, "never_changed"], 0
     update_ns = max(usual_ns, seen_ns or 0, int((info.update_period_s or 0.0) * 1e9))
     gaps_ns = unread_ns([t for t, _ in power], start_ns, end_ns, series.GAP_PERIODS * usual_ns)
     found = series.integrate(power, start_ns, end_ns, reach_ns=max(2 * usual_ns, update_ns))

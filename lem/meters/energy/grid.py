@@ -1,0 +1,86 @@
+"""The even ticks of a counter, and what it stood at at those that nobody polled for. Pure.
+
+A counter that ticks evenly while it is polled for densely goes on doing so: readings made now and
+then in between tell what it showed at each of the ticks before them.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import pairwise
+from statistics import median
+from typing import NamedTuple
+
+from lem.meters.energy.counter import Point
+from lem.meters.protocol import Sample
+
+MOST_TICKS = 2000
+"""No more of them are looked at."""
+
+
+class Grid(NamedTuple):
+    """Even ticks: period, time of the one nearest to the work and its standard uncertainty, in ns;
+    ``way`` is 1 after the work and −1 before it, ``seen`` the number of ticks that it is from."""
+
+    period_ns: float
+    first_ns: float
+    u_ns: float
+    way: int
+    seen: int
+
+    def tick_ns(self, n: int) -> float:
+        """When the ``n``-th tick from the nearest one inwards happens."""
+        return self.first_ns - self.way * n * self.period_ns
+
+    def tick_u_ns(self, n: int) -> float:
+        return self.u_ns * (1 + n / self.seen)
+
+
+def of(ticks: Sequence[Point]) -> Grid | None:
+    """What the ticks (nearest to the work first) have in common; None where they are not even to
+    within what is known of each (and a third of a millisecond)."""
+    ticks = ticks[:16]
+    period = median(abs(b.t_ns - a.t_ns) for a, b in pairwise(ticks))
+    zero_ns = ticks[0].t_ns
+    way = 1 if ticks[-1].t_ns > zero_ns else -1
+    xs = [round(way * (p.t_ns - zero_ns) / period) for p in ticks]
+    ys = [p.t_ns - zero_ns for p in ticks]
+    weights = [1 / max(1, p.half_ns) ** 2 for p in ticks]
+    total = sum(weights)
+    mean_x = sum(w * x for w, x in zip(weights, xs, strict=True)) / total
+    mean_y = sum(w * y for w, y in zip(weights, ys, strict=True)) / total
+    square = sum(w * (x - mean_x) ** 2 for w, x in zip(weights, xs, strict=True))
+    if square == 0:
+        return None
+    slope = (
+        sum(w * (x - mean_x) * (y - mean_y) for w, x, y in zip(weights, xs, ys, strict=True))
+        / square
+    )
+    first = mean_y - slope * mean_x
+    for x, y, p in zip(xs, ys, ticks, strict=True):
+        if abs(y - first - slope * x) > p.half_ns + 300_000:
+            return None
+    u = math.sqrt((1 / total + mean_x**2 / square) / 3)
+    return Grid(abs(slope), zero_ns + first, max(50_000.0, u), way, len(ticks))
+
+
+def values(reads: Sequence[Sample], grid: Grid, span: tuple[int, int]) -> dict[int, float]:
+    """What the counter showed from the ``n``-th tick inwards on, for the ticks within the span
+    (start and end, ns) for which that is certain."""
+    times_ns = [r.t_ns for r in reads]
+    found: dict[int, float] = {}
+    for n in range(1, MOST_TICKS):
+        at_ns = grid.tick_ns(n)
+        margin_ns = 3 * grid.tick_u_ns(n) + 200_000
+        if margin_ns > grid.period_ns / 4:
+            break
+        if not span[0] < at_ns < span[1]:
+            if found or n > 3:
+                break
+            continue
+        i = bisect_left(times_ns, at_ns + margin_ns)
+        if i < len(reads) and times_ns[i] <= at_ns + grid.period_ns - margin_ns:
+            found[n] = reads[i].value
+    return found
