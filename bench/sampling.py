@@ -15,6 +15,7 @@ from bench.measure import Line, in_turn, median_ms
 
 ROUNDS = 15
 SECONDS = 20
+WAKING = "import time\nwhile True: time.sleep(0.1)"
 FIRST = (
     "import lem.meters.nvml as n; from lem.meters.protocol import MeterSettings; m = n.Nvml();"
     "m.open(MeterSettings()); assert m.read('edge')"
@@ -53,9 +54,24 @@ def lines(folder: Path) -> Iterator[Line]:
         "≤ 100 ms",
     )
     os.environ.update(variables)
+    yield Line(
+        "a Python process that wakes up 10 times a second and does nothing",
+        f"{100 * _waking():.2f} % of a core",
+        "what the lines below contain at least, on this machine",
+    )
     for interval_s in (0.1, 0.05):
         yield _sampler(folder, ["nvml"], interval_s)
     yield _sampler(folder, ["estimate"], 0.1)
+
+
+def _waking() -> float:
+    process = subprocess.Popen([sys.executable, "-S", "-c", WAKING])
+    try:
+        time.sleep(1)
+        return _busy(process.pid)
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _sampler(folder: Path, meters: list[str], interval_s: float) -> Line:
@@ -66,9 +82,7 @@ def _sampler(folder: Path, meters: list[str], interval_s: float) -> Line:
         assert sampler._process is not None
         pid = sampler._process.pid
         time.sleep(3)  # its counter's period is learned meanwhile
-        start, cpu = time.perf_counter(), _cpu_s(pid)
-        time.sleep(SECONDS)
-        busy = (_cpu_s(pid) - cpu) / (time.perf_counter() - start)
+        busy = _busy(pid)
         status = Path(f"/proc/{pid}/status").read_text()
     memory = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
     return Line(
@@ -77,6 +91,13 @@ def _sampler(folder: Path, meters: list[str], interval_s: float) -> Line:
         "",
         "≤ 0.1 % at 10 Hz, ≤ 20 MB",
     )
+
+
+def _busy(pid: int) -> float:
+    """How much of one core a process takes."""
+    start, cpu = time.perf_counter(), _cpu_s(pid)
+    time.sleep(SECONDS)
+    return (_cpu_s(pid) - cpu) / (time.perf_counter() - start)
 
 
 def _cpu_s(pid: int) -> float:

@@ -64,6 +64,9 @@ def _from_counter(
     most_w = 3 * limit_mw / 1e3 if limit_mw else MOST_POWER_W
     if counter.steepest(points, start_ns, end_ns) > most_w:
         return counter.untrusted(info, [*flags, "counter_implausible"])
+    around = (start_ns - isolated.FAR_NS, end_ns + isolated.FAR_NS)
+    if counter.falls(points, *around):
+        flags = [*flags, "counter_uneven"]
     work = _isolated(samples, points, start_ns, end_ns, most_w)
     if work is not None:
         moved: counter.Amount | None = counter.Amount(

@@ -3,7 +3,7 @@
 Time runs away from the edge: ``x_s`` is positive outside, where the device idles, and negative
 inside. For the edge before the work the caller turns time and energy round, so one function does
 both. Outside, power is a level with a small drift and perhaps a tail that fades towards the edge's
-far side, exponentially or in a straight line; its integral is fitted to the ticks' energies, and
+far side (:mod:`lem.meters.energy.tails`); its integral is fitted to the ticks' energies, and
 the wanted figure is the fit's value at x = 0. Which of these shapes is true is not known, so all of
 them are taken, each as far as the ticks (and what the work drew up to the edge) make it likely
 (Bayesian model averaging: Hoeting et al., Statistical Science 14 (1999) 382, doi
@@ -13,10 +13,12 @@ them are taken, each as far as the ticks (and what the work drew up to the edge)
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from operator import mul
 from typing import NamedTuple
+
+from lem.meters.energy import least_squares, tails
 
 
 class Tick(NamedTuple):
@@ -45,22 +47,14 @@ class Estimate(NamedTuple):
     """The part of it that comes from when the ticks happened, and from rounding."""
     noises: tuple[float, ...]
     """How likely each of :data:`NOISES` is, without what was taken beforehand, up to a factor."""
+    disturbed: float
+    """How likely it is that the device did something else in the ticks nearest to the edge."""
 
-
-Row = Sequence[float]
-Shape = tuple[Callable[[float], float], ...]
-"""Energy of a tail of 1 W, and its change with the logarithm of the tail's length; or no tail."""
 
 MOST_TICKS = 16
-UNLIKELY = 30.0
-"""Explanations less likely than the best one by this many powers of e are left out."""
-_DECAYS_S = (0.05, 0.07, 0.1, 0.135, 0.18, 0.24, 0.32, 0.43, 0.57, 0.76, 1.0, 1.4)
-_RAMPS_S = (0.1, 0.14, 0.2, 0.28, 0.4, 0.55, 0.75, 1.0, 1.4, 2.0)
-_BETWEEN = 0.1
-"""Standard deviation, of the logarithm, of a tail's length about the nearest of these."""
-_SLOWEST_UNSEEN_S = 0.1
-"""Tails shorter than this were not seen on any board; they are taken to be less likely the shorter
-they are."""
+UNLIKELY, HOPELESS = 16.0, 20.0
+"""Explanations less likely than the best one by this many powers of e are left out, and all with
+the same noise where the best shape is."""
 NOISES = (
     (0.0, 0.4),
     (0.001, 0.12),
@@ -75,15 +69,27 @@ NOISES = (
 taken to be beforehand."""
 _TIMINGS = ((1.0, 0.85), (9.0, 0.15))
 """Factor on the variance of the ticks' times, and how likely it is taken to be beforehand."""
-_DRIFT = 0.02
-"""Prior standard deviation of idle power's drift, relative per second."""
+FAR = 7.0
+"""Bounds so many standard uncertainties away cut nothing off."""
+SMOOTH = 0.008
+"""Relative noise up to which ticks are called a smooth rest."""
+_DISTURBED = (0.0005, 0.0003)
+"""How likely it is taken to be beforehand that the device did something else in the nearest tick,
+or in the nearest two: a short piece of work of its own, or a jump of the counter."""
 _NO_LEVEL, _ON_TIME, _EARLY, _LATE = 0.3, 0.25, 0.3, 0.15
 _EARLY_S = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.015, 0.03, 0.06, 0.1, 0.15)
 
 
-def at_edge(ticks: Sequence[Tick], level: Level | None = None, work_w: float = 0.0) -> Estimate:
+def at_edge(
+    ticks: Sequence[Tick],
+    level: Level | None = None,
+    work_w: float = 0.0,
+    inside_j: float = -math.inf,
+) -> Estimate:
     """The counter at the edge. ``ticks`` lie outside (at least three), nearest first; ``work_w``:
-    about what the work drew on average, which bounds how high a tail begins."""
+    about what the work drew on average, which bounds how high a tail begins; ``inside_j``: what
+    the counter showed inside, next to the edge. What it stood at at the edge is no less than that,
+    and no more than what it showed at the first tick outside."""
     ticks = _thinned(ticks)
     parts = _explained(ticks, 0, level, work_w, 0.0)
     rest_w = _power(ticks[-3], ticks[-1])
@@ -103,13 +109,82 @@ def at_edge(ticks: Sequence[Tick], level: Level | None = None, work_w: float = 0
                 break
             log_weight += _log_normal(t.value_j - expected_j, u * u)
             parts += _explained(ticks[k + 1 :], k + 1, level, work_w, log_weight)
-    origin = ticks[0].value_j
+    slack_j = 2 * ticks[0].value_u_j
+    bounds = (inside_j - slack_j, ticks[0].value_j + slack_j)
+    if math.isfinite(inside_j) and bounds[0] < bounds[1]:
+        if _doubtful(parts):
+            parts += _disturbed(ticks, work_w, bounds)
+        parts = [p for part in parts if (p := _within(part, bounds)) is not None] or [
+            Part(0.0, sum(bounds) / 2, (bounds[1] - bounds[0]) ** 2 / 12, NOISES[-1][0], True)
+        ]
     slope = max(_power(ticks[0], ticks[1]), work_w / 2)
-    return _mixed(parts, origin, math.hypot(slope * ticks[0].time_s, ticks[0].value_u_j))
+    return _mixed(parts, ticks[0].value_j, math.hypot(slope * ticks[0].time_s, ticks[0].value_u_j))
 
 
-Part = tuple[float, float, float, float]
-"""Logarithm of the weight, value less the nearest tick's, its variance, relative noise."""
+class Part(NamedTuple):
+    """One explanation: the logarithm of its weight, the value at the edge and its variance, the
+    relative noise that goes with it, and whether it leaves out the nearest ticks."""
+
+    log_weight: float
+    value_j: float
+    variance: float
+    noise: float
+    contradicts: bool = False
+    """It takes no notice of the work's level, though that is known."""
+    disturbed: bool = False
+
+
+def _doubtful(parts: Sequence[Part]) -> bool:
+    """Whether the ticks are a smooth rest only with much noise, or only against the work's level.
+    Else what the device may have done in them beside that need not be looked at."""
+    most = max(p.log_weight for p in parts)
+    weights = [math.exp(p.log_weight - most) for p in parts]
+    plain = sum(
+        w for w, p in zip(weights, parts, strict=True) if p.noise <= SMOOTH and not p.contradicts
+    )
+    return plain < 0.9 * sum(weights)
+
+
+def _disturbed(ticks: Sequence[Tick], work_w: float, bounds: tuple[float, float]) -> list[Part]:
+    """That the device did something else in the nearest tick, or in the nearest two. They say
+    nothing then, and the value at the edge is anything between its bounds."""
+    found = []
+    for k, odds in enumerate(_DISTURBED, 1):
+        left = ticks[k:]
+        if len(left) < 3:
+            break
+        # What each of the ticks that are left out shows may be anything up to the work's power.
+        unknown_j = max(1e-3, work_w * left[0].x_s)
+        log_weight = math.log(odds) - k * math.log(unknown_j)
+        middle, variance = sum(bounds) / 2, (bounds[1] - bounds[0]) ** 2 / 12
+        found += [
+            Part(p.log_weight, middle, variance, p.noise, disturbed=True)
+            for p in _explained(left, 0, None, work_w, log_weight)
+        ]
+    return found
+
+
+def _within(part: Part, bounds: tuple[float, float]) -> Part | None:
+    """The explanation, cut off at the bounds (a truncated normal distribution); None where there is
+    nothing left of it."""
+    if part.disturbed:
+        return part
+    u = math.sqrt(max(part.variance, 1e-18))
+    low, high = ((b - part.value_j) / u for b in bounds)
+    if low < -FAR and high > FAR:
+        return part
+    share = _normal_cdf(high) - _normal_cdf(low)
+    if share < 1e-12:
+        return None
+    at_low, at_high = _density(low), _density(high)
+    shift = (at_low - at_high) / share
+    narrower = 1 - shift**2
+    narrower += ((low * at_low if at_low else 0.0) - (high * at_high if at_high else 0.0)) / share
+    return part._replace(
+        log_weight=part.log_weight + math.log(share),
+        value_j=part.value_j + u * shift,
+        variance=max(0.0, part.variance * narrower),
+    )
 
 
 def _explained(
@@ -131,31 +206,38 @@ def _explained(
     tail_w = max(0.35 * step_w, 0.3 * rest_w)
     log_weight -= len(ticks) / 2 * math.log(2 * math.pi)
     parts: list[Part] = []
-    best = -math.inf
+    best, best_shape = -math.inf, tails.SHAPES[0]
     for noise, noise_odds in NOISES:
         walk = (noise * rest_w) ** 2 * 0.1
         for timing, timing_odds in _TIMINGS:
-            factor = _cholesky(xs, variances, walk, timing)
-            white_y = _forward(factor, ys)
+            factor = least_squares.cholesky(xs, variances, walk, timing)
+            white_y = least_squares.forward(factor, ys)
             log_scale = sum(math.log(factor[i][i]) for i in range(len(xs)))
             log_odds = log_weight + math.log(noise_odds * timing_odds) - log_scale
-            base = [_forward(factor, [f(x) for x in xs]) for f in (_one, _line, _bend)]
-            for shape, shape_odds, drift in _SHAPES:
-                tails = [_forward(factor, [f(x) for x in xs]) for f in shape]
+            base = [least_squares.forward(factor, [f(x) for x in xs]) for f in tails.IDLE]
+            # With more noise shapes differ less: where the best one so far is far off, all are.
+            first = best_shape
+            for one in (first, *(s for s in tails.SHAPES if s is not first)):
+                shape, shape_odds, drift = one
+                fading = [least_squares.forward(factor, [f(x) for x in xs]) for f, _ in shape]
                 precisions = [0.0, 0.0, (drift * rest_w) ** -2]
-                precisions += [tail_w**-2, (_BETWEEN * tail_w) ** -2][: len(tails)]
-                fit = _fit([*base, *tails], white_y, precisions)
+                precisions += [(width * tail_w) ** -2 for _, width in shape]
+                fit = least_squares.fit([*base, *fading], white_y, precisions)
                 if fit is None:
                     continue
                 mean, covariance, log_evidence = fit
                 log_fit = log_odds + math.log(shape_odds) + log_evidence
-                best = max(best, log_fit)
+                if log_fit > best:
+                    best, best_shape = log_fit, one
                 if log_fit < best - UNLIKELY:
+                    if one is first and log_fit < best - HOPELESS:
+                        break
                     continue
-                for w, value, variance in _with_level(
+                for w, value, variance, contradicts in _with_level(
                     mean, covariance, shape, level, nearest, rest_w, dropped
                 ):
-                    parts.append((log_fit + w, nearest.value_j + value, variance, noise))
+                    at_j = nearest.value_j + value
+                    parts.append(Part(log_fit + w, at_j, variance, noise, contradicts))
     return parts
 
 
@@ -169,45 +251,33 @@ def noise(*estimates: Estimate) -> float:
 
 
 def _mixed(parts: Sequence[Part], origin: float, first_u_j: float) -> Estimate:
-    most = max(p[0] for p in parts)
-    weights = [math.exp(p[0] - most) for p in parts]
+    most = max(p.log_weight for p in parts)
+    weights = [math.exp(p.log_weight - most) for p in parts]
     total = sum(weights)
-    shares = [w / total for w in weights]
-    value = sum(w * (p[1] - origin) for w, p in zip(shares, parts, strict=True))
-    variance = sum(
-        w * (p[2] + (p[1] - origin - value) ** 2) for w, p in zip(shares, parts, strict=True)
-    )
-    noises = tuple(
-        sum(w for w, p in zip(shares, parts, strict=True) if p[3] == noise) / odds
-        for noise, odds in NOISES
-    )
+    shares = [(w / total, p) for w, p in zip(weights, parts, strict=True)]
+    value = sum(w * (p.value_j - origin) for w, p in shares)
+    variance = sum(w * (p.variance + (p.value_j - origin - value) ** 2) for w, p in shares)
+    noises = tuple(sum(w for w, p in shares if p.noise == noise) / odds for noise, odds in NOISES)
     u = math.sqrt(max(0.0, variance))
-    return Estimate(origin + value, u, min(u, first_u_j), noises)
-
-
-def _shapes() -> Iterator[tuple[Shape, float, float]]:
-    yield (), 0.5, _DRIFT / 10
-    yield (), 0.15, 5 * _DRIFT
-    for lengths, make, odds in ((_DECAYS_S, _decay, 0.25), (_RAMPS_S, _ramp, 0.1)):
-        likely = [min(1.0, (s / _SLOWEST_UNSEEN_S) ** 3) for s in lengths]
-        for length, weight in zip(lengths, likely, strict=True):
-            yield make(length), odds * weight / sum(likely), _DRIFT
+    disturbed = sum(w for w, p in shares if p.disturbed)
+    return Estimate(origin + value, u, min(u, first_u_j), noises, disturbed)
 
 
 def _with_level(
-    mean: Row,
-    covariance: Sequence[Row],
-    shape: Shape,
+    mean: Sequence[float],
+    covariance: Sequence[Sequence[float]],
+    shape: tails.Shape,
     level: Level | None,
     nearest: Tick,
     rest_w: float,
     dropped: int,
-) -> Iterator[tuple[float, float, float]]:
-    """Log weight, value at the edge and its variance: from the ticks outside alone, and where the
+) -> Iterator[tuple[float, float, float, bool]]:
+    """Log weight, value at the edge, its variance, and whether a level that is known was left out:
+    from the ticks outside alone, and where the
     work's own level is known, for several moments at which it may have ended."""
     value, variance = mean[0], covariance[0][0]
     if level is None:
-        yield 0.0, value, variance
+        yield 0.0, value, variance, False
         return
     reach_s = nearest.x_s
     inside_s = -level.tick.x_s
@@ -216,12 +286,12 @@ def _with_level(
     step_w = level.power_w - rest_w
     unknown_j = max(level.power_w * inside_s, abs(step_w) * reach_s, 1e-6)
     if not dropped:
-        yield math.log(_NO_LEVEL / unknown_j), value, variance
+        yield math.log(_NO_LEVEL / unknown_j), value, variance, True
     early = [s for s in _EARLY_S if s < inside_s]
     moments = [(0.0, _ON_TIME), *((s, _EARLY / len(early)) for s in early)] if not dropped else []
     for ended_s, odds in moments:
         row = [1.0, -ended_s, ended_s**2 / 2]
-        row += [f(-ended_s) for f in shape]
+        row += [f(-ended_s) for f, _ in shape]
         spread = [sum(map(mul, line, row)) for line in covariance]
         expected = sum(map(mul, mean, row)) - rest_w * ended_s
         went_s = inside_s - ended_s
@@ -233,6 +303,7 @@ def _with_level(
             math.log(odds) + _log_normal(found - expected, total),
             value + gain * (found - expected),
             max(0.0, variance - gain * spread[0]),
+            False,
         )
     if abs(step_w) > 0.1 * rest_w:
         # Work that went on beyond the edge: the level holds up to it, whatever came after.
@@ -243,7 +314,7 @@ def _with_level(
         most_j = abs(step_w) * reach_s
         share = _normal_cdf(beyond / spread_j) - _normal_cdf((beyond - most_j) / spread_j)
         if share > 1e-200:
-            yield math.log(_LATE * share / most_j), found, found_variance
+            yield math.log(_LATE * share / most_j), found, found_variance, False
 
 
 def _thinned(ticks: Sequence[Tick]) -> list[Tick]:
@@ -257,32 +328,6 @@ def _thinned(ticks: Sequence[Tick]) -> list[Tick]:
     return list(ticks[:near]) + [t for i, t in enumerate(ticks) if i in picked]
 
 
-def _one(x: float) -> float:
-    return 1.0
-
-
-def _line(x: float) -> float:
-    return x
-
-
-def _bend(x: float) -> float:
-    return x * x / 2
-
-
-def _decay(tau: float) -> Shape:
-    return (
-        lambda x: tau * -math.expm1(-x / tau),
-        lambda x: tau * -math.expm1(-x / tau) - x * math.exp(-x / tau),
-    )
-
-
-def _ramp(length: float) -> Shape:
-    return (
-        lambda x: length / 2 if x >= length else x - x * x / (2 * length),
-        lambda x: length / 2 if x >= length else x * x / (2 * length),
-    )
-
-
 def _power(a: Tick, b: Tick) -> float:
     return (b.value_j - a.value_j) / max(1e-9, b.x_s - a.x_s)
 
@@ -291,82 +336,9 @@ def _log_normal(distance: float, variance: float) -> float:
     return -0.5 * (distance * distance / variance + math.log(2 * math.pi * variance))
 
 
-_SHAPES = tuple(_shapes())
-"""Shape of the tail's energy (None: no tail), how likely it is beforehand, standard deviation of
-idle power's drift (relative per second)."""
+def _density(z: float) -> float:
+    return math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
 
 
 def _normal_cdf(z: float) -> float:
     return 0.5 * math.erfc(-z / math.sqrt(2))
-
-
-def _cholesky(
-    xs: Sequence[float], variances: Sequence[float], walk: float, timing: float
-) -> list[list[float]]:
-    """Of the ticks' covariance: independent errors, and noise that adds up from the edge on."""
-    factor: list[list[float]] = []
-    for i in range(len(xs)):
-        row: list[float] = []
-        for j in range(i + 1):
-            entry = walk * xs[j] + (timing * variances[i] if i == j else 0.0)
-            entry -= sum(map(mul, row, factor[j] if j < i else row))
-            row.append(math.sqrt(max(entry, 1e-18)) if i == j else entry / factor[j][j])
-        factor.append(row)
-    return factor
-
-
-def _forward(factor: Sequence[Row], values: Sequence[float]) -> list[float]:
-    """What the values are in units in which their errors are independent and 1."""
-    out: list[float] = []
-    for row, value in zip(factor, values, strict=True):
-        out.append((value - sum(map(mul, row, out))) / row[-1])
-    return out
-
-
-def _fit(
-    columns: Sequence[Row], ys: Row, precisions: Sequence[float]
-) -> tuple[list[float], list[list[float]], float] | None:
-    """Coefficients with Gaussian priors of mean 0: their mean, covariance, and the logarithm of how
-    likely the values are (up to what all shapes have in common). None where they are not told
-    apart at all."""
-    n = len(columns)
-    matrix = [[0.0] * n for _ in range(n)]
-    for i in range(n):
-        for j in range(i + 1):
-            matrix[i][j] = matrix[j][i] = sum(map(mul, columns[i], columns[j]))
-        matrix[i][i] += precisions[i]
-    right = [sum(map(mul, c, ys)) for c in columns]
-    inverse, log_determinant = _inverse(matrix)
-    if inverse is None:
-        return None
-    mean = [sum(map(mul, row, right)) for row in inverse]
-    misfit = sum(map(mul, ys, ys)) - sum(map(mul, mean, right))
-    log_prior = sum(math.log(p) for p in precisions if p > 0)
-    return mean, inverse, 0.5 * (log_prior - log_determinant - misfit)
-
-
-def _inverse(matrix: list[list[float]]) -> tuple[list[list[float]] | None, float]:
-    """Of a small symmetric positive matrix, with the logarithm of its determinant (Gauss-Jordan,
-    scaled to a unit diagonal)."""
-    n = len(matrix)
-    scale = [math.sqrt(matrix[i][i]) for i in range(n)]
-    if not all(s > 0 for s in scale):
-        return None, 0.0
-    work = [
-        [matrix[i][j] / scale[i] / scale[j] for j in range(n)] + [float(i == j) for j in range(n)]
-        for i in range(n)
-    ]
-    log_determinant = 2 * sum(math.log(s) for s in scale)
-    for k in range(n):
-        pivot = work[k][k]
-        if pivot < 1e-13:
-            return None, 0.0
-        log_determinant += math.log(pivot)
-        work[k] = [v / pivot for v in work[k]]
-        for i in range(n):
-            if i != k and work[i][k]:
-                by = work[i][k]
-                work[i] = [a - by * b for a, b in zip(work[i], work[k], strict=True)]
-    return [
-        [work[i][n + j] / scale[i] / scale[j] for j in range(n)] for i in range(n)
-    ], log_determinant

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
-from itertools import pairwise
+from itertools import groupby, pairwise
 from statistics import median
 
 LEAST_CHANGES = 6
@@ -27,6 +27,8 @@ WORKING = 1.3
 """A level this far above that at rest is work's."""
 MOST_ODD = 2
 """More that stand out are the work's own doing."""
+LONGEST = 4
+"""A counter that stands still for more ticks than this has stopped."""
 DEAD = 0.5
 """A board that works draws more than this part of what it draws at rest."""
 
@@ -45,8 +47,9 @@ def scatter(values: Mapping[int, float], ticks: float) -> float:
             if n + stride in values and n + 2 * stride in values
         ]
         # Changes that overlap say the same thing several times.
-        of_their_own = len(changes) / stride
-        if of_their_own >= LEAST_CHANGES and 2 * len(changes) >= (known - 2 * stride) / stride:
+        most = known / stride - 1
+        of_their_own = min(len(changes), most)
+        if of_their_own >= LEAST_CHANGES and 2 * of_their_own >= most:
             spread = math.sqrt(sum(c * c for c in changes) / (2 * len(changes)))
             enlarged = (1 + FEW_CHANGES / math.sqrt(of_their_own)) * spread
             found.append(enlarged * math.sqrt(ticks / stride + 1))
@@ -66,6 +69,12 @@ def odd(values: Mapping[int, float], rest: float, quantum: float) -> dict[int, f
     laps = [b - a for a, b in pairwise(ns)]
     rises = [(values[b] - values[a]) / lap for (a, b), lap in zip(pairwise(ns), laps, strict=True)]
     dead = [r < DEAD * rest - quantum / lap for r, lap in zip(rises, laps, strict=True)]
+    for low, run in groupby(range(len(rises)), dead.__getitem__):
+        members = list(run)
+        if low and sum(laps[i] for i in members) > LONGEST:
+            # For so long it is another level of idle, or a freeze that others look for.
+            for i in members:
+                dead[i] = False
     alive = [i for i, d in enumerate(dead) if not d]
     found: dict[int, float] = {}
     standing_out: dict[int, float] = {}
@@ -74,7 +83,8 @@ def odd(values: Mapping[int, float], rest: float, quantum: float) -> dict[int, f
         around = [rises[n] for n in (*alive[max(0, j - 2) : j], *alive[k : k + 2])]
         if not around:
             continue
-        level = median(around)
+        # How much of a stall was work is not known: at most all of it.
+        level = max(around) if dead[i] else median(around)
         off = abs(rise - level)
         if off * laps[i] <= max(STANDS_OUT * level * laps[i], 3 * quantum):
             continue

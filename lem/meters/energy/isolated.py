@@ -35,6 +35,8 @@ UNREST = 0.15
 FEW_TICKS = 1.25
 """The noise is estimated from about twenty ticks, so it is itself uncertain (Student's t instead of
 Gauss)."""
+DISTURBED = 0.3
+"""So likely it has to be that something else happened next to an edge for that to be told."""
 UNEVEN = 0.1
 """Work whose power changes by more than this, relatively, from tick to tick has no level that
 would tell how it ended."""
@@ -52,7 +54,7 @@ class Work(NamedTuple):
     """Noise of the counter's increments: as large, relatively, as while idle, or as large as they
     were seen to scatter during the work, whichever is less; and those that stand out."""
     uneven: bool
-    """Whether there were such."""
+    """Whether there were such, or the device did something else next to an edge."""
 
 
 def work(
@@ -98,12 +100,13 @@ def work(
             lasted = (end_ns - start_ns) / ticking.period_ns
             scatters.append(increments.scatter(rising, lasted) * scale)
             rest = rest_slope * ticking.period_ns
-            for n, amount in increments.odd(rising, rest, step).items():
-                # Seen from both edges it is the same one.
-                at_ns = ticking.tick_ns(n)
-                if all(abs(at_ns - t) > 3 * ticking.period_ns for t, _ in odd):
-                    odd.append((at_ns, amount * scale))
-        estimates.append(edge.at_edge(outside, level, mean_w))
+            near_ns = 3 * ticking.period_ns
+            found = increments.odd(rising, rest, step)
+            at = [(ticking.tick_ns(n), amount * scale) for n, amount in found.items()]
+            # Seen from both edges it is the same one.
+            odd += [(t, j) for t, j in at if all(abs(t - known) > near_ns for known, _ in odd)]
+        inside_j = _inside_j(reads, t_ns, way, zero, scale)
+        estimates.append(edge.at_edge(outside, level, mean_w, inside_j))
     a, b = estimates
     if max(edge.noise(a), edge.noise(b)) > UNREST:
         return None
@@ -112,12 +115,24 @@ def work(
     watts = energy_j / max(seconds, 1e-9)
     idle = [math.sqrt(max(0.0, e.uncertainty_j**2 - e.tick_j**2)) for e in estimates]
     in_proportion_j = FEW_TICKS * edge.noise(a, b) * max(0.0, watts) * math.sqrt(0.1 * seconds)
+    noise_j = _either(in_proportion_j, min(scatters, default=math.inf))
     return Work(
         max(0.0, energy_j),
         math.hypot(a.tick_j, b.tick_j),
         math.hypot(*idle),
-        math.hypot(min([in_proportion_j, *scatters]), sum(j for _, j in odd) / math.sqrt(3)),
-        bool(odd),
+        math.hypot(noise_j, sum(j for _, j in odd) / math.sqrt(3)),
+        bool(odd) or max(a.disturbed, b.disturbed) > DISTURBED,
+    )
+
+
+def _either(in_proportion_j: float, scattered_j: float) -> float:
+    """Of two estimates of one noise. Much less scatter than in proportion to idle's: that much.
+    Much more: the work's own unevenness. Else both are of the same, and the larger one counts: the
+    smaller one would be by chance too small."""
+    if scattered_j < in_proportion_j / 2:
+        return scattered_j
+    return (
+        in_proportion_j if scattered_j > 2 * in_proportion_j else max(in_proportion_j, scattered_j)
     )
 
 
@@ -130,6 +145,17 @@ def rested(samples: Sequence[Sample], start_ns: int, end_ns: int) -> bool:
     after = [s for s in rests if end_ns <= s.t_ns <= end_ns + FAR_NS][:1]
     within = any(start_ns < s.t_ns < end_ns for s in rests)
     return [s.value for s in before + after] == [0.0, 1.0] and not within
+
+
+def _inside_j(reads: Sequence[Sample], t_ns: int, way: int, zero: float, scale: float) -> float:
+    """What the counter showed on the inner side of the edge: at its end what was last read; at its
+    beginning what was first read after a tick that came later, since until then it shows what it
+    stood at before."""
+    i = bisect_left(reads, t_ns, key=lambda s: s.t_ns)
+    if way > 0:
+        return (reads[i - 1].value - zero) * scale if i else -math.inf
+    ticked = next((b.value for a, b in pairwise(reads[i:]) if a.value != b.value), math.inf)
+    return (zero - ticked) * scale
 
 
 def _rest_slope(ticks: Sequence[Point]) -> float:
