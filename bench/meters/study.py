@@ -42,6 +42,8 @@ class Cell:
     tau_s: tuple[float, float] = (0.1, 0.6)
     second_tau_s: tuple[float, float] = (0, 0)
     """Where it is given, half of the tail fades with this time constant."""
+    hyperbolic: bool = False
+    """The tail fades as 1 ÷ (1 + t/τ)², which is none of the model's shapes."""
     drift_w_s: float = 0.0
     settle_s: float = 2.0
     options: dict[str, float] = field(default_factory=dict)
@@ -55,6 +57,7 @@ CELLS = [
     *(Cell(f"1 s, decay, tick {t} ms", (t, t), tail_w=DECAY) for t in (20, 50, 100, 200)),
     Cell("1 s, decay, tick 20–200 ms", tail_w=DECAY),
     Cell("1 s, decay with two time constants", tail_w=DECAY, second_tau_s=(0.3, 1.5)),
+    Cell("1 s, tail as 1/(1 + t/τ)²", tail_w=DECAY, hyperbolic=True),
     Cell("0.3 s", seconds=(0.3, 0.3)),
     Cell("0.3 s, decay", seconds=(0.3, 0.3), tail_w=DECAY),
     Cell("10 s", seconds=(10, 10)),
@@ -121,7 +124,7 @@ def draw(cell: Cell, library: virtual_play.Library, rng: random.Random) -> Work:
     halves = [(tail_w, tau_s)]
     if cell.second_tau_s[1]:
         halves = [(tail_w / 2, tau_s), (tail_w / 2, rng.uniform(*cell.second_tau_s))]
-    segments += _after(end_s, idle_w, halves, drift)
+    segments += _after(end_s, idle_w, halves, drift, cell.hyperbolic)
     what = played.Play(
         segments,
         {
@@ -142,17 +145,25 @@ def draw(cell: Cell, library: virtual_play.Library, rng: random.Random) -> Work:
 
 
 def _after(
-    end_s: float, idle_w: float, tails: Sequence[tuple[float, float]], drift: float
+    end_s: float,
+    idle_w: float,
+    tails: Sequence[tuple[float, float]],
+    drift: float,
+    hyperbolic: bool,
 ) -> list[tuple[float, ...]]:
     """Idle again, with what is left of the work (W, time constant in s). Where no one segment can
     be that, in straight pieces of 10 ms."""
-    if not drift and len(tails) == 1:
+    if not drift and len(tails) == 1 and not hyperbolic:
         tail_w, tau_s = tails[0]
         if tail_w:
             return [(played.NEVER, idle_w + tail_w, idle_w, tau_s)]
         return [(played.NEVER, idle_w, idle_w)]
+
+    def left(x: float) -> float:
+        return (1 + x) ** -2 if hyperbolic else math.exp(-x)
+
     level = [
-        idle_w + drift * k / 100 + sum(w * math.exp(-k / 100 / tau) for w, tau in tails if w)
+        idle_w + drift * k / 100 + sum(w * left(k / 100 / tau) for w, tau in tails if w)
         for k in range(501)
     ]
     pieces = [(end_s + (k + 1) / 100, level[k], level[k + 1]) for k in range(500)]

@@ -35,14 +35,18 @@ def work(t: virtual.Trace) -> isolated.Work | None:
     return isolated.work(t.samples, "energy_mj", 1e-3, t.start_ns, t.end_ns)
 
 
-def judged(name: str, draw: Draw, n: int = N) -> tuple[list[float], list[float]]:
-    """Errors and gain-free expanded uncertainties, relative; a trace without a result fails."""
+def judged(name: str, draw: Draw, n: int = N, without: int = 0) -> tuple[list[float], list[float]]:
+    """Errors and gain-free expanded uncertainties, relative; more traces ``without`` a result than
+    that fail."""
     rng = random.Random(f"judge {name}")
     errors, spreads = [], []
     for _ in range(n):
         t = draw(rng)
         found = work(t)
-        assert found is not None
+        if found is None:
+            without -= 1
+            assert without >= 0
+            continue
         errors.append(abs(found.energy_j - t.truth_j) / t.truth_j)
         u = math.hypot(found.tick_j, found.idle_j, found.sampling_j)
         spreads.append(2 * u / t.truth_j)
@@ -103,6 +107,80 @@ def test_what_disturbs_widens_the_uncertainty(
     )
     assert covered(errors, spreads) >= 0.9
     assert median(calm[1]) < median(spreads) < most
+
+
+def after_the_end(
+    rng: random.Random, more: Callable[[float], list[virtual.Piece]]
+) -> virtual.Trace:
+    """Even work of 0.4 to 2 s, and something more after its end."""
+    idle_w, work_w, end = rng.uniform(40, 120), rng.uniform(250, 600), rng.uniform(0.4, 2)
+    pieces = [virtual.Piece(-10, idle_w), virtual.Piece(0, work_w), virtual.Piece(end, idle_w)]
+    pieces += [p._replace(level_w=idle_w + p.level_w) for p in more(end)]
+    tick_s = rng.uniform(0.03, 0.2)
+    shown = virtual.Counter(tick_s, rng.uniform(0, tick_s))
+    return virtual.take(virtual.Power(pieces), 0.0, end, shown, virtual.Polling(), rng)
+
+
+def test_something_else_that_the_board_does_right_after_the_work() -> None:
+    """A pulse of 5 to 60 ms, 10 to 400 ms later: the board may not seem to idle at all."""
+
+    def pulse(rng: random.Random, end: float) -> list[virtual.Piece]:
+        at = end + rng.uniform(0.01, 0.4)
+        return [
+            virtual.Piece(at, rng.uniform(40, 200)),
+            virtual.Piece(at + rng.uniform(0.005, 0.06), 0),
+        ]
+
+    errors, spreads = judged(
+        "pulse", lambda rng: after_the_end(rng, lambda t: pulse(rng, t)), 60, 10
+    )
+    assert covered(errors, spreads) >= 0.85
+    # With the board's gain beside it, which is stated too.
+    assert covered(errors, [math.hypot(s, 0.068) for s in spreads]) >= 0.97
+    assert median(spreads) < 0.04
+
+
+def test_the_edge_lies_between_what_was_read_on_both_sides_of_it() -> None:
+    """Whatever came after the end, here a jump: never less than the counter had shown before."""
+    rng = random.Random(6)
+    for _ in range(20):
+        t = after_the_end(rng, lambda end: [])
+        jump_ns = t.end_ns + int(rng.uniform(0.01, 0.5) * 1e9)
+        samples = [
+            s._replace(value=s.value + 200_000)
+            if s.quantity == "energy_mj" and s.t_ns > jump_ns
+            else s
+            for s in t.samples
+        ]
+        found = isolated.work(samples, "energy_mj", 1e-3, t.start_ns, t.end_ns)
+        assert found is None or found.energy_j > 0.8 * t.truth_j
+
+
+@pytest.mark.parametrize("lost_ticks", [1, 2, 3])
+def test_a_counter_that_stands_still_for_a_moment_says_so(lost_ticks: int) -> None:
+    """What it slept through is lost; the even ticks show that there was none."""
+    rng = random.Random(lost_ticks)
+    for _ in range(10):
+        idle_w, work_w, tick_s = rng.uniform(40, 100), rng.uniform(250, 500), 0.1
+        pieces = [virtual.Piece(-10, idle_w), virtual.Piece(0, work_w), virtual.Piece(2, idle_w)]
+        shown = virtual.Counter(tick_s, rng.uniform(0, tick_s))
+        t = virtual.take(virtual.Power(pieces), 0.0, 2.0, shown, virtual.Polling(), rng)
+        from_ns = t.start_ns + int(rng.uniform(0.5, 1.2) * 1e9)
+        until_ns = from_ns + int(lost_ticks * tick_s * 1e9)
+        counts = [s for s in t.samples if s.quantity == "energy_mj"]
+        stood = next(s.value for s in reversed(counts) if s.t_ns <= from_ns)
+        lost = next(s.value for s in reversed(counts) if s.t_ns <= until_ns) - stood
+        samples = [
+            s
+            if s.quantity != "energy_mj" or s.t_ns <= from_ns
+            else s._replace(value=stood if s.t_ns <= until_ns else s.value - lost)
+            for s in t.samples
+        ]
+        found = isolated.work(samples, "energy_mj", 1e-3, t.start_ns, t.end_ns)
+        assert found is not None and found.uneven
+        u = 2 * math.hypot(found.tick_j, found.idle_j, found.sampling_j)
+        assert abs(found.energy_j - t.truth_j) <= u
+        assert not work(t).uneven  # type: ignore[union-attr]
 
 
 def test_a_board_ten_times_as_coarse_is_known_by_its_steps() -> None:
