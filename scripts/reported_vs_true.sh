@@ -8,7 +8,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 VENV=${VENV:-.venv}
-PEERS=build/peers
+PEERS=$PWD/build/peers
 PYTHON=$VENV/bin/python
 
 scripts/environment.sh dev

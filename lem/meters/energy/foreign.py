@@ -4,7 +4,7 @@ RAPL, node and wall meters see the whole machine. The kernel counts the time tha
 were busy (``/proc/stat``, also inside a container the host's); what is left of it without the run's
 processes and the sampler is others'. That time alone says little: on a machine of many cores whose
 run keeps one of them busy, the system's own services may be a third of all busy time and yet a
-hundredth of the energy. So it is turned into energy, by the smaller of two bounds:
+hundredth of the energy. So it is turned into energy, by the smaller of two estimates:
 
 - in proportion: the reading × others' part of the busy time, as if nothing were drawn at rest;
 - per core: others' busy time × ``MOST_CORE_W``, more than one more busy core adds.
@@ -79,7 +79,8 @@ def load(
 
 
 def share(load: Load, energy_j: float) -> float:
-    """The largest part of an energy that others' CPU work can have drawn, 0 to 1."""
+    """About what part of an energy others' CPU work may have drawn, 0 to 1. Too little where a busy
+    core of theirs costs more than one of the run's does."""
     if load.busy_s <= 0 or load.foreign_s <= 0:
         return 0.0
     proportion = min(1.0, load.foreign_s / load.busy_s)
