@@ -45,6 +45,8 @@ class Estimate(NamedTuple):
     """Standard uncertainty of all."""
     tick_j: float
     """The part of it that comes from when the ticks happened, and from rounding."""
+    idle_j: float
+    """The rest of it: what the device drew between the edge and the nearest tick."""
     noises: tuple[float, ...]
     """How likely each of :data:`NOISES` is, without what was taken beforehand, up to a factor."""
     disturbed: float
@@ -260,7 +262,9 @@ def _mixed(parts: Sequence[Part], origin: float, first_u_j: float) -> Estimate:
     noises = tuple(sum(w for w, p in shares if p.noise == noise) / odds for noise, odds in NOISES)
     u = math.sqrt(max(0.0, variance))
     disturbed = sum(w for w, p in shares if p.disturbed)
-    return Estimate(origin + value, u, min(u, first_u_j), noises, disturbed)
+    tick_j = min(u, first_u_j)
+    idle_j = math.sqrt(max(0.0, u * u - tick_j**2))
+    return Estimate(origin + value, u, tick_j, idle_j, noises, disturbed)
 
 
 def _with_level(

@@ -57,6 +57,16 @@ class Work(NamedTuple):
     """Whether there were such, or the device did something else next to an edge."""
 
 
+class _Side(NamedTuple):
+    """What was found at one edge of the work."""
+
+    estimate: edge.Estimate
+    scatter_j: float
+    """Noise of the increments, as far as they scattered during the work (k = 1)."""
+    odd: list[tuple[float, float]]
+    """When a step stood out (ns), and by how much (J)."""
+
+
 def work(
     samples: Sequence[Sample], quantity: str, scale: float, start_ns: int, end_ns: int
 ) -> Work | None:
@@ -70,59 +80,66 @@ def work(
     if not rested(samples, start_ns, end_ns):
         return None
     points = series.tick_points(samples, quantity, 1.0)
-    if any(p.t_ns in (start_ns, end_ns) for p in points):
+    if len(points) < 2 * LEAST_TICKS or any(p.t_ns in (start_ns, end_ns) for p in points):
         return None
-    reads = series.of(samples, quantity)
-    if len(points) < 2 * LEAST_TICKS:
-        return None
+    # The counter's own origin is far away: sums of squares of it would lose the millijoules.
+    zero = points[0].value
+    points = [p._replace(value=(p.value - zero) * scale) for p in points]
+    reads = [s._replace(value=(s.value - zero) * scale) for s in series.of(samples, quantity)]
+    step_j = quantum(points, scale)
     period_ns = int(median(b.t_ns - a.t_ns for a, b in pairwise(points)))
     limit_ns = _dense_ns(samples, period_ns)
     at_start = _outside(points, start_ns, -1, limit_ns)
     at_end = _outside(points, end_ns, 1, limit_ns)
     if len(at_start) < LEAST_TICKS or len(at_end) < LEAST_TICKS:
         return None
-    step = quantum(points)
-    # The counter's own origin is far away: sums of squares of it would lose the millijoules.
-    zero = at_start[0].value
-    mean_w = _mean_power(at_start, at_end, start_ns, end_ns) * scale
-    estimates = []
-    scatters: list[float] = []
-    odd: list[tuple[float, float]] = []
-    rest_slope = min(_rest_slope(at_start), _rest_slope(at_end))
-    for ticks, t_ns, way in ((at_start, start_ns, -1), (at_end, end_ns, 1)):
-        outside = [_tick(p, t_ns, way, zero, scale, step) for p in ticks]
-        ticking = grid.of(ticks)
-        level = None
-        if ticking is not None:
-            shown = grid.values(reads, ticking, (start_ns, end_ns))
-            level = _level(ticking, shown, t_ns, zero, scale, step)
-            rising = {n: -way * v for n, v in shown.items()}
-            lasted = (end_ns - start_ns) / ticking.period_ns
-            scatters.append(increments.scatter(rising, lasted) * scale)
-            rest = rest_slope * ticking.period_ns
-            near_ns = 3 * ticking.period_ns
-            found = increments.odd(rising, rest, step)
-            at = [(ticking.tick_ns(n), amount * scale) for n, amount in found.items()]
-            # Seen from both edges it is the same one.
-            odd += [(t, j) for t, j in at if all(abs(t - known) > near_ns for known, _ in odd)]
-        inside_j = _inside_j(reads, t_ns, way, zero, scale)
-        estimates.append(edge.at_edge(outside, level, mean_w, inside_j))
-    a, b = estimates
-    if max(edge.noise(a), edge.noise(b)) > UNREST:
+    span = (start_ns, end_ns)
+    mean_w = _mean_power(at_start, at_end, span)
+    rest_w = min(_rest_w(at_start), _rest_w(at_end))
+    a = _side(reads, at_start, span, -1, step_j, mean_w, rest_w)
+    b = _side(reads, at_end, span, 1, step_j, mean_w, rest_w)
+    noise = edge.noise(a.estimate, b.estimate)
+    if max(edge.noise(a.estimate), edge.noise(b.estimate)) > UNREST:
         return None
     seconds = (end_ns - start_ns) / 1e9
-    energy_j = a.value_j + b.value_j
-    watts = energy_j / max(seconds, 1e-9)
-    idle = [math.sqrt(max(0.0, e.uncertainty_j**2 - e.tick_j**2)) for e in estimates]
-    in_proportion_j = FEW_TICKS * edge.noise(a, b) * max(0.0, watts) * math.sqrt(0.1 * seconds)
-    noise_j = _either(in_proportion_j, min(scatters, default=math.inf))
+    energy_j = max(0.0, a.estimate.value_j + b.estimate.value_j)
+    in_proportion_j = FEW_TICKS * noise * energy_j / max(seconds, 1e-9) * math.sqrt(0.1 * seconds)
+    noise_j = _either(in_proportion_j, min(a.scatter_j, b.scatter_j))
+    # A step that stands out may be seen from both edges: it is the same one.
+    near_ns = 3 * period_ns
+    odd = a.odd + [(t, j) for t, j in b.odd if all(abs(t - other) > near_ns for other, _ in a.odd)]
     return Work(
-        max(0.0, energy_j),
-        math.hypot(a.tick_j, b.tick_j),
-        math.hypot(*idle),
+        energy_j,
+        math.hypot(a.estimate.tick_j, b.estimate.tick_j),
+        math.hypot(a.estimate.idle_j, b.estimate.idle_j),
         math.hypot(noise_j, sum(j for _, j in odd) / math.sqrt(3)),
-        bool(odd) or max(a.disturbed, b.disturbed) > DISTURBED,
+        bool(odd) or max(a.estimate.disturbed, b.estimate.disturbed) > DISTURBED,
     )
+
+
+def _side(
+    reads: Sequence[Sample],
+    ticks: Sequence[Point],
+    span: tuple[int, int],
+    way: int,
+    step_j: float,
+    mean_w: float,
+    rest_w: float,
+) -> _Side:
+    """One edge: ``way`` is −1 for the beginning, 1 for the end; ``ticks`` are those outside."""
+    t_ns = span[way > 0]
+    level, scatter_j = None, math.inf
+    odd: list[tuple[float, float]] = []
+    even = grid.of(ticks)
+    if even is not None:
+        shown = grid.values(reads, even, span)
+        level = _level(even, shown, t_ns, step_j)
+        rising = {n: -way * v for n, v in shown.items()}
+        scatter_j = increments.scatter(rising, (span[1] - span[0]) / even.period_ns)
+        found = increments.odd(rising, rest_w * even.period_ns / 1e9, step_j)
+        odd = [(even.tick_ns(n), amount_j) for n, amount_j in found.items()]
+    outside = [_tick(p, t_ns, way, step_j) for p in ticks]
+    return _Side(edge.at_edge(outside, level, mean_w, _inside_j(reads, t_ns, way)), scatter_j, odd)
 
 
 def _either(in_proportion_j: float, scattered_j: float) -> float:
@@ -147,39 +164,41 @@ def rested(samples: Sequence[Sample], start_ns: int, end_ns: int) -> bool:
     return [s.value for s in before + after] == [0.0, 1.0] and not within
 
 
-def _inside_j(reads: Sequence[Sample], t_ns: int, way: int, zero: float, scale: float) -> float:
+def _inside_j(reads: Sequence[Sample], t_ns: int, way: int) -> float:
     """What the counter showed on the inner side of the edge: at its end what was last read; at its
     beginning what was first read after a tick that came later, since until then it shows what it
     stood at before."""
     i = bisect_left(reads, t_ns, key=lambda s: s.t_ns)
     if way > 0:
-        return (reads[i - 1].value - zero) * scale if i else -math.inf
-    ticked = next((b.value for a, b in pairwise(reads[i:]) if a.value != b.value), math.inf)
-    return (zero - ticked) * scale
+        return reads[i - 1].value if i else -math.inf
+    return -next((b.value for a, b in pairwise(reads[i:]) if a.value != b.value), math.inf)
 
 
-def _rest_slope(ticks: Sequence[Point]) -> float:
-    """Power at rest, far from the edge, in the counter's unit per ns."""
+def _rest_w(ticks: Sequence[Point]) -> float:
+    """Power at rest, far from the edge."""
     near, far = ticks[max(0, len(ticks) - 1 - LEAST_TICKS)], ticks[-1]
-    return (far.value - near.value) / (far.t_ns - near.t_ns)
+    return _watts(near, far)
 
 
-def _mean_power(
-    at_start: Sequence[Point], at_end: Sequence[Point], start_ns: int, end_ns: int
-) -> float:
-    """Roughly what the work drew, in the counter's unit per second: the rise between the nearest
-    ticks, less what lies outside the work at idle power."""
+def _watts(a: Point, b: Point) -> float:
+    return (b.value - a.value) / (b.t_ns - a.t_ns) * 1e9
+
+
+def _mean_power(at_start: Sequence[Point], at_end: Sequence[Point], span: tuple[int, int]) -> float:
+    """Roughly what the work drew, W: the rise between the nearest ticks, less what lies outside
+    the work at idle power."""
     a, b = at_start[0], at_end[0]
-    idle = (at_end[-2].value - at_end[-1].value) / (at_end[-2].t_ns - at_end[-1].t_ns)
-    work_ns = max(20_000_000, end_ns - start_ns)
-    return (b.value - a.value - idle * (b.t_ns - a.t_ns - work_ns)) / work_ns * 1e9
+    idle_w = _watts(at_end[-2], at_end[-1])
+    work_ns = max(20_000_000, span[1] - span[0])
+    return (b.value - a.value - idle_w * (b.t_ns - a.t_ns - work_ns) / 1e9) / work_ns * 1e9
 
 
-def quantum(points: Sequence[Point]) -> float:
-    """The counter's smallest step, in its own unit: the greatest common divisor of its changes.
-    Even power makes all changes alike, which says nothing of the step: 1 then."""
-    changes = {abs(round(b.value - a.value)) for a, b in pairwise(points)} - {0}
-    return float(math.gcd(*changes)) if len(changes) > 2 else 1.0
+def quantum(points: Sequence[Point], scale: float) -> float:
+    """The counter's smallest step: the greatest common divisor of its changes, which are whole
+    multiples of ``scale``. Even power makes all changes alike, which says nothing of the step:
+    ``scale`` then."""
+    changes = {abs(round((b.value - a.value) / scale)) for a, b in pairwise(points)} - {0}
+    return scale * (math.gcd(*changes) if len(changes) > 2 else 1)
 
 
 def _dense_ns(samples: Sequence[Sample], period_ns: int) -> int:
@@ -214,33 +233,26 @@ def _outside(points: Sequence[Point], t_ns: int, way: int, limit_ns: int) -> lis
     return found if dense >= LEAST_TICKS else []
 
 
-def _tick(p: Point, t_ns: int, way: int, zero: float, scale: float, step: float) -> Tick:
+def _tick(p: Point, t_ns: int, way: int, step_j: float) -> Tick:
     return Tick(
         way * (p.t_ns - t_ns) / 1e9,
-        way * (p.value - zero) * scale,
+        way * p.value,
         p.half_ns / 1e9 / math.sqrt(3),
-        step * scale / math.sqrt(12),
+        step_j / math.sqrt(12),
     )
 
 
-def _level(
-    ticking: grid.Grid,
-    shown: Mapping[int, float],
-    t_ns: int,
-    zero: float,
-    scale: float,
-    step: float,
-) -> Level | None:
+def _level(even: grid.Grid, shown: Mapping[int, float], t_ns: int, step_j: float) -> Level | None:
     """The work's power next to the edge, from what the counter showed at ticks inside. None where
-    too few were seen, or the work is shorter than a few ticks."""
+    too few were seen, or power changed."""
     # Those next to the edge; further in, power may have been another one.
     nearest = [n for n in sorted(shown) if n < 40][:5]
     found = [
         Tick(
-            ticking.way * (ticking.tick_ns(n) - t_ns) / 1e9,
-            ticking.way * (shown[n] - zero) * scale,
-            ticking.tick_u_ns(n) / 1e9,
-            step * scale / math.sqrt(12),
+            even.way * (even.tick_ns(n) - t_ns) / 1e9,
+            even.way * shown[n],
+            even.tick_u_ns(n) / 1e9,
+            step_j / math.sqrt(12),
         )
         for n in nearest
     ]

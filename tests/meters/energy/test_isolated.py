@@ -186,7 +186,7 @@ def test_a_counter_that_stands_still_for_a_moment_says_so(lost_ticks: int) -> No
 def test_a_board_ten_times_as_coarse_is_known_by_its_steps() -> None:
     t = trace(random.Random(1), counter={"quantum_mj": 250})
     points = series.tick_points(t.samples, "energy_mj", 1.0)
-    assert isolated.quantum(points) == 250
+    assert isolated.quantum(points, 1.0) == 250
 
 
 def without_polls(t: virtual.Trace, before: bool) -> list[Sample]:
