@@ -1,9 +1,10 @@
 """Which meter's figure counts where several see the same energy, and whether they agree. Pure.
 
-One meter enters the figures of a device class: the first of ``PRECEDENCE`` that is there. The
-others are compared with it, over all windows together. Totals of a class are compared, not single
-devices: two meters number boards in ways that nobody guarantees to be the same. So they are
-compared only where both see as many devices (or one of them the node's total).
+One meter enters the figures of a device class: the first of ``PRECEDENCE`` that is there (of GPUs
+the makers' own together, for they see different boards). The others are compared with it, over all
+windows together. Totals of a class are compared, not single devices: two meters number boards in
+ways that nobody guarantees to be the same. So they are compared only where both see as many devices
+(or one of them the node's total).
 
 A disagreement beyond the uncertainties is a finding (``meters_disagree``, consequence ``info``):
 one of the two is not as good as it says, and nothing here tells which; ratios between runs on one
@@ -34,6 +35,9 @@ PRECEDENCE = {
 the node's; for the node, the one that sees most of the machine. Meters that are not named come
 after those that are."""
 
+MAKERS = ("nvml", "amd")
+"""Meters of GPUs that can't see each other's boards: together they are one view of the class."""
+
 LOSSES = 2.0
 """Between two views of one thing no larger ratio is explained by where they measure."""
 
@@ -51,7 +55,7 @@ def counted(infos: Sequence[MeterInfo]) -> list[MeterInfo]:
         i for i in infos if i.device_class not in ("estimated", "sensor") and i.part_of is None
     ]
     chosen = {c: _chosen(c, measured) for c in {i.device_class for i in measured}}
-    kept = [i for i in measured if i.meter == chosen[i.device_class]]
+    kept = [i for i in measured if _source(i) == chosen[i.device_class]]
     return kept or [i for i in infos if i.device_class == "estimated"]
 
 
@@ -64,7 +68,13 @@ def _chosen(device_class: str, infos: Sequence[MeterInfo]) -> str:
         place = order.index(info.meter) if info.meter in order else len(order)
         return unstated, place, info.meter
 
-    return min(those, key=rank).meter
+    return _source(min(those, key=rank))
+
+
+def _source(info: MeterInfo) -> str:
+    """Its meter; the makers' meters of GPUs count as one."""
+    together = info.meter in MAKERS and info.device_class == "gpu"
+    return "+".join(MAKERS) if together else info.meter
 
 
 def reconciled(
@@ -72,7 +82,7 @@ def reconciled(
 ) -> list[Reconciliation]:
     """Every comparison that can be made. ``windows``: for each window the readings of all devices
     (:func:`lem.meters.readings.every`)."""
-    first = {(i.meter, i.device_class) for i in counted(infos)}
+    first = {(_source(i), i.device_class) for i in counted(infos)}
     found: list[Reconciliation] = []
     classes = [c for c in PRECEDENCE if any(i.device_class == c for i in infos)]
     for device_class in classes:
@@ -102,20 +112,19 @@ def flags(found: Iterable[Reconciliation], seconds: float) -> set[str]:
 
 
 def view(infos: Sequence[MeterInfo], windows: Sequence[Sequence[EnergyReading]]) -> View:
-    """The sum of these devices (of one meter) over all windows."""
+    """The sum of these devices (of one source) over all windows."""
     from lem.contract.record import View
 
+    meter = "+".join(dict.fromkeys(i.meter for i in infos))
     keys = {(i.meter, i.device) for i in infos}
     readings = [r for w in windows for r in w if (r.meter, r.device) in keys]
     complete = bool(readings) and len(readings) == len(keys) * len(windows)
     flags = sorted({f for r in readings for f in r.flags})
     devices = sorted(i.device for i in infos)
     if not complete or any(r.energy_j is None for r in readings):
-        return View(
-            meter=infos[0].meter, devices=devices, energy_j=None, uncertainty_j=None, flags=flags
-        )
+        return View(meter=meter, devices=devices, energy_j=None, uncertainty_j=None, flags=flags)
     return View(
-        meter=infos[0].meter,
+        meter=meter,
         devices=devices,
         energy_j=sum(r.energy_j or 0.0 for r in readings),
         uncertainty_j=expanded_j(Term(1.0, r) for r in readings),
@@ -127,13 +136,15 @@ def _by_meter(infos: Sequence[MeterInfo], device_class: str) -> dict[str, list[M
     views: dict[str, list[MeterInfo]] = {}
     for i in infos:
         if i.device_class == device_class and i.part_of is None:
-            views.setdefault(i.meter, []).append(i)
+            views.setdefault(_source(i), []).append(i)
     return views
 
 
 def _comparable(a: Sequence[MeterInfo], b: Sequence[MeterInfo]) -> bool:
     """Whether both see the same whole. The CPU and memory domains of pm_counters are the node's
-    total, however many packages there are."""
+    total, however many packages there are. The kernel's drivers see no board that NVIDIA's does."""
+    if any(i.meter == "nvml" for i in a) and b[0].meter == "hwmon":
+        return False
     totals = ("cpu", "dram", "node")
     total = a[0].device_class in totals and "pm_counters" in (a[0].meter, b[0].meter)
     return total or len(a) == len(b)

@@ -66,6 +66,31 @@ def test_one_meter_counts_for_each_class() -> None:
     assert reconcile.counted([PACKAGE, PSYS]) == [PACKAGE, PSYS]
 
 
+def test_boards_of_two_makers_are_added_up() -> None:
+    """Neither maker's library sees the other's boards."""
+    amd = info("amd", "gpu0", "gpu")
+    assert reconcile.counted([*GPU, amd]) == [*GPU, amd]
+    assert reconcile.counted([amd, *ACCELERATOR]) == [amd]
+    three = [*ACCELERATOR, info("pm_counters", "accel2", "gpu")]
+    windows = [[*(read(g, 1000) for g in GPU), read(amd, 500), *(read(a, 850) for a in three)]]
+    r = of(reconcile.reconciled([*GPU, amd, *three], windows), "gpu", "same")
+    assert (r.first.meter, r.first.energy_j, r.second.energy_j) == ("nvml+amd", 2500, 2550)
+    assert r.first.uncertainty_j == pytest.approx((80**2 + 20**2) ** 0.5), (
+        "makers err by themselves"
+    )
+    assert r.agrees is True
+
+
+def test_a_processors_own_graphics_are_not_taken_for_the_nvidia_board() -> None:
+    inside = info("hwmon", "hwmon2-amdgpu-power1", "gpu")
+    board = [GPU[0], inside]
+    assert reconcile.counted(board) == [GPU[0]]
+    assert reconcile.reconciled(board, [[read(GPU[0], 3000), read(inside, 20)]]) == []
+    amd = info("amd", "gpu0", "gpu")
+    windows = [[read(amd, 3000), read(inside, 3050)]]
+    assert of(reconcile.reconciled([amd, inside], windows), "gpu", "same").agrees is True
+
+
 def test_a_wall_meter_whose_uncertainty_nobody_states_gives_way() -> None:
     unstated = info("external", "wall", "node")
     assert reconcile.counted([unstated, PSYS]) == [PSYS]
