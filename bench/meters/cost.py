@@ -94,7 +94,8 @@ while wanted:
     if key in seen: continue
     try: d = distribution(name)
     except PackageNotFoundError: continue
-    seen[key] = sum(p.stat().st_size for f in d.files or [] if (p := d.locate_file(f)).is_file())
+    files = [d.locate_file(f) for f in d.files or [] if f.suffix != ".pyc"]
+    seen[key] = sum(f.stat().st_size for f in files if f.is_file())
     for r in map(Requirement, d.requires or []):
         if r.marker is None or r.marker.evaluate({"extra": ""}): wanted.append(r.name)
 print(sum(seen.values()), len(seen))

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, median
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from bench.meters import estimators
 from bench.meters.estimators import Figure
@@ -42,8 +42,11 @@ class Cell:
     tau_s: tuple[float, float] = (0.1, 0.6)
     second_tau_s: tuple[float, float] = (0, 0)
     """Where it is given, half of the tail fades with this time constant."""
-    hyperbolic: bool = False
-    """The tail fades as 1 ÷ (1 + t/τ)², which is none of the model's shapes."""
+    shape: Literal["exponential", "hyperbolic", "straight"] = "exponential"
+    """How the tail fades: hyperbolic as 1 ÷ (1 + t/τ)², which is none of the model's shapes."""
+    lead_s: tuple[float, float] = (0, 0)
+    trail_s: tuple[float, float] = (0, 0)
+    """So much of the measured time is idle before the work and after it."""
     drift_w_s: float = 0.0
     settle_s: float = 2.0
     options: dict[str, float] = field(default_factory=dict)
@@ -57,7 +60,17 @@ CELLS = [
     *(Cell(f"1 s, decay, tick {t} ms", (t, t), tail_w=DECAY) for t in (20, 50, 100, 200)),
     Cell("1 s, decay, tick 20–200 ms", tail_w=DECAY),
     Cell("1 s, decay with two time constants", tail_w=DECAY, second_tau_s=(0.3, 1.5)),
-    Cell("1 s, tail as 1/(1 + t/τ)²", tail_w=DECAY, hyperbolic=True),
+    Cell("1 s, tail as 1/(1 + t/τ)²", tail_w=DECAY, shape="hyperbolic"),
+    Cell("1 s of work within 1–3 s", lead_s=(0.001, 1), trail_s=(0.001, 1)),
+    Cell("1 s of work, decay, 0–0.1 s more", tail_w=DECAY, lead_s=(0, 1), trail_s=(0.0003, 0.1)),
+    Cell(
+        "1 s of work, straight decay, 0–0.1 s more",
+        tail_w=DECAY,
+        tau_s=(0.15, 1.5),
+        shape="straight",
+        lead_s=(0, 1),
+        trail_s=(0.0003, 0.1),
+    ),
     Cell("0.3 s", seconds=(0.3, 0.3)),
     Cell("0.3 s, decay", seconds=(0.3, 0.3), tail_w=DECAY),
     Cell("10 s", seconds=(10, 10)),
@@ -116,15 +129,20 @@ def draw(cell: Cell, library: virtual_play.Library, rng: random.Random) -> Work:
     seconds = rng.uniform(*cell.seconds)
     idle_w, work_w = rng.uniform(30, 140), rng.uniform(180, 690)
     start_s = max(LEAST_BEFORE_S, (REST_TICKS + 1) * tick_s) + rng.uniform(0, tick_s)
-    end_s = start_s + seconds
+    begun_s = start_s + (rng.uniform(*cell.lead_s) if cell.lead_s[1] else 0.0)
+    ended_s = begun_s + seconds
+    end_s = ended_s + (rng.uniform(*cell.trail_s) if cell.trail_s[1] else 0.0)
     tail_w = min(rng.uniform(*cell.tail_w), work_w - idle_w)
     tau_s = rng.uniform(*cell.tau_s) if tail_w else 0.0
     drift = rng.uniform(-1, 1) * cell.drift_w_s
-    segments = [(start_s, idle_w - drift * start_s, idle_w), (end_s, work_w, work_w)]
+    segments: list[tuple[float, ...]] = [
+        (begun_s, idle_w - drift * begun_s, idle_w),
+        (ended_s, work_w, work_w),
+    ]
     halves = [(tail_w, tau_s)]
     if cell.second_tau_s[1]:
         halves = [(tail_w / 2, tau_s), (tail_w / 2, rng.uniform(*cell.second_tau_s))]
-    segments += _after(end_s, idle_w, halves, drift, cell.hyperbolic)
+    segments += _after(ended_s, idle_w, halves, drift, cell.shape)
     what = played.Play(
         segments,
         {
@@ -149,18 +167,20 @@ def _after(
     idle_w: float,
     tails: Sequence[tuple[float, float]],
     drift: float,
-    hyperbolic: bool,
+    shape: str,
 ) -> list[tuple[float, ...]]:
     """Idle again, with what is left of the work (W, time constant in s). Where no one segment can
     be that, in straight pieces of 10 ms."""
-    if not drift and len(tails) == 1 and not hyperbolic:
-        tail_w, tau_s = tails[0]
-        if tail_w:
-            return [(played.NEVER, idle_w + tail_w, idle_w, tau_s)]
+    tail_w, tau_s = tails[0]
+    if not tail_w and not drift:
         return [(played.NEVER, idle_w, idle_w)]
+    if not drift and len(tails) == 1 and shape == "exponential":
+        return [(played.NEVER, idle_w + tail_w, idle_w, tau_s)]
+    if not drift and shape == "straight":
+        return [(end_s + tau_s, idle_w + tail_w, idle_w), (played.NEVER, idle_w, idle_w)]
 
     def left(x: float) -> float:
-        return (1 + x) ** -2 if hyperbolic else math.exp(-x)
+        return (1 + x) ** -2 if shape == "hyperbolic" else math.exp(-x)
 
     level = [
         idle_w + drift * k / 100 + sum(w * left(k / 100 / tau) for w, tau in tails if w)

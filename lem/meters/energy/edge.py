@@ -115,7 +115,7 @@ def at_edge(
     bounds = (inside_j - slack_j, ticks[0].value_j + slack_j)
     if math.isfinite(inside_j) and bounds[0] < bounds[1]:
         if _doubtful(parts):
-            parts += _disturbed(ticks, work_w, bounds)
+            parts += _disturbed(ticks, level, work_w, bounds)
         parts = [p for part in parts if (p := _within(part, bounds)) is not None] or [
             Part(0.0, sum(bounds) / 2, (bounds[1] - bounds[0]) ** 2 / 12, NOISES[-1][0], True)
         ]
@@ -147,17 +147,21 @@ def _doubtful(parts: Sequence[Part]) -> bool:
     return plain < 0.9 * sum(weights)
 
 
-def _disturbed(ticks: Sequence[Tick], work_w: float, bounds: tuple[float, float]) -> list[Part]:
+def _disturbed(
+    ticks: Sequence[Tick], level: Level | None, work_w: float, bounds: tuple[float, float]
+) -> list[Part]:
     """That the device did something else in the nearest tick, or in the nearest two. They say
     nothing then, and the value at the edge is anything between its bounds."""
     found = []
+    # What the work's level makes of the value at the edge may be any of that too.
+    of_level = math.log(bounds[1] - bounds[0]) if level is not None else 0.0
     for k, odds in enumerate(_DISTURBED, 1):
         left = ticks[k:]
         if len(left) < 3:
             break
         # What each of the ticks that are left out shows may be anything up to the work's power.
         unknown_j = max(1e-3, work_w * left[0].x_s)
-        log_weight = math.log(odds) - k * math.log(unknown_j)
+        log_weight = math.log(odds) - k * math.log(unknown_j) - of_level
         middle, variance = sum(bounds) / 2, (bounds[1] - bounds[0]) ** 2 / 12
         found += [
             Part(p.log_weight, middle, variance, p.noise, disturbed=True)
@@ -277,8 +281,8 @@ def _with_level(
     dropped: int,
 ) -> Iterator[tuple[float, float, float, bool]]:
     """Log weight, value at the edge, its variance, and whether a level that is known was left out:
-    from the ticks outside alone, and where the
-    work's own level is known, for several moments at which it may have ended."""
+    from the ticks outside alone, and where the work's own level is known, for several moments at
+    which it may have ended."""
     value, variance = mean[0], covariance[0][0]
     if level is None:
         yield 0.0, value, variance, False

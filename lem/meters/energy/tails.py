@@ -12,11 +12,11 @@ Column = tuple[Callable[[float], float], float]
 Shape = tuple[Column, ...]
 """A tail and its change with the logarithm of its length; or two tails; or none."""
 
-
 _DECAYS_S = (0.05, 0.07, 0.1, 0.135, 0.18, 0.24, 0.32, 0.43, 0.57, 0.76, 1.0, 1.4)
 _TWO_DECAYS_S = ((0.1, 0.4), (0.1, 1.0), (0.2, 0.7), (0.2, 1.4), (0.4, 1.4))
 """Power that fades in two ways at once, such as a board's and its converters'."""
-_RAMPS_S = (0.1, 0.14, 0.2, 0.28, 0.4, 0.55, 0.75, 1.0, 1.4, 2.0)
+_RAMPS_S = tuple(0.1 * 1.2**k for k in range(17))
+"""A ramp's end is a kink, so these stand closer."""
 _BETWEEN = 0.1
 """Standard deviation, of the logarithm, of a tail's length about the nearest of these."""
 _SLOWEST_UNSEEN_S = 0.1
@@ -61,5 +61,5 @@ def _shapes() -> Iterator[tuple[Shape, float, float]]:
 
 
 SHAPES = tuple(_shapes())
-"""Shape of the tail's energy (None: no tail), how likely it is beforehand, standard deviation of
+"""Shape of the tail's energy, how likely it is beforehand, standard deviation of
 idle power's drift (relative per second)."""
