@@ -46,7 +46,11 @@ class Cell:
     """How the tail fades: hyperbolic as 1 ÷ (1 + t/τ)², which is none of the model's shapes."""
     lead_s: tuple[float, float] = (0, 0)
     trail_s: tuple[float, float] = (0, 0)
-    """So much of the measured time is idle before the work and after it."""
+    """So much of the measured time is idle before the work and after it; less than nothing: the
+    work goes on."""
+    uneven: float = 0.0
+    """By so much, relatively, power differs from one twentieth of a second of work to the next
+    (standard deviation)."""
     drift_w_s: float = 0.0
     settle_s: float = 2.0
     options: dict[str, float] = field(default_factory=dict)
@@ -71,6 +75,10 @@ CELLS = [
         lead_s=(0, 1),
         trail_s=(0.0003, 0.1),
     ),
+    Cell("1–3 s of uneven work", seconds=(1, 3), uneven=0.25),
+    Cell("1–3 s of uneven work, decay", seconds=(1, 3), uneven=0.25, tail_w=DECAY),
+    Cell("1–3 s of even work, not yet done", seconds=(1, 3), trail_s=(-0.1, -0.001)),
+    Cell("1–3 s of uneven work, not yet done", seconds=(1, 3), uneven=0.25, trail_s=(-0.1, -0.001)),
     Cell("0.3 s", seconds=(0.3, 0.3)),
     Cell("0.3 s, decay", seconds=(0.3, 0.3), tail_w=DECAY),
     Cell("10 s", seconds=(10, 10)),
@@ -129,16 +137,17 @@ def draw(cell: Cell, library: virtual_play.Library, rng: random.Random) -> Work:
     seconds = rng.uniform(*cell.seconds)
     idle_w, work_w = rng.uniform(30, 140), rng.uniform(180, 690)
     start_s = max(LEAST_BEFORE_S, (REST_TICKS + 1) * tick_s) + rng.uniform(0, tick_s)
-    begun_s = start_s + (rng.uniform(*cell.lead_s) if cell.lead_s[1] else 0.0)
+    begun_s = start_s + (rng.uniform(*cell.lead_s) if any(cell.lead_s) else 0.0)
     ended_s = begun_s + seconds
-    end_s = ended_s + (rng.uniform(*cell.trail_s) if cell.trail_s[1] else 0.0)
+    end_s = ended_s + (rng.uniform(*cell.trail_s) if any(cell.trail_s) else 0.0)
     tail_w = min(rng.uniform(*cell.tail_w), work_w - idle_w)
     tau_s = rng.uniform(*cell.tau_s) if tail_w else 0.0
     drift = rng.uniform(-1, 1) * cell.drift_w_s
-    segments: list[tuple[float, ...]] = [
-        (begun_s, idle_w - drift * begun_s, idle_w),
-        (ended_s, work_w, work_w),
-    ]
+    segments: list[tuple[float, ...]] = [(begun_s, idle_w - drift * begun_s, idle_w)]
+    while cell.uneven and segments[-1][0] < ended_s - 0.1:
+        level_w = idle_w + (work_w - idle_w) * max(0.1, rng.gauss(1, cell.uneven))
+        segments.append((segments[-1][0] + 0.05, level_w, level_w))
+    segments.append((ended_s, work_w, work_w))
     halves = [(tail_w, tau_s)]
     if cell.second_tau_s[1]:
         halves = [(tail_w / 2, tau_s), (tail_w / 2, rng.uniform(*cell.second_tau_s))]

@@ -75,7 +75,8 @@ _TABLE = (
     ),
     Flag(
         "never_changed",
-        "this power was the same at every reading: the sensor may have stopped",
+        "this power was the same at every reading, or for more than half of a window: the sensor"
+        " may have stopped",
         "exclude",
     ),
     Flag("uncertainty_unstated", "nobody stated how good this meter is", "info"),

@@ -69,8 +69,9 @@ def _from_counter(
         flags = [*flags, "counter_uneven"]
     work = _isolated(samples, points, start_ns, end_ns, most_w)
     if work is not None:
+        unseen_j = nvml_power.unseen_j(samples, start_ns, end_ns, tick_ns, edges=1)
         moved: counter.Amount | None = counter.Amount(
-            work.energy_j, work.tick_j, work.sampling_j, work.idle_j
+            work.energy_j, work.tick_j, math.hypot(work.sampling_j, unseen_j), work.idle_j
         )
         flags = [*flags, *(["counter_uneven"] if work.uneven else [])]
     else:
@@ -87,13 +88,15 @@ def _from_counter(
         gain, least_w = info.calibration.gain, 0.0
         relative = info.calibration.uncertainty / gain
     energy_j = moved.amount / gain
+    gain_j = relative * energy_j
+    least_j = least_w * (end_ns - start_ns) / 1e9
     budget = {
         "tick": moved.tick / gain,
         "idle": moved.idle / gain,
         "sampling": moved.sampling / gain,
-        # An offset that NVIDIA does not state is in here: it matters at idle alone.
-        "gain": max(relative * energy_j, least_w * (end_ns - start_ns) / 1e9),
-        "offset": 0.0,
+        "gain": gain_j,
+        # It matters at idle alone: both together are no less than the least.
+        "offset": math.sqrt(max(0.0, least_j**2 - gain_j**2)),
     }
     reading = counter.reading(info, energy_j, budget, flags)
     return reading.model_copy(update={"power_ratio": beside.ratio}) if beside else reading
@@ -145,7 +148,8 @@ def _from_power(
         "model": SAMPLED_POWER * energy_j,
         "offset": 0.0,
     }
-    return counter.reading(info, energy_j, budget, [*flags, "power_integrated"])
+    flags = [*flags, "power_integrated", *(["never_changed"] if found.stopped else [])]
+    return counter.reading(info, energy_j, budget, flags)
 
 
 def _conditions(samples: list[Sample], start_ns: int, end_ns: int) -> list[str]:

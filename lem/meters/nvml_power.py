@@ -36,6 +36,10 @@ SLOWEST_NS = 200_000_000
 """No board was seen to bring its power up to date more rarely; readings that change more rarely are
 of a power that stands still."""
 
+LONG_HOLD, LONG_HOLD_NS, MOST_HELD = 10, 1_000_000_000, 0.5
+"""A value that was told for more than ten updates and a second on end, for more than half of a
+window, may come from a sensor that has stopped: power is told in mW and never quite steady."""
+
 _AMPERE, _ADA = 7, 8
 _NONE_KNOWN = 100
 """NVML's number for a board that it does not know itself is 2³² - 1."""
@@ -47,6 +51,8 @@ class Integrated(NamedTuple):
     energy_j: float
     sampling_j: float
     quantity: str
+    stopped: bool
+    """The sensor told one value for so long that it may have stopped."""
 
 
 class Comparison(NamedTuple):
@@ -95,7 +101,7 @@ def integrate(samples: Sequence[Sample], start_ns: int, end_ns: int) -> Integrat
         if end_ns - start_ns >= _least_ns(samples, quantity)
         and (one := _integrate(samples, quantity, start_ns, end_ns)) is not None
     ]
-    return min(found, key=lambda one: one.sampling_j, default=None)
+    return min(found, key=lambda one: (one.stopped, one.sampling_j), default=None)
 
 
 def too_short(samples: Sequence[Sample], start_ns: int, end_ns: int) -> bool:
@@ -134,10 +140,15 @@ def unrest_w(samples: Sequence[Sample], t_ns: int, usual_w: float) -> float:
     return max(found, default=usual_w)
 
 
-def unseen_j(samples: Sequence[Sample], start_ns: int, end_ns: int, tick_ns: int) -> float:
+def unseen_j(
+    samples: Sequence[Sample], start_ns: int, end_ns: int, tick_ns: int, edges: int = 0
+) -> float:
     """What a counter misses in a window if it looks at power only for a part of each tick, J (k =
-    1): √(duration × tick) × how much present power scatters from one reading to the next (von
+    1): √(duration × tick) × how much present power scatters from one update to the next (von
     Neumann's mean square successive difference), as if each tick saw one moment.
+
+    ``edges``: so many rises and as many falls are those of the work itself, between rest. What
+    power scatters by at rest is the sensor's own noise, which no counter misses.
 
     0 for boards older than Ampere, on which no such sensor was found (arXiv 2312.02741), and where
     power is only read as an average. Whether newer boards' counters look all the time is not known;
@@ -150,14 +161,25 @@ def unseen_j(samples: Sequence[Sample], start_ns: int, end_ns: int, tick_ns: int
     for quantity in read_as(samples):
         if _averaged(quantity, generation):
             continue
-        watts = [
-            s.value / 1e3 for s in series.of(samples, quantity) if start_ns <= s.t_ns <= end_ns
-        ]
-        squares = [(b - a) ** 2 for a, b in pairwise(watts)]
-        if squares:
-            spread_w = math.sqrt(sum(squares) / (2 * len(squares)))
-            found.append(spread_w * math.sqrt((end_ns - start_ns) / 1e9 * tick_ns / 1e9))
+        power = [(s.t_ns, s.value / 1e3) for s in series.of(samples, quantity)]
+        updated_ns = update_period_ns(power) or 1
+        within = [p for p in power if start_ns <= p[0] <= end_ns]
+        beyond = [p for p in power if not start_ns <= p[0] <= end_ns] if edges else []
+        square = _scatter_w2(within, updated_ns, 2 * edges)
+        # Noise is known from few readings: twice of it may be noise.
+        square = max(0.0, square - 2 * _scatter_w2(beyond, updated_ns, 2 * edges))
+        found.append(math.sqrt(square * (end_ns - start_ns) / 1e9 * tick_ns / 1e9))
     return max(found, default=0.0)
+
+
+def _scatter_w2(power: Sequence[tuple[int, float]], updated_ns: int, but: int) -> float:
+    """Mean square of half the change from one update to the next, without the ``but`` largest.
+    Readings that repeat an update are none of their own."""
+    squares = sorted((b[1] - a[1]) ** 2 for a, b in pairwise(power))[: -but or None]
+    if not squares:
+        return 0.0
+    updates = (power[-1][0] - power[0][0]) / updated_ns - but
+    return math.fsum(squares) / 2 / max(1.0, min(len(squares), updates))
 
 
 def compare(
@@ -248,7 +270,8 @@ def _integrate(
     inside = _range_w(shifted, start_ns, end_ns)
     unseen = unseen_ns / 1e9 * inside / 2 / math.sqrt(3)
     sampling_j = math.sqrt(placed**2 + smeared**2 + coarseness**2 + unseen**2)
-    return Integrated(found[0], sampling_j, quantity)
+    held_ns = series.held_ns(power, start_ns, end_ns, max(LONG_HOLD * updated_ns, LONG_HOLD_NS))
+    return Integrated(found[0], sampling_j, quantity, held_ns > MOST_HELD * (end_ns - start_ns))
 
 
 def update_period_ns(power: Sequence[tuple[int, float]]) -> int | None:

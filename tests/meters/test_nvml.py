@@ -144,7 +144,7 @@ def test_without_a_counter_power_is_integrated_with_a_larger_uncertainty(play: B
     what = play(
         played.Play(
             [(0.8, 100.0, 300.0), (played.NEVER, 300.0, 300.0)],
-            {"no_energy": 1, "power_update_ms": 100, "power_average_ms": 50},
+            {"no_energy": 1, "power_update_ms": 100, "power_average_ms": 50, "power_noise_w": 1},
         )
     )
     infos, samples = watch(2.0)

@@ -58,9 +58,9 @@ def test_ten_updates_a_second_in_whole_joules() -> None:
     """997 W for 10 s: the last digit and the age of a value are in the uncertainty."""
     r = node(series_of(ten_hertz(997.0, 12)), 1.0, 11.0)
     assert r.energy_j == pytest.approx(9970, abs=1)
-    assert r.budget_j["offset"] == pytest.approx(1 / math.sqrt(6))
-    # Each edge: 997 W × (25 ms + 0.1 ms of polling + 50 ms of age) at most, ÷ √3.
-    assert 0 < r.budget_j["tick"] < math.sqrt(2) * 997 * 0.0753 / math.sqrt(3)
+    # Each edge: 997 W × (25 ms + 0.1 ms of polling + 50 ms of age) at most, ÷ √3, and a last digit.
+    most = math.hypot(math.sqrt(2) * 997 * 0.0753 / math.sqrt(3), 1 / math.sqrt(6))
+    assert 1 / math.sqrt(6) < r.budget_j["tick"] < most
     assert r.flags == []
 
 
@@ -156,10 +156,19 @@ def integrated(samples: list[Sample], start_s: float, end_s: float) -> EnergyRea
 def test_a_sensor_that_holds_its_value_is_not_thinned_out() -> None:
     """100 W held for 30 s, then 400 W: 3 kJ + 12 kJ. A trapezoid over the changes alone would draw
     a ramp from one to the other."""
-    values = [v for v in LIVE for _ in range(20)] + [100.0] * 600 + [400.0] * 601
-    r = integrated(power(values, 0.05), 6.0, 66.0)
-    assert r.energy_j == pytest.approx(15_000, rel=1e-3)
+    lively = [v for _ in range(20) for v in (*[400.0] * 20, *[401.0] * 20)]
+    values = [v for v in LIVE for _ in range(20)] + [100.0] * 600 + lively
+    r = integrated(power(values, 0.05), 6.0, 75.0)
+    assert r.energy_j == pytest.approx(3000 + 39 * 400.5, rel=1e-3)
     assert r.flags == ["power_integrated"]
+
+
+def test_a_sensor_that_stopped_early_on_is_not_relied_on() -> None:
+    """A second before 30 s at 900 W: 6 kJ come back instead of 27 kJ."""
+    values = [200.0 + i % 2 for i in range(200)] + [200.0] * 800
+    r = integrated(power(values, 0.05), 11.0, 41.0)
+    assert r.energy_j == pytest.approx(6000, rel=0.01)
+    assert r.flags == ["never_changed", "power_integrated"] and worst(r.flags) == "exclude"
 
 
 def test_a_sensor_that_never_changes_is_not_relied_on() -> None:
@@ -315,7 +324,7 @@ def test_played_bursts_on_power_once_a_second(length_s: float) -> None:
 def test_a_window_of_fewer_than_four_updates_has_no_figure() -> None:
     about = POWER.model_copy(update={"update_period_s": 1.0})
     for length_s, flags in ((3.9, ["power_integrated", "too_few_updates"]), (4.0, [])):
-        values = power(LIVE + [250.0] * 30)
+        values = power(LIVE + [250.0, 251.0] * 15)
         r = Ipmi().energy(about, values, 11 * 10**9, int((11 + length_s) * 1e9))
         assert (r.energy_j is None) == bool(flags)
         assert r.flags == (flags or ["power_integrated"])

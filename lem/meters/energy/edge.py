@@ -109,6 +109,8 @@ def at_edge(
             )
             if abs(t.value_j - expected_j) > 5 * u:
                 break
+            if k and abs(_power(ticks[k - 1], t) - rest_w) < 0.25 * abs(level.power_w - rest_w):
+                break
             log_weight += _log_normal(t.value_j - expected_j, u * u)
             parts += _explained(ticks[k + 1 :], k + 1, level, work_w, log_weight)
     slack_j = 2 * ticks[0].value_u_j

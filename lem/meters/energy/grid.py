@@ -18,29 +18,31 @@ from lem.meters.protocol import Sample
 
 MOST_TICKS = 2000
 """No more of them are looked at."""
+LEAST_U_NS = 50_000.0
+"""No better is it known when a tick happened."""
 
 
 class Grid(NamedTuple):
-    """Even ticks: period, time of the one nearest to the work and its standard uncertainty, in ns;
-    ``way`` is 1 after the work and −1 before it, ``seen`` the number of ticks that it is from."""
+    """Even ticks: period and time of the one nearest to the work, in ns, with their standard
+    uncertainties; ``way`` is 1 after the work and −1 before it."""
 
     period_ns: float
+    period_u_ns: float
     first_ns: float
-    u_ns: float
+    first_u_ns: float
     way: int
-    seen: int
 
     def tick_ns(self, n: int) -> float:
         """When the ``n``-th tick from the nearest one inwards happens."""
         return self.first_ns - self.way * n * self.period_ns
 
     def tick_u_ns(self, n: int) -> float:
-        return self.u_ns * (1 + n / self.seen)
+        return self.first_u_ns + n * self.period_u_ns
 
 
 def of(ticks: Sequence[Point]) -> Grid | None:
     """What the ticks (nearest to the work first) have in common; None where they are not even to
-    within what is known of each (and a third of a millisecond)."""
+    within what is known of each (and a twentieth of a period)."""
     ticks = ticks[:16]
     period = median(abs(b.t_ns - a.t_ns) for a, b in pairwise(ticks))
     zero_ns = ticks[0].t_ns
@@ -59,11 +61,21 @@ def of(ticks: Sequence[Point]) -> Grid | None:
         / square
     )
     first = mean_y - slope * mean_x
+    jitter = 0.0
     for x, y, p in zip(xs, ys, ticks, strict=True):
-        if abs(y - first - slope * x) > p.half_ns + 300_000:
+        off = abs(y - first - slope * x)
+        if off > p.half_ns + abs(slope) / 20:
             return None
-    u = math.sqrt((1 / total + mean_x**2 / square) / 3)
-    return Grid(abs(slope), zero_ns + first, max(50_000.0, u), way, len(ticks))
+        jitter = max(jitter, off - p.half_ns)
+    first_u = math.sqrt((1 / total + mean_x**2 / square) / 3)
+    slope_u = 1 / math.sqrt(3 * square)
+    return Grid(
+        abs(slope),
+        max(LEAST_U_NS / len(ticks), slope_u),
+        zero_ns + first,
+        max(LEAST_U_NS, first_u, jitter),
+        way,
+    )
 
 
 def values(reads: Sequence[Sample], grid: Grid, span: tuple[int, int]) -> dict[int, float]:

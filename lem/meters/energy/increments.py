@@ -25,7 +25,7 @@ STANDS_OUT = 0.1
 less among themselves."""
 WORKING = 1.3
 """A level this far above that at rest is work's."""
-MOST_ODD = 2
+MOST_ODD = 10
 """More that stand out are the work's own doing."""
 LONGEST = 4
 """A counter that stands still for more ticks than this has stopped."""
@@ -96,4 +96,11 @@ def odd(values: Mapping[int, float], rest: float, quantum: float) -> dict[int, f
             and max(around) - min(around) < STANDS_OUT * level
         ):
             standing_out[ns[i]] = off * laps[i]
-    return found | (standing_out if len(standing_out) <= MOST_ODD else {})
+    working = [r for r in rises if r > WORKING * rest]
+    changes = [abs(b - a) for a, b in pairwise(working)]
+    if len(standing_out) > MOST_ODD or median(changes or [0.0]) > STANDS_OUT / 2 * median(
+        working or [0.0]
+    ):
+        # Work that is uneven everywhere has nothing that stands out.
+        return found
+    return found | standing_out

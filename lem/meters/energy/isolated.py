@@ -20,6 +20,8 @@ from lem.meters.energy.edge import Level, Tick
 from lem.meters.protocol import Sample
 
 LEAST_TICKS = 3
+COARSE_NS = 600_000_000
+"""So near an edge regular readings tell the level of work."""
 FAR_NS = 4_000_000_000
 """Ticks further from the edge than this are not looked at: idle power was another one then."""
 LATEST_NS = 1_500_000_000
@@ -38,8 +40,8 @@ Gauss)."""
 DISTURBED = 0.3
 """So likely it has to be that something else happened next to an edge for that to be told."""
 UNEVEN = 0.1
-"""Work whose power changes by more than this, relatively, from tick to tick has no level that
-would tell how it ended."""
+"""Where power changes by more than this, relatively, from tick to tick, it may have changed within
+the last one too."""
 
 
 class Work(NamedTuple):
@@ -87,7 +89,7 @@ def work(
     points = [p._replace(value=(p.value - zero) * scale) for p in points]
     reads = [s._replace(value=(s.value - zero) * scale) for s in series.of(samples, quantity)]
     step_j = quantum(points, scale)
-    period_ns = int(median(b.t_ns - a.t_ns for a, b in pairwise(points)))
+    period_ns = series.tick_period_ns(points) or 0
     limit_ns = _dense_ns(samples, period_ns)
     at_start = _outside(points, start_ns, -1, limit_ns)
     at_end = _outside(points, end_ns, 1, limit_ns)
@@ -138,6 +140,8 @@ def _side(
         scatter_j = increments.scatter(rising, (span[1] - span[0]) / even.period_ns)
         found = increments.odd(rising, rest_w * even.period_ns / 1e9, step_j)
         odd = [(even.tick_ns(n), amount_j) for n, amount_j in found.items()]
+    if level is None:
+        level = _coarse_level(reads, span, way, step_j)
     outside = [_tick(p, t_ns, way, step_j) for p in ticks]
     return _Side(edge.at_edge(outside, level, mean_w, _inside_j(reads, t_ns, way)), scatter_j, odd)
 
@@ -243,8 +247,8 @@ def _tick(p: Point, t_ns: int, way: int, step_j: float) -> Tick:
 
 
 def _level(even: grid.Grid, shown: Mapping[int, float], t_ns: int, step_j: float) -> Level | None:
-    """The work's power next to the edge, from what the counter showed at ticks inside. None where
-    too few were seen, or power changed."""
+    """The work's power next to the edge, from what the counter showed at ticks inside. Where it was
+    uneven that says little, and the level's uncertainty says so. None where too few were seen."""
     # Those next to the edge; further in, power may have been another one.
     nearest = [n for n in sorted(shown) if n < 40][:5]
     found = [
@@ -262,5 +266,26 @@ def _level(even: grid.Grid, shown: Mapping[int, float], t_ns: int, step_j: float
     timing = watts[0] * math.sqrt(2) * found[0].time_s / (found[0].x_s - found[1].x_s)
     spread = max(abs(w - watts[0]) for w in watts[1:])
     if spread > UNEVEN * abs(watts[0]):
-        return None
+        # Of a part of a tick more so than of whole ones.
+        spread *= math.sqrt(max(1.0, even.period_ns / 1e9 / max(1e-4, -found[0].x_s)))
     return Level(found[0], watts[0], math.hypot(timing, spread, 0.002 * watts[0]))
+
+
+def _coarse_level(
+    reads: Sequence[Sample], span: tuple[int, int], way: int, step_j: float
+) -> Level | None:
+    """The same from regular readings alone, each of which may have come any time after a tick."""
+    t_ns = span[way > 0]
+    inside = [r for r in reads if span[0] < r.t_ns < span[1] and abs(r.t_ns - t_ns) < COARSE_NS]
+    changes = [
+        Point((a.t_ns + b.t_ns) // 2, (b.t_ns - a.t_ns) // 2, b.value)
+        for a, b in pairwise(inside)
+        if a.value != b.value
+    ][::-way]
+    if len(changes) < 3:
+        return None
+    first, last = changes[0], changes[-1]
+    tick = _tick(first, t_ns, way, step_j)
+    power_w = _watts(first, last)
+    watts = [_watts(a, b) for a, b in pairwise(changes)]
+    return Level(tick, power_w, max(abs(w - power_w) for w in watts))

@@ -278,3 +278,16 @@ def _at(series: Sequence[tuple[int, float]], t_ns: int) -> float:
         return before[-1][1]
     (a_ns, a), (b_ns, b) = before[-1], after[0]
     return a if a_ns == b_ns else a + (b - a) * (t_ns - a_ns) / (b_ns - a_ns)
+
+
+def held_ns(power: Sequence[tuple[int, float]], start_ns: int, end_ns: int, longest_ns: int) -> int:
+    """For how much of the window a sensor told one value longer than ``longest_ns`` on end."""
+    held = 0
+    since_ns, value = power[0]
+    for t_ns, w in [*power[1:], (power[-1][0], math.nan)]:
+        if w == value:
+            continue
+        if t_ns - since_ns > longest_ns:
+            held += max(0, min(t_ns, end_ns) - max(since_ns, start_ns))
+        since_ns, value = t_ns, w
+    return held

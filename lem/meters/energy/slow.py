@@ -46,6 +46,8 @@ LEAST_CHANGES = 4
 
 LONG_HOLD = 10
 """A value that was held for so many updates may come from a sensor that has stopped."""
+MOST_HELD = 0.5
+"""Where that is so for more than this part of a window, no estimate uses it."""
 
 
 def from_counter(
@@ -83,10 +85,10 @@ def from_counter(
     if moved is None:
         return counter.untrusted(info, [*flags, "no_coverage"])
     budget = {
-        "tick": moved.tick,
-        "sampling": moved.sampling,
         # The last digit at both edges, each a rectangle one quantum wide.
-        "offset": quantum_j / math.sqrt(6),
+        "tick": math.hypot(moved.tick, quantum_j / math.sqrt(6)),
+        "sampling": moved.sampling,
+        "offset": 0.0,
     }
     return _reading(info, moved.amount, budget, gain, flags)
 
@@ -135,6 +137,10 @@ def from_power(
         return counter.untrusted(info, [*flags, "no_coverage"])
     if max(w for t, w in power if start_ns - update_ns <= t <= end_ns + update_ns) > MOST_POWER_W:
         return counter.untrusted(info, [*flags, "counter_implausible"])
+    held_ns = series.held_ns(power, start_ns, end_ns, LONG_HOLD * update_ns)
+    if held_ns > MOST_HELD * (end_ns - start_ns) and "never_changed" not in flags:
+        flags = [*flags, "never_changed"]
+    watts = [w for _, w in power]
     energy_j, _ = found
     update_s, duration_s = update_ns / 1e9, (end_ns - start_ns) / 1e9
     inside = [p for p in power if start_ns - update_ns <= p[0] <= end_ns + update_ns]
@@ -147,7 +153,8 @@ def from_power(
             * gaps_ns
             / 1e9
             / math.sqrt(3),
-            _held_j(power, start_ns, end_ns, LONG_HOLD * update_ns),
+            # A sensor that had stopped may have missed anything that the trace knows.
+            (max(watts) - min(watts)) * held_ns / 1e9 / math.sqrt(12),
         ),
         "offset": 0.0,
     }
@@ -163,23 +170,6 @@ def update_ns_of(power: Sequence[tuple[int, float]], polled_ns: int) -> int | No
         return None
     gaps_ns = sorted(b - a for a, b in pairwise(changed_ns))
     return max(0, gaps_ns[len(gaps_ns) // 4] - polled_ns)
-
-
-def _held_j(
-    power: Sequence[tuple[int, float]], start_ns: int, end_ns: int, longest_ns: int
-) -> float:
-    """What a sensor that may have stopped can have missed in the window, J (k = 1): for as long as
-    its value was held, anything between the lowest and the highest power of the trace."""
-    watts = [w for _, w in power]
-    held_ns = 0
-    since_ns, value = power[0]
-    for t_ns, w in [*power[1:], (power[-1][0], math.nan)]:
-        if w == value:
-            continue
-        if t_ns - since_ns > longest_ns:
-            held_ns += max(0, min(t_ns, end_ns) - max(since_ns, start_ns))
-        since_ns, value = t_ns, w
-    return (max(watts) - min(watts)) * held_ns / 1e9 / math.sqrt(12)
 
 
 def unread_ns(times_ns: Sequence[int], start_ns: int, end_ns: int, longest_ns: int) -> int:

@@ -86,6 +86,28 @@ def test_work_that_goes_on_after_its_end_is_told_from_idle() -> None:
     assert covered(errors, spreads) >= 0.9
 
 
+def uneven(rng: random.Random, beyond_s: float) -> virtual.Trace:
+    """A second of work whose power differs by 25 % from one twentieth to the next, and that goes on
+    for some time after the end."""
+    idle_w, work_w = rng.uniform(40, 120), rng.uniform(250, 600)
+    pieces = [virtual.Piece(-10, idle_w)]
+    starts = [i * 0.05 for i in range(int((1 + beyond_s) / 0.05) + 1)]
+    pieces += [virtual.Piece(t, work_w * rng.uniform(0.75, 1.25)) for t in starts]
+    pieces.append(virtual.Piece(1 + beyond_s, idle_w))
+    tick_s = rng.choice([0.05, 0.1])
+    shown = virtual.Counter(tick_s, rng.uniform(0, tick_s))
+    return virtual.take(virtual.Power(pieces), 0.0, 1.0, shown, virtual.Polling(), rng)
+
+
+def test_uneven_work_that_goes_on_after_its_end_leaves_open_how_long() -> None:
+    errors, spreads = judged("uneven beyond", lambda rng: uneven(rng, rng.uniform(0.01, 0.1)))
+    assert covered(errors, spreads) >= 0.85
+    assert covered(errors, [math.hypot(s, 0.068) for s in spreads]) == 1
+    errors, spreads = judged("uneven", lambda rng: uneven(rng, 0.0))
+    assert covered(errors, spreads) >= 0.95
+    assert median(errors) < 0.003 and median(spreads) < 0.02
+
+
 @pytest.mark.parametrize(
     ("counter", "polling", "most"),
     [
