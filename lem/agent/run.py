@@ -152,7 +152,7 @@ def _record(
 
 def _trace(path: Path) -> list[Sample]:
     try:
-        return list(trace.read(path))
+        return trace.read(path, max_text_bytes=None)
     except BadInput as e:
         raise RunFailed("meter", f"the trace cannot be used: {e.message}") from e
 

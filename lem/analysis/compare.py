@@ -156,8 +156,7 @@ def compare(
 
 
 def _bias_log(carry: CarryOver | None, arm_id: str) -> float:
-    """Bound on the bias of the arm's log-ratio. 0 where runs and order do not tell: among arms that
-    hardly differ there is hardly anything to hand on."""
+    """Bound on the bias of the arm's log-ratio; 0 where no run has another before it."""
     return 0.0 if carry is None else carry.bias.get(arm_id, 0.0)
 
 

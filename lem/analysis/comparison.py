@@ -76,7 +76,7 @@ class Comparison:
     margin: float
     """Within which two arms count as the same, as a share."""
     carry: dict[str, CarryOver]
-    """Quantity's key → what a run hands on to the next; left out where that cannot be told."""
+    """Quantity's key → what a run hands on to the next; left out where none has one before it."""
     hardware: str
     meters: dict[str, str]
     """Device class → names of the meters."""
@@ -114,7 +114,20 @@ class Comparison:
     def bias_log(self, arm: ArmResult, key: str) -> float | None:
         """Bound on the bias of the arm's log-ratio by carry-over; None where it is not known."""
         carry = self.carry.get(key)
-        return carry.bias.get(arm.arm.arm_id) if carry is not None else None
+        if carry is None or carry.share is None:
+            return None
+        return carry.bias.get(arm.arm.arm_id)
+
+    def hidden_log(self, arm: ArmResult, quantity: Quantity) -> float:
+        """By how much carry-over may have made the arm's log-ratio look better than it is. Where
+        the share is not known: if all was handed on, which draws one way only."""
+        carry, arm_id = self.carry.get(quantity.key), arm.arm.arm_id
+        if carry is None:
+            return 0.0
+        if carry.share is not None:
+            return carry.bias.get(arm_id, 0.0)
+        pull = carry.pull.get(arm_id, 0.0)
+        return max(0.0, pull if quantity.better == "higher" else -pull)
 
     def expanded_log(self, arm: ArmResult, key: str) -> float | None:
         """Expanded uncertainty of the arm's log-ratio: 2·s ÷ √n, or the interval's half-width where
@@ -207,8 +220,8 @@ def gate(comparison: Comparison, limit: float) -> list[GateResult]:
     for quantity in comparison.quantities:
         for arm in comparison.arms:
             if not arm.baseline:
-                bias_log = comparison.bias_log(arm, quantity.key) or 0.0
-                outcome, reason = _hold(arm, quantity, limit, bias_log)
+                hidden_log = comparison.hidden_log(arm, quantity)
+                outcome, reason = _hold(arm, quantity, limit, hidden_log)
                 if comparison.provisional and arm.ratios:
                     planned = comparison.blocks_planned or 2
                     outcome = "cannot_tell"
@@ -218,7 +231,7 @@ def gate(comparison: Comparison, limit: float) -> list[GateResult]:
 
 
 def _hold(
-    arm: ArmResult, quantity: Quantity, limit: float, bias_log: float
+    arm: ArmResult, quantity: Quantity, limit: float, hidden_log: float
 ) -> tuple[Literal["pass", "fail", "cannot_tell"], str]:
     ratio = arm.ratios.get(quantity.key)
     if ratio is None:
@@ -233,8 +246,8 @@ def _hold(
     bound = 1 + limit
     if low > bound and not math.isclose(low, bound):
         return "fail", worst
-    if high * math.exp(bias_log) <= bound:
+    if high * math.exp(hidden_log) <= bound:
         return "pass", worst
     if high <= bound:
-        return "cannot_tell", f"{worst}; carry-over may hide {math.expm1(bias_log):.1%} more"
+        return "cannot_tell", f"{worst}; carry-over may hide {math.expm1(hidden_log):.1%} more"
     return "cannot_tell", worst

@@ -95,9 +95,10 @@ def _cannot_tell(
 ) -> str:
     more = verdict.more_blocks
     would = "" if more is None else f": about {blocks(_two_digits(more), 'more ')} would"
+    hidden = " Carry-over from run to run may hide a difference." if verdict.hidden else ""
     return (
         f"Can't tell yet whether {arm.name} differs from {baseline} in {quantity.noun}{would}"
-        f" ({_span(ratio)}, {blocks(ratio.n)})."
+        f" ({_span(ratio)}, {blocks(ratio.n)}).{hidden}"
     )
 
 

@@ -209,9 +209,11 @@ class Amd:
         return None
 
     def _foreign(self) -> list[Sample]:
-        """Processes on the boards that are not the run's, where the driver tells; that its lists
-        contradict what the run does itself, where they do."""
-        smi, listed = self._smi, {}
+        """Processes on the boards that are not the run's; that it cannot be told, where the driver
+        gives no list or one that contradicts what the run does itself."""
+        assert self._neighbours is not None
+        smi = self._smi
+        listed: dict[str, frozenset[int] | None] = dict.fromkeys(self._boards)
         for device, board in self._boards.items():
             with contextlib.suppress(smi.AmdSmiException, AttributeError, TypeError, KeyError):
                 # Processes that only hold the device file open use none of it.
@@ -220,11 +222,13 @@ class Amd:
                     for p in smi.amdsmi_get_gpu_process_list(board)
                     if int(p["memory_usage"]["vram_mem"]) > 0
                 )
-        found = self._neighbours.count(listed) if self._neighbours else None
         t_ns = time.monotonic_ns()
-        if found is None:
-            return [Sample(t_ns, self.name, device, "foreign_unknown", 1) for device in listed]
-        return [Sample(t_ns, self.name, d, "foreign_processes", n) for d, n in found.items()]
+        return [
+            Sample(t_ns, self.name, device, "foreign_unknown", 1)
+            if count is None
+            else Sample(t_ns, self.name, device, "foreign_processes", count)
+            for device, count in self._neighbours.count(listed).items()
+        ]
 
     def energy(
         self, info: MeterInfo, samples: list[Sample], start_ns: int, end_ns: int

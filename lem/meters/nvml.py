@@ -106,22 +106,25 @@ class Nvml:
         return samples
 
     def _add_neighbours(self, samples: list[Sample]) -> None:
-        """Who else is on the boards, where the driver tells; that its lists contradict what the run
-        does itself, where they do."""
+        """Who else is on the boards; that it cannot be told, where the driver gives no list or one
+        that contradicts what the run does itself."""
+        assert self._neighbours is not None
         nvml = self._pynvml
         computing = self._listed(nvml.nvmlDeviceGetComputeRunningProcesses)
         drawing = self._listed(nvml.nvmlDeviceGetGraphicsRunningProcesses)
-        foreign = self._neighbours.count(computing) if self._neighbours else None
+        boards = [board.device for board in self._boards]
+        foreign = self._neighbours.count({b: computing.get(b) for b in boards})
         t_ns = time.monotonic_ns()
 
         def add(device: str, quantity: str, value: int) -> None:
             samples.append(Sample(t_ns, self.name, device, quantity, value))
 
-        for device, pids in computing.items():
-            if foreign is None:
+        for device, count in foreign.items():
+            if count is None:
                 add(device, "foreign_unknown", 1)
             else:
-                add(device, "foreign_processes", foreign[device])
+                add(device, "foreign_processes", count)
+        for device, pids in computing.items():
             # A run computes: what only draws is a desktop's.
             add(device, "graphics_processes", len(drawing.get(device, frozenset()) - pids))
 

@@ -129,7 +129,7 @@ class Meter:
             if not self._sampler.alive():
                 self.run_flags.append("sampler_died")
             self._sampler.stop()
-            samples = trace.read(Path(self._folder.name) / "trace.csv.gz")
+            samples = trace.read(Path(self._folder.name) / "trace.csv.gz", None)
             infos = self._sampler.infos
             chosen = readings.counted(infos) if self._named is None else infos
             self._counted = {(i.meter, i.device) for i in readings.counted(infos)}

@@ -23,6 +23,8 @@ _SIDE = (
     ("itl_s.p50", "ITL", "s"),
     ("nll_per_token", "NLL/token", ""),
 )
+MOST_BIASES = 3
+"""For so many arms the footnote has the bound on their bias."""
 
 
 def comparison_table(comparison: Comparison) -> RenderableType:
@@ -176,24 +178,39 @@ def about_precision(c: Comparison) -> Iterator[str]:
 def _about_carry_over(c: Comparison) -> Iterator[str]:
     """What a run hands on to the next is a bias, which no interval holds."""
     for q in c.quantities:
-        biased = [(b, a) for a in c.arms if (b := c.bias_log(a, q.key)) is not None]
-        if not biased:
+        carry = c.carry.get(q.key)
+        if carry is None:
             continue
-        carry = c.carry[q.key]
-        bias, arm = max(biased, key=lambda item: item[0])
-        expanded = c.expanded_log(arm, q.key) if q.key in arm.ratios else None
-        u = "" if expanded is None else f", U = {100 * math.expm1(expanded):.2g} %"
         which = f" in {q.noun}" if len(c.quantities) > 1 else ""
+        if carry.share is None:
+            yield (
+                f"Carry-over from run to run{which} is not known: the runs and their order do not"
+                " tell it. The same, and a passed gate, are said only where they hold even if a run"
+                " showed all of the difference of the one before it."
+            )
+            continue
         seen = (
             f"a run shows {100 * carry.share:.2g} % of the difference of the one before it"
             if carry.noticed
             else "none is seen"
         )
         yield (
-            f"Carry-over from run to run{which}: {seen}; at most"
-            f" {100 * carry.bound:.2g} %, which would bias a ratio by up to"
-            f" {100 * math.expm1(bias):.2g} % ({arm.name}{u}), beside its interval."
+            f"Carry-over from run to run{which}: {seen}; at most {100 * carry.bound:.2g} %."
+            f" Beside its interval this may bias the ratio of {_biases(c, q)}."
         )
+
+
+def _biases(c: Comparison, q: Quantity) -> str:
+    """Each arm's bound and expanded uncertainty; of many arms, those of the largest bounds."""
+    found = [(b, a) for a in c.arms if (b := c.bias_log(a, q.key)) is not None]
+    found.sort(key=lambda item: -item[0])
+    said = []
+    for bias, arm in found[:MOST_BIASES]:
+        expanded = c.expanded_log(arm, q.key) if q.key in arm.ratios else None
+        u = "" if expanded is None else f" (U = {100 * math.expm1(expanded):.2g} %)"
+        said.append(f"{arm.name} by up to {100 * math.expm1(bias):.2g} %{u}")
+    rest = ", the others by less" if len(found) > MOST_BIASES else ""
+    return ", ".join(said) + rest
 
 
 def _about_repeatability(c: Comparison) -> Iterator[str]:

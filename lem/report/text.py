@@ -77,7 +77,7 @@ def ratio(estimate: RatioEstimate, verdict: Verdict | None = None) -> str:
         return f"{rough(estimate.ratio)} (no interval)"
     mark = MARKS.get(verdict.says, "") if verdict is not None else ""
     if estimate.high > 100 * estimate.low:
-        low = rounded(estimate.low, places(estimate.low) - 1, math.floor)
+        low = rounded(estimate.low, max(0, places(estimate.low) - 1), math.floor)
         high = rounded(estimate.high, max(0, places(estimate.high) - 1), math.ceil)
         return f"{two_digits(estimate.ratio)} ({low}{DASH}{high}){mark}"
     decimals = min(places((estimate.high - estimate.low) / 2), 5)

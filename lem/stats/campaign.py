@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from lem.stats.estimates import BlocksNeeded, CarryOver, Method, RatioEstimate
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from lem.stats.layout import Array
 
 Arm = TypeVar("Arm", bound=Hashable)
@@ -141,39 +144,62 @@ def carry_over(
     """What a run hands on to the next, from the blocks in which every arm counts.
 
     ``order``: block → arms in the order in which they ran. The last run of a block is taken to come
-    before the first of the next, where both are known. None where fewer than three blocks are
-    whole, or where runs and order do not tell: the arms do not differ, every block has the same
-    order, or the bound is no less than 1 (more than all cannot be handed on).
+    before the first of the next, where both are known. None where no run has one before it.
+
+    The share is not known (None) where fewer than three blocks are whole, or where runs and order
+    do not tell: the arms do not differ, every block has the same order, or the bound is no less
+    than 1 (more than all cannot be handed on). The bounds on the bias are then those of a share of
+    1, small among arms that hardly differ.
     """
     import numpy as np
 
     from lem.stats import carry
 
     arms, logs, blocks = _logs(table, baseline)
-    known = [b for b in blocks if {*arms} <= {*order.get(b, ())}]
-    whole = [i for i, b in enumerate(blocks) if b in known and np.isfinite(logs[i]).all()]
-    if len(arms) < 2 or len(whole) < 3:
+    before = _predecessors(arms, blocks, order)
+    if len(arms) < 2 or not (before >= 0).any():
         return None
+    known = [{*arms} <= {*order.get(b, ())} for b in blocks]
+    whole = np.array(known) & np.isfinite(logs).all(axis=1)
+    if whole.sum() >= 3:
+        found = carry.carry_over(logs[whole], before[whole], 0, level)
+        share, bound = float(found.share), float(found.bound)
+        if math.isfinite(share) and bound < 1:
+            return CarryOver(
+                share=share,
+                bound=bound,
+                level=level,
+                runs=int((before[whole] >= 0).sum()),
+                bias={a: float(found.bias[j]) for j, a in enumerate(arms[1:])},
+                noticed=bound - abs(share) < abs(share) and float(found.standard_error) > 0,
+            )
+    drawn = carry.all_handed_on(logs, before)
+    pull = {a: float(drawn[j]) for j, a in enumerate(arms[1:])}
+    return CarryOver(
+        share=None,
+        bound=1.0,
+        level=level,
+        runs=int((before >= 0).sum()),
+        bias={a: abs(p) for a, p in pull.items()},
+        noticed=False,
+        pull=pull,
+    )
+
+
+def _predecessors(
+    arms: Sequence[Arm], blocks: Sequence[int], order: Mapping[int, Sequence[Arm]]
+) -> "NDArray[np.int64]":
+    """(blocks, arms): the place among ``arms`` of the one that ran before, −1 where none did or
+    its figure is not known."""
+    import numpy as np
+
     column = {a: j for j, a in enumerate(arms)}
-    before = np.full((len(whole), len(arms)), -1)
-    for i, at in enumerate(whole):
-        b = blocks[at]
-        ran = order[b]
-        previous = [*order.get(b - 1, ())[-1:], *ran]
+    before = np.full((len(blocks), len(arms)), -1)
+    for i, block in enumerate(blocks):
+        ran = order.get(block, ())
+        previous = [*order.get(block - 1, ())[-1:], *ran]
         shift = len(previous) - len(ran)
         for place, arm in enumerate(ran):
             if arm in column and place + shift > 0:
                 before[i, column[arm]] = column.get(previous[place + shift - 1], -1)
-    found = carry.carry_over(logs[whole], before, 0, level)
-    share, bound = float(found.share), float(found.bound)
-    if not (math.isfinite(share) and bound < 1):
-        return None
-    error = float(found.standard_error)
-    return CarryOver(
-        share=share,
-        bound=bound,
-        level=level,
-        runs=int((before >= 0).sum()),
-        bias={a: float(found.bias[j]) for j, a in enumerate(arms[1:])},
-        noticed=bound - abs(share) < abs(share) and error > 0,
-    )
+    return before

@@ -60,6 +60,21 @@ def carry_over(
     return Carry(share, bound, error, bias)
 
 
+def all_handed_on(logs: Array, predecessor: NDArray[np.int64], baseline: int = 0) -> Array:
+    """(arms − 1): how far each log-ratio to the baseline would have been drawn if a run showed all
+    of the difference, as it is seen, of the one before it. Needs no estimate of the share: among
+    arms that hardly differ it is hardly anything, whatever the share.
+
+    ``logs`` (blocks, arms), NaN where a run does not count. What is seen is itself drawn together:
+    with every run's predecessor another arm it covers shares up to about a third.
+    """
+    effect = np.nanmean(logs - logs[:, [baseline]], axis=0)
+    pull = np.where(np.isfinite(logs), _pull(effect, predecessor), np.nan)
+    pulled = np.nanmean(pull, axis=0)
+    drawn: Array = np.delete(pulled - pulled[baseline], baseline)
+    return drawn
+
+
 def _pull(effect: Array, predecessor: NDArray[np.int64]) -> Array:
     """How far the predecessor's effect lies from the run's own; 0 without a predecessor."""
     each = np.broadcast_to(effect[..., None, :], predecessor.shape)

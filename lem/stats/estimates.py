@@ -1,7 +1,7 @@
 """What the statistics say about one campaign: plain values, nothing imported but the standard
 library, so that tables and reports can use them without the cost of numpy."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Method = Literal["t", "dunnett"]
@@ -66,6 +66,8 @@ class Verdict:
     or where no number of blocks can be named."""
     margin: float | None
     """The margin of "same", as a share (0.02 is ±2 %)."""
+    hidden: bool = False
+    """Whether it would be "same" but for what carry-over may have hidden."""
 
 
 @dataclass(frozen=True)
@@ -101,11 +103,12 @@ class Absolute:
 class CarryOver:
     """How far a run's figure follows that of the run before it: a bias of ratios, not noise.
 
-    ``share`` is the part of the previous run's difference (in logarithms) that is still seen."""
+    ``share`` is the part of the previous run's difference (in logarithms) that is still seen; None
+    where runs and order do not tell it."""
 
-    share: float
+    share: float | None
     bound: float
-    """|share| is below this with the stated confidence."""
+    """|share| is below this with the stated confidence; 1 where it is not known."""
     level: float
     runs: int
     """Runs that had another before them."""
@@ -114,3 +117,6 @@ class CarryOver:
     add it to an expanded uncertainty."""
     noticed: bool
     """Whether the share differs from 0 with the stated confidence."""
+    pull: dict[Any, float] = field(default_factory=dict)
+    """Where the share is not known: arm → how far its log-ratio would have been drawn, and which
+    way, if a run showed all of the difference of the one before it."""

@@ -25,13 +25,14 @@ def verdict(estimate: RatioEstimate, margin: float | None = None, bias_log: floa
     where the simultaneous interval leaves 1 out, else ``cannot_tell``, with about how many more
     blocks would decide. ``bias_log``: bound on the bias by carry-over, which is towards 1: it
     matters to "same" alone."""
+    hidden = margin is not None and bool(equivalent(estimate, margin))
     if margin is not None and equivalent(estimate, margin, bias_log):
         return Verdict("same", None, margin)
     if estimate.high is not None and estimate.high < 1:
         return Verdict("less", None, margin)
     if estimate.low is not None and estimate.low > 1:
         return Verdict("more", None, margin)
-    return Verdict("cannot_tell", more_blocks(estimate, margin, bias_log), margin)
+    return Verdict("cannot_tell", more_blocks(estimate, margin, bias_log), margin, hidden)
 
 
 def more_blocks(

@@ -143,6 +143,20 @@ def test_another_process_is_told_of(play: Callable[[Play], Play]) -> None:
         assert reading(infos, samples).flags == flags
 
 
+def test_a_driver_that_lists_nothing_leaves_neighbours_unknown(
+    play: Callable[[Play], Play], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import amdsmi
+
+    def refuse(board: object) -> None:
+        raise amdsmi.AmdSmiLibraryException(2)
+
+    monkeypatch.setattr(amdsmi, "amdsmi_get_gpu_process_list", refuse)
+    play(Play())
+    infos, samples = read_for(1.3)
+    assert reading(infos, samples).flags == ["neighbours_unknown"]
+
+
 def test_a_gpu_that_is_not_there_is_refused(play: Callable[[Play], Play]) -> None:
     play(Play())
     with pytest.raises(MeterUnavailable, match="GPU 3 is not here; AMD SMI sees 1"):

@@ -223,6 +223,17 @@ def test_in_a_script_gpus_are_added_up(play: Begin) -> None:
     assert text.endswith("J (gpu)") and " ± " in text
 
 
+def test_work_that_took_long_keeps_its_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit on traces from elsewhere is not for the session's own."""
+    import lem
+    from lem.meters.sampling import trace
+
+    monkeypatch.setattr(trace.read, "__defaults__", (1000,))
+    with lem.meter(["estimate"]) as m:
+        time.sleep(0.5)
+    assert m.energy_j is not None
+
+
 def test_a_sum_with_a_hole_is_no_figure() -> None:
     from lem.contract.record import EnergyReading
     from lem.meters.session import Meter, NotMeasured, total

@@ -261,6 +261,21 @@ def test_on_two_boards_together_what_is_listed_beyond_the_runs_own_is_foreign(
     assert neighbours.count(listed | {"gpu1": frozenset({1002})}) == {"gpu0": 0, "gpu1": 0}
 
 
+def test_a_driver_that_lists_nothing_leaves_neighbours_unknown(
+    play: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pynvml
+
+    def refuse(handle: object) -> None:
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetComputeRunningProcesses", refuse)
+    play(played.Play(STEADY))
+    infos, samples = watch(0.4)
+    assert not series.of(samples, "foreign_processes")
+    assert "neighbours_unknown" in energy(infos, samples, samples[0].t_ns, samples[-1].t_ns).flags
+
+
 def test_a_desktop_on_the_board_is_told_of(play: Begin) -> None:
     play(played.Play(STEADY, {"graphics_pid": 4242}))
     infos, samples = watch(0.4)

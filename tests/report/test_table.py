@@ -1,15 +1,17 @@
 """The printed comparison, as a person sees it."""
 
 import io
+import math
+from dataclasses import replace
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
 from lem.analysis.results import open_results
-from lem.report.table import render
+from lem.report.table import footnotes, render
 from lem.report.text import ratio
-from lem.stats import ratios
+from lem.stats import CarryOver, ratios
 from tests import records
 
 THREE = {1: [0.02, 0.021, 0.0205], 4: [0.009, 0.0092, 0.0091], 16: [0.0051, 0.0052, None]}
@@ -74,6 +76,27 @@ def test_quality_moves_what_does_not_fit_to_a_second_table(tmp_path):
     records.campaign(tmp_path, THREE, nll=2.5)
     text = printed(tmp_path, 120)
     assert "Speed and quality" in text and "NLL/token" in text and "2.50" in text
+
+
+def test_each_arm_has_its_own_bound_on_carry_over_and_its_own_uncertainty(tmp_path):
+    records.campaign(tmp_path, THREE)
+    c = open_results(tmp_path).compare()
+    (quantity,) = c.quantities
+    arms = [records.arm_name(1), records.arm_name(2)]
+    told = CarryOver(0.01, 0.1, 0.95, 8, {arms[0]: 0.03, arms[1]: 0.19}, noticed=False)
+    c = replace(c, carry={quantity.key: told})
+    (line,) = [s for s in footnotes(c) if s.startswith("Carry-over")]
+    u = [100 * math.expm1(c.expanded_log(a, quantity.key)) for a in c.arms[1:]]
+    assert line == (
+        "Carry-over from run to run: none is seen; at most 10 %. Beside its interval this may bias"
+        f" the ratio of batch size 16 by up to 21 % (U = {u[1]:.2g} %), batch size 4 by up to 3 %"
+        f" (U = {u[0]:.2g} %)."
+    )
+    unknown = CarryOver(None, 1.0, 0.95, 8, told.bias, noticed=False, pull=told.bias)
+    (line,) = [
+        s for s in footnotes(replace(c, carry={quantity.key: unknown})) if s.startswith("Carry")
+    ]
+    assert line.startswith("Carry-over from run to run is not known: ")
 
 
 def test_measured_energy_has_its_uncertainty_and_a_table_a_class(tmp_path):

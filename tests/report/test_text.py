@@ -59,6 +59,7 @@ def estimate(middle, low, high):
         (estimate(1.002, 0.993, 1.012), "same", "1.0020 (0.9930–1.0120) ="),
         (estimate(0.5, None, None), "cannot_tell", "0.50 (no interval)"),
         (estimate(1.0, 0.001, 1000.0), "cannot_tell", "1.0 (0.001–1000) ?"),
+        (estimate(300.0, 20.5, 3000.2), "more", "300 (20–3001)"),
     ],
 )
 def test_ratio(e, says, shown):

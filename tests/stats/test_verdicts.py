@@ -86,6 +86,7 @@ def test_what_carry_over_may_have_hidden_speaks_against_sameness() -> None:
         assert equivalent(found, 0.02) is True
         assert equivalent(found, 0.02, 0.005) is same
         assert verdict(found, 0.02, 0.005).says == ("same" if same else "cannot_tell")
+        assert verdict(found, 0.02, 0.005).hidden is not same
     # A difference is only the larger for it.
     assert verdict(estimate(0.97, 0.005), 0.02, 0.1).says == "less"
 

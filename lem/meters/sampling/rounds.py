@@ -120,7 +120,7 @@ class Rounds:
             say(json.dumps({order: edge_ns, "periods": self._periods()}))
             if len(self._ticks) > 1:
                 # The edge lies between two ticks of the other boards: see both.
-                self._poll_until(1, self._deadline_ns(1))
+                self._wait_for(1)
         elif name == "rest":
             _, count, settle_s = rest.split()
             self._rest(int(count), float(settle_s))
@@ -180,7 +180,7 @@ class Rounds:
             self._poll(meter)
         for watch in self._ticks.values():
             watch.ticked_ns = 0
-        found = self._poll_until(1, self._deadline_ns(1))
+        found = self._wait_for(1)
         ticked = [w.ticked_ns for w in self._ticks.values()]
         edge_ns = max(ticked) if found and ticked else time.monotonic_ns()
         self._read("full")
@@ -197,7 +197,7 @@ class Rounds:
                 self._take(meter.read("full"))
         start_ns = time.monotonic_ns()
         self._note_rest(start_ns, 1)
-        self._poll_until(count, max(self._deadline_ns(count), start_ns))
+        self._wait_for(count)
         if settle_s > 0:
             settled_ns = start_ns + int(settle_s * 1e9)
             settling = {key: Settling() for key in self._ticks}
@@ -225,6 +225,15 @@ class Rounds:
         wait_s = (count + 1) * min(slowest_s, LONGEST_TICK_S)
         return time.monotonic_ns() + int(wait_s * 1e9)
 
+    def _wait_for(self, count: int) -> bool:
+        """See every counter tick ``count`` times; False where it does not in the time that this
+        takes. Waits anew where a period that was believed has turned out wrong meanwhile."""
+        believed = self._all_known()
+        found = self._poll_until(count, self._deadline_ns(count))
+        if not found and believed and not self._all_known():
+            found = self._poll_until(count, self._deadline_ns(count))
+        return found
+
     def _poll_until(self, count: int, deadline_ns: int) -> bool:
         """Poll until every counter has ticked ``count`` times from now on; False where that was not
         seen until the deadline. Sleeps while no tick is foretold, and reads what is due then."""
@@ -243,6 +252,9 @@ class Rounds:
             if wake_ns - now_ns > SPARE_NS or now_ns - self._next_round_ns > 4 * self._interval_ns:
                 self._read_when_due(now_ns)
                 now_ns = time.monotonic_ns()
+                if self._next_round_ns < wake_ns - SPARE_NS:
+                    # Other meters must not go without readings until a slow counter ticks.
+                    wake_ns = self._next_round_ns
             time.sleep(max(POLL_S, (min(wake_ns, deadline_ns) - now_ns) / 1e9))
             for meter in self._ticking:
                 self._poll(meter)

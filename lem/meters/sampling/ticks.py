@@ -27,6 +27,8 @@ _FULL_LAPS = 3
 """After so many periods, each between two polled ticks with none unseen between, it is known."""
 _FIRST_UNSURE_NS, _LEAST_UNSURE_NS = 800_000.0, 50_000.0
 """How far off the period may be when it has just been learned, and after many ticks."""
+_TOO_LONG, _TOO_SHORT = 1.5, 0.75
+"""A period from earlier does not hold between two ticks that are farther apart, or closer."""
 _MOST_BYTES = 1 << 16
 
 
@@ -35,8 +37,12 @@ class TickWatch:
 
     def __init__(self, period_s: float | None = None) -> None:
         self._given_s = period_s
-        """From an earlier process; believed until ticks say otherwise."""
+        """From an earlier process; believed until readings say otherwise."""
         self._previous: Sample | None = None
+        self._still: Sample | None = None
+        """The first reading of the present value."""
+        self._before_ns = 0
+        """When the last value but one was last read: the last tick came after that."""
         self._last_ns = 0
         self._coarse_ns: deque[int] = deque(maxlen=9)
         self._polled_ns = 0
@@ -52,8 +58,13 @@ class TickWatch:
 
     def see(self, s: Sample) -> None:
         previous, self._previous = self._previous, s
+        if self._given_s is not None and self._contradicts(s):
+            self._given_s = None
+        if previous is None or s.value != previous.value:
+            self._still = s
         if previous is None or s.value == previous.value:
             return
+        self._before_ns = previous.t_ns
         # The same middle as lem.meters.energy.series.tick_points computes from the trace.
         self.ticked_ns = previous.t_ns + (s.t_ns - previous.t_ns) // 2
         self.ticks += 1
@@ -66,6 +77,17 @@ class TickWatch:
         elif not self._learned_ns:
             # Of how many ticks this change is, is not known: the next polled one follows on none.
             self._polled_ns = 0
+
+    def _contradicts(self, s: Sample) -> bool:
+        """Whether a reading does not go with the period from earlier: the counter has stood still
+        for longer, or has moved twice in less. How closely it is read does not matter. One late or
+        early tick is enough: a period that is looked for again costs little, a wrong one edges."""
+        if self._still is None:
+            return False
+        given_ns = (self._given_s or 0.0) * 1e9
+        if s.value == self._still.value:
+            return s.t_ns - self._still.t_ns > _TOO_LONG * given_ns + POLLED_NS
+        return bool(self._before_ns) and s.t_ns - self._before_ns < _TOO_SHORT * given_ns
 
     def _polled(self, t_ns: int) -> None:
         if self._learned_ns:
@@ -87,6 +109,7 @@ class TickWatch:
             self._laps_ns.append(t_ns - self._polled_ns)
             if len(self._laps_ns) >= _FULL_LAPS:
                 self._learned_ns = float(median(self._laps_ns))
+                self._given_s = None
                 self._unsure_ns = _FIRST_UNSURE_NS
                 self._anchor_ns = t_ns
         self._polled_ns = t_ns

@@ -17,7 +17,7 @@ from lem.meters.protocol import Sample
 
 HEADER = "t_ns,meter,device,quantity,value"
 MAX_TEXT_BYTES = 2**30
-"""A run of an hour at 20 Hz with eight GPUs is about 150 MB of text."""
+"""Of a trace from elsewhere. An hour at 20 Hz with eight GPUs is about 150 MB of text."""
 MAX_LINE_BYTES = 512
 _CHUNK_BYTES = 1 << 18
 _GZIP = 16 + zlib.MAX_WBITS
@@ -73,12 +73,15 @@ class TraceWriter:
         self._file.close()
 
 
-def read(path: Path, max_text_bytes: int = MAX_TEXT_BYTES) -> list[Sample]:
-    """All samples of a trace, in order of time. Raises :class:`BadInput` as :func:`lines` does."""
+def read(path: Path, max_text_bytes: int | None = MAX_TEXT_BYTES) -> list[Sample]:
+    """All samples of a trace, in order of time. Raises :class:`BadInput` as :func:`iterate` does.
+
+    ``max_text_bytes``: None for a trace that was written by this program just now: however long
+    the work took, it is over, and its figure must not be lost."""
     return sorted(iterate(path, max_text_bytes), key=lambda s: s.t_ns)
 
 
-def iterate(path: Path, max_text_bytes: int = MAX_TEXT_BYTES) -> Iterator[Sample]:
+def iterate(path: Path, max_text_bytes: int | None = MAX_TEXT_BYTES) -> Iterator[Sample]:
     """The samples as they were written.
 
     A file that ends early gives what it holds whole lines of. Raises :class:`BadInput` where it is
@@ -86,6 +89,8 @@ def iterate(path: Path, max_text_bytes: int = MAX_TEXT_BYTES) -> Iterator[Sample
     ``max_text_bytes``.
     """
     lines = _lines(path, max_text_bytes)
+    # Hours of samples share a few names: a string of its own for each would double the memory.
+    names: dict[str, str] = {}
     number = 0
     for number, line in enumerate(lines, 1):
         if number == 1:
@@ -95,11 +100,12 @@ def iterate(path: Path, max_text_bytes: int = MAX_TEXT_BYTES) -> Iterator[Sample
         found = _LINE.fullmatch(line)
         if found is None:
             raise BadInput([Problem("is not a sample", file=str(path), line=number)])
-        t_ns, meter, device, quantity, value = found.groups()
+        t_ns, *given, value = found.groups()
+        meter, device, quantity = (names.setdefault(name, name) for name in given)
         yield Sample(int(t_ns), meter, device, quantity, float(value))
 
 
-def _lines(path: Path, max_text_bytes: int) -> Iterator[str]:
+def _lines(path: Path, max_text_bytes: int | None) -> Iterator[str]:
     """Whole lines; the piece after the last line break is dropped."""
     rest = b""
     for text in _inflate(path, max_text_bytes):
@@ -110,7 +116,7 @@ def _lines(path: Path, max_text_bytes: int) -> Iterator[str]:
             yield line.decode("ascii", "replace")
 
 
-def _inflate(path: Path, max_text_bytes: int) -> Iterator[bytes]:
+def _inflate(path: Path, max_text_bytes: int | None) -> Iterator[bytes]:
     inflate = zlib.decompressobj(_GZIP)
     total = 0
     try:
@@ -120,7 +126,7 @@ def _inflate(path: Path, max_text_bytes: int) -> Iterator[bytes]:
                     text = inflate.decompress(data, _CHUNK_BYTES)
                     data = inflate.unconsumed_tail
                     total += len(text)
-                    if total > max_text_bytes:
+                    if max_text_bytes is not None and total > max_text_bytes:
                         raise BadInput([Problem("holds too much text", file=str(path))])
                     yield text
     except OSError as e:

@@ -63,6 +63,45 @@ def test_ticks_polled_for_now_and_then_do_not_make_a_period_known() -> None:
     assert watch.learned_s() is None
 
 
+@pytest.mark.parametrize("every_ms", [0.5, 50])
+@pytest.mark.parametrize(("given_ms", "tick_ms"), [(20, 200), (200, 20), (20, 100), (500, 100)])
+def test_a_period_from_earlier_is_dropped_where_the_counter_has_another(
+    given_ms: int, tick_ms: int, every_ms: float
+) -> None:
+    """Read densely, or in regular rounds alone."""
+    watch = TickWatch(given_ms / 1e3)
+    now_ns = 10**12
+    while watch.period_s() == given_ms / 1e3 and now_ns < 10**12 + 1_500 * MS:
+        watch.see(Sample(now_ns, "m", "d", "energy_mj", now_ns // (tick_ms * MS)))
+        now_ns += int(every_ms * MS)
+    assert watch.known() == (watch.learned_s() is not None)
+    assert watch.period_s() != given_ms / 1e3
+
+
+@pytest.mark.parametrize("every_ms", [0.5, 50, 83, 1000])
+@pytest.mark.parametrize("tick_ms", [20, 100, 1000])
+def test_a_period_from_earlier_is_kept_where_it_holds(tick_ms: int, every_ms: float) -> None:
+    rng = random.Random(1)
+    watch = TickWatch(tick_ms / 1e3)
+    for i in range(int(20_000 / every_ms)):
+        now_ns = 10**12 + int(i * every_ms * MS) + rng.randrange(MS // 5)
+        watch.see(Sample(now_ns, "m", "d", "energy_mj", now_ns // (tick_ms * MS)))
+        assert watch.known() and watch.period_s() == pytest.approx(tick_ms / 1e3, abs=2e-3)
+
+
+def test_a_learned_period_takes_the_place_of_the_one_from_earlier() -> None:
+    """When the counter changes its rate later, the old one does not come back."""
+    watch = TickWatch(0.1)
+    polled(watch, 100 * MS, 1000 * MS)
+    assert watch.learned_s() is not None
+    for i in range(2000):
+        now_ns = 1000 * MS + i * MS
+        watch.see(Sample(now_ns, "m", "d", "energy_mj", 10 + i // 137))
+        if watch.learned_s() is None:
+            assert not watch.known()
+    assert watch.learned_s() == pytest.approx(0.137, abs=1e-3)
+
+
 def test_what_was_learned_is_kept_until_the_next_boot(tmp_path: Path) -> None:
     file = tmp_path / "a/b/ticks.json"
     ticks.remember(file, "boot", {"GPU-1": 0.1})

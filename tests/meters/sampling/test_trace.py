@@ -106,6 +106,21 @@ def test_a_bomb_is_refused_before_it_fills_the_memory(tmp_path: Path) -> None:
         list(trace.iterate(path, max_text_bytes=10**6))
 
 
+def test_ones_own_trace_may_be_of_any_length(tmp_path: Path) -> None:
+    path = tmp_path / "trace.csv.gz"
+    path.write_bytes(gzip.compress(f"{trace.HEADER}\n".encode() + b"1,m,d,q,1\n" * 500))
+    with pytest.raises(BadInput, match="too much text"):
+        trace.read(path, max_text_bytes=1000)
+    assert len(trace.read(path, max_text_bytes=None)) == 500
+
+
+def test_samples_share_their_names(tmp_path: Path) -> None:
+    path = tmp_path / "trace.csv.gz"
+    path.write_bytes(gzip.compress(f"{trace.HEADER}\n1,mm,dd,qq,1\n2,mm,dd,qq,2\n".encode()))
+    first, second = trace.read(path)
+    assert all(a is b for a, b in zip(first[1:4], second[1:4], strict=True))
+
+
 @pytest.mark.parametrize("data", [b"", b"no gzip at all", b"\x1f\x8b\x08\x00garbage-garbage"])
 def test_bytes_that_are_no_gzip(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "trace.csv.gz"
