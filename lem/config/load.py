@@ -66,7 +66,8 @@ def load(path: Path) -> CampaignFile:
     """Read and check a campaign file.
 
     Paths of local models are taken relative to the file's folder and must exist. Raises
-    :class:`BadInput` with all problems found, each with its line where it has one.
+    :class:`BadInput` with all problems of the first stage that has any (YAML; keys, values and
+    paths; models, combinations and baseline), each with its line where it has one.
     """
     path = Path(path)
     return _campaign(yaml_source.read_text(path), str(path), must_exist=True)
