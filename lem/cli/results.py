@@ -77,7 +77,7 @@ def show(what: tuple[str, ...], budget: bool, as_json: bool) -> None:
 
 @command.command()
 @_paths
-@click.option("--baseline", help="The arm to compare with: id, label, or path=value[,path=value].")
+@click.option("--baseline", help="The arm to compare with: name, id, or path=value[,path=value].")
 @click.option("--metric", help="What to compare (default: energy per output token).")
 @click.option("--hardware", help="Only the runs made on this hardware.")
 @click.option(

@@ -143,7 +143,7 @@ def _message(e: Any, model: Any, label: str | None) -> str:
         return "must not be empty"
     text = e["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     if kind == "lem":
-        return text
+        return str(text)
     percent = f"; {value:g} % is {value / 100:g}" if _is_share_in_percent(kind, e, value) else ""
     return f"{text}, not {said(value)}{percent}"
 
