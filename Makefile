@@ -9,6 +9,7 @@ help: ## this list
 
 quickstart: ## set up, run configs/quickstart.yaml, print its table (LAUNCHER=docker|process)
 	@scripts/quickstart.sh
+	@echo "The lem command is in $(VENV); to use it: . $(VENV)/bin/activate"
 
 test: ## everything: checks, docs, tests with engines and containers (TESTS="tests/meters")
 	@scripts/test.sh

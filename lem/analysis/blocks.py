@@ -76,10 +76,16 @@ def decide(lock: Lock, outcomes: Sequence[Outcome]) -> Blocks:
     return Blocks(n, True, lock.blocks, needed, cap, reason)
 
 
+QUICK_BLOCKS = 3
+"""Blocks of the quick preset (``lem.config.measure``), the only one that fixes their number."""
+
+
 def _fixed_by(lock: Lock) -> str:
     if lock.overrides.blocks is not None:
         return "fixed by --blocks"
-    return f"fixed by the {lock.preset} preset" if lock.precision is None else "fixed beforehand"
+    if lock.preset == "quick" and lock.blocks == QUICK_BLOCKS:
+        return "fixed by the quick preset"
+    return "fixed by the campaign file" if lock.precision is None else "fixed beforehand"
 
 
 def _when_settled(lock: Lock, outcomes: Sequence[Outcome], blocks: int) -> list[Outcome] | None:

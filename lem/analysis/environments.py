@@ -68,6 +68,19 @@ def differences(
     return notes
 
 
+def kinds_of_weights(records: Iterable[Record]) -> list[str]:
+    """A note where the engines hold their weights in different types, such as ``Q4_1`` and
+    ``bfloat16``: part of the arms' ratios, though no setting may say so. Engines report it."""
+    engines: dict[str, set[str]] = defaultdict(set)
+    for record in records:
+        if dtype := record.environment.engine_resolved.get("dtype"):
+            engines[str(dtype)].add(record.experiment.backend)
+    if len(engines) < 2:
+        return []
+    kinds = ", ".join(f"{kind} ({', '.join(sorted(engines[kind]))})" for kind in sorted(engines))
+    return [f"The arms also differ in the type of their weights: {kinds}."]
+
+
 def around(record: Record) -> dict[str, str]:
     """What → value, of everything that should be the same around two arms of one experiment."""
     environment = record.environment.model_dump(mode="json")

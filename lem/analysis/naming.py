@@ -93,11 +93,11 @@ def find_arm(arms: Sequence[ArmInfo], wanted: str) -> ArmInfo:
         found = [a for a in arms if _matches(a, wanted)]
     if len(found) == 1:
         return found[0]
-    known = "\n".join(f"    {a.arm_id[:12]}  {a.label}" for a in arms[:20])
+    known = "\n".join(f"    {a.arm_id[:12]}  {names[a.arm_id]}" for a in arms[:20])
     problem = "matches no arm" if not found else f"matches {len(found)} arms"
     raise BadInput(
         f"{wanted!r} {problem}; this campaign has\n{known}",
-        hint="name one by its id (or the beginning of it), its label, or path=value[,path=value]",
+        hint="name one by its name, its id (or the beginning of it), or path=value[,path=value]",
     )
 
 

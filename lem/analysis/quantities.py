@@ -7,6 +7,7 @@ from typing import Literal
 
 from lem.contract.metrics import METRICS
 from lem.errors import BadInput
+from lem.stats import Absolute
 from lem.stores.index import Figure, Row
 
 ENERGY = "energy_per_output_token_j"
@@ -32,6 +33,9 @@ _WHAT = {
     "e2e_latency_s": "end-to-end latency (median)",
     "peak_memory_bytes": "peak memory",
 }
+
+_DIFFERENCES = ("energy_above_idle_per_output_token_j", "energy_decode_per_output_token_j")
+"""Metrics that may lie below 0: what is taken away has its own noise."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,8 @@ def quantities_of(used: Sequence[Row], metric: str | None) -> tuple[list[Quantit
     measured = [c for c in common if c != ESTIMATED]
     if measured:
         return [_quantity(name, c) for c in measured], left_out
-    if common and name == ENERGY:
+    # Who asks for energy by its name is not given CPU time in its place.
+    if common and metric is None:
         if all(value_of(r, CPU_TIME, "") for r in used):
             return [replace(_quantity(CPU_TIME, ""), estimated=True)], left_out
         left_out.append("CPU time is missing in some runs")
@@ -126,6 +131,20 @@ def _quantity(name: str, part: str) -> Quantity:
         unit=about.unit,
         better="higher" if about.better == "higher" else "lower",
     )
+
+
+def not_below_zero(figures: Mapping[str, Absolute]) -> dict[str, Absolute]:
+    """The figures (by a quantity's key), their intervals cut at 0 where the metric cannot be less.
+
+    The intervals are symmetric, so with few scattered blocks they reach below. Cutting off what is
+    impossible takes nothing from their confidence.
+    """
+    return {
+        key: replace(found, low=0.0)
+        if found.low is not None and found.low < 0 and key.partition(".")[0] not in _DIFFERENCES
+        else found
+        for key, found in figures.items()
+    }
 
 
 def value_of(row: Row, metric: str, part: str) -> Figure | None:

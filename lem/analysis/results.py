@@ -1,6 +1,6 @@
 """Opens folders of results: the records, a data frame of them, and the comparison."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,9 @@ from typing import Any
 from lem.analysis.blocks import decide
 from lem.analysis.compare import compare, needed_metrics
 from lem.analysis.comparison import ArmInfo, Comparison
-from lem.analysis.environments import differences, of_one_experiment
+from lem.analysis.environments import differences, kinds_of_weights, of_one_experiment
 from lem.analysis.naming import arms_of_lock, arms_of_records, find_arm, flat
+from lem.analysis.quantities import not_below_zero
 from lem.contract.lock import Lock
 from lem.contract.record import Record
 from lem.errors import BadInput, EnvironmentFault
@@ -19,6 +20,7 @@ from lem.stores.index import Index, Row, metric_values
 from lem.stores.outcomes import Outcome
 
 LOCK = "campaign.lock.json"
+_TYPES_OF_WEIGHTS = ("engine.dtype", "engine.quantization")
 
 
 class Campaign:
@@ -84,10 +86,11 @@ class Campaign:
                 f"{self.folder} has no {LOCK}, so nothing says which arm is the baseline",
                 hint="name it: --baseline path=value, or the beginning of an arm's id",
             )
+        rows = self.rows(needed_metrics(metric))
         compared = compare(
             self.name,
             arms,
-            self.rows(needed_metrics(metric)),
+            rows,
             base,
             decision=decide(self.lock, self.outcomes()) if self.lock else None,
             target=self.lock.precision if self.lock else None,
@@ -96,7 +99,12 @@ class Campaign:
             margin=margin if margin or self.lock is None else self.lock.same_within,
             across=across,
         )
-        return replace(compared, notes=(*compared.notes, *self._unlike(compared)))
+        return replace(
+            compared,
+            arms=tuple(replace(a, figures=not_below_zero(a.figures)) for a in compared.arms),
+            notes=(*compared.notes, *self._unlike(compared), *self._weights(compared)),
+            flags=_in_how_many(compared.flags, rows, hardware),
+        )
 
     def _unlike(self, compared: Comparison) -> list[str]:
         """What differs around arms that are one experiment; reads records only where there are
@@ -109,6 +117,25 @@ class Campaign:
             e.record for e in self.entries() if e.record is not None and e.outcome.path in counting
         )
         return differences(arms, records, {a.arm.arm_id: a.name for a in compared.arms})
+
+    def _weights(self, compared: Comparison) -> list[str]:
+        """Whether the arms' weights differ in type beside what is swept; reads one record of each
+        backend and model."""
+        if any(p in a.arm.settings for a in compared.arms for p in _TYPES_OF_WEIGHTS):
+            return []
+        shared = {
+            a.arm.arm_id: tuple(a.arm.paths.get(p) for p in ("backend", "model.content"))
+            for a in compared.arms
+        }
+        if len(set(shared.values())) < 2:
+            return []
+        first: dict[Any, str] = {}
+        for o in counted(self.outcomes()):
+            if o.arm_id in shared:
+                first.setdefault(shared[o.arm_id], o.path)
+        chosen = [a for a in attempts(self.folder) if a.path in first.values()]
+        records = (read(self.folder, a).record for a in chosen)
+        return kinds_of_weights(r for r in records if r is not None)
 
 
 class Results:
@@ -163,7 +190,7 @@ class Results:
     ) -> Comparison:
         """Every arm beside the baseline (by default the campaign's own).
 
-        ``baseline``: an arm's id or the beginning of it, its label, or ``path=value[,…]``.
+        ``baseline``: an arm's name, its id or the beginning of it, or ``path=value[,…]``.
         ``metric``: by default energy per output token, or CPU time where energy is estimated.
         ``hardware``: only the runs made on this (as :func:`lem.stores.index.hardware` writes it).
         ``margin``: within which two arms count as the same (0.02 is ±2 %; by default the
@@ -221,6 +248,17 @@ def below(folder: Path, depth: int = 2) -> list[Path]:
         elif depth > 1:
             found += below(child, depth - 1)
     return found
+
+
+def _in_how_many(
+    flags: Mapping[str, str], rows: Sequence[Row], hardware: str | None
+) -> dict[str, str]:
+    """The flags' meanings, each with the number of runs that have it."""
+    runs = [r for r in rows if r.outcome.kind == "record" and hardware in (None, r.hardware)]
+    return {
+        name: f"{meaning} ({sum(name in r.flags for r in runs)} of {len(runs)} runs)"
+        for name, meaning in flags.items()
+    }
 
 
 def _flat_record(record: Record, counts: bool) -> dict[str, Any]:

@@ -106,7 +106,7 @@ def _sweep(text: str) -> tuple[str, list[Any]]:
 @JSON
 @LAUNCHER
 def validate(file: Path, deep: bool, as_json: bool, launcher: str | None) -> None:
-    """Show all problems of FILE at once, with their lines."""
+    """Show the problems of FILE, each with its line."""
     from lem.config import check_available, load
 
     if not deep:

@@ -21,10 +21,11 @@ LITTLE_ROOM_BYTES = 20 * 10**9
 
 @dataclass(frozen=True)
 class Finding:
-    """``missing`` is not an error: it says what cannot be done here, and ``fix`` how to get it."""
+    """``missing`` is not an error: it says what cannot be done here, and ``fix`` how to get it.
+    ``absent``: this machine has no such hardware, so there is nothing to mend."""
 
     subject: str
-    state: Literal["ok", "missing", "note"]
+    state: Literal["ok", "missing", "absent", "note"]
     what: str
     fix: str | None = None
 
@@ -42,8 +43,7 @@ def command(as_json: bool) -> None:
         output.emit({"can_run": able, "findings": [asdict(f) for f in findings]})
     else:
         show(findings)
-        if not able:
-            output.note("nothing can be run here: neither Docker nor an installed engine")
+        output.out().print(summary(findings))
     if not able:
         raise SystemExit(3)
 
@@ -56,9 +56,26 @@ def can_run(findings: list[Finding]) -> bool:
     )
 
 
+def summary(findings: list[Finding]) -> str:
+    """In one line: how experiments can be run here, and whether their energy is measured."""
+    ready = {f.subject for f in findings if f.state == "ok"}
+    ways = ["docker"] if "docker" in ready else []
+    if any(s.startswith("process/") for s in ready):
+        ways.append("process")
+    meters = sorted({s.partition("/")[2] for s in ready if s.startswith("meter/")} - {"estimate"})
+    if not ways:
+        return "Nothing can be run here: neither Docker nor an installed engine."
+    energy = (
+        f"energy is measured ({', '.join(meters)})"
+        if meters
+        else "no meter measures energy: it is estimated from CPU time"
+    )
+    return f"Experiments can be run here (launcher {' or '.join(ways)}); {energy}."
+
+
 def show(findings: list[Finding]) -> None:
     """As lines, the fix below what is missing."""
-    signs = {"ok": "ok     ", "missing": "missing", "note": "note   "}
+    signs = {"ok": "ok     ", "missing": "missing", "absent": "absent ", "note": "note   "}
     width = max(len(f.subject) for f in findings)
     for f in findings:
         # What drivers, engines and plugins say of themselves is in it.
@@ -137,7 +154,7 @@ def engines() -> Iterator[Finding]:
             yield Finding(f"process/{name}", "ok", f"{distribution} {version}")
 
 
-def meters() -> Iterator[Finding]:
+def meters(root: Path = Path("/")) -> Iterator[Finding]:
     from lem.meters import machine, readings
     from lem.meters.protocol import MeterSettings
 
@@ -145,9 +162,61 @@ def meters() -> Iterator[Finding]:
     for i in infos:
         uncertainty = readings.stated_uncertainty(i)
         accuracy = f", {uncertainty}" if uncertainty else ""
-        yield Finding(f"meter/{i.meter}", "ok", f"{i.device}: {i.description}{accuracy}")
+        what = f"{i.device}: {i.description}{accuracy}"
+        if i.device_class == "sensor":
+            yield Finding(f"meter/{i.meter}", "note", f"{what} (shown, in no figure)")
+        else:
+            yield Finding(f"meter/{i.meter}", "ok", what)
     for name, e in sorted(unavailable.items()):
-        yield Finding(f"meter/{name}", "missing", e.message, e.hint)
+        if name in ABSENT and ABSENT[name](root):
+            yield Finding(f"meter/{name}", "absent", f"not on this machine: {e.message}")
+        else:
+            yield Finding(f"meter/{name}", "missing", e.message, e.hint)
+
+
+def _no_board(vendor: str, *traces: str) -> Callable[[Path], bool]:
+    """Whether no graphics board or accelerator (PCI classes 03 and 12) of the vendor is there, nor
+    anything that its driver leaves. False where PCI devices cannot be seen."""
+
+    def absent(root: Path) -> bool:
+        devices = list(root.glob("sys/bus/pci/devices/*"))
+        boards = [
+            d
+            for d in devices
+            if _text(d / "vendor") == vendor and _text(d / "class").startswith(("0x03", "0x12"))
+        ]
+        return bool(devices) and not boards and not any((root / t).exists() for t in traces)
+
+    return absent
+
+
+def _virtual_without(pattern: str) -> Callable[[Path], bool]:
+    """Whether this is a virtual machine, which hands no such thing on."""
+
+    def absent(root: Path) -> bool:
+        words = _text(root / "proc/cpuinfo").split()
+        return "hypervisor" in words and not any(root.glob(pattern))
+
+    return absent
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
+
+
+ABSENT: dict[str, Callable[[Path], bool]] = {
+    # A board in WSL is no PCI device: /dev/dxg stands for it.
+    "nvml": _no_board("0x10de", "proc/driver/nvidia", "dev/nvidiactl", "dev/dxg"),
+    "amd": _no_board("0x1002", "dev/kfd", "dev/dxg"),
+    "pm_counters": lambda root: not (root / "sys/cray").exists(),
+    "rapl": _virtual_without("sys/class/powercap/intel-rapl*"),
+    "hwmon": _virtual_without("sys/class/hwmon/*"),
+    "ipmi": _virtual_without("dev/ipmi*"),
+}
+"""Meter → whether its hardware is known not to be in the machine below a root folder."""
 
 
 def disk() -> Iterator[Finding]:

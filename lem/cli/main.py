@@ -68,7 +68,9 @@ def _run(arguments: list[str] | None) -> int:
         e.show(sys.stderr)
         code = 2
     except LemError as e:
-        _complain(str(e))
+        from lem.cli.output import complaint, visible
+
+        print(visible(complaint(e)), file=sys.stderr)
         code = e.exit_code
     except KeyboardInterrupt:
         code = 130

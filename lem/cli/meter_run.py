@@ -47,7 +47,8 @@ def measure(
     except command.CannotRun as e:
         return _fail(str(e), e.exit_code)
     except LemError as e:
-        return _fail(str(e))
+        output.note(output.complaint(e))
+        return OWN_FAILURE
     except OSError as e:
         return _fail(f"{e.filename or ''}: {e.strerror or e}")
     try:
@@ -64,7 +65,7 @@ def measure(
         _tell(arguments, meter, ended, as_json, file)
     except LemError as e:
         # The command has run; what is lost is the measurement.
-        output.note(f"lem: {e}")
+        output.note(output.complaint(e))
     except BrokenPipeError:
         sys.stderr.flush()
     except OSError as e:
@@ -122,6 +123,8 @@ def _table(meter: "Meter") -> None:
         output.note("  ".join(cells).rstrip())
     for flag in sorted({f for r in meter.readings for f in r.flags} | set(meter.run_flags)):
         output.note(f"{flag}: {FLAGS[flag].meaning if flag in FLAGS else 'not described'}")
+    if any("estimated" in r.flags for r in meter.readings):
+        output.note("CPU time of this command only: no idle power, memory or GPU")
     output.note(f"in {meter.duration_s:.3f} s; ± is the expanded uncertainty (k = 2)")
 
 

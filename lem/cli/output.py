@@ -7,6 +7,8 @@ import unicodedata
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from lem.errors import BadInput, LemError
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -35,6 +37,13 @@ def err() -> "Console":
 def note(message: str) -> None:
     """One line to stderr."""
     err().print(visible(message))
+
+
+def complaint(error: LemError) -> str:
+    """``lem: what is wrong``. Problems in a file begin with their place instead, every line of
+    them, as editors and compilers have it."""
+    placed = isinstance(error, BadInput) and any(p.file for p in error.problems)
+    return str(error) if placed else f"lem: {error}"
 
 
 def visible(text: str) -> str:

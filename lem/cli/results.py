@@ -77,7 +77,7 @@ def show(what: tuple[str, ...], budget: bool, as_json: bool) -> None:
 
 @command.command()
 @_paths
-@click.option("--baseline", help="The arm to compare with: id, label, or path=value[,path=value].")
+@click.option("--baseline", help="The arm to compare with: name, id, or path=value[,path=value].")
 @click.option("--metric", help="What to compare (default: energy per output token).")
 @click.option("--hardware", help="Only the runs made on this hardware.")
 @click.option(
@@ -88,7 +88,7 @@ def show(what: tuple[str, ...], budget: bool, as_json: bool) -> None:
     "--gate",
     help="Exit 1 if an arm is worse than the baseline by more than this (such as 5%) with 95 %"
     " confidence, jointly over all arms and device classes. Where the blocks cannot tell, the gate"
-    " holds and a note says so.",
+    " passes and a note says so.",
 )
 @_json
 def compare(
@@ -190,12 +190,18 @@ def _name_one(campaigns: "list[Campaign]") -> None:
 def _percentage(text: str, option: str, most: float) -> float:
     """``5%`` → 0.05, up to ``most``."""
     try:
-        value = float(text.strip().removesuffix("%").strip()) / 100
+        number = float(text.strip().removesuffix("%").strip())
     except ValueError:
-        value = -1.0
-    if not text.strip().endswith("%") or not 0 <= value <= most:
-        raise BadInput(f"{option} {text!r} is not a percentage", hint=f"write it as {option} 5%")
-    return value
+        number = -1.0
+    has_sign = text.strip().endswith("%")
+    if not has_sign or not 0 <= number / 100 <= most:
+        # 0.02 was meant as a share, as campaign files have it; 2 as per cent.
+        meant = number * 100 if 0 < number < 1 else number
+        shown = f"{meant:g}%" if not has_sign and 0 < meant <= 100 * most else "5%"
+        raise BadInput(
+            f"{option} {text!r} is not a percentage", hint=f"write it as {option} {shown}"
+        )
+    return number / 100
 
 
 def _report(

@@ -197,11 +197,11 @@ measure:
   # time_budget: 2h                   # fewer blocks where they would take longer: 90s, 30m, 1h30m
   # same_within: 0.02                 # two experiments this close to each other count as the same
   # quality: [nll]                    # also measure how good the answers are
-  # windows: 1                        # these five override the preset's
-  # window_s: 10
-  # idle_s: 5
-  # settle_s: 3
-  # warm_up_cap_s: 60
+  # windows: 1                        # these five override the preset's; here they are quick's
+  # window_s: 2
+  # idle_s: 1
+  # settle_s: 1
+  # warm_up_cap_s: 4
   # prefill_window: true              # one window more, to tell prefill from decode
   # cool_down: {below_c: 45, cap_s: 300}    # before each run wait until the GPUs are this cool
   # sample_interval_s: 0.1
@@ -210,9 +210,9 @@ measure:
   # calibration: boards.json          # gains of single boards, if someone has measured them
 
 gpus: auto                            # auto, or a list such as [0, 1]
-parallel_blocks: auto                 # auto, or how many blocks may run side by side
+parallel_blocks: auto                 # auto or 1: this version runs one block at a time
 launcher: auto                        # auto: docker where it works, else process
-submit: ask                           # ask, always or never: send results to an archive
+submit: ask                           # ask or never: this version sends nothing anywhere
 trust_remote_code: false              # let a model bring its own Python code
 limits: {load_s: 1800, run_s: 3600}   # when to give up; also memory_bytes, pids
 """

@@ -23,6 +23,12 @@ from lem.meters import calibration
 PLANNED = ("vllm", "tensorrt_llm", "sglang", "openai", "apptainer", "slurm", "kubernetes")
 """Backends and launchers that the format names and this version may not have."""
 
+_FAMILIES: dict[str, plugins.Family] = {
+    "backend": "backends",
+    "launcher": "launchers",
+    "meter": "meters",
+}
+
 
 @dataclass(frozen=True)
 class CampaignFile:
@@ -60,7 +66,8 @@ def load(path: Path) -> CampaignFile:
     """Read and check a campaign file.
 
     Paths of local models are taken relative to the file's folder and must exist. Raises
-    :class:`BadInput` with all problems found, each with its line where it has one.
+    :class:`BadInput` with all problems of the first stage that has any (YAML; keys, values and
+    paths; models, combinations and baseline), each with its line where it has one.
     """
     path = Path(path)
     return _campaign(yaml_source.read_text(path), str(path), must_exist=True)
@@ -128,8 +135,13 @@ def _unknown_plugins(data: dict[str, Any]) -> list[Found]:
         launcher = launcher.get("kind")
     if isinstance(launcher, str) and launcher != "auto":
         names["launcher",] = ("launcher", launcher)
+    measure = data.get("measure")
+    meters = measure.get("meters") if isinstance(measure, dict) else None
+    for i, name in enumerate(meters if isinstance(meters, list) else ()):
+        if isinstance(name, str):
+            names["measure", "meters", i] = ("meter", name)
     for at, (kind, name) in names.items():
-        known = plugins.names("backends" if kind == "backend" else "launchers")
+        known = plugins.names(_FAMILIES[kind])
         if name in known:
             continue
         if name in PLANNED:

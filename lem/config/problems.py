@@ -142,7 +142,20 @@ def _message(e: Any, model: Any, label: str | None) -> str:
     if kind == "too_short":
         return "must not be empty"
     text = e["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-    return text if kind == "lem" else f"{text}, not {said(value)}"
+    if kind == "lem":
+        return str(text)
+    percent = f"; {value:g} % is {value / 100:g}" if _is_share_in_percent(kind, e, value) else ""
+    return f"{text}, not {said(value)}{percent}"
+
+
+def _is_share_in_percent(kind: str, e: Any, value: Any) -> bool:
+    """Whether a share, which is below 1, was written as a percentage."""
+    return (
+        kind == "less_than"
+        and e["ctx"]["lt"] == 1
+        and isinstance(value, int | float)
+        and value < 100
+    )
 
 
 _PATTERNS = {

@@ -188,8 +188,10 @@ class Range(Part):
             raise wrong("a log2 scale gives every power of two; it takes no num or step")
         if self.scale == "log" and (self.num is None or self.step is not None):
             raise wrong("a log scale needs num (and takes no step)")
-        if self.scale == "linear" and (self.num is None) == (self.step is None):
-            raise wrong("needs either num or step")
+        if self.scale == "linear" and self.num is None and self.step is None:
+            raise wrong("needs num or step, or scale: log2 (every power of two)")
+        if self.scale == "linear" and self.num is not None and self.step is not None:
+            raise wrong("num and step say the same thing twice; keep one of them")
         if self.step is not None and (self.high - self.low) / self.step > MAX_EXPERIMENTS:
             raise wrong(f"gives more than {MAX_EXPERIMENTS:,} values")
         return self

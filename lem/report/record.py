@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lem.analysis.naming import flat
+from lem.analysis.quantities import ESTIMATED
 from lem.contract.failure import Failure
 from lem.contract.flags import FLAGS
 from lem.contract.metrics import METRICS
@@ -16,6 +17,9 @@ from lem.contract.record import EnergyReading, Record
 from lem.report.meters import side_by_side
 from lem.report.text import NOTHING, plain, with_uncertainty
 from lem.stores.index import hardware, metric_values
+
+_MEANINGLESS_ESTIMATED = ("idle_power_w", "energy_above_idle_per_output_token_j")
+"""An estimate sees the CPU time of the run's own processes, so it knows no idle power."""
 
 
 def record_view(record: Record, standing: str, path: str) -> RenderableType:
@@ -37,6 +41,7 @@ def record_view(record: Record, standing: str, path: str) -> RenderableType:
         _pairs("Configuration", {k: str(v) for k, v in _configuration(record).items()}),
         _stretches(record),
         _figures(record),
+        *_about_estimate(record),
         _pairs("Environment", _environment(record)),
     ]
     if record.reconciliation:
@@ -143,10 +148,18 @@ def _figures(record: Record) -> Table:
     table.add_column("Value", justify="right", no_wrap=True)
     table.add_column("Unit", no_wrap=True)
     for metric, part, value in metric_values(record):
+        if part == ESTIMATED and metric in _MEANINGLESS_ESTIMATED:
+            continue
         unit = METRICS[metric].unit if metric in METRICS else ""
         cells = (metric, part, _with_u(value.value, value.uncertainty), unit)
         table.add_row(*(Text(plain(cell)) for cell in cells))
     return table
+
+
+def _about_estimate(record: Record) -> Iterator[RenderableType]:
+    if any(part == ESTIMATED for _, part, _ in metric_values(record)):
+        text = "estimated: CPU time of the run's processes only; no idle power, memory or GPU"
+        yield Padding(Text(text, style="dim"), (0, 0, 1, 0))
 
 
 def _environment(record: Record) -> dict[str, str]:

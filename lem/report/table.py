@@ -220,7 +220,7 @@ def _about_repeatability(c: Comparison) -> Iterator[str]:
     ]
     if any(f.low is not None for _, _, f in found):
         allowed = " and allows for slow drift that so few blocks would not show"
-        few = allowed if any(f.provisional for _, _, f in found) else ""
+        few = allowed if any(f.few_blocks for _, _, f in found) else ""
         yield (
             "Repeatability: where the mean of another campaign like this on this machine would lie;"
             f" it says nothing of the meter's error{few}."
@@ -240,7 +240,10 @@ def _about_repeatability(c: Comparison) -> Iterator[str]:
 def _about_uncertainties(c: Comparison) -> Iterator[str]:
     compared = {q.key for q in c.quantities}
     shown = {k: f for a in c.arms for k, f in a.figures.items()}
-    stated = any(shown[k].expanded for k in compared & shown.keys())
+    own = [a.figures[k] for a in c.arms for k in compared & a.figures.keys()]
+    stated = any(f.expanded for f in own if f.n > 1)
+    few = any(f.few_blocks for f in own)
+    rough_as_few = f"{'with so few blocks rough, ' if few else ''}not a 95 % interval"
     if c.estimated:
         yield (
             "Energy is estimated, not measured: CPU time × an assumed power per busy core. The"
@@ -248,17 +251,18 @@ def _about_uncertainties(c: Comparison) -> Iterator[str]:
         )
     one = max(a.blocks for a in c.arms) < 2
     if stated:
-        scatter = " (of the meter alone: one block shows no scatter)" if one else ""
         yield (
-            f"± is the expanded uncertainty U (k = 2) of meter and scatter together{scatter};"
-            " provisional, not a 95 % interval."
+            "± is the expanded uncertainty U (k = 2) of meter and scatter together;"
+            f" {rough_as_few}."
         )
     if not one:
         which = "Where no meter states one, ±" if stated else "±"
         yield (
             f"{which} is the scatter between blocks alone (twice the standard error of the mean);"
-            " provisional, not a 95 % interval."
+            f" {rough_as_few}."
         )
+    if any(f.n == 1 for f in own):
+        yield "No ± beside a figure: it is of one block, which shows no scatter."
     if shown.keys() & {"ttft_s.p50", "itl_s.p50"}:
         yield "TTFT, ITL: time to first token and gap between tokens: mean over runs of the median."
 

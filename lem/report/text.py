@@ -48,8 +48,9 @@ def scaled(unit: str, values: Iterable[float]) -> tuple[float, str]:
 def figure(value: Absolute, factor: float = 1.0) -> str:
     """``20.50 ± 0.41``: U to two significant digits, the value to the same place. Where no U is
     stated ± is the scatter between blocks alone, twice the standard error; with neither, the value
-    stands alone."""
-    half = value.expanded
+    stands alone. So it does with a single block: what scatters most between runs is not in the
+    meter's own U, and its digits would promise too much."""
+    half = value.expanded if value.n > 1 else None
     if half is None and value.u_a is not None and value.u_a > 1e-9 * abs(value.mean):
         # Less than that is rounding, not scatter.
         half = 2 * value.u_a

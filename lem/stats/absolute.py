@@ -8,7 +8,7 @@ from lem.stats.estimates import Absolute
 
 FEW_BLOCKS = 60
 """Below this many blocks a drift may well go unnoticed: intervals allow for it, and the expanded
-uncertainty, which does not, is provisional (docs/method.md)."""
+uncertainty, which does not, is rough (docs/method.md)."""
 
 
 def absolute(
@@ -33,7 +33,7 @@ def absolute(
     stated = [u for u in uncertainties if u is not None]
     u_b = math.fsum(stated) / n / 2 if len(stated) == n else None
     expanded = None if u_b is None else 2 * math.hypot(u_a or 0.0, u_b)
-    found = Absolute(mean, n, u_a, u_b, expanded, provisional=n < FEW_BLOCKS, level=level)
+    found = Absolute(mean, n, u_a, u_b, expanded, few_blocks=n < FEW_BLOCKS, level=level)
     return _with_interval(found, values)
 
 

@@ -84,7 +84,7 @@ class Absolute:
     """Standard uncertainty that all runs share (meter); None where a run states none."""
     expanded: float | None
     """U = 2·√(u_A² + u_B²); with one block, of the meter alone."""
-    provisional: bool
+    few_blocks: bool
     """True below 60 blocks: slow drift could have gone unnoticed; the interval allows for it."""
     low: float | None = None
     """Repeatability interval of the mean; None with ``reason``."""

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lem.analysis.blocks import decide
+from lem.analysis.blocks import QUICK_BLOCKS, decide
+from lem.config import PRESETS
 from lem.contract.lock import Overrides
 from lem.stats import blocks_needed
 from lem.stores.outcomes import Cost, Outcome
@@ -271,6 +272,11 @@ def test_a_number_fixed_beforehand_stays():
     quick = lock_of(pilot=3, preset="quick", precision=None, max_blocks=None)
     assert decide(quick, outcomes)[:3] == (3, True, None)
     assert decide(quick, outcomes).reason == "fixed by the quick preset"
+    assert PRESETS["quick"].blocks == QUICK_BLOCKS
+    assert [name for name, p in PRESETS.items() if p.fixed] == ["quick"]
+    for preset in ("quick", "standard"):
+        file = lock_of(pilot=1, preset=preset, precision=None, max_blocks=None)
+        assert decide(file, outcomes).reason == "fixed by the campaign file"
     flag = lock_of(pilot=8, max_blocks=None, overrides=Overrides(blocks=8))
     assert decide(flag, outcomes)[:3] == (8, True, None)
     assert decide(flag, outcomes).reason == "fixed by --blocks"

@@ -9,10 +9,11 @@ import pytest
 
 from lem.analysis.blocks import seconds_between
 from lem.analysis.comparison import gate
+from lem.analysis.quantities import not_below_zero
 from lem.analysis.results import open_results
 from lem.contract.record import Record
 from lem.errors import BadInput
-from lem.stats import CarryOver, carry_over, ratios
+from lem.stats import Absolute, CarryOver, carry_over, ratios
 from lem.stores.folder import outcomes
 from tests import records
 
@@ -410,6 +411,67 @@ def test_the_pilots_scatter_still_holds_when_later_blocks_are_quieter(tmp_path):
     assert piloted.half_width_log > fixed.half_width_log
     assert piloted.reached is False and c.target == 0.02
     assert c.reached(c.quantities[0]) == piloted.half_width_log
+
+
+def again(folder, block, **changes):
+    """Put another record in the place of the first arm's in a campaign of two arms."""
+    started = records.START + timedelta(seconds=2 * block * (records.RUN_S + records.GAP_S))
+    arm_id = records.arm_name(0)
+    records.place(folder, records.record(arm_id=arm_id, block=block, started=started, **changes))
+
+
+def test_no_interval_of_a_time_reaches_below_zero(tmp_path):
+    """Three times of 0.1, 0.2 and 0.6 s: by Student's t alone −0.36 to 0.96."""
+    records.campaign(tmp_path, {1: [1.0, 1.0, 1.0], 4: [1.0, 1.0, 1.0]})
+    for block, seconds in enumerate([0.1, 0.2, 0.6]):
+        again(tmp_path, block, ttft_s=seconds)
+    found = open_results(tmp_path).compare(metric="ttft_s")
+    figure = found.arms[0].figures["ttft_s.p50"]
+    assert figure.low == 0 and figure.high > 0.96
+    assert found.to_json()["arms"][0]["figures"]["ttft_s.p50"]["low"] == 0
+
+
+def test_differences_may_reach_below_zero():
+    below = Absolute(0.1, 3, 0.1, None, None, True, low=-0.2, high=0.4)
+    found = not_below_zero(
+        {"energy_above_idle_per_output_token_j.gpu": below, "energy_per_output_token_j.gpu": below}
+    )
+    assert [f.low for f in found.values()] == [-0.2, 0.0]
+    assert all(f.high == 0.4 for f in found.values())
+
+
+def test_energy_asked_for_by_name_is_not_replaced_by_cpu_time(tmp_path):
+    records.campaign(tmp_path, {1: [0.02, 0.02], 4: [0.01, 0.01]})
+    with pytest.raises(BadInput, match="only estimated here") as e:
+        open_results(tmp_path).compare(metric="energy_per_output_token_j")
+    assert "--metric cpu_time_per_output_token_s" in e.value.hint
+    assert open_results(tmp_path).compare().estimated
+
+
+def test_a_flag_says_in_how_many_runs_it_is(tmp_path):
+    records.campaign(tmp_path, {1: [1.0, 1.0], 4: [1.0, 1.0]}, measured=("gpu",))
+    again(tmp_path, 1, energy={"gpu": 1.0}, flags=["warm_up_capped"])
+    found = open_results(tmp_path).compare().flags["warm_up_capped"]
+    assert found.endswith("when the warm-up limit was reached (1 of 4 runs)")
+
+
+def test_engines_that_hold_weights_differently_are_said(tmp_path):
+    arms = []
+    for i, (backend, dtype) in enumerate([("llama_cpp", "Q4_1"), ("transformers", "bfloat16")]):
+        raw = records.experiment(backend=backend)
+        arms.append(
+            {"arm_id": records.arm_name(i), "label": backend, "settings": {}, "experiment": raw}
+        )
+        made = records.record(arm_id=records.arm_name(i), raw_experiment=raw)
+        environment = made.environment.model_copy(update={"engine_resolved": {"dtype": dtype}})
+        records.place(tmp_path, made.model_copy(update={"environment": environment}))
+    records.lock(arms).write(tmp_path / "campaign.lock.json")
+    kinds = "Q4_1 (llama_cpp), bfloat16 (transformers)"
+    said = f"The arms also differ in the type of their weights: {kinds}."
+    assert said in compare(tmp_path).notes
+    arms[0]["settings"] = {"engine.dtype": "auto"}
+    records.lock(arms).write(tmp_path / "campaign.lock.json")
+    assert said not in compare(tmp_path).notes  # the arms' names say it
 
 
 def test_a_pilot_is_provisional_until_its_number_is_known(tmp_path):

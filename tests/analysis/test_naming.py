@@ -53,3 +53,14 @@ def test_selecting():
     for wanted in ("backend=a", "000", "", "=", "nothing=1"):
         with pytest.raises(BadInput):
             find_arm(arms, wanted)
+
+
+def test_arms_to_choose_from_are_listed_as_tables_name_them():
+    arms = [
+        arm(n, {"engine.max_batch_size": b}, f"b · max_batch_size {b}") for n, b in ((0, 1), (1, 4))
+    ]
+    with pytest.raises(BadInput) as e:
+        find_arm(arms, "nosuch")
+    for one, name in zip(arms, ("batch size 1", "batch size 4"), strict=True):
+        assert f"    {one.arm_id[:12]}  {name}\n" in f"{e.value.message}\n"
+        assert find_arm(arms, name) is one

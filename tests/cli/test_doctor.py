@@ -79,6 +79,47 @@ def test_governor(tmp_path: Path) -> None:
     assert found.state == "ok"
 
 
+def board(root: Path, vendor: str, kind: str) -> None:
+    folder = root / "sys/bus/pci/devices/0000:01:00.0"
+    folder.mkdir(parents=True)
+    (folder / "vendor").write_text(vendor + "\n")
+    (folder / "class").write_text(kind + "\n")
+
+
+def test_hardware_that_is_not_in_the_machine_needs_no_fix(tmp_path: Path) -> None:
+    absent = {name for name, told in doctor.ABSENT.items() if told(tmp_path)}
+    assert absent == {"pm_counters"}  # of an empty folder nothing else is known
+    board(tmp_path, "0x1002", "0x038000")
+    assert doctor.ABSENT["nvml"](tmp_path) and not doctor.ABSENT["amd"](tmp_path)
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/cpuinfo").write_text("flags\t: fpu vme hypervisor lahf_lm\n")
+    assert all(doctor.ABSENT[name](tmp_path) for name in ("rapl", "hwmon", "ipmi"))
+    (tmp_path / "sys/class/powercap/intel-rapl:0").mkdir(parents=True)
+    assert not doctor.ABSENT["rapl"](tmp_path)  # it is there, and may not be read
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev/dxg").touch()
+    assert not doctor.ABSENT["nvml"](tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("ready", "line"),
+    [
+        (["python"], "Nothing can be run here: neither Docker nor an installed engine."),
+        (
+            ["docker", "process/llama_cpp", "meter/estimate"],
+            "Experiments can be run here (launcher docker or process); no meter measures energy: "
+            "it is estimated from CPU time.",
+        ),
+        (
+            ["docker", "meter/rapl", "meter/nvml", "meter/nvml", "meter/estimate"],
+            "Experiments can be run here (launcher docker); energy is measured (nvml, rapl).",
+        ),
+    ],
+)
+def test_the_last_line_sums_up(ready: list[str], line: str) -> None:
+    assert doctor.summary([Finding(subject, "ok", "") for subject in ready]) == line
+
+
 def test_cache_folder_that_is_not_there_yet(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

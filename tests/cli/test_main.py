@@ -82,6 +82,20 @@ def test_every_group_has_its_line_of_help(capsys: pytest.CaptureFixture[str]) ->
         assert "Usage:" in capsys.readouterr().out
 
 
+def test_problems_in_a_file_begin_with_their_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "c.yaml"
+    broken.write_text("version: 1\nname: x\nmodles: []\nbackends: {nosuch: {}}\n")
+    assert lem("campaign", "validate", str(broken)) == 2
+    shown = capsys.readouterr().err.splitlines()
+    assert len(shown) > 2 and all(line.startswith(f"{broken}:") for line in shown)
+    assert lem("campaign", "validate", str(tmp_path / "absent.yaml")) == 2
+    assert capsys.readouterr().err.startswith(f"{tmp_path}/absent.yaml: ")
+    assert lem("results", "list", str(tmp_path / "absent")) == 2
+    assert capsys.readouterr().err.startswith("lem: there is no folder")
+
+
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert lem("--version") == 0
     assert capsys.readouterr().out.split() == ["lem,", "version", __version__]

@@ -1,5 +1,6 @@
 """The campaigns that come with lem, and the ones it writes."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lem
-from lem.config import CampaignSpec, MeasureSpec, load, parse
+from lem.config import PRESETS, CampaignSpec, MeasureSpec, check_available, load, parse
 from lem.config.example import example, shipped, shipped_names
 from lem.errors import BadInput
 
@@ -93,6 +94,20 @@ def test_what_is_commented_out_can_be_used() -> None:
     assert file.spec.measure.time_budget == 7200
     # 3 batch sizes less the excluded one × 5 temperatures, and batch size 32.
     assert len(file.drafts) == 11
+
+
+def test_what_the_commented_example_says_of_values_is_true() -> None:
+    """The lengths are those of its preset, and every value that a remark offers is accepted."""
+    text = example()
+    quick = PRESETS[parse(text, "c.yaml").spec.measure.preset]
+    for name in ("windows", "window_s", "idle_s", "settle_s", "warm_up_cap_s"):
+        (said,) = re.findall(rf"  # {name}: ([0-9.]+)", text)
+        assert float(said) == getattr(quick, name), name
+    for key in ("submit", "parallel_blocks"):
+        ((now, first, second),) = re.findall(rf"\n{key}: (\w+) +# (\w+) or (\w+):", text)
+        for value in (first, second):
+            changed = text.replace(f"\n{key}: {now} ", f"\n{key}: {value} ")
+            check_available(parse(changed, "c.yaml"))
 
 
 def test_init_with_a_model_backends_and_a_sweep() -> None:

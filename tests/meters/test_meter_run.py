@@ -144,6 +144,11 @@ def test_what_lem_itself_cannot_do(play: Begin, arguments: list[str], code: int,
     assert said in done.stderr and "Traceback" not in done.stderr
 
 
+def test_an_estimate_says_what_it_counts() -> None:
+    told = "CPU time of this command only: no idle power, memory or GPU"
+    assert run("--meter", "estimate", "--", "true").stderr.splitlines().count(told) == 1
+
+
 def test_a_file_that_no_kernel_runs_ends_with_126(tmp_path: Path) -> None:
     script = tmp_path / "script"
     script.write_text("no interpreter line\n")

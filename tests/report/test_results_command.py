@@ -119,6 +119,14 @@ def test_a_gate_that_is_no_percentage(lem, folder, limit):
     assert code == 2 and "--gate 5%" in err
 
 
+@pytest.mark.parametrize(
+    ("margin", "fix"), [("2", "--margin 2%"), ("0.02", "--margin 2%"), ("300", "--margin 5%")]
+)
+def test_a_margin_without_its_sign_is_told_how_to_write_it(lem, folder, margin, fix):
+    code, _, err = lem("compare", folder, "--margin", margin)
+    assert code == 2 and fix in err
+
+
 def test_show_a_run_in_full(lem, folder):
     arm = records.arm_name(0)
     code, out, _ = lem("show", folder / "blocks" / "0000" / arm / "0" / "record.json")

@@ -107,7 +107,8 @@ def test_measured_energy_has_its_uncertainty_and_a_table_a_class(tmp_path):
     assert "Energy per output token (GPU)" in text and "Energy per output token (CPU)" in text
     assert "1.933 ± 0.042" in text
     assert "estimated" not in text
-    assert "provisional, not a 95 % interval" in " ".join(text.split())
+    assert "together; with so few blocks rough, not a 95 % interval." in " ".join(text.split())
+    assert "provisional" not in text
     assert "(meters: cpu: rapl, gpu: nvml)" in text
 
 
@@ -116,6 +117,17 @@ def test_after_block_one_the_table_is_provisional(tmp_path):
     found = lines(tmp_path)
     assert found[0] == "CPU time per token (no energy meter here) — provisional: 1 of 3 blocks"
     assert any("0.50 (no interval)" in line for line in found)
+
+
+@pytest.mark.parametrize("measured", [(), ("gpu",)])
+def test_a_single_block_shows_no_uncertainty_and_few_digits(tmp_path, measured):
+    records.campaign(tmp_path, {1: [18.2465], 4: [9.1]}, blocks=3, measured=measured)
+    text = "\n".join(lines(tmp_path))
+    assert "±" not in text.replace("±50 %", "").replace("No ±", "")
+    assert "18.2" in text and "18.24" not in text
+    assert "No ± beside a figure: it is of one block, which shows no scatter." in " ".join(
+        text.split()
+    )
 
 
 def test_joint_confidence_is_said(tmp_path):

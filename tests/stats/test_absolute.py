@@ -18,7 +18,7 @@ def test_expanded_uncertainty_by_hand() -> None:
     assert a.u_a == pytest.approx(2 / math.sqrt(3))
     assert a.u_b == pytest.approx(1.5)
     assert a.expanded == pytest.approx(2 * math.sqrt(4 / 3 + 2.25))
-    assert a.provisional
+    assert a.few_blocks
 
 
 def test_the_meters_part_does_not_shrink_by_averaging() -> None:
@@ -29,7 +29,7 @@ def test_no_uncertainty_is_made_up() -> None:
     assert absolute([1.0, 2.0], [0.1, None]).expanded is None
     assert absolute([1.0], [0.1]).u_a is None
     assert absolute([1.0], [0.1]).expanded == pytest.approx(0.1)
-    assert not absolute([1.0] * 60, [0.1] * 60).provisional
+    assert not absolute([1.0] * 60, [0.1] * 60).few_blocks
     with pytest.raises(ValueError):
         absolute([], [])
 
