@@ -291,7 +291,7 @@ def test_a_lock_of_an_older_version_has_a_fixed_number():
 ENDS = ["record", "record", "record", "timeout", "exclude", "void", "interrupted"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.integers(2, 4),
     st.lists(st.tuples(st.sampled_from(ENDS), st.floats(0.9, 1.1)), max_size=80),

@@ -382,7 +382,7 @@ def check(world: World, seen: set[tuple[int, str, int]], todo: Plan) -> None:
         assert len(passes) == 1 and passes.pop() - max(before, default=0) in (0, 1)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.integers(1, 4),
     st.integers(1, 4),
@@ -432,7 +432,7 @@ def test_whatever_happens_every_arm_counts_once_in_every_block(
             assert ((block, arm) in found) == good
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 3), st.integers(1, 3), st.lists(st.sampled_from(ENDS[:5]), min_size=1))
 def test_endless_trouble_comes_to_an_end(arms: int, blocks: int, cycle: list[str]) -> None:
     """Without a person who interrupts, every campaign ends by itself."""

@@ -62,7 +62,7 @@ def test_the_file_that_is_mutated_is_valid() -> None:
     assert len(parse(VALID, "valid.yaml").drafts) == 67
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.text())
 @example("a: &a [*a]")
 @example("? - ? - ?")
@@ -76,13 +76,13 @@ def test_any_text(text: str) -> None:
     only_bad_input(text)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.sampled_from([*FRAGMENTS, *VALID.splitlines(keepends=True)]), max_size=40))
 def test_any_sequence_of_fragments(parts: list[str]) -> None:
     only_bad_input("".join(parts))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.randoms(use_true_random=False), st.integers(1, 4))
 def test_any_damage_to_a_valid_file(rng: random.Random, times: int) -> None:
     text = VALID
@@ -129,13 +129,13 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(ANYTHING)
 def test_any_structure(data: Any) -> None:
     only_bad_input(yaml.safe_dump(data, allow_unicode=True))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.dictionaries(st.sampled_from(KEYS[:20]), ANYTHING, max_size=4))
 def test_any_value_of_any_section(data: dict[str, Any]) -> None:
     only_bad_input(yaml.safe_dump({**yaml.safe_load(VALID), **data}, allow_unicode=True))

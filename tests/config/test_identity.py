@@ -164,7 +164,7 @@ def merged(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
     return both
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.randoms(use_true_random=False), st.sets(st.sampled_from(sorted(SPELLED_OUT))))
 def test_spelling_makes_no_difference(rng: random.Random, sections: set[str]) -> None:
     plain = parse(yaml.safe_dump(PLAIN, sort_keys=False), "plain.yaml")

@@ -48,7 +48,7 @@ def test_one_comparison_is_students_t(df: float, q: float) -> None:
     assert dunnett_probability(q, 1, df) == pytest.approx(2 * stats.t.cdf(q, df) - 1, abs=1e-8)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.floats(1, 300), st.integers(2, 12), st.floats(0.5, 0.999))
 def test_dunnetts_lies_between_one_comparison_and_bonferroni(
     df: float, m: int, level: float

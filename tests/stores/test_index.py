@@ -182,7 +182,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(STEPS)
 def test_looking_in_between_gives_the_same_as_building_anew(tmp_path_factory, steps):
     folder = tmp_path_factory.mktemp("campaign")
