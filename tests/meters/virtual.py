@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from lem.meters.protocol import Sample
+from lem.meters.sampling import rounds
 
 Energy = Callable[[float], float]
 """Seconds → J drawn since a fixed moment."""
@@ -117,7 +118,10 @@ def take(
         if call_s > 0.0002:
             samples.append(Sample(t_ns, "nvml", "gpu0", "call_ns", round(call_s * 1e9)))
         resting = t + call_s < start_s or t >= end_s or work_is_polled
-        pause_s = polling.poll_s * rng.uniform(0.8, 1.3) if resting else polling.interval_s
+        if resting:
+            pause_s = polling.poll_s * rng.uniform(0.8, 1.3)
+        else:
+            pause_s = polling.interval_s * rounds.dithered(len(samples))
         if rng.random() < polling.hiccup:
             pause_s += rng.expovariate(1 / polling.hiccup_s)
         after = t + call_s + pause_s

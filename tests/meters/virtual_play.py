@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lem.contract.record import MeterInfo
 from lem.meters.protocol import Sample
+from lem.meters.sampling import rounds
 from tests.meters import played
 
 BASE_NS = 1_000_000_000_000
@@ -87,8 +88,8 @@ def samples(
     if rest:
         found += [_sample(begin_s, device, "rest", 1) for begin_s, _ in dense]
         found += [_sample(end_s, device, "rest", 0) for _, end_s in dense]
-    next_round = 0.0
-    t = 0.0
+    next_round = t = 0.0
+    n = 0
     while t < until_s:
         polled = any(a <= t < b for a, b in dense)
         if polled or t >= next_round:
@@ -97,7 +98,8 @@ def samples(
             if t >= next_round:
                 t = _read(library.power_mw, "power_mw", t, found, rng, polling, device)
                 found.append(_sample(t, device, "power_limit_mw", 1e3 * limit_w))
-                next_round = max(next_round + polling.interval_s, t)
+                n += 1
+                next_round = max(next_round + polling.interval_s * rounds.dithered(n), t)
         pause_s = polling.poll_s * rng.uniform(0.8, 1.3)
         if not any(a <= t + pause_s < b for a, b in dense):
             starts = [a for a, _ in dense if a > t]

@@ -25,10 +25,19 @@ LEISURE_NS = 250_000_000
 LONGEST_TICK_S = 1.25
 LEARN_S = 2.5
 """How long a counter's period is looked for before that is given up until somebody asks."""
+DITHER = 0.2
+"""Regular rounds are up to this part of their interval early or late: at even intervals all would
+meet a counter's ticks, or a load's bursts, at the same phase."""
 SPARE_NS = 3_000_000
 """Regular readings are made while polling only where no tick is due within this time."""
 
 Say = Callable[..., None]
+
+
+def dithered(n: int) -> float:
+    """The ``n``-th pause between rounds, as a factor about 1: multiples of the golden ratio, which
+    are spread evenly and never repeat."""
+    return 1 + DITHER * (2 * (n * 0.618034 % 1) - 1)
 
 
 class Rounds:
@@ -47,6 +56,7 @@ class Rounds:
         self._ticking: list[Meter] = []
         self._pending: list[Sample] = []
         self._next_round_ns = 0
+        self._paused = 0
         self._boot = ticks.boot_id()
         self._cache = ticks.cache_file(os.environ)
         self._kept_s: dict[str, float] | None = None
@@ -76,7 +86,7 @@ class Rounds:
     def run(self, orders: int, say: Say) -> None:
         """Until ``stop``, or until nobody is left to give orders. Sleeps between rounds."""
         buffer = b""
-        self._next_round_ns = time.monotonic_ns() + self._interval_ns
+        self._next_round_ns = time.monotonic_ns() + self._pause_ns()
         next_flush_ns = time.monotonic_ns()
         learn_until_ns = next_flush_ns + int(LEARN_S * 1e9)
         poller = select.poll()
@@ -127,13 +137,18 @@ class Rounds:
             say(json.dumps({order: time.monotonic_ns(), "periods": self._periods()}))
         else:
             return
-        self._next_round_ns = time.monotonic_ns() + self._interval_ns
+        self._next_round_ns = time.monotonic_ns() + self._pause_ns()
+
+    def _pause_ns(self) -> int:
+        """From one regular round to the next."""
+        self._paused += 1
+        return int(self._interval_ns * dithered(self._paused))
 
     def _read_when_due(self, now_ns: int) -> None:
         if now_ns >= self._next_round_ns:
             self._read("steady")
             # A late round is not made up for: two readings at once say nothing new.
-            self._next_round_ns = max(self._next_round_ns + self._interval_ns, now_ns)
+            self._next_round_ns = max(self._next_round_ns + self._pause_ns(), now_ns)
 
     def close(self) -> None:
         self._remember()
