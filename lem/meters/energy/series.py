@@ -194,7 +194,10 @@ def stands_still(
     stills.append((first.t_ns, last_ns, gap_ns, reads))
     lengths = [b[0] - a[0] for a, b in pairwise(stills)]
     for i, (from_ns, to_ns, gap_ns, reads) in enumerate(stills):
-        if to_ns <= start_ns or from_ns >= end_ns or reads < 3:
+        # It may have begun right after the reading before, and ended right before the one after.
+        earliest_ns = stills[i - 1][1] if i else from_ns
+        latest_ns = stills[i + 1][0] if i + 1 < len(stills) else to_ns
+        if latest_ns <= start_ns or earliest_ns >= end_ns or reads < 3:
             continue
         nearby = [lengths[max(0, i - 3) : i], lengths[i + 1 : i + 4]]
         usual_ns = max([tick_ns, *(median(n) for n in nearby if len(n) == 3)])
