@@ -6,7 +6,7 @@ from typing import Self
 from lem import containers, plugins
 from lem.agent.environment import device_set, gpus
 from lem.campaign.attempt import remove_asides
-from lem.campaign.execute import OnMoment, Ready, execute, present
+from lem.campaign.execute import OnMoment, Ready, execute, present, tidy
 from lem.campaign.guard import check_links
 from lem.campaign.lock import agree, check_overrides, make_lock, provisional_staging
 from lem.campaign.overview import Overview
@@ -171,6 +171,7 @@ class Campaign:
             failed = any(o.kind == "failure" for o in outcomes)
             todo = plan(lock, outcomes, present(lock.gpus))
             if not todo.runs and not (retry_failed and failed):
+                tidy(self.folder, lock)
                 return Overview(lock, False, todo, outcomes)
         lock, ready = self._locked(lock, tell)
         outcomes = execute(self.folder, lock, ready, retry_failed, on_event or _ignore, tell)

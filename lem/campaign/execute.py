@@ -1,6 +1,7 @@
 """Makes the runs that the plan asks for, one after another, and leaves the folder whole."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -25,7 +26,7 @@ from lem.contract.failure import Failure
 from lem.contract.job import Job
 from lem.contract.lock import Arm, Lock
 from lem.contract.record import Record
-from lem.errors import EnvironmentFault
+from lem.errors import EnvironmentFault, LemError
 from lem.launchers.protocol import Exit, Folders, Launcher, Prepared, Say, Task
 from lem.stores.index import Index
 from lem.stores.outcomes import Outcome
@@ -70,9 +71,7 @@ def execute(
     its end.
     """
     with alone(folder), terminable():
-        launchers: dict[str, Launcher] = {
-            name: plugins.load("launchers", name)() for name in {a.launcher for a in lock.arms}
-        }
+        launchers = _launchers(lock)
         for launcher in launchers.values():
             if left := launcher.reclaim(lock.owner):
                 say(f"removed {left} left over from a run that was killed")
@@ -91,6 +90,18 @@ def execute(
                 outcomes.append(outcome)
                 if outcome.kind != "record" or outcome.consequence == "void":
                     break  # the plan may be another one now
+
+
+def tidy(folder: Path, lock: Lock) -> None:
+    """Remove what a host left that was killed after the last run was done. Where that cannot be
+    done here and now (the folder may be on another machine), nothing is."""
+    with suppress(LemError), alone(folder):
+        for launcher in _launchers(lock).values():
+            launcher.reclaim(lock.owner)
+
+
+def _launchers(lock: Lock) -> dict[str, Launcher]:
+    return {name: plugins.load("launchers", name)() for name in {a.launcher for a in lock.arms}}
 
 
 def _take_stock(folder: Path, lock: Lock) -> list[Outcome]:

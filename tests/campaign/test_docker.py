@@ -200,7 +200,4 @@ def test_killed_ten_times_with_real_containers(tmp_path: Path, image: str) -> No
     wanted = sorted((b, a.arm_id) for b in range(5) for a in lock.arms)
     assert sorted(counted_places(out)) == wanted
     assert not half_written(out)
-    # An engine may begin a killed host's container so late that only the next command sees it.
-    if containers_of(out):
-        assert lem(*command[len(LEM) :], "--json", cache=cache).returncode == 0
     assert not containers_of(out)

@@ -74,8 +74,9 @@ def test_energy_between_start_and_end_of_a_command(
     truth_j = what.energy_j(said["start_ns"], said["end_ns"])
     budget = reading["budget_j"]
     free_j = 2 * math.hypot(budget["tick"], budget["idle"], budget["sampling"])
-    # Twice is what a good meter passes in 95 of 100 cases; a test has to pass in nearly all.
-    assert abs(reading["energy_j"] - truth_j) <= max(2 * free_j, 1e-4 * truth_j)
+    # With a straight tail and slow ticks one in a hundred lies outside (bench.meters.study); a
+    # test has to pass in nearly all.
+    assert abs(reading["energy_j"] - truth_j) <= max(2 * free_j, 5e-3 * truth_j)
     assert free_j < 0.02 * truth_j
     assert abs(reading["energy_j"] - truth_j) <= reading["uncertainty_j"]
     assert reading["mean_power_w"] == pytest.approx(reading["energy_j"] / said["duration_s"])
