@@ -180,6 +180,20 @@ def test_deep_validation_shows_the_engines_words_at_the_line(tmp_path: Path, ima
     assert f"c.yaml:{line}:" in done.stderr
 
 
+def test_a_finished_campaign_takes_away_what_a_killed_host_left(tmp_path: Path, image: str) -> None:
+    cache, out = tmp_path / "cache", tmp_path / "out"
+    file = campaign(tmp_path, image)
+    again = ["campaign", "run", str(file), "--out", str(out), "--blocks", "1"]
+    assert lem(*again, cache=cache).returncode == 0
+    owner = Lock.read(out / "campaign.lock.json").owner
+    labels = [f"--label=org.lem.owner={owner}", "--label=org.lem.host=gone/1/1/1"]
+    left = ["docker", "create", "--name", "lem-0f0f0f0f0f0f", *labels, image, "true"]
+    subprocess.run(left, check=True, stdout=subprocess.DEVNULL)
+    assert containers_of(out)
+    assert lem(*again, cache=cache).returncode == 0
+    assert not containers_of(out)
+
+
 @pytest.mark.slow
 def test_killed_ten_times_with_real_containers(tmp_path: Path, image: str) -> None:
     draw = random.Random(7)
