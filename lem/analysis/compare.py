@@ -1,6 +1,6 @@
 """Compares the arms of one campaign with its baseline, from the index's rows. Pure."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,6 +12,7 @@ from lem.analysis.quantities import (
     ENERGY,
     ESTIMATED,
     Quantity,
+    not_below_zero,
     quantities_of,
     value_of,
 )
@@ -133,7 +134,6 @@ def compare(
             )
         )
     notes = _notes(rows, used, baseline, base, names)
-    shown = {f for r in rows if hardware in (None, r.hardware) for f in r.flags}
     comparison = Comparison(
         campaign=campaign,
         baseline=baseline.arm_id,
@@ -150,7 +150,7 @@ def compare(
         meters={c: m for r in used for c, m in r.meters.items()},
         left_out=tuple(left_out),
         notes=tuple(notes),
-        flags={f: FLAGS[f].meaning if f in FLAGS else "unknown flag" for f in sorted(shown)},
+        flags=_flags([r for r in rows if hardware in (None, r.hardware)]),
     )
     return replace(comparison, sentences=tuple(sentences(comparison)))
 
@@ -216,7 +216,17 @@ def _figures(own: dict[int, Row], quantities: Sequence[Quantity]) -> dict[str, A
         if values and len(values) == len(own):
             key = f"{metric}.{part}" if part else metric
             figures[key] = absolute([v.value for v in values], [v.uncertainty for v in values])
-    return figures
+    return not_below_zero(figures)
+
+
+def _flags(rows: Sequence[Row]) -> dict[str, str]:
+    """Flag → its meaning, and how many of the runs have it."""
+    runs = sum(r.outcome.kind == "record" for r in rows)
+    found = Counter(f for r in rows for f in r.flags)
+    return {
+        f: f"{FLAGS[f].meaning if f in FLAGS else 'unknown flag'} ({found[f]} of {runs} runs)"
+        for f in sorted(found)
+    }
 
 
 def _shortfalls(arm_id: str, rows: Sequence[Row], done: set[int]) -> tuple[Shortfall, ...]:

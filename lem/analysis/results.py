@@ -1,6 +1,6 @@
 """Opens folders of results: the records, a data frame of them, and the comparison."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,6 @@ from lem.analysis.compare import compare, needed_metrics
 from lem.analysis.comparison import ArmInfo, Comparison
 from lem.analysis.environments import differences, kinds_of_weights, of_one_experiment
 from lem.analysis.naming import arms_of_lock, arms_of_records, find_arm, flat
-from lem.analysis.quantities import not_below_zero
 from lem.contract.lock import Lock
 from lem.contract.record import Record
 from lem.errors import BadInput, EnvironmentFault
@@ -86,11 +85,10 @@ class Campaign:
                 f"{self.folder} has no {LOCK}, so nothing says which arm is the baseline",
                 hint="name it: --baseline path=value, or the beginning of an arm's id",
             )
-        rows = self.rows(needed_metrics(metric))
         compared = compare(
             self.name,
             arms,
-            rows,
+            self.rows(needed_metrics(metric)),
             base,
             decision=decide(self.lock, self.outcomes()) if self.lock else None,
             target=self.lock.precision if self.lock else None,
@@ -101,9 +99,7 @@ class Campaign:
         )
         return replace(
             compared,
-            arms=tuple(replace(a, figures=not_below_zero(a.figures)) for a in compared.arms),
             notes=(*compared.notes, *self._unlike(compared), *self._weights(compared)),
-            flags=_in_how_many(compared.flags, rows, hardware),
         )
 
     def _unlike(self, compared: Comparison) -> list[str]:
@@ -248,17 +244,6 @@ def below(folder: Path, depth: int = 2) -> list[Path]:
         elif depth > 1:
             found += below(child, depth - 1)
     return found
-
-
-def _in_how_many(
-    flags: Mapping[str, str], rows: Sequence[Row], hardware: str | None
-) -> dict[str, str]:
-    """The flags' meanings, each with the number of runs that have it."""
-    runs = [r for r in rows if r.outcome.kind == "record" and hardware in (None, r.hardware)]
-    return {
-        name: f"{meaning} ({sum(name in r.flags for r in runs)} of {len(runs)} runs)"
-        for name, meaning in flags.items()
-    }
 
 
 def _flat_record(record: Record, counts: bool) -> dict[str, Any]:

@@ -310,7 +310,7 @@ def status(path: Path, out: Path | None, follow: bool, as_json: bool) -> None:
         return
     click.echo(status_line(overview, campaign.folder))
     if comparison is not None:
-        from lem.report.table import about_precision
+        from lem.report.footnotes import about_precision
 
         for line in about_precision(comparison):
             click.echo(line)

@@ -36,9 +36,9 @@ SLOWEST_NS = 200_000_000
 """No board was seen to bring its power up to date more rarely; readings that change more rarely are
 of a power that stands still."""
 
-LONG_HOLD, LONG_HOLD_NS, MOST_HELD = 10, 1_000_000_000, 0.5
-"""A value that was told for more than ten updates and a second on end, for more than half of a
-window, may come from a sensor that has stopped: power is told in mW and never quite steady."""
+LEAST_HOLD_NS = 1_000_000_000
+"""A value told for less than this may be steady power; for longer, a sensor that tells mW is never
+quite steady."""
 
 _AMPERE, _ADA = 7, 8
 _NONE_KNOWN = 100
@@ -270,8 +270,9 @@ def _integrate(
     inside = _range_w(shifted, start_ns, end_ns)
     unseen = unseen_ns / 1e9 * inside / 2 / math.sqrt(3)
     sampling_j = math.sqrt(placed**2 + smeared**2 + coarseness**2 + unseen**2)
-    held_ns = series.held_ns(power, start_ns, end_ns, max(LONG_HOLD * updated_ns, LONG_HOLD_NS))
-    return Integrated(found[0], sampling_j, quantity, held_ns > MOST_HELD * (end_ns - start_ns))
+    held_ns = series.held_ns(power, start_ns, end_ns, updated_ns, LEAST_HOLD_NS)
+    stopped = held_ns > series.MOST_HELD * (end_ns - start_ns)
+    return Integrated(found[0], sampling_j, quantity, stopped)
 
 
 def update_period_ns(power: Sequence[tuple[int, float]]) -> int | None:

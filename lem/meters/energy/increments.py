@@ -98,9 +98,6 @@ def odd(values: Mapping[int, float], rest: float, quantum: float) -> dict[int, f
             standing_out[ns[i]] = off * laps[i]
     working = [r for r in rises if r > WORKING * rest]
     changes = [abs(b - a) for a, b in pairwise(working)]
-    if len(standing_out) > MOST_ODD or median(changes or [0.0]) > STANDS_OUT / 2 * median(
-        working or [0.0]
-    ):
-        # Work that is uneven everywhere has nothing that stands out.
-        return found
-    return found | standing_out
+    # Work that is uneven everywhere has nothing that stands out.
+    uneven = bool(changes) and median(changes) > STANDS_OUT / 2 * median(working)
+    return found if uneven or len(standing_out) > MOST_ODD else found | standing_out

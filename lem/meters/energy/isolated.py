@@ -28,12 +28,8 @@ LATEST_NS = 1_500_000_000
 """Ticks must have been polled for at least this near to the edge."""
 DENSE_NS = 3_000_000
 """A tick is polled for densely where it is known to about this."""
-
-
 UNREST = 0.15
 """Relative noise of power outside beyond which nothing is called idle there."""
-
-
 FEW_TICKS = 1.25
 """The noise is estimated from about twenty ticks, so it is itself uncertain (Student's t instead of
 Gauss)."""

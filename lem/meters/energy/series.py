@@ -15,6 +15,9 @@ from lem.meters.protocol import Sample
 DENSE_NS = 5_000_000
 """Readings closer than this are polls around an edge, not regular rounds."""
 
+LONG_HOLD, MOST_HELD = 10, 0.5
+"""A value that was held for so many updates may come from a sensor that has stopped; where that is
+so for more than this part of a window, no estimate uses it."""
 GAP_PERIODS = 3
 
 CALL_NS = 100_000
@@ -283,8 +286,16 @@ def _at(series: Sequence[tuple[int, float]], t_ns: int) -> float:
     return a if a_ns == b_ns else a + (b - a) * (t_ns - a_ns) / (b_ns - a_ns)
 
 
-def held_ns(power: Sequence[tuple[int, float]], start_ns: int, end_ns: int, longest_ns: int) -> int:
-    """For how much of the window a sensor told one value longer than ``longest_ns`` on end."""
+def held_ns(
+    power: Sequence[tuple[int, float]],
+    start_ns: int,
+    end_ns: int,
+    update_ns: int,
+    least_ns: int = 0,
+) -> int:
+    """For how much of the window a sensor told one value for more than :data:`LONG_HOLD` updates
+    (and ``least_ns``) on end: it may have stopped."""
+    longest_ns = max(LONG_HOLD * update_ns, least_ns)
     held = 0
     since_ns, value = power[0]
     for t_ns, w in [*power[1:], (power[-1][0], math.nan)]:

@@ -44,12 +44,6 @@ LEAST_CHANGES = 4
 """With fewer changes in a trace it is not known how often the sensor is brought up to date."""
 
 
-LONG_HOLD = 10
-"""A value that was held for so many updates may come from a sensor that has stopped."""
-MOST_HELD = 0.5
-"""Where that is so for more than this part of a window, no estimate uses it."""
-
-
 def from_counter(
     info: MeterInfo,
     samples: Sequence[Sample],
@@ -137,8 +131,8 @@ def from_power(
         return counter.untrusted(info, [*flags, "no_coverage"])
     if max(w for t, w in power if start_ns - update_ns <= t <= end_ns + update_ns) > MOST_POWER_W:
         return counter.untrusted(info, [*flags, "counter_implausible"])
-    held_ns = series.held_ns(power, start_ns, end_ns, LONG_HOLD * update_ns)
-    if held_ns > MOST_HELD * (end_ns - start_ns) and "never_changed" not in flags:
+    held_ns = series.held_ns(power, start_ns, end_ns, update_ns)
+    if held_ns > series.MOST_HELD * (end_ns - start_ns) and "never_changed" not in flags:
         flags = [*flags, "never_changed"]
     watts = [w for _, w in power]
     energy_j, _ = found

@@ -1,7 +1,7 @@
 """What is read while ticks are waited for, on a clock of the test's own."""
 
 import json
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import pytest
@@ -124,3 +124,12 @@ def test_an_edge_is_found_although_a_wrong_period_was_remembered(
     made.close()
     kept = ticks.remembered(tmp_path / "cache/ticks.json", ticks.boot_id())
     assert kept["GPU-1"] == pytest.approx(0.2, abs=2e-3)
+
+
+def test_rounds_do_not_fall_into_step_with_a_tick() -> None:
+    """At even intervals of 50 ms all would come at two moments of a tick of 100 ms."""
+    pauses = [0.05 * rounds.dithered(n) for n in range(1, 61)]
+    assert sum(pauses) == pytest.approx(60 * 0.05, rel=0.01), "as many as were asked for"
+    assert 0.04 <= min(pauses) < 0.042 and 0.058 < max(pauses) <= 0.06
+    phases = [t % 0.1 for t in accumulate(pauses)]
+    assert max(sum(abs(t - phase) < 0.001 for t in phases) for phase in phases) < 12
