@@ -8,4 +8,5 @@ NOT_PLUGINS = (
     "llama_server",
     "prepared",
     "protocol",
+    "served",
 )

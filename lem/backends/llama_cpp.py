@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lem.backends import gguf_metadata, llama_parameters, llama_server, prepared
+from lem.backends.protocol import Load
 from lem.contract.base import Scalar
 from lem.contract.job import Job, Rejection
 from lem.contract.spec import ModelSpec
@@ -31,6 +32,7 @@ class LlamaCpp:
     """The backend; fills :class:`lem.backends.protocol.Backend`."""
 
     name = "llama_cpp"
+    loads: tuple[Load, ...] = ("offline", "served")
     distribution = "xllamacpp"
     libraries: tuple[str, ...] = ()
 

@@ -6,13 +6,17 @@
 """
 
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from lem.contract.base import Scalar
 from lem.contract.job import Job, Rejection
 from lem.contract.spec import ModelSpec
 from lem.workloads.load import Sink, Source
 from lem.workloads.requests import Tokenizer
+
+Load = Literal["offline", "served"]
+"""How requests reach an engine: through its own batch interface in the agent's process (arrival
+``offline``), or through its own server (every other arrival)."""
 
 
 class Engine(Protocol):
@@ -48,6 +52,8 @@ class Backend(Protocol):
     """Engine libraries are imported inside the methods, never at the top of the file."""
 
     name: str
+    loads: tuple[Load, ...]
+    """What it can be driven with."""
     distribution: str
     """The package whose version is the engine's version."""
     libraries: tuple[str, ...]
@@ -64,4 +70,5 @@ class Backend(Protocol):
         """Let the engine itself check the job's arguments; no weights loaded where that works."""
 
     def load(self, job: Job) -> Engine:
-        """Load the model. Raises :class:`lem.errors.RunFailed` with a typed kind."""
+        """Load the model: for the arrival ``offline`` in this process, for any other in the
+        engine's own server. Raises :class:`lem.errors.RunFailed` with a typed kind."""

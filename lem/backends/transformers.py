@@ -12,6 +12,7 @@ from typing import Any
 
 from lem.backends import checkpoints
 from lem.backends.huggingface import FastTokenizer, named, stay_offline
+from lem.backends.protocol import Load
 from lem.contract.base import Scalar
 from lem.contract.job import Job, Rejection
 from lem.contract.spec import ModelSpec
@@ -27,6 +28,7 @@ class Transformers:
     """The backend; fills :class:`lem.backends.protocol.Backend`."""
 
     name = "transformers"
+    loads: tuple[Load, ...] = ("offline",)
     distribution = "transformers"
     libraries = ("torch", "tokenizers", "safetensors", "accelerate", "huggingface_hub", "numpy")
 
@@ -232,13 +234,16 @@ class _Ticks:
 class _Deaf:
     """A sink for work that is not measured."""
 
-    def token(self, request_id: str, n: int = 1) -> None:
+    def token(self, request_id: str, n: int = 1, at_ns: int | None = None) -> None:
         pass
 
-    def done(self, request_id: str, text: str) -> None:
+    def done(self, request_id: str, text: str, at_ns: int | None = None) -> None:
         pass
 
-    def failed(self, request_id: str, message: str) -> None:
+    def failed(self, request_id: str, message: str, at_ns: int | None = None) -> None:
+        pass
+
+    def timed_out(self, request_id: str, message: str, at_ns: int | None = None) -> None:
         pass
 
 

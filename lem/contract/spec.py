@@ -49,12 +49,44 @@ class ModelSpec(Part):
     wheel: WheelFile | None = None
 
 
+class Uniform(Part):
+    """Whole numbers from ``low`` to ``high``, all equally likely."""
+
+    distribution: Literal["uniform"] = "uniform"
+    low: Positive
+    high: Positive
+
+
+class LogNormal(Part):
+    """Whole numbers whose logarithm is normal, with standard deviation ``sigma``; those outside of
+    ``low`` to ``high`` are drawn again."""
+
+    distribution: Literal["lognormal"] = "lognormal"
+    median: Positive
+    sigma: Annotated[float, Field(gt=0, le=3)]
+    low: Positive = 1
+    high: Positive
+
+
+Length = Positive | Annotated[Uniform | LogNormal, Field(discriminator="distribution")]
+"""A number of tokens: always the same, or drawn for each request."""
+
+
 class RandomDataset(Part):
-    """Token ids drawn at random: exact lengths, meaningless text."""
+    """Token ids drawn at random: exact lengths, meaningless text.
+
+    The first ``prefix_tokens`` of a prompt are one of ``prefixes`` that requests share. With
+    ``turns``, requests form conversations: each turn's prompt is the one before, ``output_tokens``
+    random tokens in place of its answer, and ``input_tokens`` more.
+    """
 
     kind: Literal["random"] = "random"
-    input_tokens: Positive = 512
-    output_tokens: Positive = 128
+    input_tokens: Length = 512
+    output_tokens: Length = 128
+    prefix_tokens: Positive | None = None
+    """Counted in ``input_tokens``."""
+    prefixes: Positive | None = None
+    turns: Positive | None = None
 
 
 class PromptsDataset(Part):
@@ -65,7 +97,63 @@ class PromptsDataset(Part):
     max_input_tokens: Positive | None = None
 
 
-Dataset = Annotated[RandomDataset | PromptsDataset, Field(discriminator="kind")]
+class LongContextDataset(Part):
+    """A long stretch of English text of exactly so many tokens with a question about it."""
+
+    kind: Literal["long_context"] = "long_context"
+    input_tokens: Positive = 8192
+    output_tokens: Positive = 128
+
+
+class FromFile(Part):
+    """``path`` is the file's name alone once the campaign is read: folders tell whose machine it
+    is. ``sha256`` is of its content, and then always there."""
+
+    path: str
+    sha256: Sha256 | None = None
+
+
+class JsonlDataset(FromFile):
+    """A line a request: ``{"prompt": "…"}`` or ``{"messages": [{"role", "content"}, …]}``, with
+    ``output_tokens`` where lines differ in it."""
+
+    kind: Literal["jsonl"] = "jsonl"
+    output_tokens: Positive | None = None
+    max_input_tokens: Positive | None = None
+
+
+class ShareGptDataset(FromFile):
+    """Conversations in ShareGPT's file format. One request for each (its first question), or, with
+    ``turns``, one for each question, after what the file says was answered before.
+
+    Without ``output_tokens`` an answer is as long as the file's.
+    """
+
+    kind: Literal["sharegpt"] = "sharegpt"
+    output_tokens: Positive | None = None
+    max_input_tokens: Positive | None = None
+    turns: Positive | None = None
+    """At most so many questions of a conversation; 1 where it is not given."""
+
+
+class TraceDataset(FromFile):
+    """Random token ids with the lengths that a recorded trace says: Mooncake's JSON lines
+    (``input_length``, ``output_length``, ``hash_ids``) or Azure's CSV (``ContextTokens``,
+    ``GeneratedTokens``)."""
+
+    kind: Literal["trace"] = "trace"
+    max_input_tokens: Positive | None = None
+
+
+Dataset = Annotated[
+    RandomDataset
+    | PromptsDataset
+    | LongContextDataset
+    | JsonlDataset
+    | ShareGptDataset
+    | TraceDataset,
+    Field(discriminator="kind"),
+]
 
 
 class Offline(Part):
@@ -81,14 +169,70 @@ class Concurrency(Part):
     concurrency: Positive = 8
 
 
-Arrival = Annotated[Offline | Concurrency, Field(discriminator="kind")]
+class Search(Part):
+    """The highest rate at which at least ``attainment`` of the requests meet every objective."""
+
+    search: Literal["goodput"] = "goodput"
+    low: Annotated[float, Field(gt=0)] = 0.1
+    high: Annotated[float, Field(gt=0)] = 100.0
+    attainment: Annotated[float, Field(gt=0, le=1)] = 0.9
+    trial_s: Annotated[float, Field(gt=0)] = 10.0
+    """How long each rate is tried."""
+
+
+PositiveRate = Annotated[float, Field(gt=0, le=1e6)]
+Rate = PositiveRate | Search
+"""Requests a second."""
+
+
+class Constant(Part):
+    """Open loop: a request every 1 ÷ ``rate`` seconds, however slow the answers are."""
+
+    kind: Literal["constant"] = "constant"
+    rate: Rate
+
+
+class Poisson(Part):
+    """Open loop: requests come independently of each other."""
+
+    kind: Literal["poisson"] = "poisson"
+    rate: Rate
+
+
+class Gamma(Part):
+    """Open loop: gaps between requests are gamma distributed with shape ``burstiness``: 1 is
+    Poisson, less comes in bursts, more is more regular."""
+
+    kind: Literal["gamma"] = "gamma"
+    rate: Rate
+    burstiness: Annotated[float, Field(gt=0, le=1000)] = 1.0
+
+
+class TraceArrival(FromFile):
+    """Open loop: the time stamps of a recorded trace (Mooncake's ``timestamp`` in milliseconds,
+    Azure's ``TIMESTAMP``), ``speed`` times as fast."""
+
+    kind: Literal["trace"] = "trace"
+    speed: Annotated[float, Field(gt=0)] = 1.0
+
+
+Arrival = Annotated[
+    Offline | Concurrency | Constant | Poisson | Gamma | TraceArrival,
+    Field(discriminator="kind"),
+]
 
 
 class Slo(Part):
-    """Service-level objectives."""
+    """Service-level objectives: limits that each request must keep.
+
+    ``itl_ms`` and ``tpot_ms`` are the same limit, on a request's mean time per output token after
+    the first, under its two names.
+    """
 
     ttft_ms: Annotated[float, Field(gt=0)] | None = None
     itl_ms: Annotated[float, Field(gt=0)] | None = None
+    tpot_ms: Annotated[float, Field(gt=0)] | None = None
+    e2e_ms: Annotated[float, Field(gt=0)] | None = None
 
 
 class Workload(Part):

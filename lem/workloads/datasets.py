@@ -27,7 +27,9 @@ def make(workload: Workload, tokenizer: Tokenizer, seed: int) -> list[Request]:
     dataset = workload.dataset
     if isinstance(dataset, RandomDataset):
         return _random(dataset, workload.requests, tokenizer, draw)
-    return _prompts(dataset, workload.requests, tokenizer, draw)
+    if isinstance(dataset, PromptsDataset):
+        return _prompts(dataset, workload.requests, tokenizer, draw)
+    raise NotImplementedError(dataset.kind)
 
 
 def prompts() -> list[dict[str, Any]]:
@@ -56,6 +58,8 @@ def _random(
 ) -> list[Request]:
     plain = [i for i in range(tokenizer.vocabulary) if i not in tokenizer.special_ids]
     requests = []
+    if not isinstance(dataset.input_tokens, int) or not isinstance(dataset.output_tokens, int):
+        raise NotImplementedError("lengths that differ")
     for index in range(n):
         ids = [plain[_below(len(plain), draw)] for _ in range(dataset.input_tokens)]
         requests.append(Request(f"r{index}", ids, dataset.output_tokens, tokenizer.decode(ids)))

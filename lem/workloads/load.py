@@ -30,16 +30,25 @@ class Source(Protocol):
         must go on being told to the sink at their own time.
         """
 
+    def due_ns(self) -> int | None:
+        """When (monotonic clock) ``take`` may next have a request to give though nothing ended
+        meanwhile; None where only an end can bring one."""
+
 
 class Sink(Protocol):
-    def token(self, request_id: str, n: int = 1) -> None:
+    """``at_ns`` (monotonic clock): when it happened, where that was earlier than the call."""
+
+    def token(self, request_id: str, n: int = 1, at_ns: int | None = None) -> None:
         """``n`` more output tokens of this request came out now."""
 
-    def done(self, request_id: str, text: str) -> None:
+    def done(self, request_id: str, text: str, at_ns: int | None = None) -> None:
         """The request's answer is complete."""
 
-    def failed(self, request_id: str, message: str) -> None:
+    def failed(self, request_id: str, message: str, at_ns: int | None = None) -> None:
         """The request ended in an error; the engine goes on."""
+
+    def timed_out(self, request_id: str, message: str, at_ns: int | None = None) -> None:
+        """Nobody waits for the request's answer any longer; the engine goes on."""
 
 
 @dataclass
@@ -52,7 +61,7 @@ class Response:
     """One entry per output token."""
     end_ns: int | None = None
     status: str = "open"
-    """open, done or failed"""
+    """open, done, failed or timed_out"""
     text: str = ""
 
 
@@ -77,21 +86,24 @@ class Log:
         for r in requests:
             self.responses[r.id] = Response(r, now)
 
-    def token(self, request_id: str, n: int = 1) -> None:
-        now = self.clock()
+    def token(self, request_id: str, n: int = 1, at_ns: int | None = None) -> None:
+        now = self.clock() if at_ns is None else at_ns
         with self._lock:
             self.responses[request_id].token_ns.extend([now] * n)
             self.tokens += n
 
-    def done(self, request_id: str, text: str) -> None:
-        self._end(request_id, "done", text)
+    def done(self, request_id: str, text: str, at_ns: int | None = None) -> None:
+        self._end(request_id, "done", text, at_ns)
 
-    def failed(self, request_id: str, message: str) -> None:
-        self._end(request_id, "failed", message)
+    def failed(self, request_id: str, message: str, at_ns: int | None = None) -> None:
+        self._end(request_id, "failed", message, at_ns)
 
-    def _end(self, request_id: str, status: str, text: str) -> None:
+    def timed_out(self, request_id: str, message: str, at_ns: int | None = None) -> None:
+        self._end(request_id, "timed_out", message, at_ns)
+
+    def _end(self, request_id: str, status: str, text: str, at_ns: int | None) -> None:
         response = self.responses[request_id]
-        response.end_ns = self.clock()
+        response.end_ns = self.clock() if at_ns is None else at_ns
         response.status = status
         response.text = text
         if self._watch is not None:

@@ -6,7 +6,7 @@ import io
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from lem.errors import RunFailed
 
@@ -20,6 +20,10 @@ class Request(NamedTuple):
     input_ids: list[int]
     output_tokens: int
     text: str
+    after: str | None = None
+    """The request of the same conversation whose answer must be there before this one is sent."""
+    at_s: float | None = None
+    """When to send it, in seconds from the first, where a trace says so."""
 
 
 class Tokenizer(Protocol):
@@ -39,12 +43,17 @@ class Tokenizer(Protocol):
 def dump(requests: Iterable[Request]) -> tuple[bytes, str]:
     """A request list as gzipped JSON lines, and the SHA-256 of the lines (not of the gzip)."""
     lines = "".join(
-        json.dumps(r._asdict(), sort_keys=True, ensure_ascii=False) + "\n" for r in requests
+        json.dumps(_told(r), sort_keys=True, ensure_ascii=False) + "\n" for r in requests
     ).encode()
     buffer = io.BytesIO()
     with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as f:
         f.write(lines)
     return buffer.getvalue(), hashlib.sha256(lines).hexdigest()
+
+
+def _told(request: Request) -> dict[str, Any]:
+    """Without what is not there, so that lists keep the hash they had before a field was added."""
+    return {k: v for k, v in request._asdict().items() if v is not None}
 
 
 def read(path: Path, sha256: str) -> list[Request]:

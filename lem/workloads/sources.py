@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from lem.contract.spec import Arrival, Concurrency
+from lem.contract.spec import Arrival, Concurrency, Offline
 from lem.workloads.load import Log, Source
 from lem.workloads.requests import Request
 
@@ -71,6 +71,9 @@ class Backlog:
         self._log.sent(taken)
         return taken
 
+    def due_ns(self) -> int | None:
+        return None
+
 
 class ClosedLoop:
     """``clients`` clients, each of which sends its next request when its last one is answered.
@@ -103,6 +106,9 @@ class ClosedLoop:
             taken.append(request)
         return taken
 
+    def due_ns(self) -> int | None:
+        return None
+
 
 class Stopping:
     """Ends the phase from the moment ``stop`` is true; what is being answered is finished."""
@@ -114,6 +120,9 @@ class Stopping:
     def take(self, room: int, busy: int) -> list[Request] | None:
         return None if self._stop() else self._inner.take(room, busy)
 
+    def due_ns(self) -> int | None:
+        return self._inner.due_ns()
+
 
 def arriving(arrival: Arrival, stock: Requests, log: Log, limit: int | None = None) -> Source:
     """The source of an arrival process. It tells ``log`` of every request it hands out.
@@ -122,4 +131,6 @@ def arriving(arrival: Arrival, stock: Requests, log: Log, limit: int | None = No
     """
     if isinstance(arrival, Concurrency):
         return ClosedLoop(arrival.concurrency, stock, log, limit)
-    return Backlog(stock, log, limit)
+    if isinstance(arrival, Offline):
+        return Backlog(stock, log, limit)
+    raise NotImplementedError(arrival.kind)

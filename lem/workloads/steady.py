@@ -152,6 +152,9 @@ class Phase:
             self._old, self._next = self._open(), []
         return taken
 
+    def due_ns(self) -> int | None:
+        return self._inner.due_ns()
+
     def _prefilled(self) -> bool:
         """Whether, since the last look, the last request that waited for its first token got it."""
         if not self._prefilling:
