@@ -9,4 +9,6 @@ NOT_PLUGINS = (
     "prepared",
     "protocol",
     "served",
+    "transformers_continuous",
+    "transformers_facts",
 )

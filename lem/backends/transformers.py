@@ -1,27 +1,31 @@
-"""Hugging Face transformers: ``generate`` with static batches.
+"""Hugging Face transformers: ``generate`` with static batches, or ``generate_batch``.
 
-A batch of ``engine.max_batch_size`` requests is padded on the left and runs to its end before the
-next one begins. See ``docs/backends.md``.
+A static batch of ``engine.max_batch_size`` requests is padded on the left and runs to its end
+before the next one begins; ``args.continuous_batching: true`` batches continuously
+(``transformers_continuous.py``). See ``docs/backends.md``.
 """
 
 import gc
-import os
-import resource
 from pathlib import Path
 from typing import Any
 
-from lem.backends import checkpoints
+from lem.backends import checkpoints, transformers_continuous
 from lem.backends.huggingface import FastTokenizer, named, stay_offline
-from lem.backends.protocol import Load
+from lem.backends.protocol import Engine, Load
+from lem.backends.transformers_continuous import ContinuousBatches
+from lem.backends.transformers_facts import facts_of, nll_of
 from lem.contract.base import Scalar
 from lem.contract.job import Job, Rejection
 from lem.contract.spec import ModelSpec
 from lem.errors import RunFailed
-from lem.workloads.datasets import NLL_CHUNK_TOKENS, chunks
 from lem.workloads.load import Sink, Source
 from lem.workloads.requests import Request, Tokenizer
 
 OWN_GENERATE = ("temperature", "ignore_eos")
+NO_SERVER = (
+    "transformers' own server takes prompts as text alone, so its token counts would not be those "
+    "of the request list: transformers is driven offline only"
+)
 
 
 class Transformers:
@@ -45,13 +49,17 @@ class Transformers:
             with named("bad_argument"):
                 model = _build(job, "meta")
                 _settle_generation(model, job)
+                if transformers_continuous.asked_for(job.args):
+                    transformers_continuous.config(job)
         except RunFailed as e:
             return [Rejection(arm_id=job.arm_id, argument=None, message=e.message)]
         return []
 
-    def load(self, job: Job) -> "StaticBatches":
+    def load(self, job: Job) -> Engine:
         import torch
 
+        if job.workload.arrival.kind != "offline":
+            raise RunFailed("unsupported", NO_SERVER, hint="use arrival: {kind: offline}")
         device = "cuda" if job.gpus else "cpu"
         if job.gpus and not torch.cuda.is_available():
             raise RunFailed(
@@ -60,10 +68,19 @@ class Transformers:
                 hint="use a CUDA build of torch and a driver it works with, or `gpus: []`",
             )
         torch.manual_seed(job.seed)
+        continuous = transformers_continuous.asked_for(job.args)
         with named("bad_argument"):
+            if continuous:
+                transformers_continuous.config(job)
             model = _build(job, device)
             arguments = _settle_generation(model, job)
-        engine = StaticBatches(job, model, FastTokenizer(Path(job.model)), device, arguments)
+        tokenizer = FastTokenizer(Path(job.model))
+        engine: StaticBatches | ContinuousBatches
+        if continuous:
+            longest = _longest(job, model)
+            engine = ContinuousBatches(job, model, tokenizer, device, arguments, longest)
+        else:
+            engine = StaticBatches(job, model, tokenizer, device, arguments)
         engine.check()
         return engine
 
@@ -91,9 +108,7 @@ class StaticBatches:
         self._arguments = arguments
         self._ignore_eos = bool(job.generate.get("ignore_eos", False))
         self._batch = int(_number(engine, "max_batch_size") or 1)
-        self._longest = _number(engine, "max_model_len") or getattr(
-            model.config, "max_position_embeddings", None
-        )
+        self._longest = _longest(job, model)
         ends = model.generation_config.eos_token_id
         self._ends = frozenset(ends if isinstance(ends, list) else [ends]) - {None}
         self._pad = int(model.generation_config.pad_token_id or 0)
@@ -146,48 +161,17 @@ class StaticBatches:
             )
 
     def facts(self) -> dict[str, Scalar]:
-        import torch
-
-        config = self._model.config
-        facts: dict[str, Scalar] = {
-            "device": self._device,
-            "dtype": str(self._model.dtype).removeprefix("torch."),
-            "attention": str(getattr(config, "_attn_implementation", "unknown")),
+        return {
+            **facts_of(self._model, self._device),
+            "batching": "static",
             "kv_cache": str(self._arguments.get("cache_implementation", "dynamic")),
             "compile": _compiles(self._arguments, self._device),
-            "batching": "static",
             "max_batch_size": self._batch,
             "max_model_len": self._longest,
-            "torch_threads": torch.get_num_threads(),
-            "torch_interop_threads": torch.get_num_interop_threads(),
-            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS"),
-            "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-            "parameters": int(sum(p.numel() for p in self._model.parameters())),
-            "peak_memory_bytes.cpu": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         }
-        if self._device == "cuda":
-            facts["cuda"] = torch.version.cuda
-            facts["matmul_tf32"] = torch.backends.cuda.matmul.allow_tf32
-            facts["peak_memory_bytes.gpu"] = sum(
-                torch.cuda.max_memory_allocated(i) for i in range(torch.cuda.device_count())
-            )
-        return facts
 
     def nll(self, token_ids: list[int]) -> float | None:
-        import torch
-
-        if self._longest is not None and self._longest < NLL_CHUNK_TOKENS:
-            return None
-        total, scored = 0.0, 0
-        with torch.inference_mode(), named("engine_error"):
-            for piece in chunks(token_ids):
-                ids = torch.tensor([piece], device=self._device)
-                logits = self._model(input_ids=ids, use_cache=False).logits[0, :-1].float()
-                total += torch.nn.functional.cross_entropy(
-                    logits, ids[0, 1:], reduction="sum"
-                ).item()
-                scored += len(piece) - 1
-        return total / scored if scored else None
+        return nll_of(self._model, token_ids, self._device, self._longest)
 
     def close(self) -> None:
         import torch
@@ -281,13 +265,19 @@ def _build(job: Job, device: str) -> Any:
     return model.eval()
 
 
+def _longest(job: Job, model: Any) -> int | None:
+    """Tokens of context that a request may take; None where the model sets no limit."""
+    asked = _number(job.engine, "max_model_len")
+    return int(asked) if asked else getattr(model.config, "max_position_embeddings", None)
+
+
 def _here(job: Job) -> dict[str, Any]:
     return {"local_files_only": True, "trust_remote_code": job.trust_remote_code}
 
 
 def _model_arguments(job: Job) -> dict[str, Any]:
     """``engine.*`` under transformers' names, and ``args.*`` untouched."""
-    engine, arguments = job.engine, dict(job.args)
+    engine, arguments = job.engine, transformers_continuous.without(job.args)
     for name, own in (("dtype", "dtype"), ("dtype", "torch_dtype")):
         if engine.get(name) is not None and own in arguments:
             raise RunFailed(

@@ -48,6 +48,39 @@ class TestTiny(Conformance):
         return tiny
 
 
+class TestTinyContinuous(TestTiny):
+    """Continuous batching, what ``generate_batch`` does."""
+
+    arguments = {"continuous_batching": True}
+    bad_argument = (
+        {"continuous_batching_config": {"attention_speed": 11}},
+        "unexpected keyword argument 'attention_speed'",
+    )
+
+    def test_the_record_says_how_it_batches(self, engine: Any) -> None:
+        facts = engine.facts()
+        assert (facts["batching"], facts["kv_cache"]) == ("continuous", "paged")
+        assert facts["prefix_caching"] is False and facts["kv_cache_blocks"] > 0
+
+    def test_the_text_is_scored_as_with_static_batches(
+        self, engine: Any, backend: Backend, model: Path, requests: list[Request], tmp_path: Path
+    ) -> None:
+        ids = list(range(5, 395)) * 2
+        other = backend.load(make_job(self.name, model, tmp_path, requests))
+        assert engine.nll(ids) == pytest.approx(other.nll(ids), rel=1e-4)
+        # The engine goes on answering afterwards.
+        assert answer(engine, requests[:1]).responses["r0"].status == "done"
+
+    def test_what_the_manager_would_leave_out_is_refused(
+        self, backend: Backend, model: Path, requests: list[Request], tmp_path: Path
+    ) -> None:
+        generate = {"temperature": 0, "repetition_penalty": 1.5}
+        job = make_job(self.name, model, tmp_path, requests, args=self.arguments, generate=generate)
+        with pytest.raises(RunFailed, match="RepetitionPenalty.* isn't supported") as e:
+            backend.load(job)
+        assert e.value.kind == "bad_argument"
+
+
 @pytest.mark.slow
 class TestReal(Conformance):
     name = "transformers"
