@@ -5,6 +5,8 @@ NOT_PLUGINS = (
     "gguf_metadata",
     "huggingface",
     "llama_parameters",
+    "llama_process",
+    "llama_scores",
     "llama_server",
     "prepared",
     "protocol",

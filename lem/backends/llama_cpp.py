@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from lem.backends import gguf_metadata, llama_parameters, llama_server, prepared
+from lem.backends.llama_scores import Scorer, letter
 from lem.backends.protocol import Load
 from lem.contract.base import Scalar
 from lem.contract.job import Job, Rejection
 from lem.contract.spec import ModelSpec
 from lem.errors import RunFailed
-from lem.workloads.datasets import NLL_CHUNK_TOKENS, chunks
+from lem.workloads.datasets import NLL_CHUNK_TOKENS
 from lem.workloads.load import Sink, Source
 from lem.workloads.requests import Request, Tokenizer
 
@@ -25,7 +26,6 @@ FILE = "model.gguf"
 ASK_EVERY_S = 0.05
 """How often the source is asked while all slots are busy: windows begin and end in that call."""
 FAILURES_IN_A_ROW = 32
-FORCE = 1e9
 
 
 class LlamaCpp:
@@ -152,8 +152,7 @@ class Slots:
         self._slots = int(parameters.n_parallel)
         self._wanted = job.engine.get("quantization")
         self._stop = False
-        self._vocabulary = len(tokens)
-        self._letter = tokens.index("a") if "a" in tokens else 0
+        self._vocabulary, self._letter = len(tokens), letter(tokens)
 
     def check(self) -> None:
         """Answer one request, so that what the engine refuses is refused now."""
@@ -262,48 +261,10 @@ class Slots:
         }
 
     def nll(self, token_ids: list[int]) -> float | None:
-        """llama.cpp's server gives the raw log-probability of the token it picks, so each token of
-        the text is forced in turn (by a bias) after the ones before it, which stay cached."""
         if self._parameters.n_ctx // self._slots <= NLL_CHUNK_TOKENS:
             return None
-        pieces = chunks(token_ids)
-        scored = sum(len(p) - 1 for p in pieces)
-        with ThreadPoolExecutor(min(self._slots, len(pieces) or 1)) as pool:
-            total = sum(pool.map(self._piece_nll, pieces))
-        return total / scored if scored else None
-
-    def _piece_nll(self, ids: list[int]) -> float:
-        return -sum(self._logprob(ids[:i], ids[i]) for i in range(1, len(ids)))
-
-    def _logprob(self, before: list[int], token: int) -> float:
-        """Raw log-probability (natural) of ``token`` after ``before``."""
-        found = self._forced(before, token, 1)
-        if found is not None and found["id"] == token:
-            return float(found["logprob"])
-        # A token that is a part of a character (or ends the answer) comes out without its
-        # probability: take some plain one instead and look the token up among all others.
-        found = self._forced(before, self._letter, self._vocabulary)
-        for other in found["top_logprobs"] if found is not None else ():
-            if other["id"] == token:
-                return float(other["logprob"])
-        raise RunFailed("engine_error", f"llama.cpp gives no probability for token {token}")
-
-    def _forced(self, before: list[int], token: int, others: int) -> dict[str, Any] | None:
-        answer = self._server.handle_completions(
-            {
-                "prompt": before,
-                "n_predict": 1,
-                "n_probs": others,
-                "temperature": 1.0,
-                "logit_bias": [[token, FORCE]],
-                "cache_prompt": True,
-            }
-        )
-        if "error" in answer:
-            raise RunFailed("engine_error", str(answer["error"].get("message")))
-        logprobs = answer["choices"][0].get("logprobs") or {}
-        found: list[dict[str, Any]] = logprobs.get("content") or []
-        return found[0] if found else None
+        scorer = Scorer(self._server.handle_completions, self._letter, self._vocabulary)
+        return scorer.nll(token_ids, self._slots)
 
     def close(self) -> None:
         self._stop = True
