@@ -1,4 +1,4 @@
-"""llama.cpp's own server in a process of its own: ``python -m lem.backends.llama_process FOLDER PORT``.
+"""llama.cpp's own server as a process: ``python -m lem.backends.llama_process FOLDER PORT``.
 
 The binding brings the server as a library, not as a command. FOLDER holds ``job.json`` and receives
 ``facts.json`` once the model is loaded; the server listens on 127.0.0.1:PORT until SIGTERM. What
