@@ -70,10 +70,13 @@ def describe(name: str) -> Described:
 
 def validate(path: Path) -> Rejections:
     """Each engine's own word on each job's arguments."""
+    from lem.agent.blame import placed
+
     found = []
     for line in path.read_bytes().splitlines():
         job = Job.parse(line, str(path))
-        found += plugins.load("backends", job.backend)().reject(job)
+        backend = plugins.load("backends", job.backend)()
+        found += [placed(backend, job, r) for r in backend.reject(job)]
     return Rejections(rejections=found)
 
 

@@ -5,6 +5,7 @@ from typing import Self
 
 from lem import containers, plugins
 from lem.agent.environment import device_set, gpus
+from lem.campaign import deep
 from lem.campaign.attempt import remove_asides
 from lem.campaign.execute import OnMoment, Ready, execute, present, tidy
 from lem.campaign.guard import check_links
@@ -196,6 +197,7 @@ class Campaign:
                 f"{self.folder} holds runs but no {LOCK}",
                 hint="choose another folder with --out, or move this one away",
             )
+        deep.check(self, fresh, staging.prepared, say)
         if self.file.path.resolve() != (self.folder / FILE).resolve():
             write_atomic(self.folder / FILE, self.file.path.read_bytes())
         fresh.write(self.folder / LOCK)

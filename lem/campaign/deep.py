@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from lem import plugins
 from lem.campaign.attempt import make_job
+from lem.campaign.execute import Ready
 from lem.campaign.plan import Run
 from lem.campaign.sources import cache_root
 from lem.campaign.stage import last_words
 from lem.contract.base import canonical_json, write_atomic
 from lem.contract.job import Rejection, Rejections
 from lem.contract.lock import Arm, Lock
-from lem.errors import EnvironmentFault, Problem
+from lem.errors import BadInput, EnvironmentFault, Problem
 from lem.launchers.protocol import Folders, Launcher, Prepared, Say, Task
 
 if TYPE_CHECKING:
@@ -25,14 +26,24 @@ LIMIT_S = 1800.0
 def rejections(campaign: "Campaign", say: Say) -> list[Problem]:
     """What the engines will not take, each with its place in the campaign file."""
     staging = campaign.stage(say)
-    lock = campaign.lock_of(staging)
+    return rejected(campaign, campaign.lock_of(staging), staging.prepared, say)
+
+
+def check(campaign: "Campaign", lock: Lock, ready: Ready, say: Say) -> None:
+    """Raise :class:`BadInput` with all of :func:`rejected`: nothing has been measured yet."""
+    if found := rejected(campaign, lock, ready, say):
+        raise BadInput(found, hint="correct these lines, or leave the experiments out (exclude:)")
+
+
+def rejected(campaign: "Campaign", lock: Lock, ready: Ready, say: Say) -> list[Problem]:
+    """As :func:`rejections`, of what is staged already."""
     groups: dict[tuple[str, str, str], list[Arm]] = {}
     for arm in _distinct(lock.arms):
         key = (arm.launcher, arm.experiment.backend, arm.model.folder)
         groups.setdefault(key, []).append(arm)
     problems: list[Problem] = []
     for (launcher_name, backend, model), arms in groups.items():
-        prepared = staging.prepared[launcher_name, backend]
+        prepared = ready[launcher_name, backend]
         say(f"asking {backend} {prepared.described.engine_version} about its arguments")
         launcher = plugins.load("launchers", launcher_name)()
         models = cache_root() / "models" / model

@@ -178,6 +178,11 @@ def test_deep_validation_shows_the_engines_words_at_the_line(tmp_path: Path, ima
     assert "tick has no argument 'unheard_of'" in done.stderr
     line = next(i for i, t in enumerate(file.read_text().splitlines(), 1) if "args.unheard_of" in t)
     assert f"c.yaml:{line}:" in done.stderr
+    out = tmp_path / "out"
+    run = lem("campaign", "run", file, "--out", out, cache=tmp_path / "cache", cwd=tmp_path)
+    assert run.returncode == 2, run.stderr
+    assert f"c.yaml:{line}:" in run.stderr and "tick has no argument 'unheard_of'" in run.stderr
+    assert not (out / "blocks").exists() and not (out / "campaign.lock.json").exists()
 
 
 def test_a_finished_campaign_takes_away_what_a_killed_host_left(tmp_path: Path, image: str) -> None:
