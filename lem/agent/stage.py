@@ -81,8 +81,9 @@ def _request_lists(task: StageTask, backend: Backend, path: Path) -> list[Reques
         return []
     tokenizer = backend.tokenizer(path)
     lists = []
+    files = None if task.files_folder is None else Path(task.files_folder)
     for workload in task.workloads:
-        made = datasets.make(workload, tokenizer, task.seed)
+        made = datasets.make(workload, tokenizer, task.seed, files)
         data, sha256 = requests.dump(made)
         write_atomic(Path(task.requests_folder) / f"{sha256}.jsonl.gz", data)
         lists.append(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lem.errors import FailureKind, LemError, RunFailed
+from lem.workloads.requests import Message, plain_chat
 
 MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory")
 
@@ -25,13 +26,16 @@ class FastTokenizer:
         )
 
     def encode(self, text: str, chat: bool) -> list[int]:
-        if chat and self.inner.chat_template:
-            text = self.inner.apply_chat_template(
-                [{"role": "user", "content": text}], add_generation_prompt=True, tokenize=False
-            )
-            # The template writes the special tokens itself.
-            return list(self.inner(text, add_special_tokens=False)["input_ids"])
+        if chat:
+            return self.chat([{"role": "user", "content": text}])
         return list(self.inner(text)["input_ids"])
+
+    def chat(self, messages: list[Message]) -> list[int]:
+        if not self.inner.chat_template:
+            return self.encode(plain_chat(messages), chat=False)
+        text = self.inner.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        # The template writes the special tokens itself.
+        return list(self.inner(text, add_special_tokens=False)["input_ids"])
 
     def decode(self, ids: list[int]) -> str:
         return str(self.inner.decode(ids, skip_special_tokens=True))

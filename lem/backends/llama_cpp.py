@@ -20,7 +20,7 @@ from lem.contract.spec import ModelSpec
 from lem.errors import RunFailed
 from lem.workloads.datasets import NLL_CHUNK_TOKENS
 from lem.workloads.load import Sink, Source
-from lem.workloads.requests import Request, Tokenizer
+from lem.workloads.requests import Message, Request, Tokenizer, plain_chat
 
 FILE = "model.gguf"
 ASK_EVERY_S = 0.05
@@ -117,15 +117,19 @@ class GgufTokenizer:
         self._server = llama_server.light_server(path)
 
     def encode(self, text: str, chat: bool) -> list[int]:
-        if chat and self._chat:
-            message = [{"role": "user", "content": text}]
-            text = llama_server.post(self._server, "/apply-template", {"messages": message})[
-                "prompt"
-            ]
-            # The template writes the special tokens itself.
-            what = {"content": text, "add_special": False, "parse_special": True}
-        else:
-            what = {"content": text, "add_special": True, "parse_special": False}
+        if chat:
+            return self.chat([{"role": "user", "content": text}])
+        return self._tokens({"content": text, "add_special": True, "parse_special": False})
+
+    def chat(self, messages: list[Message]) -> list[int]:
+        if not self._chat:
+            return self.encode(plain_chat(messages), chat=False)
+        answer = llama_server.post(self._server, "/apply-template", {"messages": messages})
+        # The template writes the special tokens itself.
+        what = {"content": answer["prompt"], "add_special": False, "parse_special": True}
+        return self._tokens(what)
+
+    def _tokens(self, what: dict[str, object]) -> list[int]:
         return list(llama_server.post(self._server, "/tokenize", what)["tokens"])
 
     def decode(self, ids: list[int]) -> str:

@@ -13,7 +13,7 @@ from lem.campaign.lock import agree, check_overrides, make_lock, provisional_sta
 from lem.campaign.overview import Overview
 from lem.campaign.plan import plan
 from lem.campaign.stage import Staging, stage
-from lem.config import CampaignFile, check_available, load
+from lem.config import CampaignFile, check_available, check_files, load
 from lem.contract.base import write_atomic
 from lem.contract.lock import Lock, Overrides
 from lem.errors import BadInput, EnvironmentFault
@@ -110,6 +110,7 @@ class Campaign:
     def stage(self, say: Say) -> Staging:
         """Prepare images, models and request lists; needs the network the first time."""
         check_links(self.folder)
+        check_files(self.file)
         return stage(self.file, self.launchers(say), bool(self.gpus()), self.folder, say)
 
     def plan(self) -> Overview:

@@ -8,7 +8,7 @@ import hashlib
 import os
 import stat
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +17,15 @@ from lem.agent.__main__ import SAYS
 from lem.campaign.alike import check_alike, unlike
 from lem.campaign.sources import cache_root, local_source, model_key, needs_hub
 from lem.config import CampaignFile, Draft, model_name
+from lem.config.identity import meaning
 from lem.contract.base import CONTRACT_VERSION, canonical_json, write_atomic
 from lem.contract.lock import LockedModel
-from lem.contract.spec import ExperimentModel, ModelSpec, Workload
+from lem.contract.spec import ExperimentModel, ModelSpec, TraceArrival, Workload
 from lem.contract.stage import RequestList, Staged, StageTask
 from lem.errors import BadInput, EnvironmentFault
 from lem.launchers.protocol import BackendSetup, Folders, Launcher, Prepared, Say, Task
+from lem.workloads import datasets
+from lem.workloads.datasets import file as data_file
 from lem.workloads.requests import MAX_LIST_BYTES
 
 STAGE_LIMIT_S = 6 * 3600.0
@@ -150,8 +153,11 @@ def _workloads(campaign: CampaignFile, model: ModelSpec) -> list[Workload]:
 
 
 def _list_key(model: ModelSpec, workload: Workload) -> str:
-    """Two workloads with the same key share a request list: arrivals and SLOs don't matter."""
-    what = [model.model_dump(), workload.requests, workload.dataset.model_dump()]
+    """Two workloads with the same key share a request list: SLOs don't matter, nor do arrivals,
+    unless they give the requests times. How fast those are replayed is not the list's."""
+    what = [model.model_dump(), workload.requests, meaning(workload.dataset)]
+    if isinstance(workload.arrival, TraceArrival):
+        what.append(workload.arrival.sha256)
     return hashlib.sha256(canonical_json(what)).hexdigest()
 
 
@@ -182,14 +188,14 @@ def _stage_model(
     staged = _earlier(done, target)
     if staged is None:
         say(f"preparing {model_name(draft.model)} for {draft.backend}")
-        staged = _run_task(task, launcher, backend, source, target, say)
+        staged = _run_task(task, launcher, backend, source, target, campaign.files)
         staged.write(done)
     locked = LockedModel(folder=f"{model_folder.name}/{draft.backend}", path=staged.path)
     return locked, staged
 
 
 def _task_key(task: StageTask) -> str:
-    what = task.model_dump(exclude={"source", "target", "requests_folder"})
+    what = task.model_dump(exclude={"source", "target", "requests_folder", "files_folder"})
     return hashlib.sha256(canonical_json(what)).hexdigest()[:16]
 
 
@@ -213,12 +219,13 @@ def _run_task(
     backend: Prepared,
     source: Path | None,
     target: Path,
-    say: Say,
+    files: Mapping[str, Path],
 ) -> Staged:
     network = needs_hub(task.model, source)
     with tempfile.TemporaryDirectory(prefix="lem-stage-") as name:
         folders = Folders(run=Path(name), models=target, source=source)
         inside = launcher.inside(folders)
+        _copy_files(task.workloads, files, Path(name) / "files")
         write_atomic(
             Path(name) / "stage.json",
             task.model_copy(
@@ -226,6 +233,7 @@ def _run_task(
                     "source": None if inside.source is None else str(inside.source),
                     "target": str(inside.models),
                     "requests_folder": f"{inside.models}/requests",
+                    "files_folder": f"{inside.run}/files",
                 }
             )
             .model_dump_json()
@@ -247,6 +255,14 @@ def _run_task(
     if not _is_within(staged.path):
         raise EnvironmentFault("the image named a model outside of its folder", kind="contract")
     return staged
+
+
+def _copy_files(workloads: Sequence[Workload], files: Mapping[str, Path], target: Path) -> None:
+    """Put the files that the workloads name into the folder ``target``, each under its SHA-256."""
+    target.mkdir()
+    parts = (p for w in workloads for p in datasets.files_of(w))
+    for sha256, name in {p.sha256: p.path for p in parts if p.sha256 is not None}.items():
+        data_file.copy(files[sha256], name, sha256, target / sha256)
 
 
 def _is_within(path: str) -> bool:

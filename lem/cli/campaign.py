@@ -107,12 +107,13 @@ def _sweep(text: str) -> tuple[str, list[Any]]:
 @LAUNCHER
 def validate(file: Path, deep: bool, as_json: bool, launcher: str | None) -> None:
     """Show the problems of FILE, each with its line."""
-    from lem.config import check_available, load
+    from lem.config import check_available, check_files, load
 
     if not deep:
         try:
             found = load(file)
             check_available(found)
+            check_files(found)
         except BadInput as e:
             if as_json:
                 emit({"valid": False, "problems": [vars(p) for p in e.problems]})

@@ -13,7 +13,7 @@ from lem.config.measure import measurement, preset_of
 from lem.config.paths import Draft
 from lem.config.schema import CampaignSpec, is_path
 from lem.contract.base import Part, canonical_json
-from lem.contract.spec import Calibration, Experiment, ExperimentModel, ModelSpec
+from lem.contract.spec import Calibration, Experiment, ExperimentModel, FromFile, ModelSpec
 
 PROVISIONAL = "provisional"
 """A model's content before staging."""
@@ -101,9 +101,13 @@ def digest(
 
 def meaning(part: Part) -> dict[str, Any]:
     """As a mapping, without the fields that are null: a field that a later version adds with
-    null as its default then leaves every old id as it is."""
+    null as its default then leaves every old id as it is.
+
+    A file goes by its content, not by its name."""
     result: dict[str, Any] = {}
     for name in type(part).model_fields:
+        if name == "path" and isinstance(part, FromFile) and part.sha256 is not None:
+            continue
         value = getattr(part, name)
         if isinstance(value, Part):
             value = meaning(value)

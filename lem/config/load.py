@@ -10,10 +10,12 @@ from pydantic import ValidationError
 
 from lem import plugins
 from lem.config import yaml_source
+from lem.config.files import Files
 from lem.config.identity import digest
 from lem.config.paths import Draft
 from lem.config.problems import explain, place, said, suggest
 from lem.config.schema import CampaignSpec, is_path, prepared
+from lem.config.shapes import shape_problems
 from lem.config.sweep import Found, Grid, Point
 from lem.config.yaml_source import KeyPath, Position, Source
 from lem.contract.spec import Calibration, ModelSpec
@@ -45,6 +47,8 @@ class CampaignFile:
     source: Source = field(repr=False, compare=False)
     calibration: Calibration | None = field(default=None, repr=False)
     """What the file that ``measure.calibration`` names says; None where it was not looked for."""
+    files: dict[str, Path] = field(default_factory=dict, repr=False, compare=False)
+    """SHA-256 of each file that a workload names → where it is on this machine."""
 
     def where(self, path: str) -> Position | None:
         """Line and column of an experiment path (where it is swept, or else set), or of a key of
@@ -65,7 +69,7 @@ class CampaignFile:
 def load(path: Path) -> CampaignFile:
     """Read and check a campaign file.
 
-    Paths of local models are taken relative to the file's folder and must exist. Raises
+    Paths of local models and files are taken relative to the file's folder and must exist. Raises
     :class:`BadInput` with all problems of the first stage that has any (YAML; keys, values and
     paths; models, combinations and baseline), each with its line where it has one.
     """
@@ -74,7 +78,7 @@ def load(path: Path) -> CampaignFile:
 
 
 def parse(text: str, name: str) -> CampaignFile:
-    """As :func:`load`, from text; ``name`` stands for the file. Models need not be here."""
+    """As :func:`load`, from text; ``name`` stands for the file. Nothing it names need be here."""
     return _campaign(text, name, must_exist=False)
 
 
@@ -82,6 +86,7 @@ def _campaign(text: str, name: str, must_exist: bool) -> CampaignFile:
     source = yaml_source.read(text, name)
     data = prepared(source.data)
     found: list[Found] = _unknown_plugins(data)
+    found += [(("workload", *at), message) for at, message in shape_problems(data.get("workload"))]
     try:
         spec = CampaignSpec.model_validate(data)
     except ValidationError as e:
@@ -91,7 +96,8 @@ def _campaign(text: str, name: str, must_exist: bool) -> CampaignFile:
     models, missing = _local_models(spec.models, Path(name).parent, must_exist)
     calibrated, unusable = _calibration(spec, Path(name).parent, must_exist)
     missing += unusable
-    grid = Grid(spec, data.get("workload", {}), plugins.names("launchers"))
+    files = Files(Path(name).parent, must_exist)
+    grid = Grid(spec, data.get("workload", {}), plugins.names("launchers"), files)
     points = grid.points() if not found else []
     found += [*missing, *grid.problems]
     if found or source.problems:
@@ -108,6 +114,7 @@ def _campaign(text: str, name: str, must_exist: bool) -> CampaignFile:
         digest=digest(spec, [p.key for p in points], baseline, calibrated),
         source=source,
         calibration=calibrated,
+        files=files.by_sha256,
     )
 
 
@@ -180,7 +187,8 @@ def _problems_of_the_rest(data: dict[str, Any], known: list[Found]) -> list[Foun
         spec = CampaignSpec.model_validate(rest)
     except ValidationError:
         return []
-    return Grid(spec, rest.get("workload", {}), plugins.names("launchers")).problems
+    files = Files(Path(), must_exist=False)
+    return Grid(spec, rest.get("workload", {}), plugins.names("launchers"), files).problems
 
 
 def _calibration(

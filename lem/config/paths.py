@@ -16,13 +16,22 @@ from lem.config.problems import choices_of, said, suggest
 from lem.config.schema import EngineSettings, GenerateSettings, is_path
 from lem.config.yaml_source import KeyPath
 from lem.contract.base import Scalar, canonical_json
-from lem.contract.spec import DeviceSettings, ModelSpec, Settings, Workload
+from lem.contract.spec import (
+    Dataset,
+    DeviceSettings,
+    ModelSpec,
+    RandomDataset,
+    Settings,
+    Workload,
+)
 from lem.errors import BadInput
 
 OPEN = ("args", "generate")
 """Sections whose keys are the engine's own."""
 AXES = ("args", "device", "engine", "generate", "launcher", "workload")
 """What can be swept. Models and backends are swept by listing them."""
+SHAPE = "workload.dataset.shape"
+"""Input and output tokens of random requests in one: ``512/256``."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,7 @@ def fixed_paths() -> dict[str, bool]:
         ("workload", Workload),
     ):
         found.update(_leaves(model, section))
+    found[SHAPE] = False
     return dict(sorted(found.items()))
 
 
@@ -80,7 +90,7 @@ def _leaves(model: type[BaseModel], prefix: str) -> Iterable[tuple[str, bool]]:
         inner = [c for c in kinds if isinstance(c, type) and issubclass(c, BaseModel)]
         for part in inner:
             yield from _leaves(part, f"{prefix}.{name}")
-        if not inner:
+        if any(c in (str, int, float, bool) for c in kinds) or not inner:
             yield f"{prefix}.{name}", int in kinds and float not in kinds
 
 
@@ -121,12 +131,27 @@ def value_at(draft: Draft, path: ExperimentPath) -> Scalar:
             return draft.model.id
         case ("model", "revision"):
             return draft.model.revision
+    if path.name == SHAPE:
+        return _shape(draft.workload.dataset)
     value: Any = getattr(draft, path.section)
     for key in path.keys[1:]:
         value = value.get(key) if isinstance(value, dict) else getattr(value, key, None)
         if value is None:
             return None
     return value if isinstance(value, str | int | float | bool) else canonical_json(value).decode()
+
+
+def _shape(dataset: Dataset) -> str | None:
+    if not isinstance(dataset, RandomDataset):
+        return None
+    lengths = (dataset.input_tokens, dataset.output_tokens)
+    return "/".join(map(str, lengths)) if all(isinstance(n, int) for n in lengths) else None
+
+
+def named(path: str, value: Scalar) -> Scalar:
+    """The value as an experiment has it: of a file its name, without the folder."""
+    is_file = path.startswith("workload.") and path.endswith(".path")
+    return PurePath(value).name if is_file and isinstance(value, str) else value
 
 
 def same(a: Scalar, b: Scalar) -> bool:
@@ -143,7 +168,7 @@ def matches(draft: Draft, path: ExperimentPath, value: Scalar) -> bool:
     found = value_at(draft, path)
     if path.keys == ("model", "id") and isinstance(found, str) and is_path(found):
         return value in (found, PurePath(found).name)
-    return same(found, value)
+    return same(found, named(path.name, value))
 
 
 def select(selector: dict[str, Scalar], drafts: Sequence[Draft]) -> list[int]:

@@ -13,8 +13,6 @@ from lem.errors import Problem
 
 LATER: dict[str, tuple[str, ...]] = {
     "sampler": ("random", "sobol", "pareto"),
-    "dataset": ("jsonl", "sharegpt"),
-    "arrival": ("constant", "poisson", "gamma", "trace"),
 }
 """Kinds that the format has a place for and this version cannot do yet."""
 
@@ -123,6 +121,9 @@ def _message(e: Any, model: Any, label: str | None) -> str:
         given = value.get("kind") if isinstance(value, dict) else value
         choices = re.findall(r"'([^']*)'", e["ctx"]["expected_tags"])
         later = _not_yet((*location, "kind"), given)
+        if "uniform" in choices:
+            given, choices = value["distribution"], [c for c in choices if c != "fixed"]
+            return f"no distribution {said(given)}{suggest(str(given), choices)}"
         return later or f"no {location[-1]} kind {said(given)}{suggest(str(given), choices)}"
     if kind in ("string_type", "string_sub_type"):
         quote = ": quote it" if isinstance(value, int | float) else ""
@@ -209,6 +210,5 @@ def _not_yet(location: KeyPath, value: Any) -> str | None:
     section = str(location[-2]) if len(location) > 1 and location[-1] == "kind" else ""
     if value not in LATER.get(section, ()):
         return None
-    instead = {"sampler": "grid", "dataset": "random or prompts"}
-    use = instead.get(section, "offline or concurrency")
-    return f"{section} kind '{value}' is not available in this version; use {use}"
+    instead = {"sampler": "grid"}
+    return f"{section} kind '{value}' is not available in this version; use {instead[section]}"

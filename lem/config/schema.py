@@ -14,9 +14,9 @@ from pydantic import (
     Tag,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
-from lem.contract.base import Name, Part
+from lem.config.shapes import with_lengths
+from lem.contract.base import Name, Part, wrong
 from lem.contract.spec import (
     CoolDown,
     DeviceSettings,
@@ -29,11 +29,6 @@ from lem.contract.spec import (
 
 MAX_EXPERIMENTS = 10_000
 MAX_DURATION_S = 366 * 86400.0
-
-
-def wrong(message: str) -> PydanticCustomError:
-    """An error of a validator; the message is shown as it is."""
-    return PydanticCustomError("lem", "{text}", {"text": message})
 
 
 def is_scalar(value: Any) -> bool:
@@ -141,6 +136,13 @@ class EngineSettings(Part):
     """CPU threads for the computation."""
 
 
+_LENGTHS_OF_ANSWERS = (
+    "max_tokens", "max_new_tokens", "max_completion_tokens", "max_output_tokens", "max_length",
+    "output_tokens", "n_predict", "num_predict",
+)  # fmt: skip
+"""What engines call the number of output tokens. A request says it, so that all get the same."""
+
+
 class GenerateSettings(Part):
     """How tokens are chosen. Further keys go to the engine untouched."""
 
@@ -158,6 +160,11 @@ class GenerateSettings(Part):
         _undotted(self.__pydantic_extra__ or {})
         for key in self.__pydantic_extra__ or ():
             plain = key.lower().replace("-", "_")
+            if plain in _LENGTHS_OF_ANSWERS:
+                raise wrong(
+                    f"'{key}': how long answers are belongs to the data set; write it as "
+                    "workload.dataset.output_tokens"
+                )
             near = difflib.get_close_matches(plain, type(self).model_fields, n=1, cutoff=0.9)
             if near:
                 raise wrong(f"unknown key '{key}'; did you mean '{near[0]}'?")
@@ -354,7 +361,7 @@ class CampaignSpec(Part):
     exclude: Annotated[list[Selector], Field(max_length=100)] = []
     experiments: Annotated[list[Selector], Field(max_length=MAX_EXPERIMENTS)] = []
     baseline: Selector | None = None
-    workload: Workload = Workload()
+    workload: Annotated[Workload, BeforeValidator(with_lengths)] = Workload()
     generate: GenerateSettings = GenerateSettings()
     device: DeviceSettings = DeviceSettings()
     measure: MeasureSpec = MeasureSpec()

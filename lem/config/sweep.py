@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from lem.config import ranges
+from lem.config.files import Files
 from lem.config.identity import meaning
 from lem.config.labels import labels
 from lem.config.paths import (
@@ -21,6 +22,7 @@ from lem.config.paths import (
     ExperimentPath,
     fixed_paths,
     matches,
+    named,
     no_match,
     parse_path,
     same,
@@ -36,6 +38,7 @@ from lem.config.schema import (
     all_whole,
     with_kinds,
 )
+from lem.config.shapes import shape_problems, with_lengths
 from lem.config.yaml_source import KeyPath
 from lem.contract.base import Scalar, canonical_json
 from lem.contract.spec import DeviceSettings, ModelSpec, Workload
@@ -70,13 +73,18 @@ class Grid:
     """Resolves one campaign; ``problems`` fills up on the way, none of them twice."""
 
     def __init__(
-        self, spec: CampaignSpec, raw_workload: dict[str, Any], launchers: Sequence[str]
+        self,
+        spec: CampaignSpec,
+        raw_workload: dict[str, Any],
+        launchers: Sequence[str],
+        files: Files,
     ) -> None:
         self.spec = spec
         self.backends = sorted(spec.backends)
         self.launchers = launchers
         self._found: dict[Found, None] = {}
         self._raw_workload = raw_workload
+        self._files = files
         self.axes = [a for a in map(self._axis, sorted(spec.sweep)) if a is not None]
         self.axes.sort(key=lambda a: (a.path.name, a.path.backend or ""))
         self.excluded = [self._selector(s, ("exclude", i)) for i, s in enumerate(spec.exclude)]
@@ -293,20 +301,31 @@ class Grid:
         options = []
         for chosen in itertools.product(*(a.values for a in own)):
             mapping = self._base(section, backend)
+            before = len(self._found)
             for axis, value in zip(own, chosen, strict=True):
                 keys = axis.path.keys[1:]
                 try:
                     mapping = _put(mapping, keys, value) if keys else value
                 except ValueError as e:
                     self._note((axis.at, str(e)))
+            if section == "workload":
+                for path, message in shape_problems(mapping):
+                    self._note(_blame((section, *path), message, own))
+            if len(self._found) > before:
+                continue
             try:
                 built = build(mapping)
             except ValidationError as e:
                 for path, message in explain(e, _MODELS.get(section, Workload), mapping):
                     self._note(_blame((section, *path), message, own))
                 continue
-            plain = meaning(built) if isinstance(built, Workload | DeviceSettings) else built
             settings = {a.path.name: v for a, v in zip(own, chosen, strict=True)}
+            if isinstance(built, Workload):
+                built, missing = self._files.resolved(built)
+                for path, message in missing:
+                    self._note(_blame((section, *path), message, own))
+                settings = {k: named(k, v) for k, v in settings.items()}
+            plain = meaning(built) if isinstance(built, Workload | DeviceSettings) else built
             options.append(Option(built, settings, canonical_json(plain)))
         return options
 
@@ -360,7 +379,7 @@ _BUILDERS: dict[str, Callable[[Any], Any]] = {
     "engine": lambda v: {k: x for k, x in v.items() if x is not None},
     "generate": lambda v: GenerateSettings.model_validate(v).settings(),
     "launcher": lambda v: v,
-    "workload": lambda v: Workload.model_validate(with_kinds(v)),
+    "workload": lambda v: Workload.model_validate(with_lengths(with_kinds(v))),
 }
 
 

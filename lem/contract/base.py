@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from lem.contract.migrate import migrate
 from lem.errors import BadInput, Problem
@@ -21,6 +22,11 @@ MAX_DOCUMENT_BYTES = 64 * 2**20
 Scalar = str | int | float | bool | None
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
+
+
+def wrong(message: str) -> PydanticCustomError:
+    """An error of a validator; the message is shown as it is."""
+    return PydanticCustomError("lem", "{text}", {"text": message})
 
 
 def _zoned(text: str) -> str:

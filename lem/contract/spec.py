@@ -1,13 +1,17 @@
 """The pieces of a campaign that host and agent both need: model, workload, measurement."""
 
 import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from lem.contract.base import Part, Scalar, Sha256
+from lem.contract.base import Part, Scalar, Sha256, wrong
+
+MAX_REQUEST_TOKENS = 2**24
+"""Of a prompt or of an answer; no model's context is as long."""
 
 Positive = Annotated[int, Field(ge=1)]
+Tokens = Annotated[int, Field(ge=1, le=MAX_REQUEST_TOKENS)]
 Settings = dict[str, Scalar | list[Scalar] | dict[str, Scalar]]
 
 
@@ -53,8 +57,14 @@ class Uniform(Part):
     """Whole numbers from ``low`` to ``high``, all equally likely."""
 
     distribution: Literal["uniform"] = "uniform"
-    low: Positive
-    high: Positive
+    low: Tokens
+    high: Tokens
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Uniform":
+        if self.low > self.high:
+            raise wrong(f"low ({self.low}) is above high ({self.high})")
+        return self
 
 
 class LogNormal(Part):
@@ -62,13 +72,30 @@ class LogNormal(Part):
     ``low`` to ``high`` are drawn again."""
 
     distribution: Literal["lognormal"] = "lognormal"
-    median: Positive
+    median: Tokens
     sigma: Annotated[float, Field(gt=0, le=3)]
-    low: Positive = 1
-    high: Positive
+    low: Tokens = 1
+    high: Tokens
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "LogNormal":
+        if not self.low <= self.median <= self.high:
+            raise wrong(f"median ({self.median}) must lie within low and high")
+        return self
 
 
-Length = Positive | Annotated[Uniform | LogNormal, Field(discriminator="distribution")]
+def _distribution(value: Any) -> str:
+    if isinstance(value, dict):
+        return str(value.get("distribution", "uniform"))
+    return value.distribution if isinstance(value, Uniform | LogNormal) else "fixed"
+
+
+Length = Annotated[
+    Annotated[Tokens, Tag("fixed")]
+    | Annotated[Uniform, Tag("uniform")]
+    | Annotated[LogNormal, Tag("lognormal")],
+    Discriminator(_distribution),
+]
 """A number of tokens: always the same, or drawn for each request."""
 
 
@@ -83,17 +110,31 @@ class RandomDataset(Part):
     kind: Literal["random"] = "random"
     input_tokens: Length = 512
     output_tokens: Length = 128
-    prefix_tokens: Positive | None = None
-    """Counted in ``input_tokens``."""
+    prefix_tokens: Tokens | None = None
+    """Counted in ``input_tokens``; of a conversation, in those of its first turn."""
     prefixes: Positive | None = None
+    """How many different ones there are; 1 where it is not given."""
     turns: Positive | None = None
+
+    @model_validator(mode="after")
+    def _prefix_fits(self) -> "RandomDataset":
+        if self.prefixes is not None and self.prefix_tokens is None:
+            raise wrong("prefixes says how many there are; prefix_tokens, how long, is missing")
+        tokens = self.input_tokens
+        shortest = tokens if isinstance(tokens, int) else tokens.low
+        if self.prefix_tokens is not None and self.prefix_tokens > shortest:
+            raise wrong(
+                f"prefix_tokens ({self.prefix_tokens}) is counted in input_tokens, which may be "
+                f"as few as {shortest}"
+            )
+        return self
 
 
 class PromptsDataset(Part):
     """Real prompts that come with lem, put through the model's chat template where it has one."""
 
     kind: Literal["prompts"] = "prompts"
-    output_tokens: Positive = 128
+    output_tokens: Tokens = 128
     max_input_tokens: Positive | None = None
 
 
@@ -101,15 +142,15 @@ class LongContextDataset(Part):
     """A long stretch of English text of exactly so many tokens with a question about it."""
 
     kind: Literal["long_context"] = "long_context"
-    input_tokens: Positive = 8192
-    output_tokens: Positive = 128
+    input_tokens: Tokens = 8192
+    output_tokens: Tokens = 128
 
 
 class FromFile(Part):
     """``path`` is the file's name alone once the campaign is read: folders tell whose machine it
     is. ``sha256`` is of its content, and then always there."""
 
-    path: str
+    path: Annotated[str, Field(min_length=1, max_length=4096)]
     sha256: Sha256 | None = None
 
 
@@ -118,7 +159,8 @@ class JsonlDataset(FromFile):
     ``output_tokens`` where lines differ in it."""
 
     kind: Literal["jsonl"] = "jsonl"
-    output_tokens: Positive | None = None
+    output_tokens: Tokens | None = None
+    """For the lines that do not say."""
     max_input_tokens: Positive | None = None
 
 
@@ -130,8 +172,10 @@ class ShareGptDataset(FromFile):
     """
 
     kind: Literal["sharegpt"] = "sharegpt"
-    output_tokens: Positive | None = None
+    output_tokens: Tokens | None = None
     max_input_tokens: Positive | None = None
+    max_total_tokens: Positive | None = None
+    """Of prompt and answer together."""
     turns: Positive | None = None
     """At most so many questions of a conversation; 1 where it is not given."""
 

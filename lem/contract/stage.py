@@ -20,6 +20,8 @@ class StageTask(Document):
     source: str | None
     target: str
     requests_folder: str
+    files_folder: str | None = None
+    """Where the host put the files that ``workloads`` name, each under its SHA-256."""
     workloads: list[Workload]
     """Request lists to make; empty where another backend makes them."""
     seed: int

@@ -26,6 +26,10 @@ class Request(NamedTuple):
     """When to send it, in seconds from the first, where a trace says so."""
 
 
+Message = dict[str, str]
+"""``role`` (system, user, assistant) and ``content``."""
+
+
 class Tokenizer(Protocol):
     """What making request lists needs of a model's tokenizer."""
 
@@ -37,7 +41,16 @@ class Tokenizer(Protocol):
         """Token ids; with ``chat``, as one user message in the model's chat template (plain, with
         the tokenizer's own special tokens, where it has none)."""
 
+    def chat(self, messages: list[Message]) -> list[int]:
+        """Token ids of a conversation that waits for its next answer, in the model's chat template
+        (:func:`plain_chat` where it has none). A template may raise whatever it likes."""
+
     def decode(self, ids: list[int]) -> str: ...
+
+
+def plain_chat(messages: list[Message]) -> str:
+    """A conversation for a model without a chat template: what was said, a blank line between."""
+    return "\n\n".join(m["content"] for m in messages)
 
 
 def dump(requests: Iterable[Request]) -> tuple[bytes, str]:
