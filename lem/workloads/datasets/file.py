@@ -127,11 +127,10 @@ def _opened(path: Path, name: str) -> io.BufferedReader:
         raise file.bad(f"cannot be read: {e.strerror}") from e
     except ValueError:
         raise file.bad("is no path") from None
-    opened = os.fdopen(handle, "rb")
     if not stat.S_ISREG(os.fstat(handle).st_mode):
-        opened.close()
+        os.close(handle)
         raise file.bad("is not a file")
-    return opened
+    return os.fdopen(handle, "rb")
 
 
 def _refuse(word: str) -> NoReturn:

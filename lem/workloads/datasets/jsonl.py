@@ -25,6 +25,7 @@ class Line(NamedTuple):
 def lines(file: DataFile, output_tokens: int | None) -> Iterator[Line]:
     """What each line asks for. Raises :class:`lem.errors.BadInput` at the first bad one."""
     for number, value in file.objects():
+        messages = _messages(file, number, value)
         wanted = value.get("output_tokens", output_tokens)
         if wanted is None:
             raise file.bad(
@@ -32,7 +33,7 @@ def lines(file: DataFile, output_tokens: int | None) -> Iterator[Line]:
                 number,
             )
         tokens = file.tokens(wanted, "output_tokens", number)
-        yield Line(number, _messages(file, number, value), tokens)
+        yield Line(number, messages, tokens)
 
 
 def requests(

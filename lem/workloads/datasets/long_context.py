@@ -79,7 +79,7 @@ def requests(
 def _ledger(tokens: int, draw: random.Random) -> tuple[str, str]:
     """A question, and entries that are longer than ``tokens``; the one that is asked about is the
     first, where it is in the prompt whatever the tokenizer."""
-    first = 100 + below(900, draw) * 100
+    first = 1000 + below(9_000_000, draw)
     sentences = []
     question = ""
     for i in range(math.ceil(tokens / SENTENCE_TOKENS)):
@@ -101,7 +101,7 @@ def _ledger(tokens: int, draw: random.Random) -> tuple[str, str]:
 def _frame(question: str, tokenizer: Tokenizer) -> tuple[list[int], list[int]]:
     """What stands before and after the entries: what two prompts with other entries share."""
     one, other = (
-        tokenizer.encode(f"{body}\n\n{question}", chat=True) for body in ("apples", "Rivers")
+        tokenizer.encode(f"{body}\n\n{question}", chat=True) for body in ("apple", "Rivers")
     )
     head = _shared(one, other)
     tail = _shared(one[len(head) :][::-1], other[len(head) :][::-1])
