@@ -13,7 +13,7 @@ from lem.campaign.lock import agree, check_overrides, make_lock, provisional_sta
 from lem.campaign.overview import Overview
 from lem.campaign.plan import plan
 from lem.campaign.stage import Staging, stage
-from lem.config import CampaignFile, check_available, check_files, load
+from lem.config import CampaignFile, check_available, check_files, keep_files, load
 from lem.contract.base import write_atomic
 from lem.contract.lock import Lock, Overrides
 from lem.errors import BadInput, EnvironmentFault
@@ -201,6 +201,7 @@ class Campaign:
         deep.check(self, fresh, staging.prepared, say)
         if self.file.path.resolve() != (self.folder / FILE).resolve():
             write_atomic(self.folder / FILE, self.file.path.read_bytes())
+            keep_files(self.file, self.folder)
         fresh.write(self.folder / LOCK)
         return fresh, staging.prepared
 

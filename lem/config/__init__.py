@@ -1,7 +1,7 @@
 """Campaign files: strict reading, the experiments they mean, and what identifies each."""
 
 from lem.config.available import check_available
-from lem.config.contents import check_files
+from lem.config.contents import check_files, keep_files
 from lem.config.identity import PROVISIONAL, arm_id, experiment_id, experiment_of, model_name
 from lem.config.load import CampaignFile, load, parse
 from lem.config.measure import PRESETS, Preset, measurement, preset_of
@@ -23,6 +23,7 @@ __all__ = [
     "check_files",
     "experiment_id",
     "experiment_of",
+    "keep_files",
     "load",
     "measurement",
     "model_name",

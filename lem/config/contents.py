@@ -3,6 +3,10 @@
 Reading a campaign only hashes them: parsing may take a while, and is done before anything starts.
 """
 
+import tempfile
+from pathlib import Path
+
+from lem.config.files import FOLDER
 from lem.config.load import CampaignFile
 from lem.contract.spec import FromFile, Workload
 from lem.errors import BadInput, Problem
@@ -30,6 +34,18 @@ def check_files(campaign: CampaignFile) -> None:
                     problems.setdefault(_placed(campaign, draft.workload, part, problem, e.hint))
     if problems:
         raise BadInput(list(problems))
+
+
+def keep_files(campaign: CampaignFile, folder: Path) -> None:
+    """Copy the files that the campaign names into its folder, so that the campaign file's copy
+    there finds them (:class:`lem.config.files.Files`), on another machine too."""
+    parts = (p for d in campaign.drafts for p in datasets.files_of(d.workload))
+    for sha256, name in {p.sha256: p.path for p in parts if p.sha256 is not None}.items():
+        target = folder / FOLDER / name
+        target.parent.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as aside:
+            data_file.copy(campaign.files[sha256], name, sha256, Path(aside) / name)
+            (Path(aside) / name).replace(target)
 
 
 def _placed(

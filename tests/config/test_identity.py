@@ -248,3 +248,70 @@ def test_experiments_that_differ_have_different_ids() -> None:
     assert len(set(found)) == len(found) == 18
     versions = itertools.product(("1", "2"), ("ab" * 32, "cd" * 32))
     assert len({experiment_id(experiment_of(own[0], MODEL, v, r)) for v, r in versions}) == 4
+
+
+FILE_JSON = (
+    '{"args":{},"backend":"transformers","device":{},"engine":{},"engine_version":"5.5.0",'
+    '"generate":{"ignore_eos":false,"temperature":0},'
+    '"model":{"content":"hub:c1899de289a04d12100db370d81485cdf75e47ca"},'
+    '"requests_sha256":"abababababababababababababababababababababababababababababababab",'
+    '"workload":{"arrival":{"kind":"trace","sha256":"' + "d" * 64 + '","speed":2},'
+    '"dataset":{"kind":"trace","max_input_tokens":4096,"sha256":"' + "d" * 64 + '"},'
+    '"requests":50,"slo":{}}}'
+)
+"""Written by hand: files go by their content."""
+
+
+def test_an_id_with_files_never_changes() -> None:
+    file = parse(
+        "version: 1\nname: x\nmodels: [{id: a/b}]\nbackends: {transformers: {}}\n"
+        "workload:\n  requests: 50\n"
+        f"  dataset: {{kind: trace, path: t.jsonl, sha256: {'d' * 64}, max_input_tokens: 4096}}\n"
+        f"  arrival: {{kind: trace, path: x/u.jsonl, sha256: {'d' * 64}, speed: 2}}\n",
+        "x.yaml",
+    )
+    assert experiment_id(experiment(file)) == hashlib.sha256(FILE_JSON.encode()).hexdigest()
+
+
+def with_dataset(dataset: str, rest: str = "") -> CampaignFile:
+    return parse(
+        "{version: 1, name: x, models: [{id: a/b}], backends: {transformers: {}}, "
+        f"workload: {{dataset: {dataset}}}{rest}}}",
+        "x.yaml",
+    )
+
+
+def test_a_shape_is_its_lengths() -> None:
+    spelled = with_dataset("{kind: random, input_tokens: 2048, output_tokens: 512}")
+    for shaped in (
+        with_dataset("{kind: random, shape: 2048/512}"),
+        with_dataset("{shape: 2048/512}"),
+    ):
+        assert ids(shaped) == ids(spelled) and shaped.digest == spelled.digest
+    swept = with_dataset("{}", ", sweep: {workload.dataset.shape: [2048/512]}")
+    assert ids(swept) == ids(spelled)
+    over = with_dataset("{shape: 1/1}", ", sweep: {workload.dataset.shape: [2048/512]}")
+    assert ids(over) == ids(spelled)
+
+
+def test_data_sets_that_differ_have_different_ids() -> None:
+    drawn = "{distribution: uniform, low: 1, high: 512}"
+    log = "{distribution: lognormal, median: 99, sigma: 1, high: 512}"
+    datasets = [
+        "{}", "{kind: prompts}", "{kind: long_context}", f"{{input_tokens: {drawn}}}",
+        f"{{output_tokens: {drawn}}}", f"{{input_tokens: {log}}}", "{turns: 2}", "{turns: 3}",
+        "{prefix_tokens: 9}", "{prefix_tokens: 9, prefixes: 2}",
+        *(f"{{kind: {k}, path: a, sha256: {s * 64}}}" for k in ("jsonl", "sharegpt", "trace")
+          for s in "ab"),
+        f"{{kind: sharegpt, path: a, sha256: {'a' * 64}, turns: 2}}",
+        f"{{kind: sharegpt, path: a, sha256: {'a' * 64}, max_total_tokens: 2048}}",
+    ]  # fmt: skip
+    found = [ids(with_dataset(d)) for d in datasets]
+    assert len(set().union(*found)) == len(datasets)
+
+
+def test_spelling_out_what_a_distribution_is_by_default_makes_no_difference() -> None:
+    short = with_dataset("{input_tokens: {low: 1, high: 9}}")
+    assert ids(short) == ids(
+        with_dataset("{input_tokens: {distribution: uniform, low: 1.0, high: 9}}")
+    )

@@ -42,16 +42,15 @@ def requests(
     """The first ``n`` lines that are short enough, in the file's order."""
     made = left_out = 0
     for line in lines(file, dataset.output_tokens):
-        if made == n:
-            return
         ids = encoded(line.messages, tokenizer, file, line.number)
         if dataset.max_input_tokens is not None and len(ids) > dataset.max_input_tokens:
             left_out += 1
             continue
         yield Request(f"r{made}", ids, line.output_tokens, shown(line.messages))
         made += 1
-    if made < n:
-        raise too_few(file, made, n, left_out, "requests")
+        if made == n:
+            return
+    raise too_few(file, made, n, left_out, "requests")
 
 
 def check(dataset: JsonlDataset, n: int, file: DataFile) -> None:

@@ -65,8 +65,6 @@ def requests(
     first: float | None = None
     made = left_out = 0
     for row in rows(file):
-        if made == n:
-            return
         if not _is_sent(row, dataset.max_input_tokens):
             left_out += 1
             continue
@@ -76,8 +74,9 @@ def requests(
         at_s = _since(first, row.s)
         yield Request(f"r{made}", ids, row.output_tokens, tokenizer.decode(ids), at_s=at_s)
         made += 1
-    if made < n:
-        raise too_few(file, made, n, left_out, "requests")
+        if made == n:
+            return
+    raise too_few(file, made, n, left_out, "requests")
 
 
 def timed(made: Iterable[Request], n: int, file: DataFile) -> Iterator[Request]:
@@ -89,8 +88,9 @@ def timed(made: Iterable[Request], n: int, file: DataFile) -> Iterator[Request]:
         first = row.s if first is None else first
         yield request._replace(at_s=_since(first, row.s))
         given += 1
-    if given < n:
-        raise too_few(file, given, n, 0, "times")
+        if given == n:
+            return
+    raise too_few(file, given, n, 0, "times")
 
 
 def check(dataset: TraceDataset, n: int, file: DataFile) -> None:
