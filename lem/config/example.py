@@ -168,10 +168,16 @@ baseline: {@BASELINE@}
 workload:
   requests: 200                       # how many there are to send
   dataset:
-    kind: prompts                     # prompts: real ones that come with lem; random: token ids
+    kind: prompts                     # real prompts that come with lem
     output_tokens: 64                 # to generate for each request
-    # max_input_tokens: null          # prompts: leave out longer ones
-    # input_tokens: 512               # random: exactly so many
+    # max_input_tokens: null          # leave out longer ones
+  # dataset: {kind: random, shape: 512/256}                # token ids: 512 in, 256 out
+  # dataset: {kind: random, input_tokens: {low: 64, high: 1024}, output_tokens: 128}
+  # dataset: {kind: random, input_tokens: 1024, prefix_tokens: 768, prefixes: 4, turns: 3}
+  # dataset: {kind: long_context, input_tokens: 8192, output_tokens: 128}
+  # dataset: {kind: jsonl, path: questions.jsonl, output_tokens: 128}      # {"prompt": "…"} lines
+  # dataset: {kind: sharegpt, path: chats.json, turns: 4, max_total_tokens: 2048}
+  # dataset: {kind: trace, path: mooncake.jsonl}           # lengths and times of recorded traffic
   arrival: {kind: offline}            # offline: all at once; or a closed loop of clients:
   # arrival: {kind: concurrency, concurrency: 8}
   # slo: {ttft_ms: 500, itl_ms: 50}   # limits on latency, for goodput

@@ -15,11 +15,13 @@ from lem.contract.spec import (
     DeviceSettings,
     ExperimentModel,
     Limits,
+    LongContextDataset,
     Measurement,
     Offline,
     Workload,
 )
 from lem.errors import RunFailed
+from lem.workloads import datasets
 from lem.workloads.load import Log
 from lem.workloads.requests import Request, Tokenizer, dump
 from lem.workloads.sources import Backlog, FirstTokens, Stock, Stopping, arriving
@@ -219,6 +221,25 @@ class Conformance:
         assert tokenizer.decode(ids).strip() == "The capital of France is"
         assert all(0 <= i < tokenizer.vocabulary for i in tokenizer.special_ids)
         assert tokenizer.decode([tokenizer.vocabulary - 1]) is not None
+
+    def test_the_tokenizer_takes_conversations(self, tokenizer: Tokenizer) -> None:
+        question = {"role": "user", "content": "What is the capital of France?"}
+        answer = {"role": "assistant", "content": "It is Paris."}
+        one = tokenizer.chat([question])
+        assert one == tokenizer.encode(question["content"], chat=True)
+        said = tokenizer.chat([question, answer, {"role": "user", "content": "Why so?"}])
+        assert len(said) > len(one) and all(0 <= i < tokenizer.vocabulary for i in said)
+        text = tokenizer.decode(said)
+        places = [text.find(t) for t in (question["content"], answer["content"], "Why so?")]
+        assert -1 not in places and places == sorted(places)
+
+    def test_long_contexts_have_exact_counts(self, tokenizer: Tokenizer) -> None:
+        workload = Workload(requests=2, dataset=LongContextDataset(input_tokens=900))
+        first, second = datasets.make(workload, tokenizer, 1)
+        assert len(first.input_ids) == len(second.input_ids) == 900
+        question = first.text.split("\n\n")[-1]
+        assert question.startswith("Question: ") and question in tokenizer.decode(first.input_ids)
+        assert first.input_ids[:100] != second.input_ids[:100]
 
     def test_good_arguments_are_not_rejected(
         self, backend: Backend, model: Path, requests: list[Request], tmp_path: Path

@@ -12,7 +12,7 @@ from lem.contract.job import Job, Rejection
 from lem.contract.spec import ModelSpec
 from lem.errors import RunFailed
 from lem.workloads.load import Sink, Source
-from lem.workloads.requests import Request, Tokenizer
+from lem.workloads.requests import Message, Request, Tokenizer, plain_chat
 
 from .conformance import Conformance
 
@@ -23,6 +23,9 @@ class Letters:
 
     def encode(self, text: str, chat: bool) -> list[int]:
         return list(text.encode())
+
+    def chat(self, messages: list[Message]) -> list[int]:
+        return self.encode(plain_chat(messages), True)
 
     def decode(self, ids: list[int]) -> str:
         return bytes(ids).decode(errors="replace")

@@ -11,7 +11,14 @@ import pytest
 from lem import plugins
 from lem.backends import llama_parameters
 from lem.backends.protocol import Backend
-from lem.contract.spec import ModelSpec, Synthetic
+from lem.contract.spec import (
+    LongContextDataset,
+    ModelSpec,
+    PromptsDataset,
+    RandomDataset,
+    Synthetic,
+    Workload,
+)
 from lem.errors import RunFailed
 from lem.workloads import datasets
 from lem.workloads.load import Log
@@ -103,6 +110,17 @@ def test_both_engines_agree_on_tokens_and_likelihood(
     assert ours.vocabulary == theirs.vocabulary and ours.special_ids == theirs.special_ids
     for text in (PROMPT, "naïve — “日本” 🎉\n\n\tx  y", "<|im_start|>user"):
         assert ours.encode(text, True) == theirs.encode(text, True)
+    talk = [
+        {"role": "system", "content": "Be short."},
+        {"role": "user", "content": PROMPT},
+        {"role": "assistant", "content": "It is 4."},
+        {"role": "user", "content": "Why?"},
+    ]
+    assert ours.chat(talk) == theirs.chat(talk)
+    for dataset in (LongContextDataset(input_tokens=700), PromptsDataset(), RandomDataset(turns=2)):
+        workload = Workload(requests=5, dataset=dataset)
+        made = [datasets.make(workload, t, 1) for t in (ours, theirs)]
+        assert [r.input_ids for r in made[0]] == [r.input_ids for r in made[1]]
     ids = ours.encode(datasets.nll_text(), False)
     assert ids == theirs.encode(datasets.nll_text(), False)
     here = backend().load(make_job("llama_cpp", smollm2_gguf, tmp_path, [REQUEST], args=ONE_THREAD))

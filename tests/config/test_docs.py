@@ -2,11 +2,13 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import BaseModel
 
 import lem
+from lem.config import parse
 from lem.config.measure import PRESETS
 from lem.config.paths import fixed_paths
 from lem.config.schema import (
@@ -19,17 +21,27 @@ from lem.config.schema import (
 )
 from lem.config.yaml_source import scalar
 from lem.contract.spec import (
+    MAX_REQUEST_TOKENS,
     Concurrency,
+    Dataset,
     DeviceSettings,
+    JsonlDataset,
     Limits,
+    LogNormal,
+    LongContextDataset,
     ModelSpec,
     PromptsDataset,
     RandomDataset,
+    ShareGptDataset,
     Slo,
     Synthetic,
+    TraceDataset,
+    Uniform,
     WheelFile,
     Workload,
 )
+from lem.workloads.datasets.file import MAX_FILE_BYTES, MAX_LINE_BYTES
+from lem.workloads.datasets.sharegpt import LEAST_TOKENS
 
 TEXT = (Path(lem.__file__).parent.parent / "docs" / "campaign-file.md").read_text()
 
@@ -37,13 +49,38 @@ TEXT = (Path(lem.__file__).parent.parent / "docs" / "campaign-file.md").read_tex
 @pytest.mark.parametrize(
     "model",
     [CampaignSpec, BackendSpec, EngineSettings, GenerateSettings, MeasureSpec, Range, ModelSpec,
-     Synthetic, WheelFile, Workload, RandomDataset, PromptsDataset, Concurrency, Slo,
+     Synthetic, WheelFile, Workload, RandomDataset, PromptsDataset, LongContextDataset,
+     JsonlDataset, ShareGptDataset, TraceDataset, Uniform, LogNormal, Concurrency, Slo,
      DeviceSettings, Limits],
 )  # fmt: skip
 def test_every_key_is_in_the_reference(model: type[BaseModel]) -> None:
     code = " ".join(re.findall(r"`([^`]+)`", TEXT))
     words = set(re.findall(r"[a-z][a-z0-9_]*", code))
     assert set(model.model_fields) - words == set()
+
+
+def test_every_example_of_a_data_set_is_one_and_every_kind_has_one() -> None:
+    (section,) = re.findall(r"\n## Data sets\n(.*?)\n## ", TEXT, re.DOTALL)
+    rows = [r for r in section.splitlines() if r.startswith("| ") and "{kind: " in r]
+    examples = [e for r in rows for e in re.findall(r"`(\{kind: .*?\})`", r)]
+    kinds = set()
+    for example in examples:
+        file = parse(
+            "{version: 1, name: x, models: [{id: a/b}], backends: {transformers: {}}, "
+            f"workload: {{dataset: {example}}}}}",
+            "docs",
+        )
+        kinds.add(file.drafts[0].workload.dataset.kind)
+    assert len(examples) == 10 and kinds == {
+        get_args(d.model_fields["kind"].annotation)[0] for d in get_args(get_args(Dataset)[0])
+    }
+
+
+def test_the_limits_of_files_are_as_the_reference_says() -> None:
+    assert f"of 1 to {MAX_REQUEST_TOKENS:,} tokens" in TEXT
+    assert "at most 1 GiB" in TEXT and MAX_FILE_BYTES == 2**30
+    assert "a line at most 16 MiB" in TEXT and MAX_LINE_BYTES == 2**24
+    assert f"fewer than {LEAST_TOKENS} tokens" in TEXT
 
 
 def test_defaults_and_presets_are_as_the_reference_says() -> None:

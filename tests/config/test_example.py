@@ -96,6 +96,16 @@ def test_what_is_commented_out_can_be_used() -> None:
     assert len(file.drafts) == 11
 
 
+def test_every_data_set_that_is_commented_out_can_be_used() -> None:
+    text = example()
+    written = text[text.index("  dataset:\n") : text.index("  arrival: {")]
+    kinds = []
+    for dataset in re.findall(r"\n  # dataset: (\{.*?\})(?: .*)?\n", written.replace("\n", "\n\n")):
+        file = parse(text.replace(written, f"  dataset: {dataset}\n"), "c.yaml")
+        kinds.append(file.drafts[0].workload.dataset.kind)
+    assert kinds == ["random"] * 3 + ["long_context", "jsonl", "sharegpt", "trace"]
+
+
 def test_what_the_commented_example_says_of_values_is_true() -> None:
     """The lengths are those of its preset, and every value that a remark offers is accepted."""
     text = example()

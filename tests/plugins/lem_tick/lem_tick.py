@@ -32,7 +32,7 @@ from lem.contract.base import Scalar
 from lem.contract.job import Job, Rejection
 from lem.contract.spec import ModelSpec
 from lem.workloads.load import Sink, Source
-from lem.workloads.requests import Request
+from lem.workloads.requests import Message, Request, plain_chat
 
 KNOWN = {
     "static",
@@ -60,6 +60,9 @@ class Bytes:
 
     def encode(self, text: str, chat: bool) -> list[int]:
         return ([256] if chat else []) + list(text.encode())
+
+    def chat(self, messages: list[Message]) -> list[int]:
+        return self.encode(plain_chat(messages), True)
 
     def decode(self, ids: list[int]) -> str:
         return bytes(i for i in ids if i < 256).decode(errors="replace")
