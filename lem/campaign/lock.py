@@ -16,6 +16,7 @@ from lem.config import (
     model_name,
     preset_of,
 )
+from lem.config.identity import meaning
 from lem.contract.base import CONTRACT_VERSION, Scalar, utc_now
 from lem.contract.lock import Arm, Lock, LockedBackend, LockedModel, Overrides
 from lem.contract.spec import ExperimentModel
@@ -207,8 +208,12 @@ def _contradictions(lock: Lock, fresh: Lock) -> list[str]:
     found = [
         f"the lock's {name} of {arm.label!r} is not what its campaign file gives"
         for arm in lock.arms
-        for name in ("experiment", "launcher")
-        if getattr(arm, name) != getattr(today[arm.arm_id], name)
+        for name, theirs, ours in (
+            # A file may have got another name; what it holds is told by its hash.
+            ("experiment", meaning(arm.experiment), meaning(today[arm.arm_id].experiment)),
+            ("launcher", arm.launcher, today[arm.arm_id].launcher),
+        )
+        if theirs != ours
     ]
     if lock.trust_remote_code != fresh.trust_remote_code:
         found.append("the lock's trust_remote_code is not what its campaign file gives")

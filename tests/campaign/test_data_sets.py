@@ -67,9 +67,20 @@ def test_a_file_becomes_the_requests_of_a_run(tmp_path: Path) -> None:
     assert again.returncode == 0 and "nothing to do" in again.stderr, again.stderr
 
 
-def test_a_changed_file_is_another_campaign(tmp_path: Path) -> None:
+def test_a_renamed_file_is_the_same_campaign_and_a_changed_one_another(tmp_path: Path) -> None:
     file, out, cache = campaign(tmp_path / "my-folder"), tmp_path / "out", tmp_path / "cache"
     assert lem("campaign", "run", file, "--out", out, cache=cache).returncode == 0
+    renamed = tmp_path / "my-folder" / "renamed.jsonl"
+    shutil.copy(tmp_path / "my-folder" / "data" / "chats.jsonl", renamed)
+    text = file.read_text()
+    file.write_text(text.replace("data/chats.jsonl", "renamed.jsonl"))
+    for option in ((), ("--retry-failed",)):
+        same = lem("campaign", "run", file, "--out", out, *option, cache=cache)
+        assert same.returncode == 0 and "nothing to do" in same.stderr, same.stderr
+    shutil.rmtree(out / "blocks")
+    again = lem("campaign", "run", file, "--out", out, cache=cache)
+    assert again.returncode == 0 and len(list(out.rglob("record.json"))) == 1, again.stderr
+    file.write_text(text)
     (tmp_path / "my-folder" / "data" / "chats.jsonl").write_text(CHATS.replace("say", "tell"))
     changed = lem("campaign", "run", file, "--out", out, cache=cache)
     assert changed.returncode == 2 and "the campaign file has been edited" in changed.stderr
