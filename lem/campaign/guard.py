@@ -32,7 +32,7 @@ def alone(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-OWN = (".lock", "blocks", "requests", "campaign.lock.json")
+OWN = (".lock", "blocks", "files", "requests", "campaign.lock.json")
 """What lem writes and mounts in a campaign folder."""
 
 

@@ -68,7 +68,9 @@ class Files:
         if not _is_there(where):
             # A campaign's folder is read where it lies, maybe on another machine.
             copy = self._folder / FOLDER / name
-            if not name or not _is_there(copy):
+            # Such a folder may come from somebody else: its links are not followed.
+            linked = copy.parent.is_symlink() or copy.is_symlink()
+            if not name or not _is_there(copy) or linked:
                 raise BadInput(f"there is no file {said(path)}")
             where = copy
         try:

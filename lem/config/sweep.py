@@ -309,21 +309,18 @@ class Grid:
                 except ValueError as e:
                     self._note((axis.at, str(e)))
             if section == "workload":
-                for path, message in shape_problems(mapping):
-                    self._note(_blame((section, *path), message, own))
+                self._blame(own, section, shape_problems(mapping))
             if len(self._found) > before:
                 continue
             try:
                 built = build(mapping)
             except ValidationError as e:
-                for path, message in explain(e, _MODELS.get(section, Workload), mapping):
-                    self._note(_blame((section, *path), message, own))
+                self._blame(own, section, explain(e, _MODELS.get(section, Workload), mapping))
                 continue
             settings = {a.path.name: v for a, v in zip(own, chosen, strict=True)}
             if isinstance(built, Workload):
                 built, missing = self._files.resolved(built)
-                for path, message in missing:
-                    self._note(_blame((section, *path), message, own))
+                self._blame(own, section, missing)
                 settings = {k: named(k, v) for k, v in settings.items()}
             plain = meaning(built) if isinstance(built, Workload | DeviceSettings) else built
             options.append(Option(built, settings, canonical_json(plain)))
@@ -341,6 +338,18 @@ class Grid:
             case "generate":
                 return spec.generate.settings()
         return {k: v for k, v in getattr(spec, section) if v is not None}
+
+    def _blame(self, axes: list[Axis], section: str, found: list[Found]) -> None:
+        """Note a section's errors at the swept paths they come from, or at their own lines."""
+        for path, message in found:
+            keys = (section, *path)
+            for axis in axes:
+                n = min(len(keys), len(axis.path.keys))
+                if keys[:n] == axis.path.keys[:n]:
+                    self._note((axis.at, message))
+                    break
+            else:
+                self._note((keys, message))
 
     def _note(self, found: Found) -> None:
         if len(self._found) < MAX_PROBLEMS:
@@ -392,15 +401,6 @@ def _put(mapping: dict[str, Any], keys: tuple[str, ...], value: Scalar) -> dict[
             raise ValueError(f"'{head}' has the value {said(inner)} in the file, not keys")
         value = _put(inner or {}, tuple(rest), value)  # type: ignore[assignment]
     return {**mapping, head: value}
-
-
-def _blame(path: KeyPath, message: str, axes: list[Axis]) -> Found:
-    """The swept path that a section's error comes from, or the section's own line."""
-    for axis in axes:
-        n = min(len(path), len(axis.path.keys))
-        if path[:n] == axis.path.keys[:n]:
-            return axis.at, message
-    return path, message
 
 
 def _too_many(total: int) -> str:

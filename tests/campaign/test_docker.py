@@ -1,5 +1,6 @@
 """Whole small campaigns in real containers."""
 
+import gzip
 import json
 import os
 import random
@@ -50,6 +51,23 @@ def test_runs_in_containers(tmp_path: Path, image: str) -> None:
     assert not containers_of(out)
     strangers = [p for p in out.rglob("*") if p.stat().st_uid != os.getuid()]
     assert not strangers
+
+
+def test_a_data_sets_file_reaches_the_container_that_makes_the_lists(
+    tmp_path: Path, image: str
+) -> None:
+    lines = [json.dumps({"prompt": f"say {i}", "output_tokens": 3}) for i in range(20)]
+    (tmp_path / "chats.jsonl").write_text("\n".join(lines))
+    (tmp_path / "chats.jsonl").chmod(0o600)
+    dataset = {"kind": "jsonl", "path": "chats.jsonl"}
+    file = campaign(tmp_path, image, sweep={}, workload={"requests": 20, "dataset": dataset})
+    out = tmp_path / "out"
+    done = lem("campaign", "stage", file, "--out", out, cache=tmp_path / "cache")
+    assert done.returncode == 0, done.stderr
+    (made,) = (out / "requests").iterdir()
+    listed = [json.loads(line) for line in gzip.decompress(made.read_bytes()).splitlines()]
+    assert [r["text"] for r in listed] == [f"say {i}" for i in range(20)]
+    assert (tmp_path / "chats.jsonl").stat().st_uid == os.getuid()
 
 
 def test_the_launcher_as_what_is_compared(tmp_path: Path, image: str) -> None:

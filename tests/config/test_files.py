@@ -147,3 +147,7 @@ def test_a_campaigns_folder_has_copies_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "files" / "a.jsonl").write_text(LINE)
     file = read(tmp_path, workload("../elsewhere/a.jsonl"))
     assert file.files == {sha256(LINE): tmp_path / "files" / "a.jsonl"}
+    (tmp_path / "files" / "a.jsonl").rename(tmp_path / "real")
+    (tmp_path / "files" / "a.jsonl").symlink_to(tmp_path / "real")
+    with pytest.raises(BadInput, match="there is no file"):
+        read(tmp_path, workload("../elsewhere/a.jsonl"))
