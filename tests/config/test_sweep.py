@@ -278,3 +278,43 @@ def test_drafts_spell_out_what_is_the_same_everywhere() -> None:
     # What goes on untouched keeps its type: some engines insist on a float.
     assert type(draft.generate["repetition_penalty"]) is float
     assert draft.workload.arrival.kind == "offline"
+
+
+def test_shapes_are_swept_named_and_selected() -> None:
+    file = campaign(
+        sweep={"workload.dataset.shape": ["128/128", "512/256", "8192/1024"]},
+        exclude=[{"workload.dataset.shape": "512/256"}],
+        baseline={"workload.dataset.shape": "8192/1024"},
+    )
+    assert [d.label for d in file.drafts] == ["shape 128/128", "shape 8192/1024"]
+    lengths = [(d.workload.dataset.input_tokens, d.workload.dataset.output_tokens)  # type: ignore[union-attr]
+               for d in file.drafts]  # fmt: skip
+    assert lengths == [(128, 128), (8192, 1024)]
+    assert file.baseline == 1
+    # An experiment of that shape is found however its file spells it.
+    spelled = campaign(workload={"dataset": {"input_tokens": 8192, "output_tokens": 1024}})
+    assert select({"workload.dataset.shape": "8192/1024"}, spelled.drafts) == [0]
+    drawn = campaign(workload={"dataset": {"input_tokens": {"low": 1, "high": 9}}})
+    assert select({"workload.dataset.shape": "null"}, drawn.drafts) == []
+
+
+def test_lengths_are_swept_whole_or_by_one_end() -> None:
+    file = campaign(
+        sweep={"workload.dataset.input_tokens": {"low": 128, "high": 512, "scale": "log2"}}
+    )
+    assert [d.workload.dataset.input_tokens for d in file.drafts] == [128, 256, 512]  # type: ignore[union-attr]
+    ends = campaign(
+        workload={"dataset": {"input_tokens": {"low": 8, "high": 64}}},
+        sweep={"workload.dataset.input_tokens.high": [64.0, 128]},
+    )
+    assert [d.workload.dataset.input_tokens.high for d in ends.drafts] == [64, 128]  # type: ignore[union-attr]
+    taken = campaign(
+        workload={"dataset": {"input_tokens": {"low": 8, "high": 64}}},
+        sweep={"workload.dataset.input_tokens": [32]},
+    )
+    assert taken.drafts[0].workload.dataset.input_tokens == 32  # type: ignore[union-attr]
+
+
+def test_kinds_of_data_sets_are_swept() -> None:
+    file = campaign(sweep={"workload.dataset.kind": ["random", "prompts", "long_context"]})
+    assert [d.label for d in file.drafts] == ["kind random", "kind prompts", "kind long_context"]
