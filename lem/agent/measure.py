@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lem.agent.events import Events
-from lem.backends.protocol import Backend, Engine
+from lem.backends.protocol import Apart, Backend, Engine
 from lem.contract.base import Scalar, whole_text
 from lem.contract.event import PHASE_CODES, Phase
 from lem.contract.job import Job
@@ -22,7 +22,7 @@ from lem.errors import RunFailed
 from lem.meters import machine
 from lem.meters.protocol import MeterSettings
 from lem.meters.sampler import Sampler
-from lem.workloads import datasets, requests
+from lem.workloads import datasets, latency, requests
 from lem.workloads.load import Log, Response
 from lem.workloads.requests import Request
 from lem.workloads.sources import FirstTokens, Requests, Stock, arriving
@@ -32,6 +32,10 @@ from lem.workloads.steady import Phase as Windows
 WARM_UP_PARTS = 8
 """The warm-up limit is cut into this many sub-windows to see whether throughput has settled."""
 ANSWER_CHARACTERS = 2000
+LATE_S = 0.005
+LATE_PART = 0.05
+"""A client is late where 1 % of its requests left later than both: 5 ms, and this part of the
+median time to first token."""
 CLOCK_JUMP_NS = 2_000_000_000
 NO_TEMPERATURE_S = 5.0
 
@@ -82,7 +86,7 @@ def measure(job: Job, backend: Backend, engine: Engine, folder: Path, events: Ev
     log = Log(watch=lambda r: _tell_answer(events, r))
     flags: set[str] = set()
     jump = _clock_jump()
-    with _sampler(job, folder) as meter:
+    with _sampler(job, folder, engine) as meter:
         if job.measure.meters is not None and (lost := meter.unavailable):
             raise RunFailed("meter", "; ".join(f"{m}: {why}" for m, why in lost.items()))
         if machine.settings().get("external") and (why := meter.unavailable.get("external")):
@@ -101,10 +105,13 @@ def measure(job: Job, backend: Backend, engine: Engine, folder: Path, events: Ev
             prefill = _prefill(run)
             idle += _idle(run)
         facts = dict(engine.facts())
+        if isinstance(engine, Apart):
+            flags |= engine.flags()
         _note_memory(meter, facts)
         if not meter.alive():
             flags.add("sampler_died")
     measured = list(log.responses.values())[before:]
+    facts |= _lateness(measured, flags)
     if jump() > CLOCK_JUMP_NS:
         flags.add("suspended")
     infos = _telling(meter.infos, job)
@@ -143,12 +150,16 @@ def shuffled(job: Job, listed: list[Request]) -> list[Request]:
     return sorted(listed, key=rank)
 
 
-def _sampler(job: Job, folder: Path) -> Sampler:
+def _sampler(job: Job, folder: Path, engine: Engine) -> Sampler:
     gains = job.measure.calibration
+    process, driver = os.getpid(), None
+    if isinstance(engine, Apart):
+        process, driver = engine.process, process
     settings = MeterSettings(
         gpus=tuple(job.gpus),
         powercap_root=Path(job.powercap_root),
-        process=os.getpid(),
+        process=process,
+        driver=driver,
         watts_per_busy_core=job.measure.watts_per_busy_core,
         calibration=None if gains is None else gains.model_dump(),
         **machine.settings(),
@@ -228,9 +239,10 @@ def _windows(run: Run, stock: Requests, n: int) -> list[Counts]:
     run.engine.serve(windows, run.log)
     if len(windows.windows) < n:
         raise RunFailed("engine_error", "the engine stopped before the windows were complete")
-    if any(w.output_tokens == 0 for w in windows.windows):
+    counted = windows.recounted()
+    if any(w.output_tokens == 0 for w in counted):
         raise RunFailed("engine_error", "the engine produced no token in a window")
-    return windows.windows
+    return counted
 
 
 def _prefill(run: Run) -> Counts | None:
@@ -254,6 +266,22 @@ def _idle(run: Run) -> list[Stretch]:
     start = run.meter.mark()
     time.sleep(run.job.measure.idle_s)
     return [(start, run.meter.mark())]
+
+
+def _lateness(responses: list[Response], flags: set[str]) -> dict[str, Scalar]:
+    """How late the client was in sending, where one sends over a network: facts, and the flag
+    ``client_late``. A time to first token counts from when a request was due, so it holds this."""
+    late = sorted((r.written_ns - r.sent_ns) / 1e9 for r in responses if r.written_ns is not None)
+    if not late:
+        return {}
+    worst = latency.quantile(late, 0.99)
+    first = sorted(latency.ttft_s(responses))
+    if worst > max(LATE_S, LATE_PART * (latency.quantile(first, 0.5) if first else 0.0)):
+        flags.add("client_late")
+    return {
+        "client_late_p50_s": round(latency.quantile(late, 0.5), 6),
+        "client_late_p99_s": round(worst, 6),
+    }
 
 
 def _note_memory(meter: Sampler, facts: dict[str, Scalar]) -> None:

@@ -6,7 +6,7 @@
 """
 
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from lem.contract.base import Scalar
 from lem.contract.job import Job, Rejection
@@ -46,6 +46,18 @@ class Engine(Protocol):
         the engine has no prompt log-probabilities or too short a context."""
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Apart(Protocol):
+    """What an :class:`Engine` has besides where it works in processes of its own, driven by a
+    client in the agent's: only the engine's CPU time and memory are the run's."""
+
+    process: int
+    """Root of the engine's process tree."""
+
+    def flags(self) -> set[str]:
+        """What the client noticed (:mod:`lem.contract.flags`)."""
 
 
 class Backend(Protocol):

@@ -230,6 +230,12 @@ class _Deaf:
     def timed_out(self, request_id: str, message: str, at_ns: int | None = None) -> None:
         pass
 
+    def written(self, request_id: str, at_ns: int) -> None:
+        pass
+
+    def retold(self, request_id: str, token_ns: list[int]) -> None:
+        pass
+
 
 def _build(job: Job, device: str) -> Any:
     """The model on ``device``, in evaluation mode; ``meta``: without weights."""

@@ -109,6 +109,29 @@ _TABLE = (
     Flag("sampler_died", "the process that reads the meters ended early", "exclude"),
     Flag("no_coverage", "the trace does not reach both edges of the window", "exclude"),
     Flag("requests_failed", "some requests of the window failed", "exclude"),
+    Flag(
+        "client_late",
+        "over 1 % of the requests left the client late, by over 5 ms and 5 % of the median time to "
+        "first token, which holds it",
+        "info",
+    ),
+    Flag(
+        "tokens_spread",
+        "the server told an answer's number of tokens only at its end; they are spread evenly over "
+        "its chunks: counts are right, times between tokens are not",
+        "info",
+    ),
+    Flag(
+        "tokens_assumed",
+        "the server told no number of tokens: each chunk was taken for one",
+        "exclude",
+    ),
+    Flag(
+        "input_tokens_differ",
+        "the server counted other input tokens than the request list has (a chat template, a "
+        "special token): figures per input token are of the list's",
+        "info",
+    ),
     Flag("requests_exhausted", "the request list was used more than once", "info"),
     Flag("suspended", "the machine was suspended or the clock jumped", "void"),
 )

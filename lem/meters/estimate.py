@@ -44,6 +44,7 @@ class Estimate:
         self._group: Path | None = None
         self._watts_per_core = 0.0
         self._proc_root = Path("/proc")
+        self._driver: int | None = None
         self._next_ns = 0
         self._next_busy_ns = 0
 
@@ -68,6 +69,7 @@ class Estimate:
         self._group = own_group(settings, root)
         self._watts_per_core = settings.watts_per_busy_core
         self._proc_root = settings.proc_root
+        self._driver = settings.driver
         source = "control group" if self._group else "process tree"
         return [
             Device(
@@ -101,6 +103,11 @@ class Estimate:
         ]
         if busy_ns is not None:
             samples.append(Sample(after_ns, self.name, DEVICE, "host_busy_ns", busy_ns))
+        if self._driver is not None and (driver_ns := cpu_clock_ns(self._driver)) is not None:
+            driver = series.timed(
+                self.name, DEVICE, "driver_cpu_ns", driver_ns, before_ns, after_ns
+            )
+            samples += driver
         return samples
 
     def _busy_ns(self, pace: Pace, now_ns: int) -> int | None:

@@ -59,6 +59,9 @@ class MeterSettings:
     cgroup_root: Path = Path("/sys/fs/cgroup")
     process: int | None = None
     """Root of the process tree whose CPU time is counted; None: the parent of the sampler."""
+    driver: int | None = None
+    """The process that sends the load, where it is not in that tree: its CPU time is neither the
+    run's nor another program's."""
     watts_per_busy_core: float = 10.0
     calibration: dict[str, Any] | None = None
     """A checked calibration file (:class:`lem.contract.spec.Calibration`) as a mapping."""

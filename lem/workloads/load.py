@@ -41,6 +41,13 @@ class Sink(Protocol):
     def token(self, request_id: str, n: int = 1, at_ns: int | None = None) -> None:
         """``n`` more output tokens of this request came out now."""
 
+    def written(self, request_id: str, at_ns: int) -> None:
+        """The last byte of the request was handed to the network, where there is one."""
+
+    def retold(self, request_id: str, token_ns: list[int]) -> None:
+        """The times of all output tokens of a request, in rising order, in place of those that were
+        told before: how many there were became known only now."""
+
     def done(self, request_id: str, text: str, at_ns: int | None = None) -> None:
         """The request's answer is complete."""
 
@@ -63,6 +70,8 @@ class Response:
     status: str = "open"
     """open, done, failed or timed_out"""
     text: str = ""
+    written_ns: int | None = None
+    """When it really left; ``sent_ns`` is when it should have. None where no network is between."""
 
 
 class Log:
@@ -91,6 +100,15 @@ class Log:
         with self._lock:
             self.responses[request_id].token_ns.extend([now] * n)
             self.tokens += n
+
+    def written(self, request_id: str, at_ns: int) -> None:
+        self.responses[request_id].written_ns = at_ns
+
+    def retold(self, request_id: str, token_ns: list[int]) -> None:
+        with self._lock:
+            response = self.responses[request_id]
+            self.tokens += len(token_ns) - len(response.token_ns)
+            response.token_ns = token_ns
 
     def done(self, request_id: str, text: str, at_ns: int | None = None) -> None:
         self._end(request_id, "done", text, at_ns)

@@ -155,6 +155,11 @@ class Phase:
     def due_ns(self) -> int | None:
         return self._inner.due_ns()
 
+    def recounted(self) -> list[Counts]:
+        """The windows, counted anew. To be called when ``serve`` has returned: tokens may be told
+        some time after their own time, which may have been just before an edge."""
+        return [count(self._mine, w.start_ns, w.end_ns) for w in self.windows]
+
     def _prefilled(self) -> bool:
         """Whether, since the last look, the last request that waited for its first token got it."""
         if not self._prefilling:

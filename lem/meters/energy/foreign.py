@@ -59,14 +59,14 @@ def busy_ns(proc_root: Path, ticks_per_s: int) -> int | None:
 def load(
     own: Sequence[Sample], sampler: Sequence[Sample], start_ns: int, end_ns: int, reach_ns: int
 ) -> Load | None:
-    """Busy time and others' part of it. ``own``: the estimate meter's samples; ``sampler``: the
-    sampler's own CPU time. None where the trace does not reach, or a count fell."""
+    """Busy time and others' part of it. ``own``: the estimate meter's samples, with those of the
+    process that sends the load where that is not one of the run's; ``sampler``: the sampler's own
+    CPU time. None where the trace does not reach, or a count fell."""
     moved = []
-    for samples, quantity in (
-        (own, "host_busy_ns"),
-        (own, "cpu_time_ns"),
-        (sampler, "cpu_time_ns"),
-    ):
+    wanted = [(own, "host_busy_ns"), (own, "cpu_time_ns"), (sampler, "cpu_time_ns")]
+    if any(s.quantity == "driver_cpu_ns" for s in own):
+        wanted.append((own, "driver_cpu_ns"))
+    for samples, quantity in wanted:
         points = series.steady_points(samples, quantity, 1e-9)
         if counter.falls(points, start_ns, end_ns):
             return None
@@ -74,8 +74,8 @@ def load(
         if found is None:
             return None
         moved.append(found.amount)
-    busy_s, own_s, sampler_s = moved
-    return Load(busy_s, max(0.0, busy_s - own_s - sampler_s))
+    busy_s, *known_s = moved
+    return Load(busy_s, max(0.0, busy_s - sum(known_s)))
 
 
 def share(load: Load, energy_j: float) -> float:

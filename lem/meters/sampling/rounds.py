@@ -357,6 +357,7 @@ def settings_from(raw: dict[str, Any]) -> MeterSettings:
         proc_root=Path(raw["proc_root"]),
         cgroup_root=Path(raw["cgroup_root"]),
         process=raw["process"],
+        driver=raw.get("driver"),
         watts_per_busy_core=raw["watts_per_busy_core"],
         calibration=raw.get("calibration"),
         pm_counters_root=Path(raw["pm_counters_root"]),
