@@ -54,6 +54,8 @@ class Answer:
         self._garbage = httptools.HttpParserError
         self._at_ns = 0
         self._head = True
+        self._kept = False
+        """Whether the server keeps the connection."""
         self._again = False
         """Whether another response came that nobody asked for."""
         self._http = 0
@@ -108,9 +110,7 @@ class Answer:
     @property
     def reusable(self) -> bool:
         """Whether the connection can take another request."""
-        if not self.whole or self.status != "done" or self._again:
-            return False
-        return bool(self._parser.should_keep_alive())
+        return self.whole and self.status == "done" and self._kept and not self._again
 
     # What httptools calls while it is fed; an exception would be lost in there.
 
@@ -147,6 +147,8 @@ class Answer:
             self._media = ""
             return
         self.whole = True
+        # The parser knows it only while the message lasts.
+        self._kept = bool(self._parser.should_keep_alive())
         if self.status != "open":
             return
         if not self._is_stream():
@@ -189,8 +191,11 @@ class Answer:
             if not isinstance(event, dict):
                 raise Garbled("an event is no object")
             piece = self._wire.read(event if name == b"data" else {"error": event})
-        except (ValueError, RecursionError) as e:
-            why = _words(e) if isinstance(e, Garbled) else "an event is no JSON"
+        except Garbled as e:
+            self.fail(f"the stream cannot be read: {_words(e)}", self._at_ns)
+            return
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+            why = "an event is no JSON that this engine gives"
             self.fail(f"the stream cannot be read: {why}", self._at_ns)
             return
         if piece.error is not None:

@@ -62,11 +62,15 @@ def _text(choice: dict[str, Any]) -> str:
         delta = choice.get("delta")
         if not isinstance(delta, dict):
             return ""
-        reasoning = delta.get("reasoning_content") or delta.get("reasoning") or ""
-        found = (reasoning if isinstance(reasoning, str) else "") + (delta.get("content") or "")
-    if not isinstance(found, str):
+        parts = (delta.get(k) for k in ("reasoning_content", "reasoning", "content"))
+        return "".join(_is_text(p) for p in parts if p is not None)
+    return _is_text(found)
+
+
+def _is_text(value: object) -> str:
+    if not isinstance(value, str):
         raise Garbled("the text of an event is no text")
-    return found
+    return value
 
 
 def _count(value: object) -> int | None:
