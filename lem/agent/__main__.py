@@ -56,14 +56,14 @@ def main(arguments: list[str]) -> int:
 
 def describe(name: str) -> Described:
     """A backend's versions, without importing its engine."""
-    from lem.agent.environment import version_of, versions_around
+    from lem.agent.environment import engine_version, versions_around
 
     backend = plugins.load("backends", name)()
     return Described(
         contract_version=CONTRACT_VERSION,
         lem_version=__version__,
         backend=name,
-        engine_version=version_of(backend.distribution) or "missing",
+        engine_version=engine_version(backend) or "missing",
         libraries={**versions_around(backend), "Python": platform.python_version()},
     )
 

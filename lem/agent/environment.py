@@ -23,6 +23,15 @@ def device_set(gpus: Sequence[Gpu]) -> list[str]:
     return [g.uuid for g in gpus] or ["cpu"]
 
 
+OUTSIDE = "outside"
+"""The version, as an experiment has it, of an engine in none of the agent's environments."""
+
+
+def engine_version(backend: Backend) -> str | None:
+    """The installed engine's version; None where it is not installed."""
+    return version_of(backend.distribution) if backend.distribution else OUTSIDE
+
+
 def version_of(distribution: str) -> str | None:
     """The installed version, without importing the package."""
     try:
@@ -44,7 +53,7 @@ def versions_around(backend: Backend) -> dict[str, str]:
     """What runs beside the engine's own code → version: its libraries, the agent's, Python and the
     C library. Two places with the same of all these differ only in how they start the agent."""
     names = (backend.distribution, *backend.libraries, *OF_THE_AGENT)
-    found = library_versions(names)
+    found = library_versions([n for n in names if n])
     with suppress(ValueError, OSError):
         found[C_LIBRARY] = os.confstr("CS_GNU_LIBC_VERSION") or "unknown"
     return found

@@ -15,8 +15,8 @@ from lem.agent.environment import (
     boot_id,
     capture,
     device_set,
+    engine_version,
     gpus,
-    version_of,
     versions_around,
 )
 from lem.agent.events import Events
@@ -98,6 +98,7 @@ def _record(
         for name in list(facts)
         if name.startswith("peak_memory_bytes.")
     }
+    client = {name: facts.pop(name) for name in list(facts) if name.startswith("client_")}
     figures = assemble(
         measured.infos,
         _trace(folder / "trace.csv.gz"),
@@ -126,7 +127,7 @@ def _record(
             launcher=job.launcher,
             image_digest=job.image_digest,
             engine=job.backend,
-            engine_version=version_of(backend.distribution) or "unknown",
+            engine_version=engine_version(backend) or "unknown",
             engine_resolved=facts,
             libraries=versions_around(backend),
             gpus=gpus(job.gpus),
@@ -147,6 +148,7 @@ def _record(
         warm_up=measured.warm_up,
         prefill=figures.prefill,
         reconciliation=list(figures.reconciliation),
+        client=client,
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from lem import plugins
-from lem.agent.environment import version_of
+from lem.agent.environment import engine_version
 from lem.backends import prepared
 from lem.backends.protocol import Backend
 from lem.contract.base import CONTRACT_VERSION, canonical_json, write_atomic
@@ -40,7 +40,7 @@ def stage(path: Path) -> Staged:
         revision=revision,
         content=content(task.model, source, revision),
         weights=weights(task.model),
-        engine_version=version_of(backend.distribution) or "unknown",
+        engine_version=engine_version(backend) or "unknown",
         requests=lists,
     )
 

@@ -117,6 +117,18 @@ def files(folder: Path, trust: bool) -> list[Path]:
     return wanted
 
 
+def tokenizer_files(folder: Path) -> list[Path]:
+    """The files of a model folder without its weights and code, by name."""
+    wanted = []
+    for file in sorted(folder.iterdir()):
+        if not file.is_file() or file.name == NOTE or file.name.startswith("."):
+            continue
+        if file.suffix.lower() in COMPANIONS and not file.name.endswith(".index.json"):
+            _check_link(file, folder)
+            wanted.append(file)
+    return wanted
+
+
 def copy(source: Path, folder: Path, name: str | None = None) -> None:
     """Put a file into ``folder``: a hard link where the file system allows it, else a copy."""
     real, place = source.resolve(), folder / (name or source.name)
@@ -140,7 +152,19 @@ def from_hub(model_id: str, wanted_revision: str | None, folder: Path, trust: bo
     The token, where one is needed, is read from ``HF_TOKEN`` in the environment only.
     """
     commit = hub_commit(model_id, wanted_revision)
-    patterns = [*HUB_PATTERNS, *(("*.py",) if trust else ())]
+    _snapshot(model_id, commit, folder, [*HUB_PATTERNS, *(("*.py",) if trust else ())])
+    files(folder, trust)
+    return commit
+
+
+def tokenizer_from_hub(model_id: str, wanted_revision: str | None, folder: Path) -> str:
+    """As :func:`from_hub`, without the weights."""
+    commit = hub_commit(model_id, wanted_revision)
+    _snapshot(model_id, commit, folder, [p for p in HUB_PATTERNS if p != "*.safetensors"])
+    return commit
+
+
+def _snapshot(model_id: str, commit: str, folder: Path, patterns: list[str]) -> None:
     _hub(
         lambda hub: hub.snapshot_download(
             model_id,
@@ -153,8 +177,6 @@ def from_hub(model_id: str, wanted_revision: str | None, folder: Path, trust: bo
         model_id,
     )
     shutil.rmtree(folder / ".cache", ignore_errors=True)
-    files(folder, trust)
-    return commit
 
 
 def file_from_hub(model_id: str, wanted_revision: str | None, name: str, folder: Path) -> str:

@@ -227,6 +227,10 @@ class Record(Document):
     """Where several meters see the same energy: what each says, and whether they agree."""
     meters_unavailable: dict[str, str] = {}
     """Meter → why it could not be read in this run."""
+    client: dict[str, Scalar] = {}
+    """Of the client that sent the load, where one did: ``client_cpu_share`` (its CPU time ÷ time, 1
+    is one core), ``client_late_p50_s`` and ``_p99_s`` (from when a request was due until it left),
+    ``client_stamps`` (whose clock stamped the chunks: the kernel's or the process's)."""
 
     @model_validator(mode="after")
     def _can_be_computed_with(self) -> Self:

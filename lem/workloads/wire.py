@@ -62,7 +62,8 @@ def _text(choice: dict[str, Any]) -> str:
         delta = choice.get("delta")
         if not isinstance(delta, dict):
             return ""
-        parts = (delta.get(k) for k in ("reasoning_content", "reasoning", "content"))
+        # Some servers give the reasoning under both of its names.
+        parts = (delta.get("reasoning_content") or delta.get("reasoning"), delta.get("content"))
         return "".join(_is_text(p) for p in parts if p is not None)
     return _is_text(found)
 

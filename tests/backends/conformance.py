@@ -12,6 +12,7 @@ from lem.backends.protocol import Backend, Engine
 from lem.contract.base import CONTRACT_VERSION
 from lem.contract.job import Job
 from lem.contract.spec import (
+    Arrival,
     DeviceSettings,
     ExperimentModel,
     Limits,
@@ -24,7 +25,7 @@ from lem.errors import RunFailed
 from lem.workloads import datasets
 from lem.workloads.load import Log
 from lem.workloads.requests import Request, Tokenizer, dump
-from lem.workloads.sources import Backlog, FirstTokens, Stock, Stopping, arriving
+from lem.workloads.sources import FirstTokens, Stock, Stopping, arriving
 from lem.workloads.steady import Phase
 
 BATCH = 3
@@ -84,6 +85,10 @@ class Conformance:
     bad_argument: tuple[dict[str, Any], str]
     """``args`` that the engine refuses, and words of its own refusal."""
     bad_generate: tuple[dict[str, Any], str] | None = None
+    settings: dict[str, Any] = {"max_batch_size": BATCH}
+    """``engine`` of every job."""
+    arrival: Arrival = Offline()
+    """How requests come: an engine that is served takes as many as there are clients."""
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -121,13 +126,15 @@ class Conformance:
         tmp_path_factory: pytest.TempPathFactory,
     ) -> Any:
         folder = tmp_path_factory.mktemp("requests")
-        engine = backend.load(make_job(cls.name, model, folder, requests, args=cls.arguments))
+        engine = backend.load(
+            make_job(cls.name, model, folder, requests, cls.settings, args=cls.arguments)
+        )
         yield engine
         engine.close()
 
     def serve(self, engine: Engine, requests: list[Request]) -> Log:
         log = Log()
-        engine.serve(Backlog(Stock(requests), log, limit=len(requests)), log)
+        engine.serve(arriving(self.arrival, Stock(requests), log, len(requests)), log)
         return log
 
     def test_every_request_is_answered_once_with_exactly_its_tokens(
@@ -135,7 +142,7 @@ class Conformance:
     ) -> None:
         ends: list[str] = []
         log = Log(watch=lambda r: ends.append(r.request.id))
-        engine.serve(Backlog(Stock(requests), log, limit=len(requests)), log)
+        engine.serve(arriving(self.arrival, Stock(requests), log, len(requests)), log)
         assert sorted(ends) == sorted(r.id for r in requests)
         assert {r.status for r in log.responses.values()} == {"done"}
         counted = {name: len(r.token_ns) for name, r in log.responses.items()}
@@ -164,7 +171,7 @@ class Conformance:
 
     def test_a_source_that_stops_is_drained(self, engine: Engine, requests: list[Request]) -> None:
         log = Log()
-        stop = Stopping(arriving(Offline(), Stock(requests), log), lambda: log.tokens >= 12)
+        stop = Stopping(arriving(self.arrival, Stock(requests), log), lambda: log.tokens >= 12)
         engine.serve(stop, log)
         assert log.tokens >= 12
         for r in log.responses.values():
@@ -175,7 +182,7 @@ class Conformance:
     ) -> None:
         log = Log()
         phase = Phase(
-            arriving(Offline(), Stock(requests), log),
+            arriving(self.arrival, Stock(requests), log),
             log,
             atomic=engine.atomic_batches,
             window_s=0.05,
@@ -189,7 +196,7 @@ class Conformance:
     def test_prefill_alone_can_be_a_window(self, engine: Engine, requests: list[Request]) -> None:
         log = Log()
         phase = Phase(
-            arriving(Offline(), FirstTokens(Stock(requests)), log),
+            arriving(self.arrival, FirstTokens(Stock(requests)), log),
             log,
             atomic=engine.atomic_batches,
             window_s=0.05,
@@ -244,14 +251,15 @@ class Conformance:
     def test_good_arguments_are_not_rejected(
         self, backend: Backend, model: Path, requests: list[Request], tmp_path: Path
     ) -> None:
-        job = make_job(self.name, model, tmp_path, requests, args=self.arguments)
+        job = make_job(self.name, model, tmp_path, requests, self.settings, args=self.arguments)
         assert backend.reject(job) == []
 
     def test_a_bad_argument_is_refused_in_the_engines_words(
         self, backend: Backend, model: Path, requests: list[Request], tmp_path: Path
     ) -> None:
         args, words = self.bad_argument
-        self.refused(backend, make_job(self.name, model, tmp_path, requests, args=args), words)
+        job = make_job(self.name, model, tmp_path, requests, self.settings, args=args)
+        self.refused(backend, job, words)
 
     def test_a_bad_generation_argument_is_refused_in_the_engines_words(
         self, backend: Backend, model: Path, requests: list[Request], tmp_path: Path
@@ -259,7 +267,9 @@ class Conformance:
         if self.bad_generate is None:
             return
         generate, words = self.bad_generate
-        job = make_job(self.name, model, tmp_path, requests, args=self.arguments, generate=generate)
+        job = make_job(
+            self.name, model, tmp_path, requests, self.settings, self.arguments, generate
+        )
         self.refused(backend, job, words)
 
     def refused(self, backend: Backend, job: Job, words: str) -> None:
