@@ -1,8 +1,9 @@
 """A completions server that streams on a known schedule, and misbehaves on request.
 
-Runs as a process of its own (``python fake_server.py``): prints its port, then serves until its
-standard input ends. Every chunk holds, as its text, the server's monotonic time in nanoseconds just
-before it was written, so that a client's stamps can be compared with the truth.
+Runs as a process of its own (``python fake_server.py [PORT]``): prints its port, then serves, where
+it chose the port itself until its standard input ends. Any GET is answered by 200. Every chunk
+holds, as its text, the server's monotonic time in nanoseconds just before it was written, so that a
+client's stamps can be compared with the truth.
 
 A request's ``prompt`` is a list; ``scene`` in its body says what to do:
 
@@ -186,8 +187,8 @@ SCENES = {
 
 
 class Server:
-    def __init__(self) -> None:
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
+    def __init__(self, port: int = 0) -> None:
+        self.listener = socket.create_server(("127.0.0.1", port), backlog=4096)
         self.selector = selectors.DefaultSelector()
         self.selector.register(self.listener, selectors.EVENT_READ, None)
         self.streams: list[Stream] = []
@@ -225,6 +226,10 @@ class Server:
         head, found, rest = bytes(buffer).partition(b"\r\n\r\n")
         if not found:
             return
+        if head.startswith(b"GET"):
+            buffer.clear()
+            whole(sock, "200 OK", "text/plain", b"fine")
+            return
         length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
         if len(rest) < length:
             return
@@ -249,7 +254,9 @@ def leave_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    server = Server()
+    chosen = int(sys.argv[1]) if len(sys.argv) > 1 else 0
+    server = Server(chosen)
     print(server.listener.getsockname()[1], flush=True)
-    threading.Thread(target=leave_with_parent, daemon=True).start()
+    if not chosen:
+        threading.Thread(target=leave_with_parent, daemon=True).start()
     server.run()
