@@ -4,7 +4,6 @@ vLLM started by hand. lem sends the load and reads the machine's meters.
 See ``docs/backends.md``.
 """
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from lem.backends.listener import process_listening
 from lem.backends.openai_server import Settings
 from lem.backends.protocol import Load
 from lem.backends.served import ServedEngine
-from lem.contract.base import Scalar
 from lem.contract.job import Job, Rejection
 from lem.contract.spec import ModelSpec
 from lem.errors import RunFailed
@@ -31,7 +29,7 @@ class OpenAi:
     loads: tuple[Load, ...] = ("served",)
     distribution = ""
     """The engine is in none of the agent's environments: what version it is, it says itself."""
-    libraries: tuple[str, ...] = ("httptools", "transformers", "xllamacpp")
+    libraries: tuple[str, ...] = ("httptools",)
 
     def prepare(self, model: ModelSpec, source: Path | None, target: Path, trust: bool) -> str:
         """Only the tokenizer: the server has the weights."""
@@ -83,15 +81,11 @@ class OpenAi:
                 hint="run lem as the user that runs the server, or as root; a server in a "
                 "container needs the host's network (docker run --network host)",
             )
-
-        def facts() -> dict[str, Scalar]:
-            return {**server.facts(settings, found), "threads": os.cpu_count()}
-
         return ServedEngine(
             Client(settings.address, found.wire),
             server=None,
             process=process,
-            facts=facts,
+            facts=lambda: server.facts(settings, found),
             nll=lambda ids: server.nll(settings, found, ids),
         )
 

@@ -235,7 +235,10 @@ class Server:
             return
         asked = json.loads(rest[:length])
         buffer[:] = rest[length:]
-        self.answer(sock, asked)
+        if b"/v1/completions" in head:
+            self.answer(sock, asked)
+        else:
+            whole(sock, "404 Not Found", "text/plain", b"there is no such place")
 
     def answer(self, sock: socket.socket, asked: dict[str, Any]) -> None:
         scene = asked.get("scene", "stream")

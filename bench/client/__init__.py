@@ -1,0 +1,1 @@
+"""How well the client for served engines measures, and what it costs."""
