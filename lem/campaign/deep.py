@@ -1,6 +1,7 @@
 """Lets each engine accept or reject every distinct argument set, in its own image, beforehand."""
 
 import json
+import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 from lem import plugins
 from lem.campaign.attempt import make_job
 from lem.campaign.execute import Ready
+from lem.campaign.keys import keys
 from lem.campaign.plan import Run
 from lem.campaign.sources import cache_root
 from lem.campaign.stage import last_words
@@ -76,7 +78,14 @@ def _ask(
         jobs = [make_job(lock, a, Run(a.arm_id, 0, 0, 0), launcher, folders, None) for a in arms]
         lines = "".join(json.dumps(j.model_dump(mode="json")) + "\n" for j in jobs)
         write_atomic(Path(name) / "jobs.ndjson", lines.encode())
-        task = Task("validate", prepared, folders, "jobs.ndjson", gpus=tuple(lock.gpus))
+        task = Task(
+            "validate",
+            prepared,
+            folders,
+            "jobs.ndjson",
+            gpus=tuple(lock.gpus),
+            secrets=keys([a.experiment for a in arms], os.environ),
+        )
         with launcher.start(task) as agent:
             end = agent.wait(LIMIT_S) or agent.stop(5.0)
         if end.status != 0:

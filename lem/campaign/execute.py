@@ -1,5 +1,6 @@
 """Makes the runs that the plan asks for, one after another, and leaves the folder whole."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from lem.campaign.attempt import (
     result_of,
 )
 from lem.campaign.guard import alone, terminable, typed_disk_errors
+from lem.campaign.keys import keys
 from lem.campaign.plan import Here, Plan, Run, plan
 from lem.campaign.sources import cache_root
 from lem.campaign.watch import watching
@@ -172,6 +174,7 @@ class Execution:
             memory_bytes=lock.limits.memory_bytes,
             pids=lock.limits.pids,
             owner=lock.owner,
+            secrets=keys([arm.experiment], os.environ),
         )
         limit_s = lock.limits.load_s + lock.limits.run_s + HOST_MARGIN_S
         end: Exit | None = None

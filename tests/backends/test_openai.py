@@ -1,5 +1,6 @@
 """The openai backend against a real server: llama.cpp's own, in a process of its own."""
 
+import json
 import os
 import threading
 from collections.abc import Iterator
@@ -8,14 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tick import lem
 
 from lem import plugins
 from lem.backends import openai_server
 from lem.backends.listener import process_listening
 from lem.backends.openai_server import Settings
 from lem.backends.protocol import Apart, Backend, Engine
+from lem.contract.flags import worst
+from lem.contract.record import Record
 from lem.contract.spec import Concurrency, ModelSpec, Synthetic
 from lem.errors import RunFailed
+from lem.stores.folder import outcomes
+from lem.workloads import responses
 from lem.workloads.requests import Request
 
 from .conformance import Conformance, make_job
@@ -295,3 +301,43 @@ def test_only_the_tokenizer_is_prepared(smollm2_safetensors: Path, tmp_path: Pat
     assert tokenizer.encode(REQUEST.text, False) == REQUEST.input_ids
     with pytest.raises(RunFailed, match="its own weights"):
         backend().prepare(ModelSpec(id="x", synthetic=Synthetic()), None, tmp_path / "t", False)
+
+
+@pytest.mark.slow
+def test_a_campaign_measures_the_server_and_not_the_client(
+    server: LlamaHttp, gguf: Path, tmp_path: Path
+) -> None:
+    campaign: dict[str, Any] = {
+        "version": 1,
+        "name": "running-server",
+        "models": [{"id": str(gguf)}],
+        "backends": {"openai": {"args": {"base_url": f"http://127.0.0.1:{server.port}/v1"}}},
+        "workload": {
+            "requests": 40,
+            "dataset": {"kind": "random", "input_tokens": 8, "output_tokens": 6},
+            "arrival": {"kind": "concurrency", "concurrency": 3},
+        },
+        "generate": {"ignore_eos": True},
+        "measure": {"preset": "quick", "blocks": 1, "window_s": 1, "warm_up_cap_s": 1},
+        "launcher": "process",
+    }
+    file = tmp_path / "c.yaml"
+    file.write_text(json.dumps(campaign))
+    done = lem("campaign", "run", file, "--out", tmp_path / "out", cache=tmp_path / "cache")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (found,) = outcomes(tmp_path / "out")
+    folder = tmp_path / "out" / found.path
+    record = Record.read(folder / "record.json")
+    assert worst(record.flags) == "info" and "input_tokens_differ" not in record.flags
+    assert record.client["client_stamps"] == "kernel"
+    assert 0 < float(record.client["client_cpu_share"] or 0) < 1
+    assert record.environment.engine_resolved["server"] == "llama.cpp"
+    # Every figure of the window follows from the responses, by their time stamps.
+    (window,) = record.windows
+    rows = responses.read(folder / "responses.csv.gz")
+    assert {r.status for r in rows} == {"done"} and {r.output_tokens for r in rows} == {6}
+    inside = [t for r in rows for t in r.token_ns() if window.start_ns < t <= window.end_ns]
+    assert window.output_tokens == len(inside)
+    # One thread of the server works all the time; what the client takes is not counted.
+    seconds = (window.end_ns - window.start_ns) / 1e9
+    assert window.cpu_time_s is not None and 0 < window.cpu_time_s < 1.1 * seconds + 0.1
