@@ -111,7 +111,7 @@ def measure(job: Job, backend: Backend, engine: Engine, folder: Path, events: Ev
         if not meter.alive():
             flags.add("sampler_died")
     measured = list(log.responses.values())[before:]
-    facts |= _lateness(measured, flags)
+    facts |= _lateness(measured, facts.get("client_read_p99_s"), flags)
     if jump() > CLOCK_JUMP_NS:
         flags.add("suspended")
     infos = _telling(meter.infos, job)
@@ -268,15 +268,21 @@ def _idle(run: Run) -> list[Stretch]:
     return [(start, run.meter.mark())]
 
 
-def _lateness(responses: list[Response], flags: set[str]) -> dict[str, Scalar]:
+def _lateness(responses: list[Response], read_s: Scalar, flags: set[str]) -> dict[str, Scalar]:
     """How late the client was in sending, where one sends over a network: facts, and the flag
-    ``client_late``. A time to first token counts from when a request was due, so it holds this."""
+    ``client_late``. A time to first token counts from when a request was due, so it holds this.
+
+    ``read_s``: how long its chunks lay unread. Those of one stream that lie there together have
+    one time stamp, so a client that reads later than the next chunk comes is late too."""
     late = sorted((r.written_ns - r.sent_ns) / 1e9 for r in responses if r.written_ns is not None)
     if not late:
         return {}
     worst = latency.quantile(late, 0.99)
     first = sorted(latency.ttft_s(responses))
     if worst > max(LATE_S, LATE_PART * (latency.quantile(first, 0.5) if first else 0.0)):
+        flags.add("client_late")
+    gaps = sorted(g for g in latency.itl_s(responses) if g > 0)
+    if isinstance(read_s, float) and gaps and read_s > latency.quantile(gaps, 0.5):
         flags.add("client_late")
     return {
         "client_late_p50_s": round(latency.quantile(late, 0.5), 6),

@@ -1,7 +1,7 @@
 """Any OpenAI-compatible server that already runs on the measured machine: Ollama, LM Studio, TGI, a
 vLLM started by hand. lem sends the load and reads the machine's meters.
 
-See ``docs/backends.md``.
+See ``docs/backends.md`` and ``docs/client.md``.
 """
 
 from pathlib import Path

@@ -111,8 +111,9 @@ _TABLE = (
     Flag("requests_failed", "some requests of the window failed", "exclude"),
     Flag(
         "client_late",
-        "over 1 % of the requests left the client late, by over 5 ms and 5 % of the median time to "
-        "first token, which holds it",
+        "over 1 % of the requests left the client late, by over 5 ms and 5 % of the median time "
+        "to first token, which holds it; or over 1 % of the chunks lay unread longer than the next "
+        "one took to come, so that some share a time",
         "info",
     ),
     Flag(

@@ -230,7 +230,8 @@ class Record(Document):
     client: dict[str, Scalar] = {}
     """Of the client that sent the load, where one did: ``client_cpu_share`` (its CPU time ÷ time, 1
     is one core), ``client_late_p50_s`` and ``_p99_s`` (from when a request was due until it left),
-    ``client_stamps`` (whose clock stamped the chunks: the kernel's or the process's)."""
+    ``client_stamps`` (who stamped the chunks: the kernel or the process), ``client_read_p99_s``
+    (how long chunks lay in the kernel until they were read)."""
 
     @model_validator(mode="after")
     def _can_be_computed_with(self) -> Self:

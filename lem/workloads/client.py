@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from lem.contract.base import Scalar
 from lem.errors import RunFailed
 from lem.workloads.load import Sink, Source
-from lem.workloads.sockets import Ended, Sockets
+from lem.workloads.sockets import BUCKETS, Ended, Sockets, lag_ns
 from lem.workloads.wire import Wire
 
 ASK_EVERY_NS = 50_000_000
@@ -62,6 +62,7 @@ class Client:
         self._cpu_ns = 0
         self._wall_ns = 0
         self._stamped = self._unstamped = 0
+        self._lags = [0] * BUCKETS
 
     def serve(self, source: Source, sink: Sink) -> None:
         """As ``serve`` of a backend's engine."""
@@ -116,6 +117,7 @@ class Client:
             self._wall_ns += time.monotonic_ns() - wall_ns
             self._stamped += sockets.stamped
             self._unstamped += sockets.unstamped
+            self._lags = [a + b for a, b in zip(self._lags, sockets.lags, strict=True)]
             if sockets.spread:
                 self.flags.add("tokens_spread")
             if sockets.assumed:
@@ -124,7 +126,7 @@ class Client:
                 self.flags.add("input_tokens_differ")
 
     def facts(self) -> dict[str, Scalar]:
-        """``client_cpu_share``: the client's CPU time ÷ time spent serving, 1 is one core."""
+        """As a record's ``client`` says them."""
         if not self._wall_ns:
             return {}
         stamps = "both" if self._stamped else "process"
@@ -133,6 +135,7 @@ class Client:
         return {
             "client_cpu_share": round(self._cpu_ns / self._wall_ns, 4),
             "client_stamps": stamps,
+            "client_read_p99_s": lag_ns(self._lags, 0.99) / 1e9 if self._stamped else None,
         }
 
 
