@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from lem.contract.base import Scalar
 from lem.errors import RunFailed
 from lem.workloads.load import Sink, Source
-from lem.workloads.sockets import BUCKETS, Ended, Sockets, lag_ns
+from lem.workloads.sockets import Ended, Sockets
+from lem.workloads.stamps import BUCKETS, lag_ns, wake_stamps
 from lem.workloads.wire import Wire
 
 ASK_EVERY_NS = 50_000_000
@@ -52,6 +53,8 @@ class Client:
         silent_s: float = SILENT_S,
         kernel_stamps: bool = True,
     ) -> None:
+        if kernel_stamps:
+            wake_stamps()
         self.flags: set[str] = set()
         self._address = address
         self._wire = wire

@@ -11,21 +11,18 @@ import contextlib
 import os
 import select
 import socket
-import struct
 import threading
 import time
 from collections import deque
 from queue import SimpleQueue
 from typing import NamedTuple
 
+from lem.workloads import stamps
 from lem.workloads.answer import Answer
 from lem.workloads.load import Sink
 from lem.workloads.requests import Request
 from lem.workloads.wire import Wire
 
-SO_TIMESTAMPNS = 35
-"""Of asm-generic/socket.h; Python has no name for it."""
-STAMP = struct.Struct("@ll")
 READ_BYTES = 2**16
 SLICE = 64
 """So many pieces are parsed before the sockets are looked at again."""
@@ -97,8 +94,8 @@ class Sockets:
         self.cpu_ns = 0
         self.stamped = self.unstamped = 0
         """Pieces that came with the kernel's stamp, and without."""
-        self.lags = [0] * BUCKETS
-        """How many pieces were read how long after they had arrived (:func:`lag_ns`)."""
+        self.lags = [0] * stamps.BUCKETS
+        """How many pieces were read how long after they had arrived (:mod:`.stamps`)."""
         self._family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self._address = address
         self._wire = wire
@@ -117,9 +114,6 @@ class Sockets:
         self._clock_ns = 0
         """The wall clock less the monotonic one."""
         self._next_look_ns = 0
-        # The kernel begins to stamp, a little later, once any socket asks for it.
-        self._asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._stamp(self._asking)
         self._thread = threading.Thread(target=self._run, name="sockets", daemon=True)
 
     def start(self) -> None:
@@ -135,7 +129,6 @@ class Sockets:
         self._stop = True
         os.eventfd_write(self._woken, 1)
         self._thread.join(LINGER_S)
-        self._asking.close()
         if not self._thread.is_alive():
             self._epoll.close()
             os.close(self._woken)
@@ -152,7 +145,9 @@ class Sockets:
             while self._orders:
                 request, _ = self._orders.popleft()
                 self._sink.failed(request.id, "it was never sent: the client stopped", now)
-            for connection in list(self._connections.values()):
+            # Those that were seen to be gone, but not taken in yet, are in the backlog alone.
+            unread = {c for c, _, _ in self._backlog}
+            for connection in {*self._connections.values(), *unread}:
                 if connection.answer is not None:
                     connection.answer.fail("the client stopped waiting", now)
                 self._drop(connection)
@@ -179,12 +174,12 @@ class Sockets:
         now = time.monotonic_ns()
         if now >= self._next_look_ns:
             self._next_look_ns = now + round(LOOK_S * 1e9)
-            self._clock_ns = _clock_difference_ns()
+            self._clock_ns = stamps.clock_difference_ns()
             self._look_at_limits(now)
 
     def _read(self, connection: Connection) -> None:
         try:
-            data, stamps, _, _ = connection.sock.recvmsg(READ_BYTES, 64)
+            data, told, _, _ = connection.sock.recvmsg(READ_BYTES, 64)
         except BlockingIOError:
             return
         except OSError as e:
@@ -193,13 +188,11 @@ class Sockets:
             return
         now = time.monotonic_ns()
         at_ns = now
-        if stamps and stamps[0][1] == SO_TIMESTAMPNS:
-            seconds, nanoseconds = STAMP.unpack(stamps[0][2])
+        if (wall_ns := stamps.wall_ns(told)) is not None:
             # Whatever the wall clock does: not before the socket was empty, not after now.
-            told = seconds * 1_000_000_000 + nanoseconds - self._clock_ns
-            at_ns = min(now, max(told, connection.drained_ns))
+            at_ns = min(now, max(wall_ns - self._clock_ns, connection.drained_ns))
             self.stamped += 1
-            self.lags[_bucket(now - at_ns)] += 1
+            self.lags[stamps.bucket(now - at_ns)] += 1
         elif data:
             self.unstamped += 1
         if len(data) < READ_BYTES:
@@ -273,7 +266,8 @@ class Sockets:
         sock = socket.socket(self._family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._stamp(sock)
+            if self._kernel_stamps:
+                stamps.ask_for(sock)
             with contextlib.suppress(BlockingIOError):
                 sock.connect(self._address)
         except OSError:
@@ -284,11 +278,6 @@ class Sockets:
         self._connections[connection.fd] = connection
         self._epoll.register(connection.fd, select.EPOLLIN)
         return connection
-
-    def _stamp(self, sock: socket.socket) -> None:
-        if self._kernel_stamps:
-            with contextlib.suppress(OSError):
-                sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
 
     def _write(self, connection: Connection) -> None:
         """Send as much as the kernel takes, and the rest when it takes more."""
@@ -342,27 +331,6 @@ class Sockets:
         return self._head + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
 
-BUCKETS = 4 * 64
-
-
-def _bucket(ns: int) -> int:
-    """Four to each doubling."""
-    bits = max(8, ns.bit_length())
-    return min(BUCKETS - 1, 4 * bits + ((ns >> (bits - 3)) & 3))
-
-
-def lag_ns(lags: list[int], q: float) -> int:
-    """What the part ``q`` of the pieces was read within, in nanoseconds: at most a quarter more
-    than the truth, and never less."""
-    left = q * sum(lags)
-    for bucket, n in enumerate(lags):
-        left -= n
-        if n and left <= 0:
-            bits, quarter = divmod(bucket, 4)
-            return (5 + quarter) << (bits - 3)
-    return 0
-
-
 def _head(address: tuple[str, int], wire: Wire) -> bytes:
     host = f"[{address[0]}]" if ":" in address[0] else address[0]
     fields = {
@@ -375,18 +343,3 @@ def _head(address: tuple[str, int], wire: Wire) -> bytes:
     if any("\r" in line or "\n" in line for line in lines):
         raise ValueError("a line break in the head of a request")
     return "\r\n".join(lines).encode("latin-1")
-
-
-def _clock_difference_ns() -> int:
-    """The wall clock less the monotonic one, read closely one after the other."""
-    best = None
-    for _ in range(5):
-        before = time.monotonic_ns()
-        wall = time.clock_gettime_ns(time.CLOCK_REALTIME)
-        took = time.monotonic_ns() - before
-        if best is None or took < best[0]:
-            best = took, wall - before - took // 2
-        if took < 2_000:
-            break
-    assert best is not None
-    return best[1]

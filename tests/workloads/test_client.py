@@ -90,7 +90,8 @@ def test_every_token_gets_the_time_of_its_own_bytes(fake: Fake, kernel: bool) ->
         assert r.token_ns == sorted(r.token_ns)
         assert r.sent_ns <= (r.written_ns or 0) <= r.token_ns[0] <= (r.end_ns or 0)
     assert client.flags == set()
-    assert client.facts()["client_stamps"] == ("kernel" if kernel else "process")
+    # The very first chunks may come before the kernel has begun to stamp.
+    assert client.facts()["client_stamps"] in (("kernel", "both") if kernel else ("process",))
 
 
 def test_stamps_are_true_though_the_source_takes_its_time(fake: Fake) -> None:
