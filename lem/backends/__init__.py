@@ -8,6 +8,7 @@ NOT_PLUGINS = (
     "llama_parameters",
     "llama_process",
     "llama_scores",
+    "llama_served",
     "llama_server",
     "openai_server",
     "prepared",

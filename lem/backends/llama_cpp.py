@@ -1,4 +1,5 @@
-"""llama.cpp through ``xllamacpp``: continuous batching over slots, in this process.
+"""llama.cpp through ``xllamacpp``: continuous batching over slots, in this process or in
+llama.cpp's own server (``llama_served.py``).
 
 See ``docs/backends.md``.
 """
@@ -11,9 +12,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from lem.backends import gguf_metadata, llama_parameters, llama_server, prepared
+from lem.backends import (
+    gguf_metadata,
+    llama_parameters,
+    llama_served,
+    llama_server,
+    prepared,
+)
 from lem.backends.llama_scores import Scorer, letter
-from lem.backends.protocol import Load
+from lem.backends.protocol import Engine, Load
 from lem.contract.base import Scalar
 from lem.contract.job import Job, Rejection
 from lem.contract.spec import ModelSpec
@@ -53,7 +60,7 @@ class LlamaCpp:
             return [Rejection(arm_id=job.arm_id, argument=None, message=e.message)]
         return []
 
-    def load(self, job: Job) -> "Slots":
+    def load(self, job: Job) -> Engine:
         import xllamacpp
 
         if job.gpus and not any("CPU" not in d["name"] for d in xllamacpp.get_device_info()):
@@ -63,6 +70,8 @@ class LlamaCpp:
                 hint="install xllamacpp's CUDA or ROCm wheel, or use `gpus: []`",
             )
         metadata = gguf_metadata.read(Path(job.model))
+        if job.workload.arrival.kind != "offline":
+            return self._served(job, metadata)
         parameters = llama_parameters.parameters(job, llama_parameters.slot_context(job, metadata))
         sampling = llama_parameters.sampling(job)
         with llama_server.speaking_only_on_failure():
@@ -71,6 +80,15 @@ class LlamaCpp:
         engine = Slots(job, server, parameters, sampling, tokens)
         engine.check()
         return engine
+
+    def _served(self, job: Job, metadata: dict[str, Any]) -> Engine:
+        """In its own server, after what this process can check was checked."""
+        parameters = llama_parameters.parameters(job, llama_parameters.slot_context(job, metadata))
+        sampling = llama_parameters.sampling(job)
+        with llama_server.light(Path(job.model)) as light:
+            _check_sampling(light, sampling)
+            kind = _checked_kind(light, job)
+        return llama_served.start(job, sampling, _facts(parameters, kind))
 
 
 plugin = LlamaCpp
@@ -154,19 +172,13 @@ class Slots:
         self._parameters = parameters
         self._sampling = sampling
         self._slots = int(parameters.n_parallel)
-        self._wanted = job.engine.get("quantization")
+        self._job = job
         self._stop = False
         self._vocabulary, self._letter = len(tokens), letter(tokens)
 
     def check(self) -> None:
         """Answer one request, so that what the engine refuses is refused now."""
-        kind = llama_server.get(self._server, "/props").get("model_ftype")
-        if self._wanted is not None and str(self._wanted).lower() != str(kind).lower():
-            raise RunFailed(
-                "bad_argument",
-                f"engine.quantization is {self._wanted}, but the file's weights are {kind}",
-            )
-        self._kind = str(kind)
+        self._kind = _checked_kind(self._server, self._job)
         _check_sampling(self._server, self._sampling)
 
     def serve(self, source: Source, sink: Sink) -> None:
@@ -249,18 +261,8 @@ class Slots:
         return refused
 
     def facts(self) -> dict[str, Scalar]:
-        import xllamacpp
-
-        devices = [d for d in xllamacpp.get_device_info() if "CPU" not in d["name"]]
-        on_gpu = bool(devices) and self._parameters.n_gpu_layers != 0
         return {
-            "device": ", ".join(d["name"] for d in devices) if on_gpu else "cpu",
-            "dtype": self._kind,
-            "attention": "llama.cpp",
-            "compile": False,
-            "build": str(xllamacpp.BUILD_INFO.get("commit")),
-            "system": " ".join(xllamacpp.get_system_info().split()),
-            **llama_parameters.facts(self._parameters),
+            **_facts(self._parameters, self._kind),
             "peak_memory_bytes.cpu": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         }
 
@@ -274,6 +276,36 @@ class Slots:
         self._stop = True
         self._server = None
         gc.collect()
+
+
+def _facts(parameters: Any, kind: str) -> dict[str, Scalar]:
+    """What llama.cpp uses; ``kind`` is the type of the file's weights."""
+    import xllamacpp
+
+    devices = [d for d in xllamacpp.get_device_info() if "CPU" not in d["name"]]
+    on_gpu = bool(devices) and parameters.n_gpu_layers != 0
+    return {
+        "device": ", ".join(d["name"] for d in devices) if on_gpu else "cpu",
+        "dtype": kind,
+        "quantization": kind,
+        "attention": "llama.cpp",
+        "compile": False,
+        "build": str(xllamacpp.BUILD_INFO.get("commit")),
+        "system": " ".join(xllamacpp.get_system_info().split()),
+        **llama_parameters.facts(parameters),
+    }
+
+
+def _checked_kind(server: Any, job: Job) -> str:
+    """The type of the file's weights, which must be the one asked for, if one is."""
+    kind = str(llama_server.get(server, "/props").get("model_ftype"))
+    wanted = job.engine.get("quantization")
+    if wanted is not None and str(wanted).lower() != kind.lower():
+        raise RunFailed(
+            "bad_argument",
+            f"engine.quantization is {wanted}, but the file's weights are {kind}",
+        )
+    return kind
 
 
 def _raising(error: BaseException) -> Callable[[], bool]:
