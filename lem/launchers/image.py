@@ -108,15 +108,18 @@ def write_context(
     shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.md"))
     name, wheel = agent_wheel()
     (folder / name).write_bytes(wheel)
-    # On a base image of its own, that image's libraries are its owner's choice.
-    (folder / CONSTRAINTS).write_text("" if base_image else constraints())
-    pins = pinned((folder / "requirements.txt").read_text())
+    dockerfile = (folder / "Dockerfile").read_text()
+    base = base_image or default_base(dockerfile, variant)
+    # A base image that comes with its engine has the libraries that its owner chose.
+    plain = base == default_base(dockerfile, None)
+    (folder / CONSTRAINTS).write_text(constraints() if plain and not base_image else "")
+    pins = pinned(requirements(folder, variant).read_text())
     wheels = folder / "wheels"
     wheels.mkdir()
     for path in local_wheels(_wheel_folders(environ, pip), pins, variant):
         _link_or_copy(path, wheels / path.name)
     arguments = {
-        "BASE_IMAGE": base_image or DEFAULT_BASE,
+        "BASE_IMAGE": base,
         "VARIANT": variant,
         "LEM_VERSION": lem.__version__,
         "LEM_CONTRACT": str(CONTRACT_VERSION),
@@ -129,6 +132,23 @@ def write_context(
         arguments=arguments,
         proxies={k: environ[k] for k in PROXIES if environ.get(k)},
     )
+
+
+def requirements(folder: Path, variant: Variant) -> Path:
+    """The file that pins what goes into an image: ``requirements-VARIANT.txt`` where a variant
+    differs from the others, else ``requirements.txt``."""
+    own = folder / f"requirements-{variant}.txt"
+    return own if own.is_file() else folder / "requirements.txt"
+
+
+def default_base(dockerfile: str, variant: Variant | None) -> str:
+    """The image that an engine's image is built on unless the campaign names another: the
+    Dockerfile's ``ARG BASE_IMAGE_VARIANT=`` where it has one (``BASE_IMAGE_CUDA``), else its ``ARG
+    BASE_IMAGE=``."""
+    for name in (f"BASE_IMAGE_{(variant or '').upper()}", "BASE_IMAGE"):
+        if found := re.search(rf"^ARG {name}=(\S+)$", dockerfile, re.MULTILINE):
+            return found[1]
+    return DEFAULT_BASE
 
 
 def constraints() -> str:
