@@ -29,6 +29,7 @@ from lem.contract.job import Job
 from lem.contract.lock import Arm, Lock
 from lem.contract.record import Record
 from lem.errors import EnvironmentFault, LemError
+from lem.launchers import compiled
 from lem.launchers.protocol import Exit, Folders, Launcher, Prepared, Say, Task
 from lem.stores.index import Index
 from lem.stores.outcomes import Outcome
@@ -160,6 +161,7 @@ class Execution:
             run=place,
             requests=folder / "requests",
             models=cache_root() / "models" / arm.model.folder,
+            compiled=compiled.place(cache_root(), prepared, arm.model.folder),
         )
         job = make_job(lock, arm, run, launcher, folders, prepared.digest)
         with typed_disk_errors(folder):

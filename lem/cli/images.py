@@ -91,7 +91,8 @@ def prune(backends: tuple[str, ...], yes: bool, dry_run: bool, as_json: bool) ->
     lem did not name. Results don't need the images they were measured with.
     """
     from lem import containers
-    from lem.launchers import image
+    from lem.campaign.sources import cache_root
+    from lem.launchers import compiled, image
 
     with containers.connect() as engine:
         found = engine.images(image.BACKEND)
@@ -113,6 +114,7 @@ def prune(backends: tuple[str, ...], yes: bool, dry_run: bool, as_json: bool) ->
                     output.note(f"{tag} stays: {why}")
                     kept[tag] = why
             output.note(f"removed {len(old) - len(kept)} (layers that others share stay)")
+            compiled.forget(cache_root(), [i.id for i in engine.images(image.BACKEND)])
     if as_json:
         tags = [tag for tag, _ in old]
         removed = [t for t in tags if t not in kept] if agreed else []

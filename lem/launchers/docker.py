@@ -9,7 +9,7 @@ from lem import containers
 from lem.containers import ContainerSpec
 from lem.contract.stage import Described
 from lem.errors import EnvironmentFault
-from lem.launchers import environment, folders, hardening, image
+from lem.launchers import compiled, environment, folders, hardening, image
 from lem.launchers.description import described
 from lem.launchers.log import AgentLog
 from lem.launchers.origin import is_gone, origin
@@ -86,6 +86,8 @@ class Docker:
         with containers.connect() as engine:
             who = hardening.identity(engine.facts, os.getuid(), os.getgid())
             hidden_words = [*task.secrets.values(), *environment.passwords(secrets)]
+            if task.folders.compiled is not None:
+                compiled.make(task.folders.compiled, who.uid, who.gid)
             log = AgentLog(task.folders.run / "agent.log", hidden_words)
             try:
                 with (
@@ -107,8 +109,9 @@ class Docker:
                     yield DockerAgent(container, log)
             finally:
                 log.close()
-                for folder in _written(task):
-                    folders.disarm(folder)
+                for folder in (*_written(task), task.folders.compiled):
+                    if folder is not None:
+                        folders.disarm(folder)
 
     def reclaim(self, owner: str) -> int:
         if not owner:

@@ -9,7 +9,10 @@ from urllib.parse import unquote, urlsplit
 
 from lem.meters import machine
 
-THREADS = ("OMP_", "MKL_", "KMP_", "GOMP_", "OPENBLAS_", "GGML_", "TOKENIZERS_PARALLELISM")
+THREADS = (
+    *("OMP_", "MKL_", "KMP_", "GOMP_", "OPENBLAS_", "GGML_", "TOKENIZERS_PARALLELISM"),
+    "VLLM_CPU_",
+)
 """Prefixes of the variables that set how an engine uses the processor."""
 
 OF_A_PROCESS = (

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lem.containers import ContainerSpec, EngineFacts, Mount
-from lem.launchers import environment
+from lem.launchers import compiled, environment
 from lem.launchers.folders import SECRETS_NAME
 from lem.launchers.protocol import Folders, Task
 
@@ -27,7 +27,12 @@ POWERCAP_ROOT = "/powercap"
 TMP_BYTES = 4 * 2**30
 """At most; it is memory, and counts against the container's limit."""
 
-INSIDE = Folders(run=Path("/run"), requests=Path("/requests"), models=Path("/models"))
+INSIDE = Folders(
+    run=Path("/run"),
+    requests=Path("/requests"),
+    models=Path("/models"),
+    compiled=Path("/compiled"),
+)
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,8 @@ def container(
     if secrets is not None:
         mounts.append(Mount(secrets, SECRETS_FOLDER, writable=True))
         variables["LEM_SECRETS_FILE"] = f"{SECRETS_FOLDER}/{SECRETS_NAME}"
+    if task.folders.compiled is not None and INSIDE.compiled is not None:
+        variables |= compiled.environment(INSIDE.compiled)
     if not task.gpus:
         # Images may ask for all GPUs, which an engine with an NVIDIA default runtime would grant.
         variables |= {"NVIDIA_VISIBLE_DEVICES": "void", "CUDA_VISIBLE_DEVICES": ""}
@@ -143,6 +150,8 @@ def folder_mounts(folders: Folders, models_writable: bool) -> list[Mount]:
         mounts.append(Mount(folders.models.resolve(), str(INSIDE.models), models_writable))
     if folders.source is not None:
         mounts.append(source_mount(folders.source)[0])
+    if folders.compiled is not None:
+        mounts.append(Mount(folders.compiled.resolve(), str(INSIDE.compiled), writable=True))
     return mounts
 
 
@@ -153,6 +162,7 @@ def seen_from_inside(folders: Folders) -> Folders:
         requests=INSIDE.requests if folders.requests is not None else None,
         models=INSIDE.models if folders.models is not None else None,
         source=source_mount(folders.source)[1] if folders.source is not None else None,
+        compiled=INSIDE.compiled if folders.compiled is not None else None,
     )
 
 

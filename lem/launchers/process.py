@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lem.errors import EnvironmentFault
-from lem.launchers import environment, folders
+from lem.launchers import compiled, environment, folders
 from lem.launchers.description import described
 from lem.launchers.hardening import argument
 from lem.launchers.log import AgentLog
@@ -184,6 +184,7 @@ class Process:
             requests=folders.requests and folders.requests.absolute(),
             models=folders.models and folders.models.absolute(),
             source=folders.source and folders.source.absolute(),
+            compiled=folders.compiled and folders.compiled.absolute(),
         )
 
     def gpus_inside(self, gpus: Sequence[int]) -> list[int]:
@@ -209,6 +210,10 @@ class Process:
                 | _user_site()
                 | {"TMPDIR": home, "CUDA_VISIBLE_DEVICES": ",".join(map(str, task.gpus))}
             )
+            if task.folders.compiled is not None:
+                place = task.folders.compiled.absolute()
+                compiled.make(place, os.getuid(), os.getgid())
+                variables |= compiled.environment(place)
             if hidden is not None:
                 variables["LEM_SECRETS_FILE"] = str(hidden / folders.SECRETS_NAME)
             command = [

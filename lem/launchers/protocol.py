@@ -37,13 +37,15 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Folders:
-    """The host's folders that one agent start may see. ``run`` is writable; so is ``models`` while
-    staging; the rest is read-only."""
+    """The host's folders that one agent start may see. ``run`` is writable, and ``compiled`` (for
+    what engines compile, :mod:`lem.launchers.compiled`); so is ``models`` while staging; the rest
+    is read-only."""
 
     run: Path
     requests: Path | None = None
     models: Path | None = None
     source: Path | None = None
+    compiled: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ PROGRAM = """
 import importlib, sys
 
 BLOCKED = {"torch", "transformers", "tokenizers", "safetensors", "huggingface_hub", "accelerate",
-           "xllamacpp", "gguf", "httptools", "pynvml", "numpy", "scipy", "docker", "sqlalchemy",
+           "xllamacpp", "vllm", "gguf", "httptools", "pynvml", "numpy", "scipy", "docker", "sqlalchemy",
            "yaml", "rich", "click"}
 
 class Block:
@@ -36,6 +36,7 @@ def test_plugins_and_agent_import_with_pydantic_alone() -> None:
     found = done.stdout.splitlines()
     assert "backends transformers Transformers" in found
     assert "backends llama_cpp LlamaCpp" in found
+    assert "backends vllm Vllm" in found
 
 
 def test_importing_launchers_needs_no_docker() -> None:

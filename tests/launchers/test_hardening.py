@@ -57,6 +57,30 @@ def test_one_container_in_full(task: Task) -> None:
     assert spec.environment["NVIDIA_VISIBLE_DEVICES"] == "void"
 
 
+def test_what_engines_compile_has_a_place_of_its_own(task: Task, tmp_path: Path) -> None:
+    folders = replace(task.folders, compiled=tmp_path / "c")
+    spec = hardening.container(
+        replace(task, folders=folders), FACTS, USER, NO_RAPL, None, {}, "here"
+    )
+    assert Mount((tmp_path / "c").resolve(), "/compiled", True) in spec.mounts
+    named = {k: v for k, v in spec.environment.items() if v.startswith("/compiled/")}
+    assert {"VLLM_CACHE_ROOT", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"} <= named.keys()
+    assert len(set(named.values())) == len(named)
+    # A user's own setting must not lead elsewhere.
+    spec = hardening.container(
+        replace(task, folders=folders),
+        FACTS,
+        USER,
+        NO_RAPL,
+        None,
+        {"VLLM_CACHE_ROOT": "/home/me", "VLLM_CPU_KVCACHE_SPACE": "3", "VLLM_API_KEY": "secret"},
+        "here",
+    )
+    assert spec.environment["VLLM_CACHE_ROOT"] == "/compiled/vllm"
+    assert spec.environment["VLLM_CPU_KVCACHE_SPACE"] == "3"
+    assert "secret" not in spec.environment.values()
+
+
 def test_tmp_is_within_the_memory_limit(task: Task) -> None:
     small = hardening.container(
         replace(task, memory_bytes=2**30), FACTS, USER, NO_RAPL, None, {}, "here"
