@@ -3,16 +3,20 @@ and says how to make its backend and model."""
 
 import gzip
 import json
+import os
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lem.backends.protocol import Backend, Engine
+from lem.backends.protocol import Apart, Backend, Engine
 from lem.contract.base import CONTRACT_VERSION
 from lem.contract.job import Job
 from lem.contract.spec import (
     Arrival,
+    Concurrency,
     DeviceSettings,
     ExperimentModel,
     Limits,
@@ -29,6 +33,18 @@ from lem.workloads.sources import FirstTokens, Stock, Stopping, arriving
 from lem.workloads.steady import Phase
 
 BATCH = 3
+CLIENTS = 4
+ALWAYS = {
+    "attention",
+    "batching",
+    "compile",
+    "device",
+    "dtype",
+    "max_batch_size",
+    "max_model_len",
+    "peak_memory_bytes.cpu",
+}
+"""What every engine says of itself."""
 
 
 def make_job(
@@ -39,6 +55,7 @@ def make_job(
     engine: dict[str, Any] | None = None,
     args: dict[str, Any] | None = None,
     generate: dict[str, Any] | None = None,
+    arrival: Arrival | None = None,
 ) -> Job:
     """A job for these requests, with the list written where the job says."""
     data, sha256 = dump(requests)
@@ -63,7 +80,7 @@ def make_job(
         engine={"max_batch_size": BATCH} if engine is None else engine,
         args=args or {},
         generate={"temperature": 0, "ignore_eos": True} if generate is None else generate,
-        workload=Workload(),
+        workload=Workload(arrival=arrival or Offline()),
         requests=str(path),
         requests_sha256=sha256,
         device=DeviceSettings(),
@@ -127,7 +144,15 @@ class Conformance:
     ) -> Any:
         folder = tmp_path_factory.mktemp("requests")
         engine = backend.load(
-            make_job(cls.name, model, folder, requests, cls.settings, args=cls.arguments)
+            make_job(
+                cls.name,
+                model,
+                folder,
+                requests,
+                cls.settings,
+                args=cls.arguments,
+                arrival=cls.arrival,
+            )
         )
         yield engine
         engine.close()
@@ -215,9 +240,7 @@ class Conformance:
 
     def test_facts_name_what_the_engine_uses(self, engine: Engine) -> None:
         facts = engine.facts()
-        assert {"dtype", "device", "attention", "max_batch_size", "peak_memory_bytes.cpu"} <= set(
-            facts
-        )
+        assert set(facts) >= ALWAYS
         assert facts["max_batch_size"] == BATCH
         peak = facts["peak_memory_bytes.cpu"]
         assert isinstance(peak, int) and 2**20 < peak < 2**40
@@ -251,14 +274,24 @@ class Conformance:
     def test_good_arguments_are_not_rejected(
         self, backend: Backend, model: Path, requests: list[Request], tmp_path: Path
     ) -> None:
-        job = make_job(self.name, model, tmp_path, requests, self.settings, args=self.arguments)
+        job = make_job(
+            self.name,
+            model,
+            tmp_path,
+            requests,
+            self.settings,
+            args=self.arguments,
+            arrival=self.arrival,
+        )
         assert backend.reject(job) == []
 
     def test_a_bad_argument_is_refused_in_the_engines_words(
         self, backend: Backend, model: Path, requests: list[Request], tmp_path: Path
     ) -> None:
         args, words = self.bad_argument
-        job = make_job(self.name, model, tmp_path, requests, self.settings, args=args)
+        job = make_job(
+            self.name, model, tmp_path, requests, self.settings, args=args, arrival=self.arrival
+        )
         self.refused(backend, job, words)
 
     def test_a_bad_generation_argument_is_refused_in_the_engines_words(
@@ -268,7 +301,14 @@ class Conformance:
             return
         generate, words = self.bad_generate
         job = make_job(
-            self.name, model, tmp_path, requests, self.settings, self.arguments, generate
+            self.name,
+            model,
+            tmp_path,
+            requests,
+            self.settings,
+            self.arguments,
+            generate,
+            self.arrival,
         )
         self.refused(backend, job, words)
 
@@ -278,3 +318,98 @@ class Conformance:
         with pytest.raises(RunFailed, match=words) as e:
             backend.load(job)
         assert e.value.kind == "bad_argument"
+
+
+def living(group: int) -> list[int]:
+    """Processes of a group that run; a dead one may wait for long until somebody collects it."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, theirs = stat.read_text().rpartition(")")[2].split()[:3]
+        except (OSError, ValueError):
+            continue
+        if int(theirs) == group and state not in "ZX":
+            found.append(int(stat.parent.name))
+    return found
+
+
+class Served(Conformance):
+    """The suite for an engine's own server, with one client more than it has slots."""
+
+    arrival = Concurrency(concurrency=CLIENTS)
+
+    def test_its_work_is_done_in_processes_of_its_own(self, engine: Engine) -> None:
+        assert isinstance(engine, Apart)
+        assert engine.process != os.getpid() and not engine.atomic_batches
+        # Among others: the server counts its tokens itself, and no others than were asked for.
+        assert engine.flags() == set()
+
+    def test_there_are_never_more_requests_than_clients(
+        self, engine: Engine, requests: list[Request]
+    ) -> None:
+        log = Log()
+        engine.serve(arriving(self.arrival, Stock(requests), log, 3 * len(requests)), log)
+        ends = sorted(r.end_ns for r in log.responses.values() if r.end_ns is not None)
+        starts = sorted(r.sent_ns for r in log.responses.values())
+        assert len(starts) == len(ends) == 3 * len(requests)
+        for i, start in enumerate(starts):
+            assert i + 1 - sum(end <= start for end in ends) <= CLIENTS
+
+    def test_serving_can_be_broken_off(self, engine: Engine, requests: list[Request]) -> None:
+        log = Log()
+        inner = arriving(self.arrival, Stock(requests), log)
+
+        class Gone(Exception):
+            pass
+
+        class Breaking:
+            def take(self, room: int, busy: int) -> list[Request] | None:
+                if log.tokens > 5:
+                    raise Gone
+                return inner.take(room, busy)
+
+            def due_ns(self) -> int | None:
+                return None
+
+        with pytest.raises(Gone):
+            engine.serve(Breaking(), log)
+        assert "open" not in {r.status for r in log.responses.values()}
+        after = self.serve(engine, requests)
+        assert {r.status for r in after.responses.values()} == {"done"}
+
+    def test_a_killed_server_is_a_failure_with_a_name(
+        self, backend: Backend, model: Path, requests: list[Request], tmp_path: Path
+    ) -> None:
+        engine = backend.load(
+            make_job(
+                self.name,
+                model,
+                tmp_path,
+                requests,
+                self.settings,
+                self.arguments,
+                arrival=self.arrival,
+            )
+        )
+        assert isinstance(engine, Apart)
+        log = Log()
+        inner = arriving(self.arrival, Stock(requests), log)
+
+        class Killing:
+            def take(self, room: int, busy: int) -> list[Request] | None:
+                if log.tokens > 5:
+                    os.killpg(engine.process, signal.SIGKILL)
+                    time.sleep(0.2)
+                return inner.take(room, busy)
+
+            def due_ns(self) -> int | None:
+                return None
+
+        try:
+            with pytest.raises(RunFailed) as e:
+                engine.serve(Killing(), log)
+            assert e.value.kind == "engine_error" and "SIGKILL" in e.value.message
+            assert "open" not in {r.status for r in log.responses.values()}
+        finally:
+            engine.close()
+        assert living(engine.process) == []

@@ -13,7 +13,7 @@ from lem.workloads.load import Log
 from lem.workloads.requests import Request
 from lem.workloads.sources import Backlog, Stock
 
-from .conformance import Conformance, make_job
+from .conformance import Conformance, Served, make_job
 
 PROMPT = "The capital of France is"
 EAGER = {"enforce_eager": True}
@@ -133,6 +133,77 @@ class TestReal(Conformance):
         # 30 layers, 3 heads of 64 for keys and for values, 2 bytes.
         assert 0 <= facts["kv_cache_memory_bytes"] - blocks * tokens * 30 * 3 * 64 * 2 * 2 < 2**22
         assert (blocks - 1) * tokens >= 8192
+
+
+@pytest.mark.vllm
+class TestRealServed(Served):
+    name = "vllm"
+    arguments = EAGER
+    bad_argument = (EAGER | {"attention_speed": 11}, "unrecognized arguments: --attention-speed")
+    bad_generate = ({"temperature": 0, "loudness": 11}, "loudness")
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def backend(cls) -> Backend:
+        return backend()
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def model(cls, smollm2_safetensors: Path) -> Path:
+        return smollm2_safetensors
+
+    def test_answers_are_readable(self, engine: Any, tokenizer: Any) -> None:
+        requests = [Request("r0", tokenizer.encode(PROMPT, False), 3, PROMPT)]
+        assert answer(engine, requests).responses["r0"].text.startswith(" Paris")
+
+    def test_likelihood_is_that_of_transformers(self, engine: Any, tokenizer: Any) -> None:
+        ids = tokenizer.encode(datasets.nll_text(), False)
+        assert engine.nll(ids) == pytest.approx(NLL, abs=0.02)
+
+    def test_a_second_time_round_the_list_finds_nothing_of_the_first(self, engine: Any) -> None:
+        fresh = [
+            Request(f"f{i}", [1000 + 300 * i + j for j in range(260)], 2, "") for i in range(4)
+        ]
+        before = hits(engine)
+        answer(engine, fresh, limit=8)
+        looked, found = (b - a for a, b in zip(before, hits(engine), strict=True))
+        assert (looked, found) == (2 * 4 * 260, 0)
+
+    def test_a_shared_prefix_is_found(self, engine: Any) -> None:
+        prefix = list(range(20000, 20000 + 256))
+        shared = [Request(f"s{i}", [*prefix, 500 + i, 600 + i], 2, "") for i in range(6)]
+        before = hits(engine)
+        answer(engine, shared)
+        looked, found = (b - a for a, b in zip(before, hits(engine), strict=True))
+        assert looked == 6 * 258 and 256 <= found <= 5 * 256
+
+    def test_facts_are_what_vllm_resolved(self, engine: Any) -> None:
+        expected = {
+            "device": "cpu",
+            "dtype": "bfloat16",
+            "attention": "CPU_ATTN",
+            "max_model_len": 8192,
+            "compile": False,
+            "workers": 1,
+            "v1_multiprocessing": False,
+            "client_stamps": "kernel",
+        }
+        assert expected.items() <= engine.facts().items()
+
+    def test_a_value_that_the_server_refuses_is_refused_while_loading(
+        self, model: Path, requests: list[Request], tmp_path: Path
+    ) -> None:
+        job = make_job(
+            "vllm",
+            model,
+            tmp_path,
+            requests,
+            args=EAGER,
+            generate={"temperature": 0, "top_p": -1},
+            arrival=self.arrival,
+        )
+        (rejection,) = backend().reject(job)
+        assert "top_p must be in (0, 1]" in rejection.message
 
 
 @pytest.mark.vllm
