@@ -1,14 +1,15 @@
 #!/bin/sh
 # Runs the backends' conformance suite inside a backend's newest image, without a network:
-# conformance_in_image.sh BACKEND [cpu|cuda]. Build it first: lem images build BACKEND.
+# conformance_in_image.sh BACKEND [cpu|cuda]. Build it first: lem images build BACKEND. IMAGE names
+# another than the newest.
 set -eu
 cd "$(dirname "$0")/.."
 backend=$1 variant=${2:-cpu}
 VENV=${VENV:-.venv}
 TOOLS=$PWD/build/test-tools
 
-image=$(docker image ls --filter "label=org.lem.backend=$backend" \
-    --filter "label=org.lem.variant=$variant" --format '{{.ID}}' | head -n 1)
+image=${IMAGE:-$(docker image ls --filter "label=org.lem.backend=$backend" \
+    --filter "label=org.lem.variant=$variant" --format '{{.ID}}' | head -n 1)}
 [ -n "$image" ] || {
     echo "conformance: no $variant image of $backend; fix: lem images build $backend" >&2
     exit 3

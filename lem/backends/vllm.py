@@ -162,7 +162,7 @@ def _check_model(path: Path) -> None:
         raise RunFailed(
             "unsupported",
             "a synthetic model of over 1 GB is not saved, and vLLM loads models from disk",
-            hint='leave its weights to vLLM (args.load_format: "dummy"), or make it smaller',
+            hint="make it smaller, or use a model that is on disk",
         )
 
 

@@ -300,5 +300,21 @@ def _word(value: Any) -> str:
 
 def settings_of(environ: Mapping[str, str]) -> dict[str, Scalar]:
     """vLLM's own environment settings for CPUs that are in force, for the record."""
-    names = ("OMP_NUM_THREADS", "LD_PRELOAD", IN_PROCESS)
+    names = ("OMP_NUM_THREADS", "TORCHDYNAMO_DISABLE")
     return {k: v for k, v in sorted(environ.items()) if k.startswith("VLLM_CPU_") or k in names}
+
+
+def preloaded(began: Path = Path("/proc/self/environ")) -> str | None:
+    """Names of the libraries that were loaded before all others when this process began: an
+    allocator and OpenMP's threads change speed. What is in ``os.environ`` now holds for processes
+    still to be started."""
+    try:
+        lines = began.read_bytes().split(b"\0")
+    except OSError:
+        return None
+    for line in lines:
+        name, _, value = line.partition(b"=")
+        if name == b"LD_PRELOAD":
+            paths = value.decode("utf-8", "replace").replace(":", " ").split()
+            return " ".join(p.rpartition("/")[2] for p in paths) or None
+    return None

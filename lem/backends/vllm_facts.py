@@ -60,7 +60,7 @@ def of_workers(found: Sequence[Any]) -> dict[str, Scalar]:
     """
     told = [w for w in found if isinstance(w, dict)]
     facts: dict[str, Scalar] = {"workers": len(told)}
-    for name in ("attention", "torch_threads", "model_runner", "kernels", "cuda"):
+    for name in ("attention", "torch_threads", "model_runner", "kernels", "preloaded", "cuda"):
         values = {str(w[name]) for w in told if w.get(name) is not None}
         if values:
             one = next(w[name] for w in told if w.get(name) is not None)

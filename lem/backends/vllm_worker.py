@@ -17,6 +17,7 @@ class WorkerFacts:
         a process is not counted twice."""
         import torch
 
+        from lem.backends.vllm_arguments import preloaded
         from lem.backends.vllm_facts import resolved
 
         runner: Any = getattr(self, "model_runner", None)
@@ -28,6 +29,7 @@ class WorkerFacts:
             "attention": "+".join(names) or None,
             "torch_threads": torch.get_num_threads(),
             "model_runner": type(runner).__name__,
+            "preloaded": preloaded(),
             "kernels": torch.backends.cpu.get_cpu_capability(),
             "gpu_peak_bytes": None,
             "resolved": resolved(getattr(self, "vllm_config", None), os.environ),

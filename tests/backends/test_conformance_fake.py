@@ -52,6 +52,9 @@ class FakeEngine:
             "dtype": "none",
             "device": "cpu",
             "attention": "none",
+            "batching": "continuous",
+            "compile": False,
+            "max_model_len": None,
             "max_batch_size": self.batch,
             "peak_memory_bytes.cpu": 2**24,
         }

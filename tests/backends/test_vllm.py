@@ -37,7 +37,6 @@ def hits(engine: Any) -> tuple[int, int]:
     return facts["prefix_cache_query_tokens"], facts["prefix_cache_hit_tokens"]
 
 
-@pytest.mark.vllm
 class TestReal(Conformance):
     name = "vllm"
     arguments = EAGER
@@ -135,7 +134,6 @@ class TestReal(Conformance):
         assert (blocks - 1) * tokens >= 8192
 
 
-@pytest.mark.vllm
 class TestRealServed(Served):
     name = "vllm"
     arguments = EAGER
@@ -206,7 +204,6 @@ class TestRealServed(Served):
         assert "top_p must be in (0, 1]" in rejection.message
 
 
-@pytest.mark.vllm
 @pytest.mark.parametrize(
     ("engine", "args", "kind", "words"),
     [
