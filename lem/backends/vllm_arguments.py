@@ -7,6 +7,7 @@ those of its server as well) and go through untouched.
 import json
 import os
 import shutil
+import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -255,13 +256,16 @@ def check_compiler(job: Job) -> None:
     if not job.gpus and not eager(job) and not has_compiler():
         raise RunFailed(
             "unsupported",
-            "vLLM compiles the model for this CPU, and there is no C++ compiler (g++)",
-            hint="install g++, or set args.enforce_eager: true (slower)",
+            "vLLM compiles the model for this CPU, and there is no C++ compiler (g++) or no Python.h",
+            hint="install g++ and python3-dev, or set args.enforce_eager: true (slower)",
         )
 
 
 def has_compiler() -> bool:
-    return any(shutil.which(name) for name in (os.environ.get("CXX") or "g++", "clang++"))
+    """A C++ compiler, and Python's headers, which what is compiled includes."""
+    headers = Path(sysconfig.get_path("include")) / "Python.h"
+    found = any(shutil.which(name) for name in (os.environ.get("CXX") or "g++", "clang++"))
+    return found and headers.is_file()
 
 
 def eager(job: Job) -> bool:
