@@ -256,7 +256,7 @@ def check_compiler(job: Job) -> None:
     if not job.gpus and not eager(job) and not has_compiler():
         raise RunFailed(
             "unsupported",
-            "vLLM compiles the model for this CPU, and there is no C++ compiler (g++) or no Python.h",
+            "vLLM compiles the model for this CPU: a C++ compiler (g++) or Python.h is missing",
             hint="install g++ and python3-dev, or set args.enforce_eager: true (slower)",
         )
 
