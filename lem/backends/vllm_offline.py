@@ -163,6 +163,9 @@ class Offline:
         return total / scored
 
     def close(self) -> None:
+        if self._engine is not None:
+            # Ends the processes that it may have; collecting it alone would do so at some time.
+            self._engine.engine_core.shutdown()
         self._engine = self._llm = self._config = None
         gc.collect()
         from vllm.distributed.parallel_state import cleanup_dist_env_and_memory

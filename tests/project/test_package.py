@@ -139,4 +139,4 @@ def test_images_come_with_the_wheel(unpacked: Path, tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert done.stdout.split() == ["llama_cpp", "transformers"], done.stderr
+    assert done.stdout.split() == ["llama_cpp", "transformers", "vllm"], done.stderr
