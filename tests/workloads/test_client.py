@@ -97,23 +97,23 @@ def test_every_token_gets_the_time_of_its_own_bytes(fake: Fake, kernel: bool) ->
 def test_stamps_are_true_though_the_source_takes_its_time(fake: Fake) -> None:
     """Meter edges are read inside ``take``: tokens that come meanwhile keep their own time."""
     log = Log()
-    inner = ClosedLoop(4, Stock(requests(4, 20)), log, limit=4)
+    inner = ClosedLoop(4, Stock(requests(4, 12)), log, limit=4)
 
     class Slow:
         def take(self, room: int, busy: int) -> list[Request] | None:
             taken = inner.take(room, busy)
-            time.sleep(0.1)
+            time.sleep(0.5)
             return taken
 
         def due_ns(self) -> int | None:
             return None
 
-    Client(fake.address, wire(gap_ms=5)).serve(Slow(), log)
+    Client(fake.address, wire(gap_ms=40)).serve(Slow(), log)
     for r in log.responses.values():
         truth = written_ns(r.text)
         gaps = [b - a for a, b in itertools.pairwise(r.token_ns)]
         # Told in the lump they would have had one or two times only.
-        assert len(r.token_ns) == 20 and len(set(r.token_ns)) > 8 and min(gaps) >= 0
+        assert len(r.token_ns) == 12 and len(set(r.token_ns)) > 3 and min(gaps) >= 0
         assert all(stamp >= at for stamp, at in zip(r.token_ns, truth, strict=True))
 
 
