@@ -7,8 +7,8 @@ PROGRAM = """
 import importlib, sys
 
 BLOCKED = {"torch", "transformers", "tokenizers", "safetensors", "huggingface_hub", "accelerate",
-           "xllamacpp", "vllm", "gguf", "httptools", "pynvml", "numpy", "scipy", "docker", "sqlalchemy",
-           "yaml", "rich", "click"}
+           "xllamacpp", "vllm", "gguf", "httptools", "pynvml", "numpy", "scipy", "docker",
+           "sqlalchemy", "yaml", "rich", "click"}
 
 class Block:
     def find_spec(self, name, path=None, target=None):

@@ -1,7 +1,7 @@
 """How many requests vLLM needs in its queue where its core works a step ahead of who drives it.
 
-The engine's steps are known here. With twice as many requests as it has slots windows stay right and
-it never runs short.
+The engine's steps are known here. With twice as many requests as it has slots windows stay right
+and it never runs short.
 """
 
 import random
