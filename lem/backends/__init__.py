@@ -15,6 +15,10 @@ NOT_PLUGINS = (
     "prepared",
     "protocol",
     "served",
+    "settings",
+    "sglang_arguments",
+    "streams",
+    "tensorrt_llm_arguments",
     "transformers_continuous",
     "transformers_facts",
     "vllm_arguments",
@@ -23,4 +27,5 @@ NOT_PLUGINS = (
     "vllm_offline",
     "vllm_server",
     "vllm_worker",
+    "workers",
 )

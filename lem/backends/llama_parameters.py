@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lem.backends import gguf_metadata
+from lem.backends.settings import whole
 from lem.contract.base import Scalar
 from lem.contract.job import Job
 from lem.errors import RunFailed
@@ -163,16 +164,6 @@ def facts(p: Any) -> dict[str, Scalar]:
         "max_model_len": p.n_ctx // max(p.n_parallel, 1),
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS"),
     }
-
-
-def whole(settings: Any, name: str) -> int | None:
-    """A whole number of ``engine.*`` or ``args.*``; None where it is not set."""
-    value = settings.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise RunFailed("bad_argument", f"{name} is {value!r}, not a whole number of at least 1")
-    return value
 
 
 def _check_engine(job: Job) -> None:

@@ -1,0 +1,164 @@
+"""Engines that work in processes of their own: what those say, and what memory they take."""
+
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+
+from lem.backends.huggingface import MEMORY_WORDS
+from lem.contract.job import Job
+from lem.errors import RunFailed
+
+LINES = 40
+LINE_BYTES = 4096
+
+
+def need_gpus(job: Job, engine: str, hint: str) -> None:
+    """Raises :class:`RunFailed` (``unsupported``) where there is no GPU for the engine."""
+    if not job.gpus:
+        raise RunFailed("unsupported", f"{engine} runs on GPUs, and this run has none", hint=hint)
+    import torch
+
+    if not torch.cuda.is_available():
+        raise RunFailed(
+            "unsupported",
+            f"GPUs were asked for, but the torch beside {engine} sees none",
+            hint="check the driver with `lem doctor`; the engine's CUDA version needs a driver at "
+            "least as new",
+        )
+
+
+@contextmanager
+def installed(engine: str, hint: str) -> Iterator[None]:
+    """An engine, or a library of its, that cannot be imported is a fault of the image
+    (:class:`RunFailed`, ``image``)."""
+    try:
+        yield
+    except ImportError as e:
+        words = " ".join(str(e).split())[:500]
+        raise RunFailed("image", f"{engine} cannot be imported: {words}", hint=hint) from e
+
+
+class Overheard:
+    """Keeps the last lines that this process and the ones it starts say on stdout and stderr, and
+    passes everything on. A worker that dies tells the reason there and nowhere else."""
+
+    def __init__(self) -> None:
+        self._lines: deque[bytes] = deque(maxlen=LINES)
+        self._undo: list[tuple[int, int]] = []
+        self._threads: list[threading.Thread] = []
+
+    def __enter__(self) -> "Overheard":
+        for number in (1, 2):
+            (sys.stdout if number == 1 else sys.stderr).flush()
+            kept = os.dup(number)
+            out, into = os.pipe()
+            os.dup2(into, number)
+            os.close(into)
+            thread = threading.Thread(target=self._pass_on, args=(out, os.dup(kept)), daemon=True)
+            thread.start()
+            self._undo.append((kept, number))
+            self._threads.append(thread)
+        return self
+
+    def _pass_on(self, out: int, kept: int) -> None:
+        """Until nobody is left who could say something: workers live on when loading is done."""
+        rest = b""
+        while piece := os.read(out, 65536):
+            with suppress(OSError):
+                os.write(kept, piece)
+            *lines, rest = (rest + piece).split(b"\n")
+            self._lines += [line[:LINE_BYTES] for line in lines if line.strip()]
+            rest = rest[-LINE_BYTES:]
+        if rest.strip():
+            self._lines.append(rest)
+        os.close(out)
+        os.close(kept)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for kept, number in self._undo:
+            (sys.stdout if number == 1 else sys.stderr).flush()
+            os.dup2(kept, number)
+            os.close(kept)
+        for thread in self._threads:
+            # Where nothing was started, or it is gone, its last words are in by then.
+            thread.join(0.5)
+
+    def text(self) -> str:
+        """The last lines."""
+        return b"\n".join(self._lines).decode(errors="replace")
+
+    def failure(self, what: str) -> RunFailed:
+        """Why a worker ended, as far as its last words tell it."""
+        said = [line.strip() for line in self.text().splitlines()]
+        memory = next((li for li in said if any(w in li.lower() for w in MEMORY_WORDS)), None)
+        if memory is not None:
+            return RunFailed(
+                "out_of_memory",
+                memory[:500],
+                hint="lower engine.max_batch_size or engine.max_model_len, the engine's share of "
+                "GPU memory, or use a smaller dtype",
+            )
+        reason = next((li for li in reversed(said) if "error" in li.lower()), "")
+        return RunFailed("engine_error", f"{what}: {reason}"[:1000] if reason else what)
+
+
+def descendants(root: Path = Path("/proc")) -> list[int]:
+    """Processes that this one started, and those that they started."""
+    children: dict[int, list[int]] = {}
+    for folder in root.iterdir():
+        if not folder.name.isdigit():
+            continue
+        with suppress(OSError, ValueError, IndexError):
+            # The name, in brackets, may hold anything; the parent is the second field after it.
+            parent = int(
+                (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()[1]
+            )
+            children.setdefault(parent, []).append(int(folder.name))
+    found: list[int] = []
+    todo = [os.getpid()]
+    while todo:
+        mine = children.get(todo.pop(), [])
+        found += mine
+        todo += mine
+    return sorted(found)
+
+
+def peak_bytes(processes: Iterable[int], root: Path = Path("/proc")) -> int:
+    """Sum of the largest resident sets of this process and the given ones; shared pages count in
+    each. Processes that are gone count nothing."""
+    total = 0
+    for process in (os.getpid(), *processes):
+        with suppress(OSError, ValueError, IndexError):
+            for line in (root / str(process) / "status").read_text(errors="replace").splitlines():
+                if line.startswith("VmHWM:"):
+                    total += int(line.split()[1]) * 1024
+    return total
+
+
+def gpu_used_bytes(gpus: Sequence[int]) -> int | None:
+    """Memory in use on these GPUs by everybody; None where NVML does not tell."""
+    try:
+        import pynvml as nvml
+    except ImportError:
+        return None
+    try:
+        nvml.nvmlInit()
+    except nvml.NVMLError:
+        return None
+    try:
+        handles = [nvml.nvmlDeviceGetHandleByIndex(i) for i in gpus]
+        return sum(int(nvml.nvmlDeviceGetMemoryInfo(h).used) for h in handles)
+    except nvml.NVMLError:
+        return None
+    finally:
+        nvml.nvmlShutdown()
