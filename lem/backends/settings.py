@@ -60,7 +60,7 @@ def one_answer(job: Job, names: Iterable[str]) -> None:
     one: their tokens would have no times, or no request to be counted for."""
     for name in names:
         value = job.generate.get(name)
-        if value not in (None, False, 1):
+        if value is True or value not in (None, False, 1):
             raise RunFailed(
                 "unsupported",
                 f"generate.{name}: {value}: a request has one answer, whose tokens are counted as "

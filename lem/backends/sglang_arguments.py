@@ -24,6 +24,7 @@ NAMES = {
 }
 NOT_ARGUMENTS = frozenset(
     {
+        "host",
         "model_path",
         "tokenizer_path",
         "served_model_name",

@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -15,6 +16,7 @@ from lem.errors import RunFailed
 
 LINES = 40
 LINE_BYTES = 4096
+LAST_WORDS_S = 0.3
 
 
 def need_gpus(job: Job, engine: str, hint: str) -> None:
@@ -91,7 +93,7 @@ class Overheard:
             os.close(kept)
         for thread in self._threads:
             # Where nothing was started, or it is gone, its last words are in by then.
-            thread.join(0.5)
+            thread.join(LAST_WORDS_S)
 
     def text(self) -> str:
         """The last lines."""
@@ -99,6 +101,8 @@ class Overheard:
 
     def failure(self, what: str) -> RunFailed:
         """Why a worker ended, as far as its last words tell it."""
+        # They may still be on their way here.
+        time.sleep(LAST_WORDS_S)
         said = [line.strip() for line in self.text().splitlines()]
         memory = next((li for li in said if any(w in li.lower() for w in MEMORY_WORDS)), None)
         if memory is not None:

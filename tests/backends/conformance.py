@@ -47,6 +47,11 @@ ALWAYS = {
 """What every engine says of itself."""
 
 
+def gpus() -> list[int]:
+    """The GPUs that the suite shall use (``LEM_CONFORMANCE_GPUS=0,1``); none: the CPU."""
+    return [int(i) for i in os.environ.get("LEM_CONFORMANCE_GPUS", "").split(",") if i]
+
+
 def make_job(
     backend: str,
     model: Path,
@@ -87,7 +92,7 @@ def make_job(
         measure=Measurement(windows=1, window_s=1, idle_s=0, warm_up_cap_s=1),
         limits=Limits(),
         seed=1,
-        gpus=[],
+        gpus=gpus(),
         launcher="process",
         image_digest=None,
     )
@@ -156,6 +161,19 @@ class Conformance:
         )
         yield engine
         engine.close()
+
+    def yes(self, tokenizer: Tokenizer) -> Request:
+        """A question whose answer is short."""
+        return Request("yes", tokenizer.encode("Say yes.", True), 200, "")
+
+    def likelihood_of_english_is_higher_than_of_noise(
+        self, engine: Engine, tokenizer: Tokenizer, tokens: int = 200
+    ) -> None:
+        """Of a real model; nats per token."""
+        text = engine.nll(tokenizer.encode(datasets.nll_text(), False)[:tokens])
+        noise = engine.nll([17 + 7919 * i % 40000 for i in range(tokens)])
+        assert text is not None and noise is not None
+        assert 2.0 < text < 4.5 < noise
 
     def serve(self, engine: Engine, requests: list[Request]) -> Log:
         log = Log()

@@ -3,6 +3,7 @@
 import os
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,12 +11,14 @@ from lem import plugins
 from lem.contract.spec import ModelSpec, Synthetic
 
 from . import models
+from .conformance import gpus
 
 # Tests may share the machine: a thread for each core that spins would only get in the way.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Engines that this environment does not have are tested in their images (test_in_image.py).
 collect_ignore = [] if find_spec("vllm") else ["test_vllm.py"]
+LEFT_OUT = pytest.StashKey[int]()
 
 TINY = Synthetic(hidden_size=32, layers=2, heads=2, vocab_size=400, max_position_embeddings=1024)
 
@@ -30,6 +33,29 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
                 'fix: pip install -e ".[transformers,llama_cpp,dev]"',
                 pytrace=False,
             )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where no GPU was given to the tests, those that need one are left out, and that is said."""
+    left = [i for i in items if i.get_closest_marker("gpu")] if not gpus() else []
+    if left:
+        config.stash[LEFT_OUT] = len(left)
+        config.hook.pytest_deselected(items=left)
+        items[:] = [i for i in items if i not in left]
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    left = config.stash.get(LEFT_OUT, 0)
+    if left:
+        terminalreporter.write_line(
+            f"left out: {left} tests of engines that need a GPU; make gpu-check runs them on one"
+        )
+
+
+@pytest.fixture(scope="session")
+def real_model(smollm2_safetensors: Path) -> Path:
+    """The model that real engines are tested with, where they load safetensors."""
+    return smollm2_safetensors
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import importlib, sys
 
 BLOCKED = {"torch", "transformers", "tokenizers", "safetensors", "huggingface_hub", "accelerate",
            "xllamacpp", "vllm", "gguf", "httptools", "pynvml", "numpy", "scipy", "docker",
-           "sqlalchemy", "yaml", "rich", "click"}
+           "sqlalchemy", "yaml", "rich", "click", "sglang", "tensorrt_llm"}
 
 class Block:
     def find_spec(self, name, path=None, target=None):
@@ -37,6 +37,7 @@ def test_plugins_and_agent_import_with_pydantic_alone() -> None:
     assert "backends transformers Transformers" in found
     assert "backends llama_cpp LlamaCpp" in found
     assert "backends vllm Vllm" in found
+    assert {"backends sglang SGLang", "backends tensorrt_llm TensorRTLLM"} <= set(found)
 
 
 def test_importing_launchers_needs_no_docker() -> None:
