@@ -18,13 +18,18 @@ Family = Literal["backends", "meters", "launchers"]
 @cache
 def names(family: Family) -> tuple[str, ...]:
     """The plugins of a family that can be named in a campaign, sorted; imports none of them."""
+    return tuple(sorted(own(family) | set(_foreign(family))))
+
+
+@cache
+def own(family: Family) -> frozenset[str]:
+    """Those that come with lem."""
     package = importlib.import_module(f"lem.{family}")
-    own = {
+    return frozenset(
         m.name
         for m in pkgutil.iter_modules(package.__path__)
         if not m.ispkg and m.name not in package.NOT_PLUGINS
-    }
-    return tuple(sorted(own | set(_foreign(family))))
+    )
 
 
 def load(family: Family, name: str) -> Any:

@@ -2,6 +2,7 @@
 # Runs the backends' conformance suite inside a backend's newest image, without a network:
 # conformance_in_image.sh BACKEND [cpu|cuda]. Build it first: lem images build BACKEND. IMAGE names
 # another than the newest.
+# LEM_CONFORMANCE_RECORD=FILE keeps what was run, on which hardware and how it went; in lem/verified/ it is what `lem images list` shows.
 set -eu
 cd "$(dirname "$0")/.."
 backend=$1 variant=${2:-cpu}
@@ -24,11 +25,27 @@ rm -rf "$TOOLS" && mkdir -p "$TOOLS"
 model=$("$VENV/bin/python" -c 'from tests.backends.models import smollm2; print(smollm2())')
 
 set --
-[ "$variant" != cuda ] || set -- --gpus all
-exec docker run --rm --network none --read-only --tmpfs /tmp:exec,size=8g "$@" \
+if [ "$variant" = cuda ]; then
+    gpus=${LEM_CONFORMANCE_GPUS:-0}
+    set -- --gpus "\"device=$gpus\"" --env LEM_CONFORMANCE_GPUS="$gpus"
+fi
+record=${LEM_CONFORMANCE_RECORD:-}
+kept=
+if [ -n "$record" ]; then
+    # The image's user is nobody in particular.
+    kept=$(mktemp -d) && chmod 777 "$kept"
+    set -- "$@" --volume "$kept:/kept" --env LEM_CONFORMANCE_RECORD=/kept/record.json
+fi
+status=0
+docker run --rm --network none --read-only --tmpfs /tmp:exec,size=8g "$@" \
     --volume "$PWD/tests:/suite/tests:ro" --volume "$PWD/pyproject.toml:/suite/pyproject.toml:ro" \
     --volume "$TOOLS:/tools:ro" --volume "$model:/model.gguf:ro" \
     --env HOME=/tmp --env PYTHONPATH=/tools --env LEM_TEST_GGUF=/model.gguf --env HF_HUB_OFFLINE=1 \
     --env PYTHONDONTWRITEBYTECODE=1 --env OMP_NUM_THREADS="${OMP_NUM_THREADS:-2}" \
     --workdir /suite --entrypoint python3 "$image" \
-    -m pytest -p no:cacheprovider "tests/backends/test_$backend.py" -k TestReal
+    -m pytest -p no:cacheprovider "tests/backends/test_$backend.py" -k TestReal || status=$?
+if [ -n "$kept" ]; then
+    [ ! -f "$kept/record.json" ] || cp "$kept/record.json" "$record"
+    rm -rf "$kept"
+fi
+exit "$status"

@@ -8,6 +8,7 @@ does differ is said beside the ratio.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from lem import plugins, verified
 from lem.analysis.comparison import ArmInfo
 from lem.analysis.naming import flat
 from lem.contract.record import Record
@@ -102,3 +103,18 @@ def _listed(values: Mapping[str, set[str]], what: str) -> str:
 def _shortened(said: Sequence[str]) -> str:
     more = f"; {len(said) - MAX_SAID} more" if len(said) > MAX_SAID else ""
     return "; ".join(said[:MAX_SAID]) + more
+
+
+def unproven(records: Iterable[Record]) -> list[str]:
+    """Notes on versions of lem's own engines with which its conformance suite has not passed on
+    hardware of the kind that these records are from."""
+    notes = set()
+    for record in records:
+        e, backend = record.environment, record.experiment.backend
+        kind: verified.DeviceClass = "gpu" if e.gpus else "cpu"
+        said = verified.standing(backend, kind, e.engine_version)
+        if backend in plugins.own("backends") and not said.startswith(verified.RAN):
+            notes.add(
+                f"conformance suite, {backend} {e.engine_version} on a {kind.upper()}: {said}"
+            )
+    return sorted(notes)

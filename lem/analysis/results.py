@@ -1,6 +1,6 @@
 """Opens folders of results: the records, a data frame of them, and the comparison."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,12 @@ from typing import Any
 from lem.analysis.blocks import decide
 from lem.analysis.compare import compare, needed_metrics
 from lem.analysis.comparison import ArmInfo, Comparison
-from lem.analysis.environments import differences, kinds_of_weights, of_one_experiment
+from lem.analysis.environments import (
+    differences,
+    kinds_of_weights,
+    of_one_experiment,
+    unproven,
+)
 from lem.analysis.naming import arms_of_lock, arms_of_records, find_arm, flat
 from lem.contract.lock import Lock
 from lem.contract.record import Record
@@ -99,7 +104,12 @@ class Campaign:
         )
         return replace(
             compared,
-            notes=(*compared.notes, *self._unlike(compared), *self._weights(compared)),
+            notes=(
+                *compared.notes,
+                *self._unlike(compared),
+                *self._weights(compared),
+                *self._unproven(compared),
+            ),
         )
 
     def _unlike(self, compared: Comparison) -> list[str]:
@@ -125,13 +135,28 @@ class Campaign:
         }
         if len(set(shared.values())) < 2:
             return []
+        return kinds_of_weights(self._one_each(shared))
+
+    def _unproven(self, compared: Comparison) -> list[str]:
+        """Engine versions that lem's own suite has not run with; reads one record of each backend
+        and launcher."""
+        shared = {
+            a.arm.arm_id: tuple(a.arm.paths.get(p) for p in ("backend", "launcher"))
+            for a in compared.arms
+        }
+        return unproven(self._one_each(shared))
+
+    def _one_each(self, shared: Mapping[str, Any]) -> Iterator[Record]:
+        """One record that counts of each group of arms. ``shared``: arm id → its group."""
         first: dict[Any, str] = {}
         for o in counted(self.outcomes()):
             if o.arm_id in shared:
                 first.setdefault(shared[o.arm_id], o.path)
         chosen = [a for a in attempts(self.folder) if a.path in first.values()]
-        records = (read(self.folder, a).record for a in chosen)
-        return kinds_of_weights(r for r in records if r is not None)
+        for attempt in chosen:
+            record = read(self.folder, attempt).record
+            if record is not None:
+                yield record
 
 
 class Results:

@@ -90,7 +90,7 @@ def python() -> Iterator[Finding]:
 
 
 def docker() -> Iterator[Finding]:
-    from lem import containers
+    from lem import containers, verified
     from lem.contract.base import CONTRACT_VERSION
     from lem.errors import EnvironmentFault
     from lem.launchers import image
@@ -124,7 +124,12 @@ def docker() -> Iterator[Finding]:
         if usable:
             name = usable[0].tags[0] if usable[0].tags else usable[0].id
             engine_version = usable[0].labels.get(image.ENGINE_VERSION, "unknown")
-            yield Finding(f"image/{backend}", "ok", f"{name}, engine {engine_version}")
+            kind: verified.DeviceClass = (
+                "gpu" if usable[0].labels.get(image.VARIANT) == "cuda" else "cpu"
+            )
+            stands = verified.standing(backend, kind, engine_version)
+            what = f"{name}, engine {engine_version}; conformance suite: {stands}"
+            yield Finding(f"image/{backend}", "ok", what)
         else:
             fix = f"lem images build {backend} (a campaign that needs it builds it too)"
             yield Finding(f"image/{backend}", "missing", "not built", fix)
@@ -132,7 +137,7 @@ def docker() -> Iterator[Finding]:
 
 def engines() -> Iterator[Finding]:
     """Engines in this interpreter, for the process launcher; not imported, only looked up."""
-    from lem import plugins
+    from lem import plugins, verified
 
     for name in plugins.names("backends"):
         try:
@@ -151,7 +156,9 @@ def engines() -> Iterator[Finding]:
                 f'pip install "lem-energy[{name}]", or backends.{name}.python in the campaign file',
             )
         else:
-            yield Finding(f"process/{name}", "ok", f"{distribution} {version}")
+            stands = verified.standing(name, "gpu" if has_nvidia_gpu() else "cpu", version)
+            what = f"{distribution} {version}; conformance suite: {stands}"
+            yield Finding(f"process/{name}", "ok", what)
 
 
 def meters(root: Path = Path("/")) -> Iterator[Finding]:

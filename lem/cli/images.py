@@ -139,12 +139,14 @@ def _show(images: "list[Image]", as_json: bool) -> None:
     if not rows:
         return
     # No table that folds: an image's name is there to be copied.
-    lines = [("backend", "image", "contract", "engine", "size")]
+    lines = [("backend", "image", "contract", "engine", "size", "conformance suite")]
     for row in rows:
         contract = str(row["contract"]) + ("" if row["usable"] else ": build it anew")
         size = f"{row['size_bytes'] / 1e9:.2f} GB"
         name = ", ".join(row["tags"]) or row["id"][:19]
-        lines.append((row["backend"], name, contract, row["engine_version"], size))
+        lines.append(
+            (row["backend"], name, contract, row["engine_version"], size, row["conformance"])
+        )
     widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
     for line in lines:
         cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
@@ -152,8 +154,11 @@ def _show(images: "list[Image]", as_json: bool) -> None:
 
 
 def _row(found: "Image", labels: dict[str, str]) -> dict[str, Any]:
+    from lem import verified
     from lem.contract.base import CONTRACT_VERSION
+    from lem.launchers import image
 
+    variant = found.labels.get(image.VARIANT)
     said = {key: found.labels.get(label, "unknown") for key, label in labels.items()}
     return {
         **said,
@@ -162,4 +167,7 @@ def _row(found: "Image", labels: dict[str, str]) -> dict[str, Any]:
         "size_bytes": found.size_bytes,
         "created": found.created,
         "usable": said["contract"] == str(CONTRACT_VERSION),
+        "conformance": verified.standing(
+            said["backend"], "gpu" if variant == "cuda" else "cpu", said["engine_version"]
+        ),
     }
