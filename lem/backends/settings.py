@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lem.contract.job import Job
+from lem.contract.spec import Offline
 from lem.errors import RunFailed
 
 WHOLE = ("max_batch_size", "max_model_len", "tensor_parallel_size", "threads")
@@ -43,6 +44,11 @@ def mapped(
                 )
         found[own[0]] = value
     return {**found, **job.args}
+
+
+def offline(job: Job) -> bool:
+    """Whether the engine is driven in this process; else through its own server."""
+    return isinstance(job.workload.arrival, Offline)
 
 
 def temperature(job: Job) -> float:

@@ -13,8 +13,10 @@ from typing import Any
 
 from lem.backends import checkpoints, settings, sglang_arguments, workers
 from lem.backends.huggingface import FastTokenizer, named, stay_offline
-from lem.backends.protocol import Load
+from lem.backends.overheard import Overheard, listening
+from lem.backends.protocol import Engine, Load
 from lem.backends.streams import Refused, Streams, whole_answer
+from lem.backends.vllm_facts import hit_rate
 from lem.contract.base import Scalar
 from lem.contract.job import Job, Rejection
 from lem.contract.spec import ModelSpec
@@ -63,10 +65,14 @@ class SGLang:
             return [Rejection(arm_id=job.arm_id, argument=None, message=e.message)]
         return []
 
-    def load(self, job: Job) -> "Scheduler":
+    def load(self, job: Job) -> Engine:
         arguments, sampling = _checked(job)
         if arguments.get("device") != "cpu":
             workers.need_gpus(job, "SGLang", NO_GPU)
+        if not settings.offline(job):
+            from lem.backends import sglang_server
+
+            return sglang_server.start(job, arguments, sampling)
         return Scheduler(job, arguments, sampling)
 
 
@@ -88,6 +94,8 @@ def _checked(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
         ServerArgs(**arguments)
         sglang_arguments.command_line(arguments)
         sglang_arguments.check_sampling(sampling, FastTokenizer(Path(job.model)).vocabulary)
+        if not settings.offline(job):
+            sglang_arguments.check_served(sampling)
     return arguments, sampling
 
 
@@ -106,10 +114,9 @@ class Scheduler:
         before = workers.gpu_used_bytes(job.gpus)
         others = set(workers.descendants())
         self._quit = signal.getsignal(signal.SIGQUIT)
-        self._words = workers.Overheard()
         try:
-            with self._words:
-                self._engine = self._start(arguments)
+            with listening() as heard:
+                self._engine = _start(arguments, heard)
         except BaseException:
             signal.signal(signal.SIGQUIT, self._quit)
             raise
@@ -124,19 +131,6 @@ class Scheduler:
         self._workers = sorted(set(workers.descendants()) - others)
         self._before = before
         self._streams = Streams(self._engine.loop)
-
-    def _start(self, arguments: dict[str, Any]) -> Any:
-        import sglang
-
-        def ended(number: int, frame: object) -> None:
-            raise self._words.failure(ENDED)
-
-        try:
-            with named("engine_error"):
-                return sglang.Engine(**arguments, custom_sigquit_handler=ended)
-        except RunFailed as e:
-            failure = self._words.failure(e.message)
-            raise (e if failure.kind == e.kind else failure) from e
 
     def serve(self, source: Source, sink: Sink) -> None:
         self._streams.serve(source, sink, self._slots, self._answer)
@@ -180,8 +174,7 @@ class Scheduler:
     def facts(self) -> dict[str, Scalar]:
         found = dict(self._facts)
         with self._lock:
-            if self._input_tokens:
-                found["prefix_cache_hit_rate"] = self._cached_tokens / self._input_tokens
+            found |= hit_rate(self._input_tokens, self._cached_tokens)
         found["peak_memory_bytes.cpu"] = workers.peak_bytes(self._workers)
         now = workers.gpu_used_bytes(self._gpus)
         if self._gpus and now is not None and self._before is not None:
@@ -196,7 +189,9 @@ class Scheduler:
         for piece in chunks(token_ids):
             with named("engine_error"):
                 answer = self._streams.wait(self._score(piece))
-            total -= _prompt_logprob(answer["meta_info"]["input_token_logprobs"], piece)
+            total -= sglang_arguments.prompt_logprob(
+                answer["meta_info"]["input_token_logprobs"], piece
+            )
             scored += len(piece) - 1
         return total / scored if scored else None
 
@@ -218,14 +213,15 @@ class Scheduler:
             signal.signal(signal.SIGQUIT, self._quit)
 
 
-def _prompt_logprob(told: list[Any], piece: list[int]) -> float:
-    """Sum over all tokens but the first, of which SGLang says None: (log-probability, id, text).
+def _start(arguments: dict[str, Any], heard: Overheard) -> Any:
+    import sglang
 
-    Raises :class:`RunFailed` where what is told is not of these tokens.
-    """
-    pairs = [(entry[0], entry[1]) for entry in told]
-    if [i for _, i in pairs] != piece or any(p is None for p, _ in pairs[1:]):
-        raise RunFailed(
-            "engine_error", "SGLang's log-probabilities are not those of the prompt's tokens"
-        )
-    return float(sum(p for p, _ in pairs[1:]))
+    def ended(number: int, frame: object) -> None:
+        raise workers.failure(heard, ENDED)
+
+    try:
+        with named("engine_error"):
+            return sglang.Engine(**arguments, custom_sigquit_handler=ended)
+    except RunFailed as e:
+        failure = workers.failure(heard, e.message)
+        raise (e if failure.kind == e.kind else failure) from e

@@ -75,7 +75,6 @@ NEUTRAL = {
     "repetition_penalty": 1.0,
 }
 """What SGLang does unless told otherwise; said, so that no model's own file says something else."""
-NO_SUCH = "no such setting of a request in SGLang"
 
 
 def server_arguments(job: Job) -> dict[str, Any]:
@@ -118,6 +117,19 @@ def check_sampling(params: Mapping[str, Any], vocabulary: int) -> None:
 
     checked = SamplingParams(**params, max_new_tokens=1)
     checked.verify(vocabulary)
+
+
+SERVED_NAMES = {"min_new_tokens": "min_tokens", "sampling_seed": "seed"}
+"""Settings that the server's OpenAI interface calls otherwise."""
+
+
+def check_served(params: Mapping[str, Any]) -> None:
+    """The server passes over names that it does not know: compare with its own list."""
+    from sglang.srt.entrypoints.openai.protocol import CompletionRequest
+
+    for name in params:
+        if SERVED_NAMES.get(name, name) not in CompletionRequest.model_fields:
+            raise RunFailed("bad_argument", f"generate.{name}: SGLang's server has no such setting")
 
 
 def salt(request: Request) -> str:
@@ -170,16 +182,16 @@ class _Parser(argparse.ArgumentParser):
         raise RunFailed("bad_argument", message)
 
 
-def body(job: Job, params: Mapping[str, Any], request: Request) -> dict[str, Any]:
+def body(model: str, params: Mapping[str, Any], request: Request) -> dict[str, Any]:
     """What the server is asked for this request (``/v1/completions``)."""
     return {
-        "model": job.model,
+        "model": model,
         "prompt": request.input_ids,
         "max_tokens": request.output_tokens,
         "stream": True,
         "stream_options": {"include_usage": True, "continuous_usage_stats": True},
         "cache_salt": salt(request),
-        **params,
+        **{SERVED_NAMES.get(name, name): value for name, value in params.items()},
     }
 
 
@@ -247,3 +259,16 @@ def _graphs(info: Mapping[str, Any]) -> str | bool | None:
         return json.dumps(config, sort_keys=True, default=str)[:500]
     disabled = info.get("disable_cuda_graph")
     return None if disabled is None else not disabled
+
+
+def prompt_logprob(told: list[Any], piece: list[int]) -> float:
+    """Sum over all tokens but the first, of which SGLang says None: (log-probability, id, text).
+
+    Raises :class:`RunFailed` where what is told is not of these tokens.
+    """
+    pairs = [(entry[0], entry[1]) for entry in told]
+    if [i for _, i in pairs] != piece or any(p is None for p, _ in pairs[1:]):
+        raise RunFailed(
+            "engine_error", "SGLang's log-probabilities are not those of the prompt's tokens"
+        )
+    return float(sum(p for p, _ in pairs[1:]))

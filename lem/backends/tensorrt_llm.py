@@ -14,8 +14,10 @@ from typing import Any
 from lem.backends import checkpoints, settings, workers
 from lem.backends import tensorrt_llm_arguments as arguments
 from lem.backends.huggingface import FastTokenizer, named, stay_offline
-from lem.backends.protocol import Load
+from lem.backends.overheard import Overheard, listening
+from lem.backends.protocol import Engine, Load
 from lem.backends.streams import Refused, Streams, whole_answer
+from lem.backends.vllm_facts import hit_rate
 from lem.contract.base import Scalar
 from lem.contract.job import Job, Rejection
 from lem.contract.spec import ModelSpec
@@ -64,9 +66,13 @@ class TensorRTLLM:
             return [Rejection(arm_id=job.arm_id, argument=None, message=e.message)]
         return []
 
-    def load(self, job: Job) -> "InFlight":
+    def load(self, job: Job) -> Engine:
         own, sampling = _checked(job)
         workers.need_gpus(job, "TensorRT-LLM", NO_GPU)
+        if not settings.offline(job):
+            from lem.backends import tensorrt_llm_server
+
+            return tensorrt_llm_server.start(job, own, sampling)
         return InFlight(job, own, sampling)
 
 
@@ -83,6 +89,8 @@ def _checked(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
     stay_offline()
     with named("bad_argument"), workers.installed("TensorRT-LLM", MISSING):
         arguments.check(own, sampling)
+        if not settings.offline(job):
+            arguments.check_served(sampling)
     return own, sampling
 
 
@@ -96,12 +104,12 @@ class InFlight:
         self._gpus = job.gpus
         self._sampling = sampling
         self._input_tokens = self._cached_tokens = 0
+        self._told = False
         self._lock = threading.Lock()
         self._before = workers.gpu_used_bytes(job.gpus)
         others = set(workers.descendants())
-        words = workers.Overheard()
-        with words:
-            self._llm = _start(own, words)
+        with listening() as heard:
+            self._llm = _start(own, heard)
         self._workers = sorted(set(workers.descendants()) - others)
         self._facts = arguments.facts(self._llm.args, self._model)
         self._slots = int(str(self._facts["max_batch_size"]))
@@ -153,6 +161,7 @@ class InFlight:
         with self._lock:
             cached = getattr(result, "cached_tokens", None)
             if cached is not None:
+                self._told = True
                 self._input_tokens += len(request.input_ids)
                 self._cached_tokens += int(cached)
         return str(output.text)
@@ -161,8 +170,8 @@ class InFlight:
         found = dict(self._facts)
         found["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS")
         with self._lock:
-            if self._input_tokens:
-                found["prefix_cache_hit_rate"] = self._cached_tokens / self._input_tokens
+            if self._told:
+                found |= hit_rate(self._input_tokens, self._cached_tokens)
         found["peak_memory_bytes.cpu"] = workers.peak_bytes(self._workers)
         now = workers.gpu_used_bytes(self._gpus)
         if now is not None and self._before is not None:
@@ -204,14 +213,14 @@ class InFlight:
         self._llm.shutdown()
 
 
-def _start(own: dict[str, Any], words: workers.Overheard) -> Any:
+def _start(own: dict[str, Any], heard: Overheard) -> Any:
     from tensorrt_llm import LLM
 
     try:
         with named("engine_error"):
             return LLM(**own)
     except RunFailed as e:
-        failure = words.failure(e.message)
+        failure = workers.failure(heard, e.message)
         raise (e if failure.kind == e.kind else failure) from e
 
 

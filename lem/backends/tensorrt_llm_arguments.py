@@ -137,6 +137,35 @@ def check(arguments: Mapping[str, Any], sampled: Mapping[str, Any]) -> None:
     SamplingParams(**sampled, max_tokens=1)
 
 
+def check_served(sampled: Mapping[str, Any]) -> None:
+    """Let the server's own class of requests accept or refuse them."""
+    from tensorrt_llm.serve.openai_protocol import CompletionRequest
+
+    CompletionRequest(model="m", prompt=[0, 0], max_tokens=1, **sampled)
+
+
+def served(own: Mapping[str, Any]) -> dict[str, Any]:
+    """What the server is told in its options file: all but the model. The requests of its
+    completions take no salt, so prompts are not kept from one to the next unless ``args`` say
+    so."""
+    cache = own.get("kv_cache_config") or {}
+    told = {k: v for k, v in own.items() if k not in ("model", "trust_remote_code")}
+    return told | {"kv_cache_config": {"enable_block_reuse": False, **cache}}
+
+
+def body(model: str, sampled: Mapping[str, Any], request: Request) -> dict[str, Any]:
+    """What the server is asked for this request (``/v1/completions``)."""
+    return {
+        "model": model,
+        "prompt": request.input_ids,
+        "max_tokens": request.output_tokens,
+        "stream": True,
+        "stream_options": {"include_usage": True, "continuous_usage_stats": True},
+        "include_stop_str_in_output": True,
+        **sampled,
+    }
+
+
 def salt(request: Request) -> str:
     """Keeps a request's prompt from being found in the KV cache by a later pass through the list
     (``r12#2``); within one pass, prefixes that requests share are found."""

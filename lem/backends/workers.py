@@ -1,21 +1,22 @@
-"""Engines that work in processes of their own: what those say, and what memory they take."""
+"""Engines that work in processes of their own: what those need, why they end, and what memory they
+take."""
 
 import os
-import sys
-import threading
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 
 from lem.backends.huggingface import MEMORY_WORDS
+from lem.backends.overheard import Overheard
 from lem.contract.job import Job
 from lem.errors import RunFailed
 
 LINES = 40
-LINE_BYTES = 4096
+LESS_MEMORY = (
+    "lower engine.max_batch_size or engine.max_model_len, the engine's share of GPU memory, or use "
+    "a smaller dtype"
+)
 LAST_WORDS_S = 0.3
 
 
@@ -45,75 +46,17 @@ def installed(engine: str, hint: str) -> Iterator[None]:
         raise RunFailed("image", f"{engine} cannot be imported: {words}", hint=hint) from e
 
 
-class Overheard:
-    """Keeps the last lines that this process and the ones it starts say on stdout and stderr, and
-    passes everything on. A worker that dies tells the reason there and nowhere else."""
-
-    def __init__(self) -> None:
-        self._lines: deque[bytes] = deque(maxlen=LINES)
-        self._undo: list[tuple[int, int]] = []
-        self._threads: list[threading.Thread] = []
-
-    def __enter__(self) -> "Overheard":
-        for number in (1, 2):
-            (sys.stdout if number == 1 else sys.stderr).flush()
-            kept = os.dup(number)
-            out, into = os.pipe()
-            os.dup2(into, number)
-            os.close(into)
-            thread = threading.Thread(target=self._pass_on, args=(out, os.dup(kept)), daemon=True)
-            thread.start()
-            self._undo.append((kept, number))
-            self._threads.append(thread)
-        return self
-
-    def _pass_on(self, out: int, kept: int) -> None:
-        """Until nobody is left who could say something: workers live on when loading is done."""
-        rest = b""
-        while piece := os.read(out, 65536):
-            with suppress(OSError):
-                os.write(kept, piece)
-            *lines, rest = (rest + piece).split(b"\n")
-            self._lines += [line[:LINE_BYTES] for line in lines if line.strip()]
-            rest = rest[-LINE_BYTES:]
-        if rest.strip():
-            self._lines.append(rest)
-        os.close(out)
-        os.close(kept)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for kept, number in self._undo:
-            (sys.stdout if number == 1 else sys.stderr).flush()
-            os.dup2(kept, number)
-            os.close(kept)
-        for thread in self._threads:
-            # Where nothing was started, or it is gone, its last words are in by then.
-            thread.join(LAST_WORDS_S)
-
-    def text(self) -> str:
-        """The last lines."""
-        return b"\n".join(self._lines).decode(errors="replace")
-
-    def failure(self, what: str) -> RunFailed:
-        """Why a worker ended, as far as its last words tell it."""
-        # They may still be on their way here.
-        time.sleep(LAST_WORDS_S)
-        said = [line.strip() for line in self.text().splitlines()]
-        memory = next((li for li in said if any(w in li.lower() for w in MEMORY_WORDS)), None)
-        if memory is not None:
-            return RunFailed(
-                "out_of_memory",
-                memory[:500],
-                hint="lower engine.max_batch_size or engine.max_model_len, the engine's share of "
-                "GPU memory, or use a smaller dtype",
-            )
-        reason = next((li for li in reversed(said) if "error" in li.lower()), "")
-        return RunFailed("engine_error", f"{what}: {reason}"[:1000] if reason else what)
+def failure(heard: Overheard, what: str) -> RunFailed:
+    """Why a worker ended, as far as its last words tell it: a worker that dies tells the reason
+    there and nowhere else."""
+    # They may still be on their way here.
+    time.sleep(LAST_WORDS_S)
+    said = [line.strip() for line in heard.text.splitlines()[-LINES:]]
+    memory = next((li for li in said if any(w in li.lower() for w in MEMORY_WORDS)), None)
+    if memory is not None:
+        return RunFailed("out_of_memory", memory[:500], hint=LESS_MEMORY)
+    reason = next((li for li in reversed(said) if "error" in li.lower()), "")
+    return RunFailed("engine_error", f"{what}: {reason}"[:1000] if reason else what)
 
 
 def descendants(root: Path = Path("/proc")) -> list[int]:

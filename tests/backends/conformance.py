@@ -112,6 +112,13 @@ class Conformance:
     arrival: Arrival = Offline()
     """How requests come: an engine that is served takes as many as there are clients."""
 
+    @classmethod
+    def job(cls, model: Path, folder: Path, requests: list[Request], **more: Any) -> Job:
+        """A job of this member."""
+        return make_job(
+            cls.name, model, folder, requests, cls.settings, arrival=cls.arrival, **more
+        )
+
     @pytest.fixture(scope="class")
     @classmethod
     def backend(cls) -> Backend:
@@ -148,17 +155,7 @@ class Conformance:
         tmp_path_factory: pytest.TempPathFactory,
     ) -> Any:
         folder = tmp_path_factory.mktemp("requests")
-        engine = backend.load(
-            make_job(
-                cls.name,
-                model,
-                folder,
-                requests,
-                cls.settings,
-                args=cls.arguments,
-                arrival=cls.arrival,
-            )
-        )
+        engine = backend.load(cls.job(model, folder, requests, args=cls.arguments))
         yield engine
         engine.close()
 
@@ -292,24 +289,14 @@ class Conformance:
     def test_good_arguments_are_not_rejected(
         self, backend: Backend, model: Path, requests: list[Request], tmp_path: Path
     ) -> None:
-        job = make_job(
-            self.name,
-            model,
-            tmp_path,
-            requests,
-            self.settings,
-            args=self.arguments,
-            arrival=self.arrival,
-        )
+        job = self.job(model, tmp_path, requests, args=self.arguments)
         assert backend.reject(job) == []
 
     def test_a_bad_argument_is_refused_in_the_engines_words(
         self, backend: Backend, model: Path, requests: list[Request], tmp_path: Path
     ) -> None:
         args, words = self.bad_argument
-        job = make_job(
-            self.name, model, tmp_path, requests, self.settings, args=args, arrival=self.arrival
-        )
+        job = self.job(model, tmp_path, requests, args=args)
         self.refused(backend, job, words)
 
     def test_a_bad_generation_argument_is_refused_in_the_engines_words(
@@ -318,16 +305,7 @@ class Conformance:
         if self.bad_generate is None:
             return
         generate, words = self.bad_generate
-        job = make_job(
-            self.name,
-            model,
-            tmp_path,
-            requests,
-            self.settings,
-            self.arguments,
-            generate,
-            self.arrival,
-        )
+        job = self.job(model, tmp_path, requests, args=self.arguments, generate=generate)
         self.refused(backend, job, words)
 
     def refused(self, backend: Backend, job: Job, words: str) -> None:

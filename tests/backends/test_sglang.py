@@ -13,10 +13,11 @@ import pytest
 from lem import plugins
 from lem.backends import sglang_arguments
 from lem.backends.protocol import Backend
+from lem.contract.spec import Concurrency
 from lem.errors import RunFailed
 from lem.workloads.load import Log
 from lem.workloads.requests import Request
-from lem.workloads.sources import Backlog, Stock
+from lem.workloads.sources import Backlog, Stock, arriving
 
 from .conformance import BATCH, Conformance, make_job
 from .fakes import answers
@@ -79,6 +80,23 @@ class TestFake(Conformance):
         assert engine.nll(ids) == pytest.approx(-sum(told) / len(told))
 
 
+@pytest.mark.engines
+class TestFakeServed(TestFake):
+    """Through a server of its own, whose process is a fake."""
+
+    arrival = Concurrency(concurrency=BATCH)
+
+    def test_no_server_is_left_over(self, engine: Any) -> None:
+        assert engine.process != os.getpid() and Path(f"/proc/{engine.process}").exists()
+
+    def test_the_cache_s_hits_are_counted(self, engine: Any) -> None:
+        shared = [Request(f"c{i}", [9, 9, 9, 9], 2, "") for i in range(4)]
+        log = Log()
+        engine.serve(arriving(Concurrency(concurrency=1), Stock(shared), log, 4), log)
+        assert {r.status for r in log.responses.values()} == {"done"}
+        assert engine.facts()["prefix_cache_hit_tokens"] >= 9
+
+
 @pytest.mark.gpu
 @pytest.mark.slow
 class TestReal(Conformance):
@@ -109,6 +127,26 @@ class TestReal(Conformance):
         assert response.status == "done" and 1 <= len(response.token_ns) < 200
 
 
+@pytest.mark.gpu
+@pytest.mark.slow
+class TestRealServed(TestReal):
+    """Through its own server."""
+
+    arrival = Concurrency(concurrency=BATCH)
+
+    def test_an_answer_may_end_by_itself(
+        self, backend: Backend, model: Path, tokenizer: Any, tmp_path: Path
+    ) -> None:
+        request = self.yes(tokenizer)
+        generate = {"temperature": 0, "ignore_eos": False}
+        engine = backend.load(self.job(model, tmp_path, [request], generate=generate))
+        log = Log()
+        engine.serve(arriving(self.arrival, Stock([request]), log, 1), log)
+        engine.close()
+        response = log.responses["yes"]
+        assert response.status == "done" and 1 <= len(response.token_ns) < 200
+
+
 @pytest.mark.engines
 class TestEngine:
     def test_an_end_token_counts(self, loaded: Any) -> None:
@@ -122,7 +160,9 @@ class TestEngine:
         answer(loaded, twins, limit=4)
         # r1 found two of three tokens of r0's prompt, r1#2 those of r0#2; the passes share nothing.
         assert loaded._engine.salts == ["lem-1", "lem-1", "lem-2", "lem-2"]
-        assert loaded.facts()["prefix_cache_hit_rate"] == pytest.approx((2 + 2) / (4 * 3))
+        facts = loaded.facts()
+        told = facts["prefix_cache_query_tokens"], facts["prefix_cache_hit_tokens"]
+        assert told == (4 * 3, 2 + 2)
 
     def test_a_request_that_is_too_long_fails_alone(self, loaded: Any) -> None:
         long = Request("long", [5] * 1000, 100, "")

@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 
 from lem.backends import workers
+from lem.backends.overheard import listening
 
-CHILD = "import sys; print('one'); print('{}', file=sys.stderr)"
+CHILD = "import sys; print('{}', file=sys.stderr)"
 
 
 def test_what_children_say_is_kept_and_passed_on(capfd: pytest.CaptureFixture[str]) -> None:
-    words = workers.Overheard()
-    with words:
-        subprocess.run([sys.executable, "-c", CHILD.format("ValueError: no such head")], check=True)
+    with listening() as words:
+        for code in ("print('one')", CHILD.format("ValueError: no such head")):
+            subprocess.run([sys.executable, "-c", code], check=True)
     captured = capfd.readouterr()
     assert captured.out == "one\n" and captured.err == "ValueError: no such head\n"
-    assert sorted(words.text().splitlines()) == ["ValueError: no such head", "one"]
-    failure = words.failure("the worker ended")
+    failure = workers.failure(words, "the worker ended")
     assert (failure.kind, failure.message) == (
         "engine_error",
         "the worker ended: ValueError: no such head",
@@ -27,23 +27,21 @@ def test_what_children_say_is_kept_and_passed_on(capfd: pytest.CaptureFixture[st
 
 
 def test_memory_that_ran_out_in_a_child_has_its_name() -> None:
-    words = workers.Overheard()
-    with words:
+    with listening() as words:
         code = CHILD.format("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB")
         subprocess.run([sys.executable, "-c", code], check=True)
-    assert words.failure("ended").kind == "out_of_memory"
+    assert workers.failure(words, "ended").kind == "out_of_memory"
 
 
 def test_a_child_that_lives_on_is_still_heard() -> None:
-    words = workers.Overheard()
     code = "import sys; sys.stdin.read(); print('RuntimeError: late', file=sys.stderr)"
-    with words:
+    with listening() as words:
         child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
     assert child.stdin is not None
     assert child.pid in workers.descendants()
     child.stdin.close()
     child.wait(30)
-    assert words.failure("ended").message == "ended: RuntimeError: late"
+    assert workers.failure(words, "ended").message == "ended: RuntimeError: late"
 
 
 def test_memory_is_that_of_this_process_and_the_named_ones(tmp_path: Path) -> None:
