@@ -130,6 +130,11 @@ def docker() -> Iterator[Finding]:
             stands = verified.standing(backend, kind, engine_version)
             what = f"{name}, engine {engine_version}; conformance suite: {stands}"
             yield Finding(f"image/{backend}", "ok", what)
+        elif not facts.nvidia and "cpu" not in image.variants(backend):
+            pinned = image.pinned_engine(backend) or "unknown"
+            stands = verified.standing(backend, "gpu", pinned)
+            what = f"only for NVIDIA GPUs; engine {pinned}; conformance suite: {stands}"
+            yield Finding(f"image/{backend}", "absent", what)
         else:
             fix = f"lem images build {backend} (a campaign that needs it builds it too)"
             yield Finding(f"image/{backend}", "missing", "not built", fix)
@@ -145,6 +150,9 @@ def engines() -> Iterator[Finding]:
         except ImportError as e:
             why = f"the plugin cannot be imported: {e}"
             yield Finding(f"process/{name}", "missing", why, "reinstall the plugin, or remove it")
+            continue
+        if not distribution:
+            # A server that somebody else started: nothing of it is to be seen from here.
             continue
         try:
             version = metadata.version(distribution)

@@ -21,7 +21,12 @@ def command() -> None:
 
 @command.command(name="build")
 @click.argument("backends", nargs=-1, metavar="[BACKEND]...")
-@click.option("--all", "everything", is_flag=True, help="Every backend that lem has an image for.")
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Every backend that has an image for this machine; names those that are left out.",
+)
 @click.option(
     "--variant",
     type=click.Choice(["auto", "cpu", "cuda"]),
@@ -53,6 +58,10 @@ def build(
             variant = "cuda" if engine.facts.nvidia else "cpu"
         chosen: image.Variant = "cuda" if variant == "cuda" else "cpu"
         for backend in image.buildable() if everything else backends:
+            if everything and chosen not in image.variants(backend):
+                others = ", ".join(v.upper() for v in image.variants(backend))
+                output.note(f"left out: {backend}, which is for {others} only")
+                continue
             built.append(
                 image.ensure(engine, backend, chosen, base_image, output.note, cache=not no_cache)
             )

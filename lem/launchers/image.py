@@ -86,6 +86,33 @@ def buildable() -> list[str]:
     return sorted(d.name for d in sources().iterdir() if (d / "Dockerfile").is_file())
 
 
+def variants(backend: str) -> tuple[Variant, ...]:
+    """What an image can be built for: that which its folder pins requirements for. Some engines
+    run on GPUs only."""
+    folder = sources() / backend
+    every: tuple[Variant, ...] = ("cpu", "cuda")
+    return tuple(v for v in every if requirements(folder, v).is_file())
+
+
+def check_variant(backend: str, variant: Variant) -> None:
+    """Refuse to build what there is not."""
+    if backend in buildable() and variant not in variants(backend):
+        raise EnvironmentFault(
+            f"there is no {variant.upper()} variant of {backend}'s image: the engine's own image "
+            f"is for {', '.join(v.upper() for v in variants(backend))} only",
+            hint=f"lem images build {backend} on a machine whose Docker can give containers a GPU; "
+            "with --variant cuda it is built here all the same, to be run elsewhere",
+        )
+
+
+def pinned_engine(backend: str) -> str | None:
+    """The engine's version in the image that lem builds."""
+    for variant in variants(backend):
+        pins = pinned(requirements(sources() / backend, variant).read_text())
+        return next(iter(pins.values()))
+    return None
+
+
 def write_context(
     folder: Path,
     backend: str,
@@ -104,6 +131,7 @@ def write_context(
             f"lem has no image for the backend {backend!r}; there are: {', '.join(buildable())}",
             hint=f"name a ready image in the campaign file: backends.{backend}.image",
         )
+    check_variant(backend, variant)
     source = sources() / backend
     shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.md"))
     name, wheel = agent_wheel()

