@@ -11,4 +11,4 @@ if [ "${1:-}" = --check ]; then
     exec "$PYTHON" -m pytest -q -p no:xdist tests/project/test_generated.py
 fi
 "$PYTHON" -m lem.contract.schema docs/schema
-"$PYTHON" scripts/tables.py docs/records.md docs/commands.md
+"$PYTHON" scripts/tables.py docs/records.md docs/commands.md docs/backends.md

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import click
 
+from lem import plugins, verified
 from lem.cli.main import cli
 from lem.contract.base import Document
 from lem.contract.flags import FLAGS
 from lem.contract.metrics import METRICS
 from lem.contract.schema import documents
+from lem.launchers import image
 
 CONSEQUENCES = {
     "info": "shown",
@@ -43,6 +45,14 @@ def tables() -> dict[str, str]:
             ),
         ),
         "commands": markdown(("Command", "What it does"), commands()),
+        "backends": markdown(
+            ("Backend", "Engine in lem's image", "Image for", "Driven", "Ran on a CPU", "Ran on a GPU"),
+            (backend_row(name) for name in sorted(plugins.own("backends"))),
+        ),
+        "conformance": markdown(
+            ("Backend", "Engine", "Hardware", "Where", "Passed", "lem", "Date"),
+            (record_row(r) for r in verified.records()),
+        ),
         "documents": markdown(
             ("Document", "Version", "Schema"),
             (
@@ -55,6 +65,57 @@ def tables() -> dict[str, str]:
             ),
         ),
     }
+
+
+def backend_row(name: str) -> tuple[str, ...]:
+    """What a backend declares, and where its engine ran: of the version in lem's image first."""
+    loads = ", ".join(plugins.load("backends", name)().loads)
+    if name not in image.buildable():
+        return (f"`{name}`", "none: somebody else's server", "", loads, *ran(name, None))
+    pinned = image.pinned_engine(name)
+    variants = ", ".join(v.upper() for v in image.variants(name))
+    return (f"`{name}`", str(pinned), variants, loads, *ran(name, pinned))
+
+
+def ran(name: str, pinned: str | None) -> tuple[str, str]:
+    """By kind of hardware."""
+    kinds: tuple[verified.DeviceClass, ...] = ("cpu", "gpu")
+    only_gpu = name in image.buildable() and "cpu" not in image.variants(name)
+    cells = []
+    for kind in kinds:
+        found = verified.runs(name, kind)
+        versions = dict.fromkeys(r.engine_version for r in found)
+        told = "; ".join(f"{v}: {passed(name, kind, v)}" for v in versions)
+        if kind == "cpu" and only_gpu:
+            cells.append("runs on GPUs only")
+        elif pinned is not None and not verified.runs(name, kind, pinned):
+            never = verified.NEVER if kind == "gpu" else "not verified"
+            cells.append(f"**{never}**" + (f" ({told})" if told else ""))
+        else:
+            cells.append(told or (verified.NEVER if kind == "gpu" else "not verified"))
+    return cells[0], cells[1]
+
+
+def passed(name: str, kind: verified.DeviceClass, version: str) -> str:
+    found = verified.runs(name, kind, version)
+    what = sorted({area for r in found for area, result in r.ran.items() if result == "passed"})
+    return f"{', '.join(what)} on {verified.places(found)}"
+
+
+def record_row(r: verified.Conformance) -> tuple[str, ...]:
+    what = [a for a, result in r.ran.items() if result == "passed"]
+    driver = f", driver {r.device.driver}, CUDA {r.device.cuda}" if r.device.driver else ""
+    hardware = f"{r.device.count} × {r.device.name} ({r.device.architecture}){driver}"
+    tests = f"{sum(t == 'passed' for t in r.tests.values())} of {len(r.tests)} tests"
+    return (
+        f"`{r.backend}`",
+        r.engine_version,
+        hardware,
+        r.place,
+        f"{', '.join(what)}; {tests}",
+        r.lem_version,
+        r.date[:10],
+    )
 
 
 def version(kind: type[Document]) -> int:

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from lem import plugins
+from lem.launchers import image
 
 OURS = {
     "vendor.github-workflows": ".github/workflows/*.yml",
@@ -58,10 +59,13 @@ def test_rights_are_narrow_and_actions_are_pinned(root: Path, name: str) -> None
 def test_matrix_covers_every_backend_with_an_image(root: Path) -> None:
     images = {p.parent.name for p in root.glob("images/*/Dockerfile")}
     matrix = yaml.safe_load(workflow(root, "backends"))["jobs"]["image"]["strategy"]["matrix"]
-    assert set(matrix["backend"]) == images
+    left_out = {(e["backend"], e["device"]) for e in matrix["exclude"]}
+    run = {(b, d) for b in matrix["backend"] for d in matrix["device"]} - left_out
+    assert run == {(b, v) for b in images for v in image.variants(b)}
     assert images <= set(plugins.names("backends"))
+    # Released are images that can be built and tried without a GPU.
     released = yaml.safe_load(workflow(root, "release"))["jobs"]["images"]["strategy"]["matrix"]
-    assert set(released["backend"]) == images
+    assert set(released["backend"]) == {b for b in images if "cpu" in image.variants(b)}
 
 
 def test_python_versions_agree(root: Path) -> None:
