@@ -100,6 +100,7 @@ PARTS = (
     "part_time_sampling",
     "same_twice",
     "models",
+    "conformance",
 )
 
 
@@ -107,7 +108,7 @@ def _work(
     part: str, options: argparse.Namespace, folder: Path, campaign_out: Path, report: Any
 ) -> tuple[Callable[[], dict[str, Any]] | None, float]:
     """What a part does, and how many seconds it has to have. ``--short`` is for tests."""
-    from gpu_check import models, probe, repeat, waves
+    from gpu_check import conformance, models, probe, repeat, waves
 
     gpu = options.gpu
 
@@ -117,6 +118,13 @@ def _work(
     def campaign() -> dict[str, Any]:
         python = interpreter.make(folder / "python", CHECKOUT)
         return models.run(python, campaign_out, report.left_s() - 5)
+
+    def suites() -> dict[str, Any]:
+        python = interpreter.make(folder / "python", CHECKOUT)
+        gguf = conformance.model(folder / "brought")
+        out = campaign_out.with_name(f"{campaign_out.name}-conformance")
+        left_s = report.left_s() - 5
+        return conformance.run(python, out, gpu, left_s, gguf, conformance.importable())
 
     def part_time() -> dict[str, Any]:
         period_s = probe.tick(gpu, 1.5)["tick_ms"]["median"] / 1e3
@@ -143,6 +151,7 @@ def _work(
         "part_time_sampling": (part_time, 100),
         "same_twice": (again, 70),
         "models": (None if options.no_models else campaign, 120),
+        "conformance": (None if options.no_models else suites, 120),
     }
     return table[part]
 

@@ -192,6 +192,26 @@ def _models(r: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _conformance(r: Mapping[str, Any]) -> list[str]:
+    lines = [
+        "## Conformance of the engines",
+        "",
+        "| engine | version | passed | failed | |",
+        "|---|---|---:|---:|---|",
+    ]
+    for name, told in r["engines"].items():
+        if told["record"] is None:
+            last = told["last_lines"][-1] if told["last_lines"] else "nothing was said"
+            lines.append(f"| {name} | | | | no record: {_cell(last)} |")
+        else:
+            where = f"{told['device']['kind']}: {told['device']['name']}"
+            lines.append(
+                f"| {name} | {told['engine_version']} | {told['passed']} | {told['failed']} | "
+                f"{_cell(where)}, `{told['record']}` |"
+            )
+    return lines
+
+
 def _number(value: float | None, digits: int) -> str:
     return "?" if value is None else f"{value:.{digits}f}"
 
@@ -213,6 +233,7 @@ _TOLD: dict[str, Any] = {
     "sampler_beside_load": _beside_load,
     "same_twice": _same,
     "models": _models,
+    "conformance": _conformance,
 }
 
 

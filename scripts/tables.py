@@ -46,7 +46,14 @@ def tables() -> dict[str, str]:
         ),
         "commands": markdown(("Command", "What it does"), commands()),
         "backends": markdown(
-            ("Backend", "Engine in lem's image", "Image for", "Driven", "Ran on a CPU", "Ran on a GPU"),
+            (
+                "Backend",
+                "Engine in lem's image",
+                "Image for",
+                "Driven",
+                "Ran on a CPU",
+                "Ran on a GPU",
+            ),
             (backend_row(name) for name in sorted(plugins.own("backends"))),
         ),
         "conformance": markdown(
