@@ -29,6 +29,13 @@ if [ "$variant" = cuda ]; then
     gpus=${LEM_CONFORMANCE_GPUS:-0}
     set -- --gpus "\"device=$gpus\"" --env LEM_CONFORMANCE_GPUS="$gpus"
 fi
+# An engine's image may have another transformers than the one that converts the model.
+converted=${XDG_CACHE_HOME:-$HOME/.cache}/lem/test-models/smollm2-transformers/model
+case $backend in
+    tensorrt_llm | sglang)
+        [ ! -d "$converted" ] || set -- "$@" --volume "$converted:/model:ro" --env LEM_TEST_SAFETENSORS=/model
+        ;;
+esac
 record=${LEM_CONFORMANCE_RECORD:-}
 kept=
 if [ -n "$record" ]; then

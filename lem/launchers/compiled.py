@@ -29,6 +29,7 @@ VARIABLES = {
     "DG_JIT_CACHE_DIR": "deep-gemm",
     "CUTE_DSL_CACHE_DIR": "cute-dsl",
     "NUMBA_CACHE_DIR": "numba",
+    "SGLANG_CACHE_DIR": "sglang",
 }
 """Variable by which an engine or a library is told where to keep it → folder's name."""
 

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from lem import verified
 from lem.analysis.comparison import ArmInfo
-from lem.analysis.environments import around, differences
+from lem.analysis.environments import around, differences, unproven
 from lem.analysis.results import open_results
-from lem.contract.record import Record
+from lem.contract.record import Gpu, Record
 from tests import records
 
 ID = "e" * 64
@@ -88,3 +89,17 @@ def test_the_comparison_says_it(tmp_path: Path) -> None:
     said = campaign.compare(baseline="launcher=process").notes
     (note,) = [n for n in said if not n.startswith("conformance suite")]
     assert note.endswith("python: 3.11.2 (docker), 3.11.7 (process)")
+
+
+def test_it_says_which_engine_never_ran_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One note for each engine version and kind of hardware without a conformance record."""
+    monkeypatch.setattr(verified, "records", tuple)
+    found = [run("process", 0), run("process", 1)]
+    (note,) = unproven(found)
+    version = found[0].environment.engine_version
+    assert note == f"conformance suite, transformers {version} on a CPU: not verified on a CPU"
+    board = Gpu(index=0, name="NVIDIA L4", uuid="GPU-0", driver="575.57", memory_bytes=2**34)
+    (note,) = unproven([run("process", gpus=[board])])
+    assert note == f"conformance suite, transformers {version} on a GPU: never run on hardware"

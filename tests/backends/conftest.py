@@ -78,7 +78,11 @@ def gguf() -> Path:
 
 @pytest.fixture(scope="session")
 def smollm2_safetensors(gguf: Path) -> Path:
-    """SmolLM2 as transformers loads it. Converting takes half a minute, so it is kept."""
+    """SmolLM2 as transformers loads it. Converting takes half a minute, so it is kept;
+    ``LEM_TEST_SAFETENSORS`` names a folder that holds it already."""
+    named = os.environ.get("LEM_TEST_SAFETENSORS")
+    if named:
+        return Path(named)
     target = models.store() / "smollm2-transformers"
     backend = plugins.load("backends", "transformers")()
     return target / str(backend.prepare(ModelSpec(id="smollm2"), gguf, target, False))
