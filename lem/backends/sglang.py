@@ -15,7 +15,7 @@ from lem.backends import checkpoints, settings, sglang_arguments, workers
 from lem.backends.huggingface import FastTokenizer, named, stay_offline
 from lem.backends.overheard import Overheard, listening
 from lem.backends.protocol import Engine, Load
-from lem.backends.streams import Refused, Streams, whole_answer
+from lem.backends.streams import IN_FLIGHT, Refused, Streams, whole_answer
 from lem.backends.vllm_facts import hit_rate
 from lem.contract.base import Scalar
 from lem.contract.job import Job, Rejection
@@ -133,7 +133,7 @@ class Scheduler:
         self._streams = Streams(self._engine.loop)
 
     def serve(self, source: Source, sink: Sink) -> None:
-        self._streams.serve(source, sink, self._slots, self._answer)
+        self._streams.serve(source, sink, IN_FLIGHT * self._slots, self._answer)
 
     async def _answer(self, request: Request, sink: Sink) -> str:
         name = f"lem-{next(self._numbers)}"

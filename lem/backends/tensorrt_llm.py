@@ -16,7 +16,7 @@ from lem.backends import tensorrt_llm_arguments as arguments
 from lem.backends.huggingface import FastTokenizer, named, stay_offline
 from lem.backends.overheard import Overheard, listening
 from lem.backends.protocol import Engine, Load
-from lem.backends.streams import Refused, Streams, whole_answer
+from lem.backends.streams import IN_FLIGHT, Refused, Streams, whole_answer
 from lem.backends.vllm_facts import hit_rate
 from lem.contract.base import Scalar
 from lem.contract.job import Job, Rejection
@@ -116,7 +116,8 @@ class InFlight:
         self._streams = Streams()
 
     def serve(self, source: Source, sink: Sink) -> None:
-        self._streams.serve(source, sink, self._slots, self._answer, self._healthy)
+        room = IN_FLIGHT * self._slots
+        self._streams.serve(source, sink, room, self._answer, self._healthy)
 
     def _healthy(self) -> bool:
         check = getattr(self._llm, "_check_health", None)

@@ -2,7 +2,6 @@
 to a stand-in (tests/backends/fakes); ``TestReal`` needs TensorRT-LLM and a GPU."""
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ from lem.workloads.load import Log
 from lem.workloads.requests import Request
 from lem.workloads.sources import Backlog, Stock, arriving
 
-from .conformance import BATCH, Conformance, make_job
+from .conformance import BATCH, Conformance, Served, make_job
 from .fakes import answers
 from .fakes.use import fakes
 
@@ -81,17 +80,12 @@ class TestFake(Conformance):
 
 
 @pytest.mark.engines
-class TestFakeServed(TestFake):
+class TestFakeServed(Served, TestFake):
     """Through a server of its own, whose process is a fake."""
 
     def test_likelihood_is_the_mean_of_what_the_logits_say(self, engine: Any) -> None:
         # The server gives no likelihood.
         assert engine.nll(list(range(3, 300))) is None
-
-    arrival = Concurrency(concurrency=BATCH)
-
-    def test_no_server_is_left_over(self, engine: Any) -> None:
-        assert engine.process != os.getpid() and Path(f"/proc/{engine.process}").exists()
 
     def test_the_cache_s_hits_are_counted(self, engine: Any) -> None:
         shared = [Request(f"c{i}", [9, 9, 9, 9], 2, "") for i in range(4)]
@@ -133,10 +127,8 @@ class TestReal(Conformance):
 
 @pytest.mark.gpu
 @pytest.mark.slow
-class TestRealServed(TestReal):
+class TestRealServed(Served, TestReal):
     """Through its own server."""
-
-    arrival = Concurrency(concurrency=BATCH)
 
     def test_an_answer_may_end_by_itself(
         self, backend: Backend, model: Path, tokenizer: Any, tmp_path: Path
@@ -219,7 +211,7 @@ class TestEngine:
         with pytest.raises(Gone):
             loaded.serve(Breaking(), log)
         assert {(r.status, r.text) for r in log.responses.values()} == {("failed", "broken off")}
-        assert len(loaded._llm.aborted) == BATCH
+        assert len(loaded._llm.aborted) == 2 * BATCH
         assert answer(loaded, [REQUEST._replace(id="after")]).responses["after"].status == "done"
 
     def test_an_executor_that_is_not_healthy_ends_the_run(
