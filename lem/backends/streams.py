@@ -25,8 +25,8 @@ Answer = Callable[[Request, Sink], Awaitable[str]]
 ASK_EVERY_S = 0.05
 """How often the source is asked while nothing ends: windows begin and end in that call."""
 IN_FLIGHT = 2
-"""Requests for each slot of an engine whose scheduler works in a process of its own, a step ahead of
-whoever drives it: its queue does not run dry even when all slots end in the same step."""
+"""Requests for each slot of an engine whose scheduler works in a process of its own, a step ahead
+of whoever drives it: its queue does not run dry even when all slots end in the same step."""
 FAILURES_IN_A_ROW = 32
 STOP_S = 30.0
 WORDS = 500

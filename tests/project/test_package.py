@@ -129,14 +129,21 @@ def test_examples_come_with_the_wheel(unpacked: Path, root: Path, tmp_path: Path
     assert done.returncode == 0, done.stderr
 
 
-def test_images_come_with_the_wheel(unpacked: Path, tmp_path: Path) -> None:
-    """The Dockerfiles are found without the clone."""
+def test_images_and_records_come_with_the_wheel(unpacked: Path, tmp_path: Path, root: Path) -> None:
+    """The Dockerfiles and the records of conformance runs are found without the clone."""
+    program = """
+from lem import verified
+from lem.launchers import image
+print(*image.buildable(), len(verified.records()))
+"""
     done = subprocess.run(
-        [sys.executable, "-c", "from lem.launchers import image; print(*image.buildable())"],
+        [sys.executable, "-c", program],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(unpacked)},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.stdout.split() == ["llama_cpp", "transformers", "vllm"], done.stderr
+    images = sorted(p.parent.name for p in root.glob("images/*/Dockerfile"))
+    records = len(list(root.glob("lem/verified/*.json")))
+    assert done.stdout.split() == [*images, str(records)] and records, done.stderr
