@@ -57,7 +57,7 @@ def assemble(
     """Windows, idle phases and metrics of a run, and the flags that follow from them."""
     every = [*counts, *([] if prefill is None else [prefill])]
     uncertain = edges.uncertainties(responses, every, whole_batches)
-    made = [_window(infos, samples, c, u) for c, u in zip(every, uncertain, strict=True)]
+    made = [window(infos, samples, c, u) for c, u in zip(every, uncertain, strict=True)]
     windows, alone = made[: len(counts)], (made[-1] if prefill is not None else None)
     idles = [
         Idle(start_ns=a, end_ns=b, energy=readings.readings(infos, samples, a, b))
@@ -99,9 +99,8 @@ def attributed(flags: set[str], metrics: Metrics) -> set[str]:
     return (flags - {"foreign_load"}) | {"not_attributed"}
 
 
-def _window(
-    infos: list[MeterInfo], samples: list[Sample], c: Counts, u: CountUncertainty
-) -> Window:
+def window(infos: list[MeterInfo], samples: list[Sample], c: Counts, u: CountUncertainty) -> Window:
+    """A window as the record has it, with the energy that the trace shows in it."""
     cpu = readings.cpu_time(samples, c.start_ns, c.end_ns)
     load = readings.host_load(samples, c.start_ns, c.end_ns)
     return Window(

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lem.agent.events import Events
+from lem.agent.quality import Answered, answer_questions, probe
 from lem.backends.protocol import Apart, Backend, Engine
-from lem.contract.base import Scalar, whole_text
+from lem.contract.answers import Answers
+from lem.contract.base import Scalar
 from lem.contract.event import PHASE_CODES, Phase
 from lem.contract.job import Job
 from lem.contract.record import MeterInfo, Quality, WarmUp
@@ -22,7 +24,7 @@ from lem.errors import RunFailed
 from lem.meters import machine
 from lem.meters.protocol import MeterSettings
 from lem.meters.sampler import Sampler
-from lem.workloads import datasets, latency, requests
+from lem.workloads import latency, requests
 from lem.workloads.load import Log, Response
 from lem.workloads.requests import Request
 from lem.workloads.sources import FirstTokens, Requests, Stock, arriving
@@ -60,6 +62,9 @@ class Measured:
     facts: dict[str, Scalar]
     """What the engine said it used, before the quality probe: that may take more memory."""
     quality: Quality
+    answers: Answers
+    answered: Answered | None
+    """The questions with known answers, where there are any."""
     flags: set[str]
 
 
@@ -104,6 +109,7 @@ def measure(job: Job, backend: Backend, engine: Engine, folder: Path, events: Ev
                 flags.add("requests_exhausted")
             prefill = _prefill(run)
             idle += _idle(run)
+            answered = _questions(run)
         facts = dict(engine.facts())
         if isinstance(engine, Apart):
             flags |= engine.flags()
@@ -112,6 +118,9 @@ def measure(job: Job, backend: Backend, engine: Engine, folder: Path, events: Ev
             flags.add("sampler_died")
     measured = list(log.responses.values())[before:]
     facts |= _lateness(measured, facts.get("client_read_p99_s"), flags)
+    if job.measure.quality:
+        events.phase("quality")
+    quality, answers = probe(job, backend, engine, measured, answered)
     if jump() > CLOCK_JUMP_NS:
         flags.add("suspended")
     infos = _telling(meter.infos, job)
@@ -131,7 +140,9 @@ def measure(job: Job, backend: Backend, engine: Engine, folder: Path, events: Ev
         whole_batches=engine.atomic_batches,
         prefill=prefill,
         facts=facts,
-        quality=_quality(job, backend, engine, events, measured),
+        quality=quality,
+        answers=answers,
+        answered=answered,
         flags=flags,
     )
 
@@ -290,30 +301,22 @@ def _lateness(responses: list[Response], read_s: Scalar, flags: set[str]) -> dic
     }
 
 
+def _questions(run: Run) -> Answered | None:
+    """Questions with known answers, metered by themselves."""
+    if run.job.questions_list is None:
+        return None
+    run.phase("accuracy")
+    return answer_questions(
+        run.job, run.engine, run.meter, watch=lambda r: _tell_answer(run.events, r)
+    )
+
+
 def _note_memory(meter: Sampler, facts: dict[str, Scalar]) -> None:
     """So that the trace has what the record's metric says."""
     for name, value in facts.items():
         quantity, _, device_class = name.partition(".")
         if quantity == "peak_memory_bytes" and isinstance(value, int | float):
             meter.note(device_class, quantity, value)
-
-
-def _quality(
-    job: Job, backend: Backend, engine: Engine, events: Events, responses: list[Response]
-) -> Quality:
-    sample = next((r.text for r in responses if r.status == "done" and r.text.strip()), None)
-    sample = None if sample is None else whole_text(sample[:ANSWER_CHARACTERS])
-    if "nll" not in job.measure.quality:
-        return Quality(sample=sample)
-    events.phase("quality")
-    ids = backend.tokenizer(Path(job.model)).encode(datasets.nll_text(), chat=False)
-    nll = engine.nll(ids)
-    return Quality(
-        nll_per_token=nll,
-        text_sha256=datasets.NLL_SHA256 if nll is not None else None,
-        tokens=len(ids) if nll is not None else None,
-        sample=sample,
-    )
 
 
 def _clock_jump() -> Callable[[], int]:

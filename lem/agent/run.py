@@ -10,7 +10,8 @@ import traceback
 from pathlib import Path
 
 from lem import plugins
-from lem.agent.assemble import assemble
+from lem.agent import quality
+from lem.agent.assemble import assemble, window
 from lem.agent.environment import (
     boot_id,
     capture,
@@ -27,7 +28,7 @@ from lem.contract.base import CONTRACT_VERSION, utc_now, whole_text
 from lem.contract.failure import Failure
 from lem.contract.job import Job
 from lem.contract.metrics import METRIC_SEMANTICS_VERSION
-from lem.contract.record import Record
+from lem.contract.record import Metrics, Record, Window
 from lem.errors import (
     BadInput,
     EnvironmentFault,
@@ -39,6 +40,7 @@ from lem.errors import (
 from lem.meters.protocol import Sample
 from lem.meters.sampling import trace
 from lem.workloads import responses
+from lem.workloads.edges import EXACT
 
 LAST_LINES = 40
 REASON_CHARACTERS = 300
@@ -99,9 +101,10 @@ def _record(
         if name.startswith("peak_memory_bytes.")
     }
     client = {name: facts.pop(name) for name in list(facts) if name.startswith("client_")}
+    samples = _trace(folder / "trace.csv.gz")
     figures = assemble(
         measured.infos,
-        _trace(folder / "trace.csv.gz"),
+        samples,
         measured.windows,
         measured.idle,
         measured.responses,
@@ -110,6 +113,9 @@ def _record(
         measured.whole_batches,
         measured.prefill,
     )
+    answering, of_answers, about_answers = _answering(measured, samples)
+    if measured.answers.agreement or measured.answers.accuracy:
+        measured.answers.write(folder / "answers.json")
     weights = {"weights_random"} if job.experiment.model.weights == "random" else set()
     return Record(
         metric_semantics_version=METRIC_SEMANTICS_VERSION,
@@ -141,15 +147,28 @@ def _record(
         load_s=load_s,
         windows=figures.windows,
         idle=figures.idle,
-        metrics=figures.metrics,
+        metrics=figures.metrics | of_answers,
         quality=measured.quality,
-        flags=sorted(measured.flags | figures.flags | weights),
+        flags=sorted(measured.flags | figures.flags | about_answers | weights),
         whole_batches=measured.whole_batches,
         warm_up=measured.warm_up,
         prefill=figures.prefill,
+        answering=answering,
         reconciliation=list(figures.reconciliation),
         client=client,
     )
+
+
+def _answering(
+    measured: Measured, samples: list[Sample]
+) -> tuple[Window | None, Metrics, set[str]]:
+    """The questions' stretch, its metrics and flags."""
+    met, scored = measured.answered, measured.quality.accuracy
+    if met is None or scored is None:
+        return None, {}, set()
+    # All of it begins and ends inside, so nothing is counted in part.
+    made = window(measured.infos, samples, met.counts, EXACT)
+    return made, quality.energy_metrics(made, scored), quality.flags(made, met.answers)
 
 
 def _trace(path: Path) -> list[Sample]:

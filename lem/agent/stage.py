@@ -18,7 +18,7 @@ from lem.contract.base import CONTRACT_VERSION, canonical_json, write_atomic
 from lem.contract.spec import ModelSpec
 from lem.contract.stage import RequestList, Staged, StageTask
 from lem.errors import RunFailed
-from lem.workloads import datasets, requests
+from lem.workloads import agreement, datasets, questions, requests
 
 
 def stage(path: Path) -> Staged:
@@ -33,6 +33,7 @@ def stage(path: Path) -> Staged:
     # Fetching is done. The model's own tokenizer and template, loaded next, need no token.
     os.environ.pop("HF_TOKEN", None)
     lists = _request_lists(task, backend, target / where)
+    prompts, asked = _quality_lists(task, backend, target / where)
     _let_everyone_read(target)
     revision = prepared.revision(target, where)
     return Staged(
@@ -42,6 +43,8 @@ def stage(path: Path) -> Staged:
         weights=weights(task.model),
         engine_version=engine_version(backend) or "unknown",
         requests=lists,
+        agreement_list=prompts,
+        questions_list=asked,
     )
 
 
@@ -95,3 +98,23 @@ def _request_lists(task: StageTask, backend: Backend, path: Path) -> list[Reques
             )
         )
     return lists
+
+
+def _quality_lists(task: StageTask, backend: Backend, path: Path) -> tuple[str | None, str | None]:
+    """Hashes of the lists of prompts and of questions, as far as they are asked for."""
+    folder = Path(task.requests_folder)
+    prompts = asked = None
+    if task.agreement or task.questions is not None:
+        tokenizer = backend.tokenizer(path)
+    if task.agreement:
+        data, prompts = requests.dump(agreement.requests(tokenizer))
+        write_atomic(folder / f"{prompts}.jsonl.gz", data)
+    if task.questions is not None:
+        file = Path(task.questions)
+        content = file.read_bytes()
+        if hashlib.sha256(content).hexdigest() != task.questions_sha256:
+            raise RunFailed("contract", "the file of questions is not the one of the campaign")
+        found = questions.parse(content, file.name)[: task.questions_limit]
+        data, asked = questions.dump(questions.ask(found, tokenizer, task.questions_output_tokens))
+        write_atomic(folder / f"{asked}.jsonl.gz", data)
+    return prompts, asked

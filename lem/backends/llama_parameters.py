@@ -6,7 +6,6 @@ prompt processing and generation alike. What the binding refuses, it refuses in 
 """
 
 import os
-from pathlib import Path
 from typing import Any
 
 from lem.backends import gguf_metadata
@@ -14,7 +13,7 @@ from lem.backends.settings import whole
 from lem.contract.base import Scalar
 from lem.contract.job import Job
 from lem.errors import RunFailed
-from lem.workloads import requests
+from lem.workloads import questions
 from lem.workloads.datasets import NLL_CHUNK_TOKENS
 
 CONTEXT_STEP = 256
@@ -118,8 +117,8 @@ def slot_context(job: Job, metadata: dict[str, Any]) -> int:
                 "bad_argument", f"engine.max_model_len is {asked}, but the model has {trained}"
             )
         return asked
-    listed = requests.read(Path(job.requests), job.requests_sha256)
-    needed = max((len(r.input_ids) + r.output_tokens for r in listed), default=0)
+    asked_for = questions.every_request(job)
+    needed = max((len(r.input_ids) + r.output_tokens for r in asked_for), default=0)
     # One more: llama.cpp wants room for a token after the prompt.
     needed = max(needed, NLL_CHUNK_TOKENS) + 1
     needed = -(-needed // CONTEXT_STEP) * CONTEXT_STEP

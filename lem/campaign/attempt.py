@@ -67,6 +67,8 @@ def make_job(
         image_digest=digest,
         powercap_root=launcher.powercap_root,
         trust_remote_code=lock.trust_remote_code,
+        agreement_list=arm.agreement_list,
+        questions_list=arm.questions_list,
     )
 
 

@@ -56,6 +56,8 @@ def make_lock(
                 experiment=experiment,
                 model=ready.locked,
                 launcher=launcher_of[i],
+                agreement_list=ready.agreement_list,
+                questions_list=ready.questions_list,
             )
         )
     _refuse_twins(campaign, arms)
@@ -86,8 +88,9 @@ def make_lock(
         max_blocks=None if preset.fixed or overrides.blocks else measure.max_blocks,
         same_within=measure.same_within,
         time_budget_s=measure.time_budget,
+        quality_margin=measure.quality_margin,
         preset=measure.preset,
-        measure=measurement(measure, campaign.calibration),
+        measure=measurement(measure, campaign.calibration, campaign.accuracy),
         limits=campaign.spec.limits,
         gpus=list(gpus),
         device_set=list(device_set),
@@ -212,12 +215,14 @@ def _contradictions(lock: Lock, fresh: Lock) -> list[str]:
             # A file may have got another name; what it holds is told by its hash.
             ("experiment", meaning(arm.experiment), meaning(today[arm.arm_id].experiment)),
             ("launcher", arm.launcher, today[arm.arm_id].launcher),
+            ("agreement_list", arm.agreement_list, today[arm.arm_id].agreement_list),
+            ("questions_list", arm.questions_list, today[arm.arm_id].questions_list),
         )
         if theirs != ours
     ]
     if lock.trust_remote_code != fresh.trust_remote_code:
         found.append("the lock's trust_remote_code is not what its campaign file gives")
-    for name in ("calibration", "meters"):
+    for name in ("calibration", "meters", "quality", "accuracy"):
         if getattr(lock.measure, name) != getattr(fresh.measure, name):
             found.append(f"the lock's {name} is not what its campaign file gives")
     return found

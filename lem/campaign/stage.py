@@ -15,6 +15,7 @@ from pathlib import Path
 from lem import plugins
 from lem.agent.__main__ import SAYS
 from lem.campaign.alike import check_alike, unlike
+from lem.campaign.questions import QuestionFile, gather
 from lem.campaign.sources import cache_root, local_source, model_key, needs_hub
 from lem.config import CampaignFile, Draft, model_name
 from lem.config.identity import meaning
@@ -31,6 +32,8 @@ from lem.workloads.requests import MAX_LIST_BYTES
 STAGE_LIMIT_S = 6 * 3600.0
 LAST_LINES = 12
 COPY_BYTES = 2**20
+QUESTIONS = "questions.jsonl"
+"""The name of the file of questions in a staging run's folder."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,9 @@ class Ready:
     model: ExperimentModel
     locked: LockedModel
     requests: RequestList
+    agreement_list: str | None = None
+    """SHA-256 of the list of prompts whose answers are compared, where that is asked for."""
+    questions_list: str | None = None
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,9 @@ def stage(
     check_alike(prepared)
     for difference in unlike(prepared):
         say(f"not the same under every launcher: {difference}")
+    asked = gather(campaign, cache, say)
     models: dict[tuple[str, str], tuple[LockedModel, Staged]] = {}
+    of_quality: dict[bytes, Staged] = {}
     lists: dict[str, RequestList] = {}
     ready = []
     for i, draft in enumerate(campaign.drafts):
@@ -91,13 +99,27 @@ def stage(
         first = _first_for_model(campaign, draft)
         key2 = (model, draft.backend)
         if key2 not in models:
-            wanted = _workloads(campaign, draft.model) if first.backend == draft.backend else []
+            makes_lists = first.backend == draft.backend
+            wanted = _workloads(campaign, draft.model) if makes_lists else []
             models[key2] = _stage_model(
-                campaign, draft, launcher, backend, source, cache / "models" / model, wanted, say
+                campaign,
+                draft,
+                launcher,
+                backend,
+                source,
+                cache / "models" / model,
+                wanted,
+                say,
+                asked=asked if makes_lists else None,
+                agreement=makes_lists and "agreement" in campaign.spec.measure.quality,
             )
-            for made in models[key2][1].requests:
+            made_here = models[key2][1]
+            if makes_lists:
+                of_quality[_model_key(draft.model)] = made_here
+            for made in made_here.requests:
                 lists[_list_key(draft.model, made.workload)] = made
-                name = f"{made.sha256}.jsonl.gz"
+            for sha256 in _lists(made_here):
+                name = f"{sha256}.jsonl.gz"
                 _copy_list(cache / "models" / model / draft.backend, name, folder / "requests")
         locked, staged = models[key2]
         ready.append(
@@ -111,6 +133,8 @@ def stage(
                 ),
                 locked=locked,
                 requests=lists[_list_key(draft.model, draft.workload)],
+                agreement_list=of_quality[_model_key(draft.model)].agreement_list,
+                questions_list=of_quality[_model_key(draft.model)].questions_list,
             )
         )
     return Staging(ready, prepared)
@@ -161,6 +185,16 @@ def _list_key(model: ModelSpec, workload: Workload) -> str:
     return hashlib.sha256(canonical_json(what)).hexdigest()
 
 
+def _model_key(model: ModelSpec) -> bytes:
+    return canonical_json(model.model_dump())
+
+
+def _lists(staged: Staged) -> list[str]:
+    """Hashes of all request lists that were made."""
+    found = [r.sha256 for r in staged.requests]
+    return [*found, *(h for h in (staged.agreement_list, staged.questions_list) if h is not None)]
+
+
 def _stage_model(
     campaign: CampaignFile,
     draft: Draft,
@@ -170,6 +204,8 @@ def _stage_model(
     model_folder: Path,
     workloads: Sequence[Workload],
     say: Say,
+    asked: QuestionFile | None,
+    agreement: bool,
 ) -> tuple[LockedModel, Staged]:
     target = model_folder / draft.backend
     target.mkdir(parents=True, exist_ok=True)
@@ -183,19 +219,25 @@ def _stage_model(
         workloads=list(workloads),
         seed=campaign.spec.measure.seed,
         trust_remote_code=campaign.spec.trust_remote_code,
+        agreement=agreement,
+        questions=None if asked is None else QUESTIONS,
+        questions_sha256=None if asked is None else asked.sha256,
+        questions_limit=None if asked is None else asked.limit,
+        questions_output_tokens=None if asked is None else asked.output_tokens,
     )
     done = target / f"staged-{_task_key(task)}.json"
     staged = _earlier(done, target)
     if staged is None:
         say(f"preparing {model_name(draft.model)} for {draft.backend}")
-        staged = _run_task(task, launcher, backend, source, target, campaign.files)
+        staged = _run_task(task, launcher, backend, source, target, campaign.files, asked)
         staged.write(done)
     locked = LockedModel(folder=f"{model_folder.name}/{draft.backend}", path=staged.path)
     return locked, staged
 
 
 def _task_key(task: StageTask) -> str:
-    what = task.model_dump(exclude={"source", "target", "requests_folder", "files_folder"})
+    ways = {"source", "target", "requests_folder", "files_folder", "questions"}
+    what = task.model_dump(exclude=ways)
     return hashlib.sha256(canonical_json(what)).hexdigest()[:16]
 
 
@@ -209,7 +251,7 @@ def _earlier(done: Path, target: Path) -> Staged | None:
     if not _is_within(staged.path):
         return None
     files = [target / staged.path]
-    files += [target / "requests" / f"{r.sha256}.jsonl.gz" for r in staged.requests]
+    files += [target / "requests" / f"{sha256}.jsonl.gz" for sha256 in _lists(staged)]
     return staged if all(f.exists() for f in files) else None
 
 
@@ -220,12 +262,15 @@ def _run_task(
     source: Path | None,
     target: Path,
     files: Mapping[str, Path],
+    asked: QuestionFile | None,
 ) -> Staged:
     network = needs_hub(task.model, source)
     with tempfile.TemporaryDirectory(prefix="lem-stage-") as name:
         folders = Folders(run=Path(name), models=target, source=source)
         inside = launcher.inside(folders)
         _copy_files(task.workloads, files, Path(name) / "files")
+        if asked is not None:
+            write_atomic(Path(name) / QUESTIONS, asked.data)
         write_atomic(
             Path(name) / "stage.json",
             task.model_copy(
@@ -234,6 +279,7 @@ def _run_task(
                     "target": str(inside.models),
                     "requests_folder": f"{inside.models}/requests",
                     "files_folder": f"{inside.run}/files",
+                    "questions": None if asked is None else f"{inside.run}/{QUESTIONS}",
                 }
             )
             .model_dump_json()

@@ -13,7 +13,14 @@ from lem.config.measure import measurement, preset_of
 from lem.config.paths import Draft
 from lem.config.schema import CampaignSpec, is_path
 from lem.contract.base import Part, canonical_json
-from lem.contract.spec import Calibration, Experiment, ExperimentModel, FromFile, ModelSpec
+from lem.contract.spec import (
+    Accuracy,
+    Calibration,
+    Experiment,
+    ExperimentModel,
+    FromFile,
+    ModelSpec,
+)
 
 PROVISIONAL = "provisional"
 """A model's content before staging."""
@@ -65,6 +72,7 @@ def digest(
     keys: Sequence[tuple[bytes, ...]],
     baseline: int,
     calibration: Calibration | None = None,
+    accuracy: Accuracy | None = None,
 ) -> str:
     """SHA-256 of what a campaign measures and how. ``keys``: one for
     each experiment (``sweep.Point.key``).
@@ -80,9 +88,10 @@ def digest(
             name: {"base_image": b.base_image, "image": b.image, "python": b.python}
             for name, b in spec.backends.items()
         },
-        "measurement": meaning(measurement(spec.measure, calibration)),
+        "measurement": meaning(measurement(spec.measure, calibration, accuracy)),
         "blocks": [preset.blocks, preset.fixed, preset.precision, spec.measure.max_blocks],
         **({"same_within": margin} if (margin := spec.measure.same_within) is not None else {}),
+        **({"quality_margin": m} if (m := spec.measure.quality_margin) is not None else {}),
         "time_budget": spec.measure.time_budget,
         "seed": spec.measure.seed,
         "gpus": spec.gpus if isinstance(spec.gpus, str) else sorted(spec.gpus),

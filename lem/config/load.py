@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from lem import plugins
-from lem.config import yaml_source
+from lem.config import quality, yaml_source
 from lem.config.files import Files
 from lem.config.identity import digest
 from lem.config.paths import Draft
@@ -18,7 +18,7 @@ from lem.config.schema import CampaignSpec, is_path, prepared
 from lem.config.shapes import shape_problems
 from lem.config.sweep import Found, Grid, Point
 from lem.config.yaml_source import KeyPath, Position, Source
-from lem.contract.spec import Calibration, ModelSpec
+from lem.contract.spec import Accuracy, Calibration, ModelSpec
 from lem.errors import BadInput, Problem
 from lem.meters import calibration
 
@@ -49,6 +49,8 @@ class CampaignFile:
     """What the file that ``measure.calibration`` names says; None where it was not looked for."""
     files: dict[str, Path] = field(default_factory=dict, repr=False, compare=False)
     """SHA-256 of each file that a workload names → where it is on this machine."""
+    accuracy: Accuracy | None = field(default=None, repr=False)
+    """``measure.accuracy`` as documents have it: no folders, the hash of its file."""
 
     def where(self, path: str) -> Position | None:
         """Line and column of an experiment path (where it is swept, or else set), or of a key of
@@ -96,11 +98,15 @@ def _campaign(text: str, name: str, must_exist: bool) -> CampaignFile:
     models, missing = _local_models(spec.models, Path(name).parent, must_exist)
     calibrated, unusable = _calibration(spec, Path(name).parent, must_exist)
     missing += unusable
+    accuracy, unusable = quality.accuracy_of(spec, Path(name).parent, must_exist)
+    missing += unusable
     files = Files(Path(name).parent, must_exist)
     grid = Grid(spec, data.get("workload", {}), plugins.names("launchers"), files)
     points = grid.points() if not found else []
     found += [*missing, *grid.problems]
     if found or source.problems:
+        raise _bad(source, found)
+    if found := quality.contradictions(spec, [p.draft for p in points]):
         raise _bad(source, found)
     baseline = grid.find_baseline([p.draft for p in points])
     if grid.problems:
@@ -111,10 +117,11 @@ def _campaign(text: str, name: str, must_exist: bool) -> CampaignFile:
         spec=spec.model_copy(update={"models": models}),
         drafts=_with_models(points, spec.models, models),
         baseline=baseline,
-        digest=digest(spec, [p.key for p in points], baseline, calibrated),
+        digest=digest(spec, [p.key for p in points], baseline, calibrated, accuracy),
         source=source,
         calibration=calibrated,
         files=files.by_sha256,
+        accuracy=accuracy,
     )
 
 

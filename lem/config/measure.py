@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from lem.config.schema import MeasureSpec
-from lem.contract.spec import Calibration, Measurement
+from lem.contract.spec import Accuracy, Calibration, Measurement
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,13 @@ PRESETS: dict[str, Preset] = {
 }
 
 
-def measurement(spec: MeasureSpec, calibration: Calibration | None = None) -> Measurement:
+def measurement(
+    spec: MeasureSpec, calibration: Calibration | None = None, accuracy: Accuracy | None = None
+) -> Measurement:
     """What the agent needs to know: the preset's figures, overridden by those given.
 
-    ``calibration`` is the content of the file that ``spec`` names.
+    ``calibration`` is the content of the file that ``spec`` names, ``accuracy`` what
+    ``spec.accuracy`` is without its folders.
     """
     preset = PRESETS[spec.preset]
     return Measurement(
@@ -44,6 +47,7 @@ def measurement(spec: MeasureSpec, calibration: Calibration | None = None) -> Me
         cool_down=spec.cool_down,
         sample_interval_s=spec.sample_interval_s,
         quality=spec.quality,
+        accuracy=accuracy,
         meters=spec.meters,
         watts_per_busy_core=spec.watts_per_busy_core,
         calibration=calibration,

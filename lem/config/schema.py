@@ -18,6 +18,7 @@ from pydantic import (
 from lem.config.shapes import with_lengths
 from lem.contract.base import Name, Part, wrong
 from lem.contract.spec import (
+    Accuracy,
     CoolDown,
     DeviceSettings,
     Limits,
@@ -273,6 +274,16 @@ class SamplerSpec(Part):
     kind: Literal["grid"] = "grid"
 
 
+def _questions(accuracy: Accuracy) -> Accuracy:
+    """One source of questions, and nothing that goes with the other."""
+    if (accuracy.path is None) == (accuracy.task is None):
+        raise wrong("needs a path (a file of questions) or a task (of lm-evaluation-harness)")
+    for key in ("include_path", "fewshot"):
+        if accuracy.path is not None and getattr(accuracy, key) is not None:
+            raise wrong(f"{key} goes with a task, not with a file of questions")
+    return accuracy
+
+
 class MeasureSpec(Part):
     """How to measure. What is not given comes from the preset (``measure.PRESETS``)."""
 
@@ -287,7 +298,10 @@ class MeasureSpec(Part):
     time_budget: Annotated[float | None, BeforeValidator(duration_s)] = None
     """Seconds."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
-    quality: list[Literal["nll"]] = []
+    quality: list[Literal["nll", "agreement"]] = []
+    quality_margin: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """How much quality an arm may lose and still count as better; 0.02 is 2 %."""
+    accuracy: Annotated[Accuracy, AfterValidator(_questions)] | None = None
     windows: Annotated[int, Field(ge=1, le=1000)] | None = None
     window_s: Annotated[float, Field(gt=0, le=86_400)] | None = None
     idle_s: Annotated[float, Field(ge=0, le=86_400)] | None = None
@@ -304,6 +318,8 @@ class MeasureSpec(Part):
 
     @model_validator(mode="after")
     def _one_rule(self) -> "MeasureSpec":
+        if len(set(self.quality)) < len(self.quality):
+            raise wrong("quality names a measure twice")
         if self.precision is not None and self.blocks is not None:
             raise wrong("blocks fixes how often, precision lets lem work it out; keep one of them")
         if self.precision is not None and self.preset == "quick":

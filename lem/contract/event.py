@@ -6,7 +6,16 @@ from lem.contract.base import Document
 
 EventKind = Literal["phase", "progress", "sample", "text", "flag", "log"]
 Phase = Literal[
-    "load", "warm_up", "idle", "window", "quality", "done", "cool_down", "settle", "prefill"
+    "load",
+    "warm_up",
+    "idle",
+    "window",
+    "quality",
+    "done",
+    "cool_down",
+    "settle",
+    "prefill",
+    "accuracy",
 ]
 
 PHASE_CODES: dict[Phase, int] = {
@@ -19,6 +28,7 @@ PHASE_CODES: dict[Phase, int] = {
     "prefill": 6,
     "quality": 7,
     "done": 8,
+    "accuracy": 9,
 }
 """How a phase stands in the trace: meter ``agent``, device ``run``, quantity ``phase``."""
 

@@ -133,6 +133,7 @@ _TABLE = (
         "special token): figures per input token are of the list's",
         "info",
     ),
+    Flag("questions_failed", "some questions got no answer; they count as wrong", "info"),
     Flag("requests_exhausted", "the request list was used more than once", "info"),
     Flag("suspended", "the machine was suspended or the clock jumped", "void"),
 )

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lem.contract.base import Document, Part
+from lem.contract.base import Document, Part, Sha256
 from lem.contract.spec import (
     DeviceSettings,
     Experiment,
@@ -49,6 +49,10 @@ class Job(Document):
     image_digest: str | None
     powercap_root: str = "/sys/class/powercap"
     trust_remote_code: bool = False
+    agreement_list: Sha256 | None = None
+    """The request list beside ``requests`` with the prompts of ``quality: [agreement]``."""
+    questions_list: Sha256 | None = None
+    """The list beside ``requests`` with the questions of ``measure.accuracy``."""
 
     @property
     def experiment(self) -> Experiment:

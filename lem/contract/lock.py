@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lem.contract.base import Document, Part, Scalar
+from lem.contract.base import Document, Part, Scalar, Sha256
 from lem.contract.spec import Experiment, Limits, Measurement
 
 
@@ -25,6 +25,8 @@ class Arm(Part):
     experiment: Experiment
     model: LockedModel
     launcher: str
+    agreement_list: Sha256 | None = None
+    questions_list: Sha256 | None = None
 
 
 class LockedBackend(Part):
@@ -72,6 +74,8 @@ class Lock(Document):
     """Caps the number of blocks, once it is known how long one takes."""
     same_within: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Margin within which two arms count as the same, as a share; None: lem's own."""
+    quality_margin: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """How much quality an arm may lose and still count as better, as a share; None: lem's own."""
     preset: str
     measure: Measurement
     limits: Limits

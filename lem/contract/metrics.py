@@ -58,6 +58,19 @@ _TABLE = (
         "by_class",
     ),
     Metric(
+        "energy_per_answer_j",
+        "J/answer",
+        "energy in which the questions of measure.accuracy were answered ÷ questions",
+        "by_class",
+    ),
+    Metric(
+        "energy_per_correct_answer_j",
+        "J/answer",
+        "the same energy ÷ questions answered correctly; its uncertainty holds that of the share "
+        "of correct answers",
+        "by_class",
+    ),
+    Metric(
         "cpu_time_per_output_token_s",
         "s/token",
         "CPU time of the run's processes in the windows ÷ output tokens",

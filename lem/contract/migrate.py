@@ -21,6 +21,7 @@ CURRENT: dict[str, int] = {
     "staged": 1,
     "described": 1,
     "rejections": 1,
+    "answers": 1,
 }
 
 STEPS: dict[tuple[str, int], Callable[[Raw], Raw]] = {}

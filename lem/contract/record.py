@@ -140,12 +140,36 @@ class Environment(Part):
     """How the kernel confines the engine: filter of system calls, measures against speculation."""
 
 
+class AccuracyResult(Part):
+    """How many questions were answered correctly."""
+
+    questions_sha256: str
+    """Of the questions and their accepted answers; the same for every model and backend."""
+    questions: Annotated[int, Field(ge=1)]
+    correct: Count
+    value: Annotated[float, Field(ge=0, le=1)]
+    low: Annotated[float, Field(ge=0, le=1)]
+    """With ``high``: Wilson's 95 % interval, of the share among questions like these."""
+    high: Annotated[float, Field(ge=0, le=1)]
+    outcomes: Annotated[str, Field(pattern=r"^[01]+$")]
+    """One digit for each question, in the list's order: 1 where the answer is correct."""
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        if len(self.outcomes) != self.questions or self.outcomes.count("1") != self.correct:
+            raise ValueError("questions, correct and outcomes do not add up")
+        return self
+
+
 class Quality(Part):
     nll_per_token: float | None = None
     text_sha256: str | None = None
     tokens: int | None = None
     sample: str | None = None
     """The beginning of one answer, so that a person can see whether it is readable."""
+    agreement_sha256: str | None = None
+    """Of the prompts whose answers are in ``answers.json``, to be compared with other runs'."""
+    accuracy: AccuracyResult | None = None
 
 
 class MeterInfo(Part):
@@ -223,6 +247,9 @@ class Record(Document):
     warm_up: WarmUp | None = None
     prefill: Window | None = None
     """The window with one output token for each prompt, where it was asked for."""
+    answering: Window | None = None
+    """The stretch in which the questions of ``measure.accuracy`` were answered, and nothing else:
+    it begins and ends at rest."""
     reconciliation: list[Reconciliation] = []
     """Where several meters see the same energy: what each says, and whether they agree."""
     meters_unavailable: dict[str, str] = {}

@@ -330,6 +330,25 @@ class Calibration(Part):
     boards: dict[Annotated[str, Field(pattern=r"^GPU-[0-9a-fA-F-]{8,40}$")], BoardGain]
 
 
+class Accuracy(Part):
+    """Questions with known answers: a file of them (``lem/workloads/questions.py``), or a task of
+    lm-evaluation-harness by its name. ``path`` and ``include_path`` are the last part of what the
+    campaign file says: folders tell whose machine it is."""
+
+    path: str | None = None
+    task: str | None = None
+    include_path: str | None = None
+    """A folder with tasks of one's own."""
+    fewshot: Annotated[int, Field(ge=0, le=100)] | None = None
+    """Solved examples before each question; not given: the task's own number."""
+    limit: Positive | None = None
+    """The first so many questions; not given: all."""
+    output_tokens: Positive | None = None
+    """At most so many for each answer, where a question says nothing else."""
+    sha256: Sha256 | None = None
+    """Of the file."""
+
+
 class Measurement(Part):
     """What the agent needs of the campaign's ``measure``; lengths in seconds."""
 
@@ -338,7 +357,8 @@ class Measurement(Part):
     idle_s: Annotated[float, Field(ge=0)]
     warm_up_cap_s: Annotated[float, Field(ge=0)]
     sample_interval_s: Annotated[float, Field(gt=0)] = 0.1
-    quality: list[Literal["nll"]] = []
+    quality: list[Literal["nll", "agreement"]] = []
+    accuracy: Accuracy | None = None
     meters: list[str] | None = None
     """Names of meters, or all that work here; ``estimate`` stands in where none does."""
     watts_per_busy_core: Annotated[float, Field(gt=0)] = 10.0

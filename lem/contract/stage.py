@@ -1,6 +1,8 @@
 """The documents of ``stage``, ``describe`` and ``validate``."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from lem.contract.base import Document, Part, Sha256
 from lem.contract.spec import ModelSpec, Workload
@@ -26,6 +28,13 @@ class StageTask(Document):
     """Request lists to make; empty where another backend makes them."""
     seed: int
     trust_remote_code: bool = False
+    agreement: bool = False
+    """Whether to make the list of prompts whose answers are compared between runs."""
+    questions: str | None = None
+    """A file of questions to make a list of; null where there are none or another backend does."""
+    questions_sha256: Sha256 | None = None
+    questions_limit: Annotated[int, Field(ge=1)] | None = None
+    questions_output_tokens: Annotated[int, Field(ge=1)] | None = None
 
 
 class RequestList(Part):
@@ -45,6 +54,8 @@ class Staged(Document):
     weights: Literal["trained", "random"]
     engine_version: str
     requests: list[RequestList]
+    agreement_list: Sha256 | None = None
+    questions_list: Sha256 | None = None
     notes: list[str] = []
 
 

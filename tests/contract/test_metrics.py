@@ -12,6 +12,7 @@ from lem.contract.record import Distribution, Record, Value
 ENDING = {
     "J/token": "_token_j",
     "J/request": "_request_j",
+    "J/answer": "_answer_j",
     "s/token": "_token_s",
     "s": "_s",
     "W": "_w",

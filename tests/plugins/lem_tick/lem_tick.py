@@ -4,6 +4,8 @@ Also the example of a backend outside lem's own tree. Its arguments (``args`` of
 
 - ``static``: whole batches, one after another, instead of requests that come and go
 - ``token_ms``: time per step, half of it burnt, half of it slept (default 1)
+- ``echo``: answer with what stands behind the last ``say `` of the prompt
+- ``forget``: answer with nonsense where this divides the number of the request
 - ``hang``: stop answering, deaf to SIGTERM
 - ``crash_signal``: kill this process with that signal
 - ``eat_memory``: take memory until there is none
@@ -36,6 +38,8 @@ from lem.workloads.requests import Message, Request, plain_chat
 
 KNOWN = {
     "static",
+    "echo",
+    "forget",
     "token_ms",
     "hang",
     "crash_signal",
@@ -90,7 +94,7 @@ class TickEngine:
                         sink.token(request.id)
                         self.tokens += 1
             for request in batch:
-                sink.done(request.id, "tick " * request.output_tokens)
+                sink.done(request.id, self._text(request))
 
     def _serve_slots(self, source: Source, sink: Sink) -> None:
         active: dict[str, tuple[Request, int]] = {}
@@ -112,8 +116,16 @@ class TickEngine:
                 if so_far + 1 < request.output_tokens:
                     active[key] = (request, so_far + 1)
                 else:
-                    sink.done(key, "tick " * request.output_tokens)
+                    sink.done(key, self._text(request))
                     del active[key]
+
+    def _text(self, request: Request) -> str:
+        forget, number = self.args.get("forget"), request.id[1:]
+        if forget and number.isdigit() and int(number) % int(forget) == 0:
+            return "tock " * request.output_tokens
+        if self.args.get("echo"):
+            return Bytes().decode(request.input_ids).rpartition("say ")[2]
+        return "tick " * request.output_tokens
 
     def _step(self) -> None:
         if self.args.get("when", "serve") == "serve" and self.tokens >= int(

@@ -1,0 +1,73 @@
+"""Questions from lm-evaluation-harness, through an interpreter that has it.
+
+The harness (``lm_eval``, MIT) is no dependency: it is looked for in this interpreter, or in the one
+that ``LEM_HARNESS_PYTHON`` names. It runs once, when a campaign is staged, and may fetch its data
+set; what it made is kept in the cache, so that a measuring run needs neither it nor a network.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from lem.contract.base import canonical_json, write_atomic
+from lem.contract.spec import Accuracy
+from lem.errors import EnvironmentFault
+from lem.launchers.protocol import Say
+from lem.workloads.questions import MAX_FILE_BYTES
+
+PYTHON = "LEM_HARNESS_PYTHON"
+SCRIPT = Path(__file__).with_name("harness_script.py")
+LIMIT_S = 3600.0
+NO_HARNESS, NOT_POSSIBLE = 3, 4
+"""Exit statuses of the script."""
+HINT = f"pip install lm_eval, here or elsewhere with {PYTHON}=/path/to/its/python"
+
+
+def export(wanted: Accuracy, include: Path | None, cache: Path, say: Say) -> bytes:
+    """The task's questions in the format of ``lem/workloads/questions.py``.
+
+    ``include``: a folder with tasks of one's own. Raises :class:`EnvironmentFault` with what the
+    harness said.
+    """
+    python = os.environ.get(PYTHON) or sys.executable
+    kept = cache / f"{_key(wanted, include, python)}.jsonl"
+    if include is None and kept.is_file() and kept.stat().st_size <= MAX_FILE_BYTES:
+        return kept.read_bytes()
+    say(f"asking lm-evaluation-harness for the task {wanted.task}")
+    orders = {
+        "task": wanted.task,
+        "include_path": None if include is None else str(include.absolute()),
+        "fewshot": wanted.fewshot,
+        "limit": wanted.limit,
+    }
+    try:
+        # -P: the folder that this is called in is no place to import from.
+        done = subprocess.run(
+            [python, "-P", str(SCRIPT)],
+            input=canonical_json(orders),
+            capture_output=True,
+            check=False,
+            timeout=LIMIT_S,
+        )
+    except OSError as e:
+        raise EnvironmentFault(f"{python} cannot be started: {e.strerror}", hint=HINT) from e
+    except subprocess.TimeoutExpired as e:
+        raise EnvironmentFault(f"the task {wanted.task} was not ready after {LIMIT_S:g} s") from e
+    said = done.stderr.decode(errors="replace").strip().splitlines()
+    last = said[-1][:500] if said else f"exit status {done.returncode}"
+    if done.returncode == NO_HARNESS:
+        raise EnvironmentFault(f"{python} has no lm_eval (0.4.9 or newer)", hint=HINT)
+    if done.returncode == NOT_POSSIBLE:
+        raise EnvironmentFault(f"the task {wanted.task} cannot be used: {last}")
+    if done.returncode != 0:
+        raise EnvironmentFault(f"lm-evaluation-harness could not make {wanted.task}: {last}")
+    if include is None:
+        write_atomic(kept, done.stdout)
+    return done.stdout
+
+
+def _key(wanted: Accuracy, include: Path | None, python: str) -> str:
+    what = [wanted.model_dump(exclude={"output_tokens"}), str(include), python]
+    return hashlib.sha256(canonical_json(what)).hexdigest()[:24]
