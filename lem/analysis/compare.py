@@ -1,12 +1,13 @@
 """Compares the arms of one campaign with its baseline, from the index's rows. Pure."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from lem.analysis.blocks import Blocks
 from lem.analysis.comparison import ArmInfo, ArmResult, Comparison, Shortfall
 from lem.analysis.naming import readable_names
+from lem.analysis.quality import QUALITY_MARGIN, Seen, qualities
 from lem.analysis.quantities import (
     CPU_TIME,
     ENERGY,
@@ -33,6 +34,7 @@ SIDE_FIGURES = (
     ("ttft_s", "p50"),
     ("itl_s", "p50"),
     ("nll_per_token", ""),
+    ("accuracy", ""),
     (ENERGY, ESTIMATED),
 )
 """Shown beside what is compared."""
@@ -56,6 +58,9 @@ def compare(
     margin: float | None = None,
     level: float = 0.95,
     across: bool = False,
+    seen: Mapping[str, Seen] | None = None,
+    quality_margin: float | None = None,
+    ignore_quality: bool = False,
 ) -> Comparison:
     """Every arm beside ``baseline``: ratios over blocks with joint intervals.
 
@@ -66,7 +71,9 @@ def compare(
     ``decision`` and ``target``: how many blocks there are to be, why, and the half-width asked for.
     ``margin``: within which two arms count as the same. ``level`` holds for each quantity's
     intervals together; with ``across`` for those of all quantities (1 − level is divided among
-    them). Raises :class:`BadInput` where the runs cannot be compared.
+    them). ``seen``: attempt's path → what it shows of its quality, of which an arm that counts as
+    better may lose ``quality_margin``; with ``ignore_quality`` any. Raises :class:`BadInput` where
+    the runs cannot be compared.
     """
     if metric is not None and metric not in METRICS:
         raise BadInput(f"no metric named {metric!r}", hint="one of: " + ", ".join(METRICS))
@@ -113,6 +120,16 @@ def compare(
         key: carry_over(table, order, baseline.arm_id) for key, table in tables.items() if base
     }
     margin = SAME_WITHIN if margin is None else margin
+    quality_margin = QUALITY_MARGIN if quality_margin is None else quality_margin
+    shown = {
+        arm: {block: (seen or {}).get(r.outcome.path, Seen()) for block, r in own.items()}
+        for arm, own in by_arm.items()
+    }
+    of_quality = (
+        qualities(shown, baseline.arm_id, margin=quality_margin, level=level)
+        if any(s != Seen() for own in shown.values() for s in own.values())
+        else {}
+    )
     results = []
     for arm in arms:
         own = by_arm.get(arm.arm_id, {})
@@ -131,6 +148,7 @@ def compare(
                 },
                 shortfalls=_shortfalls(arm.arm_id, rows, done[arm.arm_id]),
                 flags=tuple(sorted({f for r in own.values() for f in r.flags})),
+                quality=of_quality.get(arm.arm_id),
             )
         )
     notes = _notes(rows, used, baseline, base, names)
@@ -151,6 +169,8 @@ def compare(
         left_out=tuple(left_out),
         notes=tuple(notes),
         flags=_flags([r for r in rows if hardware in (None, r.hardware)]),
+        quality_margin=quality_margin,
+        quality_ignored=ignore_quality,
     )
     return replace(comparison, sentences=tuple(sentences(comparison)))
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from lem.analysis.blocks import Blocks
+from lem.analysis.quality import QUALITY_MARGIN, Agreement, ArmQuality
 from lem.analysis.quantities import Quantity
 from lem.contract.base import Scalar
 from lem.stats import Absolute, CarryOver, RatioEstimate, Verdict
@@ -53,6 +54,8 @@ class ArmResult:
     shortfalls: tuple[Shortfall, ...]
     flags: tuple[str, ...]
     """On any record of the arm that was counted."""
+    quality: ArmQuality | None = None
+    """Beside the baseline's; None where none was measured."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,10 @@ class Comparison:
     notes: tuple[str, ...]
     flags: dict[str, str]
     """Flag → meaning, of every flag on a counted record or that took one out."""
+    quality_margin: float = QUALITY_MARGIN
+    """How much quality an arm may lose and still count as better, as a share."""
+    quality_ignored: bool = False
+    """Whether it was asked to count as better whatever the answers are."""
     sentences: tuple[str, ...] = ()
     """What the intervals say, in plain words (``lem/analysis/words.py``)."""
 
@@ -92,6 +99,21 @@ class Comparison:
     def estimated(self) -> bool:
         """Whether energy here is modelled from CPU time, not measured."""
         return any(q.estimated for q in self.quantities)
+
+    @property
+    def agreement_floor(self) -> Agreement | None:
+        """How alike the baseline's own answers are from block to block: what numerics change."""
+        base = next((a.quality for a in self.arms if a.baseline), None)
+        return None if base is None else base.agreement
+
+    def spoilt(self, arm: ArmResult) -> bool:
+        """Whether the arm must not be called better, whatever it saves: its answers are worse, or
+        not shown to be as good, though quality was measured."""
+        return (
+            not self.quality_ignored
+            and arm.quality is not None
+            and arm.quality.standing in ("lost", "cannot_tell")
+        )
 
     @property
     def blocks_planned(self) -> int | None:
@@ -160,6 +182,8 @@ class Comparison:
                 "reached": {q.key: self.reached(q) for q in self.quantities},
             },
             "margin": self.margin,
+            "quality_margin": self.quality_margin,
+            "quality_ignored": self.quality_ignored,
             "carry_over": {k: asdict(v) for k, v in self.carry.items()},
             "hardware": self.hardware,
             "meters": self.meters,
@@ -194,6 +218,7 @@ def _arm_json(comparison: Comparison, arm: ArmResult) -> dict[str, Any]:
         "verdicts": {k: asdict(v) for k, v in arm.verdicts.items()},
         "shortfalls": [asdict(s) for s in arm.shortfalls],
         "flags": list(arm.flags),
+        "quality": None if arm.quality is None else asdict(arm.quality),
     }
 
 
@@ -208,8 +233,13 @@ class GateResult:
     reason: str
 
 
-def gate(comparison: Comparison, limit: float) -> list[GateResult]:
-    """Hold every arm against "not worse than the baseline by more than ``limit``" (0.05: 5 %).
+QUALITY = "quality"
+"""What :class:`GateResult` calls the answers' quality."""
+
+
+def gate(comparison: Comparison, limit: float, quality: bool = False) -> list[GateResult]:
+    """Hold every arm against "not worse than the baseline by more than ``limit``" (0.05: 5 %), and
+    with ``quality`` against "answers as well, within the quality margin".
 
     ``fail`` only on evidence: the whole interval lies beyond the limit. ``pass`` likewise: the
     whole interval lies within, also with the bound on what carry-over may have hidden. Anything
@@ -227,7 +257,27 @@ def gate(comparison: Comparison, limit: float) -> list[GateResult]:
                     outcome = "cannot_tell"
                     reason = f"provisional: {comparison.blocks_done} of {planned} blocks; {reason}"
                 results.append(GateResult(arm.arm.arm_id, arm.name, quantity.key, outcome, reason))
+    if quality:
+        results += [_hold_quality(comparison, a) for a in comparison.arms if not a.baseline]
     return results
+
+
+def _hold_quality(comparison: Comparison, arm: ArmResult) -> GateResult:
+    found = arm.quality
+    outcome: Literal["pass", "fail", "cannot_tell"] = "cannot_tell"
+    if found is None or found.standing is None:
+        reason = "no quality was measured"
+    else:
+        losses = [
+            f"{v.measure} {100 * v.value:+.1f} {'%' if v.measure == 'nll' else 'points'} of loss"
+            for v in found.losses.values()
+        ]
+        reason = ", ".join(losses)
+        if comparison.provisional:
+            reason = f"provisional: {reason}"
+        elif found.standing != "cannot_tell":
+            outcome = "pass" if found.standing == "kept" else "fail"
+    return GateResult(arm.arm.arm_id, arm.name, QUALITY, outcome, reason)
 
 
 def _hold(

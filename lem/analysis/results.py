@@ -14,7 +14,9 @@ from lem.analysis.environments import (
     of_one_experiment,
     unproven,
 )
+from lem.analysis.evidence import gather
 from lem.analysis.naming import arms_of_lock, arms_of_records, find_arm, flat
+from lem.analysis.quality import Seen
 from lem.contract.lock import Lock
 from lem.contract.record import Record
 from lem.errors import BadInput, EnvironmentFault
@@ -76,6 +78,8 @@ class Campaign:
         hardware: str | None = None,
         margin: float | None = None,
         across: bool = False,
+        quality_margin: float | None = None,
+        ignore_quality: bool = False,
     ) -> Comparison:
         """See :meth:`Results.compare`."""
         arms = self.arms()
@@ -90,6 +94,7 @@ class Campaign:
                 f"{self.folder} has no {LOCK}, so nothing says which arm is the baseline",
                 hint="name it: --baseline path=value, or the beginning of an arm's id",
             )
+        seen, unusable = self._quality()
         compared = compare(
             self.name,
             arms,
@@ -101,6 +106,9 @@ class Campaign:
             hardware=hardware,
             margin=margin if margin or self.lock is None else self.lock.same_within,
             across=across,
+            seen=seen,
+            quality_margin=quality_margin or (self.lock.quality_margin if self.lock else None),
+            ignore_quality=ignore_quality,
         )
         return replace(
             compared,
@@ -109,8 +117,21 @@ class Campaign:
                 *self._unlike(compared),
                 *self._weights(compared),
                 *self._unproven(compared),
+                *unusable,
             ),
         )
+
+    def _quality(self) -> tuple[dict[str, Seen], list[str]]:
+        """What the runs that count show of their quality; reads records only where a campaign asked
+        for any."""
+        if self.lock is not None:
+            asked = bool(self.lock.measure.quality) or self.lock.measure.accuracy is not None
+        else:
+            asked = any(r.metrics for r in self.rows(["nll_per_token", "accuracy"]))
+        if not asked:
+            return {}, []
+        counting = {o.path for o in counted(self.outcomes())}
+        return gather(self.folder, (a for a in attempts(self.folder) if a.path in counting))
 
     def _unlike(self, compared: Comparison) -> list[str]:
         """What differs around arms that are one experiment; reads records only where there are
@@ -208,6 +229,8 @@ class Results:
         hardware: str | None = None,
         margin: float | None = None,
         across: bool = False,
+        quality_margin: float | None = None,
+        ignore_quality: bool = False,
     ) -> Comparison:
         """Every arm beside the baseline (by default the campaign's own).
 
@@ -216,10 +239,14 @@ class Results:
         ``hardware``: only the runs made on this (as :func:`lem.stores.index.hardware` writes it).
         ``margin``: within which two arms count as the same (0.02 is ±2 %; by default the
         campaign's). ``across``: let the intervals of all device classes hold together, not only
-        those of each.
+        those of each. ``quality_margin``: how much quality (0.02: 2 % of NLL, 2 points of accuracy)
+        an arm may lose and still count as better (by default the campaign's, or that);
+        ``ignore_quality``: any.
         Raises :class:`BadInput` where the runs cannot be compared, with the reason.
         """
-        return self.one().compare(baseline, metric, hardware, margin, across)
+        return self.one().compare(
+            baseline, metric, hardware, margin, across, quality_margin, ignore_quality
+        )
 
     def one(self) -> Campaign:
         """The only campaign. Raises :class:`BadInput` where there are several: blocks of different

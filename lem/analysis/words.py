@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 
 from lem.analysis.comparison import ArmResult, Comparison
+from lem.analysis.quality_words import about_answers
 from lem.analysis.quantities import Quantity
 from lem.stats import RatioEstimate, Verdict
 
@@ -51,7 +52,19 @@ def _telling(arms: list[ArmResult], quantity: Quantity) -> list[ArmResult]:
 
 
 def sentence(comparison: Comparison, arm: ArmResult, quantity: Quantity) -> str:
-    """What is known of one arm in one quantity."""
+    """What is known of one arm in one quantity, and of its answers where they are worse."""
+    said = _sentence(comparison, arm, quantity)
+    answers = "" if comparison.quality_ignored else about_answers(comparison, arm)
+    if not answers:
+        return said
+    ratio, says = arm.ratios[quantity.key], arm.verdicts[quantity.key].says
+    if says == "cannot_tell" or ratio.low is None:
+        return f"{said} {answers[0].upper()}{answers[1:]}."
+    costs = (ratio.ratio > 1) == (quantity.better == "lower") and says != "same"
+    return f"{said.removesuffix('.')}, {'and' if costs else 'but'} {answers}."
+
+
+def _sentence(comparison: Comparison, arm: ArmResult, quantity: Quantity) -> str:
     ratio, verdict = arm.ratios[quantity.key], arm.verdicts[quantity.key]
     baseline = comparison.baseline_name
     if ratio.low is None:

@@ -85,6 +85,17 @@ def show(what: tuple[str, ...], budget: bool, as_json: bool) -> None:
     help="Within this (such as 2%) two arms count as the same (default: the campaign's, or 2%).",
 )
 @click.option(
+    "--quality-margin",
+    help="How much quality (such as 2%: of NLL; points of accuracy) an arm may lose and still count"
+    " as better (default: the campaign's, or 2%).",
+)
+@click.option("--ignore-quality", is_flag=True, help="Call an arm better whatever its answers are.")
+@click.option(
+    "--gate-quality",
+    is_flag=True,
+    help="With --gate: exit 1 also if an arm is shown to lose more quality than the margin.",
+)
+@click.option(
     "--gate",
     help="Exit 1 if an arm is worse than the baseline by more than this (such as 5%) with 95 %"
     " confidence, jointly over all arms and device classes. Where the blocks cannot tell, the gate"
@@ -97,6 +108,9 @@ def compare(
     metric: str | None,
     hardware: str | None,
     margin: str | None,
+    quality_margin: str | None,
+    ignore_quality: bool,
+    gate_quality: bool,
     gate: str | None,
     as_json: bool,
 ) -> None:
@@ -105,6 +119,11 @@ def compare(
     same = None if margin is None else _percentage(margin, "--margin", most=1)
     if same is not None and not 0 < same < 1:
         raise BadInput("--margin must be above 0 % and below 100 %")
+    loss = None if quality_margin is None else _percentage(quality_margin, "--quality-margin", 1)
+    if loss is not None and not 0 < loss < 1:
+        raise BadInput("--quality-margin must be above 0 % and below 100 %")
+    if gate_quality and (limit is None or ignore_quality):
+        raise BadInput("--gate-quality goes with --gate, and not with --ignore-quality")
     campaigns = _open(paths)
     if as_json and len(campaigns) > 1:
         _name_one(campaigns)
@@ -113,14 +132,16 @@ def compare(
     for campaign in campaigns:
         try:
             # A gate is one test: its confidence is that of all device classes together.
-            comparison = campaign.compare(baseline, metric, hardware, same, limit is not None)
+            comparison = campaign.compare(
+                baseline, metric, hardware, same, limit is not None, loss, ignore_quality
+            )
         except BadInput as e:
             if len(campaigns) == 1:
                 raise
             problems.append(e)
             note(f"{campaign.folder}: {e}")
             continue
-        failed = _report(campaign, comparison, limit, as_json) or failed
+        failed = _report(campaign, comparison, limit, gate_quality, as_json) or failed
     if len(problems) == len(campaigns):
         raise BadInput([p for e in problems for p in e.problems])
     if failed:
@@ -205,12 +226,16 @@ def _percentage(text: str, option: str, most: float) -> float:
 
 
 def _report(
-    campaign: "Campaign", comparison: "Comparison", limit: float | None, as_json: bool
+    campaign: "Campaign",
+    comparison: "Comparison",
+    limit: float | None,
+    with_quality: bool,
+    as_json: bool,
 ) -> bool:
     """Print one comparison; whether its gate failed."""
-    from lem.analysis.comparison import gate
+    from lem.analysis.comparison import QUALITY, gate
 
-    held = [] if limit is None else gate(comparison, limit)
+    held = [] if limit is None else gate(comparison, limit, with_quality)
     failed = [h for h in held if h.outcome == "fail"]
     if as_json:
         document = {**comparison.to_json(), "folder": str(campaign.folder)}
@@ -225,13 +250,18 @@ def _report(
         from lem.report.table import render
 
         render(comparison, out(), campaign.folder)
-    nouns = {q.key: q.noun for q in comparison.quantities}
+    nouns = {QUALITY: "quality", **{q.key: q.noun for q in comparison.quantities}}
     for h in held:
         what = f"{h.name} in {nouns[h.quantity]}"
+        most = comparison.quality_margin if h.quantity == QUALITY else limit or 0
         if h.outcome == "fail":
-            note(f"gate: {what} is worse by more than {100 * (limit or 0):g} %: {h.reason}")
+            note(f"gate: {what} is worse by more than {100 * most:g} %: {h.reason}")
         elif h.outcome == "cannot_tell":
             note(f"gate: can't tell for {what}: {h.reason}")
+    if limit is not None and not with_quality:
+        for arm in comparison.arms:
+            if arm.quality is not None and arm.quality.standing == "lost":
+                note(f"gate: {arm.name} loses quality, which only --gate-quality holds against it")
     if limit is not None and not failed:
         note("gate: no arm is shown to be worse by more than the limit")
     return bool(failed)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from lem.analysis.comparison import ArmResult, Comparison
 from lem.analysis.quantities import Quantity
+from lem.report.quality_notes import about_quality
 from lem.report.text import plain
 
 MOST_BIASES = 3
@@ -22,6 +23,7 @@ def footnotes(comparison: Comparison) -> Iterator[str]:
     yield from _about_carry_over(c)
     yield from _about_uncertainties(c)
     yield from _about_repeatability(c)
+    yield from about_quality(c)
     for arm in c.arms:
         yield from _shortfalls(arm)
         if any(r.n < arm.blocks for r in arm.ratios.values()):

@@ -16,11 +16,14 @@ from lem.report.footnotes import footnotes
 from lem.report.text import NOTHING, figure, plain, ratio, rough, scaled, span
 
 ESTIMATED_J = "energy_per_output_token_j.estimated"
+ACCURACY, AGREEMENT = "accuracy", "agreement"
 _SIDE = (
     ("output_throughput_tokens_per_s", "tokens/s", ""),
     ("ttft_s.p50", "TTFT", "s"),
     ("itl_s.p50", "ITL", "s"),
     ("nll_per_token", "NLL/token", ""),
+    (ACCURACY, "Accuracy", "%"),
+    (AGREEMENT, "Same answers", "%"),
 )
 
 
@@ -125,7 +128,7 @@ def _quantity_table(
             Text(_blocks(c, q, arm)),
             Text(figure(arm.figures[q.key], factor) if q.key in arm.figures else NOTHING),
             *([Text(_repeatability(arm, q, factor))] if repeats else []),
-            _ratio_cell(arm, q),
+            _ratio_cell(c, arm, q),
         ]
         if q.estimated:
             joules = arm.figures.get(ESTIMATED_J)
@@ -192,13 +195,20 @@ def _side_columns(c: Comparison) -> list[tuple[str, str, float]]:
     compared = {q.key for q in c.quantities}
     for key, name, unit in _SIDE:
         values = [a.figures[key].mean for a in c.arms if key in a.figures]
+        if key == AGREEMENT:
+            values = [q.agreement.same for a in c.arms if (q := a.quality) and q.agreement]
         if values and key not in compared:
-            factor, shown = scaled(unit, values)
+            factor, shown = (100.0, unit) if unit == "%" else scaled(unit, values)
             columns.append((f"{name} ({shown})" if unit else name, key, factor))
     return columns
 
 
 def _side_cell(arm: ArmResult, key: str, factor: float) -> str:
+    if key == AGREEMENT:
+        alike = None if arm.quality is None else arm.quality.agreement
+        if alike is None:
+            return NOTHING
+        return f"{factor * alike.same:.0f} (begin {factor * alike.leading:.0f})"
     return figure(arm.figures[key], factor) if key in arm.figures else NOTHING
 
 
@@ -211,7 +221,7 @@ def _blocks(c: Comparison, q: Quantity, arm: ArmResult) -> str:
     return f"{n} of {c.blocks_planned}" if short else str(n)
 
 
-def _ratio_cell(arm: ArmResult, q: Quantity) -> Text:
+def _ratio_cell(c: Comparison, arm: ArmResult, q: Quantity) -> Text:
     if arm.baseline:
         return Text("1 (baseline)")
     estimate = arm.ratios.get(q.key)
@@ -222,5 +232,13 @@ def _ratio_cell(arm: ArmResult, q: Quantity) -> Text:
         better = estimate.high < 1 if q.better == "lower" else estimate.low > 1
         worse = estimate.low > 1 if q.better == "lower" else estimate.high < 1
         same = arm.verdicts[q.key].says == "same"
+        better = better and not c.spoilt(arm)
         style = "" if same else "green" if better else "red" if worse else "yellow"
-    return Text(ratio(estimate, arm.verdicts[q.key]), style=style)
+    return Text(ratio(estimate, arm.verdicts[q.key]) + quality_mark(c, arm), style=style)
+
+
+def quality_mark(c: Comparison, arm: ArmResult) -> str:
+    """The sign beside a ratio of an arm that is not called better because of its answers."""
+    if arm.quality is None or not c.spoilt(arm):
+        return ""
+    return " ↓" if arm.quality.standing == "lost" else " ~"

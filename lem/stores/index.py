@@ -28,7 +28,7 @@ from lem.stores.folder import Attempt, Entry, attempts, read
 from lem.stores.outcomes import Cost, Outcome
 
 FILE_NAME = ".index.sqlite"
-VERSION = 3
+VERSION = 4
 """Raised whenever tables or their meaning change; an index of another version is rebuilt."""
 
 CHUNK = 500
@@ -379,6 +379,10 @@ def metric_values(record: Record) -> Iterator[tuple[str, str, Value]]:
                 yield metric, part, by_class
     if record.quality.nll_per_token is not None:
         yield "nll_per_token", "", Value(value=record.quality.nll_per_token)
+    if (accuracy := record.quality.accuracy) is not None:
+        # Wilson's interval is not symmetric: its longer side.
+        half = max(accuracy.high - accuracy.value, accuracy.value - accuracy.low)
+        yield "accuracy", "", Value(value=accuracy.value, uncertainty=half)
 
 
 def _row(row: Sequence[Any], metrics: dict[str, dict[str, Figure]]) -> Row:
