@@ -43,15 +43,34 @@ prepare_docker() {
     scripts/docker-testbed.sh start
 }
 
+prepare_harness() {
+    local here
+    for here in "${LEM_HARNESS_PYTHON:-}" "$VENV/bin/python" build/harness/bin/python; do
+        [ -x "$here" ] && "$here" -P -c 'import lm_eval' 2>/dev/null || continue
+        export LEM_HARNESS_PYTHON=$here
+        return 0
+    done
+    # An environment of its own: it brings much that nothing else here needs.
+    python -m venv build/harness && build/harness/bin/pip install -qq lm_eval==0.4.13 || return
+    export LEM_HARNESS_PYTHON=$PWD/build/harness/bin/python
+}
+
 tests() {
-    local selection=() narrowed=()
+    local selection=() narrowed=() without=()
     eval "narrowed=(${TESTS:-})" # so that quotes in it count: TESTS="-k 'nvml or rapl'"
     if [ "${CONTAINERS:-}" = no ]; then
         echo "test: without the tests marked docker, as asked"
-        selection=(-m "not docker")
+        without+=(docker)
     elif ! prepare_docker; then
         missing+=("Docker: the tests marked docker were left out; fix: sudo scripts/docker-testbed.sh")
-        selection=(-m "not docker")
+        without+=(docker)
+    fi
+    if ! prepare_harness; then
+        missing+=("lm-evaluation-harness: the tests marked harness were left out; fix: pip install lm_eval")
+        without+=(harness)
+    fi
+    if [ ${#without[@]} -gt 0 ]; then
+        selection=(-m "not (${without[0]}${without[1]:+ or ${without[1]}})")
     fi
     # Two workers: the runs under test are real ones, and more of them would starve a small machine.
     # A file stays with one worker, so that its images and models are made once.

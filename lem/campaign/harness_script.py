@@ -40,8 +40,11 @@ def main() -> int:
 
 def questions(manager: Any, orders: dict[str, Any]) -> list[dict[str, Any]]:
     """The task's questions. Raises :class:`NotPossible` for tasks of other kinds."""
-    tasks = manager(include_path=orders["include_path"])
-    name = orders["task"]
+    name, own = orders["task"], orders["include_path"]
+    # Reading all of the harness's own tasks takes long, and is not needed for one of these.
+    tasks = None if own is None else manager(include_path=own, include_defaults=False)
+    if tasks is None or name not in tasks.all_tasks:
+        tasks = manager(include_path=own)
     if name not in tasks.all_tasks:
         raise NotPossible(f"the harness has no task named {name!r}")
     if name not in tasks.all_subtasks:

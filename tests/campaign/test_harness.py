@@ -1,0 +1,192 @@
+"""Tasks of lm-evaluation-harness: as its own words have them, scored as it scores them."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lem.campaign import harness, harness_script
+from lem.campaign.harness import export
+from lem.contract.spec import Accuracy
+from lem.errors import EnvironmentFault
+from lem.workloads import questions
+
+HERE = Path(__file__).parent
+SUMS = [(37 * i, 53 * i) for i in range(12)]
+ANSWERS = [
+    " 0",
+    " 90.",
+    " It is 180",
+    " 270, I think",
+    " 36 0",
+    " 450\nQuestion: 5 + 5?\nAnswer: 10",
+    " 1",
+    "",
+    " none",
+    " 8,10",
+    " 900 or so Question: 7",
+    "990\n",
+]
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> Path:
+    """A folder with a small generated task."""
+    rows = [{"question": f"What is {a} + {b}?", "answer": str(a + b)} for a, b in SUMS]
+    solved = [{"question": f"What is {i} + {i}?", "answer": str(2 * i)} for i in range(5)]
+    for name, lines in (("sums", rows), ("solved", solved)):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines))
+    text = (HERE / "tasks" / "sums.yaml").read_text().replace("@FOLDER@", str(tmp_path))
+    (tmp_path / "sums.yaml").write_text(text)
+    return tmp_path
+
+
+def interpreter() -> str:
+    return os.environ.get(harness.PYTHON) or sys.executable
+
+
+def questions_of(task: Path, **changes: Any) -> list[questions.Question]:
+    wanted = Accuracy(task="lem_sums", include_path=task.name, **changes)
+    data = export(wanted, task, task / "cache", lambda _: None)
+    return questions.parse(data, "task")
+
+
+@pytest.mark.harness
+@pytest.mark.slow
+def test_answers_are_scored_as_the_harness_scores_them(task: Path) -> None:
+    orders = {"task": "lem_sums", "include_path": str(task), "answers": ANSWERS}
+    done = subprocess.run(
+        [interpreter(), "-P", str(HERE / "harness_truth.py")],
+        input=json.dumps(orders),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        env=os.environ | {"HF_HUB_OFFLINE": "1"},
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    truth = json.loads(done.stdout)
+    asked = questions_of(task, limit=len(ANSWERS))
+    assert [q.question for q in asked] == truth["contexts"]
+    ours = [float(q.correct(a)) for q, a in zip(asked, ANSWERS, strict=True)]
+    assert ours == truth["scores"]
+    # By hand, so that both cannot be wrong alike: 0, 90, 180, 270, 450, 810, 900 and 990 are right.
+    assert ours == [1, 1, 1, 1, 0, 1, 0, 0, 0, 1, 1, 1]
+
+
+@pytest.mark.harness
+@pytest.mark.slow
+def test_limit_and_fewshot_are_the_harnesss_own(task: Path) -> None:
+    assert len(questions_of(task, limit=3)) == 3
+    assert len(questions_of(task)) == len(SUMS)
+    (first,) = questions_of(task, limit=1, fewshot=0)
+    assert first.question == "Question: What is 0 + 0?\nAnswer:"
+    assert (first.output_tokens, first.chat) == (12, False)
+    assert first.task is not None and first.task.stop == ["\n", "Question:"]
+
+
+@pytest.mark.harness
+@pytest.mark.slow
+def test_what_cannot_be_measured_says_why(task: Path) -> None:
+    path = task / "sums.yaml"
+    text = path.read_text()
+    for old, new, why in (
+        ("generate_until\n", "multiple_choice\ndoc_to_choice: ['1']\n", "multiple_choice"),
+        ("metric: exact_match", "metric: bleu", "bleu"),
+        ("function: take_first", "function: majority_vote", "majority_vote"),
+        ("do_sample: false", "do_sample: true\n  temperature: 0.7", "samples"),
+    ):
+        path.write_text(text.replace(old, new))
+        with pytest.raises(EnvironmentFault, match=why):
+            questions_of(task)
+    path.write_text(text)
+    with pytest.raises(EnvironmentFault, match="no task named 'other'"):
+        export(Accuracy(task="other"), task, task / "cache", lambda _: None)
+
+
+class Config:
+    """A task's configuration, as far as scoring looks at it."""
+
+    def __init__(self, **changes: Any) -> None:
+        self.output_type = "generate_until"
+        self.process_results = None
+        self.repeats = 1
+        self.metric_list = [{"metric": "exact_match", "aggregation": "mean"}]
+        self.filter_list = None
+        self.generation_kwargs = {"until": ["\n"], "do_sample": False}
+        for name, value in changes.items():
+            setattr(self, name, value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"output_type": "loglikelihood"}, "likelihood"),
+        ({"process_results": print}, "code of its own"),
+        ({"repeats": 4}, "4 times"),
+        ({"metric_list": []}, "none"),
+        ({"metric_list": [{"metric": "exact_match"}, {"metric": "f1"}]}, "f1"),
+        ({"metric_list": [{"metric": "exact_match", "new": 1}]}, "unknown option new"),
+        ({"filter_list": [{"filter": [{"function": "custom"}]}]}, "filter custom"),
+        ({"generation_kwargs": {"do_sample": True, "temperature": 0.5}}, "samples"),
+    ],
+)
+def test_tasks_of_other_kinds_are_refused(changes: dict[str, Any], why: str) -> None:
+    with pytest.raises(harness_script.NotPossible, match=why):
+        harness_script.scoring(Config(**changes))
+    assert harness_script.scoring(Config()) == {"filters": []}
+
+
+def fake(folder: Path, body: str) -> Path:
+    """An interpreter that does as told."""
+    path = folder / "python"
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+LINE = '{"question": "x", "answer": "y"}'
+
+
+def test_what_was_made_once_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    python = fake(tmp_path, f"cat >/dev/null; echo once >>{tmp_path}/log; echo '{LINE}'")
+    monkeypatch.setenv(harness.PYTHON, str(python))
+    wanted = Accuracy(task="gsm8k", limit=1)
+    said: list[str] = []
+    for _ in range(2):
+        assert export(wanted, None, tmp_path / "cache", said.append) == f"{LINE}\n".encode()
+    assert (tmp_path / "log").read_text() == "once\n"
+    assert said == ["asking lm-evaluation-harness for the task gsm8k"]
+    # Own tasks may change under the same name.
+    export(wanted, tmp_path, tmp_path / "cache", said.append)
+    export(wanted, tmp_path, tmp_path / "cache", said.append)
+    assert (tmp_path / "log").read_text() == "once\n" * 3
+
+
+@pytest.mark.parametrize(
+    ("body", "message", "hint"),
+    [
+        ("exit 3", "has no lm_eval", harness.PYTHON),
+        ("echo 'it is a group' >&2; exit 4", "cannot be used: it is a group", None),
+        ("echo boom >&2; exit 1", "could not make gsm8k: boom", None),
+    ],
+)
+def test_its_failures_are_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, message: str, hint: str | None
+) -> None:
+    monkeypatch.setenv(harness.PYTHON, str(fake(tmp_path, f"cat >/dev/null; {body}")))
+    with pytest.raises(EnvironmentFault, match=message) as e:
+        export(Accuracy(task="gsm8k"), None, tmp_path, lambda _: None)
+    assert hint is None or hint in (e.value.hint or "")
+    assert not list(tmp_path.glob("*.jsonl"))
+
+
+def test_an_interpreter_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(harness.PYTHON, str(tmp_path / "none"))
+    with pytest.raises(EnvironmentFault, match="cannot be started"):
+        export(Accuracy(task="gsm8k"), None, tmp_path, lambda _: None)
