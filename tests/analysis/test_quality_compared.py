@@ -1,4 +1,4 @@
-"""Quality in a whole comparison: from the folder's files to sentences, signs, footnotes and gate."""
+"""Quality in a whole comparison: from files to sentences, signs, footnotes and the gate."""
 
 from pathlib import Path
 
