@@ -46,7 +46,7 @@ def _complete_example(_context: click.Context, _option: click.Parameter, begun: 
 @click.option(
     "--example",
     metavar="NAME",
-    help="begin with a shipped example: commented, hub-model, quickstart, synthetic",
+    help="begin with a shipped example: accuracy, commented, quantisation, quickstart, …",
     shell_complete=_complete_example,
 )
 @click.option("--model", metavar="ID", help="hub id, local folder or GGUF file")
@@ -67,27 +67,33 @@ def init(
 ) -> None:
     """Write a commented campaign to FILE (default: campaign.yaml; - for stdout)."""
     from lem.config import parse
-    from lem.config.example import DEFAULT_BACKENDS, shipped
+    from lem.config.example import DEFAULT_BACKENDS, companions, shipped
     from lem.config.example import example as generate
 
     if example is not None:
         if model or backends or sweeps:
             raise BadInput("--example comes as it is; leave out --model, --backend and --sweep")
         text = shipped(example)
+        beside = companions(example)
     else:
+        beside = {}
         swept = dict(_sweep(s) for s in sweeps) or None
         text = generate(model, backends or DEFAULT_BACKENDS, swept)
         parse(text, str(file))
     if str(file) == "-":
         click.echo(text, nl=False)
         return
-    try:
-        with file.open("w" if force else "x") as f:
-            f.write(text)
-    except FileExistsError:
-        raise BadInput(f"{file} is there already", hint="use --force to overwrite it") from None
-    except OSError as e:
-        raise BadInput(f"{file} cannot be written: {e.strerror}") from e
+    for path, content in {
+        **{file.with_name(name): content for name, content in beside.items()},
+        file: text,
+    }.items():
+        try:
+            with path.open("w" if force else "x") as f:
+                f.write(content)
+        except FileExistsError:
+            raise BadInput(f"{path} is there already", hint="use --force to overwrite it") from None
+        except OSError as e:
+            raise BadInput(f"{path} cannot be written: {e.strerror}") from e
     note(f"wrote {file}; next: lem campaign run {file}")
 
 

@@ -66,6 +66,16 @@ def shipped(name: str) -> str:
     return (_folder() / f"{name}.yaml").read_text(encoding="utf-8")
 
 
+def companions(name: str) -> dict[str, str]:
+    """Files that a shipped example names, to be put beside it: file name → text. Those in its
+    folder whose name begins with the example's and a dot."""
+    return {
+        f.name: f.read_text(encoding="utf-8")
+        for f in _folder().iterdir()
+        if f.name.startswith(f"{name}.") and not f.name.endswith(".yaml")
+    }
+
+
 def _folder() -> Traversable:
     """``lem/_configs`` of an installed wheel, or ``configs`` of a source tree."""
     package = files("lem")
@@ -202,7 +212,9 @@ measure:
   # max_blocks: 40                    # never more than these
   # time_budget: 2h                   # fewer blocks where they would take longer: 90s, 30m, 1h30m
   # same_within: 0.02                 # two experiments this close to each other count as the same
-  # quality: [nll]                    # also measure how good the answers are
+  # quality: [nll]                    # how good the answers are; agreement: greedy ones alone
+  # quality_margin: 0.02              # what an arm may lose of it and still count as better
+  # accuracy: {task: gsm8k, limit: 200}     # energy per correct answer; or {path: questions.jsonl}
   # windows: 1                        # these five override the preset's; here they are quick's
   # window_s: 2
   # idle_s: 1
