@@ -29,6 +29,7 @@ WORDS = {
     "idle": "idle",
     "window": "measuring",
     "prefill": "measuring prefill",
+    "accuracy": "answering questions",
     "quality": "quality probe",
     "done": "done",
 }

@@ -41,6 +41,7 @@ def record_view(record: Record, standing: str, path: str) -> RenderableType:
         _pairs("Configuration", {k: str(v) for k, v in _configuration(record).items()}),
         _stretches(record),
         _figures(record),
+        *_quality(record),
         *_about_estimate(record),
         _pairs("Environment", _environment(record)),
     ]
@@ -103,6 +104,23 @@ def _warm_up(record: Record) -> str:
     return f"{text}, {record.warm_up.windows} windows{reached}"
 
 
+def _quality(record: Record) -> list[Table]:
+    """Nothing where none was measured."""
+    quality, accuracy = record.quality, record.quality.accuracy
+    shown: dict[str, str] = {}
+    if quality.nll_per_token is not None:
+        shown["NLL per token"] = f"{quality.nll_per_token:.4f} over {quality.tokens} tokens"
+    if accuracy is not None:
+        low, high = 100 * accuracy.low, 100 * accuracy.high
+        shown["accuracy"] = (
+            f"{accuracy.correct} of {accuracy.questions} questions"
+            f" ({100 * accuracy.value:.1f} %; 95 %: {low:.1f} to {high:.1f} %)"
+        )
+    if quality.agreement_sha256 is not None:
+        shown["agreement"] = "its answers are in answers.json; `lem results compare` compares them"
+    return [_pairs("Quality", shown)] if shown else []
+
+
 def _stretches(record: Record) -> Table:
     table = _table("Energy, device by device (± U, k = 2)")
     table.padding = (0, 1, 0, 0)  # so that it fits into 80 columns
@@ -117,10 +135,11 @@ def _stretches(record: Record) -> Table:
         seconds = (window.end_ns - window.start_ns) / 1e9
         first = [f"window {n}", f"{seconds:.2f}", str(window.requests), str(window.output_tokens)]
         _rows(table, first, window.energy)
-    if (alone := record.prefill) is not None:
-        seconds = (alone.end_ns - alone.start_ns) / 1e9
-        first = ["prefill", f"{seconds:.2f}", str(alone.requests), str(alone.output_tokens)]
-        _rows(table, first, alone.energy)
+    for name, alone in (("prefill", record.prefill), ("questions", record.answering)):
+        if alone is not None:
+            seconds = (alone.end_ns - alone.start_ns) / 1e9
+            first = [name, f"{seconds:.2f}", str(alone.requests), str(alone.output_tokens)]
+            _rows(table, first, alone.energy)
     for n, idle in enumerate(record.idle):
         seconds = (idle.end_ns - idle.start_ns) / 1e9
         _rows(table, [f"idle {n}", f"{seconds:.2f}", "", ""], idle.energy)

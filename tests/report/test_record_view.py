@@ -45,3 +45,30 @@ def test_an_estimate_has_no_idle_power_and_says_what_it_counts() -> None:
         text = shown(made.model_copy(update={"metrics": made.metrics | more}))
         assert all((name in text) is not hidden for name in idle)
         assert ("estimated: CPU time of the run's processes only" in text) is hidden
+
+
+def test_quality_is_shown_where_some_was_measured() -> None:
+    plain = records.record(nll=3.25)
+    text = shown(records.record())
+    assert "Quality" not in text and "questions" not in text
+    raw = plain.model_dump()
+    raw["quality"] |= {
+        "tokens": 1800,
+        "agreement_sha256": "a" * 64,
+        "accuracy": {
+            "questions_sha256": "b" * 64,
+            "questions": 4,
+            "correct": 3,
+            "value": 0.75,
+            "low": 0.3006,
+            "high": 0.9544,
+            "outcomes": "1101",
+        },
+    }
+    raw["answering"] = raw["windows"][0] | {"requests": 4, "output_tokens": 88}
+    text = shown(Record.model_validate(raw))
+    assert "3.2500 over 1800 tokens" in text
+    assert "3 of 4 questions (75.0 %; 95 %: 30.1 to 95.4 %)" in text
+    assert "answers.json" in text
+    (row,) = [line for line in text.splitlines() if line.split()[:1] == ["questions"]]
+    assert row.split()[2:4] == ["4", "88"]
