@@ -136,12 +136,12 @@ def _beside(arm: Runs, base: Runs, margin: float, level: float, comparisons: int
     alike = _agreement(
         [(arm[b], base[b]) for b in sorted(arm.keys() & base.keys())],
     )
-    return ArmQuality(losses, together(losses), alike, tuple(missing))
+    return ArmQuality(losses, together(losses, margin), alike, tuple(missing))
 
 
-def together(losses: Mapping[str, Loss]) -> Standing | None:
+def together(losses: Mapping[str, Loss], margin: float = QUALITY_MARGIN) -> Standing | None:
     """One word for all measures. What a few questions cannot tell is no objection where another
-    measure shows that nothing is lost."""
+    measure shows that nothing is lost, and no more than the margin is seen to be lost in this."""
     deciding = [v for k, v in losses.items() if k != "agreement"] or list(losses.values())
     if not deciding:
         return None
@@ -149,7 +149,7 @@ def together(losses: Mapping[str, Loss]) -> Standing | None:
         return "lost"
     kept = [v for v in deciding if v.standing == "kept"]
     open_ = [v for v in deciding if v.standing == "cannot_tell"]
-    if kept and all(v.value <= 0 or v.low <= 0 for v in open_):
+    if kept and all(v.value <= margin for v in open_):
         return "kept"
     return "cannot_tell" if open_ else "kept"
 

@@ -158,7 +158,11 @@ def test_few_questions_are_no_objection_where_likelihood_shows_nothing_lost() ->
     assert unsure.standing == "cannot_tell"
     assert together({"accuracy": unsure}) == "cannot_tell"
     assert together({"nll": kept, "accuracy": unsure}) == "kept"
-    # Where they point to a loss they are.
+    # Where a loss beyond the margin is seen they are, whether or not it is certain.
+    seen, _ = loss(answered("0" * 3 + "1" * 37), answered("1" * 40), "accuracy")
+    assert seen.standing == "cannot_tell" and seen.low <= 0
+    assert together({"nll": kept, "accuracy": seen}) == "cannot_tell"
+    assert together({"nll": kept, "accuracy": seen}, margin=0.1) == "kept"
     worse, _ = loss(answered("0" * 30 + "1" * 70), answered("1" * 100), "accuracy")
     assert together({"nll": kept, "accuracy": worse}) == "lost"
     assert together({}) is None
