@@ -169,7 +169,9 @@ def test_energy_of_the_questions_is_what_was_played(
     assert abs(reading.energy_j - truth) <= 4 * free_of_gain + 1e-3 * truth
     each = record.metrics["energy_per_answer_j"]
     assert isinstance(each, dict)
-    assert each["gpu"].value == pytest.approx(truth / 8, rel=0.01)
+    assert each["gpu"].value == pytest.approx(reading.energy_j / 8)
+    assert each["gpu"].uncertainty is not None
+    assert abs(each["gpu"].value - truth / 8) <= each["gpu"].uncertainty
 
 
 @pytest.mark.parametrize(
