@@ -20,6 +20,7 @@ FailureKind = Literal[
     "disk",
     "meter",
     "unsupported",
+    "device_setting",
 ]
 
 
@@ -92,5 +93,12 @@ class RunFailed(LemError):
 
 class MeterUnavailable(LemError):
     """A meter cannot be used here. ``message`` says why, ``hint`` how to mend it."""
+
+    exit_code = 3
+
+
+class SettingRefused(LemError):
+    """A power limit or clock cannot be set on this machine. The experiments that ask for it are not
+    run; they never run at another setting instead."""
 
     exit_code = 3

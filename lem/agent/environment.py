@@ -91,9 +91,11 @@ def capture(
     engine_resolved: dict[str, Scalar],
     libraries: dict[str, str],
     gpus: list[Gpu],
+    block: tuple[Sequence[str], Sequence[str]] = ((), ()),
     root: Path = Path("/"),
 ) -> Environment:
-    """Everything about this machine and process that may change an energy figure."""
+    """Everything about this machine and process that may change an energy figure. ``block``: UUIDs
+    and names of what the run's block runs on; not given: the run's own."""
     return Environment(
         lem_version=__version__,
         contract_version=CONTRACT_VERSION,
@@ -109,7 +111,8 @@ def capture(
         launcher=launcher,
         image_digest=image_digest,
         gpus=gpus,
-        device_set=device_set(gpus),
+        device_set=list(block[0]) or device_set(gpus),
+        device_set_names=list(block[1]),
         engine=engine,
         engine_version=engine_version,
         engine_resolved=engine_resolved,

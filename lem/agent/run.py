@@ -10,7 +10,7 @@ import traceback
 from pathlib import Path
 
 from lem import plugins
-from lem.agent import quality
+from lem.agent import device_settings, quality
 from lem.agent.assemble import assemble, window
 from lem.agent.environment import (
     boot_id,
@@ -71,6 +71,7 @@ def _run(job: Job, folder: Path, events: Events, started_at: str) -> Record:
             f"the job is of contract {job.contract_version}, this agent of {CONTRACT_VERSION}",
             hint=f"lem images build {job.backend}",
         )
+    _check_boards(job)
     backend: Backend = plugins.load("backends", job.backend)()
     events.phase("load")
     start = time.monotonic()
@@ -83,6 +84,18 @@ def _run(job: Job, folder: Path, events: Events, started_at: str) -> Record:
             return _record(job, backend, folder, measured, started_at, load_s)
     finally:
         engine.close()
+
+
+def _check_boards(job: Job) -> None:
+    """The boards that are seen here under the job's indices must be the ones that the host meant:
+    figures of others would stand under their name."""
+    found = [g.uuid for g in gpus(job.gpus)]
+    if job.gpu_uuids and found and sorted(found) != sorted(job.gpu_uuids):
+        raise RunFailed(
+            "meter",
+            f"the run was given the boards {', '.join(found)}, not {', '.join(job.gpu_uuids)}",
+            hint="see whether Docker and `nvidia-smi -L` count the GPUs in the same order",
+        )
 
 
 def _record(
@@ -116,6 +129,9 @@ def _record(
     answering, of_answers, about_answers = _answering(measured, samples)
     if measured.answers.agreement or measured.answers.accuracy:
         measured.answers.write(folder / "answers.json")
+    boards = gpus(job.gpus)
+    spans = [(w.start_ns, w.end_ns) for w in measured.windows]
+    settings = device_settings.flags(job.device, samples, spans, boards)
     weights = {"weights_random"} if job.experiment.model.weights == "random" else set()
     return Record(
         metric_semantics_version=METRIC_SEMANTICS_VERSION,
@@ -136,7 +152,8 @@ def _record(
             engine_version=engine_version(backend) or "unknown",
             engine_resolved=facts,
             libraries=versions_around(backend),
-            gpus=gpus(job.gpus),
+            gpus=boards,
+            block=(job.device_set, job.device_set_names),
         ),
         meters=measured.infos,
         meters_unavailable={
@@ -149,7 +166,9 @@ def _record(
         idle=figures.idle,
         metrics=figures.metrics | of_answers,
         quality=measured.quality,
-        flags=sorted(measured.flags | figures.flags | about_answers | weights),
+        flags=sorted(
+            measured.flags | figures.flags | about_answers | settings | weights
+        ),
         whole_batches=measured.whole_batches,
         warm_up=measured.warm_up,
         prefill=figures.prefill,
@@ -197,7 +216,7 @@ def as_failure(job: Job, error: BaseException, phase: str, started_at: str) -> F
         started_at=started_at,
         ended_at=utc_now(),
         boot_id=boot_id(),
-        device_set=device_set(gpus(job.gpus)),
+        device_set=job.device_set or device_set(gpus(job.gpus)),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from lem.analysis.quantities import CPU_TIME, ENERGY, ESTIMATED, OWNERS, common_classes
 from lem.contract.lock import Lock
-from lem.stores.awaited import MAX_FAILURES, dropped, settled
+from lem.stores.awaited import AT_ONCE, MAX_FAILURES, dropped, settled
 from lem.stores.counted import counted, ended_by_itself, latest_passes
 from lem.stores.outcomes import Cost, Outcome
 
@@ -103,6 +103,8 @@ def _when_settled(lock: Lock, outcomes: Sequence[Outcome], blocks: int) -> list[
             by_block[o.block].append(o)
         before = failures.get(o.arm_id, 0)
         failures[o.arm_id] = before + 1 if o.kind == "failure" else 0
+        if o.failure_kind in AT_ONCE:
+            failures[o.arm_id] = MAX_FAILURES
         dropped_or_back = max(before, failures[o.arm_id]) >= MAX_FAILURES
         live = {a for a, n in failures.items() if n < MAX_FAILURES}
         for block in by_block if dropped_or_back else {o.block} & by_block.keys():

@@ -3,15 +3,15 @@
 from pathlib import Path
 from typing import Self
 
-from lem import containers, plugins
+from lem import boards, containers, plugins
 from lem.agent.environment import device_set, gpus
-from lem.campaign import deep
+from lem.campaign import deep, devices
 from lem.campaign.attempt import remove_asides
 from lem.campaign.execute import OnMoment, Ready, execute, present, tidy
 from lem.campaign.guard import check_links
 from lem.campaign.lock import agree, check_overrides, make_lock, provisional_staging
-from lem.campaign.overview import Overview
-from lem.campaign.plan import plan
+from lem.campaign.overview import Overview, refused
+from lem.campaign.plan import Plan, plan
 from lem.campaign.stage import Staging, stage
 from lem.config import CampaignFile, check_available, check_files, keep_files, load
 from lem.contract.base import write_atomic
@@ -89,23 +89,8 @@ class Campaign:
         return {i: d.launcher or str(fixed) for i, d in enumerate(self.file.drafts)}
 
     def gpus(self) -> list[int]:
-        """The GPUs this campaign uses: as many as its largest arm needs, or those it names."""
-        present_gpus = gpus(None)
-        wanted = self.file.spec.gpus
-        if wanted == "auto":
-            largest = max(int(d.engine.get("tensor_parallel_size") or 1) for d in self.file.drafts)  # type: ignore[arg-type]
-            if present_gpus and largest > len(present_gpus):
-                raise EnvironmentFault(
-                    f"an experiment needs {largest} GPUs; this machine has {len(present_gpus)}"
-                )
-            return [g.index for g in present_gpus[:largest]]
-        missing = sorted(set(wanted) - {g.index for g in present_gpus})
-        if missing:
-            raise EnvironmentFault(
-                f"gpus: this machine has no GPU {', '.join(map(str, missing))}",
-                hint="nvidia-smi lists the GPUs; use `gpus: auto`",
-            )
-        return list(wanted)
+        """The GPUs that a block runs on: as many as the arm needs that needs most."""
+        return devices.device_set(self.file, gpus(None))
 
     def stage(self, say: Say) -> Staging:
         """Prepare images, models and request lists; needs the network the first time."""
@@ -123,7 +108,24 @@ class Campaign:
             self._check(lock)
         outcomes = self.outcomes() if known else []
         here = present(lock.gpus) if known else present(self.gpus())
-        return Overview(lock, not known, plan(lock, outcomes, here), outcomes)
+        return self._overview(lock, not known, plan(lock, outcomes, here), outcomes)
+
+    def _overview(
+        self, lock: Lock, provisional: bool, todo: Plan, outcomes: list[Outcome]
+    ) -> Overview:
+        return Overview(
+            lock,
+            provisional,
+            todo,
+            outcomes,
+            refused=refused(self.folder, todo.dropped, outcomes),
+            doubtful={
+                arm.arm_id: why
+                for arm in lock.arms
+                if arm.arm_id not in todo.dropped and todo.runs
+                if (why := boards.obstacle(arm.experiment.device, lock.gpus_of(arm)))
+            },
+        )
 
     def _check(self, lock: Lock) -> None:
         """Refuse to go on with another file or other flags than the folder was begun with."""
@@ -166,6 +168,7 @@ class Campaign:
         """Run what is missing. Running again resumes; a finished campaign is left alone."""
         tell: Say = say or (lambda _: None)
         remove_asides(self.folder)
+        boards.put_back(tell)
         lock = self.lock
         if lock is not None:
             self._check(lock)
@@ -174,10 +177,10 @@ class Campaign:
             todo = plan(lock, outcomes, present(lock.gpus))
             if not todo.runs and not (retry_failed and failed):
                 tidy(self.folder, lock)
-                return Overview(lock, False, todo, outcomes)
+                return self._overview(lock, False, todo, outcomes)
         lock, ready = self._locked(lock, tell)
         outcomes = execute(self.folder, lock, ready, retry_failed, on_event or _ignore, tell)
-        return Overview(lock, False, plan(lock, outcomes, present(lock.gpus)), outcomes)
+        return self._overview(lock, False, plan(lock, outcomes, present(lock.gpus)), outcomes)
 
     def _locked(self, lock: Lock | None, say: Say) -> tuple[Lock, Ready]:
         """Stage, then write the lock, or check that staging still gives the one there is."""
@@ -215,6 +218,7 @@ class Campaign:
             self.launchers(),
             indices,
             device_set(gpus(indices)),
+            devices.counts(self.file, indices),
         )
 
 

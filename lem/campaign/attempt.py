@@ -3,16 +3,17 @@
 import re
 import secrets
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from lem.agent.environment import device_set
 from lem.campaign.plan import Here, Run
 from lem.contract.base import CONTRACT_VERSION, utc_now
 from lem.contract.failure import Failure
 from lem.contract.flags import worst
 from lem.contract.job import Job
 from lem.contract.lock import Arm, Lock
-from lem.contract.record import Record
+from lem.contract.record import Gpu, Record
 from lem.errors import BadInput, FailureKind
 from lem.launchers.protocol import Exit, Folders, Launcher
 from lem.stores.costs import costs_of
@@ -34,10 +35,18 @@ def attempt_folder(campaign: Path, run: Run) -> Path:
 
 
 def make_job(
-    lock: Lock, arm: Arm, run: Run, launcher: Launcher, folders: Folders, digest: str | None
+    lock: Lock,
+    arm: Arm,
+    run: Run,
+    launcher: Launcher,
+    folders: Folders,
+    digest: str | None,
+    boards: Sequence[Gpu] = (),
 ) -> Job:
-    """The job document of one run, with paths as the agent sees them."""
+    """The job document of one run, with paths as the agent sees them. ``boards``: the lock's GPUs
+    as they are here."""
     e = arm.experiment
+    used = lock.gpus_of(arm)
     inside = launcher.inside(folders)
     return Job(
         contract_version=CONTRACT_VERSION,
@@ -62,7 +71,10 @@ def make_job(
         measure=lock.measure,
         limits=lock.limits,
         seed=lock.seed,
-        gpus=launcher.gpus_inside(lock.gpus),
+        gpus=launcher.gpus_inside(used),
+        gpu_uuids=[b.uuid for b in boards if b.index in used],
+        device_set=device_set(boards),
+        device_set_names=[b.name for b in boards],
         launcher=arm.launcher,
         image_digest=digest,
         powercap_root=launcher.powercap_root,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lem import plugins
+from lem import boards, plugins
 from lem.agent.environment import boot_id, device_set, gpus
 from lem.campaign.attempt import (
     attempt_folder,
@@ -28,7 +28,8 @@ from lem.contract.failure import Failure
 from lem.contract.job import Job
 from lem.contract.lock import Arm, Lock
 from lem.contract.record import Record
-from lem.errors import EnvironmentFault, LemError
+from lem.contract.spec import DeviceSettings
+from lem.errors import EnvironmentFault, LemError, SettingRefused
 from lem.launchers import compiled
 from lem.launchers.protocol import Exit, Folders, Launcher, Prepared, Say, Task
 from lem.stores.index import Index
@@ -81,18 +82,35 @@ def execute(
         outcomes = _take_stock(folder, lock)
         forgive = frozenset(o.path for o in outcomes if o.kind == "failure" and retry_failed)
         execution = Execution(folder, lock, launchers, ready, on_moment)
-        while True:
-            todo = plan(lock, outcomes, present(lock.gpus), forgive)
-            on_moment(Moment("plan", todo))
-            if not todo.runs:
-                # An engine may have finished creating a killed host's container only now.
-                for launcher in launchers.values():
-                    launcher.reclaim(lock.owner)
-                return outcomes
-            for outcome in execution.block(todo):
-                outcomes.append(outcome)
-                if outcome.kind != "record" or outcome.consequence == "void":
-                    break  # the plan may be another one now
+        outcomes += execution.skip_refused(plan(lock, outcomes, present(lock.gpus), forgive), say)
+        try:
+            _make(lock, outcomes, forgive, execution, on_moment)
+        finally:
+            # A second Ctrl-C may have come before what a run changes was put back.
+            boards.put_back(say)
+        # An engine may have finished creating a killed host's container only now.
+        for launcher in launchers.values():
+            launcher.reclaim(lock.owner)
+        return outcomes
+
+
+def _make(
+    lock: Lock,
+    outcomes: list[Outcome],
+    forgive: frozenset[str],
+    execution: "Execution",
+    on_moment: OnMoment,
+) -> None:
+    """Run what is missing until nothing is; ``outcomes`` grows by what came out."""
+    while True:
+        todo = plan(lock, outcomes, present(lock.gpus), forgive)
+        on_moment(Moment("plan", todo))
+        if not todo.runs:
+            return
+        for outcome in execution.block(todo):
+            outcomes.append(outcome)
+            if outcome.kind != "record" or outcome.consequence == "void":
+                break  # the plan may be another one now
 
 
 def tidy(folder: Path, lock: Lock) -> None:
@@ -150,29 +168,76 @@ class Execution:
             place = attempt_folder(self.folder, run).relative_to(self.folder)
             yield outcome_of(result, str(place))
 
-    def run(self, arm: Arm, run: Run, on_event: Callable[[Event], None]) -> Record | Failure:
-        """Make one run; its folder then holds a record or a failure."""
+    def skip_refused(self, todo: Plan, say: Say) -> list[Outcome]:
+        """Set every power limit and clock that is asked for once, before anything is measured, and
+        put it back. The arms whose settings this machine does not take get a failure that says so.
+
+        Raises :class:`EnvironmentFault` where none of the arms that are awaited could run: nothing
+        is written, so that the same command goes on once the reason is gone.
+        """
+        tried: dict[tuple[str, tuple[int, ...]], SettingRefused | None] = {}
+        refused: dict[str, SettingRefused] = {}
+        awaited = {r.arm_id: r for r in reversed(todo.runs)}
+        for arm_id in awaited:
+            wanted, used = self._arms[arm_id].experiment.device, self._gpus(arm_id)
+            key = (wanted.model_dump_json(), used)
+            if key not in tried:
+                tried[key] = _refusal(wanted, used)
+            if (why := tried[key]) is not None:
+                refused[arm_id] = why
+        if refused and len(refused) == len(awaited):
+            first = next(iter(refused.values()))
+            raise EnvironmentFault(
+                f"no experiment can be run here: {first.message}", first.hint, "device_setting"
+            )
+        outcomes = []
+        for arm_id, why in refused.items():
+            arm, run = self._arms[arm_id], awaited[arm_id]
+            say(f"skipped: {arm.label}: {why.message}")
+            here = present(self.lock.gpus)
+            place, _, job = self._begin(arm, run)
+            failure = _refused(job, why, here)
+            with typed_disk_errors(self.folder):
+                failure.write(place / "failure.json")
+            self._on_moment(Moment("end", todo, run, arm, result=failure))
+            outcomes.append(outcome_of(failure, str(place.relative_to(self.folder))))
+        return outcomes
+
+    def _gpus(self, arm_id: str) -> tuple[int, ...]:
+        return tuple(self.lock.gpus_of(self._arms[arm_id]))
+
+    def _begin(self, arm: Arm, run: Run) -> tuple[Path, Folders, Job]:
+        """Make the attempt's folder, with its job."""
         folder, lock = self.folder, self.lock
+        place = attempt_folder(folder, run)
         launcher = self._launchers[arm.launcher]
         prepared = self._ready[arm.launcher, arm.experiment.backend]
-        here = present(lock.gpus)
-        place = attempt_folder(folder, run)
         folders = Folders(
             run=place,
             requests=folder / "requests",
             models=cache_root() / "models" / arm.model.folder,
             compiled=compiled.place(cache_root(), prepared, arm.model.folder),
         )
-        job = make_job(lock, arm, run, launcher, folders, prepared.digest)
+        job = make_job(lock, arm, run, launcher, folders, prepared.digest, gpus(lock.gpus))
         with typed_disk_errors(folder):
             place.mkdir(parents=True)
             job.write(place / "job.json")
+        return place, folders, job
+
+    def run(self, arm: Arm, run: Run, on_event: Callable[[Event], None]) -> Record | Failure:
+        """Make one run; its folder then holds a record or a failure."""
+        folder, lock = self.folder, self.lock
+        launcher = self._launchers[arm.launcher]
+        prepared = self._ready[arm.launcher, arm.experiment.backend]
+        here = present(lock.gpus)
+        used = self._gpus(arm.arm_id)
+        place, folders, job = self._begin(arm, run)
         task = Task(
             verb="run",
             prepared=prepared,
             folders=folders,
             document="job.json",
-            gpus=tuple(lock.gpus),
+            gpus=used,
             memory_bytes=lock.limits.memory_bytes,
             pids=lock.limits.pids,
             owner=lock.owner,
@@ -182,7 +247,11 @@ class Execution:
         end: Exit | None = None
         timed_out = False
         try:
-            with watching(place / "events.ndjson", on_event), launcher.start(task) as agent:
+            with (
+                boards.applied(arm.experiment.device, used),
+                watching(place / "events.ndjson", on_event),
+                launcher.start(task) as agent,
+            ):
                 end = agent.wait(limit_s)
                 if end is None:
                     timed_out = True
@@ -190,6 +259,12 @@ class Execution:
         except KeyboardInterrupt:
             _cut_short(place, job, here, "stopped by the user")
             raise
+        except SettingRefused as e:
+            # It could be set before: somebody has taken the right away since.
+            failure = _refused(job, e, here)
+            with typed_disk_errors(folder):
+                failure.write(place / "failure.json")
+            return failure
         except EnvironmentFault as e:
             # Not the experiment's fault: the campaign stops, and this run is made again later.
             with typed_disk_errors(folder):
@@ -200,6 +275,18 @@ class Execution:
         if isinstance(result, Failure) and result.kind == "disk":
             raise EnvironmentFault(result.message, result.hint, kind="disk")
         return result
+
+
+def _refusal(wanted: DeviceSettings, used: tuple[int, ...]) -> SettingRefused | None:
+    try:
+        with boards.applied(wanted, used):
+            return None
+    except SettingRefused as e:
+        return e
+
+
+def _refused(job: Job, why: SettingRefused, here: Here) -> Failure:
+    return host_failure(job, "device_setting", why.message, here, here.now, hint=why.hint)
 
 
 def _cut_short(place: Path, job: Job, here: Here, message: str) -> None:

@@ -49,13 +49,17 @@ def check_links(folder: Path) -> None:
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """SIGTERM ends a campaign as cleanly as Ctrl-C does."""
+    """SIGTERM, and SIGHUP (its terminal was closed) where that is not ignored, end a campaign as
+    cleanly as Ctrl-C does."""
 
     def stop(_: int, __: FrameType | None) -> None:
         raise KeyboardInterrupt
 
+    ends = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup leaves it
+        ends.append(signal.SIGHUP)
     try:
-        before = signal.signal(signal.SIGTERM, stop)
+        before = {number: signal.signal(number, stop) for number in ends}
     except ValueError:  # not the main thread: the caller handles signals
         yield
         return
@@ -64,7 +68,8 @@ def terminable() -> Iterator[None]:
     except KeyboardInterrupt as e:
         raise Interrupted("interrupted") from e
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -34,8 +34,10 @@ def make_lock(
     launcher_of: dict[int, str],
     gpus: Sequence[int],
     device_set: Sequence[str],
+    gpu_counts: Sequence[int] | None = None,
 ) -> Lock:
-    """The lock of a new campaign folder. Raises :class:`BadInput` where two arms are the same."""
+    """The lock of a new campaign folder. ``gpu_counts``: how many of the GPUs each draft uses, by
+    default all. Raises :class:`BadInput` where two arms are the same."""
     measure = campaign.spec.measure
     if overrides.preset is not None:
         if overrides.preset == "quick" and measure.precision is not None:
@@ -58,6 +60,7 @@ def make_lock(
                 launcher=launcher_of[i],
                 agreement_list=ready.agreement_list,
                 questions_list=ready.questions_list,
+                gpu_count=None if gpu_counts is None else gpu_counts[i],
             )
         )
     _refuse_twins(campaign, arms)
@@ -220,6 +223,8 @@ def _contradictions(lock: Lock, fresh: Lock) -> list[str]:
         )
         if theirs != ours
     ]
+    if any(a.gpu_count is not None and a.gpu_count != today[a.arm_id].gpu_count for a in lock.arms):
+        found.append("the lock's GPUs of an arm are not as many as its campaign file gives")
     if lock.trust_remote_code != fresh.trust_remote_code:
         found.append("the lock's trust_remote_code is not what its campaign file gives")
     for name in ("calibration", "meters", "quality", "accuracy"):

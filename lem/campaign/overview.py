@@ -1,13 +1,16 @@
 """What a campaign consists of and how far it is."""
 
 import statistics
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 from lem.analysis.blocks import seconds_between
 from lem.campaign.plan import Plan
+from lem.contract.failure import Failure
 from lem.contract.lock import Lock
+from lem.errors import BadInput
 from lem.stores.outcomes import Outcome
 
 LOAD_GUESS_S = 20.0
@@ -22,6 +25,26 @@ class Overview:
     """True before staging has resolved revisions and versions: the ids will change."""
     plan: Plan
     outcomes: list[Outcome]
+    refused: dict[str, str] = field(default_factory=dict)
+    """Arm → why a power limit or clock that it asks for could not be set: it is skipped."""
+    doubtful: dict[str, str] = field(default_factory=dict)
+    """Arm → why that would happen if it were to run here and now."""
+
+
+def refused(
+    folder: Path, dropped: Mapping[str, str], outcomes: Sequence[Outcome]
+) -> dict[str, str]:
+    """Of the arms that are dropped because a setting was refused: the reason in words."""
+    found = {}
+    for o in sorted(outcomes, key=lambda o: o.started_at):
+        if o.failure_kind == "device_setting" and dropped.get(o.arm_id) == "device_setting":
+            try:
+                failure = Failure.read(folder / o.path / "failure.json")
+            except BadInput:
+                continue
+            hint = "" if failure.hint is None else f" ({failure.hint})"
+            found[o.arm_id] = f"{failure.message}{hint}"
+    return found
 
 
 class Estimate(NamedTuple):

@@ -298,10 +298,11 @@ def _again() -> str:
 def status(path: Path, out: Path | None, follow: bool, as_json: bool) -> None:
     """Show how far a campaign is. PATH: the campaign file or its folder."""
     from lem.campaign import Campaign
-    from lem.cli.plan_view import status_line, summary
+    from lem.cli.plan_view import skipped_arms, status_line, summary
 
     campaign = Campaign.load(path, out)
     overview = campaign.plan()
+    _tell_left()
     seen = ""
     while follow and overview.plan.runs:
         line = status_line(overview, campaign.folder)
@@ -316,11 +317,22 @@ def status(path: Path, out: Path | None, follow: bool, as_json: bool) -> None:
         emit(summary(overview, campaign.folder, False) | {"precision_reached": reached})
         return
     click.echo(status_line(overview, campaign.folder))
+    for line in skipped_arms(overview):
+        click.echo(line)
     if comparison is not None:
         from lem.report.footnotes import about_precision
 
         for line in about_precision(comparison):
             click.echo(line)
+
+
+def _tell_left() -> None:
+    """What a killed run left set on a board of this machine."""
+    from lem import boards
+
+    for found in boards.left():
+        if found.in_use is False and found.same_boot:
+            note(f"left by a run that was killed: {found.words}; `lem doctor --restore` undoes it")
 
 
 def _comparison(campaign: "Campaign") -> "Comparison | None":

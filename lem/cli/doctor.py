@@ -1,6 +1,7 @@
 """``lem doctor``: what works on this machine and what doesn't, each with its fix.
 
-Looks only: nothing is built, started, imported or changed.
+Looks only: nothing is built, started, imported or changed; but for ``--restore``, which puts back
+what a killed run left set on a GPU.
 """
 
 import os
@@ -10,11 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from lem.cli import output
+
+if TYPE_CHECKING:
+    from lem.boards.journal import Journal
 
 LITTLE_ROOM_BYTES = 20 * 10**9
 
@@ -32,11 +36,16 @@ class Finding:
 
 @click.command(name="doctor")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, on stdout.")
-def command(as_json: bool) -> None:
+@click.option("--restore", is_flag=True, help="First put back what a killed run left set on a GPU.")
+def command(as_json: bool, restore: bool) -> None:
     """What works on this machine and what doesn't, each with its fix.
 
     Exits with 3 where no experiment could be run in any way.
     """
+    if restore:
+        from lem import boards
+
+        boards.put_back(output.note)
     findings = [f for check in CHECKS for f in check()]
     able = can_run(findings)
     if as_json:
@@ -189,6 +198,57 @@ def meters(root: Path = Path("/")) -> Iterator[Finding]:
             yield Finding(f"meter/{name}", "missing", e.message, e.hint)
 
 
+def device_settings() -> Iterator[Finding]:
+    """Whether power limits and clocks can be set here, and what a killed run left set."""
+    from lem import boards
+    from lem.errors import SettingRefused
+
+    for found in boards.left():
+        if found.in_use is False and found.same_boot:
+            yield Finding(
+                "gpu settings",
+                "missing",
+                f"left by a run that was killed: {found.words}",
+                "lem doctor --restore, as the user who ran it; or " + by_hand(found.journal),
+            )
+        elif found.in_use is not False:
+            yield Finding("gpu settings", "note", f"in use: {found.words}")
+    try:
+        able = boards.look()
+    except SettingRefused:
+        return
+    for board in able:
+        subject = f"gpu settings/{board.gpu}"
+        limits = (
+            f"power limit {board.least_w:g} to {board.most_w:g} W"
+            if board.least_w is not None and board.most_w is not None
+            else "no power limit to set"
+        )
+        clocks = (
+            f"SM clock {board.clocks_mhz[0]} to {board.clocks_mhz[1]} MHz"
+            if board.clocks_mhz
+            else "no SM clock to lock"
+        )
+        what = f"{board.name}: {limits}, {clocks}"
+        if board.partitioned:
+            yield Finding(subject, "note", f"{board.name}: divided by MIG, so nothing can be set")
+        elif not boards.privileged():
+            fix = "run the campaign as root (docs/gpu.md says what that means)"
+            yield Finding(subject, "missing", f"{what}; this user may set neither", fix)
+        else:
+            yield Finding(subject, "ok", what)
+
+
+def by_hand(note: "Journal") -> str:
+    """The commands that undo what a note says."""
+    commands = []
+    if note.limit_before_mw is not None:
+        commands.append(f"sudo nvidia-smi -i {note.uuid} -pl {note.limit_before_mw / 1e3:g}")
+    if note.clock_locked_mhz is not None:
+        commands.append(f"sudo nvidia-smi -i {note.uuid} -rgc")
+    return "; ".join(commands)
+
+
 def _no_board(vendor: str, *traces: str) -> Callable[[Path], bool]:
     """Whether no graphics board or accelerator (PCI classes 03 and 12) of the vendor is there, nor
     anything that its driver leaves. False where PCI devices cannot be seen."""
@@ -299,6 +359,7 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     docker,
     engines,
     meters,
+    device_settings,
     disk,
     governor,
     secrets,

@@ -34,11 +34,9 @@ def plan_table(overview: Overview, expected: Estimate, folder: Path) -> "Rendera
         count = f"{done[arm.arm_id]}/{overview.plan.blocks}"
         if failed[arm.arm_id]:
             count += f", {failed[arm.arm_id]} failed"
-        table.add_row(
-            Text(visible(arm.label) + mark),
-            Text(visible(name)),
-            f"dropped: {state}" if state else count,
-        )
+        if state:
+            count = "skipped" if arm.arm_id in overview.refused else f"dropped: {state}"
+        table.add_row(Text(visible(arm.label) + mark), Text(visible(name)), count)
     lines = [
         f"{lock.name}: {_n(len(lock.arms), 'experiment')} × "
         f"{blocks_in_words(overview)}, preset {lock.preset}",
@@ -59,6 +57,7 @@ def plan_table(overview: Overview, expected: Estimate, folder: Path) -> "Rendera
         if b not in overview.plan.given_up
     ]
     lines += [f"block {b:04d} is given up: {why}" for b, why in overview.plan.given_up.items()]
+    lines += skipped_arms(overview)
     texts = [Text(visible(line)) for line in lines]
     return Group(texts[0], table, *texts[1:])
 
@@ -101,6 +100,8 @@ def summary(overview: Overview, folder: Path, nothing_new: bool) -> dict[str, An
         "void_blocks": {str(b): why for b, why in overview.plan.void.items()},
         "given_up_blocks": {str(b): why for b, why in overview.plan.given_up.items()},
         "dropped": overview.plan.dropped,
+        "skipped": overview.refused,
+        "would_be_skipped": overview.doubtful,
         "nothing_to_do": nothing_new,
     }
 
@@ -108,10 +109,12 @@ def summary(overview: Overview, folder: Path, nothing_new: bool) -> dict[str, An
 def status_line(overview: Overview, folder: Path) -> str:
     """One line: how far the campaign is."""
     total = len(overview.lock.arms) * overview.plan.blocks
-    failed = len(_failures(overview))
+    failed = sum(o.failure_kind != "device_setting" for o in _failures(overview))
     parts = [f"{overview.lock.name}: {sum(_records(overview).values())}/{total} runs done"]
     if failed:
         parts.append(f"{failed} failed")
+    if overview.refused:
+        parts.append(f"{_n(len(overview.refused), 'experiment')} skipped")
     parts.append(f"{len(overview.plan.runs)} to go" if overview.plan.runs else "complete")
     return visible(", ".join(parts) + f"; {decision_in_words(overview)}  ({folder})")
 
@@ -128,18 +131,29 @@ def decision_in_words(overview: Overview) -> str:
 
 
 def failed_runs(overview: Overview) -> list[str]:
-    """One line for each arm that failed in some block, and for blocks that were given up."""
+    """One line for each arm that failed in some block or is skipped, and for blocks that were given
+    up."""
     labels = {a.arm_id: a.label for a in overview.lock.arms}
     kinds: dict[str, Counter[str]] = {}
     for o in _failures(overview):
-        kinds.setdefault(o.arm_id, Counter())[o.failure_kind or "engine_error"] += 1
+        if o.arm_id not in overview.refused:
+            kinds.setdefault(o.arm_id, Counter())[o.failure_kind or "engine_error"] += 1
     lines = [
         f"failed: {labels.get(arm, arm)}: "
         + ", ".join(f"{kind} in {_n(n, 'block')}" for kind, n in counts.items())
         for arm, counts in kinds.items()
     ]
     lines += [f"block {b:04d} was given up: {why}" for b, why in overview.plan.given_up.items()]
-    return lines
+    return lines + [f"skipped: {labels[arm]}: {why}" for arm, why in overview.refused.items()]
+
+
+def skipped_arms(overview: Overview) -> list[str]:
+    """One line for each arm whose power limit or clock cannot be set here."""
+    labels = {a.arm_id: a.label for a in overview.lock.arms}
+    lines = [f"skipped: {labels[arm]}: {why}" for arm, why in overview.refused.items()]
+    return lines + [
+        f"could not be set here: {labels[arm]}: {why}" for arm, why in overview.doubtful.items()
+    ]
 
 
 def duration(seconds: float) -> str:

@@ -14,13 +14,6 @@ def check_available(file: CampaignFile) -> None:
         text = f"{path}: {why}"
         problems.append(Problem(text, str(file.path), line, column, path))
 
-    for name in ("power_limit_w", "sm_clock_mhz"):
-        if any(getattr(d.device, name) is not None for d in file.drafts):
-            refuse(
-                f"device.{name}",
-                "this version does not set power limits or clocks; set it with nvidia-smi, and "
-                "leave it out here (the limit in force is in every record)",
-            )
     if spec.parallel_blocks not in ("auto", 1):
         refuse("parallel_blocks", "this version runs one block at a time; use auto or 1")
     if spec.submit == "always":

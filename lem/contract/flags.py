@@ -100,6 +100,17 @@ _TABLE = (
         "exclude",
     ),
     Flag("power_limit_changed", "the GPU's power limit changed during the run", "exclude"),
+    Flag(
+        "power_limit_not_as_asked",
+        "the power limit in force was not device.power_limit_w, or could not be read",
+        "exclude",
+    ),
+    Flag(
+        "clock_not_as_asked",
+        "the SM clock in a window was not device.sm_clock_mhz (power and heat hold it down), or"
+        " could not be read",
+        "exclude",
+    ),
     Flag("counter_frozen", "the energy counter did not move under load", "exclude"),
     Flag("counter_backwards", "the energy counter went back", "exclude"),
     Flag("counter_implausible", "the counter moved more than the device can draw", "exclude"),

@@ -45,6 +45,13 @@ class Job(Document):
     seed: int
     gpus: list[int]
     """Indices of the GPUs to use and to meter; empty: run on the CPU."""
+    gpu_uuids: list[str] = []
+    """Which boards those are, as the host knows them."""
+    device_set: list[str] = []
+    """What the whole block runs on (UUIDs, or ``["cpu"]``): this run's GPUs are some of it. Empty:
+    the run's own."""
+    device_set_names: list[str] = []
+    """The models of those boards, in the same order."""
     launcher: str
     image_digest: str | None
     powercap_root: str = "/sys/class/powercap"

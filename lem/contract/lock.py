@@ -27,6 +27,8 @@ class Arm(Part):
     launcher: str
     agreement_list: Sha256 | None = None
     questions_list: Sha256 | None = None
+    gpu_count: Annotated[int, Field(ge=0)] | None = None
+    """So many of the lock's GPUs, the first ones; None (in locks from before this field): all."""
 
 
 class LockedBackend(Part):
@@ -80,6 +82,11 @@ class Lock(Document):
     measure: Measurement
     limits: Limits
     gpus: list[int]
+    """What a block runs on: as many as the arm that needs most, as NVML counts."""
     device_set: list[str]
     trust_remote_code: bool
     notes: list[str] = []
+
+    def gpus_of(self, arm: Arm) -> list[int]:
+        """The GPUs that this arm's runs use: always the same ones of the block's."""
+        return list(self.gpus) if arm.gpu_count is None else self.gpus[: arm.gpu_count]

@@ -130,7 +130,9 @@ class Environment(Part):
     image_digest: str | None
     gpus: list[Gpu]
     device_set: list[str]
-    """What the block runs on: GPU UUIDs, or ``["cpu"]``."""
+    """What the block runs on: GPU UUIDs, or ``["cpu"]``. ``gpus`` are those of this run."""
+    device_set_names: list[str] = []
+    """The models of those boards; empty in records from before this field."""
     engine: str
     engine_version: str
     engine_resolved: dict[str, Scalar]

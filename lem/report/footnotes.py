@@ -191,6 +191,8 @@ def _shortfalls(arm: ArmResult) -> Iterator[str]:
         said = plain(" ".join(s.message.split()), 160)
         if s.kind == "excluded":
             yield f"{arm.name}: left out in {where} because of flags: {said}"
+        elif s.kind == "device_setting":
+            yield f"{arm.name}: skipped, its setting could not be made: {said}"
         elif s.kind == "void":
             yield f"{arm.name}: void in {where}: {said}"
         else:

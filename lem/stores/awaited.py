@@ -13,10 +13,14 @@ MAX_PASSES = 20
 """A block that was begun this often, for whatever reason, is given up too."""
 MAX_FAILURES = 3
 """An arm that failed this often in a row is not tried again."""
+AT_ONCE = ("device_setting",)
+"""Kinds of failure after which an arm is not tried again at all: the next try would end the same
+way. ``--retry-failed`` tries, once the reason is gone."""
 
 
 def dropped(outcomes: Iterable[Outcome]) -> dict[str, str]:
-    """Arms whose latest three attempts all failed, with the last failure's kind."""
+    """Arms whose latest three attempts all failed, or whose latest one cannot end otherwise
+    (:data:`AT_ONCE`), with the last failure's kind."""
     history: dict[str, list[Outcome]] = defaultdict(list)
     for o in outcomes:
         if ended_by_itself(o):
@@ -24,7 +28,8 @@ def dropped(outcomes: Iterable[Outcome]) -> dict[str, str]:
     gone: dict[str, str] = {}
     for arm, tried in history.items():
         last = sorted(tried, key=lambda o: o.started_at)[-MAX_FAILURES:]
-        if len(last) == MAX_FAILURES and all(o.kind == "failure" for o in last):
+        failed = len(last) == MAX_FAILURES and all(o.kind == "failure" for o in last)
+        if failed or last[-1].failure_kind in AT_ONCE:
             gone[arm] = last[-1].failure_kind or "engine_error"
     return gone
 

@@ -81,6 +81,11 @@ class Play:
       3 unsigned long long) and ``ignores_scope``, as some drivers do;
     - several: ``devices``, ``device_step`` (each next one counts so much more), ``mig``,
       ``mig_devices``; ``graphics_pid`` (a process that draws);
+    - settings: ``limit_w`` ``most_limit_w``; ``held_w`` (the limit enforced is never above it);
+      ``set_error`` (what the calls that set something give), ``ignores_set`` (they succeed and
+      nothing changes), ``no_limit`` ``no_lock`` ``no_clock_list`` (not supported);
+      ``clock_held_mhz`` (the SM clock is never above it). What is set lasts, for all processes, in
+      a file beside the played one (:func:`settings`);
     - ``live``: the file is read again when it changes.
     """
 
@@ -118,6 +123,21 @@ class Play:
 
 def _numbers(values: Sequence[float]) -> str:
     return " ".join(repr(float(v)) for v in values)
+
+
+def settings(config: Path) -> list[tuple[int, int]]:
+    """What was set of each of four boards: power limit (mW) and locked clock (MHz), 0 for neither.
+    Nothing where nothing was ever set."""
+    file = config.with_name(config.name + ".set")
+    if not file.exists():
+        return []
+    numbers = [int(n) for n in file.read_text().split()]
+    return list(zip(numbers[::2], numbers[1::2], strict=True))
+
+
+def restart(config: Path) -> None:
+    """What was set is lost."""
+    config.with_name(config.name + ".set").unlink(missing_ok=True)
 
 
 def point_here_at(config: Path) -> None:

@@ -4,6 +4,7 @@
  */
 #include "played_trace.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct { unsigned pid; unsigned long long memory; unsigned gpu_instance, compute_instance; }
@@ -45,6 +46,16 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **handle) {
     if ((int)index >= (int)play.devices) return INVALID_ARGUMENT;
     *handle = (void *)(size_t)(index + 1);
     return SUCCESS;
+}
+int nvmlDeviceGetHandleByUUID(const char *uuid, void **handle) {
+    char own[64];
+    for (int i = 0; i < (int)play.devices; i++) {
+        snprintf(own, sizeof own, "GPU-00000000-0000-0000-0000-%012d", i);
+        if (strcmp(own, uuid)) continue;
+        *handle = (void *)(size_t)(i + 1);
+        return SUCCESS;
+    }
+    return 6; /* NOT_FOUND */
 }
 int nvmlDeviceGetIndex(void *handle, unsigned *index) {
     *index = (unsigned)device_of(handle);
@@ -134,12 +145,55 @@ int nvmlDeviceGetTemperature(void *handle, unsigned sensor, unsigned *c) {
     *c = 55;
     return check(handle);
 }
+/* What was set of the boards stands in a file beside the played one, so that every process sees it:
+ * a line "LIMIT_MW CLOCK_MHZ" a board, 0 for what is as the play says. Lost with the file, as real
+ * settings are with a restart. */
+typedef struct { unsigned limit_mw, clock_mhz; } Set;
+
+static void set_file(char *path, size_t room, const char *suffix) {
+    const char *played = played_path();
+    snprintf(path, room, "%s.set%s", played ? played : "played", suffix);
+}
+static void read_set(Set *of) {
+    char path[4096];
+    FILE *f;
+    memset(of, 0, BOARDS * sizeof *of);
+    set_file(path, sizeof path, "");
+    if (!(f = fopen(path, "r"))) return;
+    for (int i = 0; i < BOARDS; i++)
+        if (fscanf(f, "%u %u", &of[i].limit_mw, &of[i].clock_mhz) != 2) break;
+    fclose(f);
+}
+static void write_set(const Set *of) {
+    char path[4096], aside[4096];
+    FILE *f;
+    set_file(path, sizeof path, "");
+    set_file(aside, sizeof aside, ".new");
+    if (!(f = fopen(aside, "w"))) abort();
+    for (int i = 0; i < BOARDS; i++) fprintf(f, "%u %u\n", of[i].limit_mw, of[i].clock_mhz);
+    fclose(f);
+    rename(aside, path);
+}
+static Set set_of(void *handle) {
+    Set of[BOARDS];
+    read_set(of);
+    return of[device_of(handle)];
+}
+static unsigned most_mw(const Board *b) {
+    return (unsigned)(1e3 * (b->most_limit_w > 0 ? b->most_limit_w : b->limit_w));
+}
+
 int nvmlDeviceGetClockInfo(void *handle, unsigned type, unsigned *mhz) {
-    *mhz = type == 2 ? 2600 : 1980;
+    unsigned locked = set_of(handle).clock_mhz;
+    Board *b = board_of(handle);
+    *mhz = type == 2 ? 2600 : locked ? locked : 1980;
+    if (type != 2 && b->clock_held_mhz > 0 && *mhz > b->clock_held_mhz)
+        *mhz = (unsigned)b->clock_held_mhz;
     return check(handle);
 }
 int nvmlDeviceGetMaxClockInfo(void *handle, unsigned type, unsigned *mhz) {
-    return nvmlDeviceGetClockInfo(handle, type, mhz);
+    *mhz = type == 2 ? 2600 : 1980;
+    return check(handle);
 }
 int nvmlDeviceGetApplicationsClock(void *handle, unsigned type, unsigned *mhz) {
     (void)type;
@@ -156,20 +210,74 @@ int nvmlDeviceGetCurrentClocksThrottleReasons(void *handle, unsigned long long *
 int nvmlDeviceGetCurrentClocksEventReasons(void *handle, unsigned long long *reasons) {
     return nvmlDeviceGetCurrentClocksThrottleReasons(handle, reasons);
 }
-int nvmlDeviceGetEnforcedPowerLimit(void *handle, unsigned *mw) {
+int nvmlDeviceGetPowerManagementLimit(void *handle, unsigned *mw) {
     Board *b = board_of(handle);
-    *mw = (unsigned)(1e3 * (now_s() >= b->limit_change_s ? b->second_limit_w : b->limit_w));
+    unsigned set_mw = set_of(handle).limit_mw;
+    if (b->no_limit > 0) return NOT_SUPPORTED;
+    *mw = set_mw ? set_mw : (unsigned)(1e3 * (now_s() >= b->limit_change_s ? b->second_limit_w
+                                                                          : b->limit_w));
     return check(handle);
 }
-int nvmlDeviceGetPowerManagementLimit(void *handle, unsigned *mw) {
-    return nvmlDeviceGetEnforcedPowerLimit(handle, mw);
+int nvmlDeviceGetEnforcedPowerLimit(void *handle, unsigned *mw) {
+    Board *b = board_of(handle);
+    int result = nvmlDeviceGetPowerManagementLimit(handle, mw);
+    if (!result && b->held_w > 0 && *mw > 1e3 * b->held_w) *mw = (unsigned)(1e3 * b->held_w);
+    return result;
 }
 int nvmlDeviceGetPowerManagementDefaultLimit(void *handle, unsigned *mw) {
-    return nvmlDeviceGetEnforcedPowerLimit(handle, mw);
+    *mw = most_mw(board_of(handle));
+    return check(handle);
 }
 int nvmlDeviceGetPowerManagementLimitConstraints(void *handle, unsigned *least, unsigned *most) {
+    if (board_of(handle)->no_limit > 0) return NOT_SUPPORTED;
     *least = 100000;
-    return nvmlDeviceGetEnforcedPowerLimit(handle, most);
+    *most = most_mw(board_of(handle));
+    return check(handle);
+}
+
+/* set_error: what these calls give; ignores_set: they succeed and change nothing. */
+static int change(void *handle, int limits, unsigned limit_mw, unsigned clock_mhz) {
+    Board *b = board_of(handle);
+    Set of[BOARDS];
+    int result = check(handle), device = device_of(handle);
+    if (result) return result;
+    if (b->set_error > 0) return (int)b->set_error;
+    if (b->ignores_set > 0) return SUCCESS;
+    read_set(of);
+    if (limits) of[device].limit_mw = limit_mw;
+    else of[device].clock_mhz = clock_mhz;
+    write_set(of);
+    return SUCCESS;
+}
+int nvmlDeviceSetPowerManagementLimit(void *handle, unsigned mw) {
+    if (board_of(handle)->no_limit > 0) return NOT_SUPPORTED;
+    if (mw < 100000 || mw > most_mw(board_of(handle))) return INVALID_ARGUMENT;
+    return change(handle, 1, mw, 0);
+}
+int nvmlDeviceSetGpuLockedClocks(void *handle, unsigned least, unsigned most) {
+    if (board_of(handle)->no_lock > 0) return NOT_SUPPORTED;
+    return least > most ? INVALID_ARGUMENT : change(handle, 0, 0, most);
+}
+int nvmlDeviceResetGpuLockedClocks(void *handle) {
+    return board_of(handle)->no_lock > 0 ? NOT_SUPPORTED : change(handle, 0, 0, 0);
+}
+
+static int list(unsigned *count, unsigned *mhz, unsigned first, unsigned step, unsigned n) {
+    unsigned room = *count;
+    *count = n;
+    if (room < n || !mhz) return INSUFFICIENT_SIZE;
+    for (unsigned i = 0; i < n; i++) mhz[i] = first - i * step;
+    return SUCCESS;
+}
+int nvmlDeviceGetSupportedMemoryClocks(void *handle, unsigned *count, unsigned *mhz) {
+    if (board_of(handle)->no_clock_list > 0) return NOT_SUPPORTED;
+    return list(count, mhz, 2600, 1007, 2);
+}
+int nvmlDeviceGetSupportedGraphicsClocks(void *handle, unsigned memory, unsigned *count,
+                                         unsigned *mhz) {
+    if (board_of(handle)->no_clock_list > 0) return NOT_SUPPORTED;
+    if (memory == 2600) return list(count, mhz, 1980, 15, 119); /* down to 210 */
+    return memory == 1593 ? list(count, mhz, 1980, 15, 80) : INVALID_ARGUMENT;
 }
 int nvmlDeviceGetUtilizationRates(void *handle, unsigned *gpu_and_memory) {
     Board *b = board_of(handle);
@@ -246,8 +354,6 @@ UNSUPPORTED(nvmlDeviceGetJpgUtilization)
 UNSUPPORTED(nvmlDeviceGetOfaUtilization)
 UNSUPPORTED(nvmlDeviceGetEncoderUtilization)
 UNSUPPORTED(nvmlDeviceGetDecoderUtilization)
-UNSUPPORTED(nvmlDeviceGetSupportedMemoryClocks)
-UNSUPPORTED(nvmlDeviceGetSupportedGraphicsClocks)
 UNSUPPORTED(nvmlDeviceGetSamples)
 UNSUPPORTED(nvmlDeviceGetPerformanceState)
 UNSUPPORTED(nvmlDeviceGetFanSpeed)

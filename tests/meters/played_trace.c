@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include "played_trace.h"
+#include <dlfcn.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -178,7 +179,9 @@ static const struct { const char *name; size_t at; } board_field[] = {
     FIELD(power_update_ms), FIELD(power_noise_w), FIELD(instant_window_ms),
     FIELD(instant_update_ms), FIELD(module_w), FIELD(limit_w), FIELD(limit_change_s),
     FIELD(second_limit_w), FIELD(throttle_s), FIELD(throttle_end_s), FIELD(throttle_bits),
-    FIELD(clock_change_s),
+    FIELD(clock_change_s), FIELD(most_limit_w), FIELD(held_w), FIELD(set_error),
+    FIELD(ignores_set), FIELD(no_limit), FIELD(no_lock), FIELD(no_clock_list),
+    FIELD(clock_held_mhz),
 };
 #undef FIELD
 #define FIELD(name) {#name, offsetof(Play, name)}
@@ -238,9 +241,20 @@ static void set(Play *p, const char *line) {
     if (!strcmp(key, "pid") && p->pids < PIDS) p->pid[p->pids++] = (unsigned)a;
 }
 
+/* What an environment that lem makes for its agents does not name lies beside the library. */
+const char *played_path(void) {
+    static char beside[4096];
+    const char *named = getenv("LEM_PLAYED_NVML"), *end;
+    Dl_info about;
+    if (named) return named;
+    if (!dladdr((void *)played_path, &about) || !(end = strrchr(about.dli_fname, '/'))) return NULL;
+    snprintf(beside, sizeof beside, "%.*s/played.txt", (int)(end - about.dli_fname), about.dli_fname);
+    return beside;
+}
+
 void load(void) {
     static Play next;
-    const char *path = getenv("LEM_PLAYED_NVML");
+    const char *path = played_path();
     FILE *f = path ? fopen(path, "r") : NULL;
     struct stat about;
     char line[256];
@@ -256,7 +270,7 @@ void load(void) {
 }
 
 void refresh(void) {
-    const char *path = getenv("LEM_PLAYED_NVML");
+    const char *path = played_path();
     struct stat about;
     if (play.live <= 0 || !path || stat(path, &about)) return;
     if (about.st_mtim.tv_sec != changed.tv_sec || about.st_mtim.tv_nsec != changed.tv_nsec) load();

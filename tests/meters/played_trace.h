@@ -30,6 +30,8 @@ typedef struct {
     double power_average_ms, power_update_ms, power_noise_w;
     double instant_window_ms, instant_update_ms, module_w;
     double limit_w, limit_change_s, second_limit_w;
+    double most_limit_w, held_w, set_error, ignores_set, no_limit, no_lock, no_clock_list;
+    double clock_held_mhz;
     double throttle_s, throttle_end_s, throttle_bits, clock_change_s;
     Memo seen, noise;
 } Board;
@@ -46,7 +48,8 @@ typedef struct {
 
 extern Play play;
 
-void load(void);                            /* anew from $LEM_PLAYED_NVML */
+const char *played_path(void);              /* $LEM_PLAYED_NVML, or beside the library */
+void load(void);                            /* anew from there */
 void refresh(void);                         /* where it is `live` and the file has changed */
 double now_s(void);
 void wait_as_long_as_a_call(void);

@@ -1,0 +1,75 @@
+"""Which GPUs a campaign's blocks run on, and which of them each experiment uses.
+
+A block runs on one device set: as many GPUs as the experiment that needs most. One that needs fewer
+runs on the first of them, the same in every block.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from lem import plugins
+from lem.config import CampaignFile
+from lem.contract.base import Scalar
+from lem.contract.record import Gpu
+from lem.contract.spec import Settings
+from lem.errors import BadInput, EnvironmentFault
+
+PARALLEL_ARGUMENTS = (
+    ("pipeline_parallel_size", "pp_size"),
+    ("data_parallel_size",),
+)
+"""Arguments by which engines spread one model, or copies of it, beside
+``engine.tensor_parallel_size``: each line is one thing under its names."""
+
+
+def gpus_needed(backend: str, engine: Settings, args: Settings) -> int | None:
+    """How many GPUs an experiment's engine uses, where it uses any; None: all that it is given.
+
+    A backend that knows better has ``gpus_needed(engine, args)``.
+    """
+    own = getattr(plugins.load("backends", backend)(), "gpus_needed", None)
+    if own is not None:
+        needed: int | None = own(engine, args)
+        return needed
+    sizes = [_size(engine.get("tensor_parallel_size"))]
+    sizes += [max(_size(args.get(n)) for n in names) for names in PARALLEL_ARGUMENTS]
+    return math.prod(sizes)
+
+
+def _size(value: Scalar | Sequence[Scalar] | Mapping[str, Scalar] | None) -> int:
+    """What is no whole number, the engine itself will refuse."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 1
+
+
+def needs(file: CampaignFile) -> list[int | None]:
+    """:func:`gpus_needed` of each draft, in their order."""
+    return [gpus_needed(d.backend, d.engine, d.args) for d in file.drafts]
+
+
+def device_set(file: CampaignFile, here: Sequence[Gpu]) -> list[int]:
+    """The GPUs of a block, as indices: the first of those that the campaign names (in its order),
+    or of those that are ``here``. Raises :class:`EnvironmentFault` or :class:`BadInput` where
+    there are too few."""
+    needed = needs(file)
+    largest = max((n for n in needed if n is not None), default=1)
+    wanted = file.spec.gpus
+    if wanted == "auto":
+        if here and largest > len(here):
+            raise EnvironmentFault(
+                f"an experiment needs {largest} GPUs; this machine has {len(here)}"
+            )
+        return [g.index for g in here[:largest]]
+    missing = sorted(set(wanted) - {g.index for g in here})
+    if missing:
+        raise EnvironmentFault(
+            f"gpus: this machine has no GPU {', '.join(map(str, missing))}",
+            hint="nvidia-smi lists the GPUs; use `gpus: auto`",
+        )
+    if wanted and largest > len(wanted):
+        raise BadInput(f"an experiment needs {largest} GPUs; `gpus` names {len(wanted)}")
+    return list(wanted) if None in needed else list(wanted[:largest])
+
+
+def counts(file: CampaignFile, gpus: Sequence[int]) -> list[int]:
+    """How many of a block's ``gpus`` each draft uses, in their order."""
+    return [min(len(gpus) if n is None else n, len(gpus)) for n in needs(file)]
