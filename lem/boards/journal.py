@@ -13,17 +13,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
-from lem.contract.base import Document
-from lem.errors import BadInput, EnvironmentFault
+from lem.contract.base import Part, write_atomic
+from lem.errors import EnvironmentFault
 
 OF_ROOT = Path("/run/lem")
 UUID = re.compile(r"GPU-[0-9a-fA-F-]{8,40}", re.ASCII)
+MAX_BYTES = 65536
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-class Journal(Document):
+class Journal(Part):
+    """Of this machine and this boot alone: never migrated; one that cannot be read is none."""
+
     schema_version: Literal[1] = 1
     uuid: Annotated[str, Field(pattern=rf"^{UUID.pattern}$")]
     boot_id: str
@@ -55,6 +58,11 @@ class Left(NamedTuple):
         if j.clock_locked_mhz is not None:
             changed.append(f"an SM clock locked to {j.clock_locked_mhz} MHz")
         return f"{j.uuid}: {' and '.join(changed) or 'nothing'}, set by process {j.pid}"
+
+
+def write(journal: Journal, path: Path) -> None:
+    """Whole and on the disk, or not at all."""
+    write_atomic(path, journal.model_dump_json().encode())
 
 
 def state_folder(environ: Mapping[str, str] = os.environ) -> Path:
@@ -122,14 +130,14 @@ def _open_lock(folder: Path, path: Path) -> int:
 def read(path: Path) -> Journal | None:
     """The document, if there is one that this user may believe: its own, or root's."""
     try:
-        status = path.lstat()
-    except OSError:
-        return None
-    if status.st_uid not in (0, os.geteuid()) or _others_write(status):
-        return None
-    try:
-        journal = Journal.read(path)
-    except BadInput:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(handle, "rb") as f:
+            status = os.fstat(handle)
+            plain = stat.S_ISREG(status.st_mode)
+            if not plain or status.st_uid not in (0, os.geteuid()) or _others_write(status):
+                return None
+            journal = Journal.model_validate_json(f.read(MAX_BYTES))
+    except (OSError, ValidationError):
         return None
     return journal if f"{journal.uuid}.json" == path.name else None
 

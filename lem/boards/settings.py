@@ -91,7 +91,7 @@ class Change:
             limit_set_mw=milliwatts(limit) if limit is not None else None,
             clock_locked_mhz=clock,
         )
-        self._note.write(self._path)
+        journal.write(self._note, self._path)
         if limit is not None:
             self._limit_set = True
             self.board.set_limit(milliwatts(limit))

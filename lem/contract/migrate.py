@@ -22,7 +22,6 @@ CURRENT: dict[str, int] = {
     "described": 1,
     "rejections": 1,
     "answers": 1,
-    "journal": 1,
 }
 
 STEPS: dict[tuple[str, int], Callable[[Raw], Raw]] = {}

@@ -212,7 +212,8 @@ def leave(state: Path, **changes: Any) -> None:
         "clock_locked_mhz": None,
     }
     note = journal.Journal(**fields | changes)
-    note.write(state / f"{note.uuid}.json")
+    state.mkdir(mode=0o755, exist_ok=True)
+    journal.write(note, state / f"{note.uuid}.json")
 
 
 def set_limit(config: Path, mw: int) -> None:
@@ -311,7 +312,7 @@ def test_a_signal_in_the_middle_of_setting_comes_after(play: Begin, state: Path)
     from lem.boards.settings import undisturbed
 
     done = []
-    with pytest.raises(KeyboardInterrupt):  # noqa: PT012 - what comes before it is the point
+    with pytest.raises(KeyboardInterrupt):
         with undisturbed():
             signal.raise_signal(signal.SIGINT)
             done.append("whole")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tick import LEM, counted_places, environment, lem, write_campaign
+from tick import LEM, counted_places, environment, write_campaign
 
 from lem.contract.failure import Failure
 from lem.contract.lock import Lock
@@ -142,7 +142,8 @@ def test_what_this_user_may_not_set_is_skipped_and_said_everywhere(bench: Bench)
     again = bench.lem("campaign", "run", bench.out)
     assert again.returncode == 1
     assert len(list(bench.out.rglob("failure.json"))) == 2
-    baseline = next(a for a in Lock.read(bench.out / "campaign.lock.json").arms if not a.settings)
+    arms = Lock.read(bench.out / "campaign.lock.json").arms
+    baseline = next(a for a in arms if a.experiment.device.power_limit_w is None)
     compared = bench.lem("results", "compare", bench.out, "--baseline", baseline.arm_id[:12])
     assert "skipped, its setting could not be made" in compared.stdout
 
