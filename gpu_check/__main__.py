@@ -91,6 +91,7 @@ PARTS = (
     "meters",
     "counter_tick",
     "power_readings",
+    "settings",
     "idle",
     "idle_with_context",
     "sampler_overhead",
@@ -108,7 +109,7 @@ def _work(
     part: str, options: argparse.Namespace, folder: Path, campaign_out: Path, report: Any
 ) -> tuple[Callable[[], dict[str, Any]] | None, float]:
     """What a part does, and how many seconds it has to have. ``--short`` is for tests."""
-    from gpu_check import conformance, models, probe, repeat, waves
+    from gpu_check import conformance, models, probe, repeat, settings, waves
 
     gpu = options.gpu
 
@@ -139,6 +140,7 @@ def _work(
         "meters": (lambda: probe.meters(gpu), 10),
         "counter_tick": (lambda: probe.tick(gpu, a(1, 5)), 10),
         "power_readings": (lambda: probe.power_readings(gpu, a(0.5, 4)), 20),
+        "settings": (lambda: settings.settings(gpu), 20),
         "idle": (lambda: probe.idle(gpu, a(1, 10)), 15),
         "idle_with_context": (lambda: probe.idle_with_context(gpu, a(1, 10)), 40),
         "sampler_overhead": (lambda: probe.sampler_overhead(gpu, a(2, 15)), 40),

@@ -69,6 +69,26 @@ def _tick(r: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _settings(r: Mapping[str, Any]) -> list[str]:
+    lines = [
+        "## Power limit and clock",
+        "",
+        f"A power limit of {r['asked_w']:g} W (before: {r['before_w']:g} W) was in force "
+        f"{r['set_took_ms']:.0f} ms after it was asked for, and put back: {r['after_w']:g} W. After "
+        f"a kill -9 it stood at {r['killed_w']:g} W until the next start put it back: "
+        f"{r['put_back_w']:g} W.",
+    ]
+    clock = r["clock"]
+    if "refused" in clock:
+        return [*lines, "", f"SM clock: {_cell(clock['refused'])}."]
+    return [
+        *lines,
+        "",
+        f"SM clock locked to {clock['asked_mhz']} MHz: {clock['seen_mhz']} MHz was seen (without "
+        f"load); afterwards {clock['after_mhz']} MHz.",
+    ]
+
+
 def _power(r: Mapping[str, Any]) -> list[str]:
     lines = ["## Power readings", "", "| call | changes every | costs |", "|---|---|---|"]
     for name in ("nvmlDeviceGetPowerUsage", "fields", "module_fields"):
@@ -224,6 +244,7 @@ _TOLD: dict[str, Any] = {
     "meters": _meters,
     "counter_tick": _tick,
     "power_readings": _power,
+    "settings": _settings,
     "idle": _idle("Idle"),
     "idle_with_context": _idle("Idle with a CUDA context"),
     "counter_against_power": _against,

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from lem.analysis.blocks import Blocks
 from lem.analysis.comparison import ArmInfo, ArmResult, Comparison, Shortfall
+from lem.analysis.gains import shared_log
 from lem.analysis.naming import readable_names
 from lem.analysis.quality import QUALITY_MARGIN, Seen, qualities
 from lem.analysis.quantities import (
@@ -21,7 +22,7 @@ from lem.analysis.words import sentences
 from lem.contract.flags import FLAGS
 from lem.contract.metrics import METRICS
 from lem.errors import BadInput
-from lem.stats import Absolute, CarryOver, absolute, carry_over, ratios, verdict
+from lem.stats import Absolute, CarryOver, absolute, carry_over, ratios, verdict, with_shared
 from lem.stores.awaited import dropped, settled
 from lem.stores.counted import counted, ended_by_itself, latest_passes, void_reason
 from lem.stores.index import Row
@@ -114,6 +115,14 @@ def compare(
         )
         for key, table in tables.items()
         if base
+    }
+    estimates = {
+        q.key: {
+            a: with_shared(e, shared_log(by_arm[a], base, q.metric, q.part))
+            for a, e in estimates[q.key].items()
+        }
+        for q in quantities
+        if q.key in estimates
     }
     order = _order(outcomes)
     found_carry = {

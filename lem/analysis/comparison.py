@@ -154,11 +154,13 @@ class Comparison:
     def expanded_log(self, arm: ArmResult, key: str) -> float | None:
         """Expanded uncertainty of the arm's log-ratio: 2·s ÷ √n, or the interval's half-width where
         that is larger (few blocks tell little of s), and the bound on the bias added to it. A
-        board's gain and whatever else the runs of a block share have cancelled."""
+        board's gain and whatever else the runs of a block share have cancelled; what is left of
+        the gains where the arms ran on different boards is in both."""
         ratio, bias = arm.ratios[key], self.bias_log(arm, key)
         if bias is None or ratio.sd_log is None or ratio.half_width_log is None:
             return None
-        return max(2 * ratio.sd_log / math.sqrt(ratio.n), ratio.half_width_log) + bias
+        spread = 2 * math.hypot(ratio.sd_log / math.sqrt(ratio.n), ratio.shared_log)
+        return max(spread, ratio.half_width_log) + bias
 
     @property
     def baseline_name(self) -> str:

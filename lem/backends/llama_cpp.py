@@ -23,7 +23,7 @@ from lem.backends.llama_scores import Scorer, letter
 from lem.backends.protocol import Engine, Load
 from lem.contract.base import Scalar
 from lem.contract.job import Job, Rejection
-from lem.contract.spec import ModelSpec
+from lem.contract.spec import ModelSpec, Settings
 from lem.errors import RunFailed
 from lem.workloads.datasets import NLL_CHUNK_TOKENS
 from lem.workloads.load import Sink, Source
@@ -49,6 +49,14 @@ class LlamaCpp:
 
     def tokenizer(self, path: Path) -> Tokenizer:
         return GgufTokenizer(path)
+
+    def gpus_needed(self, engine: Settings, args: Settings) -> int | None:
+        """One, but where the model is split: over as many as ``tensor_split`` has shares, or all
+        that there are."""
+        split = args.get("tensor_split")
+        if isinstance(split, list):
+            return max(1, len(split))
+        return 1 if args.get("split_mode") in (None, "none") else None
 
     def reject(self, job: Job) -> list[Rejection]:
         """Sets every argument on the engine's own parameters; loads no weights into memory."""

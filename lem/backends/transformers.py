@@ -16,7 +16,7 @@ from lem.backends.transformers_continuous import ContinuousBatches
 from lem.backends.transformers_facts import facts_of, nll_of
 from lem.contract.base import Scalar
 from lem.contract.job import Job, Rejection
-from lem.contract.spec import ModelSpec
+from lem.contract.spec import ModelSpec, Settings
 from lem.errors import RunFailed
 from lem.workloads.load import Sink, Source
 from lem.workloads.requests import Request, Tokenizer
@@ -42,6 +42,13 @@ class Transformers:
     def tokenizer(self, path: Path) -> Tokenizer:
         stay_offline()
         return FastTokenizer(path)
+
+    def gpus_needed(self, engine: Settings, args: Settings) -> int | None:
+        """One, but with ``device_map``: those that are named, or all that there are."""
+        size = engine.get("tensor_parallel_size")
+        if isinstance(size, int):
+            return size
+        return None if args.get("device_map") is not None else 1
 
     def reject(self, job: Job) -> list[Rejection]:
         """Builds the model without weights (on the ``meta`` device) and checks generation."""

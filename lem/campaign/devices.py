@@ -65,7 +65,7 @@ def device_set(file: CampaignFile, here: Sequence[Gpu]) -> list[int]:
             f"gpus: this machine has no GPU {', '.join(map(str, missing))}",
             hint="nvidia-smi lists the GPUs; use `gpus: auto`",
         )
-    if wanted and largest > len(wanted):
+    if largest > len(wanted):
         raise BadInput(f"an experiment needs {largest} GPUs; `gpus` names {len(wanted)}")
     return list(wanted) if None in needed else list(wanted[:largest])
 

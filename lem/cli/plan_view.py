@@ -204,8 +204,14 @@ def missed_precision(comparison: "Comparison") -> list[str]:
                 missed.append(f"{where}: no interval, {ratio.reason}")
             else:
                 half = 100 * ratio.half_width_log
+                shared = 100 * ratio.shared_half_log
                 missed.append(
                     f"{where}: ±{half:.2g} % where ±{100 * target:g} % was asked for{why}"
+                    + (
+                        f"; ±{shared:.2g} % are by the boards' gains, whatever the number of blocks"
+                        if shared
+                        else ""
+                    )
                 )
     return missed
 

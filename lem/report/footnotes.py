@@ -20,6 +20,7 @@ def footnotes(comparison: Comparison) -> Iterator[str]:
     yield f"{c.campaign} on {c.hardware}{read}"
     yield from _about_intervals(c)
     yield from _about_blocks(c)
+    yield from _about_boards(c)
     yield from _about_carry_over(c)
     yield from _about_uncertainties(c)
     yield from _about_repeatability(c)
@@ -91,6 +92,25 @@ def about_precision(c: Comparison) -> Iterator[str]:
                 f"Precision{which}: ±{100 * reached:.2g} %, where ±{100 * c.target:g} % was asked"
                 f" for: {state}."
             )
+
+
+def _about_boards(c: Comparison) -> Iterator[str]:
+    """Gains of boards cancel only as far as two arms ran on the same ones."""
+    for q in c.quantities:
+        found = [
+            (r.shared_log, a.name)
+            for a in c.arms
+            if (r := a.ratios.get(q.key)) is not None and r.shared_log > 0
+        ]
+        if not found:
+            continue
+        which = f" in {q.noun}" if len(c.quantities) > 1 else ""
+        said = ", ".join(f"{name} ±{200 * u:.2g} %" for u, name in found)
+        yield (
+            f"Boards{which}: an arm and the baseline spread their energy over different boards, so"
+            " that the boards' gains cancel only in part. What is left is in the intervals"
+            f" (k = 2: {said}), and no number of blocks lessens it; a calibration does."
+        )
 
 
 def _about_carry_over(c: Comparison) -> Iterator[str]:

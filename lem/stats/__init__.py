@@ -11,6 +11,7 @@ from lem.stats.estimates import (
     RatioEstimate,
     Verdict,
 )
+from lem.stats.shared import with_shared
 from lem.stats.verdicts import equivalent, more_blocks, verdict
 
 __all__ = [
@@ -27,4 +28,5 @@ __all__ = [
     "more_blocks",
     "ratios",
     "verdict",
+    "with_shared",
 ]

@@ -35,6 +35,13 @@ class RatioEstimate:
     """The same for the two one-sided tests of equivalence, each at 1 − level (narrower)."""
     target: float | None = None
     """Half-width that the campaign was asked for, as a share (0.01 is ±1 %)."""
+    shared_log: float = 0.0
+    """Standard uncertainty of the log-ratio that all blocks share (gains of boards that differ
+    between the arms); the half-widths hold it."""
+    shared_half_log: float = 0.0
+    """What ``half_width_log`` would be with any number of blocks."""
+    shared_half_same_log: float = 0.0
+    """The same for ``half_width_same_log``."""
 
     @property
     def reached(self) -> bool | None:

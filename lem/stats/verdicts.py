@@ -39,20 +39,30 @@ def more_blocks(
     estimate: RatioEstimate, margin: float | None = None, bias_log: float = 0.0
 ) -> int | None:
     """About how many more blocks would give a verdict if ratio and scatter stayed what they are
-    (widths, and how well carry-over is known, fall as 1 ÷ √n); None without an interval, or where
-    it would take over 10,000."""
+    (widths, and how well carry-over is known, fall as 1 ÷ √n, but for what all blocks share); None
+    without an interval, or where it would take over 10,000."""
     half, same = estimate.half_width_log, estimate.half_width_same_log
     if half is None or same is None:
         return None
     centre = math.log(estimate.ratio)
     wanted = []
-    if abs(centre) > 0:
-        wanted.append((half / abs(centre)) ** 2)
+    shared, shared_same = estimate.shared_half_log, estimate.shared_half_same_log
+    if abs(centre) > shared:
+        wanted.append(_times_blocks(half, shared, 0.0, abs(centre)))
     if margin is not None:
         room = min(centre - math.log1p(-margin), math.log1p(margin) - centre)
-        if room > 0:
-            wanted.append(((same + bias_log) / room) ** 2)
+        if room > shared_same:
+            wanted.append(_times_blocks(same, shared_same, bias_log, room))
     # One block more than the bare ratio: at equality an interval still touches the bound.
     needed = [math.floor(estimate.n * w) + 1 - estimate.n for w in wanted if w < 10_000]
     best = max(1, min(needed, default=0))
     return best if needed and best <= 10_000 else None
+
+
+def _times_blocks(half: float, shared: float, bias: float, room: float) -> float:
+    """How many times as many blocks make hypot(scatter·x, shared) + bias·x = room, with x = 1 ÷ √of
+    that, where ``half`` is the hypot now (x = 1). ``room`` is above ``shared``."""
+    scatter2 = max(0.0, half**2 - shared**2)
+    free2 = room**2 - shared**2
+    root = math.sqrt(scatter2 * free2 + (bias * shared) ** 2)
+    return ((room * bias + root) / free2) ** 2

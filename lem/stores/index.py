@@ -26,6 +26,7 @@ from lem.contract.record import Distribution, Record, Value
 from lem.stores.costs import meters_of
 from lem.stores.folder import Attempt, Entry, attempts, read
 from lem.stores.outcomes import Cost, Outcome
+from lem.stores.shares import Share, shares_of
 
 FILE_NAME = ".index.sqlite"
 VERSION = 4
@@ -68,6 +69,7 @@ _attempts = sa.Table(
     sa.Column("hardware", sa.Text, nullable=False),
     sa.Column("meters", sa.Text, nullable=False),
     sa.Column("flags", sa.Text, nullable=False),
+    sa.Column("shares", sa.Text, nullable=False),
 )
 
 # The metric comes first in the key: a comparison reads few metrics of many attempts.
@@ -112,6 +114,8 @@ class Row(NamedTuple):
     metrics: dict[str, dict[str, Figure]]
     """Metric → part → value. The part is the device class, the statistic of a distribution
     (``mean``, ``p50``, ``p90``, ``p99``), or empty."""
+    shares: dict[str, dict[str, Share]] = {}
+    """Device class → device → how much of the energy it drew, and how well its gain is known."""
 
 
 class Index:
@@ -171,7 +175,9 @@ class Index:
     def _rows(self, metrics: Sequence[str] | None) -> list[Row]:
         a = _attempts.c
         about = (a.run_id, a.experiment_id, a.campaign, a.semantics, a.hardware)
-        query = sa.select(a.id, *about, a.meters, a.flags, a.problem, *_OUTCOME).order_by(*_ORDER)
+        query = sa.select(a.id, *about, a.meters, a.flags, a.problem, a.shares, *_OUTCOME).order_by(
+            *_ORDER
+        )
         m = _metrics.c
         wanted = sa.select(m.id, m.metric, m.part, m.value, m.uncertainty)
         if metrics is not None:
@@ -213,9 +219,12 @@ class Index:
 
 
 def hardware(record: Record) -> str:
-    """What a record was made on, in words: ``2 × NVIDIA H100 · AMD EPYC 9354 (64 CPUs)``."""
+    """What a record's block was made on, in words: ``2 × NVIDIA H100 · AMD EPYC 9354 (64 CPUs)``.
+
+    Arms that use fewer of a block's GPUs than others were made on the same hardware.
+    """
     e = record.environment
-    used = [g.name for g in e.gpus if g.uuid in e.device_set]
+    used = e.device_set_names or [g.name for g in e.gpus if g.uuid in e.device_set]
     gpus = " + ".join(f"{used.count(n)} × {n}" for n in sorted(set(used)))
     cpu = f"{e.cpu_model} ({e.cpu_count} CPUs)"
     return f"{gpus} · {cpu}" if gpus else cpu
@@ -358,6 +367,7 @@ def _columns(key: int, entry: Entry) -> dict[str, Any]:
         "hardware": hardware(record) if record else "",
         "meters": json.dumps(meters_of(record) if record else {}),
         "flags": json.dumps(record.flags if record else []),
+        "shares": json.dumps(shares_of(record) if record else {}),
     }
 
 
@@ -388,7 +398,7 @@ def metric_values(record: Record) -> Iterator[tuple[str, str, Value]]:
 def _row(row: Sequence[Any], metrics: dict[str, dict[str, Figure]]) -> Row:
     _, run_id, experiment_id, campaign, semantics, hardware_, meters, flags, problem = row[:9]
     return Row(
-        outcome=_outcome(row[9:]),
+        outcome=_outcome(row[10:]),
         run_id=run_id,
         experiment_id=experiment_id,
         campaign=campaign,
@@ -398,6 +408,10 @@ def _row(row: Sequence[Any], metrics: dict[str, dict[str, Figure]]) -> Row:
         flags=tuple(_parsed(flags)),
         message=problem,
         metrics=metrics,
+        shares={
+            name: {device: Share(*share) for device, share in of_device.items()}
+            for name, of_device in json.loads(row[9]).items()
+        },
     )
 
 
