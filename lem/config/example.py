@@ -199,7 +199,8 @@ generate:                             # further keys go to the engine untouched
   # top_k: 50
   # seed: 1
 
-# Settings of the GPU. This version makes none; set them with nvidia-smi, and records show them.
+# Settings of the GPU, made for each run and put back after it; needs root. null: as it is.
+# Sweep them: device.power_limit_w: [300, 500], device.sm_clock_mhz: [1410, 1980].
 device: {power_limit_w: null, sm_clock_mhz: null}
 
 measure:

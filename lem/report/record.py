@@ -16,7 +16,8 @@ from lem.contract.metrics import METRICS
 from lem.contract.record import EnergyReading, Record
 from lem.report.meters import side_by_side
 from lem.report.text import NOTHING, plain, with_uncertainty
-from lem.stores.index import hardware, metric_values
+from lem.stores.hardware import hardware
+from lem.stores.index import metric_values
 
 _MEANINGLESS_ESTIMATED = ("idle_power_w", "energy_above_idle_per_output_token_j")
 """An estimate sees the CPU time of the run's own processes, so it knows no idle power."""
@@ -193,6 +194,8 @@ def _environment(record: Record) -> dict[str, str]:
         "CPU governor": e.cpu_governor or NOTHING,
         "lem": e.lem_version,
     }
+    if 0 < len(e.gpus) < len(e.device_set):
+        pairs["GPUs used"] = f"{len(e.gpus)} of the block's {len(e.device_set)}"
     for gpu in e.gpus:
         limit = f", limit {gpu.power_limit_w:.0f} W" if gpu.power_limit_w else ""
         pairs[f"gpu{gpu.index}"] = f"{gpu.name}, driver {gpu.driver}{limit}"

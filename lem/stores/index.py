@@ -25,6 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from lem.contract.record import Distribution, Record, Value
 from lem.stores.costs import meters_of
 from lem.stores.folder import Attempt, Entry, attempts, read
+from lem.stores.hardware import hardware
 from lem.stores.outcomes import Cost, Outcome
 from lem.stores.shares import Share, shares_of
 
@@ -216,18 +217,6 @@ class Index:
                 if measured:
                     connection.execute(_metrics.insert(), measured)
         return len(stale)
-
-
-def hardware(record: Record) -> str:
-    """What a record's block was made on, in words: ``2 × NVIDIA H100 · AMD EPYC 9354 (64 CPUs)``.
-
-    Arms that use fewer of a block's GPUs than others were made on the same hardware.
-    """
-    e = record.environment
-    used = e.device_set_names or [g.name for g in e.gpus if g.uuid in e.device_set]
-    gpus = " + ".join(f"{used.count(n)} × {n}" for n in sorted(set(used)))
-    cpu = f"{e.cpu_model} ({e.cpu_count} CPUs)"
-    return f"{gpus} · {cpu}" if gpus else cpu
 
 
 def _open(folder: Path) -> sa.Engine:
