@@ -74,8 +74,8 @@ def _settings(r: Mapping[str, Any]) -> list[str]:
         "## Power limit and clock",
         "",
         f"A power limit of {r['asked_w']:g} W (before: {r['before_w']:g} W) was in force "
-        f"{r['set_took_ms']:.0f} ms after it was asked for, and put back: {r['after_w']:g} W. After "
-        f"a kill -9 it stood at {r['killed_w']:g} W until the next start put it back: "
+        f"{r['set_took_ms']:.0f} ms after it was asked for, and put back: {r['after_w']:g} W. "
+        f"After a kill -9 it stood at {r['killed_w']:g} W until the next start put it back: "
         f"{r['put_back_w']:g} W.",
     ]
     clock = r["clock"]

@@ -236,7 +236,7 @@ class Results:
 
         ``baseline``: an arm's name, its id or the beginning of it, or ``path=value[,…]``.
         ``metric``: by default energy per output token, or CPU time where energy is estimated.
-        ``hardware``: only the runs made on this (as :func:`lem.stores.hardware.hardware` writes it).
+        ``hardware``: only the runs made on this (as ``lem/stores/hardware.py`` writes it).
         ``margin``: within which two arms count as the same (0.02 is ±2 %; by default the
         campaign's). ``across``: let the intervals of all device classes hold together, not only
         those of each. ``quality_margin``: how much quality (0.02: 2 % of NLL, 2 points of accuracy)

@@ -322,3 +322,18 @@ def test_whatever_happens_a_number_once_final_stays_and_the_order_of_reading_is_
             block_pass=run.block_pass,
             attempt=run.attempt,
         )
+
+
+def test_an_arm_that_is_skipped_is_not_awaited_by_the_pilot():
+    """Its one failure counts as three: the pilot is complete with the others."""
+    lock = lock_of("abc")
+    folder = Folder()
+    folder.run("c", 0, "device_setting")
+    for block in range(5):
+        folder.run("a", block, 1.0)
+        assert not decide(lock, folder.outcomes).final
+        folder.run("b", block, 2.0 * math.exp(SCATTER[block]))
+    decided = decide(lock, folder.outcomes)
+    assert decided.final
+    without = decide(lock_of("ab"), [o for o in folder.outcomes if o.arm_id != "c"])
+    assert decided.n == without.n

@@ -22,7 +22,7 @@ from lem.campaign.plan import Here, Run
 from lem.contract.failure import Failure
 from lem.contract.job import Job
 from lem.contract.lock import Lock
-from lem.contract.record import Record
+from lem.contract.record import Gpu, Record
 from lem.launchers.protocol import Exit, Folders
 from lem.stores.folder import MAX_RECORD_BYTES, outcomes
 
@@ -360,3 +360,16 @@ def test_only_what_was_being_written_aside_is_removed(tmp_path: Path) -> None:
     remove_asides(tmp_path)
     left = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
     assert left == set(kept)
+
+
+def test_a_run_has_the_gpus_that_its_arm_needs(tmp_path: Path) -> None:
+    """As the launcher's agent counts them, and which boards those are; the block's beside them."""
+    lock = the_lock()
+    arm = lock.arms[0].model_copy(update={"gpu_count": 2})
+    lock = lock.model_copy(update={"gpus": [4, 2, 7], "arms": [arm]})
+    boards = [Gpu.model_validate(records.gpu(i)) for i in lock.gpus]
+    made = make_job(lock, arm, RUN, Inside(), Folders(tmp_path), None, boards)  # type: ignore[arg-type]
+    assert made.gpus == [0, 1]
+    assert made.gpu_uuids == ["GPU-4", "GPU-2"]
+    assert made.device_set == ["GPU-4", "GPU-2", "GPU-7"]
+    assert made.device_set_names == ["NVIDIA Test 80GB"] * 3

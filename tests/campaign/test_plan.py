@@ -461,3 +461,16 @@ def test_a_large_plan_fits_into_memory() -> None:
         tracemalloc.stop()
     assert len(todo.runs) == 400_000
     assert peak < 200 * 2**20
+
+
+def test_an_arm_whose_setting_was_refused_is_not_tried_again_until_it_is_asked_for() -> None:
+    world = World("ab", blocks=2)
+    skipped = world.plan().runs[0]
+    world.make(skipped, "device_setting")
+    todo = world.plan()
+    assert todo.dropped == {skipped.arm_id: "device_setting"}
+    assert len(todo.runs) == 2 and skipped.arm_id not in {r.arm_id for r in todo.runs}
+    world.do("record", "record")
+    assert not world.plan().runs
+    world.forgive = frozenset({world.outcomes[0].path})
+    assert {r.arm_id for r in world.plan().runs} == {skipped.arm_id}
