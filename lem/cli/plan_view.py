@@ -57,7 +57,7 @@ def plan_table(overview: Overview, expected: Estimate, folder: Path) -> "Rendera
         if b not in overview.plan.given_up
     ]
     lines += [f"block {b:04d} is given up: {why}" for b, why in overview.plan.given_up.items()]
-    lines += skipped_arms(overview)
+    lines += skipped_arms(overview) + _doubtful_arms(overview)
     texts = [Text(visible(line)) for line in lines]
     return Group(texts[0], table, *texts[1:])
 
@@ -144,14 +144,19 @@ def failed_runs(overview: Overview) -> list[str]:
         for arm, counts in kinds.items()
     ]
     lines += [f"block {b:04d} was given up: {why}" for b, why in overview.plan.given_up.items()]
-    return lines + [f"skipped: {labels[arm]}: {why}" for arm, why in overview.refused.items()]
+    return lines + skipped_arms(overview)
 
 
 def skipped_arms(overview: Overview) -> list[str]:
-    """One line for each arm whose power limit or clock cannot be set here."""
+    """One line for each arm whose power limit or clock could not be set."""
     labels = {a.arm_id: a.label for a in overview.lock.arms}
-    lines = [f"skipped: {labels[arm]}: {why}" for arm, why in overview.refused.items()]
-    return lines + [
+    return [f"skipped: {labels[arm]}: {why}" for arm, why in overview.refused.items()]
+
+
+def _doubtful_arms(overview: Overview) -> list[str]:
+    """One line for each arm of which that is to be expected here."""
+    labels = {a.arm_id: a.label for a in overview.lock.arms}
+    return [
         f"could not be set here: {labels[arm]}: {why}" for arm, why in overview.doubtful.items()
     ]
 

@@ -37,7 +37,7 @@ def samples(
         (LIMIT, samples("power_limit_mw", [300_900] * 11), set()),
         (LIMIT, samples("power_limit_mw", [301_100] * 11), NOT_LIMIT),
         (LIMIT, samples("power_limit_mw", [300_000] * 10 + [700_000]), NOT_LIMIT),
-        (LIMIT, samples("power_limit_mw", [700_000] * 3, first_s=7), set() | NOT_LIMIT),
+        (LIMIT, samples("power_limit_mw", [700_000] * 3, first_s=7), NOT_LIMIT),
         (LIMIT, [], NOT_LIMIT),
         # Before the window is not in it.
         (LIMIT, samples("power_limit_mw", [700_000] * 3 + [300_000] * 9, first_s=7), set()),
