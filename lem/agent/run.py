@@ -166,9 +166,7 @@ def _record(
         idle=figures.idle,
         metrics=figures.metrics | of_answers,
         quality=measured.quality,
-        flags=sorted(
-            measured.flags | figures.flags | about_answers | settings | weights
-        ),
+        flags=sorted(measured.flags | figures.flags | about_answers | settings | weights),
         whole_batches=measured.whole_batches,
         warm_up=measured.warm_up,
         prefill=figures.prefill,
