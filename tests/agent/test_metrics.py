@@ -174,10 +174,10 @@ def test_idle_power_that_changed_makes_what_is_above_it_less_certain() -> None:
 
 def test_every_metric_is_described_and_has_the_shape_it_is_said_to_have() -> None:
     m = computed()
-    # Goodput is added where objectives are set (assemble).
+    # Goodput is added where objectives are set (assemble), the others where questions are asked.
     elsewhere = {"goodput_per_s", "energy_per_answer_j", "energy_per_correct_answer_j"}
     assert set(m) == set(METRICS) - elsewhere
-    assert set(computed(prefill=None)) == set(METRICS) - {"goodput_per_s", *OF_PREFILL}
+    assert set(computed(prefill=None)) == set(METRICS) - {*elsewhere, *OF_PREFILL}
     shapes = {"by_class": dict, "value": Value, "distribution": Distribution}
     for name, value in m.items():
         assert isinstance(value, shapes[METRICS[name].shape]), name
