@@ -26,7 +26,7 @@ CONSEQUENCES = {
 SHAPES = {
     "by_class": "one value for each device class",
     "value": "one value",
-    "distribution": "n, mean, p50, p90, p99",
+    "distribution": "n, mean, p50, p90, p95, p99",
 }
 REGION = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 

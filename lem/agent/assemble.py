@@ -6,7 +6,7 @@ Anyone with a run's folder can do the same and must get the same figures.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from lem.agent.metrics import compute, energy_by_class, idle_power_by_class, requests_of
+from lem.agent.metrics import compute, energy_by_class, idle_power_by_class
 from lem.contract.flags import worst
 from lem.contract.record import (
     Distribution,
@@ -18,17 +18,19 @@ from lem.contract.record import (
     Value,
     Window,
 )
-from lem.contract.spec import Slo
+from lem.contract.spec import Arrival, Concurrency, Offline, Slo
 from lem.meters import readings
 from lem.meters.energy import reconcile
 from lem.meters.protocol import Sample
-from lem.workloads import edges, latency
+from lem.workloads import edges, latency, overload, schedules
 from lem.workloads.edges import CountUncertainty
 from lem.workloads.load import Response
 from lem.workloads.steady import Counts
 
 SHORT_WINDOW_NS = 10_000_000_000
 TEMPERATURE_REACH_NS = 2_000_000_000
+HELD = 0.95
+"""Of the clients of a closed loop so many should be busy on average."""
 IDLE_DRIFT = 0.10
 IDLE_MATTERS = 0.01
 """A drift below this part of the power at work changes no figure that matters."""
@@ -53,18 +55,25 @@ def assemble(
     slo: Slo = Slo(),  # noqa: B008 - frozen
     whole_batches: bool = False,
     prefill: Counts | None = None,
+    arrival: Arrival = Offline(),  # noqa: B008 - frozen
+    rate_per_s: float | None = None,
 ) -> Figures:
-    """Windows, idle phases and metrics of a run, and the flags that follow from them."""
+    """Windows, idle phases and metrics of a run, and the flags that follow from them.
+
+    ``rate_per_s``: what a search for the highest rate has found.
+    """
     every = [*counts, *([] if prefill is None else [prefill])]
     uncertain = edges.uncertainties(responses, every, whole_batches)
-    made = [window(infos, samples, c, u) for c, u in zip(every, uncertain, strict=True)]
+    made = [
+        window(infos, samples, c, u, _good(responses, c, slo))
+        for c, u in zip(every, uncertain, strict=True)
+    ]
     windows, alone = made[: len(counts)], (made[-1] if prefill is not None else None)
     idles = [
         Idle(start_ns=a, end_ns=b, energy=readings.readings(infos, samples, a, b))
         for a, b in idle
         if b > a
     ]
-    inside = [r for c in counts for r in latency.within(responses, c.start_ns, c.end_ns)]
     peaks: dict[str, float] = {}
     for c in counts:
         for name, power in readings.peak_power_w(infos, samples, c.start_ns, c.end_ns).items():
@@ -72,15 +81,10 @@ def assemble(
     spans = [(c.start_ns, c.end_ns) for c in counts]
     latencies = distributions(responses, spans)
     metrics = compute(windows, idles, latencies, peaks, peak_memory_bytes, alone)
+    if rate_per_s is not None:
+        metrics["goodput_rate_per_s"] = Value(value=rate_per_s)
     seconds = sum(c.end_ns - c.start_ns for c in counts) / 1e9
-    goodput = latency.goodput_per_s(inside, slo, seconds)
-    if goodput is not None:
-        # At an edge any of the requests under way may be one that meets the objectives.
-        u = requests_of(windows).uncertainty
-        metrics["goodput_per_s"] = Value(
-            value=goodput, uncertainty=None if u is None else u / seconds
-        )
-    flags = _flags(windows, idles, alone)
+    flags = _flags(windows, idles, alone) | _load_flags(responses, every, counts, arrival)
     if not whole_batches and any(edges.few_turns(responses, c) for c in counts):
         flags.add("few_turns")
     views = reconcile.reconciled(
@@ -99,7 +103,41 @@ def attributed(flags: set[str], metrics: Metrics) -> set[str]:
     return (flags - {"foreign_load"}) | {"not_attributed"}
 
 
-def window(infos: list[MeterInfo], samples: list[Sample], c: Counts, u: CountUncertainty) -> Window:
+def _good(responses: Sequence[Response], c: Counts, slo: Slo) -> int | None:
+    found = latency.judged(latency.within(responses, c.start_ns, c.end_ns), slo)
+    return None if found is None else found.good
+
+
+def _load_flags(
+    responses: Sequence[Response],
+    every: Sequence[Counts],
+    counts: Sequence[Counts],
+    arrival: Arrival,
+) -> set[str]:
+    """Whether the load was what was asked for, and the engine equal to it."""
+    flags = set()
+    if any(c.failed for c in every):
+        flags.add("requests_failed")
+    if any(c.timed_out for c in every):
+        flags.add("requests_timed_out")
+    start_ns, end_ns = counts[0].start_ns, counts[-1].end_ns
+    if schedules.is_open(arrival) and overload.growth(responses, start_ns, end_ns).overloaded:
+        flags.add("overloaded")
+    # Where clients wait inside of lem for an engine that is full, the log never has all of them.
+    if isinstance(arrival, Concurrency) and edges.most_open(responses) >= arrival.concurrency:
+        busy = [edges.mean_open(responses, c.start_ns, c.end_ns) for c in counts]
+        if any(b is not None and b < HELD * arrival.concurrency for b in busy):
+            flags.add("target_not_held")
+    return flags
+
+
+def window(
+    infos: list[MeterInfo],
+    samples: list[Sample],
+    c: Counts,
+    u: CountUncertainty,
+    good: int | None = None,
+) -> Window:
     """A window as the record has it, with the energy that the trace shows in it."""
     cpu = readings.cpu_time(samples, c.start_ns, c.end_ns)
     load = readings.host_load(samples, c.start_ns, c.end_ns)
@@ -117,6 +155,10 @@ def window(infos: list[MeterInfo], samples: list[Sample], c: Counts, u: CountUnc
         requests_uncertainty=u.requests,
         temperature_c=temperatures_c(samples, c.start_ns),
         foreign_cpu_time_s=None if load is None else load.foreign_s,
+        sent=c.sent,
+        failed=c.failed,
+        timed_out=c.timed_out,
+        good=good,
     )
 
 

@@ -4,14 +4,17 @@ Each phase is told to whoever watches (events) and stands in the trace.
 """
 
 import hashlib
+import math
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from lem.agent import operating_point
 from lem.agent.events import Events
 from lem.agent.quality import Answered, answer_questions, probe
 from lem.backends.protocol import Apart, Backend, Engine
@@ -19,20 +22,23 @@ from lem.contract.answers import Answers
 from lem.contract.base import Scalar
 from lem.contract.event import PHASE_CODES, Phase
 from lem.contract.job import Job
-from lem.contract.record import MeterInfo, Quality, WarmUp
+from lem.contract.record import MeterInfo, Quality, RateSearch, WarmUp
+from lem.contract.spec import Arrival, TraceArrival
 from lem.errors import RunFailed
 from lem.meters import machine
 from lem.meters.protocol import MeterSettings
 from lem.meters.sampler import Sampler
-from lem.workloads import latency, requests
-from lem.workloads.load import Log, Response
+from lem.workloads import latency, requests, schedules
+from lem.workloads.load import Log, Response, Source
 from lem.workloads.requests import Request
-from lem.workloads.sources import FirstTokens, Requests, Stock, arriving
-from lem.workloads.steady import Counts, spread, warmed_up
+from lem.workloads.sources import FirstTokens, OpenLoop, Requests, Stock, conversations
+from lem.workloads.steady import Counts, settled_by_chance, spread, warmed_up
 from lem.workloads.steady import Phase as Windows
 
 WARM_UP_PARTS = 8
 """The warm-up limit is cut into this many sub-windows to see whether throughput has settled."""
+LATE_SHARE = 0.01
+"""Of the requests of a schedule so many may be sent late."""
 ANSWER_CHARACTERS = 2000
 LATE_S = 0.005
 LATE_PART = 0.05
@@ -58,6 +64,9 @@ class Measured:
     warm_up_s: float
     warm_up: WarmUp
     whole_batches: bool
+    arrival: Arrival
+    """That of the windows: with the rate that was found, where one was searched for."""
+    rate_search: RateSearch | None
     prefill: Counts | None
     facts: dict[str, Scalar]
     """What the engine said it used, before the quality probe: that may take more memory."""
@@ -84,6 +93,15 @@ class Run:
         self.events.phase(phase)
         self.meter.note("run", "phase", PHASE_CODES[phase])
 
+    def serve(self, source: Source) -> None:
+        """Have the engine answer what ``source`` has. Raises :class:`RunFailed` where it returned
+        and left some unanswered: then it cannot be told what its energy was spent on."""
+        before = len(self.log.responses)
+        self.engine.serve(source, self.log)
+        sent = list(self.log.responses.values())[before:]
+        if lost := sum(r.end_ns is None for r in sent):
+            raise RunFailed("engine_error", f"the engine lost {lost} of {len(sent)} requests")
+
 
 def measure(job: Job, backend: Backend, engine: Engine, folder: Path, events: Events) -> Measured:
     """Take the loaded engine through all phases."""
@@ -101,13 +119,14 @@ def measure(job: Job, backend: Backend, engine: Engine, folder: Path, events: Ev
         with _commentary(events, meter, log):
             _cool_down(run)
             warm_up_s, warm_up = _warm_up(run)
+            arrival, found = _find_rate(run)
             idle = _idle(run)
             run.phase("window")
             before = len(log.responses)
-            windows = _windows(run, stock, job.measure.windows)
+            windows = _windows(run, stock, job.measure.windows, arrival, "window")
             if stock.exhausted:
                 flags.add("requests_exhausted")
-            prefill = _prefill(run)
+            prefill = _prefill(run, arrival)
             idle += _idle(run)
             answered = _questions(run)
         facts = dict(engine.facts())
@@ -127,8 +146,6 @@ def measure(job: Job, backend: Backend, engine: Engine, folder: Path, events: Ev
     if job.gpus and not any(i.device_class == "gpu" for i in infos):
         # What the rest of the machine drew is not what the run cost.
         flags.add("no_meter")
-    if any(w.failed for w in [*windows, *([prefill] if prefill is not None else [])]):
-        flags.add("requests_failed")
     return Measured(
         infos=infos,
         unavailable=dict(meter.unavailable),
@@ -138,6 +155,8 @@ def measure(job: Job, backend: Backend, engine: Engine, folder: Path, events: Ev
         warm_up_s=warm_up_s,
         warm_up=warm_up,
         whole_batches=engine.atomic_batches,
+        arrival=arrival,
+        rate_search=found,
         prefill=prefill,
         facts=facts,
         quality=quality,
@@ -152,13 +171,17 @@ def shuffled(job: Job, listed: list[Request]) -> list[Request]:
 
     A slow arm gets through fewer requests than a fast one. In a fixed order it would always meet
     the same few, and how long they happen to be would be a bias of its figures; drawn anew in each
-    block it is noise, which the interval over blocks covers.
+    block it is noise, which the interval over blocks covers. Conversations stay whole and in their
+    order. A trace is replayed as it is: its requests belong to its times.
     """
+    if isinstance(job.workload.arrival, TraceArrival):
+        return listed
 
-    def rank(request: Request) -> bytes:
-        return hashlib.sha256(f"{job.seed}/{job.block}/{request.id}".encode()).digest()
+    def rank(conversation: list[Request]) -> bytes:
+        first = conversation[0].id
+        return hashlib.sha256(f"{job.seed}/{job.block}/{first}".encode()).digest()
 
-    return sorted(listed, key=rank)
+    return [r for c in sorted(conversations(listed), key=rank) for r in c]
 
 
 def _sampler(job: Job, folder: Path, engine: Engine) -> Sampler:
@@ -212,56 +235,87 @@ def _warm_up(run: Run) -> tuple[float, WarmUp]:
     run.phase("warm_up")
     cap = run.job.measure.warm_up_cap_s
     start = time.monotonic()
+    arrival = operating_point.warming(run.job.workload.arrival)
+    is_open = schedules.is_open(arrival)
 
     def rates(done: list[Counts]) -> list[float]:
         return [c.tokens_per_s for c in done]
 
+    def has_settled(done: list[Counts]) -> bool:
+        return settled_by_chance(done) if is_open else warmed_up(rates(done))
+
     def enough(done: list[Counts]) -> bool:
-        return warmed_up(rates(done)) or time.monotonic() - start >= cap
+        return has_settled(done) or time.monotonic() - start >= cap
 
     windows = Windows(
-        arriving(run.job.experiment.workload.arrival, run.stock, run.log),
+        operating_point.source(run.job, arrival, "warm_up", run.stock, run.log),
         run.log,
         atomic=run.engine.atomic_batches,
         window_s=max(cap / WARM_UP_PARTS, 0.01),
         enough=enough,
         whole_turns=False,
+        open_load=is_open,
     )
-    run.engine.serve(windows, run.log)
+    run.serve(windows)
     found = rates(windows.windows)
-    settled = warmed_up(found)
+    settled = has_settled(windows.windows)
     if not settled:
         run.flags.add("warm_up_capped")
     told = WarmUp(windows=len(found), spread=spread(found), settled=settled)
     return time.monotonic() - start, told
 
 
-def _windows(run: Run, stock: Requests, n: int) -> list[Counts]:
+def _find_rate(run: Run) -> tuple[Arrival, RateSearch | None]:
+    """The load of the windows. The warm-up of an open loop may have used more or fewer requests;
+    the windows begin with the same one for every backend of the block."""
+    arrival = run.job.workload.arrival
+    if operating_point.sought(arrival) is not None:
+        run.phase("search")
+    arrival, found = operating_point.find_rate(run.job, run.stock, run.log, run.serve)
+    if found is not None:
+        if found.bound_hit is not None:
+            run.flags.add("rate_bound_hit")
+        if not found.complete:
+            run.flags.add("rate_search_capped")
+    elif rate := schedules.mean_rate(arrival, run.stock.listed):
+        used = math.ceil(rate * run.job.measure.warm_up_cap_s * (1 + 2 / WARM_UP_PARTS))
+        if used < len(run.stock.listed):
+            run.stock.skip_to(used)
+    return arrival, found
+
+
+def _windows(run: Run, stock: Requests, n: int, arrival: Arrival, phase: str) -> list[Counts]:
     """Measured windows. Raises :class:`RunFailed` if the engine stopped before them."""
-    windows = Windows(
-        arriving(run.job.experiment.workload.arrival, stock, run.log),
-        run.log,
-        atomic=run.engine.atomic_batches,
-        window_s=run.job.measure.window_s,
-        on_edge=run.meter.mark,
-        on_rest=lambda: run.meter.rest(settle_s=run.job.measure.settle_s),
-        enough=lambda done: len(done) >= n,
-    )
-    run.engine.serve(windows, run.log)
+    source = operating_point.source(run.job, arrival, phase, stock, run.log)
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="edge") as edges:
+        windows = Windows(
+            source,
+            run.log,
+            atomic=run.engine.atomic_batches,
+            window_s=run.job.measure.window_s,
+            on_edge=run.meter.mark,
+            on_rest=lambda: run.meter.rest(settle_s=run.job.measure.settle_s),
+            enough=lambda done: len(done) >= n,
+            open_load=schedules.is_open(arrival),
+            begin_edge=lambda: edges.submit(run.meter.mark),
+        )
+        run.serve(windows)
     if len(windows.windows) < n:
         raise RunFailed("engine_error", "the engine stopped before the windows were complete")
-    counted = windows.recounted()
-    if any(w.output_tokens == 0 for w in counted):
+    found = windows.recounted()
+    if any(w.output_tokens == 0 for w in found):
         raise RunFailed("engine_error", "the engine produced no token in a window")
-    return counted
+    if isinstance(source, OpenLoop) and source.late > LATE_SHARE * source.handed:
+        run.flags.add("target_not_held")
+    return found
 
 
-def _prefill(run: Run) -> Counts | None:
+def _prefill(run: Run, arrival: Arrival) -> Counts | None:
     """A window of the requests that come next, each of which ends with its first token."""
     if not run.job.measure.prefill_window:
         return None
     run.phase("prefill")
-    return _windows(run, FirstTokens(run.stock), 1)[0]
+    return _windows(run, FirstTokens(run.stock), 1, arrival, "prefill")[0]
 
 
 def _idle(run: Run) -> list[Stretch]:

@@ -93,6 +93,7 @@ def compute(
     inputs = input_of(windows)
     total = Counted(output.n + inputs.n, _hypot(output.uncertainty, inputs.uncertainty))
     requests = requests_of(windows)
+    good = good_of(windows)
     terms = terms_by_class([w.energy for w in windows])
     energy = {name: _sum(t) for name, t in terms.items()}
     idle_terms, idle_s = terms_by_class(_trusted(idle)), _seconds(idle)
@@ -101,6 +102,7 @@ def compute(
         "energy_per_output_token_j": _per(energy, output),
         "energy_per_total_token_j": _per(energy, total),
         "energy_per_request_j": _per(energy, requests),
+        "energy_per_good_request_j": {} if good is None else _per(energy, good),
         "energy_above_idle_per_output_token_j": _per(
             {
                 name: _drifted(
@@ -120,7 +122,13 @@ def compute(
     }
     if seconds > 0:
         metrics["output_throughput_tokens_per_s"] = rate(output, seconds)
+        metrics["total_throughput_tokens_per_s"] = rate(total, seconds)
         metrics["request_throughput_per_s"] = rate(requests, seconds)
+        if good is not None:
+            metrics["goodput_per_s"] = rate(good, seconds)
+    ended = requests.n + sum((w.failed or 0) + (w.timed_out or 0) for w in windows)
+    if good is not None and ended > 0:
+        metrics["slo_attainment_share"] = Value(value=good.n / ended)
     if (cpu := _cpu_time(windows)) is not None:
         metrics |= {"cpu_time_per_output_token_s": _per({"": cpu}, output).get("", {})}
     metrics.update(distributions)
@@ -139,6 +147,15 @@ def output_of(windows: Sequence[Window]) -> Counted:
 
 def requests_of(windows: Sequence[Window]) -> Counted:
     return counted((w.requests for w in windows), (w.requests_uncertainty for w in windows))
+
+
+def good_of(windows: Sequence[Window]) -> Counted | None:
+    """Requests that met every objective; None where none is set. At an edge any of the requests
+    under way may be one of them."""
+    known = [w.good for w in windows if w.good is not None]
+    if not known or len(known) < len(windows):
+        return None
+    return counted(known, (w.requests_uncertainty for w in windows))
 
 
 def rate(count: Counted, seconds: float) -> Value:

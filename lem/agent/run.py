@@ -28,7 +28,8 @@ from lem.contract.base import CONTRACT_VERSION, utc_now, whole_text
 from lem.contract.failure import Failure
 from lem.contract.job import Job
 from lem.contract.metrics import METRIC_SEMANTICS_VERSION
-from lem.contract.record import Metrics, Record, Window
+from lem.contract.record import Metrics, Record, RequestCounts, Window
+from lem.contract.spec import Offline
 from lem.errors import (
     BadInput,
     EnvironmentFault,
@@ -73,6 +74,7 @@ def _run(job: Job, folder: Path, events: Events, started_at: str) -> Record:
         )
     _check_boards(job)
     backend: Backend = plugins.load("backends", job.backend)()
+    _check_load(job, backend)
     events.phase("load")
     start = time.monotonic()
     with deadline(job.limits.load_s, "loading the model"):
@@ -96,6 +98,30 @@ def _check_boards(job: Job) -> None:
             f"the run was given the boards {', '.join(found)}, not {', '.join(job.gpu_uuids)}",
             hint="see whether Docker and `nvidia-smi -L` count the GPUs in the same order",
         )
+
+
+def _check_load(job: Job, backend: Backend) -> None:
+    """Raises :class:`RunFailed` where the backend cannot be driven by the job's arrivals."""
+    if not hasattr(backend, "loads"):
+        raise RunFailed(
+            "contract",
+            f"the backend {job.backend} does not say what it can be driven with",
+            hint="its class needs `loads` (docs/adding-a-backend.md)",
+        )
+    kind = job.workload.arrival.kind
+    wanted = "offline" if isinstance(job.workload.arrival, Offline) else "served"
+    if wanted not in backend.loads:
+        raise RunFailed(
+            "unsupported",
+            f"{job.backend} cannot be driven by the arrival '{kind}'",
+            hint=f"{job.backend} takes: {', '.join(backend.loads)}; see docs/backends.md",
+        )
+
+
+def _request_counts(measured: Measured) -> RequestCounts:
+    ends = [r.status for r in measured.responses]
+    done, failed, timed_out = (ends.count(s) for s in ("done", "failed", "timed_out"))
+    return RequestCounts(sent=len(ends), done=done, failed=failed, timed_out=timed_out)
 
 
 def _record(
@@ -125,6 +151,8 @@ def _record(
         job.workload.slo,
         measured.whole_batches,
         measured.prefill,
+        measured.arrival,
+        None if measured.rate_search is None else measured.rate_search.rate_per_s,
     )
     answering, of_answers, about_answers = _answering(measured, samples)
     if measured.answers.agreement or measured.answers.accuracy:
@@ -173,6 +201,8 @@ def _record(
         answering=answering,
         reconciliation=list(figures.reconciliation),
         client=client,
+        requests=_request_counts(measured),
+        rate_search=measured.rate_search,
     )
 
 

@@ -188,9 +188,17 @@ workload:
   # dataset: {kind: jsonl, path: questions.jsonl, output_tokens: 128}      # {"prompt": "…"} lines
   # dataset: {kind: sharegpt, path: chats.json, turns: 4, max_total_tokens: 2048}
   # dataset: {kind: trace, path: mooncake.jsonl}           # lengths and times of recorded traffic
-  arrival: {kind: offline}            # offline: all at once; or a closed loop of clients:
+  # offline: all at once, through the engine's batch interface. All others go to its server:
+  # a closed loop of clients, or a schedule (rate: requests a second), whatever the answers do.
+  arrival: {kind: offline}
   # arrival: {kind: concurrency, concurrency: 8}
-  # slo: {ttft_ms: 500, itl_ms: 50}   # limits on latency, for goodput
+  # arrival: {kind: constant, rate: 2}
+  # arrival: {kind: poisson, rate: 2}
+  # arrival: {kind: gamma, rate: 2, burstiness: 0.5}             # below 1: in bursts
+  # arrival: {kind: trace, path: ./trace.jsonl, speed: 1}
+  # arrival: {kind: poisson, rate: {search: goodput, attainment: 0.9}}   # the highest within slo
+  # slo: {ttft_ms: 500, tpot_ms: 50, e2e_ms: 9000}    # limits for goodput, or a preset's name:
+  # slo: llama-3.1-8b                 # MLPerf's server limits; others: docs/campaign-file.md
 
 generate:                             # further keys go to the engine untouched
   temperature: 0                      # 0: greedy

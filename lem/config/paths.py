@@ -33,6 +33,11 @@ AXES = ("args", "device", "engine", "generate", "launcher", "workload")
 SHAPE = "workload.dataset.shape"
 """Input and output tokens of random requests in one: ``512/256``."""
 
+ALIASES: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("workload", "slo", "tpot_ms"): ("workload", "slo", "itl_ms")
+}
+"""Two names of one setting: experiments have it under the second."""
+
 
 @dataclass(frozen=True)
 class Draft:
@@ -101,6 +106,7 @@ def parse_path(text: str, backends: Iterable[str]) -> ExperimentPath:
     backend = keys[0] if keys[0] in backends else None
     if backend is not None:
         keys = keys[1:]
+    keys = ALIASES.get(keys, keys)
     if not _is_path(keys) or (backend is not None and keys[0] in ("backend", "model")):
         if keys and keys[0] in OPEN:
             raise ValueError(f"write {keys[0]}.<name of the engine's own setting>")
@@ -138,6 +144,8 @@ def value_at(draft: Draft, path: ExperimentPath) -> Scalar:
         value = value.get(key) if isinstance(value, dict) else getattr(value, key, None)
         if value is None:
             return None
+    if isinstance(value, BaseModel):
+        value = value.model_dump(exclude_none=True)
     return value if isinstance(value, str | int | float | bool) else canonical_json(value).decode()
 
 

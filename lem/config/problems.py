@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from lem.config.schema import SLO_PRESETS
 from lem.config.yaml_source import KeyPath, Source, shorten
 from lem.errors import Problem
 
@@ -31,11 +32,29 @@ def explain(
     error: ValidationError, model: Any, data: Any, at: KeyPath = ()
 ) -> list[tuple[KeyPath, str]]:
     """Each error as (path in the file, message). ``data``, found at ``at``, is what was checked."""
-    found = []
+    placed = []
     for e in error.errors(include_url=False):
         path, label = _file_path(e["loc"], data, e["type"] == "missing")
-        found.append(((*at, *path), _message(e, model, label)))
-    return found
+        placed.append((path, label, e))
+    return [
+        ((*at, *path), _message(e, model, label))
+        for path, label, e in placed
+        if not _is_of_the_other_kind(path, e, [(p, o["type"]) for p, _, o in placed if o is not e])
+    ]
+
+
+def _is_of_the_other_kind(path: KeyPath, e: Any, others: list[tuple[KeyPath, str]]) -> bool:
+    """Whether the error only says that a number is no mapping, or the reverse, where both may stand
+    and another error says what is wrong with what does."""
+    if e["type"] in _NO_MAPPING:
+        return any(p == path and kind not in _NO_MAPPING for p, kind in others)
+    if e["type"] in _NO_NUMBER and isinstance(e.get("input"), dict):
+        return any(p[: len(path)] == path and kind not in _NO_NUMBER for p, kind in others)
+    return False
+
+
+_NO_MAPPING = ("dict_type", "model_type", "model_attributes_type")
+_NO_NUMBER = ("int_type", "float_type")
 
 
 def place(source: Source, path: KeyPath, message: str) -> Problem:
@@ -134,7 +153,9 @@ def _message(e: Any, model: Any, label: str | None) -> str:
         return f"must be a number, not {said(value)}"
     if kind == "bool_type":
         return f"must be true or false, not {said(value)}"
-    if kind in ("dict_type", "model_type", "model_attributes_type"):
+    if kind in _NO_MAPPING:
+        if location[-1] == "slo" and isinstance(value, str):
+            return f"no objectives are named {said(value)}{suggest(value, SLO_PRESETS)}"
         return f"must be a mapping of keys, not {said(value)}"
     if kind == "list_type":
         return f"must be a list, not {said(value)}"

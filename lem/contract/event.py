@@ -16,6 +16,7 @@ Phase = Literal[
     "settle",
     "prefill",
     "accuracy",
+    "search",
 ]
 
 PHASE_CODES: dict[Phase, int] = {
@@ -29,6 +30,7 @@ PHASE_CODES: dict[Phase, int] = {
     "quality": 7,
     "done": 8,
     "accuracy": 9,
+    "search": 10,
 }
 """How a phase stands in the trace: meter ``agent``, device ``run``, quantity ``phase``."""
 

@@ -145,6 +145,30 @@ _TABLE = (
         "info",
     ),
     Flag("questions_failed", "some questions got no answer; they count as wrong", "info"),
+    Flag("requests_timed_out", "some requests of the window were given up waiting for", "exclude"),
+    Flag(
+        "overloaded",
+        "more requests came than were answered, by more than chance explains: the queue grew, and "
+        "there was no steady state",
+        "exclude",
+    ),
+    Flag(
+        "target_not_held",
+        "the load asked for was not held: clients of a closed loop were idle for over 5 % of the "
+        "time, or over 1 % of scheduled requests were sent over 20 ms late",
+        "info",
+    ),
+    Flag(
+        "rate_bound_hit",
+        "the search for a rate ended at its lowest or highest, so the rate is not the one asked "
+        "for",
+        "exclude",
+    ),
+    Flag(
+        "rate_search_capped",
+        "the search for a rate ran out of time or trials before it had closed in on one",
+        "info",
+    ),
     Flag("requests_exhausted", "the request list was used more than once", "info"),
     Flag("suspended", "the machine was suspended or the clock jumped", "void"),
 )

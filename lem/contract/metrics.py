@@ -6,7 +6,9 @@ figures computed under different definitions are never compared.
 
 from typing import NamedTuple
 
-METRIC_SEMANTICS_VERSION = 1
+METRIC_SEMANTICS_VERSION = 2
+"""1: a gap of ``itl_s`` was between any two tokens, also of one chunk; counts' uncertainties took a
+window's two edges to have as many requests under way."""
 
 
 class Metric(NamedTuple):
@@ -15,7 +17,7 @@ class Metric(NamedTuple):
     meaning: str
     shape: str
     """``by_class``: one value for each device class; ``value``: one; ``distribution``: mean,
-    p50, p90, p99."""
+    p50, p90, p95, p99."""
     better: str = "lower"
 
 
@@ -36,6 +38,12 @@ _TABLE = (
         "energy_per_request_j",
         "J/request",
         "energy in the windows ÷ requests finished in them",
+        "by_class",
+    ),
+    Metric(
+        "energy_per_good_request_j",
+        "J/request",
+        "energy in the windows ÷ requests finished in them that met every service-level objective",
         "by_class",
     ),
     Metric(
@@ -87,6 +95,13 @@ _TABLE = (
         "higher",
     ),
     Metric(
+        "total_throughput_tokens_per_s",
+        "tokens/s",
+        "input and output tokens in the windows ÷ their duration",
+        "value",
+        "higher",
+    ),
+    Metric(
         "request_throughput_per_s",
         "requests/s",
         "requests finished in the windows ÷ their duration",
@@ -101,6 +116,22 @@ _TABLE = (
         "higher",
     ),
     Metric(
+        "slo_attainment_share",
+        "share",
+        "requests ended in the windows that met every service-level objective ÷ all that ended "
+        "in them, failed and timed-out ones included",
+        "value",
+        "higher",
+    ),
+    Metric(
+        "goodput_rate_per_s",
+        "requests/s",
+        "the highest rate found at which enough requests meet every service-level objective: the "
+        "rate of the windows, where it was searched for",
+        "value",
+        "higher",
+    ),
+    Metric(
         "ttft_s",
         "s",
         "time to first token: sent → first token, of those that came in the windows",
@@ -109,13 +140,15 @@ _TABLE = (
     Metric(
         "itl_s",
         "s",
-        "inter-token latency: gaps between tokens, that ended in the windows",
+        "inter-token latency: gaps between successive chunks of a stream (tokens of one chunk make "
+        "none), that ended in the windows",
         "distribution",
     ),
     Metric(
         "tpot_s",
         "s",
-        "(last − first token) ÷ (output tokens − 1), of requests finished in the windows",
+        "time per output token: (last − first token) ÷ (output tokens − 1), of requests finished "
+        "in the windows",
         "distribution",
     ),
     Metric(

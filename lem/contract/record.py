@@ -65,6 +65,15 @@ class Window(Stretch):
     requests_uncertainty: Annotated[float, Field(ge=0)] | None = None
     temperature_c: dict[str, float] = {}
     """Device → its temperature when the window began, where it has a sensor."""
+    sent: Count | None = None
+    """Requests sent in the window, whenever they ended; null, as the next two, in records from
+    before this field."""
+    failed: Count | None = None
+    """Ended in the window with an error."""
+    timed_out: Count | None = None
+    """Ended in the window because nobody waited any longer."""
+    good: Count | None = None
+    """Of ``requests``, those that met every service-level objective; null where none is set."""
 
 
 class Idle(Stretch):
@@ -96,6 +105,8 @@ class Distribution(Part):
     p50: float
     p90: float
     p99: float
+    p95: float | None = None
+    """Null in records from before this field."""
 
 
 Metrics = dict[str, Value | Distribution | dict[str, Value]]
@@ -192,6 +203,50 @@ class MeterInfo(Part):
     enters no figure."""
 
 
+class RequestCounts(Part):
+    """Of all requests that were sent from the measured phase on, ramps included: those of
+    ``responses.csv.gz``. Each ends as one of three, so they add up."""
+
+    sent: Count
+    done: Count
+    failed: Count
+    timed_out: Count
+
+    @model_validator(mode="after")
+    def _add_up(self) -> Self:
+        if self.sent != self.done + self.failed + self.timed_out:
+            raise ValueError("the requests do not add up")
+        return self
+
+
+class RateTrial(Part):
+    """A rate tried: ``good`` of the ``requests`` sent in its measured part met every objective."""
+
+    rate_per_s: Annotated[float, Field(gt=0)]
+    requests: Count
+    good: Count
+    """At most: a trial is over as soon as too many have missed; the others then count as good."""
+    overloaded: bool
+    kept: bool
+    """Whether the rate kept the objectives: by this trial, and by repeats of it together."""
+    seconds: Annotated[float, Field(ge=0)]
+    """With ramp-up, and until all was answered."""
+
+
+class RateSearch(Part):
+    """How the rate of the windows was found (``arrival.rate: {search: goodput}``)."""
+
+    rate_per_s: Annotated[float, Field(gt=0)]
+    """The rate of the windows: the highest that kept the objectives."""
+    missed_per_s: Annotated[float, Field(gt=0)] | None
+    """The lowest rate above it that did not; null where none was found."""
+    bound_hit: Literal["low", "high"] | None
+    """``low``: not even the lowest rate kept the objectives; ``high``: the highest did."""
+    complete: bool
+    """False where time or the number of trials ran out before the rates were close."""
+    trials: list[RateTrial]
+
+
 class View(Part):
     """What one meter says of all windows together; null where it cannot be trusted."""
 
@@ -261,6 +316,8 @@ class Record(Document):
     is one core), ``client_late_p50_s`` and ``_p99_s`` (from when a request was due until it left),
     ``client_stamps`` (who stamped the chunks: the kernel or the process), ``client_read_p99_s``
     (how long chunks lay in the kernel until they were read)."""
+    requests: RequestCounts | None = None
+    rate_search: RateSearch | None = None
 
     @model_validator(mode="after")
     def _can_be_computed_with(self) -> Self:

@@ -1,7 +1,7 @@
 """The pieces of a campaign that host and agent both need: model, workload, measurement."""
 
 import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
@@ -223,6 +223,12 @@ class Search(Part):
     trial_s: Annotated[float, Field(gt=0)] = 10.0
     """How long each rate is tried."""
 
+    @model_validator(mode="after")
+    def _has_room(self) -> Self:
+        if self.low >= self.high:
+            raise wrong(f"low ({self.low:g}) must be below high ({self.high:g})")
+        return self
+
 
 PositiveRate = Annotated[float, Field(gt=0, le=1e6)]
 Rate = PositiveRate | Search
@@ -277,6 +283,27 @@ class Slo(Part):
     itl_ms: Annotated[float, Field(gt=0)] | None = None
     tpot_ms: Annotated[float, Field(gt=0)] | None = None
     e2e_ms: Annotated[float, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> Self:
+        if None not in (self.itl_ms, self.tpot_ms) and self.itl_ms != self.tpot_ms:
+            raise wrong(
+                f"itl_ms ({self.itl_ms:g}) and tpot_ms ({self.tpot_ms:g}) are one limit under two"
+                " names; keep one of them"
+            )
+        return self
+
+    @property
+    def tpot_limit_ms(self) -> float | None:
+        """On a request's mean time per output token after the first."""
+        return self.tpot_ms if self.tpot_ms is not None else self.itl_ms
+
+    @property
+    def any(self) -> bool:
+        """Whether any limit is set."""
+        return any(
+            limit is not None for limit in (self.ttft_ms, self.itl_ms, self.tpot_ms, self.e2e_ms)
+        )
 
 
 class Workload(Part):

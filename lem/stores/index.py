@@ -114,7 +114,7 @@ class Row(NamedTuple):
     """A failure's message, or why a document cannot be used."""
     metrics: dict[str, dict[str, Figure]]
     """Metric → part → value. The part is the device class, the statistic of a distribution
-    (``mean``, ``p50``, ``p90``, ``p99``), or empty."""
+    (``mean``, ``p50``, ``p90``, ``p95``, ``p99``), or empty."""
     shares: dict[str, dict[str, Share]] = {}
     """Device class → device → how much of the energy it drew, and how well its gain is known."""
 
@@ -371,8 +371,9 @@ def metric_values(record: Record) -> Iterator[tuple[str, str, Value]]:
         if isinstance(value, Value):
             yield metric, "", value
         elif isinstance(value, Distribution):
-            for part in ("mean", "p50", "p90", "p99"):
-                yield metric, part, Value(value=getattr(value, part))
+            for part in ("mean", "p50", "p90", "p95", "p99"):
+                if (figure := getattr(value, part)) is not None:
+                    yield metric, part, Value(value=figure)
         else:
             for part, by_class in value.items():
                 yield metric, part, by_class

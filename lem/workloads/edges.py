@@ -5,6 +5,11 @@ and answer whole or not at all. Where windows are whole batches nothing is under
 share that was done at an edge is taken as anything between 0 and 1, equally likely: a rectangular
 distribution with the standard deviation 1 ÷ √12 (GUM 4.3.7). Engines make a token for every slot in
 one step, so the tokens of one edge are one cause; answers end independently of each other.
+
+Under an open load there may be more under way at one edge than at the other. Half of the difference
+is then work that was done and not counted, or counted and not done. It is not corrected, since
+counts are counts, but stated: the uncertainty is the root of the mean square, not the standard
+deviation, of what the counts are off by.
 """
 
 import math
@@ -81,14 +86,48 @@ def uncertainties(
     if whole_batches:
         return [EXACT for _ in windows]
     edges = underway(responses, [t for w in windows for t in (w.start_ns, w.end_ns)])
-    return [
-        CountUncertainty(
-            input_tokens=2 * math.hypot(a.input_tokens, b.input_tokens) / math.sqrt(12),
-            output_tokens=2 * math.hypot(a.decoding, b.decoding) / math.sqrt(12),
-            requests=2 * math.sqrt(sum(e.decoding + e.prefilling for e in (a, b)) / 12),
+    found = []
+    for a, b in zip(edges[::2], edges[1::2], strict=True):
+        at_start, at_end = a.decoding + a.prefilling, b.decoding + b.prefilling
+        found.append(
+            CountUncertainty(
+                input_tokens=_one_cause(a.input_tokens, b.input_tokens),
+                output_tokens=_one_cause(a.decoding, b.decoding),
+                requests=2 * math.sqrt((at_start + at_end) / 12 + ((at_end - at_start) / 2) ** 2),
+            )
         )
-        for a, b in zip(edges[::2], edges[1::2], strict=True)
-    ]
+    return found
+
+
+def _one_cause(at_start: int, at_end: int) -> float:
+    """Expanded, of ``at_end`` × what was done − ``at_start`` × what was done, where each share is
+    anything between 0 and 1."""
+    scatter = (at_start**2 + at_end**2) / 12
+    return 2 * math.sqrt(scatter + ((at_end - at_start) / 2) ** 2)
+
+
+def mean_open(responses: Sequence[Response], start_ns: int, end_ns: int) -> float | None:
+    """How many requests were open on average in a stretch of time; None for one without length."""
+    if end_ns <= start_ns:
+        return None
+    inside = 0
+    for r in responses:
+        end = end_ns if r.end_ns is None else min(r.end_ns, end_ns)
+        inside += max(0, end - max(r.sent_ns, start_ns))
+    return inside / (end_ns - start_ns)
+
+
+def most_open(responses: Sequence[Response]) -> int:
+    """How many requests were ever open at once."""
+    moments = sorted(
+        [(r.sent_ns, 1) for r in responses]
+        + [(r.end_ns, -1) for r in responses if r.end_ns is not None]
+    )
+    most = now = 0
+    for _, change in moments:
+        now += change
+        most = max(most, now)
+    return most
 
 
 def few_turns(responses: Sequence[Response], window: Counts) -> bool:

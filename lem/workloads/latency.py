@@ -1,7 +1,9 @@
 """Latency figures from what a log remembers.
 
 Definitions as in ``lem/contract/metrics.py``. Only requests that were answered (status ``done``)
-count. Quantiles interpolate linearly between order statistics (definition 7 of Hyndman & Fan,
+count. Tools differ in what they call ITL: here it is the gap between two chunks of a stream, and
+the tokens of one chunk, which share a time stamp, make no gap; TPOT is a mean over an answer's
+tokens. Quantiles interpolate linearly between order statistics (definition 7 of Hyndman & Fan,
 1996, doi:10.1080/00031305.1996.10473566; numpy's default).
 """
 
@@ -25,6 +27,7 @@ class Summary(NamedTuple):
     mean: float
     p50: float
     p90: float
+    p95: float
     p99: float
 
 
@@ -43,13 +46,13 @@ def ttft_s(responses: Iterable[Response], span_ns: Span = ALWAYS) -> list[float]
 
 
 def itl_s(responses: Iterable[Response], span_ns: Span = ALWAYS) -> list[float]:
-    """Every gap between two successive tokens of a request, the second of which came in
+    """Every gap between two successive chunks of a request, the second of which came in
     ``span_ns``."""
     return [
         (b - a) / 1e9
         for r in _answered(responses)
         for a, b in pairwise(r.token_ns)
-        if span_ns[0] < b <= span_ns[1]
+        if a < b and span_ns[0] < b <= span_ns[1]
     ]
 
 
@@ -72,15 +75,54 @@ def gaps_ns(response: Response) -> list[int]:
     return [b - a for a, b in pairwise(response.token_ns)]
 
 
-def goodput_per_s(responses: Iterable[Response], slo: Slo, duration_s: float) -> float | None:
-    """Requests per second that met every objective that is set; None where none is.
+class Judged(NamedTuple):
+    good: int
+    """Met every objective that is set."""
+    ended: int
+    """Done, failed or timed out."""
 
-    The ITL objective is held against a request's mean gap (its TPOT), as DistServe does
-    (arXiv 2401.09670). Failed requests meet nothing.
-    """
-    if (slo.ttft_ms is None and slo.itl_ms is None) or duration_s <= 0:
+
+def judged(responses: Iterable[Response], slo: Slo) -> Judged | None:
+    """How many of the requests that have ended met every objective; None where none is set."""
+    if not slo.any:
         return None
-    return sum(_meets(r, slo) for r in _answered(responses)) / duration_s
+    ended = [r for r in responses if r.end_ns is not None]
+    return Judged(sum(meets(r, slo) for r in ended), len(ended))
+
+
+def meets(response: Response, slo: Slo) -> bool:
+    """Whether a request was answered and kept every limit that is set.
+
+    The limit on ITL or TPOT, two names of one limit, is held against a request's TPOT, as
+    DistServe does (arXiv 2401.09670); an answer of one token has none and keeps it. Failed and
+    timed-out requests meet nothing.
+    """
+    if response.status != "done" or not response.token_ns:
+        return False
+    first_ms = (response.token_ns[0] - response.sent_ns) / 1e6
+    whole_ms = (response.token_ns[-1] - response.sent_ns) / 1e6
+    each_ms = (tpot_s([response]) or [0.0])[0] * 1e3
+    limits = ((first_ms, slo.ttft_ms), (each_ms, slo.tpot_limit_ms), (whole_ms, slo.e2e_ms))
+    return all(limit is None or found <= limit for found, limit in limits)
+
+
+def missed(response: Response, slo: Slo, now_ns: int) -> bool:
+    """Whether a request can no longer meet every objective, whatever still comes by ``now_ns``."""
+    if response.end_ns is not None:
+        return not meets(response, slo)
+    if not response.token_ns:
+        waited_ms = (now_ns - response.sent_ns) / 1e6
+        limits = [limit for limit in (slo.ttft_ms, slo.e2e_ms) if limit is not None]
+        return bool(limits) and waited_ms > min(limits)
+    first_ns, most = response.token_ns[0], response.request.output_tokens
+    # Its last token is not before now where one is yet to come, and there are at most so many.
+    last_ns = response.token_ns[-1] if len(response.token_ns) >= most else now_ns
+    found = [
+        (first_ns - response.sent_ns, slo.ttft_ms),
+        (last_ns - response.sent_ns, slo.e2e_ms),
+        ((last_ns - first_ns) / max(most - 1, 1), slo.tpot_limit_ms),
+    ]
+    return any(limit is not None and ns / 1e6 > limit for ns, limit in found)
 
 
 def summary(values: list[float]) -> Summary | None:
@@ -89,7 +131,7 @@ def summary(values: list[float]) -> Summary | None:
         return None
     v = sorted(values)
     mean = math.fsum(v) / len(v)
-    return Summary(len(v), mean, quantile(v, 0.5), quantile(v, 0.9), quantile(v, 0.99))
+    return Summary(len(v), mean, *(quantile(v, q) for q in (0.5, 0.9, 0.95, 0.99)))
 
 
 def quantile(ordered: list[float], q: float) -> float:
@@ -102,11 +144,3 @@ def quantile(ordered: list[float], q: float) -> float:
 
 def _answered(responses: Iterable[Response]) -> list[Response]:
     return [r for r in responses if r.status == "done" and r.token_ns]
-
-
-def _meets(response: Response, slo: Slo) -> bool:
-    first = ttft_s([response])[0] * 1e3
-    gap = (tpot_s([response]) or [0.0])[0] * 1e3
-    return (slo.ttft_ms is None or first <= slo.ttft_ms) and (
-        slo.itl_ms is None or gap <= slo.itl_ms
-    )

@@ -1,43 +1,125 @@
-"""Arrival processes: who sends requests, and when."""
+"""Arrival processes: who sends requests, and when.
+
+Offline and closed loop: a request is there when there is room, or when a client's last one was
+answered. Open loop: each has its time in a schedule (:mod:`lem.workloads.schedules`), and that
+time, not the one at which somebody got round to sending it, is what the log notes as sent. So
+neither a slow engine nor a slow client delays the load or makes a latency look shorter than it is
+(no coordinated omission).
+"""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Protocol
 
-from lem.contract.spec import Arrival, Concurrency, Offline
-from lem.workloads.load import Log, Source
+from lem.contract.spec import (
+    Arrival,
+    Concurrency,
+    Constant,
+    Gamma,
+    Offline,
+    Poisson,
+    Search,
+    TraceArrival,
+)
+from lem.workloads import schedules
+from lem.workloads.load import Log, Response, Source
 from lem.workloads.requests import Request
+
+LATE_NS = 20_000_000
+"""A request sent this much after its time was sent late."""
 
 
 class Requests(Protocol):
-    """Never runs dry."""
+    """Never runs dry. A run uses either ``next`` or ``conversation``, not both."""
 
-    def next(self) -> Request: ...
+    def next(self) -> Request:
+        """The next one of the list."""
+
+    def conversation(self) -> list[Request]:
+        """The next ones of the list that belong together, in their order."""
+
+    @property
+    def given(self) -> int:
+        """How many ``next`` has handed out or passed over."""
+
+    @property
+    def listed(self) -> list[Request]:
+        """The list itself."""
 
 
 class Stock:
     """A request list, handed out in order, again from the beginning when it ends.
 
     One stock serves all phases of a run, so ids stay unique in it: the second time round they are
-    ``r12#2``.
+    ``r12#2`` (:func:`cycle`), and so are the ids in ``after``.
     """
 
     def __init__(self, requests: list[Request]) -> None:
         if not requests:
             raise ValueError("a request list must not be empty")
         self._requests = requests
+        self._conversations = conversations(requests)
         self._given = 0
+        self._begun = 0
+        self._seen: set[str] = set()
+        self._repeated = False
 
     @property
     def exhausted(self) -> bool:
         """Whether a request was handed out for a second time (flag ``requests_exhausted``)."""
-        return self._given > len(self._requests)
+        return self._repeated
+
+    @property
+    def given(self) -> int:
+        return self._given
+
+    @property
+    def listed(self) -> list[Request]:
+        return self._requests
 
     def next(self) -> Request:
         turn, index = divmod(self._given, len(self._requests))
         self._given += 1
-        request = self._requests[index]
-        return request if turn == 0 else request._replace(id=f"{request.id}#{turn + 1}")
+        return self._handed(self._requests[index], turn)
+
+    def conversation(self) -> list[Request]:
+        turn, index = divmod(self._begun, len(self._conversations))
+        self._begun += 1
+        return [self._handed(r, turn) for r in self._conversations[index]]
+
+    def skip_to(self, given: int) -> None:
+        """Go on with the request of that number, unless the stock has passed it already."""
+        self._given = max(self._given, given)
+
+    def _handed(self, request: Request, turn: int) -> Request:
+        self._repeated = self._repeated or request.id in self._seen
+        self._seen.add(request.id)
+        if turn == 0:
+            return request
+        after = None if request.after is None else f"{request.after}#{turn + 1}"
+        return request._replace(id=f"{request.id}#{turn + 1}", after=after)
+
+
+def conversations(requests: list[Request]) -> list[list[Request]]:
+    """The requests that follow each other, together; in the order of the first of each."""
+    found: dict[str, list[Request]] = {}
+    of: dict[str, str] = {}
+    for r in requests:
+        root = of.get(r.after, r.id) if r.after is not None else r.id
+        of[r.id] = root
+        found.setdefault(root, []).append(r)
+    return list(found.values())
+
+
+def cycle(request_id: str) -> int:
+    """The how-manieth pass through the list the request belongs to: 1, and 2 for ``r12#2``.
+
+    An engine that keeps prompts knows those of an earlier pass. A backend that can tell its engine
+    to keep passes apart (vLLM's ``cache_salt``) does so by this number.
+    """
+    _, mark, number = request_id.rpartition("#")
+    return int(number) if mark and number.isdecimal() else 1
 
 
 class FirstTokens:
@@ -49,17 +131,62 @@ class FirstTokens:
     def __init__(self, stock: Stock) -> None:
         self._stock = stock
 
+    @property
+    def given(self) -> int:
+        return self._stock.given
+
+    @property
+    def listed(self) -> list[Request]:
+        return self._stock.listed
+
     def next(self) -> Request:
         return self._stock.next()._replace(output_tokens=1)
 
+    def conversation(self) -> list[Request]:
+        return [r._replace(output_tokens=1) for r in self._stock.conversation()]
 
-class Backlog:
-    """Offline: all requests are there; each counts as sent when the engine takes it."""
 
-    def __init__(self, stock: Requests, log: Log, limit: int | None = None) -> None:
+class _Walks:
+    """Conversations under way: who may be sent, and what follows whom.
+
+    The first ``spread`` conversations begin in their middle, the k-th at its k-th turn, so that
+    from the start there are as many of each turn as later on.
+    """
+
+    def __init__(self, stock: Requests, log: Log) -> None:
         self._stock = stock
         self._log = log
+        self._rest: dict[str, list[Request]] = {}
+        """Of those that were handed out: what follows."""
+        self._begun = 0
+
+    def next(self, spread: bool) -> Request:
+        """The next turn of a conversation whose last one has ended; else a new conversation."""
+        for last in self._rest:
+            if _ended(self._log, last):
+                return self._hand(self._rest.pop(last))
+        turns = self._stock.conversation()
+        if spread:
+            turns = turns[self._begun % len(turns) :]
+        self._begun += 1
+        return self._hand(turns)
+
+    def _hand(self, turns: list[Request]) -> Request:
+        head, *rest = turns
+        if rest:
+            self._rest[head.id] = rest
+        return head
+
+
+class Backlog:
+    """Offline: all requests are there; each counts as sent when the engine takes it. Of a
+    conversation there is the next turn when the last one has been answered."""
+
+    def __init__(self, stock: Requests, log: Log, limit: int | None = None) -> None:
+        self._walks = _Walks(stock, log)
+        self._log = log
         self._left = limit
+        self._first = True
 
     def take(self, room: int, busy: int) -> list[Request] | None:
         if self._left is not None:
@@ -67,7 +194,8 @@ class Backlog:
                 return None
             room = min(room, self._left)
             self._left -= room
-        taken = [self._stock.next() for _ in range(room)]
+        taken = [self._walks.next(spread=self._first) for _ in range(room)]
+        self._first = self._first and not taken
         self._log.sent(taken)
         return taken
 
@@ -76,7 +204,8 @@ class Backlog:
 
 
 class ClosedLoop:
-    """``clients`` clients, each of which sends its next request when its last one is answered.
+    """``clients`` clients, each of which sends its next request when its last one is answered: the
+    next turn of its conversation, or else a new one.
 
     With more clients than the engine has room for, the rest wait; their waiting is part of their
     time to first token.
@@ -84,19 +213,21 @@ class ClosedLoop:
 
     def __init__(self, clients: int, stock: Requests, log: Log, limit: int | None = None) -> None:
         self._clients = clients
-        self._stock = stock
+        self._walks = _Walks(stock, log)
         self._log = log
         self._left = limit
         self._waiting: deque[tuple[int, Request]] = deque()
+        self._first = True
 
     def take(self, room: int, busy: int) -> list[Request] | None:
         now = self._log.clock()
         for _ in range(self._clients - busy - len(self._waiting)):
             if self._left == 0:
                 break
-            self._waiting.append((now, self._stock.next()))
+            self._waiting.append((now, self._walks.next(spread=self._first)))
             if self._left is not None:
                 self._left -= 1
+        self._first = False
         if self._left == 0 and not self._waiting:
             return None
         taken: list[Request] = []
@@ -108,6 +239,100 @@ class ClosedLoop:
 
     def due_ns(self) -> int | None:
         return None
+
+
+class OpenLoop:
+    """Requests in the order of the list, each at its time in ``schedule`` (seconds from the first
+    call of ``take``). A later turn of a conversation is sent when its time has come and the turn
+    before it has ended, whichever is later.
+
+    The log notes as sent when a request should have been, as soon as it should, also where the
+    engine has no room for it yet. What was sent is answered: when a phase is over, what still waits
+    is handed out by :meth:`rest`.
+    """
+
+    def __init__(
+        self, schedule: Iterator[float], stock: Requests, log: Log, limit: int | None = None
+    ) -> None:
+        self._schedule = schedule if limit is None else islice(schedule, limit)
+        self._stock = stock
+        self._log = log
+        self._start_ns: int | None = None
+        self._next: tuple[int, Request] | None = None
+        """The one that comes next, and its time."""
+        self._held: list[tuple[int, Request]] = []
+        """Their time has come, but the turn before has not ended."""
+        self._waiting: deque[Request] = deque()
+        """They have been sent, but the engine had no room."""
+        self.sent: list[Response] = []
+        """All that this phase has sent."""
+        self._known: set[str] = set()
+        """Ids of all that this phase has drawn from the list."""
+        self.handed = 0
+        self.late = 0
+        """Of those ``handed`` out: more than 20 ms after the engine could have had them."""
+
+    def take(self, room: int, busy: int) -> list[Request] | None:
+        now = self._log.clock()
+        if self._start_ns is None:
+            self._start_ns = now
+            self._advance()
+        had_room = room > len(self._waiting)
+        self._arrive(now)
+        if self._next is None and not self._held and not self._waiting:
+            return None
+        taken = self.rest(room) or []
+        self.handed += len(taken)
+        if had_room:
+            sent = [self._log.responses[r.id].sent_ns for r in taken]
+            self.late += sum(now - s > LATE_NS for s in sent)
+        return taken
+
+    def rest(self, room: int) -> list[Request] | None:
+        """Up to ``room`` of those that were sent and are still waiting; None where none is."""
+        if not self._waiting:
+            return None
+        return [self._waiting.popleft() for _ in range(min(room, len(self._waiting)))]
+
+    def due_ns(self) -> int | None:
+        if self._start_ns is None:
+            return self._log.clock()
+        return None if self._next is None else self._next[0]
+
+    def _arrive(self, now: int) -> None:
+        due, self._held = self._held, []
+        while self._next is not None and self._next[0] <= now:
+            due.append(self._next)
+            self._advance()
+        arrived: list[tuple[int, Request]] = []
+        for at_ns, request in due:
+            ended_ns = self._ready_ns(request)
+            if ended_ns is None:
+                self._held.append((at_ns, request))
+            else:
+                arrived.append((max(at_ns, ended_ns), request))
+        for at_ns, request in sorted(arrived, key=lambda a: a[0]):
+            self._log.sent([request], at_ns)
+            self.sent.append(self._log.responses[request.id])
+            self._waiting.append(request)
+
+    def _ready_ns(self, request: Request) -> int | None:
+        """When the turn before ended, or 0 where there is none to wait for: a phase may begin in
+        the middle of a conversation. None where it has not ended."""
+        before = request.after
+        if before is None or not (before in self._known or before in self._log.responses):
+            return 0
+        response = self._log.responses.get(before)
+        return None if response is None else response.end_ns
+
+    def _advance(self) -> None:
+        offset_s = next(self._schedule, None)
+        if offset_s is None or self._start_ns is None:
+            self._next = None
+        else:
+            request = self._stock.next()
+            self._known.add(request.id)
+            self._next = (self._start_ns + round(offset_s * 1e9), request)
 
 
 class Stopping:
@@ -124,13 +349,31 @@ class Stopping:
         return self._inner.due_ns()
 
 
-def arriving(arrival: Arrival, stock: Requests, log: Log, limit: int | None = None) -> Source:
+def arriving(
+    arrival: Arrival, stock: Requests, log: Log, limit: int | None = None, seed: int = 0
+) -> Source:
     """The source of an arrival process. It tells ``log`` of every request it hands out.
 
-    ``limit``: at most that many requests, then the phase ends; None: no end of its own.
+    ``limit``: at most that many requests, then the phase ends; None: no end of its own. ``seed``
+    (:func:`lem.workloads.schedules.seed_of`) is of an open loop's schedule.
     """
     if isinstance(arrival, Concurrency):
         return ClosedLoop(arrival.concurrency, stock, log, limit)
     if isinstance(arrival, Offline):
         return Backlog(stock, log, limit)
-    raise NotImplementedError(arrival.kind)
+    if isinstance(arrival, TraceArrival):
+        schedule = schedules.replayed(stock.listed, stock.given, arrival.speed)
+    else:
+        schedule = schedules.at_rate(arrival, _known_rate(arrival), seed)
+    return OpenLoop(schedule, stock, log, limit)
+
+
+def _known_rate(arrival: Constant | Poisson | Gamma) -> float:
+    if isinstance(arrival.rate, Search):
+        raise ValueError("the rate has yet to be found")
+    return arrival.rate
+
+
+def _ended(log: Log, request_id: str) -> bool:
+    response = log.responses.get(request_id)
+    return response is not None and response.end_ns is not None

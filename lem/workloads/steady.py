@@ -12,16 +12,23 @@ So every window holds one prefill for each answer that ended in it, also where e
 all slots in step and a window cut by the clock alone would hold all prefills of a turn or none.
 What is still being answered at the end is finished outside of the window.
 
+Under an open load nobody waits for slots: requests come by a schedule. A window begins when ramp-up
+is over: everything that was sent before the first answer ended has ended, as much time again has
+passed, and at least half of ``window_s``. It begins and ends by the clock, at moments that do not
+depend on what the engine is doing, so that on average it holds what comes and goes at any time.
+While the meters look for an edge requests go on being sent.
+
 Consecutive windows of a continuous engine share the edge between them.
 """
 
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from lem.workloads.load import Clock, Log, Response, Source
 from lem.workloads.requests import Request
+from lem.workloads.sources import OpenLoop
 
 SETTLED_WINDOWS = 3
 SETTLED_SPREAD = 0.02
@@ -39,6 +46,9 @@ class Counts(NamedTuple):
     output_tokens: int
     """By their time stamps, also those of requests that began before or ended after."""
     failed: int = 0
+    timed_out: int = 0
+    sent: int = 0
+    """In the window, whenever they ended."""
 
     @property
     def duration_s(self) -> float:
@@ -52,16 +62,19 @@ class Counts(NamedTuple):
 
 def count(responses: Iterable[Response], start_ns: int, end_ns: int) -> Counts:
     """What of ``responses`` falls into (``start_ns``, ``end_ns``]."""
-    requests = inputs = outputs = failed = 0
+    requests = inputs = outputs = failed = timed_out = sent = 0
     for r in responses:
+        # A batch is sent at the very moment at which its window begins.
+        sent += start_ns <= r.sent_ns < end_ns
         if r.end_ns is not None and start_ns < r.end_ns <= end_ns:
             requests += r.status == "done"
             failed += r.status == "failed"
+            timed_out += r.status == "timed_out"
         if r.token_ns and start_ns < r.token_ns[0] <= end_ns:
             inputs += len(r.request.input_ids)
         # Time stamps rise, and this runs while a continuous engine works: don't walk them all.
         outputs += bisect_right(r.token_ns, end_ns) - bisect_right(r.token_ns, start_ns)
-    return Counts(start_ns, end_ns, requests, inputs, outputs, failed)
+    return Counts(start_ns, end_ns, requests, inputs, outputs, failed, timed_out, sent)
 
 
 def spread(throughputs: list[float]) -> float | None:
@@ -77,6 +90,62 @@ def warmed_up(throughputs: list[float]) -> bool:
     """Whether the last three windows' throughput lies within 2 % of its mean (max − min)."""
     reached = spread(throughputs)
     return reached is not None and reached < SETTLED_SPREAD
+
+
+def settled_by_chance(windows: list[Counts]) -> bool:
+    """As :func:`warmed_up`, for an open load, whose throughput is what is sent: whether the last
+    three windows' vary by less than 2 %, or by no more than chance explains. Of three Poisson
+    counts of mean n the range exceeds 3.3 √n once in twenty times."""
+    reached = spread([c.tokens_per_s for c in windows])
+    n = sum(c.requests for c in windows[-SETTLED_WINDOWS:]) / SETTLED_WINDOWS
+    return reached is not None and n > 0 and reached < max(SETTLED_SPREAD, 3.3 / n**0.5)
+
+
+class Edge(Protocol):
+    """An edge that is being looked for (a ``concurrent.futures.Future`` is one)."""
+
+    def done(self) -> bool: ...
+
+    def result(self) -> int:
+        """Its time, monotonic ns."""
+
+
+class Found:
+    """An edge that is known at once."""
+
+    def __init__(self, at_ns: int) -> None:
+        self._at_ns = at_ns
+
+    def done(self) -> bool:
+        return True
+
+    def result(self) -> int:
+        return self._at_ns
+
+
+class RampUp:
+    """Tells when an open load has become steady: everything that was sent before the first answer
+    ended has ended, as much time again has passed, and at least ``least_ns``."""
+
+    def __init__(self, least_ns: int) -> None:
+        self._least_ns = least_ns
+        self._begin_ns: int | None = None
+        self._first: list[Response] | None = None
+        """Sent before the first answer ended."""
+        self._over_ns: int | None = None
+
+    def over(self, now_ns: int, mine: list[Response]) -> bool:
+        """Asked again and again, with all that the phase has sent so far."""
+        if self._begin_ns is None:
+            self._begin_ns = now_ns
+        if self._first is None and any(r.end_ns is not None for r in mine):
+            self._first = list(mine)
+        if self._over_ns is None and self._first is not None:
+            ends = [r.end_ns for r in self._first]
+            if (turn := max((e for e in ends if e is not None), default=None)) and all(ends):
+                took_ns = max(2 * (turn - self._begin_ns), self._least_ns)
+                self._over_ns = self._begin_ns + took_ns
+        return self._over_ns is not None and now_ns >= self._over_ns
 
 
 def _one_window(windows: list[Counts]) -> bool:
@@ -98,6 +167,9 @@ class Phase:
 
     After each window ``enough`` is asked, with all windows so far, whether the phase may end.
     ``whole_turns=False`` (for warm-up) ends a continuous engine's windows by the clock alone.
+
+    With ``open_load`` windows are those of an open load. ``begin_edge`` then takes the place of
+    ``on_edge``: it returns at once, and the edge it gives is asked for its time at later calls.
     """
 
     def __init__(
@@ -112,6 +184,8 @@ class Phase:
         enough: Callable[[list[Counts]], bool] = _one_window,
         whole_turns: bool = True,
         clock: Clock = time.monotonic_ns,
+        open_load: bool = False,
+        begin_edge: Callable[[], Edge] | None = None,
     ) -> None:
         self.windows: list[Counts] = []
         self.ended = False
@@ -133,8 +207,14 @@ class Phase:
         """Open at the last edge, or, before the first one, when the engine first was full."""
         self._next: list[Response] = []
         """Open when those of ``_old`` had ended and somebody was in prefill."""
+        self._open_load = open_load
+        self._begin_edge = begin_edge or (lambda: Found(self._on_edge()))
+        self._edge: Edge | None = None
+        self._ramp_up = RampUp(self._window_ns // 2 if whole_turns else 0)
 
     def take(self, room: int, busy: int) -> list[Request] | None:
+        if self._open_load:
+            return self._take_open(room, busy)
         prefilled = self._prefilled()
         if self.ended or self._closes(prefilled):
             return None
@@ -159,6 +239,33 @@ class Phase:
         """The windows, counted anew. To be called when ``serve`` has returned: tokens may be told
         some time after their own time, which may have been just before an edge."""
         return [count(self._mine, w.start_ns, w.end_ns) for w in self.windows]
+
+    def _take_open(self, room: int, busy: int) -> list[Request] | None:
+        if self.ended or self._edge_passed():
+            return self._inner.rest(room) if isinstance(self._inner, OpenLoop) else None
+        taken = self._inner.take(room, busy)
+        if isinstance(self._inner, OpenLoop):
+            self._mine = self._inner.sent
+        return taken
+
+    def _edge_passed(self) -> bool:
+        """Begin or end a window if it is time; whether the phase is over with it."""
+        if self._edge is None:
+            now = self._clock()
+            if self._start_ns is None:
+                due = self._ramp_up.over(now, self._mine)
+            else:
+                due = now - self._start_ns >= self._window_ns
+            if due:
+                self._edge = self._begin_edge()
+        if self._edge is None or not self._edge.done():
+            return False
+        at_ns, self._edge = self._edge.result(), None
+        if self._start_ns is not None:
+            self.windows.append(count(self._mine, self._start_ns, at_ns))
+            self.ended = self._enough(self.windows)
+        self._start_ns = at_ns
+        return self.ended
 
     def _prefilled(self) -> bool:
         """Whether, since the last look, the last request that waited for its first token got it."""

@@ -7,7 +7,7 @@ import pytest
 
 from lem.agent.assemble import assemble, distributions
 from lem.contract.record import MeterInfo, Value
-from lem.contract.spec import Slo
+from lem.contract.spec import Concurrency, Slo
 from lem.meters.protocol import Sample
 from lem.workloads.load import Response
 from lem.workloads.requests import Request
@@ -186,6 +186,45 @@ def test_latencies_of_nothing() -> None:
     assert distributions([], always) == {}
     one = [response("one token", 0, 1)]
     assert set(distributions(one, always)) == {"ttft_s", "e2e_latency_s"}
+
+
+def test_a_closed_loop_whose_clients_were_idle_is_said_so() -> None:
+    """In 5 to 15 s two were open at most, for 8.5 of 20 s: two clients were not busy."""
+    flags = figures(STEADY, counts(5, 15), arrival=Concurrency(concurrency=2)).flags
+    assert "target_not_held" in flags
+    # Of eight clients the log never saw all: they waited elsewhere.
+    flags = figures(STEADY, counts(5, 15), arrival=Concurrency(concurrency=8)).flags
+    assert "target_not_held" not in flags
+
+
+@pytest.mark.parametrize(
+    ("status", "flag"), [("failed", "requests_failed"), ("timed_out", "requests_timed_out")]
+)
+def test_requests_that_were_not_answered_are_flagged_and_miss_their_objectives(
+    status: str, flag: str
+) -> None:
+    broken = Response(Request("broken", [1], 5, ""), START + 6 * S, [], START + 8 * S, status)
+    all_of_them = [*RESPONSES, broken]
+    window = count(all_of_them, START + 5 * S, START + 15 * S)
+    spans = [(START, START + 4 * S), (START + 16 * S, START + 20 * S)]
+    found = assemble([INFO], STEADY, [window], spans, all_of_them, {}, Slo(e2e_ms=4200))
+    assert flag in found.flags
+    (made,) = found.windows
+    assert (made.requests, made.failed, made.timed_out) == (
+        2,
+        status == "failed",
+        status == "timed_out",
+    )
+    # "one" took 4.0 s, "two" 4.5 s, the third was never answered.
+    assert made.good == 1
+    assert found.metrics["slo_attainment_share"].value == pytest.approx(1 / 3)  # type: ignore[union-attr]
+    good = found.metrics["energy_per_good_request_j"]["estimated"]
+    assert good.value == pytest.approx(50, rel=1e-6)
+
+
+def test_a_rate_that_was_found_is_a_metric() -> None:
+    found = figures(STEADY, counts(5, 15), rate_per_s=3.5).metrics
+    assert found["goodput_rate_per_s"] == Value(value=3.5)
 
 
 @pytest.mark.parametrize(

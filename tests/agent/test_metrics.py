@@ -83,6 +83,7 @@ PREFILL = Window(
     output_tokens_uncertainty=1.0,
     requests_uncertainty=1.0,
 )
+OF_OBJECTIVES = ("goodput_per_s", "energy_per_good_request_j", "slo_attainment_share")
 OF_PREFILL = ("energy_prefill_per_input_token_j", "energy_decode_per_output_token_j")
 
 
@@ -174,10 +175,13 @@ def test_idle_power_that_changed_makes_what_is_above_it_less_certain() -> None:
 
 def test_every_metric_is_described_and_has_the_shape_it_is_said_to_have() -> None:
     m = computed()
-    # Goodput is added where objectives are set (assemble), the others where questions are asked.
-    elsewhere = {"goodput_per_s", "energy_per_answer_j", "energy_per_correct_answer_j"}
+    # A rate that was searched for, and what answers to questions took, are added elsewhere.
+    elsewhere = {"goodput_rate_per_s", "energy_per_answer_j", "energy_per_correct_answer_j"}
+    assert set(m) == set(METRICS) - elsewhere - set(OF_OBJECTIVES)
+    assert set(computed(prefill=None)) == set(m) - set(OF_PREFILL)
+    judged = [w.model_copy(update={"good": 1}) for w in WINDOWS]
+    m = computed(judged)
     assert set(m) == set(METRICS) - elsewhere
-    assert set(computed(prefill=None)) == set(METRICS) - {*elsewhere, *OF_PREFILL}
     shapes = {"by_class": dict, "value": Value, "distribution": Distribution}
     for name, value in m.items():
         assert isinstance(value, shapes[METRICS[name].shape]), name

@@ -38,7 +38,7 @@ PHASES = {
     "window": 5,
     "prefill": 6,
 }
-SLO = {"ttft_ms": 60.0, "itl_ms": 30.0}
+SLO = {"ttft_ms": 60.0, "tpot_ms": 30.0, "e2e_ms": 400.0}
 Rows = list[tuple[int, float]]
 
 
@@ -173,17 +173,22 @@ def count_u(folder: Folder, stretch: dict[str, Any]) -> tuple[float, float, floa
     slots = max(
         sum(r.tokens[0] <= q.tokens[0] < r.end for r in folder.requests) for q in folder.requests
     )
-    requests = inputs = outputs = 0.0
+    edges = []
     for t in (stretch["start_ns"], stretch["end_ns"]):
         decoding = [r for r in folder.requests if r.tokens[0] <= t < r.end]
         waiting = sorted(
             (r for r in folder.requests if r.sent <= t < r.tokens[0]), key=lambda r: r.sent
         )
-        prefilling = waiting[: slots - len(decoding)]
-        requests += (len(decoding) + len(prefilling)) / 12
-        inputs += sum(r.inputs for r in prefilling) ** 2 / 12
-        outputs += len(decoding) ** 2 / 12
-    return 2 * math.sqrt(requests), 2 * math.sqrt(inputs), 2 * math.sqrt(outputs)
+        prefilling = waiting[: max(slots - len(decoding), 0)]
+        both = len(decoding) + len(prefilling)
+        edges.append((both, sum(r.inputs for r in prefilling), len(decoding)))
+    (n, i, o), (n2, i2, o2) = edges
+    # Where more is under way at one edge than at the other, half of that is counted or is not.
+    return (
+        2 * math.sqrt((n + n2) / 12 + (n - n2) ** 2 / 4),
+        2 * math.sqrt((i**2 + i2**2) / 12 + (i - i2) ** 2 / 4),
+        2 * math.sqrt((o**2 + o2**2) / 12 + (o - o2) ** 2 / 4),
+    )
 
 
 # The metrics. Each test has one energy device, whose gain and model are the same in every reading.
@@ -340,14 +345,28 @@ class Again:
         found = [r for w in self.folder.windows for r in inside(self.folder, w)]
         return [r for r in found if r.status == "done"]
 
-    def goodput_per_s(self) -> Any:
-        good = [
-            r
+    def good(self) -> int:
+        return sum(
+            r.tokens[0] - r.sent <= SLO["ttft_ms"] * 1e6
+            and (r.tokens[-1] - r.tokens[0]) / (len(r.tokens) - 1) <= SLO["tpot_ms"] * 1e6
+            and r.tokens[-1] - r.sent <= SLO["e2e_ms"] * 1e6
             for r in self.ended()
-            if r.tokens[0] - r.sent <= SLO["ttft_ms"] * 1e6
-            and (r.tokens[-1] - r.tokens[0]) / (len(r.tokens) - 1) <= SLO["itl_ms"] * 1e6
-        ]
-        return self.rate(len(good), self.requests_u)
+        )
+
+    def goodput_per_s(self) -> Any:
+        return self.rate(self.good(), self.requests_u)
+
+    def energy_per_good_request_j(self) -> Any:
+        u = budget(self.terms(1, self.readings))
+        return self.per(self.energy, u, self.good(), self.requests_u)
+
+    def slo_attainment_share(self) -> Any:
+        every = [r for w in self.folder.windows for r in inside(self.folder, w)]
+        return {"value": self.good() / len(every), "uncertainty": None}
+
+    def total_throughput_tokens_per_s(self) -> Any:
+        n_u = math.hypot(self.inputs_u, self.outputs_u)
+        return self.rate(self.inputs + self.outputs, n_u)
 
     def within(self, t: int) -> bool:
         return any(w["start_ns"] < t <= w["end_ns"] for w in self.folder.windows)
@@ -359,7 +378,7 @@ class Again:
 
     def itl_s(self) -> Any:
         gaps = [g for r in self.folder.requests for g in pairwise(r.tokens)]
-        return distribution([(b - a) / 1e9 for a, b in gaps if self.within(b)])
+        return distribution([(b - a) / 1e9 for a, b in gaps if b > a and self.within(b)])
 
     def tpot_s(self) -> Any:
         return distribution(
@@ -382,6 +401,7 @@ def distribution(values: list[float]) -> Any:
         "mean": sum(v) / len(v),
         "p50": quantile(0.5),
         "p90": quantile(0.9),
+        "p95": quantile(0.95),
         "p99": quantile(0.99),
     }
 
@@ -396,8 +416,8 @@ def hold(folder: Folder, device_class: str, sampled: float) -> None:
     """Every window, idle phase and metric. ``sampled``: relative, how far straight lines through
     the trace may be from what the meter's own model makes of it."""
     record = folder.record
-    stretches = [*folder.windows, *record["idle"], record["prefill"]]
-    for stretch in stretches:
+    alone = [] if record["prefill"] is None else [record["prefill"]]
+    for stretch in [*folder.windows, *record["idle"], *alone]:
         (reading,) = stretch["energy"]
         found = energy_j(folder, reading, stretch)
         parts = reading["budget_j"]
@@ -405,7 +425,7 @@ def hold(folder: Folder, device_class: str, sampled: float) -> None:
         loose = loose_j(folder, reading, stretch) + sampled * found
         assert abs(found - reading["energy_j"]) <= 3 * math.hypot(*chance) + loose
         assert reading["uncertainty_j"] == pytest.approx(2 * math.hypot(*parts.values()))
-    for window in [*folder.windows, record["prefill"]]:
+    for window in [*folder.windows, *alone]:
         requests, inputs, outputs = counts(folder, window)
         assert (window["requests"], window["input_tokens"], window["output_tokens"]) == (
             requests,
@@ -413,11 +433,22 @@ def hold(folder: Folder, device_class: str, sampled: float) -> None:
             outputs,
         )
         assert outputs > 0
+        ends = [r.status for r in inside(folder, window)]
+        assert (window["failed"], window["timed_out"]) == (
+            ends.count("failed"),
+            ends.count("timed_out"),
+        )
+        assert window["sent"] == sum(
+            window["start_ns"] <= r.sent < window["end_ns"] for r in folder.requests
+        )
         stated = [window[f"{n}_uncertainty"] for n in ("requests", "input_tokens", "output_tokens")]
         assert stated == pytest.approx(count_u(folder, window))
         used = cpu_time(folder)
         cpu_s = (at(used, window["end_ns"]) - at(used, window["start_ns"])) / 1e9
         assert abs(cpu_s - window["cpu_time_s"]) <= 1.5 * window["cpu_time_uncertainty_s"] + 1e-3
+    ends = [r.status for r in folder.requests]
+    told = {s: ends.count(s) for s in ("done", "failed", "timed_out")}
+    assert record["requests"] == {"sent": len(ends), **told}
     again = Again(folder, device_class)
     missing = [name for name in record["metrics"] if not hasattr(again, name)]
     assert missing == []
@@ -429,7 +460,8 @@ def hold(folder: Folder, device_class: str, sampled: float) -> None:
         ), name
     # Phases stand in the trace in the order in which they came.
     noted = [int(v) for _, v in folder.of("agent", "run", "phase")]
-    order = ["warm_up", "settle", "idle", "window", "prefill", "settle", "idle"]
+    last = ["prefill"] if alone else []
+    order = ["warm_up", "settle", "idle", "window", *last, "settle", "idle"]
     assert noted == [PHASES[p] for p in order]
     begun = [t for t, v in folder.of("agent", "run", "phase") if v == PHASES["window"]]
     assert begun[0] <= folder.windows[0]["start_ns"]
@@ -443,11 +475,12 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ran(make_job: MakeJob, **changes: Any) -> Folder:
     environment = changes.pop("environment", {})
     measure = MEASURE | {"prefill_window": True} | changes.pop("measure", {})
+    arrival = changes.pop("arrival", {"kind": "concurrency", "concurrency": 4})
     workload = {
         "requests": 30,
         "dataset": {"kind": "random", "input_tokens": 8, "output_tokens": 6},
-        "arrival": {"kind": "concurrency", "concurrency": 4},
-        "slo": SLO,
+        "arrival": arrival,
+        "slo": changes.pop("slo", SLO),
     }
     path = make_job(measure=measure, workload=workload, **changes)
     done = agent("run", path, **environment)
@@ -455,6 +488,7 @@ def ran(make_job: MakeJob, **changes: Any) -> Folder:
     return Folder.read(path.parent)
 
 
+OF_PREFILL = {"energy_prefill_per_input_token_j", "energy_decode_per_output_token_j"}
 OF_EVERY_RUN = {
     "energy_per_output_token_j",
     "energy_per_total_token_j",
@@ -468,8 +502,11 @@ OF_EVERY_RUN = {
     "peak_power_w",
     "peak_memory_bytes",
     "output_throughput_tokens_per_s",
+    "total_throughput_tokens_per_s",
     "request_throughput_per_s",
     "goodput_per_s",
+    "energy_per_good_request_j",
+    "slo_attainment_share",
     "ttft_s",
     "itl_s",
     "tpot_s",
@@ -518,6 +555,72 @@ def test_a_run_whose_energy_is_estimated(make_job: MakeJob, static: bool) -> Non
     folder = ran(make_job, args={"static": static}, measure={"meters": ["estimate"]})
     assert set(folder.record["metrics"]) == OF_EVERY_RUN
     hold(folder, "estimated", 1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "arrival",
+    [
+        {"kind": "poisson", "rate": 60.0},
+        {"kind": "gamma", "rate": 60.0, "burstiness": 0.5},
+        {"kind": "constant", "rate": 60.0},
+    ],
+    ids=lambda a: str(a["kind"]),
+)
+def test_a_run_under_an_open_load(make_job: MakeJob, arrival: dict[str, Any]) -> None:
+    """Eight slots answer about 800 a second at most: far from overload."""
+    folder = ran(
+        make_job,
+        arrival=arrival,
+        engine={"max_batch_size": 8},
+        measure={"meters": ["estimate"], "window_s": 1.0, "prefill_window": False},
+    )
+    assert set(folder.record["metrics"]) == OF_EVERY_RUN - OF_PREFILL
+    hold(folder, "estimated", 1e-3)
+    first, second = folder.windows
+    assert first["end_ns"] == second["start_ns"]
+    for window in folder.windows:
+        assert window["end_ns"] - window["start_ns"] == pytest.approx(1e9, rel=0.2)
+    assert "overloaded" not in folder.record["flags"]
+    assert folder.record["metric_semantics_version"] == 2
+
+
+@pytest.mark.slow
+def test_a_run_that_cannot_keep_up_is_said_to_be_overloaded(make_job: MakeJob) -> None:
+    """One slot, at least 6 ms an answer: 166 a second at most, and 400 come."""
+    folder = ran(
+        make_job,
+        arrival={"kind": "poisson", "rate": 400.0},
+        engine={"max_batch_size": 1},
+        measure={"meters": ["estimate"], "window_s": 0.5, "prefill_window": False},
+    )
+    assert "overloaded" in folder.record["flags"]
+    assert folder.record["requests"]["sent"] == folder.record["requests"]["done"]
+
+
+@pytest.mark.slow
+def test_a_run_that_searches_for_its_rate(make_job: MakeJob) -> None:
+    """Four slots at 5 ms a step, six steps an answer: about 130 a second at most."""
+    search = {"search": "goodput", "low": 4.0, "high": 2000.0, "trial_s": 0.8}
+    folder = ran(
+        make_job,
+        arrival={"kind": "poisson", "rate": search},
+        args={"token_ms": 5},
+        measure={"meters": ["estimate"], "window_s": 1.0, "prefill_window": False},
+        limits={"load_s": 30.0, "run_s": 300.0},
+        slo={"ttft_ms": 400.0},
+    )
+    found = folder.record["rate_search"]
+    assert found["bound_hit"] is None
+    assert 10 < found["rate_per_s"] < 300
+    assert folder.record["metrics"]["goodput_rate_per_s"]["value"] == found["rate_per_s"]
+    kept = [t["rate_per_s"] for t in found["trials"] if t["kept"]]
+    assert found["rate_per_s"] in kept
+    seconds = folder.seconds(folder.windows)
+    sent = sum(w["sent"] for w in folder.windows)
+    assert sent / seconds == pytest.approx(found["rate_per_s"], rel=0.5)
+    # Nothing of the trials is in the files that the figures come from.
+    assert folder.record["requests"]["sent"] == len(folder.requests) < 8 * found["rate_per_s"]
 
 
 @pytest.mark.slow

@@ -13,20 +13,21 @@ from typing import Any
 import pytest
 
 from lem.agent.assemble import assemble
-from lem.agent.run import as_failure, classify
+from lem.agent.run import as_failure, classify, run
 from lem.contract.event import Event
 from lem.contract.failure import Failure
 from lem.contract.job import Job
 from lem.contract.metrics import METRICS
 from lem.contract.record import Record
 from lem.contract.schema import documents
+from lem.contract.spec import Workload
 from lem.errors import BadInput, EnvironmentFault, MeterUnavailable, RunFailed
 from lem.meters.sampling import trace
 from lem.workloads import requests, responses
 from lem.workloads.load import Response
 from lem.workloads.steady import count
 
-from .conftest import MakeJob, agent
+from .conftest import WORKLOAD, MakeJob, agent
 
 
 def events(folder: Path) -> list[Event]:
@@ -313,3 +314,28 @@ def test_the_message_of_a_failure_fits_on_a_line_and_into_a_document(
     assert failure.message == message
     failure.write(tmp_path / "failure.json")
     assert Failure.read(tmp_path / "failure.json") == failure
+
+
+@pytest.mark.parametrize(
+    ("loads", "arrival", "kind"),
+    [
+        (("served",), {"kind": "offline"}, "unsupported"),
+        (("offline",), {"kind": "poisson", "rate": 1}, "unsupported"),
+        (None, {"kind": "offline"}, "contract"),
+    ],
+)
+def test_a_backend_that_cannot_be_driven_so_says_so(
+    make_job: MakeJob,
+    monkeypatch: pytest.MonkeyPatch,
+    loads: tuple[str, ...] | None,
+    arrival: dict[str, Any],
+    kind: str,
+) -> None:
+    backend = type("Backend", (), {} if loads is None else {"loads": loads})
+    monkeypatch.setattr("lem.plugins.load", lambda family, name: backend)
+    workload = Workload.model_validate({**WORKLOAD, "arrival": arrival}).model_dump()
+    path = make_job(workload=workload)
+    assert run(path) == 1
+    failure = Failure.read(path.parent / "failure.json")
+    assert (failure.kind, failure.phase) == (kind, "load")
+    assert "driven" in failure.message

@@ -12,6 +12,7 @@ from lem.config import parse
 from lem.config.measure import PRESETS
 from lem.config.paths import fixed_paths
 from lem.config.schema import (
+    SLO_PRESETS,
     BackendSpec,
     CampaignSpec,
     EngineSettings,
@@ -23,18 +24,23 @@ from lem.config.yaml_source import scalar
 from lem.contract.spec import (
     MAX_REQUEST_TOKENS,
     Concurrency,
+    Constant,
     Dataset,
     DeviceSettings,
+    Gamma,
     JsonlDataset,
     Limits,
     LogNormal,
     LongContextDataset,
     ModelSpec,
+    Poisson,
     PromptsDataset,
     RandomDataset,
+    Search,
     ShareGptDataset,
     Slo,
     Synthetic,
+    TraceArrival,
     TraceDataset,
     Uniform,
     WheelFile,
@@ -50,7 +56,8 @@ TEXT = (Path(lem.__file__).parent.parent / "docs" / "campaign-file.md").read_tex
     "model",
     [CampaignSpec, BackendSpec, EngineSettings, GenerateSettings, MeasureSpec, Range, ModelSpec,
      Synthetic, WheelFile, Workload, RandomDataset, PromptsDataset, LongContextDataset,
-     JsonlDataset, ShareGptDataset, TraceDataset, Uniform, LogNormal, Concurrency, Slo,
+     JsonlDataset, ShareGptDataset, TraceDataset, Uniform, LogNormal, Concurrency, Constant,
+     Poisson, Gamma, TraceArrival, Search, Slo,
      DeviceSettings, Limits],
 )  # fmt: skip
 def test_every_key_is_in_the_reference(model: type[BaseModel]) -> None:
@@ -107,6 +114,11 @@ def test_what_the_table_of_traps_refuses_is_refused() -> None:
     for word in scalars:
         with pytest.raises(ValueError):
             scalar(word)
+
+
+def test_the_reference_has_the_presets_of_objectives() -> None:
+    for name, slo in SLO_PRESETS.items():
+        assert re.search(rf"`{re.escape(name)}`\s+{slo['ttft_ms']:g}/{slo['itl_ms']:g}", TEXT), name
 
 
 def test_every_section_of_paths_is_in_the_reference() -> None:

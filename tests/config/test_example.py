@@ -77,7 +77,7 @@ def test_what_is_commented_out_can_be_used() -> None:
             line.startswith(("  # dtype", "  # max_", "  # top_", "  # seed", "  # quality",
                              "  # windows", "  # window_s", "  # idle_s", "  # warm_up",
                              "  # settle_s", "  # prefill_w", "  # cool_down",
-                             "  # sample_", "  # meters", "  # watts", "  # slo",
+                             "  # sample_", "  # meters", "  # watts", "  # slo: {",
                              "  # - {backend", "  # blocks", "  # time_budget"))
             and "max_batch_size: 8" not in line
         ):  # fmt: skip

@@ -19,6 +19,7 @@ ENDING = {
     "tokens/s": "_tokens_per_s",
     "requests/s": "_per_s",
     "bytes": "_bytes",
+    "share": "_share",
 }
 
 
@@ -37,8 +38,11 @@ def test_a_metric_is_described_and_its_name_ends_with_its_unit(metric: metrics.M
 def test_more_is_better_only_for_throughput() -> None:
     assert {m.name for m in METRICS.values() if m.better == "higher"} == {
         "output_throughput_tokens_per_s",
+        "total_throughput_tokens_per_s",
         "request_throughput_per_s",
         "goodput_per_s",
+        "goodput_rate_per_s",
+        "slo_attainment_share",
     }
 
 

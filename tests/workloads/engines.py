@@ -1,5 +1,8 @@
 """Engines without a model, whose every step is known: what the real ones must look like."""
 
+import heapq
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from lem.workloads.load import Sink, Source
@@ -70,3 +73,84 @@ class SlotEngine:
                 if not left[name]:
                     del left[name]
                     sink.done(name, "")
+
+
+POLL_S = 0.05
+ROOM = 10**6
+
+
+class Server:
+    """A served engine behind a client: takes whatever has come, answers ``servers`` requests at
+    once, the rest wait in its queue in the order in which they came.
+
+    ``answer_s`` says when after the beginning of its answer each token of a request comes out;
+    ``late_s`` is how much later than it should the client asks what is due; ``fails`` says how a
+    request ends that is not answered.
+    """
+
+    atomic_batches = False
+
+    def __init__(
+        self,
+        clock: Clock,
+        servers: int,
+        answer_s: Callable[[Request], list[float]],
+        late_s: float = 0.0,
+        fails: Callable[[Request], str | None] = lambda r: None,
+    ) -> None:
+        self.clock, self.servers, self.answer_s = clock, servers, answer_s
+        self.late_s, self.fails = late_s, fails
+        self._events: list[tuple[int, int, str, str]] = []
+        self._number = 0
+        self._queue: deque[Request] = deque()
+        self._busy: set[str] = set()
+        self.sent = 0
+
+    def serve(self, source: Source, sink: Sink) -> None:
+        dry = False
+        while True:
+            if not dry:
+                taken = source.take(ROOM, len(self._busy) + len(self._queue))
+                dry = taken is None
+                self.sent += len(taken or ())
+                self._queue.extend(taken or ())
+                self._begin()
+            if dry and not self._busy:
+                return
+            self._advance(None if dry else source.due_ns(), sink)
+
+    def _begin(self) -> None:
+        while self._queue and len(self._busy) < self.servers:
+            request = self._queue.popleft()
+            self._busy.add(request.id)
+            times = self.answer_s(request)
+            for t in times:
+                self._plan(t, "token", request.id)
+            self._plan(times[-1], self.fails(request) or "done", request.id)
+
+    def _plan(self, after_s: float, kind: str, name: str) -> None:
+        self._number += 1
+        at_ns = self.clock() + round(after_s * 1e9)
+        heapq.heappush(self._events, (at_ns, self._number, kind, name))
+
+    def _advance(self, due_ns: int | None, sink: Sink) -> None:
+        """To whatever comes first: a token, an arrival, or the time to ask again."""
+        until = self.clock() + round(POLL_S * 1e9)
+        if due_ns is not None:
+            until = min(until, max(due_ns + round(self.late_s * 1e9), self.clock()))
+        if self._events and self._events[0][0] <= until:
+            at_ns, _, kind, name = heapq.heappop(self._events)
+            self.clock.now = at_ns
+            if kind == "token":
+                sink.token(name)
+                return
+            if kind == "done":
+                sink.done(name, "")
+            elif kind == "failed":
+                sink.failed(name, "no")
+            else:
+                sink.timed_out(name, "too late")
+            self._busy.remove(name)
+            self._begin()
+            return
+        self.clock.now = until

@@ -37,10 +37,40 @@ def test_definitions_on_a_worked_example() -> None:
 
 
 def test_goodput_counts_requests_that_meet_every_objective() -> None:
-    assert latency.goodput_per_s(ALL, Slo(), 2.0) is None
-    assert latency.goodput_per_s(ALL, Slo(ttft_ms=150), 2.0) == 1.0
-    assert latency.goodput_per_s(ALL, Slo(ttft_ms=500, itl_ms=50), 2.0) == 1.0
-    assert latency.goodput_per_s(ALL, Slo(ttft_ms=500, itl_ms=100), 2.0) == 1.5
+    assert latency.judged(ALL, Slo()) is None
+    assert latency.judged(ALL, Slo(ttft_ms=150)) == (2, 4)
+    assert latency.judged(ALL, Slo(ttft_ms=500, itl_ms=50)) == (2, 4)
+    assert latency.judged(ALL, Slo(ttft_ms=500, tpot_ms=100)) == (3, 4)
+    assert latency.judged(ALL, Slo(e2e_ms=700)) == (3, 4)
+    assert latency.judged(ALL, Slo(e2e_ms=130, ttft_ms=99)) == (1, 4)
+    assert latency.judged([*ALL, response(0, [7], "timed_out")], Slo(e2e_ms=1e9)) == (3, 5)
+
+
+def test_tokens_of_one_chunk_make_no_gap_but_count_in_tpot() -> None:
+    """Four tokens in two chunks 60 ms apart: one gap of 60 ms, 20 ms per token."""
+    chunked = response(0, [100, 100, 160, 160])
+    assert latency.itl_s([chunked]) == pytest.approx([0.060])
+    assert latency.tpot_s([chunked]) == pytest.approx([0.020])
+    assert latency.gaps_ns(chunked) == [0, 60 * MS, 0]
+
+
+@pytest.mark.parametrize("slo", [Slo(ttft_ms=60), Slo(itl_ms=25), Slo(e2e_ms=150), Slo()])
+@given(
+    tokens=st.lists(st.integers(0, 100), min_size=1, max_size=6),
+    now=st.integers(0, 700),
+    fails=st.booleans(),
+)
+def test_what_is_said_to_be_missed_is_missed_in_the_end(
+    slo: Slo, tokens: list[int], now: int, fails: bool
+) -> None:
+    times = [sum(tokens[: i + 1]) for i in range(len(tokens))]
+    whole = response(0, times, "failed" if fails else "done")
+    seen = response(0, [t for t in times if t <= now], "open")
+    seen.request = whole.request
+    seen.end_ns = None
+    if latency.missed(seen, slo, now * MS):
+        assert not latency.meets(whole, slo)
+    assert latency.missed(whole, slo, now * MS) is not latency.meets(whole, slo)
 
 
 def test_within_takes_those_that_ended_in_the_window() -> None:
@@ -50,7 +80,7 @@ def test_within_takes_those_that_ended_in_the_window() -> None:
 
 @given(
     st.lists(st.floats(0, 1e6, allow_nan=False), min_size=1, max_size=200),
-    st.sampled_from([0.5, 0.9, 0.99]),
+    st.sampled_from([0.5, 0.9, 0.95, 0.99]),
 )
 def test_quantiles_are_numpys(values: list[float], q: float) -> None:
     expected = float(numpy.quantile(values, q))
@@ -62,4 +92,5 @@ def test_summary_fits_the_record() -> None:
     assert found is not None
     assert (found.n, found.mean, found.p50) == (3, 2.0, 2.0)
     assert Distribution(**found._asdict()).p90 == pytest.approx(2.8)
+    assert Distribution(**found._asdict()).p95 == pytest.approx(2.9)
     assert latency.summary([]) is None

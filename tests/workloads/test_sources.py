@@ -1,9 +1,33 @@
 """Arrival processes."""
 
-from lem.contract.spec import Concurrency, Offline
-from lem.workloads.load import Log
+import pytest
+
+from lem.contract.spec import (
+    Arrival,
+    Concurrency,
+    Constant,
+    Gamma,
+    Offline,
+    Poisson,
+    Search,
+    TraceArrival,
+)
+from lem.workloads.load import Log, Source
 from lem.workloads.requests import Request
-from lem.workloads.sources import Backlog, ClosedLoop, Stock, Stopping, arriving
+from lem.workloads.sources import (
+    Backlog,
+    ClosedLoop,
+    OpenLoop,
+    Stock,
+    Stopping,
+    arriving,
+    conversations,
+    cycle,
+)
+
+from .engines import Clock, Server
+
+SECOND = 10**9
 
 
 def some(n: int) -> list[Request]:
@@ -79,3 +103,192 @@ def test_arriving_picks_the_process() -> None:
     assert isinstance(arriving(Offline(), Stock(some(1)), Log()), Backlog)
     loop = arriving(Concurrency(concurrency=2), Stock(some(9)), Log())
     assert len(ids(loop.take(9, 0))) == 2
+
+
+# Conversations.
+
+TALKS = [
+    Request("a1", [1], 4, ""),
+    Request("a2", [1], 4, "", after="a1"),
+    Request("b1", [1], 4, ""),
+    Request("a3", [1], 4, "", after="a2"),
+    Request("b2", [1], 4, "", after="b1"),
+    Request("c1", [1], 4, ""),
+]
+
+
+def test_conversations_are_kept_together_and_in_order() -> None:
+    found = [[r.id for r in c] for c in conversations(TALKS)]
+    assert found == [["a1", "a2", "a3"], ["b1", "b2"], ["c1"]]
+
+
+def test_the_second_time_round_a_turn_follows_the_same_time_round() -> None:
+    stock = Stock(TALKS)
+    for _ in TALKS:
+        stock.next()
+    again = [stock.next() for _ in TALKS]
+    assert [(r.id, r.after) for r in again[:2]] == [("a1#2", None), ("a2#2", "a1#2")]
+    assert {cycle(r.id) for r in again} == {2} and {cycle(r.id) for r in TALKS} == {1}
+    assert cycle("odd#name") == 1
+
+
+def test_passing_requests_over_is_not_using_them_twice() -> None:
+    stock = Stock(some(4))
+    stock.skip_to(3)
+    assert [stock.next().id for _ in range(4)] == ["r3", "r0#2", "r1#2", "r2#2"]
+    assert not stock.exhausted
+    stock.skip_to(2)
+    assert stock.next().id == "r3#2" and stock.exhausted
+
+
+def walked(source: Source, log: Log, room: int, turns: int) -> list[list[str]]:
+    """What is handed out when everything is answered between two calls."""
+    found = []
+    for _ in range(turns):
+        taken = source.take(room, 0)
+        found.append(ids(taken))
+        for r in taken or ():
+            log.done(r.id, "")
+    return found
+
+
+LONG = [
+    Request(f"{c}{t}", [1], 4, "", after=f"{c}{t - 1}" if t > 1 else None)
+    for c in "abcdef"
+    for t in (1, 2, 3)
+]
+
+
+def test_a_client_walks_its_conversation_turn_by_turn() -> None:
+    log = Log()
+    source = ClosedLoop(3, Stock(LONG), log)
+    # The clients begin at different turns, so that there are as many of each from the start.
+    assert walked(source, log, 8, 4) == [
+        ["a1", "b2", "c3"],
+        ["a2", "b3", "d1"],
+        ["a3", "d2", "e1"],
+        ["d3", "e2", "f1"],
+    ]
+
+
+def test_a_turn_waits_for_the_answer_before_it() -> None:
+    log = Log()
+    source = ClosedLoop(1, Stock(LONG), log)
+    assert ids(source.take(8, 0)) == ["a1"]
+    assert ids(source.take(8, 1)) == []
+    log.failed("a1", "no")
+    assert ids(source.take(8, 0)) == ["a2"]
+
+
+def test_offline_hands_out_no_turn_before_its_time() -> None:
+    log = Log()
+    source = Backlog(Stock(LONG), log)
+    assert ids(source.take(2, 0)) == ["a1", "b2"]
+    assert ids(source.take(2, 2)) == ["c1", "d1"]
+    log.done("a1", "")
+    assert ids(source.take(1, 3)) == ["a2"]
+    assert walked(Backlog(Stock(LONG), other := Log()), other, 3, 2)[1] == ["a2", "b3", "d1"]
+
+
+# Open loops.
+
+
+def opened(
+    times: list[float], requests: list[Request] | None = None, limit: int | None = None
+) -> tuple[OpenLoop, Log, Clock]:
+    clock = Clock(now=5 * SECOND)
+    log = Log(clock)
+    return OpenLoop(iter(times), Stock(requests or some(9)), log, limit), log, clock
+
+
+def test_requests_come_at_their_time_whatever_happens() -> None:
+    source, log, clock = opened([0.5, 1.0, 3.0])
+    assert source.due_ns() == 5 * SECOND
+    assert ids(source.take(9, 0)) == []
+    assert source.due_ns() == 5.5 * SECOND
+    clock.pass_s(2.0)
+    # A client that asks late finds both, with the times at which they should have been sent.
+    assert ids(source.take(9, 0)) == ["r0", "r1"]
+    assert [log.responses[r].sent_ns for r in ("r0", "r1")] == [5.5 * SECOND, 6 * SECOND]
+    assert source.due_ns() == 8 * SECOND
+    clock.pass_s(1.0)
+    assert ids(source.take(9, 2)) == ["r2"]
+    assert source.due_ns() is None
+    assert source.take(9, 3) is None
+    assert (source.handed, source.late) == (3, 2)
+
+
+def test_waiting_for_room_is_no_lateness_of_the_client() -> None:
+    source, log, clock = opened([0.0, 0.0, 0.0, 9.0])
+    assert ids(source.take(1, 0)) == ["r0"]
+    clock.pass_s(1.0)
+    assert ids(source.take(0, 1)) == []
+    clock.pass_s(1.0)
+    assert ids(source.take(2, 0)) == ["r1", "r2"]
+    assert {r.sent_ns for r in log.responses.values()} == {5 * SECOND}
+    assert source.late == 0
+
+
+def test_an_open_loop_ends_at_its_limit() -> None:
+    source, _, clock = opened([1.0, 2.0, 3.0], limit=2)
+    assert ids(source.take(9, 0)) == []
+    clock.pass_s(9)
+    assert ids(source.take(1, 0)) == ["r0"]
+    assert ids(source.take(1, 0)) == ["r1"]
+    assert source.take(9, 0) is None
+
+
+def test_in_an_open_loop_a_turn_is_sent_when_the_one_before_has_ended() -> None:
+    source, log, clock = opened([1.0, 2.0, 3.0, 4.0], LONG)
+    assert ids(source.take(9, 0)) == []
+    clock.pass_s(1.0)
+    assert ids(source.take(9, 0)) == ["a1"]
+    clock.pass_s(2.5)
+    assert ids(source.take(9, 1)) == []  # a2 and a3 are due, a1 is not answered
+    log.done("a1", "", at_ns=8 * SECOND)
+    clock.pass_s(1.0)
+    # Of the next conversation nothing is in the way of the first turn.
+    assert ids(source.take(9, 0)) == ["a2", "b1"]
+    assert log.responses["a2"].sent_ns == 8 * SECOND
+    assert log.responses["b1"].sent_ns == 9 * SECOND
+
+
+def test_a_phase_may_begin_in_the_middle_of_a_conversation() -> None:
+    stock = Stock(LONG)
+    stock.skip_to(2)
+    clock = Clock()
+    source = OpenLoop(iter([0.0, 0.0]), stock, Log(clock))
+    assert ids(source.take(9, 0)) == ["a3", "b1"]
+
+
+@pytest.mark.parametrize(
+    "arrival", [Constant(rate=5), Poisson(rate=5), Gamma(rate=5, burstiness=0.5)], ids=str
+)
+def test_every_engine_meets_the_same_schedule(arrival: Arrival) -> None:
+    """However slow the engine is and however late its client."""
+    sent = []
+    for servers, late_s in ((1, 0.0), (50, 0.0), (3, 0.4)):
+        clock = Clock()
+        log = Log(clock)
+        source = arriving(arrival, Stock(some(1000)), log, limit=300, seed=11)
+        Server(clock, servers, lambda r: [0.3, 0.8], late_s).serve(source, log)
+        assert all(r.status == "done" for r in log.responses.values())
+        sent.append([(r.request.id, r.sent_ns) for r in log.responses.values()])
+    assert len(sent[0]) == 300
+    assert sent[0] == sent[1] == sent[2]
+
+
+def test_a_rate_that_is_yet_to_be_found_is_no_schedule() -> None:
+    with pytest.raises(ValueError, match="yet to be found"):
+        arriving(Poisson(rate=Search()), Stock(some(1)), Log())
+
+
+def test_a_trace_goes_on_where_the_stock_stands() -> None:
+    listed = [r._replace(at_s=float(2 * i)) for i, r in enumerate(some(4))]
+    clock = Clock()
+    log = Log(clock)
+    stock = Stock(listed)
+    stock.next()
+    source = arriving(TraceArrival(path="t", speed=2.0), stock, log)
+    assert ids(source.take(9, 0)) == ["r1"]
+    assert source.due_ns() == 1 * SECOND

@@ -33,7 +33,7 @@ def test_count_goes_by_time_stamps() -> None:
     broken = response(12, 14, [], "failed")
     found = count([before, across, inside, after, broken], 10, 20)
     # Tokens in (10, 20]: 11 and 15; 12 and 19; 20. First tokens in it: inside's and after's.
-    assert found == Counts(10, 20, requests=2, input_tokens=6, output_tokens=5, failed=1)
+    assert found == Counts(10, 20, requests=2, input_tokens=6, output_tokens=5, failed=1, sent=3)
 
 
 def test_windows_of_static_batches_are_whole_batches() -> None:
@@ -63,8 +63,8 @@ def test_windows_of_static_batches_are_whole_batches() -> None:
     # 0.3 s each lie outside of both windows.
     assert rests == [0, 4.3 * SECOND, 8.6 * SECOND]
     assert phase.windows == [
-        Counts(int(0.3 * SECOND), int(4.3 * SECOND), 8, 40, 80),
-        Counts(int(4.6 * SECOND), int(8.6 * SECOND), 8, 40, 80),
+        Counts(int(0.3 * SECOND), int(4.3 * SECOND), 8, 40, 80, sent=8),
+        Counts(int(4.6 * SECOND), int(8.6 * SECOND), 8, 40, 80, sent=8),
     ]
     assert phase.ended
     assert phase.windows[0].tokens_per_s == 20.0

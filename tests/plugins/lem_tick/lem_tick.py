@@ -30,6 +30,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from lem.backends.protocol import Load
 from lem.contract.base import Scalar
 from lem.contract.job import Job, Rejection
 from lem.contract.spec import ModelSpec
@@ -153,6 +154,7 @@ class Tick:
     name = "tick"
     distribution = "lem-tick"
     libraries: tuple[str, ...] = ()
+    loads: tuple[Load, ...] = ("offline", "served")
 
     def prepare(self, model: ModelSpec, source: Path | None, target: Path, trust: bool) -> str:
         (target / "tick.json").write_text(json.dumps({"model": model.id}))

@@ -1,0 +1,72 @@
+"""The arrival process of a run's phases, and the search for the rate where one is asked for."""
+
+import time
+from collections.abc import Callable
+
+from lem.contract.job import Job
+from lem.contract.record import RateSearch
+from lem.contract.spec import Arrival, Concurrency, Constant, Gamma, Poisson, Search, TraceArrival
+from lem.errors import RunFailed
+from lem.workloads import schedules
+from lem.workloads.load import Log, Source
+from lem.workloads.rate_search import search
+from lem.workloads.sources import OpenLoop, Requests, arriving
+from lem.workloads.trials import Trial, Verdict
+
+SEARCH_CLIENTS = 8
+"""Before a rate is found there is none to warm up with: so many clients in a closed loop do it."""
+
+Serve = Callable[[Source], None]
+
+
+def sought(arrival: Arrival) -> Search | None:
+    """What to search for; None where the load is given."""
+    if not isinstance(arrival, Constant | Poisson | Gamma):
+        return None
+    return arrival.rate if isinstance(arrival.rate, Search) else None
+
+
+def warming(arrival: Arrival) -> Arrival:
+    """What to warm up with."""
+    return Concurrency(concurrency=SEARCH_CLIENTS) if sought(arrival) is not None else arrival
+
+
+def source(job: Job, arrival: Arrival, phase: str, stock: Requests, log: Log) -> Source:
+    """The requests of a phase; an open loop's schedule is that of this block and phase."""
+    if isinstance(arrival, TraceArrival) and all(r.at_s is None for r in stock.listed):
+        raise RunFailed("contract", "the request list has no times to replay")
+    seed = schedules.seed_of(job.seed, job.block, phase)
+    return arriving(arrival, stock, log, seed=seed)
+
+
+def find_rate(
+    job: Job,
+    stock: Requests,
+    log: Log,
+    serve: Serve,
+    clock: Callable[[], int] = time.monotonic_ns,
+) -> tuple[Arrival, RateSearch | None]:
+    """The arrival process of the windows, with the rate that was found where one is asked for."""
+    arrival = job.workload.arrival
+    if not isinstance(arrival, Constant | Poisson | Gamma):
+        return arrival, None
+    wanted = arrival.rate
+    if not isinstance(wanted, Search):
+        return arrival, None
+    if not job.workload.slo.any:
+        raise RunFailed("bad_argument", "a search for goodput needs workload.slo")
+
+    def at(rate: float) -> Arrival:
+        return arrival.model_copy(update={"rate": rate})
+
+    def attempt(rate: float, number: int) -> Verdict:
+        inner = source(job, at(rate), f"search/{number}", stock, log)
+        assert isinstance(inner, OpenLoop)
+        trial = Trial(inner, job.workload.slo, wanted.attainment, wanted.trial_s, clock)
+        serve(trial)
+        if trial.verdict is None:
+            raise RunFailed("engine_error", "the engine stopped before a rate had been tried")
+        return trial.verdict
+
+    found = search(wanted, attempt, lambda: clock() / 1e9)
+    return at(found.rate_per_s), found
