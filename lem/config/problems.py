@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from lem.config.schema import SLO_PRESETS
+from lem.config.objectives import SLO_PRESETS
 from lem.config.yaml_source import KeyPath, Source, shorten
 from lem.errors import Problem
 

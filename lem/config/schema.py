@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from lem.config import objectives
 from lem.config.shapes import with_lengths
 from lem.contract.base import Name, Part, wrong
 from lem.contract.spec import (
@@ -396,17 +397,6 @@ _SECTIONS = (
 )  # fmt: skip
 _PASSED_ON = ("args", "generate", "sweep")
 
-SLO_PRESETS: dict[str, dict[str, float]] = {
-    "llama-3.1-8b": {"ttft_ms": 2000, "itl_ms": 100},
-    "llama-3.1-8b-interactive": {"ttft_ms": 500, "itl_ms": 30},
-    "llama-2-70b": {"ttft_ms": 2000, "itl_ms": 200},
-    "llama-2-70b-interactive": {"ttft_ms": 450, "itl_ms": 40},
-    "deepseek-r1": {"ttft_ms": 2000, "itl_ms": 80},
-    "gpt-oss-120b": {"ttft_ms": 3000, "itl_ms": 80},
-}
-"""TTFT and TPOT limits of MLPerf Inference's server scenario (mlcommons/inference_policies,
-inference_rules.adoc, as of 2026-07-23, which wants them kept by 99 % of the requests)."""
-
 
 def prepared(data: dict[str, Any]) -> dict[str, Any]:
     """The file's data with what is only spelling removed.
@@ -434,19 +424,13 @@ def prepared(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_kinds(workload: dict[str, Any]) -> dict[str, Any]:
-    """A workload as written, each part's default kind spelled out, and objectives in one spelling:
-    a preset's name as its limits, ``tpot_ms`` as ``itl_ms``."""
+    """A workload as written, each part's default kind and objectives spelled out."""
     result = {
         k: v for k, v in workload.items() if not (v is None and k in ("dataset", "arrival", "slo"))
     }
     for key, kind in (("dataset", "random"), ("arrival", "offline")):
         if isinstance(result.get(key), dict) and "kind" not in result[key]:
             result[key] = {"kind": kind, **result[key]}
-    slo = result.get("slo")
-    if isinstance(slo, str) and slo in SLO_PRESETS:
-        result["slo"] = dict(SLO_PRESETS[slo])
-    elif isinstance(slo, dict) and slo.get("tpot_ms") is not None:
-        rest = {k: v for k, v in slo.items() if k != "tpot_ms"}
-        if rest.get("itl_ms", slo["tpot_ms"]) == slo["tpot_ms"]:
-            result["slo"] = {**rest, "itl_ms": slo["tpot_ms"]}
+    if "slo" in result:
+        result["slo"] = objectives.spelled_out(result["slo"])
     return result

@@ -10,9 +10,9 @@ from pydantic import BaseModel
 import lem
 from lem.config import parse
 from lem.config.measure import PRESETS
+from lem.config.objectives import SLO_PRESETS
 from lem.config.paths import fixed_paths
 from lem.config.schema import (
-    SLO_PRESETS,
     BackendSpec,
     CampaignSpec,
     EngineSettings,

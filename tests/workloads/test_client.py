@@ -12,11 +12,15 @@ from typing import Any
 
 import pytest
 
+from lem.contract.spec import Poisson
 from lem.errors import RunFailed
 from lem.workloads.client import FAILURES_IN_A_ROW, Client
 from lem.workloads.load import Log, Source
+from lem.workloads.overload import growth
 from lem.workloads.requests import Request
-from lem.workloads.sources import Backlog, ClosedLoop, Stock
+from lem.workloads.schedules import at_rate
+from lem.workloads.sources import Backlog, ClosedLoop, Stock, arriving
+from lem.workloads.steady import Phase
 from lem.workloads.wire import Wire
 
 SERVER = Path(__file__).with_name("fake_server.py")
@@ -344,3 +348,31 @@ def test_no_line_break_gets_into_the_head(fake: Fake) -> None:
 
 def test_headers_are_not_shown() -> None:
     assert "hunter2" not in repr(Wire("/", lambda r: {}, {"Authorization": "hunter2"}))
+
+
+def test_an_open_loop_is_sent_by_its_schedule_and_measured_by_the_clock(fake: Fake) -> None:
+    """The source, the windows and the client together: 100 requests a second, 8 tokens in 70 ms."""
+    client = Client(fake.address, wire(gap_ms=10))
+    log = Log()
+    source = arriving(Poisson(rate=100), Stock(requests(500, 8)), log, seed=4)
+    phase = Phase(
+        source,
+        log,
+        atomic=False,
+        window_s=1.0,
+        enough=lambda done: len(done) >= 2,
+        open_load=True,
+    )
+    client.serve(phase, log)
+    assert phase.ended and len(phase.windows) == 2
+    every = list(log.responses.values())
+    assert {r.status for r in every} == {"done"}
+    # Every time is the schedule's own, whenever the client got round to it.
+    begun = every[0].sent_ns - next(at_rate(Poisson(rate=100), 100.0, 4)) * 1e9
+    planned = itertools.islice(at_rate(Poisson(rate=100), 100.0, 4), len(every))
+    assert [r.sent_ns for r in every] == pytest.approx([begun + t * 1e9 for t in planned], abs=1e3)
+    for window in phase.recounted():
+        assert 40 < window.sent < 180
+        assert not window.failed and not window.timed_out
+    first, second = phase.windows
+    assert not growth(every, first.start_ns, second.end_ns).overloaded
