@@ -10,8 +10,8 @@ Around a load of 1 chance alone makes a queue grow by about that noise, so the r
 stable queue overloaded much more often than ``Z`` says, and in a stable one, which comes back, it
 hardly ever does. In simulation (Poisson arrivals, exponential answers, 1, 8 and 64 servers, 300
 stretches each) it called a load of 80 % overloaded in at most 9 % of stretches of 50 requests, 8 %
-of 100 (1 % up to 8 servers), none of 300 or more; found 110 % in 25 % of stretches of 50, 45 % of
-300, 80 % of 1,000; and 130 % in 51, 94 and 100 %. A slight overload of few requests cannot be
+of 100 (1 % up to 8 servers) and 2 % of 300; found 110 % in 25 % of stretches of 50, 45 % of 300,
+80 % of 1,000; and 130 % in 51, 94 and 100 %. A slight overload of few requests cannot be
 told from chance by anybody.
 """
 
