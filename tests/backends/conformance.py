@@ -340,6 +340,12 @@ class Served(Conformance):
         # Among others: the server counts its tokens itself, and no others than were asked for.
         assert engine.flags() == set()
 
+    def test_tokens_come_one_after_another(self, engine: Engine, requests: list[Request]) -> None:
+        """On a busy machine a server may put several tokens into one chunk; never all of them."""
+        longest = max(requests, key=lambda r: r.output_tokens)
+        times = self.serve(engine, requests).responses[longest.id].token_ns
+        assert len(set(times)) > 1
+
     def test_there_are_never_more_requests_than_clients(
         self, engine: Engine, requests: list[Request]
     ) -> None:
