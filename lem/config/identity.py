@@ -99,6 +99,7 @@ def digest(
         "launcher": spec.launcher,
         "trust_remote_code": spec.trust_remote_code,
         "limits": meaning(spec.limits),
+        **({"space": _space(spec)} if spec.sampler.kind == "pareto" else {}),
     }
     total = hashlib.sha256(canonical_json(head))
     for key in [*sorted(keys), keys[baseline]]:
@@ -106,6 +107,13 @@ def digest(
             total.update(len(part).to_bytes(8, "big"))
             total.update(part)
     return total.hexdigest()
+
+
+def _space(spec: CampaignSpec) -> dict[str, Any]:
+    """What later experiments are chosen from, and how: the experiments so far don't say it."""
+    sections = {"models", "backends", "engine", "args", "sweep", "exclude", "workload", "generate"}
+    written: dict[str, Any] = spec.model_dump(mode="json", include={*sections, "device"})
+    return {**written, "sampler": spec.sampler.settings()}
 
 
 def meaning(part: Part) -> dict[str, Any]:

@@ -10,13 +10,15 @@ from pydantic import ValidationError
 
 from lem import plugins
 from lem.config import quality, yaml_source
+from lem.config.axes import Found, Point
+from lem.config.drawn import Candidates, Drawn, draw_points
 from lem.config.files import Files
 from lem.config.identity import digest
 from lem.config.paths import Draft
 from lem.config.problems import explain, place, said, suggest
 from lem.config.schema import CampaignSpec, is_path, prepared
 from lem.config.shapes import shape_problems
-from lem.config.sweep import Found, Grid, Point
+from lem.config.sweep import Grid
 from lem.config.yaml_source import KeyPath, Position, Source
 from lem.contract.spec import Accuracy, Calibration, ModelSpec
 from lem.errors import BadInput, Problem
@@ -51,6 +53,8 @@ class CampaignFile:
     """SHA-256 of each file that a workload names → where it is on this machine."""
     accuracy: Accuracy | None = field(default=None, repr=False)
     """``measure.accuracy`` as documents have it: no folders, the hash of its file."""
+    candidates: Candidates | None = field(default=None, repr=False, compare=False)
+    """Where experiments are chosen by what was measured: those that may be added later."""
 
     def where(self, path: str) -> Position | None:
         """Line and column of an experiment path (where it is swept, or else set), or of a key of
@@ -102,7 +106,10 @@ def _campaign(text: str, name: str, must_exist: bool) -> CampaignFile:
     missing += unusable
     files = Files(Path(name).parent, must_exist)
     grid = Grid(spec, data.get("workload", {}), plugins.names("launchers"), files)
-    points = grid.points() if not found else []
+    drawn = Drawn([], 0)
+    if grid.is_drawn and not found:
+        drawn = draw_points(grid)
+    points = drawn.points if grid.is_drawn or found else grid.points()
     found += [*missing, *grid.problems]
     if found or source.problems:
         raise _bad(source, found)
@@ -122,6 +129,7 @@ def _campaign(text: str, name: str, must_exist: bool) -> CampaignFile:
         calibration=calibrated,
         files=files.by_sha256,
         accuracy=accuracy,
+        candidates=Candidates(grid, models, drawn.given) if spec.sampler.kind == "pareto" else None,
     )
 
 

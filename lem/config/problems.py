@@ -12,11 +12,6 @@ from lem.config.objectives import SLO_PRESETS
 from lem.config.yaml_source import KeyPath, Source, shorten
 from lem.errors import Problem
 
-LATER: dict[str, tuple[str, ...]] = {
-    "sampler": ("random", "sobol", "pareto"),
-}
-"""Kinds that the format has a place for and this version cannot do yet."""
-
 
 def suggest(word: str, known: Iterable[str]) -> str:
     """``; did you mean 'x'?``, or the list of what is known where nothing comes near."""
@@ -132,18 +127,16 @@ def _message(e: Any, model: Any, label: str | None) -> str:
         if not choices:
             return f"must be {e['ctx']['expected']}, not {said(value)}"
         listed = " or ".join(choices) if len(choices) < 3 else "one of " + ", ".join(choices)
-        later = _not_yet(location, value)
         near = difflib.get_close_matches(str(value).lower(), choices, n=1, cutoff=0.5)
         hint = f"; did you mean '{near[0]}'?" if near else ""
-        return later or f"must be {listed}, not {said(value)}{hint}"
+        return f"must be {listed}, not {said(value)}{hint}"
     if kind == "union_tag_invalid":
         given = value.get("kind") if isinstance(value, dict) else value
         choices = re.findall(r"'([^']*)'", e["ctx"]["expected_tags"])
-        later = _not_yet((*location, "kind"), given)
         if "uniform" in choices:
             given, choices = value["distribution"], [c for c in choices if c != "fixed"]
             return f"no distribution {said(given)}{suggest(str(given), choices)}"
-        return later or f"no {location[-1]} kind {said(given)}{suggest(str(given), choices)}"
+        return f"no {location[-1]} kind {said(given)}{suggest(str(given), choices)}"
     if kind in ("string_type", "string_sub_type"):
         quote = ": quote it" if isinstance(value, int | float) else ""
         return f"must be text, not {said(value)}{quote}"
@@ -224,12 +217,3 @@ def _union_at(model: Any, path: KeyPath) -> list[type[BaseModel]]:
             for c in choices_of(kind.model_fields[str(step)].annotation)
         ] or here
     return [c for c in here if isinstance(c, type) and issubclass(c, BaseModel)]
-
-
-def _not_yet(location: KeyPath, value: Any) -> str | None:
-    """For a kind that is planned: which kind to use instead."""
-    section = str(location[-2]) if len(location) > 1 and location[-1] == "kind" else ""
-    if value not in LATER.get(section, ()):
-        return None
-    instead = {"sampler": "grid"}
-    return f"{section} kind '{value}' is not available in this version; use {instead[section]}"

@@ -3,7 +3,7 @@
 import math
 from fractions import Fraction
 
-from lem.config.schema import Range
+from lem.config.bounds import Range
 
 Number = int | float
 

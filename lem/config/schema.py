@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from lem.config import objectives
+from lem.config.bounds import MAX_EXPERIMENTS, Range, SamplerSpec
 from lem.config.shapes import with_lengths
 from lem.contract.base import Name, Part, wrong
 from lem.contract.spec import (
@@ -29,7 +30,6 @@ from lem.contract.spec import (
     Workload,
 )
 
-MAX_EXPERIMENTS = 10_000
 MAX_DURATION_S = 366 * 86400.0
 
 
@@ -178,34 +178,6 @@ class GenerateSettings(Part):
         return {k: v for k, v in typed.items() if v is not None} | (self.__pydantic_extra__ or {})
 
 
-class Range(Part):
-    """A sweep by bounds: ``num`` values, or every ``step``, from ``low`` to ``high``."""
-
-    low: float | int
-    high: float | int
-    num: Annotated[int, Field(ge=1, le=MAX_EXPERIMENTS)] | None = None
-    step: Annotated[float, Field(gt=0)] | Annotated[int, Field(gt=0)] | None = None
-    scale: Literal["linear", "log", "log2"] = "linear"
-
-    @model_validator(mode="after")
-    def _complete(self) -> "Range":
-        if self.low > self.high:
-            raise wrong(f"low ({self.low}) is above high ({self.high})")
-        if self.scale != "linear" and self.low <= 0:
-            raise wrong(f"a {self.scale} scale needs low above 0")
-        if self.scale == "log2" and (self.num is not None or self.step is not None):
-            raise wrong("a log2 scale gives every power of two; it takes no num or step")
-        if self.scale == "log" and (self.num is None or self.step is not None):
-            raise wrong("a log scale needs num (and takes no step)")
-        if self.scale == "linear" and self.num is None and self.step is None:
-            raise wrong("needs num or step, or scale: log2 (every power of two)")
-        if self.scale == "linear" and self.num is not None and self.step is not None:
-            raise wrong("num and step say the same thing twice; keep one of them")
-        if self.step is not None and (self.high - self.low) / self.step > MAX_EXPERIMENTS:
-            raise wrong(f"gives more than {MAX_EXPERIMENTS:,} values")
-        return self
-
-
 def _axis_kind(value: Any) -> str:
     return "range" if isinstance(value, dict | Range) else "list"
 
@@ -269,10 +241,6 @@ def _distinct(models: list[ModelSpec]) -> list[ModelSpec]:
         if model in models[:i]:
             raise wrong(f"the model {model.id} is given twice")
     return models
-
-
-class SamplerSpec(Part):
-    kind: Literal["grid"] = "grid"
 
 
 def _questions(accuracy: Accuracy) -> Accuracy:

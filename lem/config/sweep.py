@@ -8,11 +8,13 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import ValidationError
 
-from lem.config import ranges
+from lem.config import ranges, spans
+from lem.config.axes import Axis, Found, Option, Point, put, too_many
+from lem.config.bounds import MAX_EXPERIMENTS, Range
 from lem.config.files import Files
 from lem.config.identity import meaning
 from lem.config.labels import labels
@@ -30,11 +32,9 @@ from lem.config.paths import (
 )
 from lem.config.problems import explain, said, suggest
 from lem.config.schema import (
-    MAX_EXPERIMENTS,
     CampaignSpec,
     EngineSettings,
     GenerateSettings,
-    Range,
     all_whole,
     with_kinds,
 )
@@ -43,30 +43,9 @@ from lem.config.yaml_source import KeyPath
 from lem.contract.base import Scalar, canonical_json
 from lem.contract.spec import DeviceSettings, ModelSpec, Workload
 
-Found = tuple[KeyPath, str]
-"""Where in the file, and what is wrong there."""
+Selector = list[tuple[ExperimentPath, Scalar, KeyPath]]
 
 MAX_PROBLEMS = 1000
-
-
-class Point(NamedTuple):
-    draft: Draft
-    key: tuple[bytes, ...]
-    """Equal for what is the same experiment (and launcher)."""
-
-
-class Axis(NamedTuple):
-    path: ExperimentPath
-    values: list[Scalar]
-    at: KeyPath
-
-
-class Option(NamedTuple):
-    """One choice of all settings of a section."""
-
-    value: Any
-    settings: dict[str, Scalar]
-    key: bytes
 
 
 class Grid:
@@ -88,8 +67,16 @@ class Grid:
         self.axes = [a for a in map(self._axis, sorted(spec.sweep)) if a is not None]
         self.axes.sort(key=lambda a: (a.path.name, a.path.backend or ""))
         self.excluded = [self._selector(s, ("exclude", i)) for i, s in enumerate(spec.exclude)]
-        self.explicit = [self._explicit(s, i) for i, s in enumerate(spec.experiments)]
-        self.baseline = self._selector(spec.baseline or {}, ("baseline",))
+        self.explicit = [
+            self._explicit(s, ("experiments", i)) for i, s in enumerate(spec.experiments)
+        ]
+        self.is_drawn = spec.sampler.kind != "grid"
+        if self.is_drawn and spec.baseline:
+            # Which points are drawn is chance, so the baseline is one of its own.
+            self.explicit.insert(0, self._explicit(spec.baseline, ("baseline",)))
+            self.baseline = []
+        else:
+            self.baseline = self._selector(spec.baseline or {}, ("baseline",))
 
     @property
     def problems(self) -> list[Found]:
@@ -98,42 +85,60 @@ class Grid:
 
     def points(self) -> list[Point]:
         """Every experiment once. Empty if there were problems."""
-        applicable = {b: self._applicable(b) for b in self.backends}
-        for backend, axes in applicable.items():
-            self._check_twins(backend, axes)
+        applicable = self.checked()
         self._check_count(applicable)
         if self._found:
             return []
+        points = self._combined(applicable)
+        self._exclude(points)
+        for point in self.explicit_points():
+            points.setdefault(point.key, point)
+        return self.finished(list(points.values()))
+
+    def checked(self) -> dict[str, list[Axis]]:
+        """The axes of each backend, after a look at what is said twice."""
+        applicable = {b: self.applicable(b) for b in self.backends}
+        for backend, axes in applicable.items():
+            self._check_twins(backend, axes)
+        return applicable
+
+    def finished(self, points: list[Point]) -> list[Point]:
+        """With labels and launchers; none if there were problems."""
+        if not points and not self._found:
+            self.note((("exclude",), "leaves no experiment"))
+        if len(points) > MAX_EXPERIMENTS:
+            self.note((("experiments",), too_many(len(points))))
+        return [] if self._found else self._with_labels(points)
+
+    def _combined(self, applicable: dict[str, list[Axis]]) -> dict[tuple[bytes, ...], Point]:
         points: dict[tuple[bytes, ...], Point] = {}
         models = self.spec.models
-        by_backend = [self._expand(models, b, applicable[b]) for b in self.backends]
+        by_backend = [self.expand(models, b, applicable[b]) for b in self.backends]
         for model in range(len(models)):
             for expanded in by_backend:
                 points.update((p.key, p) for p in expanded[model] if p.key not in points)
-        self._exclude(points)
-        for i, (model_spec, backend, axes) in enumerate(filter(None, self.explicit)):
-            self._check_twins(backend, axes, ("experiments", i))
-            for point in self._expand([model_spec], backend, axes)[0]:
-                points.setdefault(point.key, point)
-        if not points and not self._found:
-            self._note((("exclude",), "leaves no experiment"))
-        if len(points) > MAX_EXPERIMENTS:
-            self._note((("experiments",), _too_many(len(points))))
-        return [] if self._found else self._with_labels(list(points.values()))
+        return points
+
+    def explicit_points(self) -> list[Point]:
+        found = []
+        for model, backend, axes, at in filter(None, self.explicit):
+            self._check_twins(backend, axes, at)
+            found += self.expand([model], backend, axes)[0]
+        return found
 
     def find_baseline(self, drafts: Sequence[Draft]) -> int:
         """Index of the baseline; the first where none is given."""
         wanted = self.baseline
         if not wanted:
             return 0
-        found = [i for i, d in enumerate(drafts) if all(matches(d, p, v) for p, v, _ in wanted)]
+        found = [i for i, d in enumerate(drafts) if is_meant(d, wanted)]
         if len(found) > 1:
             apart = telling_apart([drafts[i] for i in found])
-            self._note(
+            self.note(
                 (("baseline",), f"matches {len(found)} experiments, must match one; add {apart}")
             )
         if not found:
-            self._note(no_match(wanted, drafts, ("baseline",)))
+            self.note(no_match(wanted, drafts, ("baseline",)))
         return found[0] if found else 0
 
     # -- reading paths and values ---------------------------------------------------------------
@@ -142,7 +147,7 @@ class Grid:
         try:
             return parse_path(text, self.backends)
         except ValueError as e:
-            self._note((at, str(e)))
+            self.note((at, str(e)))
             return None
 
     def _axis(self, text: str) -> Axis | None:
@@ -152,21 +157,37 @@ class Grid:
             return None
         if path.section not in AXES:
             where = "backends" if path.section == "backend" else "models"
-            self._note((at, f"cannot be swept here: list them under {where}"))
+            self.note((at, f"cannot be swept here: list them under {where}"))
             return None
         given = self.spec.sweep[text]
         listed = isinstance(given, list)
+        if isinstance(given, Range) and given.is_open:
+            return self._span(path, given, at)
         if isinstance(given, Range):
             raw: list[Scalar] = [*ranges.values(given, fixed_paths().get(path.name, False))]
         else:
             raw = given
         if not raw:
-            self._note((at, "there is no power of two within these bounds"))
+            self.note((at, "there is no power of two within these bounds"))
         values: dict[tuple[bool, Scalar], Scalar] = {}
         for i, value in enumerate(raw):
             value = self._value(path, value, (*at, i) if listed else at)
             values.setdefault((isinstance(value, bool), value), value)
+        problem = spans.refuse_axis(path, self.spec.sampler.kind)
+        if problem is not None:
+            self.note((at, problem))
         return Axis(path, list(values.values()), at)
+
+    def _span(self, path: ExperimentPath, given: Range, at: KeyPath) -> Axis | None:
+        problem = spans.refuse_span(path, given, self.spec.sampler.kind)
+        if problem is not None:
+            self.note((at, problem))
+            return None
+        before = len(self._found)
+        ends = [self._value(path, end, at) for end in (given.low, given.high)]
+        if len(self._found) > before:
+            return None
+        return Axis(path, ends, at, spans.span(path, given))
 
     def _value(self, path: ExperimentPath, value: Scalar, at: KeyPath) -> Scalar:
         """The value as its section has it; notes if the section does not take it."""
@@ -175,7 +196,7 @@ class Grid:
         if path.section == "launcher":
             if value not in self.launchers:
                 message = f"no launcher {said(value)}{suggest(str(value), self.launchers)}"
-                self._note((at, message))
+                self.note((at, message))
         elif path.section in _MODELS:
             data: Any = value
             for key in reversed(path.keys[1:]):
@@ -184,12 +205,10 @@ class Grid:
                 _MODELS[path.section].model_validate(data)
             except ValidationError as e:
                 message = explain(e, _MODELS[path.section], data)[0][1]
-                self._note((at, message))
+                self.note((at, message))
         return value
 
-    def _selector(
-        self, selector: dict[str, Scalar], at: KeyPath
-    ) -> list[tuple[ExperimentPath, Scalar, KeyPath]]:
+    def _selector(self, selector: dict[str, Scalar], at: KeyPath) -> Selector:
         parsed = []
         for text, value in selector.items():
             path = self._path(text, (*at, text))
@@ -198,9 +217,8 @@ class Grid:
         return parsed
 
     def _explicit(
-        self, point: dict[str, Scalar], i: int
-    ) -> tuple[ModelSpec, str, list[Axis]] | None:
-        at: KeyPath = ("experiments", i)
+        self, point: dict[str, Scalar], at: KeyPath
+    ) -> tuple[ModelSpec, str, list[Axis], KeyPath] | None:
         before = len(self._found)
         axes: list[Axis] = []
         backends, models = self.backends, self.spec.models
@@ -211,12 +229,12 @@ class Grid:
                 backends = [b for b in backends if b == value]
                 if value not in self.backends:
                     hint = suggest(str(value), self.backends)
-                    self._note((place, f"is not a backend of this campaign{hint}"))
+                    self.note((place, f"is not a backend of this campaign{hint}"))
             elif path.section == "model":
                 key = path.keys[1]
                 models = [m for m in models if same(getattr(m, key), value)]
                 if not models:
-                    self._note((place, f"no model of this campaign has {key} {said(value)}"))
+                    self.note((place, f"no model of this campaign has {key} {said(value)}"))
             else:
                 axes.append(Axis(path, [self._value(path, value, place)], place))
         if len(self._found) > before:
@@ -224,13 +242,13 @@ class Grid:
         if len(backends) != 1 or len(models) != 1:
             missing = "backend" if len(backends) != 1 else "model.id"
             several = "which one is not said; add" if backends and models else "contradicts its"
-            self._note((at, f"{several} {missing}"))
+            self.note((at, f"{several} {missing}"))
             return None
-        return models[0], backends[0], sorted(axes, key=lambda a: a.path.name)
+        return models[0], backends[0], sorted(axes, key=lambda a: a.path.name), at
 
     # -- checks over the whole campaign ---------------------------------------------------------
 
-    def _applicable(self, backend: str) -> list[Axis]:
+    def applicable(self, backend: str) -> list[Axis]:
         return [a for a in self.axes if a.path.backend in (None, backend)]
 
     def _check_twins(self, backend: str, axes: list[Axis], at: KeyPath = ("sweep",)) -> None:
@@ -253,7 +271,7 @@ class Grid:
                 self._twice(place, f"engine.{key.replace('-', '_')}")
 
     def _twice(self, at: KeyPath, other: str) -> None:
-        self._note((at, f"says the same as {other}; keep one of them"))
+        self.note((at, f"says the same as {other}; keep one of them"))
 
     def _check_count(self, applicable: dict[str, list[Axis]]) -> None:
         models = len(self.spec.models)
@@ -262,21 +280,24 @@ class Grid:
         if total > MAX_EXPERIMENTS:
             product = " + ".join(" × ".join(map(str, s or [1])) for s in sizes.values())
             shown = f"{models} × ({product})" if len(sizes) > 1 else f"{models} × {product}"
-            self._note((("sweep",), f"{shown} = {_too_many(total)}"))
+            self.note((("sweep",), f"{shown} = {too_many(total)}"))
+
+    def is_excluded(self, draft: Draft) -> bool:
+        return any(is_meant(draft, wanted) for wanted in self.excluded)
 
     def _exclude(self, points: dict[tuple[bytes, ...], Point]) -> None:
         everything = list(points.values())
         for i, wanted in enumerate(self.excluded):
-            hits = [p for p in everything if all(matches(p.draft, q, v) for q, v, _ in wanted)]
+            hits = [p for p in everything if is_meant(p.draft, wanted)]
             if not hits:
                 drafts = [p.draft for p in everything]
-                self._note(no_match(wanted, drafts, ("exclude", i)))
+                self.note(no_match(wanted, drafts, ("exclude", i)))
             for point in hits:
                 points.pop(point.key, None)
 
     # -- expansion ------------------------------------------------------------------------------
 
-    def _expand(self, models: list[ModelSpec], backend: str, axes: list[Axis]) -> list[list[Point]]:
+    def expand(self, models: list[ModelSpec], backend: str, axes: list[Axis]) -> list[list[Point]]:
         """For each model the points of one backend."""
         sections = [self._options(s, backend, axes) for s in AXES]
         combinations = list(itertools.product(*sections))
@@ -305,9 +326,9 @@ class Grid:
             for axis, value in zip(own, chosen, strict=True):
                 keys = axis.path.keys[1:]
                 try:
-                    mapping = _put(mapping, keys, value) if keys else value
+                    mapping = put(mapping, keys, value) if keys else value
                 except ValueError as e:
-                    self._note((axis.at, str(e)))
+                    self.note((axis.at, str(e)))
             if section == "workload":
                 self._blame(own, section, shape_problems(mapping))
             if len(self._found) > before:
@@ -346,12 +367,12 @@ class Grid:
             for axis in axes:
                 n = min(len(keys), len(axis.path.keys))
                 if keys[:n] == axis.path.keys[:n]:
-                    self._note((axis.at, message))
+                    self.note((axis.at, message))
                     break
             else:
-                self._note((keys, message))
+                self.note((keys, message))
 
-    def _note(self, found: Found) -> None:
+    def note(self, found: Found) -> None:
         if len(self._found) < MAX_PROBLEMS:
             self._found[found] = None
 
@@ -363,7 +384,7 @@ class Grid:
                 message = (
                     "some experiments name a launcher; say with `launcher:` which the others use"
                 )
-                self._note((("sweep",), message))
+                self.note((("sweep",), message))
                 return []
             drafts = [
                 d if d.launcher else dataclasses.replace(d, launcher=self.spec.launcher)
@@ -374,6 +395,11 @@ class Grid:
             Point(dataclasses.replace(d, label=label), p.key)
             for d, label, p in zip(drafts, named, points, strict=True)
         ]
+
+
+def is_meant(draft: Draft, wanted: Selector) -> bool:
+    """Whether the draft has every value of a selector."""
+    return all(matches(draft, path, value) for path, value, _ in wanted)
 
 
 _MODELS: dict[str, type[EngineSettings] | type[DeviceSettings] | type[GenerateSettings]] = {
@@ -390,18 +416,3 @@ _BUILDERS: dict[str, Callable[[Any], Any]] = {
     "launcher": lambda v: v,
     "workload": lambda v: Workload.model_validate(with_lengths(with_kinds(v))),
 }
-
-
-def _put(mapping: dict[str, Any], keys: tuple[str, ...], value: Scalar) -> dict[str, Any]:
-    """A copy of ``mapping`` with the value at ``keys``."""
-    head, *rest = keys
-    if rest:
-        inner = mapping.get(head)
-        if inner is not None and not isinstance(inner, dict):
-            raise ValueError(f"'{head}' has the value {said(inner)} in the file, not keys")
-        value = _put(inner or {}, tuple(rest), value)  # type: ignore[assignment]
-    return {**mapping, head: value}
-
-
-def _too_many(total: int) -> str:
-    return f"{total:,} experiments, more than the {MAX_EXPERIMENTS:,} a campaign may have"

@@ -1,0 +1,153 @@
+"""Experiments that a sampler draws from the sweep's space, instead of every combination."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Literal
+
+from lem.config.axes import Axis
+from lem.config.axes import Point as Drafted
+from lem.config.paths import Draft
+from lem.config.spans import LISTS
+from lem.config.sweep import Grid
+from lem.contract.base import Scalar
+from lem.contract.lock import Arm
+from lem.contract.spec import ModelSpec
+from lem.sampling import Choice, Point, Space, draw
+
+MISSES = 1000
+"""So many points in a row that are known or excluded: there are no others, or hardly any."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What a file with a sampler measures (``pareto``: to begin with)."""
+
+    points: list[Drafted]
+    given: int
+    """How many of them the file names itself: the baseline, ``experiments``."""
+
+
+def draw_points(grid: Grid) -> Drawn:
+    """Empty if there were problems."""
+    grid.checked()
+    if grid.problems:
+        return Drawn([], 0)
+    named = {p.key: p for p in grid.explicit_points()}
+    drawn = [] if grid.problems else _draw(grid, named)
+    return Drawn(grid.finished([*named.values(), *drawn]), len(named))
+
+
+def _draw(grid: Grid, named: Collection[tuple[bytes, ...]]) -> list[Drafted]:
+    sampler = grid.spec.sampler
+    settings = sampler.settings()
+    wanted = int(settings["budget"])
+    if sampler.kind == "pareto":
+        wanted = min(wanted, int(settings["generation"]))
+    found: dict[tuple[bytes, ...], Drafted] = {}
+    kind: Literal["random", "sobol"] = "random" if sampler.kind == "random" else "sobol"
+    missed = 0
+    for point in draw(space_of(grid), kind, int(settings["seed"])):
+        one = drafted(grid, point)
+        if one is None:
+            break  # the settings do not fit together, which is noted
+        if one.key in found or one.key in named or grid.is_excluded(one.draft):
+            missed += 1
+        else:
+            missed = 0
+            found[one.key] = one
+        if len(found) == wanted:
+            break
+        if missed == MISSES:
+            message = (
+                f"only {len(found)} different experiments could be drawn; use a smaller budget"
+            )
+            grid.note((("sampler", "budget"), message))
+            break
+    return list(found.values())
+
+
+def space_of(grid: Grid) -> Space:
+    backends = {
+        b: {_text(a): a.span or Choice(tuple(a.values)) for a in grid.applicable(b)}
+        for b in grid.backends
+    }
+    return Space(len(grid.spec.models), backends)
+
+
+def drafted(grid: Grid, point: Point) -> Drafted | None:
+    """The experiment at a point; None where the settings do not fit together (noted)."""
+    axes = [Axis(a.path, [point.values[_text(a)]], a.at) for a in grid.applicable(point.backend)]
+    found = grid.expand([grid.spec.models[point.model]], point.backend, axes)[0]
+    return found[0] if found else None
+
+
+def _text(axis: Axis) -> str:
+    """As the file writes it."""
+    return str(axis.at[-1])
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What may be added to a campaign whose points are chosen by what was measured."""
+
+    grid: Grid
+    models: Sequence[ModelSpec]
+    """As they are found on this machine."""
+    given: int
+    """How many experiments of the file are named by it (the baseline, ``experiments``)."""
+
+    @property
+    def space(self) -> Space:
+        return space_of(self.grid)
+
+    def draft(self, point: Point) -> Draft | None:
+        """The experiment there, without a label; None where the file excludes it or where its
+        settings do not fit together."""
+        one = drafted(self.grid, point)
+        if one is None or self.grid.is_excluded(one.draft):
+            return None
+        return replace(one.draft, model=self.models[point.model])
+
+    def key(self, point: Point) -> tuple[bytes, ...] | None:
+        """Equal for what is the same experiment."""
+        one = drafted(self.grid, point)
+        return one and one.key
+
+    def point(self, draft: Draft) -> Point | None:
+        """Where in the space an experiment lies; None where it is outside of it."""
+        try:
+            model = list(self.models).index(draft.model)
+            return self._within(model, draft.backend, draft.settings)
+        except (ValueError, KeyError):
+            return None
+
+    def restored(self, name: Callable[[ModelSpec], str], arm: Arm) -> list[Draft]:
+        """The experiments that an arm of a lock can be, by what it says of itself; none where the
+        campaign file does not hold it, several where models share a name."""
+        found = []
+        for i, spec in enumerate(self.models):
+            point = self._within(i, arm.experiment.backend, arm.settings)
+            if name(spec) == arm.experiment.model.id and point is not None:
+                found.append(self.draft(point))
+        return [d for d in found if d is not None]
+
+    def _within(self, model: int, backend: str, settings: Mapping[str, Scalar]) -> Point | None:
+        if backend not in self.grid.backends:
+            return None
+        axes = self.grid.applicable(backend)
+        if settings.keys() != {a.path.name for a in axes}:
+            return None
+        found = Point(model, backend, {_text(a): settings[a.path.name] for a in axes})
+        return found if self.space.holds(found) else None
+
+    def staged(self) -> Iterator[Draft]:
+        """One experiment for each model, backend and request list: all that needs preparing."""
+        for model, backend in product(range(len(self.models)), self.grid.backends):
+            axes = self.grid.applicable(backend)
+            lists = [a.values if a.path.keys[:2] in LISTS else a.values[:1] for a in axes]
+            for chosen in product(*lists):
+                values = {_text(a): v for a, v in zip(axes, chosen, strict=True)}
+                one = drafted(self.grid, Point(model, backend, values))
+                if one is not None:
+                    yield replace(one.draft, model=self.models[model])
