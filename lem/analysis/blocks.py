@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from lem.analysis.quantities import CPU_TIME, ENERGY, ESTIMATED, OWNERS, common_classes
-from lem.contract.lock import Lock
+from lem.contract.lock import Adaptive, Lock
 from lem.stores.awaited import AT_ONCE, MAX_FAILURES, dropped, settled
 from lem.stores.counted import counted, ended_by_itself, latest_passes
 from lem.stores.outcomes import Cost, Outcome
@@ -41,6 +41,8 @@ def decide(lock: Lock, outcomes: Sequence[Outcome]) -> Blocks:
     Only what was there when the pilot was first complete enters, so n stays what it was, whatever
     is run or repeated afterwards.
     """
+    if lock.adaptive is not None:
+        return _of_generations(lock, lock.adaptive)
     budget = lock.time_budget_s
     if budget is not None and lock.blocks > 1:
         first = _when_settled(lock, outcomes, 1)
@@ -74,6 +76,29 @@ def decide(lock: Lock, outcomes: Sequence[Outcome]) -> Blocks:
         return Blocks(n, True, lock.blocks, needed, None, f"{target} needs {needed}, {by}")
     reason = f"capped by {cap}; {target} would need {needed}, {by}"
     return Blocks(n, True, lock.blocks, needed, cap, reason)
+
+
+def _of_generations(lock: Lock, adaptive: Adaptive) -> Blocks:
+    """Every generation of arms has the same number of blocks, fixed beforehand."""
+    chosen = sum(a.generation is not None for a in lock.arms)
+    reason = (
+        f"{lock.blocks} for each generation of up to {adaptive.generation} experiments beside the "
+        f"baseline; {chosen} chosen so far, {adaptive.budget} in all"
+    )
+    return Blocks(lock.blocks * lock.generations, True, reason=reason)
+
+
+def of_latest_generation(lock: Lock, outcomes: Sequence[Outcome]) -> tuple[Blocks, int]:
+    """Where arms are chosen by what was measured: how many blocks an arm has, and in how many of
+    the latest generation's nothing is awaited any more."""
+    gone = dropped(outcomes)
+    first = lock.blocks * (lock.generations - 1)
+    done = 0
+    for block in range(first, first + lock.blocks):
+        members = [o for o in outcomes if o.block == block]
+        arms = [a.arm_id for a in lock.arms_of(block) if a.arm_id not in gone]
+        done += bool(members) and settled(members, arms)
+    return decide(lock, outcomes)._replace(n=lock.blocks), done
 
 
 QUICK_BLOCKS = 3

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lem.analysis.blocks import decide
+from lem.analysis.blocks import decide, of_latest_generation
 from lem.analysis.compare import compare, needed_metrics
 from lem.analysis.comparison import ArmInfo, Comparison
 from lem.analysis.environments import (
@@ -95,12 +95,16 @@ class Campaign:
                 hint="name it: --baseline path=value, or the beginning of an arm's id",
             )
         seen, unusable = self._quality()
+        decision = decide(self.lock, self.outcomes()) if self.lock else None
+        done: int | None = None
+        if self.lock and self.lock.adaptive:
+            decision, done = of_latest_generation(self.lock, self.outcomes())
         compared = compare(
             self.name,
             arms,
             self.rows(needed_metrics(metric)),
             base,
-            decision=decide(self.lock, self.outcomes()) if self.lock else None,
+            decision=decision,
             target=self.lock.precision if self.lock else None,
             metric=metric,
             hardware=hardware,
@@ -112,6 +116,7 @@ class Campaign:
         )
         return replace(
             compared,
+            blocks_done=compared.blocks_done if done is None else done,
             notes=(
                 *compared.notes,
                 *self._unlike(compared),

@@ -5,9 +5,11 @@ from typing import Self
 
 from lem import boards, containers, plugins
 from lem.agent.environment import device_set, gpus
+from lem.analysis.objectives import needed_for
 from lem.campaign import deep, devices
 from lem.campaign.attempt import remove_asides
-from lem.campaign.execute import OnMoment, Ready, execute, present, tidy
+from lem.campaign.execute import OnMoment, execute, present, tidy
+from lem.campaign.generations import Generations, generations, still_to_choose, to_stage
 from lem.campaign.guard import check_links
 from lem.campaign.lock import agree, check_overrides, make_lock, provisional_staging
 from lem.campaign.overview import Overview, refused
@@ -73,7 +75,11 @@ class Campaign:
         return Lock.read(path) if path.exists() else None
 
     def launchers(self, say: Say = lambda _: None) -> dict[int, str]:
-        """Draft index → name of its launcher.
+        """Draft index → name of its launcher."""
+        return self._launchers_of(self.file, say)
+
+    def _launchers_of(self, file: CampaignFile, say: Say) -> dict[int, str]:
+        """As :meth:`launchers`.
 
         A folder keeps the launcher it was begun with; ``auto`` is docker where it works here, and
         process where it does not.
@@ -84,19 +90,21 @@ class Campaign:
             fixed = self.file.spec.launcher
         if not fixed and lock is not None:
             fixed = lock.arms[0].launcher
-        if not fixed and any(d.launcher is None for d in self.file.drafts):
+        if not fixed and any(d.launcher is None for d in file.drafts):
             fixed = automatic_launcher(say)
-        return {i: d.launcher or str(fixed) for i, d in enumerate(self.file.drafts)}
+        return {i: d.launcher or str(fixed) for i, d in enumerate(file.drafts)}
 
     def gpus(self) -> list[int]:
         """The GPUs that a block runs on: as many as the arm needs that needs most."""
-        return devices.device_set(self.file, gpus(None))
+        return devices.device_set(to_stage(self.file), gpus(None))
 
     def stage(self, say: Say) -> Staging:
         """Prepare images, models and request lists; needs the network the first time."""
         check_links(self.folder)
         check_files(self.file)
-        return stage(self.file, self.launchers(say), bool(self.gpus()), self.folder, say)
+        file = to_stage(self.file)
+        launchers = self._launchers_of(file, say)
+        return stage(file, launchers, bool(self.gpus()), self.folder, say)
 
     def plan(self) -> Overview:
         """What there is to do; changes nothing."""
@@ -175,14 +183,42 @@ class Campaign:
             outcomes = self.outcomes()
             failed = any(o.kind == "failure" for o in outcomes)
             todo = plan(lock, outcomes, present(lock.gpus))
-            if not todo.runs and not (retry_failed and failed):
+            if not todo.runs and not (retry_failed and failed) and not still_to_choose(lock):
                 tidy(self.folder, lock)
                 return self._overview(lock, False, todo, outcomes)
-        lock, ready = self._locked(lock, tell)
-        outcomes = execute(self.folder, lock, ready, retry_failed, on_event or _ignore, tell)
+        lock, staging = self._locked(lock, tell)
+        outcomes = execute(
+            self.folder,
+            lock,
+            staging.prepared,
+            retry_failed,
+            on_event or _ignore,
+            tell,
+            lambda lock: self._grown(lock, staging),
+        )
+        lock = self.lock or lock
         return self._overview(lock, False, plan(lock, outcomes, present(lock.gpus)), outcomes)
 
-    def _locked(self, lock: Lock | None, say: Say) -> tuple[Lock, Ready]:
+    def _generations(self, staging: Staging) -> Generations | None:
+        return generations(self.file, staging, self.launchers()[0], len(self.gpus()))
+
+    def _grown(self, lock: Lock, staging: Staging) -> Lock:
+        """The lock with the generation of arms that comes next, written; the same where there is
+        none."""
+        later = self._generations(staging)
+        if later is None or lock.adaptive is None:
+            return lock
+        with Index(self.folder) as index:
+            index.refresh()
+            rows = index.rows(needed_for(lock.adaptive.objectives))
+        arms = later.next_arms(lock, rows)
+        if not arms:
+            return lock
+        grown = lock.model_copy(update={"arms": [*lock.arms, *arms]})
+        grown.write(self.folder / LOCK)
+        return grown
+
+    def _locked(self, lock: Lock | None, say: Say) -> tuple[Lock, Staging]:
         """Stage, then write the lock, or check that staging still gives the one there is."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -195,7 +231,10 @@ class Campaign:
         staging = self.stage(say)
         fresh = self.lock_of(staging)
         if lock is not None:
-            return agree(lock, fresh, str(self.folder)), staging.prepared
+            if (later := self._generations(staging)) is not None:
+                arms = [*fresh.arms, *later.restored(lock)]
+                fresh = fresh.model_copy(update={"arms": arms})
+            return agree(lock, fresh, str(self.folder)), staging
         if (self.folder / "blocks").exists():
             raise BadInput(
                 f"{self.folder} holds runs but no {LOCK}",
@@ -206,7 +245,7 @@ class Campaign:
             write_atomic(self.folder / FILE, self.file.path.read_bytes())
             keep_files(self.file, self.folder)
         fresh.write(self.folder / LOCK)
-        return fresh, staging.prepared
+        return fresh, staging
 
     def lock_of(self, staging: Staging) -> Lock:
         """The lock that this file and these flags would make today; writes nothing."""

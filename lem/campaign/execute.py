@@ -65,8 +65,19 @@ Ready = dict[tuple[str, str], Prepared]
 """Launcher and backend → the image or interpreter that staging found."""
 
 
+Grow = Callable[[Lock], Lock]
+"""A lock of which every run is made → the same with the arms that come next, already written; the
+very same where there are none."""
+
+
 def execute(
-    folder: Path, lock: Lock, ready: Ready, retry_failed: bool, on_moment: OnMoment, say: Say
+    folder: Path,
+    lock: Lock,
+    ready: Ready,
+    retry_failed: bool,
+    on_moment: OnMoment,
+    say: Say,
+    grow: Grow = lambda lock: lock,
 ) -> list[Outcome]:
     """Run what is missing until the plan is empty; returns every outcome in the folder.
 
@@ -82,9 +93,15 @@ def execute(
         outcomes = _take_stock(folder, lock)
         forgive = frozenset(o.path for o in outcomes if o.kind == "failure" and retry_failed)
         execution = Execution(folder, lock, launchers, ready, on_moment)
-        outcomes += execution.skip_refused(plan(lock, outcomes, present(lock.gpus), forgive), say)
         try:
-            _make(lock, outcomes, forgive, execution, on_moment)
+            while True:
+                todo = plan(lock, outcomes, present(lock.gpus), forgive)
+                outcomes += execution.skip_refused(todo, say)
+                _make(lock, outcomes, forgive, execution, on_moment)
+                if (grown := grow(lock)) is lock:
+                    break
+                lock = grown
+                execution = Execution(folder, lock, launchers, ready, on_moment)
         finally:
             # A second Ctrl-C may have come before what a run changes was put back.
             boards.put_back(say)

@@ -6,19 +6,17 @@ from collections.abc import Sequence
 from lem import __version__
 from lem.analysis.naming import flat
 from lem.campaign.alike import unlike
+from lem.campaign.arms import make_arm
 from lem.campaign.stage import Ready, Staging
 from lem.config import (
     CampaignFile,
-    arm_id,
-    experiment_id,
-    experiment_of,
     measurement,
     model_name,
     preset_of,
 )
 from lem.config.identity import meaning
 from lem.contract.base import CONTRACT_VERSION, Scalar, utc_now
-from lem.contract.lock import Arm, Lock, LockedBackend, LockedModel, Overrides
+from lem.contract.lock import Adaptive, Arm, Lock, LockedBackend, LockedModel, Overrides
 from lem.contract.spec import ExperimentModel
 from lem.contract.stage import Described, RequestList
 from lem.errors import BadInput, Problem
@@ -44,25 +42,19 @@ def make_lock(
             raise BadInput("--preset quick has a fixed number of blocks; the file asks a precision")
         measure = measure.model_copy(update={"preset": overrides.preset})
     preset = preset_of(measure)
-    arms: list[Arm] = []
-    for i, (draft, ready) in enumerate(zip(campaign.drafts, staging.ready, strict=True)):
-        engine_version = ready.prepared.described.engine_version
-        experiment = experiment_of(draft, ready.model, engine_version, ready.requests.sha256)
-        identity = experiment_id(experiment)
-        arms.append(
-            Arm(
-                arm_id=arm_id(identity, draft.launcher),
-                experiment_id=identity,
-                label=draft.label,
-                settings=dict(draft.settings),
-                experiment=experiment,
-                model=ready.locked,
-                launcher=launcher_of[i],
-                agreement_list=ready.agreement_list,
-                questions_list=ready.questions_list,
-                gpu_count=None if gpu_counts is None else gpu_counts[i],
-            )
+    fixed = preset.fixed or bool(overrides.blocks) or campaign.candidates is not None
+    adaptive = _adaptive(campaign)
+    arms = [
+        make_arm(
+            draft,
+            ready,
+            launcher_of[i],
+            None if adaptive is None or i == campaign.baseline else 0,
+            None if gpu_counts is None else gpu_counts[i],
         )
+        # Of experiments that are chosen later only what they need is staged.
+        for i, (draft, ready) in enumerate(zip(campaign.drafts, staging.ready, strict=False))
+    ]
     _refuse_twins(campaign, arms)
     return Lock(
         lem_version=__version__,
@@ -87,8 +79,8 @@ def make_lock(
         requests={r.requests.sha256: r.requests.requests for r in staging.ready},
         seed=measure.seed,
         blocks=overrides.blocks or preset.blocks,
-        precision=preset.precision,
-        max_blocks=None if preset.fixed or overrides.blocks else measure.max_blocks,
+        precision=preset.precision if adaptive is None else None,
+        max_blocks=None if fixed else measure.max_blocks,
         same_within=measure.same_within,
         time_budget_s=measure.time_budget,
         quality_margin=measure.quality_margin,
@@ -99,7 +91,17 @@ def make_lock(
         device_set=list(device_set),
         trust_remote_code=campaign.spec.trust_remote_code,
         notes=unlike(staging.prepared),
+        adaptive=adaptive,
     )
+
+
+def _adaptive(campaign: CampaignFile) -> Adaptive | None:
+    if campaign.candidates is None:
+        return None
+    settings = campaign.spec.sampler.settings()
+    # Beside the baseline, which is one of those that the file names, or the first that is drawn.
+    budget = campaign.candidates.given + settings["budget"] - 1
+    return Adaptive.model_validate({**settings, "budget": max(1, budget)})
 
 
 def _refuse_twins(campaign: CampaignFile, arms: Sequence[Arm]) -> None:
@@ -203,6 +205,8 @@ def agree(lock: Lock, fresh: Lock, folder: str) -> Lock:
         for name, b in lock.backends.items()
         if fresh.backends[name].engine_version != b.engine_version
     ]
+    strangers = [a for a in lock.arms if a.arm_id not in today and (a.generation or 0) > 0]
+    found += [f"{a.label!r} was chosen later and is none of this file's" for a in strangers[:3]]
     if lock.requests.keys() != fresh.requests.keys():
         found.append("the request lists are different")
     raise _refusal(found or ["a model's content has changed"], folder)
@@ -220,11 +224,14 @@ def _contradictions(lock: Lock, fresh: Lock) -> list[str]:
             ("launcher", arm.launcher, today[arm.arm_id].launcher),
             ("agreement_list", arm.agreement_list, today[arm.arm_id].agreement_list),
             ("questions_list", arm.questions_list, today[arm.arm_id].questions_list),
+            ("generation", arm.generation, today[arm.arm_id].generation),
         )
         if theirs != ours
     ]
     if any(a.gpu_count is not None and a.gpu_count != today[a.arm_id].gpu_count for a in lock.arms):
         found.append("the lock's GPUs of an arm are not as many as its campaign file gives")
+    if lock.adaptive != fresh.adaptive:
+        found.append("the lock's adaptive is not what its campaign file gives")
     if lock.trust_remote_code != fresh.trust_remote_code:
         found.append("the lock's trust_remote_code is not what its campaign file gives")
     for name in ("calibration", "meters", "quality", "accuracy"):

@@ -58,7 +58,6 @@ def plan(
     """
     decision = decide(lock, outcomes)
     gone = dropped(o for o in outcomes if o.path not in forgive)
-    arms = [a.arm_id for a in lock.arms if a.arm_id not in gone]
     by_block: dict[int, list[Outcome]] = defaultdict(list)
     attempts: dict[int, dict[str, int]] = defaultdict(dict)
     for o in outcomes:
@@ -69,6 +68,7 @@ def plan(
     void: dict[int, str] = {}
     given_up: dict[int, str] = {}
     for block in range(decision.n):
+        arms = [a.arm_id for a in lock.arms_of(block) if a.arm_id not in gone]
         state = block_state(by_block.get(block, ()), arms, here, forgive)
         if state.void is not None:
             void[block] = state.void

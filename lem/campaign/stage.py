@@ -117,7 +117,7 @@ def stage(
             if makes_lists:
                 of_quality[_model_key(draft.model)] = made_here
             for made in made_here.requests:
-                lists[_list_key(draft.model, made.workload)] = made
+                lists[list_key(draft.model, made.workload)] = made
             for sha256 in _lists(made_here):
                 name = f"{sha256}.jsonl.gz"
                 _copy_list(cache / "models" / model / draft.backend, name, folder / "requests")
@@ -132,7 +132,7 @@ def stage(
                     weights=staged.weights,
                 ),
                 locked=locked,
-                requests=lists[_list_key(draft.model, draft.workload)],
+                requests=lists[list_key(draft.model, draft.workload)],
                 agreement_list=of_quality[_model_key(draft.model)].agreement_list,
                 questions_list=of_quality[_model_key(draft.model)].questions_list,
             )
@@ -172,11 +172,11 @@ def _workloads(campaign: CampaignFile, model: ModelSpec) -> list[Workload]:
     found: dict[str, Workload] = {}
     for d in campaign.drafts:
         if d.model == model:
-            found.setdefault(_list_key(model, d.workload), d.workload)
+            found.setdefault(list_key(model, d.workload), d.workload)
     return list(found.values())
 
 
-def _list_key(model: ModelSpec, workload: Workload) -> str:
+def list_key(model: ModelSpec, workload: Workload) -> str:
     """Two workloads with the same key share a request list: SLOs don't matter, nor do arrivals,
     unless they give the requests times. How fast those are replayed is not the list's."""
     what = [model.model_dump(), workload.requests, meaning(workload.dataset)]

@@ -183,7 +183,7 @@ def stage(file: Path, as_json: bool, **options: Any) -> None:
     if as_json:
         emit(
             {
-                "experiments": len(staging.ready),
+                "experiments": len(campaign.file.drafts),
                 "backends": {
                     n: {"engine_version": p.described.engine_version, "image": p.image}
                     for n, p in staging.backends.items()
@@ -192,7 +192,9 @@ def stage(file: Path, as_json: bool, **options: Any) -> None:
             }
         )
     else:
-        click.echo(f"staged: {_count(len(staging.ready), 'experiment')}; `run` needs no network")
+        click.echo(
+            f"staged: {_count(len(campaign.file.drafts), 'experiment')}; `run` needs no network"
+        )
 
 
 @command.command()
@@ -298,13 +300,14 @@ def _again() -> str:
 def status(path: Path, out: Path | None, follow: bool, as_json: bool) -> None:
     """Show how far a campaign is. PATH: the campaign file or its folder."""
     from lem.campaign import Campaign
+    from lem.campaign.generations import still_to_choose
     from lem.cli.plan_view import skipped_arms, status_line, summary
 
     campaign = Campaign.load(path, out)
     overview = campaign.plan()
     _tell_left()
     seen = ""
-    while follow and overview.plan.runs:
+    while follow and (overview.plan.runs or still_to_choose(overview.lock)):
         line = status_line(overview, campaign.folder)
         if line != seen:
             note(line)

@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lem.campaign.generations import still_to_choose
 from lem.campaign.overview import Estimate, Overview
 from lem.cli.output import visible
 from lem.stores.outcomes import Outcome
@@ -31,7 +32,8 @@ def plan_table(overview: Overview, expected: Estimate, folder: Path) -> "Rendera
         mark = "  (baseline)" if arm.arm_id == lock.baseline else ""
         name = "provisional" if overview.provisional else arm.experiment_id[:12]
         state = overview.plan.dropped.get(arm.arm_id)
-        count = f"{done[arm.arm_id]}/{overview.plan.blocks}"
+        blocks = lock.blocks if arm.generation is not None else overview.plan.blocks
+        count = f"{done[arm.arm_id]}/{blocks}"
         if failed[arm.arm_id]:
             count += f", {failed[arm.arm_id]} failed"
         if state:
@@ -108,14 +110,17 @@ def summary(overview: Overview, folder: Path, nothing_new: bool) -> dict[str, An
 
 def status_line(overview: Overview, folder: Path) -> str:
     """One line: how far the campaign is."""
-    total = len(overview.lock.arms) * overview.plan.blocks
+    total = sum(len(overview.lock.arms_of(b)) for b in range(overview.plan.blocks))
     failed = sum(o.failure_kind != "device_setting" for o in _failures(overview))
     parts = [f"{overview.lock.name}: {sum(_records(overview).values())}/{total} runs done"]
     if failed:
         parts.append(f"{failed} failed")
     if overview.refused:
         parts.append(f"{_n(len(overview.refused), 'experiment')} skipped")
-    parts.append(f"{len(overview.plan.runs)} to go" if overview.plan.runs else "complete")
+    if to_choose := still_to_choose(overview.lock):
+        parts.append(f"{len(overview.plan.runs)} to go, then {to_choose} experiments to choose")
+    else:
+        parts.append(f"{len(overview.plan.runs)} to go" if overview.plan.runs else "complete")
     return visible(", ".join(parts) + f"; {decision_in_words(overview)}  ({folder})")
 
 

@@ -1,5 +1,6 @@
 """Experiments that a sampler draws from the sweep's space, instead of every combination."""
 
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -12,6 +13,7 @@ from lem.config.spans import LISTS
 from lem.config.sweep import Grid
 from lem.contract.base import Scalar
 from lem.contract.lock import Arm
+from lem.contract.objectives import NLL, objective
 from lem.contract.spec import ModelSpec
 from lem.sampling import Choice, Point, Space, draw
 
@@ -34,8 +36,35 @@ def draw_points(grid: Grid) -> Drawn:
     if grid.problems:
         return Drawn([], 0)
     named = {p.key: p for p in grid.explicit_points()}
+    if grid.spec.sampler.kind == "pareto":
+        _check_adaptive(grid, list(named.values()))
     drawn = [] if grid.problems else _draw(grid, named)
     return Drawn(grid.finished([*named.values(), *drawn]), len(named))
+
+
+def _check_adaptive(grid: Grid, named: Sequence[Drafted]) -> None:
+    """What does not go with experiments that are chosen by what was measured."""
+    measure, settings = grid.spec.measure, grid.spec.sampler.settings()
+    size = _size(grid)
+    if size is not None and size < settings["budget"]:
+        grid.note((("sampler", "budget"), f"is more than the {size} experiments that there are"))
+    for key in ("precision", "time_budget"):
+        if getattr(measure, key) is not None:
+            why = "does not go with sampler pareto: each generation has a fixed number of blocks"
+            grid.note((("measure", key), why))
+    if any(p.draft.launcher is not None for p in named):
+        grid.note((("experiments",), "name no launcher where the sampler is pareto"))
+    for name in settings["objectives"]:
+        if objective(name).metric == NLL and "nll" not in measure.quality:
+            grid.note((("sampler", "objectives"), f"{name} needs `measure: {{quality: [nll]}}`"))
+
+
+def _size(grid: Grid) -> int | None:
+    """How many points the space has, with what is excluded; None where there is no number."""
+    axes = [grid.applicable(b) for b in grid.backends]
+    if any(a.span is not None for own in axes for a in own):
+        return None
+    return len(grid.spec.models) * sum(math.prod(len(a.values) for a in own) for own in axes)
 
 
 def _draw(grid: Grid, named: Collection[tuple[bytes, ...]]) -> list[Drafted]:
@@ -142,12 +171,19 @@ class Candidates:
         return found if self.space.holds(found) else None
 
     def staged(self) -> Iterator[Draft]:
-        """One experiment for each model, backend and request list: all that needs preparing."""
+        """One experiment for each model, backend and request list, which is all that needs
+        preparing, and the largest of each model and backend, which needs most GPUs."""
         for model, backend in product(range(len(self.models)), self.grid.backends):
             axes = self.grid.applicable(backend)
             lists = [a.values if a.path.keys[:2] in LISTS else a.values[:1] for a in axes]
-            for chosen in product(*lists):
+            largest = tuple(max(a.values, key=_size_of) for a in axes)
+            for chosen in (*product(*lists), largest):
                 values = {_text(a): v for a, v in zip(axes, chosen, strict=True)}
                 one = drafted(self.grid, Point(model, backend, values))
-                if one is not None:
-                    yield replace(one.draft, model=self.models[model])
+                if one is None or (chosen is largest and self.grid.is_excluded(one.draft)):
+                    continue
+                yield replace(one.draft, model=self.models[model])
+
+
+def _size_of(value: Scalar) -> float:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else 0.0

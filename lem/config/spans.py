@@ -23,6 +23,8 @@ def refuse_axis(path: ExperimentPath, kind: str) -> str | None:
     """Why this sampler cannot choose along an axis, or None."""
     if kind == "pareto" and path.section == "launcher":
         return "a launcher costs no energy that could be traded: compare launchers on a grid"
+    if kind == "pareto" and path.keys[-1] in ("path", "sha256"):
+        return "files are no quantity to trade: sweep them on a grid"
     return None
 
 

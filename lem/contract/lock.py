@@ -29,6 +29,9 @@ class Arm(Part):
     questions_list: Sha256 | None = None
     gpu_count: Annotated[int, Field(ge=0)] | None = None
     """So many of the lock's GPUs, the first ones; None (in locks from before this field): all."""
+    generation: Annotated[int, Field(ge=0)] | None = None
+    """Where experiments are chosen by what was measured: in whose blocks alone it runs. None: in
+    every block."""
 
 
 class LockedBackend(Part):
@@ -46,6 +49,19 @@ class Overrides(Part):
     preset: str | None = None
     blocks: Annotated[int, Field(ge=1)] | None = None
     launcher: str | None = None
+
+
+class Adaptive(Part):
+    """How the later arms of a campaign are chosen: by what the earlier ones cost."""
+
+    kind: Literal["pareto"]
+    budget: Annotated[int, Field(ge=1)]
+    """Arms that are chosen in all."""
+    generation: Annotated[int, Field(ge=1)]
+    """Arms chosen at a time. Each generation has ``Lock.blocks`` blocks of its own, in which its
+    arms run beside those that are in every block."""
+    objectives: list[str]
+    seed: int
 
 
 class Lock(Document):
@@ -86,7 +102,20 @@ class Lock(Document):
     device_set: list[str]
     trust_remote_code: bool
     notes: list[str] = []
+    adaptive: Adaptive | None = None
+    """Where it is given, arms are appended as the campaign goes on, and nothing else changes."""
 
     def gpus_of(self, arm: Arm) -> list[int]:
         """The GPUs that this arm's runs use: always the same ones of the block's."""
         return list(self.gpus) if arm.gpu_count is None else self.gpus[: arm.gpu_count]
+
+    @property
+    def generations(self) -> int:
+        """How many there are so far; 1 where arms are not chosen by what was measured."""
+        return 1 + max((a.generation or 0 for a in self.arms), default=0)
+
+    def arms_of(self, block: int) -> list[Arm]:
+        """The arms that a block has."""
+        if self.adaptive is None:
+            return self.arms
+        return [a for a in self.arms if a.generation in (None, block // self.blocks)]
