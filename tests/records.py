@@ -1,9 +1,12 @@
 """Builds valid documents and campaign folders for tests, with figures the test chooses."""
 
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from lem.contract.base import Scalar
 from lem.contract.failure import Failure
 from lem.contract.lock import Lock
 from lem.contract.record import Record
@@ -79,6 +82,9 @@ def record(
     experiment_id: str | None = None,
     raw_experiment: dict[str, Any] | None = None,
     meters: dict[str, str] | None = None,
+    above_idle: dict[str, float] | None = None,
+    tpot_s: float | None = None,
+    request_throughput: float | None = None,
 ) -> Record:
     """One valid record. ``energy`` is joules per output token by device class; by default the
     estimate from ``cpu_time_s`` (per output token) at 10 W per busy core, ± 50 %."""
@@ -102,6 +108,14 @@ def record(
     }
     if cpu_time_s is not None:
         metrics["cpu_time_per_output_token_s"] = {"value": cpu_time_s}
+    if above_idle is not None:
+        metrics["energy_above_idle_per_output_token_j"] = {
+            c: {"value": v, "uncertainty": abs(v) * 0.02} for c, v in above_idle.items()
+        }
+    if tpot_s is not None:
+        metrics["tpot_s"] = _distribution(tpot_s, 32)
+    if request_throughput is not None:
+        metrics["request_throughput_per_s"] = {"value": request_throughput}
     raw = {
         "schema_version": 1,
         "metric_semantics_version": semantics,
@@ -311,6 +325,58 @@ def campaign(
                 ),
             )
     return made
+
+
+def grid(
+    folder: Path,
+    axes: Mapping[str, Sequence[Scalar]],
+    figures: Callable[[dict[str, Any], int], dict[str, Any] | None],
+    *,
+    blocks: int = 3,
+    name: str = "test",
+    leave_out: Callable[[dict[str, Any]], bool] = lambda settings: False,
+) -> Lock:
+    """A whole campaign folder over a grid of experiment paths. ``figures``: settings and block →
+    arguments of :func:`record`, or None where the run failed. The first cell is the baseline."""
+    cells = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    cells = [c for c in cells if not leave_out(c)]
+    arms = [
+        {
+            "arm_id": arm_name(i),
+            "label": ", ".join(f"{p}={v}" for p, v in cell.items()),
+            "settings": cell,
+            "experiment": at_paths(experiment(), cell),
+        }
+        for i, cell in enumerate(cells)
+    ]
+    made = lock(arms, name=name, blocks=blocks)
+    made.write(folder / "campaign.lock.json")
+    clock = START
+    for block in range(blocks):
+        for i, cell in enumerate(cells):
+            where: dict[str, Any] = {"arm_id": arm_name(i), "block": block, "started": clock}
+            clock += timedelta(seconds=RUN_S + GAP_S)
+            own = figures(cell, block)
+            if own is None:
+                place(folder, failure(**where))
+                continue
+            place(
+                folder, record(**where, campaign=name, raw_experiment=arms[i]["experiment"], **own)
+            )
+    return made
+
+
+def at_paths(raw: dict[str, Any], settings: Mapping[str, Scalar]) -> dict[str, Any]:
+    """The raw experiment with these experiment paths set."""
+    for path, value in settings.items():
+        at = raw
+        *keys, last = path.split(".")
+        for key in keys:
+            at = at.setdefault(key, {})
+        at[last] = value
+    if "concurrency" in raw["workload"]["arrival"]:
+        raw["workload"]["arrival"]["kind"] = "concurrency"
+    return raw
 
 
 def _distribution(mean: float, n: int) -> dict[str, Any]:

@@ -17,6 +17,10 @@ _WORDS = {
     "workload.arrival.concurrency": "concurrency",
     "workload.dataset.input_tokens": "input tokens",
     "workload.dataset.output_tokens": "output tokens",
+    "model.id": "model",
+    "engine.dtype": "precision",
+    "engine.quantization": "quantisation",
+    "workload.arrival.rate": "rate",
     "device.power_limit_w": "power limit (W)",
     "device.sm_clock_mhz": "SM clock (MHz)",
 }
@@ -90,7 +94,7 @@ def find_arm(arms: Sequence[ArmInfo], wanted: str) -> ArmInfo:
     exact = [a for a in arms if wanted in (a.arm_id, a.experiment_id, a.label, names[a.arm_id])]
     found = exact or [a for a in arms if len(wanted) >= 4 and a.arm_id.startswith(wanted)]
     if not found and "=" in wanted:
-        found = [a for a in arms if _matches(a, wanted)]
+        found = [a for a in arms if matches(a, wanted)]
     if len(found) == 1:
         return found[0]
     known = "\n".join(f"    {a.arm_id[:12]}  {names[a.arm_id]}" for a in arms[:20])
@@ -101,7 +105,7 @@ def find_arm(arms: Sequence[ArmInfo], wanted: str) -> ArmInfo:
     )
 
 
-def _matches(arm: ArmInfo, selector: str) -> bool:
+def matches(arm: ArmInfo, selector: str) -> bool:
     if selector == arm.label:
         return True
     for part in selector.split(","):
@@ -129,14 +133,18 @@ def _differing(paths: Sequence[Mapping[str, Scalar]]) -> list[str]:
 
 def _name(arm: ArmInfo, telling: Sequence[str]) -> str:
     first = [str(arm.paths[p]) for p in telling if p in _FIRST and p in arm.paths]
-    rest = [_words(p, arm.paths[p]) for p in telling if p not in _FIRST and p in arm.paths]
+    rest = [words(p, arm.paths[p]) for p in telling if p not in _FIRST and p in arm.paths]
     return " with ".join(part for part in (" on ".join(first), ", ".join(rest)) if part)
 
 
-def _words(path: str, value: Scalar) -> str:
+def words(path: str, value: Scalar) -> str:
     if path in _BARE:
         return "none" if value is None else str(value)
-    noun = _WORDS.get(path, path.rpartition(".")[2].replace("_", " "))
     if isinstance(value, bool):
-        return f"{noun} {'on' if value else 'off'}"
-    return f"{noun} {'unset' if value is None else value}"
+        return f"{noun(path)} {'on' if value else 'off'}"
+    return f"{noun(path)} {'unset' if value is None else value}"
+
+
+def noun(path: str) -> str:
+    """What a path is called in a sentence."""
+    return _WORDS.get(path, path.rpartition(".")[2].replace("_", " "))

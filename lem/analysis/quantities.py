@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from lem.contract.metrics import METRICS
+from lem.contract.objectives import NLL
 from lem.errors import BadInput
 from lem.stats import Absolute
 from lem.stores.index import Figure, Row
@@ -64,15 +65,15 @@ def quantities_of(used: Sequence[Row], metric: str | None) -> tuple[list[Quantit
         part = "p50" if METRICS[name].shape == "distribution" else ""
         if not all(value_of(r, name, part) for r in used):
             raise BadInput(f"not every run has {name}, so it cannot be compared")
-        return [_quantity(name, part)], []
+        return [quantity_of(name, part)], []
     common, left_out = _classes(used, name)
     measured = [c for c in common if c != ESTIMATED]
     if measured:
-        return [_quantity(name, c) for c in measured], left_out
+        return [quantity_of(name, c) for c in measured], left_out
     # Who asks for energy by its name is not given CPU time in its place.
     if common and metric is None:
         if all(value_of(r, CPU_TIME, "") for r in used):
-            return [replace(_quantity(CPU_TIME, ""), estimated=True)], left_out
+            return [replace(quantity_of(CPU_TIME, ""), estimated=True)], left_out
         left_out.append("CPU time is missing in some runs")
     elif common:
         left_out.append(f"{name} is only estimated here, not measured")
@@ -116,9 +117,15 @@ def common_classes(runs: Sequence[Mapping[str, str]]) -> tuple[list[str], list[s
     return common, left_out
 
 
-def _quantity(name: str, part: str) -> Quantity:
+def quantity_of(name: str, part: str) -> Quantity:
+    """The figure of that name and part, in words."""
+    if name == NLL:
+        noun = "negative log-likelihood per token"
+        return Quantity(NLL, part, noun, "NLL per token", "nats/token", "lower")
     about = METRICS[name]
     what = _WHAT.get(name, about.meaning)
+    if about.shape == "distribution" and part != "p50":
+        what = what.replace("median", part)
     title = what[0].upper() + what[1:]
     by_class = about.shape == "by_class"
     return Quantity(

@@ -5,17 +5,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from lem.analysis.attribute import Attribution, attribute
 from lem.analysis.blocks import decide, of_latest_generation
 from lem.analysis.compare import compare, needed_metrics
 from lem.analysis.comparison import ArmInfo, Comparison
+from lem.analysis.curve import METRICS as CURVE_METRICS
+from lem.analysis.curve import Curve, curves
 from lem.analysis.environments import (
     differences,
     kinds_of_weights,
     of_one_experiment,
     unproven,
 )
-from lem.analysis.evidence import gather
+from lem.analysis.evidence import gather as gather_quality
+from lem.analysis.front import Front, front
+from lem.analysis.gathered import Gathered, gather
 from lem.analysis.naming import arms_of_lock, arms_of_records, find_arm, flat
+from lem.analysis.objectives import needed_for
 from lem.analysis.quality import Seen
 from lem.contract.lock import Lock
 from lem.contract.record import Record
@@ -136,7 +142,50 @@ class Campaign:
         if not asked:
             return {}, []
         counting = {o.path for o in counted(self.outcomes())}
-        return gather(self.folder, (a for a in attempts(self.folder) if a.path in counting))
+        return gather_quality(self.folder, (a for a in attempts(self.folder) if a.path in counting))
+
+    def gathered(
+        self, metrics: list[str], where: str | None = None, hardware: str | None = None
+    ) -> Gathered:
+        """The runs that count, arm by arm, with these metrics."""
+        arms = self.arms()
+        if not arms:
+            raise BadInput(f"{self.folder}: there is no run yet")
+        return gather(self.name, arms, self.rows(metrics), self.lock, where, hardware)
+
+    def pareto(
+        self,
+        x: str = "latency",
+        y: str = "energy",
+        where: str | None = None,
+        hardware: str | None = None,
+    ) -> Front:
+        """See :meth:`Results.pareto`."""
+        try:
+            metrics = needed_for([x, y])
+        except ValueError as e:
+            raise BadInput(str(e)) from None
+        margin = self.lock.same_within if self.lock else None
+        reference = self.lock.baseline if self.lock else None
+        return front(self.gathered(metrics, where, hardware), x, y, margin, reference)
+
+    def attribute(
+        self, metric: str | None = None, where: str | None = None, hardware: str | None = None
+    ) -> Attribution:
+        """See :meth:`Results.attribute`."""
+        if self.lock is not None and self.lock.adaptive is not None:
+            raise BadInput(
+                f"{self.name} chose its experiments while it ran (sampler pareto), most of them "
+                "where energy is low: the shares would be an artefact of the choice",
+                hint="sweep a grid",
+            )
+        return attribute(self.gathered(needed_metrics(metric), where, hardware), metric, where)
+
+    def curves(
+        self, over: str | None = None, where: str | None = None, hardware: str | None = None
+    ) -> list[Curve]:
+        """See :meth:`Results.curves`."""
+        return curves(self.gathered(CURVE_METRICS, where, hardware), over)
 
     def _unlike(self, compared: Comparison) -> list[str]:
         """What differs around arms that are one experiment; reads records only where there are
@@ -252,6 +301,34 @@ class Results:
         return self.one().compare(
             baseline, metric, hardware, margin, across, quality_margin, ignore_quality
         )
+
+    def pareto(
+        self,
+        x: str = "latency",
+        y: str = "energy",
+        where: str | None = None,
+        hardware: str | None = None,
+    ) -> Front:
+        """The arms by two objectives, and which of them no other beats in both.
+
+        ``x``, ``y``: ``energy``, ``latency``, ``throughput``, ``quality`` or a metric such as
+        ``ttft_s.p99``. ``where``: ``path=value[,…]``, the arms to look at.
+        """
+        return self.one().pareto(x, y, where, hardware)
+
+    def attribute(
+        self, metric: str | None = None, where: str | None = None, hardware: str | None = None
+    ) -> Attribution:
+        """How much of the spread of ``metric`` (default: energy per output token) each swept
+        parameter explains. Raises :class:`BadInput` where the arms are no complete grid."""
+        return self.one().attribute(metric, where, hardware)
+
+    def curves(
+        self, over: str | None = None, where: str | None = None, hardware: str | None = None
+    ) -> list[Curve]:
+        """Energy per output token against load, in total and above idle; one curve for each device
+        class. ``over``: the path of the load."""
+        return self.one().curves(over, where, hardware)
 
     def one(self) -> Campaign:
         """The only campaign. Raises :class:`BadInput` where there are several: blocks of different

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lem.cli import charts
+from lem.cli.choosing import DEFAULT, JSON, PATHS, name_one, open_campaigns
 from lem.cli.output import emit, note, out, visible
 from lem.errors import BadInput
 
@@ -15,16 +17,14 @@ if TYPE_CHECKING:
     from lem.contract.record import Record
     from lem.stores.index import Row
 
-DEFAULT = "results"
 LIST_METRICS = ["energy_per_output_token_j", "cpu_time_per_output_token_s"]
 
-_paths = click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
-_json = click.option("--json", "as_json", is_flag=True, help="Machine-readable, on stdout.")
+_paths, _json = PATHS, JSON
 
 
 @click.group()
 def command() -> None:
-    """List, show, compare and export results.
+    """List, show, compare, draw and export results.
 
     PATH is a campaign's folder or a folder of several (default: ./results).
     """
@@ -36,7 +36,7 @@ def command() -> None:
 @_json
 def list_(paths: tuple[Path, ...], limit: int, as_json: bool) -> None:
     """The campaigns below PATH; of a single campaign, its runs."""
-    campaigns = _open(paths)
+    campaigns = open_campaigns(paths)
     if as_json:
         emit({"schema_version": 1, "campaigns": [_campaign_json(c) for c in campaigns]})
     elif len(campaigns) == 1:
@@ -64,15 +64,15 @@ def show(what: tuple[str, ...], budget: bool, as_json: bool) -> None:
         if len(folder.parts) >= 4 and folder.resolve().parents[2].name == "blocks":
             resolved = folder.resolve()
             root = resolved.parents[3]
-            (campaign,) = _open((root,))
+            (campaign,) = open_campaigns((root,))
             _show_run(campaign, str(resolved.relative_to(root)), as_json, budget)
             return
-        campaigns = _open((given,))
+        campaigns = open_campaigns((given,))
         if budget:
             _budget_of_one()
         _show_campaigns(campaigns, as_json)
         return
-    _show_matches(wanted, _open(places), as_json, budget)
+    _show_matches(wanted, open_campaigns(places), as_json, budget)
 
 
 @command.command()
@@ -124,9 +124,9 @@ def compare(
         raise BadInput("--quality-margin must be above 0 % and below 100 %")
     if gate_quality and (limit is None or ignore_quality):
         raise BadInput("--gate-quality goes with --gate, and not with --ignore-quality")
-    campaigns = _open(paths)
+    campaigns = open_campaigns(paths)
     if as_json and len(campaigns) > 1:
-        _name_one(campaigns)
+        name_one(campaigns)
     problems: list[BadInput] = []
     failed = False
     for campaign in campaigns:
@@ -170,7 +170,7 @@ def export(paths: tuple[Path, ...], kind: str, output: Path | None, as_json: boo
         if kind == "csv":
             raise BadInput("--json and --format csv both want stdout", hint="add -o FILE")
         as_json = False
-    results = Results(Path(DEFAULT), _open(paths))
+    results = Results(Path(DEFAULT), open_campaigns(paths))
     lines = jsonl_lines(results.records()) if kind == "jsonl" else csv_text(results.table())
     if output is None:
         for line in lines:
@@ -188,24 +188,13 @@ def export(paths: tuple[Path, ...], kind: str, output: Path | None, as_json: boo
         note(f"{rows} records written to {output}")
 
 
+for _chart in charts.COMMANDS:
+    command.add_command(_chart)
+
+
 def _print(renderable: Any) -> None:
     """To stdout, laid out for its width also where that is not a terminal."""
     out().print(renderable, soft_wrap=False)
-
-
-def _open(paths: tuple[Path, ...]) -> "list[Campaign]":
-    from lem.analysis.results import open_results
-
-    campaigns: dict[Path, Campaign] = {}
-    for path in paths or (Path(DEFAULT),):
-        for campaign in open_results(path).campaigns:
-            campaigns.setdefault(campaign.folder.resolve(), campaign)
-    return list(campaigns.values())
-
-
-def _name_one(campaigns: "list[Campaign]") -> None:
-    listed = "\n".join(f"    {c.folder}" for c in campaigns[:20])
-    raise BadInput(f"there are {len(campaigns)} campaigns:\n{listed}", hint="name one of them")
 
 
 def _percentage(text: str, option: str, most: float) -> float:

@@ -1,0 +1,180 @@
+"""The Pareto front of a campaign: arms that no other beats in everything.
+
+Figures are uncertain, so there are three answers. An arm is *dominated* only where another is
+better beyond uncertainty in one objective and, in each other one, better too or shown to be not
+worse by more than the campaign's margin. It is *on the front* where none has better means in all.
+Between the two it cannot be told.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from lem.analysis.gathered import Gathered
+from lem.analysis.objectives import key_of
+from lem.analysis.quantities import Quantity, quantity_of
+from lem.contract.objectives import NLL, Objective, objective
+from lem.errors import BadInput
+from lem.stats import Absolute
+from lem.stats.pairs import Beside, beside
+
+State = Literal["front", "cannot_tell", "dominated"]
+SAME_WITHIN = 0.02
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class FrontPoint:
+    arm_id: str
+    name: str
+    settings: dict[str, Any]
+    blocks: int
+    x: Absolute
+    y: Absolute
+    state: State
+    by: str | None
+    """The arm that dominates it, or (cannot tell) whose means are better in all: its name."""
+
+
+@dataclass(frozen=True)
+class Front:
+    campaign: str
+    hardware: str
+    x: Quantity
+    y: Quantity
+    points: tuple[FrontPoint, ...]
+    """Sorted by x, the better first."""
+    left_out: tuple[str, ...]
+    """Names of arms without these figures."""
+    margin: float
+    level: float
+    """Confidence that an arm is not called dominated by mistake, over all others."""
+    unfinished: str
+    sentences: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        document = asdict(self)
+        for axis in ("x", "y"):
+            quantity: Quantity = getattr(self, axis)
+            document[axis] = {"key": quantity.key, **asdict(quantity)}
+        return {"schema_version": 1, **document}
+
+
+def front(
+    gathered: Gathered,
+    x: str = "latency",
+    y: str = "energy",
+    margin: float | None = None,
+    reference: str | None = None,
+) -> Front:
+    """The arms by two objectives (``lem.contract.objectives``). ``reference``: the arm that runs
+    in every block, where others were chosen while the campaign ran.
+
+    Raises :class:`BadInput` where fewer than two arms have both figures.
+    """
+    margin = SAME_WITHIN if margin is None else margin
+    axes = []
+    for name in (x, y):
+        try:
+            wanted = objective(name)
+        except ValueError as e:
+            raise BadInput(str(e)) from None
+        axes.append((wanted, *key_of(wanted, gathered.rows)))
+    if axes[0][1:] == axes[1][1:]:
+        raise BadInput("--x and --y name the same figure")
+    figures = {
+        a.arm_id: [gathered.absolute(a.arm_id, m, p) for _, m, p in axes] for a in gathered.arms
+    }
+    kept = [a for a, both in figures.items() if all(f is not None and f.mean > 0 for f in both)]
+    if len(kept) < 2:
+        raise BadInput(f"fewer than two arms have both {axes[0][1]} and {axes[1][1]}")
+    tables = [{a: gathered.table(m, p)[a] for a in kept} for _, m, p in axes]
+    level = 1 - (1 - LEVEL) / len(axes)
+    beaten: dict[str, tuple[State, str | None]] = {}
+    for arm in kept:
+        sides = [beside(t, arm, reference if reference in kept else None, level) for t in tables]
+        beaten[arm] = _state([o for o, _, _ in axes], sides, margin)
+    by_id = {a.arm_id: a for a in gathered.arms}
+    points = []
+    for arm in kept:
+        state, by = beaten[arm]
+        fx, fy = figures[arm]
+        assert fx is not None and fy is not None
+        points.append(
+            FrontPoint(
+                arm_id=arm,
+                name=gathered.names[arm],
+                settings=dict(by_id[arm].settings),
+                blocks=len(gathered.runs[arm]),
+                x=fx,
+                y=fy,
+                state=state,
+                by=None if by is None else gathered.names[by],
+            )
+        )
+    sign = -1 if axes[0][0].higher_is_better else 1
+    points.sort(key=lambda p: sign * p.x.mean)
+    found = [quantity_of(m, p) for _, m, p in axes]
+    return Front(
+        campaign=gathered.campaign,
+        hardware=gathered.hardware,
+        x=found[0],
+        y=found[1],
+        points=tuple(points),
+        left_out=tuple(gathered.names[a] for a in figures if a not in kept),
+        margin=margin,
+        level=LEVEL,
+        unfinished=gathered.unfinished,
+        sentences=tuple(_sentences(points, found, gathered.unfinished)),
+    )
+
+
+def _state(
+    wanted: Sequence[Objective], sides: Sequence[Mapping[str, Beside]], margin: float
+) -> tuple[State, str | None]:
+    """What the other arms make of one; ``sides``: for each objective, each other arm beside it."""
+    import math
+
+    ahead: str | None = None
+    for other in sides[0]:
+        if any(other not in side for side in sides):
+            continue
+        better, not_worse, means = [], [], []
+        for one, side in zip(wanted, sides, strict=True):
+            b = side[other]
+            cost = -b.log_ratio if one.higher_is_better else b.log_ratio
+            # An NLL is the same in every run of a deterministic engine: there is no scatter in it.
+            half = 0.0 if b.half_width is None and b.alike and one.metric == NLL else b.half_width
+            better.append(half is not None and cost + half < 0)
+            not_worse.append(half is not None and cost + half <= math.log1p(margin))
+            means.append(cost)
+        if any(better) and all(not_worse):
+            return "dominated", other
+        if ahead is None and all(m <= 0 for m in means) and any(m < 0 for m in means):
+            ahead = other
+    return ("front", None) if ahead is None else ("cannot_tell", ahead)
+
+
+def _sentences(
+    points: Sequence[FrontPoint], axes: Sequence[Quantity], unfinished: str
+) -> list[str]:
+    on = [p for p in points if p.state == "front"]
+    open_ = sum(p.state == "cannot_tell" for p in points)
+    so_far = "So far " if unfinished else ""
+    count = "1 arm is" if len(on) == 1 else f"{len(on)} arms are"
+    text = f"{so_far}{count} on the front of {axes[0].noun} and {axes[1].noun}"
+    if open_:
+        text += f"; of {open_} more it can't be told yet"
+    rest = sum(p.state == "dominated" for p in points)
+    found = [f"{text}; {rest} of {len(points)} {'is' if rest == 1 else 'are'} dominated."]
+    if len(on) > 1:
+        first, last = on[0], on[-1]
+        ratios = [
+            max(a, b) / min(a, b)
+            for a, b in ((first.x.mean, last.x.mean), (first.y.mean, last.y.mean))
+        ]
+        found.append(
+            f"From {first.name} to {last.name} the front spans a factor of {ratios[0]:.3g} in "
+            f"{axes[0].noun} and {ratios[1]:.3g} in {axes[1].noun}."
+        )
+    return found

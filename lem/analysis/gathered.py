@@ -1,0 +1,103 @@
+"""The runs of one campaign that count, arm by arm and block by block: what a chart is made of."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lem.analysis.blocks import decide
+from lem.analysis.comparison import ArmInfo
+from lem.analysis.naming import matches, readable_names
+from lem.contract.lock import Lock
+from lem.errors import BadInput
+from lem.stats import Absolute, absolute
+from lem.stores.counted import counted
+from lem.stores.index import Figure, Row
+
+
+@dataclass(frozen=True)
+class Gathered:
+    campaign: str
+    arms: tuple[ArmInfo, ...]
+    """In the campaign's order; those asked for."""
+    names: dict[str, str]
+    """Arm id → short readable name, told apart from all others of the campaign."""
+    runs: dict[str, dict[int, Row]]
+    """Arm id → block → its run; arms without one are left out."""
+    hardware: str
+    unfinished: str
+    """While blocks are missing: how many there are of how many. Else empty."""
+
+    @property
+    def rows(self) -> list[Row]:
+        return [r for own in self.runs.values() for r in own.values()]
+
+    def table(self, metric: str, part: str) -> dict[str, dict[int, float]]:
+        """Arm → block → value, of those that are positive."""
+        found: dict[str, dict[int, float]] = {}
+        for arm, own in self.runs.items():
+            values = {b: f.value for b, r in own.items() if (f := _figure(r, metric, part))}
+            found[arm] = {b: v for b, v in values.items() if v > 0}
+        return found
+
+    def absolute(self, arm: str, metric: str, part: str) -> Absolute | None:
+        """The arm's mean over blocks; None where a run of it has no such figure."""
+        own = self.runs.get(arm, {})
+        found = [f for b in sorted(own) if (f := _figure(own[b], metric, part)) is not None]
+        if not found or len(found) < len(own):
+            return None
+        return absolute([f.value for f in found], [f.uncertainty for f in found])
+
+
+def _figure(row: Row, metric: str, part: str) -> Figure | None:
+    return row.metrics.get(metric, {}).get(part)
+
+
+def gather(
+    campaign: str,
+    arms: Sequence[ArmInfo],
+    rows: Sequence[Row],
+    lock: Lock | None,
+    where: str | None = None,
+    hardware: str | None = None,
+) -> Gathered:
+    """What counts of one campaign. ``where``: ``path=value[,path=value]``, the arms to look at.
+
+    Raises :class:`BadInput` where there is nothing, or runs of different machines or of different
+    definitions of a metric, which are not one set of figures.
+    """
+    chosen = [a for a in arms if where is None or matches(a, where)]
+    if not chosen:
+        raise BadInput(f"no arm of {campaign} has {where}")
+    counting = {o.path for o in counted(r.outcome for r in rows)}
+    wanted = {a.arm_id for a in chosen}
+    used = [
+        r
+        for r in rows
+        if r.outcome.path in counting
+        and r.outcome.arm_id in wanted
+        and hardware in (None, r.hardware)
+    ]
+    if not used:
+        raise BadInput(
+            f"{campaign}: there is no run that counts yet",
+            hint="lem results list shows what is there",
+        )
+    machines = sorted({r.hardware for r in used})
+    if len(machines) > 1:
+        raise BadInput(
+            f"the runs were made on different hardware: {'; '.join(machines)}",
+            hint=f"look at one at a time: --hardware {machines[0]!r}",
+        )
+    if len({r.semantics for r in used}) > 1:
+        raise BadInput("the records define their metrics differently (metric_semantics_version)")
+    runs: dict[str, dict[int, Row]] = defaultdict(dict)
+    for r in used:
+        runs[r.outcome.arm_id][r.outcome.block] = r
+    done = len({r.outcome.block for r in used})
+    planned = decide(lock, [r.outcome for r in rows]) if lock is not None else None
+    unfinished = ""
+    if planned is not None and (not planned.final or done < planned.n):
+        unfinished = f"{done} of {planned.n} {'blocks' if planned.final else 'pilot blocks'}"
+    return Gathered(
+        campaign, tuple(chosen), readable_names(arms), dict(runs), machines[0], unfinished
+    )

@@ -1,0 +1,130 @@
+"""A Pareto front on the terminal and as a chart."""
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from lem.analysis.front import Front, FrontPoint
+from lem.analysis.quantities import Quantity
+from lem.report.svg import COLOURS, GREY, Chart, Line, Mark
+from lem.report.text import figure, plain, scaled
+from lem.stats import Absolute
+
+_STYLES = {"front": "bold green", "cannot_tell": "yellow", "dominated": "dim"}
+FEW = 10
+"""Up to so many marks every one has its name beside it."""
+
+
+def view(found: Front) -> RenderableType:
+    """A table of the arms, the front's first, what they say in words, and how it was judged."""
+    title = f"{found.y.title} against {found.x.noun}"
+    table = Table(
+        title=title + (f" — provisional: {found.unfinished}" if found.unfinished else ""),
+        title_justify="left",
+        title_style="bold yellow" if found.unfinished else "bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    fx, unit_x = _scaled(found.x, found)
+    fy, unit_y = _scaled(found.y, found)
+    table.add_column("Arm", overflow="fold", min_width=12)
+    table.add_column("Blocks", justify="right")
+    table.add_column(_heading(found.x, unit_x), justify="right")
+    table.add_column(_heading(found.y, unit_y), justify="right")
+    table.add_column("", overflow="fold", min_width=14)
+    for p in sorted(found.points, key=lambda p: list(_STYLES).index(p.state)):
+        table.add_row(
+            Text(plain(p.name)),
+            str(p.blocks),
+            figure(p.x, fx),
+            figure(p.y, fy),
+            Text(_state(p), style=_STYLES[p.state]),
+        )
+    parts: list[RenderableType] = [table]
+    parts += [Padding(Text(line, style="dim"), (0, 0, 0, 1)) for line in _footnotes(found)]
+    parts.append(Text())
+    parts += [Text(plain(s, 1000), style="bold") for s in found.sentences]
+    return Group(*parts)
+
+
+def _heading(quantity: Quantity, unit: str) -> str:
+    return f"{quantity.title}\n({unit})" if unit else quantity.title
+
+
+def _state(p: FrontPoint) -> str:
+    if p.state == "front":
+        return "on the front"
+    who = plain(p.by or "")
+    return f"dominated by {who}" if p.state == "dominated" else f"? can't be told from {who}"
+
+
+def _footnotes(found: Front) -> list[str]:
+    lines = [
+        f"On {plain(found.hardware)}. Dominated: another arm is better beyond uncertainty in one, "
+        f"and in the other better, too, or not worse by more than {100 * found.margin:g} % "
+        f"(within-block ratios; over all others {100 * found.level:g} % confidence for each arm).",
+        "On the front: no arm has better means in both. ?: another has, but not beyond "
+        "uncertainty; more blocks would tell.",
+        "± is the expanded uncertainty U (k = 2), or twice the standard error where no meter "
+        "states one.",
+    ]
+    if found.left_out:
+        shown = ", ".join(plain(n) for n in found.left_out[:5])
+        lines.append(f"Without these figures, so left out: {shown}")
+    return lines
+
+
+def _scaled(quantity: Quantity, found: Front) -> tuple[float, str]:
+    values = [(p.x if quantity == found.x else p.y).mean for p in found.points]
+    return scaled(quantity.unit, values)
+
+
+def chart(found: Front) -> Chart:
+    """The arms as marks, the front as the edge of what it dominates."""
+    fx, unit_x = _scaled(found.x, found)
+    fy, unit_y = _scaled(found.y, found)
+    named = len(found.points) <= FEW
+
+    def marks(state: str) -> tuple[Mark, ...]:
+        return tuple(
+            Mark(
+                p.x.mean * fx,
+                p.y.mean * fy,
+                _interval(p.x, fx),
+                _interval(p.y, fy),
+                label=p.name if state == "front" or named else "",
+                title=f"{p.name}: {figure(p.x, fx)} {unit_x}, {figure(p.y, fy)} {unit_y}",
+            )
+            for p in sorted(found.points, key=lambda p: p.x.mean)
+            if p.state == state
+        )
+
+    lines = (
+        Line("dominated", marks("dominated"), GREY, hollow=True),
+        Line("can't be told yet", marks("cannot_tell"), COLOURS[4], hollow=True),
+        Line("on the front", marks("front"), COLOURS[0], joined=True, steps=True),
+    )
+    values = [(p.x.mean, p.y.mean) for p in found.points]
+    wide = [max(v) / min(v) > 4 for v in zip(*values, strict=True)]
+    subtitle = f"{found.campaign} on {found.hardware}"
+    return Chart(
+        title=f"{found.y.title} against {found.x.noun}",
+        subtitle=subtitle + (f"; provisional: {found.unfinished}" if found.unfinished else ""),
+        x=f"{found.x.title} ({unit_x})",
+        y=f"{found.y.title} ({unit_y})",
+        lines=tuple(line for line in lines if line.marks),
+        log_x=wide[0],
+        log_y=wide[1],
+        footnotes=(
+            "Bars: 95 % repeatability intervals of the means, where there are any. "
+            "Dominated: worse beyond uncertainty.",
+        ),
+    )
+
+
+def _interval(value: Absolute, factor: float) -> tuple[float, float] | None:
+    if value.low is None or value.high is None:
+        return None
+    return value.low * factor, value.high * factor

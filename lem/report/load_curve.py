@@ -1,0 +1,107 @@
+"""Energy per token against load, on the terminal and as a chart."""
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from lem.analysis.curve import Curve, LoadPoint
+from lem.report.svg import COLOURS, Chart, Line, Mark
+from lem.report.text import NOTHING, figure, plain, ratio, scaled
+from lem.stats import Absolute
+
+
+def view(found: Curve) -> RenderableType:
+    """A table for each series, what they say in words, and what the columns are."""
+    factor, unit = _scaled(found)
+    parts: list[RenderableType] = []
+    for series in found.series:
+        title = found.quantity.title + (f": {plain(series.name)}" if series.name else "")
+        table = Table(
+            title=title + (f" — provisional: {found.unfinished}" if found.unfinished else ""),
+            title_justify="left",
+            title_style="bold yellow" if found.unfinished else "bold",
+            box=box.SIMPLE_HEAD,
+            pad_edge=False,
+        )
+        table.add_column(plain(found.noun)[:1].upper() + plain(found.noun)[1:], justify="right")
+        for name in (
+            "Blocks",
+            "tokens/s",
+            "Of the most",
+            unit,
+            f"Above idle\n({unit})",
+            "Beside the least\n(95 % interval)",
+        ):
+            table.add_column(name, justify="right")
+        for p in series.points:
+            table.add_row(*_cells(p, factor))
+        parts.append(table)
+    parts += [Padding(Text(line, style="dim"), (0, 0, 0, 1)) for line in _footnotes(found)]
+    parts.append(Text())
+    parts += [Text(plain(s, 1000), style="bold") for s in found.sentences]
+    return Group(*parts)
+
+
+def _cells(p: LoadPoint, factor: float) -> list[str]:
+    return [
+        f"{p.load:g}",
+        str(p.blocks),
+        figure(p.throughput) if p.throughput else NOTHING,
+        f"{100 * p.utilisation:.0f} %" if p.utilisation is not None else NOTHING,
+        figure(p.total, factor),
+        figure(p.above_idle, factor) if p.above_idle else NOTHING,
+        "1 (least)" if p.beside_least is None else ratio(p.beside_least),
+    ]
+
+
+def _footnotes(found: Curve) -> list[str]:
+    lines = [
+        f"On {plain(found.hardware)}. Of the most: tokens/s as a share of the highest here. "
+        "Above idle: less the power of the idle board with the model loaded, over the same time.",
+        "± is the expanded uncertainty U (k = 2), or twice the standard error where no meter "
+        "states one. Beside the least: within-block ratios, jointly 95 %.",
+    ]
+    return lines + [f"Left out: {plain(line)}." for line in found.left_out]
+
+
+def _scaled(found: Curve) -> tuple[float, str]:
+    return scaled(found.quantity.unit, [p.total.mean for s in found.series for p in s.points])
+
+
+def chart(found: Curve) -> Chart:
+    """Total and above idle over the load; with intervals."""
+    factor, unit = _scaled(found)
+    lines = []
+    for i, series in enumerate(found.series):
+        colour = COLOURS[i % len(COLOURS)]
+        names = ("total", "above idle") if len(found.series) == 1 else (series.name, "")
+        for name, dashed in zip(names, (False, True), strict=True):
+            marks = tuple(
+                Mark(p.load, value.mean * factor, None, _interval(value, factor), title=p.name)
+                for p in series.points
+                if (value := p.above_idle if dashed else p.total) is not None
+            )
+            lines.append(Line(name, marks, colour, joined=True, dashed=dashed, hollow=dashed))
+    loads = [p.load for s in found.series for p in s.points]
+    totals = [p.total.mean for s in found.series for p in s.points]
+    above = [p.above_idle.mean for s in found.series for p in s.points if p.above_idle]
+    several = "Dashed: above idle. " if len(found.series) > 1 and above else ""
+    subtitle = f"{found.campaign} on {found.hardware}"
+    return Chart(
+        title=f"{found.quantity.title} against {found.noun}",
+        subtitle=subtitle + (f"; provisional: {found.unfinished}" if found.unfinished else ""),
+        x=found.noun,
+        y=f"{found.quantity.title} ({unit})",
+        lines=tuple(line for line in lines if line.marks),
+        log_x=min(loads) > 0 and max(loads) / min(loads) > 4,
+        log_y=max(totals) / min(totals) > 10 and all(v > 0 for v in above),
+        footnotes=(f"{several}Bars: 95 % repeatability intervals, where there are any.",),
+    )
+
+
+def _interval(value: Absolute, factor: float) -> tuple[float, float] | None:
+    if value.low is None or value.high is None:
+        return None
+    return value.low * factor, value.high * factor

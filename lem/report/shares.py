@@ -1,0 +1,98 @@
+"""Which choice matters, on the terminal and as a chart."""
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from lem.analysis.attribute import Attributed, Attribution, Share, percent
+from lem.report.svg import Bar, Chart
+from lem.report.text import plain
+
+LENGTH = 30
+"""Characters of a bar of 100 %."""
+
+
+def view(found: Attribution) -> RenderableType:
+    """A table of shares for each quantity, one sentence each, and what they are shares of."""
+    parts: list[RenderableType] = []
+    for one in found.found:
+        if one.shares:
+            parts.append(_table(found, one))
+    parts += [Padding(Text(line, style="dim"), (0, 0, 0, 1)) for line in _footnotes(found)]
+    parts.append(Text())
+    parts += [Text(plain(s, 2000), style="bold") for s in found.sentences]
+    return Group(*parts)
+
+
+def _table(found: Attribution, one: Attributed) -> Table:
+    title = f"What explains the spread of {one.quantity.noun}"
+    if found.unfinished:
+        title += f" — provisional: {found.unfinished}"
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold yellow" if found.unfinished else "bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    table.add_column("Parameter", overflow="fold", min_width=12)
+    table.add_column("Share (95 % interval)", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for share in one.shares:
+        table.add_row(Text(plain(share.name)), percent(share), Text(_bar(share), style="cyan"))
+    return table
+
+
+def _bar(share: Share) -> str:
+    eighths = round(8 * LENGTH * share.share)
+    whole, rest = divmod(eighths, 8)
+    return "█" * whole + (" ▏▎▍▌▋▊▉"[rest] if rest else "")
+
+
+def _footnotes(found: Attribution) -> list[str]:
+    ranges = "; ".join(plain(f.range) for f in found.factors)
+    lines = [
+        f"Shares of the variance of the logarithms over this grid: {ranges}. Other values would "
+        "give other shares.",
+        f"{found.blocks} blocks on {plain(found.hardware)}; what scatter would add is taken off. "
+        "Intervals are over blocks, each for itself.",
+    ]
+    if found.left_out_blocks:
+        lines.append(f"{found.left_out_blocks} blocks lack a run that counts and are left out.")
+    if found.where:
+        lines.append(f"Only the arms with {plain(found.where)}.")
+    if found.blocks < 3:
+        lines.append("No intervals: they need at least 3 blocks.")
+    for one in found.found:
+        lines.append(
+            f"{one.quantity.noun}: least {plain(one.least)}, most {plain(one.most)}, a factor of "
+            f"{one.spread:.3g}; one run scatters by {100 * one.scatter:.2g} %."
+        )
+    return lines + [f"Not looked at: {plain(line)}." for line in found.left_out]
+
+
+def chart(found: Attribution, one: Attributed) -> Chart:
+    """Bars with their intervals."""
+    ranges = "; ".join(f.range for f in found.factors)
+    bars = tuple(
+        Bar(
+            s.name,
+            s.share,
+            None if s.low is None or s.high is None else (s.low, s.high),
+            percent(s),
+        )
+        for s in one.shares
+    )
+    provisional = f"; provisional: {found.unfinished}" if found.unfinished else ""
+    return Chart(
+        title=f"What explains the spread of {one.quantity.noun}",
+        subtitle=f"{found.campaign} on {found.hardware}, {found.blocks} blocks{provisional}",
+        x="share of the variance of its logarithm, with 95 % intervals",
+        bars=bars or (Bar("no difference beyond scatter", 0.0, None, ""),),
+        footnotes=(
+            f"Over {ranges}.",
+            f"Spread: a factor of {one.spread:.3g} between {one.most} and {one.least}.",
+        ),
+    )
