@@ -352,14 +352,16 @@ def grid(
     made = lock(arms, name=name, blocks=blocks)
     made.write(folder / "campaign.lock.json")
     clock = START
+    devices: list[str] | None = None
     for block in range(blocks):
         for i, cell in enumerate(cells):
             where: dict[str, Any] = {"arm_id": arm_name(i), "block": block, "started": clock}
             clock += timedelta(seconds=RUN_S + GAP_S)
             own = figures(cell, block)
             if own is None:
-                place(folder, failure(**where))
+                place(folder, failure(**where, device_set=devices))
                 continue
+            devices = [g["uuid"] for g in own.get("gpus", [])] or None
             place(
                 folder, record(**where, campaign=name, raw_experiment=arms[i]["experiment"], **own)
             )

@@ -2,10 +2,11 @@
 
 Figures are uncertain, so there are three answers. An arm is *dominated* only where another is
 better beyond uncertainty in one objective and, in each other one, better too or shown to be not
-worse by more than the campaign's margin. It is *on the front* where none has better means in all.
-Between the two it cannot be told.
+worse by more than the campaign's margin. It is *on the front* where none is ahead in all, by the
+means of ratios within blocks. Between the two it cannot be told.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -90,14 +91,16 @@ def front(
         raise BadInput(f"fewer than two arms have both {axes[0][1]} and {axes[1][1]}")
     tables = [{a: gathered.table(m, p)[a] for a in kept} for _, m, p in axes]
     level = 1 - (1 - LEVEL) / len(axes)
-    beaten: dict[str, tuple[State, str | None]] = {}
+    beaten: dict[str, tuple[State, list[str]]] = {}
     for arm in kept:
         sides = [beside(t, arm, reference if reference in kept else None, level) for t in tables]
         beaten[arm] = _state([o for o, _, _ in axes], sides, margin)
     by_id = {a.arm_id: a for a in gathered.arms}
     points = []
     for arm in kept:
-        state, by = beaten[arm]
+        state, ahead = beaten[arm]
+        # Of all that are ahead, one that is on the front itself says most.
+        by = next((a for a in ahead if beaten[a][0] == "front"), ahead[0] if ahead else None)
         fx, fy = figures[arm]
         assert fx is not None and fy is not None
         points.append(
@@ -131,11 +134,11 @@ def front(
 
 def _state(
     wanted: Sequence[Objective], sides: Sequence[Mapping[str, Beside]], margin: float
-) -> tuple[State, str | None]:
-    """What the other arms make of one; ``sides``: for each objective, each other arm beside it."""
-    import math
-
-    ahead: str | None = None
+) -> tuple[State, list[str]]:
+    """What the other arms make of one, and which they are; ``sides``: for each objective, each
+    other arm beside it."""
+    ahead: list[str] = []
+    dominating: list[str] = []
     for other in sides[0]:
         if any(other not in side for side in sides):
             continue
@@ -149,10 +152,12 @@ def _state(
             not_worse.append(half is not None and cost + half <= math.log1p(margin))
             means.append(cost)
         if any(better) and all(not_worse):
-            return "dominated", other
-        if ahead is None and all(m <= 0 for m in means) and any(m < 0 for m in means):
-            ahead = other
-    return ("front", None) if ahead is None else ("cannot_tell", ahead)
+            dominating.append(other)
+        elif all(m <= 0 for m in means) and any(m < 0 for m in means):
+            ahead.append(other)
+    if dominating:
+        return "dominated", dominating
+    return ("cannot_tell", ahead) if ahead else ("front", [])
 
 
 def _sentences(

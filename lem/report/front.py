@@ -65,8 +65,8 @@ def _footnotes(found: Front) -> list[str]:
         f"On {plain(found.hardware)}. Dominated: another arm is better beyond uncertainty in one, "
         f"and in the other better, too, or not worse by more than {100 * found.margin:g} % "
         f"(within-block ratios; over all others {100 * found.level:g} % confidence for each arm).",
-        "On the front: no arm has better means in both. ?: another has, but not beyond "
-        "uncertainty; more blocks would tell.",
+        "On the front: no arm is ahead in both, by the means of ratios within blocks. ?: another "
+        "is, but not beyond uncertainty; more blocks would tell.",
         "± is the expanded uncertainty U (k = 2), or twice the standard error where no meter "
         "states one.",
     ]

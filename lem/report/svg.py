@@ -2,6 +2,7 @@
 can be searched. A plotting library would be the host's largest package (docs/dependencies.md)."""
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -113,10 +114,12 @@ class Axis:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """1, 2, 5 of each power of ten that lie within; powers alone where that would be many."""
+    """1, 2, 5 of each power of ten that lie within; more or fewer where the range is narrow or
+    wide."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    wide = math.log10(high / low) > 3
-    found = [m * 10.0**p for p in powers for m in ((1,) if wide else (1, 2, 5))]
+    decades = math.log10(high / low)
+    steps = (1,) if decades > 3 else (1, 2, 5) if decades > 1 else (1, 2, 3, 4, 5, 6, 8)
+    found = [m * 10.0**p for p in powers for m in steps]
     found = [t for t in found if low <= t <= high]
     return found if len(found) > 1 else linear_ticks(low, high)
 
@@ -134,7 +137,8 @@ def _plot(chart: Chart) -> tuple[list[str], float]:
     height = 460.0
     legend = [line for line in chart.lines if line.name]
     top = TOP + 18 * math.ceil(len(legend) / 3)
-    bottom = height - BOTTOM - 15 * len(chart.footnotes)
+    notes = _wrapped(chart.footnotes, 120)
+    bottom = height - BOTTOM - 15 * len(notes)
     marks = [m for line in chart.lines for m in line.marks]
     x = Axis([v for m in marks for v in _ends(m.x, m.x_interval)], LEFT, WIDTH - RIGHT, chart.log_x)
     y = Axis([v for m in marks for v in _ends(m.y, m.y_interval)], bottom, top, chart.log_y)
@@ -159,8 +163,8 @@ def _plot(chart: Chart) -> tuple[list[str], float]:
     )
     for line in chart.lines:
         parts += _line(line, x, y)
-    parts += _labels([m for m in marks if m.label], x, y)
-    for i, note in enumerate(chart.footnotes):
+    parts += _labels(marks, x, y)
+    for i, note in enumerate(notes):
         parts.append(_small(LEFT, bottom + 53 + 15 * i, note))
     return parts, height
 
@@ -205,7 +209,7 @@ def _labels(marks: Sequence[Mark], x: Axis, y: Axis) -> list[str]:
     taken: list[tuple[float, float, float, float]] = [
         (x.at(m.x) - 5, y.at(m.y) - 5, x.at(m.x) + 5, y.at(m.y) + 5) for m in marks
     ]
-    for m in marks:
+    for m in (m for m in marks if m.label):
         text = m.label if len(m.label) <= 44 else m.label[:43] + "…"
         width = 6.1 * len(text)
         at, up = x.at(m.x), y.at(m.y)
@@ -257,9 +261,14 @@ def _bars(chart: Chart) -> tuple[list[str], float]:
         parts.append(_words(edge + 8, y + 4, bar.text, "start"))
     parts.append(_stroke(axis.at(0), top, axis.at(0), bottom, "#444"))
     parts.append(_words((left + axis.at(1)) / 2, bottom + 36, chart.x, "middle"))
-    for i, note in enumerate(chart.footnotes):
+    notes = _wrapped(chart.footnotes, 140)
+    for i, note in enumerate(notes):
         parts.append(_small(16, bottom + 58 + 15 * i, note))
-    return parts, bottom + 60 + 15 * len(chart.footnotes)
+    return parts, bottom + 60 + 15 * len(notes)
+
+
+def _wrapped(notes: Sequence[str], width: int) -> list[str]:
+    return [line for note in notes for line in textwrap.wrap(note, width)]
 
 
 def _head(chart: Chart) -> list[str]:

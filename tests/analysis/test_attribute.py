@@ -1,0 +1,163 @@
+"""Which choice matters: known effects come back in words, and what has no answer is refused."""
+
+import math
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import records
+
+from lem.analysis.results import open_results
+from lem.errors import BadInput
+
+AXES: dict[str, Any] = {
+    "engine.max_batch_size": [1, 4, 16],
+    "engine.dtype": ["float32", "bfloat16"],
+}
+BATCH = {1: 0.0, 4: -1.0, 16: -2.0}
+DTYPE = {"float32": 0.2, "bfloat16": -0.2}
+# By hand: the variance of (0, −1, −2) is ⅔, that of ±0.2 is 0.04.
+SHARES = {"batch size": (2 / 3) / (2 / 3 + 0.04), "precision": 0.04 / (2 / 3 + 0.04)}
+
+
+def figures(seed: int = 1, scatter: float = 0.005) -> Any:
+    draw = random.Random(seed)
+
+    def of(cell: dict[str, Any], block: int) -> dict[str, Any]:
+        log = BATCH[cell["engine.max_batch_size"]] + DTYPE[cell["engine.dtype"]]
+        log += 0.1 * block + draw.gauss(0, scatter)
+        return {"energy": {"gpu": math.exp(log)}, "gpus": [records.gpu()], "cpu_time_s": None}
+
+    return of
+
+
+def test_known_effects_come_back(tmp_path: Path) -> None:
+    records.grid(tmp_path, AXES, figures(), blocks=5)
+    found = open_results(tmp_path).attribute()
+    (one,) = found.found
+    assert {s.name: round(s.share, 3) for s in one.shares} == {
+        "batch size": pytest.approx(SHARES["batch size"], abs=0.002),
+        "precision": pytest.approx(SHARES["precision"], abs=0.002),
+        "batch size and precision together": pytest.approx(0, abs=0.001),
+    }
+    for share in one.shares:
+        assert share.low is not None and share.high is not None
+        assert share.low <= SHARES.get(share.name, 0.0) <= share.high
+    assert one.spread == pytest.approx(math.exp(2.4), rel=0.02)
+    assert (one.most, one.least) == ("batch size 1, float32", "batch size 16, bfloat16")
+    assert one.scatter == pytest.approx(0.005, rel=0.4)
+    assert found.blocks == 5
+    assert "1 × NVIDIA Test 80GB" in found.hardware
+    (sentence,) = found.sentences
+    assert sentence.startswith("Batch size explains 94.")
+    for part in (
+        "of the spread of GPU energy per output token, which is a factor of 11",
+        "between batch size 1, float32 and batch size 16, bfloat16",
+        "batch size 1, 4, 16; precision float32, bfloat16; 5 blocks on 1 × NVIDIA Test 80GB",
+    ):
+        assert part in sentence
+
+
+def test_arms_that_do_not_differ_have_no_shares(tmp_path: Path) -> None:
+    draw = random.Random(4)
+    records.grid(
+        tmp_path,
+        AXES,
+        lambda cell, block: {"energy": {"gpu": math.exp(draw.gauss(0, 0.02))}, "cpu_time_s": None},
+        blocks=4,
+    )
+    (one,) = open_results(tmp_path).attribute().found
+    assert not one.told_apart
+    assert one.shares == ()
+    assert "more than scatter explains" in open_results(tmp_path).attribute().sentences[0]
+
+
+def test_device_classes_stay_apart(tmp_path: Path) -> None:
+    def both(cell: dict[str, Any], block: int) -> dict[str, Any]:
+        own = figures(block + 1)(cell, block)
+        return {
+            **own,
+            "energy": {**own["energy"], "cpu": 2.0 - math.exp(DTYPE[cell["engine.dtype"]])},
+        }
+
+    records.grid(tmp_path, AXES, both)
+    found = open_results(tmp_path).attribute()
+    assert [f.quantity.part for f in found.found] == ["gpu", "cpu"]
+    assert found.found[1].shares[0].name == "precision"
+    assert found.found[1].shares[0].share == pytest.approx(1)
+
+
+def test_an_incomplete_block_is_left_out_and_said_to_be(tmp_path: Path) -> None:
+    of = figures()
+    records.grid(
+        tmp_path,
+        AXES,
+        lambda c, b: None if b == 2 and c["engine.max_batch_size"] == 4 else of(c, b),
+        blocks=4,
+    )
+    found = open_results(tmp_path).attribute()
+    assert (found.blocks, found.left_out_blocks) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("leave_out", "fails", "message"),
+    [
+        (
+            lambda c: c["engine.max_batch_size"] == 16 and c["engine.dtype"] == "float32",
+            lambda c, b: False,
+            "5 of 6 combinations (3 batch size × 2 precision)",
+        ),
+        (lambda c: False, lambda c, b: c["engine.max_batch_size"] == 16, "not complete"),
+        (lambda c: False, lambda c, b: b > 0 and c["engine.max_batch_size"] == 4, "1 of 3 blocks"),
+    ],
+)
+def test_what_is_unbalanced_is_refused(
+    tmp_path: Path, leave_out: Any, fails: Any, message: str
+) -> None:
+    of = figures()
+    records.grid(
+        tmp_path, AXES, lambda c, b: None if fails(c, b) else of(c, b), leave_out=leave_out
+    )
+    with pytest.raises(BadInput) as refused:
+        open_results(tmp_path).attribute()
+    assert message in str(refused.value)
+
+
+def test_a_complete_part_is_taken_where_it_is_named(tmp_path: Path) -> None:
+    records.grid(
+        tmp_path,
+        AXES,
+        figures(),
+        leave_out=lambda c: c["engine.max_batch_size"] == 16 and c["engine.dtype"] == "float32",
+    )
+    found = open_results(tmp_path).attribute(where="engine.dtype=bfloat16")
+    assert [f.path for f in found.factors] == ["engine.max_batch_size"]
+    assert found.found[0].shares[0].share == pytest.approx(1)
+
+
+def test_a_parameter_of_one_backend_alone_is_refused(tmp_path: Path) -> None:
+    made = records.grid(tmp_path, AXES, figures())
+    arms = [
+        a.model_copy(update={"settings": {**a.settings, "args.flash": True}}) if i < 2 else a
+        for i, a in enumerate(made.arms)
+    ]
+    made.model_copy(update={"arms": arms}).write(tmp_path / "campaign.lock.json")
+    with pytest.raises(
+        BadInput, match=r"args.flash is swept for transformers alone \(2 of 6 arms\)"
+    ):
+        open_results(tmp_path).attribute()
+
+
+def test_chosen_and_pooled_points_are_refused(tmp_path: Path) -> None:
+    made = records.grid(tmp_path / "a", AXES, figures())
+    records.grid(tmp_path / "b", AXES, figures())
+    with pytest.raises(BadInput, match="2 campaigns"):
+        open_results(tmp_path).attribute()
+    adaptive = {
+        "kind": "pareto", "budget": 5, "generation": 5, "objectives": ["energy", "latency"], "seed": 1,
+    }  # fmt: skip
+    document = {**made.model_dump(mode="json"), "adaptive": adaptive}
+    type(made).model_validate(document).write(tmp_path / "a" / "campaign.lock.json")
+    with pytest.raises(BadInput, match="chose its experiments while it ran"):
+        open_results(tmp_path / "a").attribute()

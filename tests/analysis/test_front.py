@@ -1,0 +1,106 @@
+"""The Pareto front: dominated only beyond uncertainty."""
+
+import math
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import records
+
+from lem.analysis.results import open_results
+from lem.errors import BadInput
+
+POINTS = {1: (1.0, 0.010), 2: (0.5, 0.012), 4: (0.25, 0.020), 8: (0.26, 0.030)}
+"""Batch size → J/token, TPOT: 8 is worse than 4 in both."""
+
+
+def campaign(
+    folder: Path, points: dict[int, tuple[float, float]], scatter: float, blocks: int = 5
+) -> None:
+    draw = random.Random(1)
+
+    def of(cell: dict[str, Any], block: int) -> dict[str, Any]:
+        joules, seconds = points[cell["engine.max_batch_size"]]
+        noise = [math.exp(draw.gauss(0, scatter)) for _ in range(2)]
+        drift = 1 + 0.2 * block
+        return {
+            "energy": {"gpu": joules * noise[0] * drift},
+            "tpot_s": seconds * noise[1],
+            "throughput": 1 / seconds,
+            "cpu_time_s": None,
+            "gpus": [records.gpu()],
+        }
+
+    records.grid(folder, {"engine.max_batch_size": list(points)}, of, blocks=blocks)
+
+
+def states(folder: Path, **options: Any) -> dict[str, str]:
+    return {p.name: p.state for p in open_results(folder).pareto(**options).points}
+
+
+def test_what_is_worse_beyond_uncertainty_is_dominated(tmp_path: Path) -> None:
+    """Also under a drift of 80 % over the campaign, which every block's arms share."""
+    campaign(tmp_path, POINTS, 0.002)
+    assert states(tmp_path) == {
+        "batch size 1": "front",
+        "batch size 2": "front",
+        "batch size 4": "front",
+        "batch size 8": "dominated",
+    }
+    found = open_results(tmp_path).pareto()
+    assert found.points[-1].by == "batch size 4"
+    assert (found.x.key, found.y.key) == ("tpot_s.p50", "energy_per_output_token_j.gpu")
+    assert found.sentences[0].startswith("3 arms are on the front")
+    assert "a factor of 1.99 in time per output token" in found.sentences[1]
+
+
+def test_what_scatter_hides_cannot_be_told(tmp_path: Path) -> None:
+    campaign(tmp_path, {1: (1.0, 0.010), 2: (1.003, 0.0101)}, 0.05)
+    found = open_results(tmp_path).pareto()
+    assert sorted(p.state for p in found.points)[0] in ("cannot_tell", "front")
+    assert "dominated" not in {p.state for p in found.points}
+
+
+def test_the_same_latency_within_the_margin_does_not_save_a_costly_arm(tmp_path: Path) -> None:
+    campaign(tmp_path, {1: (1.0, 0.010), 2: (1.5, 0.00999)}, 0.0005)
+    assert states(tmp_path)["batch size 2"] == "dominated"
+
+
+def test_more_throughput_is_better(tmp_path: Path) -> None:
+    campaign(tmp_path, POINTS, 0.002)
+    found = open_results(tmp_path).pareto(x="throughput")
+    assert [p.name for p in found.points if p.state == "front"] == [
+        "batch size 1", "batch size 2", "batch size 4",
+    ]  # fmt: skip
+    assert found.points[0].x.mean == pytest.approx(100)
+
+
+def test_an_arm_is_seldom_called_dominated_by_mistake(tmp_path: Path) -> None:
+    """Eight arms that are all the same: each is called dominated in at most 5 % of campaigns."""
+    from lem.analysis.front import _state
+    from lem.contract.objectives import objective
+    from lem.stats.pairs import beside
+
+    draw = random.Random(3)
+    wrong = 0
+    for _ in range(150):
+        tables = [
+            {a: {b: math.exp(draw.gauss(0, 0.03)) for b in range(4)} for a in range(8)}
+            for _ in range(2)
+        ]
+        sides = [beside(t, 0, None, 0.975) for t in tables]
+        named = [{str(k): v for k, v in s.items()} for s in sides]
+        wanted = [objective("latency"), objective("energy")]
+        wrong += _state(wanted, named, 0.02)[0] == "dominated"
+    assert wrong <= 0.05 * 150
+
+
+def test_what_has_no_such_figure_is_refused_in_words(tmp_path: Path) -> None:
+    campaign(tmp_path, POINTS, 0.002)
+    with pytest.raises(BadInput, match="no objective named 'watts'"):
+        open_results(tmp_path).pareto(x="watts")
+    with pytest.raises(BadInput, match="fewer than two arms have both"):
+        open_results(tmp_path).pareto(x="quality")
+    with pytest.raises(BadInput, match="the same figure"):
+        open_results(tmp_path).pareto(x="energy", y="energy_per_output_token_j.gpu")
