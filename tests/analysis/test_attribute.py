@@ -155,8 +155,12 @@ def test_chosen_and_pooled_points_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="2 campaigns"):
         open_results(tmp_path).attribute()
     adaptive = {
-        "kind": "pareto", "budget": 5, "generation": 5, "objectives": ["energy", "latency"], "seed": 1,
-    }  # fmt: skip
+        "kind": "pareto",
+        "budget": 5,
+        "generation": 5,
+        "objectives": ["energy", "latency"],
+        "seed": 1,
+    }
     document = {**made.model_dump(mode="json"), "adaptive": adaptive}
     type(made).model_validate(document).write(tmp_path / "a" / "campaign.lock.json")
     with pytest.raises(BadInput, match="chose its experiments while it ran"):

@@ -1,0 +1,120 @@
+"""Experiments that a sampler draws."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from lem.config import parse
+from lem.config.load import CampaignFile
+
+BASE: dict[str, Any] = {
+    "version": 1,
+    "name": "x",
+    "models": [{"id": "m", "synthetic": {}}],
+    "backends": {"transformers": {}, "llama_cpp": {}},
+    "sweep": {
+        "engine.max_batch_size": {"low": 1, "high": 64, "scale": "log"},
+        "transformers.engine.dtype": ["float32", "bfloat16"],
+        "generate.temperature": {"low": 0, "high": 1},
+    },
+    "sampler": {"kind": "random", "budget": 20},
+}
+
+
+def campaign(**changes: Any) -> CampaignFile:
+    return parse(yaml.safe_dump({**BASE, **changes}), "x.yaml")
+
+
+@pytest.mark.parametrize("kind", ["random", "sobol"])
+def test_a_budget_of_different_experiments_is_drawn(kind: str) -> None:
+    file = campaign(sampler={"kind": kind, "budget": 20})
+    assert len(file.drafts) == len({d.label for d in file.drafts}) == 20
+    assert {d.backend for d in file.drafts} == {"transformers", "llama_cpp"}
+    for d in file.drafts:
+        batch = d.engine["max_batch_size"]
+        assert isinstance(batch, int) and 1 <= batch <= 64
+        assert ("dtype" in d.engine) is (d.backend == "transformers")
+        assert 0 <= d.generate["temperature"] <= 1  # type: ignore[operator]
+    assert file.candidates is None
+
+
+def test_the_same_file_gives_the_same_experiments_and_another_seed_others() -> None:
+    one, same = campaign(), campaign()
+    assert [d.settings for d in one.drafts] == [d.settings for d in same.drafts]
+    assert one.digest == same.digest
+    other = campaign(sampler={"kind": "random", "budget": 20, "seed": 2})
+    assert other.digest != one.digest
+    # A larger budget begins with the smaller one's.
+    more = campaign(sampler={"kind": "random", "budget": 30})
+    assert [d.settings for d in more.drafts[:20]] == [d.settings for d in one.drafts]
+
+
+def test_the_baseline_is_an_experiment_of_its_own_and_the_first() -> None:
+    file = campaign(baseline={"backend": "transformers", "engine.max_batch_size": 1})
+    assert file.baseline == 0
+    assert len(file.drafts) == 21
+    assert file.drafts[0].settings == {"engine.max_batch_size": 1}
+    assert campaign().baseline == 0
+
+
+def test_what_is_excluded_is_not_drawn() -> None:
+    file = campaign(exclude=[{"backend": "llama_cpp"}])
+    assert {d.backend for d in file.drafts} == {"transformers"}
+    assert len(file.drafts) == 20
+
+
+def test_explicit_points_come_beside_the_budget() -> None:
+    point = {"backend": "llama_cpp", "engine.max_batch_size": 128}
+    file = campaign(experiments=[point])
+    assert len(file.drafts) == 21
+    assert file.drafts[0].engine["max_batch_size"] == 128
+
+
+def test_pareto_begins_with_one_generation_and_knows_what_may_follow() -> None:
+    sampler = {"kind": "pareto", "budget": 12, "generation": 5}
+    file = campaign(sampler=sampler, baseline={"backend": "transformers"})
+    assert len(file.drafts) == 6
+    assert file.candidates is not None
+    assert file.candidates.given == 1
+    for draft in file.drafts[1:]:
+        point = file.candidates.point(draft)
+        assert point is not None and file.candidates.space.holds(point)
+        again = file.candidates.draft(point)
+        assert again is not None
+        assert (again.engine, again.generate) == (draft.engine, draft.generate)
+    staged = list(file.candidates.staged())
+    assert {d.backend for d in staged} == {"transformers", "llama_cpp"}
+
+
+def test_everything_that_later_experiments_come_from_is_in_a_pareto_files_digest() -> None:
+    sampler = {"kind": "pareto", "budget": 12}
+    one = campaign(sampler=sampler)
+    for change in (
+        {"sampler": {**sampler, "budget": 13}},
+        {"sampler": {**sampler, "objectives": ["energy", "throughput"]}},
+        {"exclude": [{"engine.max_batch_size": 33}]},
+        {"backends": {**BASE["backends"], "llama_cpp": {"args": {"n_threads": 3}}}},
+        {
+            "sweep": {
+                **BASE["sweep"],
+                "engine.max_batch_size": {"low": 1, "high": 65, "scale": "log"},
+            }
+        },
+    ):
+        assert campaign(**{"sampler": sampler, **change}).digest != one.digest
+    assert campaign(sampler={**sampler, "objectives": ["energy", "latency"]}).digest == one.digest
+
+
+def test_every_request_list_that_may_be_needed_is_staged() -> None:
+    file = campaign(
+        sampler={"kind": "pareto", "budget": 4},
+        backends={"transformers": {}},
+        sweep={
+            "workload.dataset.input_tokens": [8, 16, 32],
+            "engine.max_batch_size": {"low": 1, "high": 64},
+        },
+    )
+    assert file.candidates is not None
+    lists = [d.workload.dataset.input_tokens for d in file.candidates.staged()]  # type: ignore[union-attr]
+    assert lists == [8, 16, 32]
