@@ -162,7 +162,9 @@ engine:
   # args.some_setting: {low: 1, high: 1000, num: 4, scale: log}    # 1, 10, 100, 1000
   # NAME.args.some_setting: [true, false]                          # for one backend alone
 
-# sampler: {kind: grid}               # every combination
+# sampler: {kind: grid}               # every combination; or only so many points:
+# sampler: {kind: sobol, budget: 20}  # spread evenly (random: independently)
+# sampler: {kind: pareto, budget: 20} # chosen by what was measured: low energy, low latency
 
 # Combinations to leave out; each must match at least one.
 exclude:

@@ -43,8 +43,8 @@ def begun(path: Path) -> tuple[CampaignFile, Generations, Lock]:
     file = load(write_campaign(path, **SPACE, measure=QUICK))
     staging = provisional_staging(to_stage(file))
     launchers = dict.fromkeys(range(len(file.drafts)), "process")
-    lock = make_lock(file, staging, Overrides(), launchers, [], ["cpu"])
-    later = generations(file, staging, "process")
+    lock = make_lock(file, staging, Overrides(), launchers, [], ["cpu"], [0] * len(file.drafts))
+    later = generations(file, staging, "process", 0)
     assert later is not None
     return file, later, lock
 

@@ -1,0 +1,111 @@
+"""``lem results pareto``, ``attribute`` and ``curve`` as a user sees them, and their charts."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+import records
+from click.testing import CliRunner
+
+from lem.cli.results import command
+from lem.report.svg import Axis, Bar, Chart, Line, Mark, document, linear_ticks, log_ticks
+
+AXES: dict[str, Any] = {
+    "engine.dtype": ["float32", "bfloat16"],
+    "workload.arrival.concurrency": [1, 4, 16],
+}
+
+
+def of(cell: dict[str, Any], block: int) -> dict[str, Any]:
+    clients = cell["workload.arrival.concurrency"]
+    joules = (2.0 if cell["engine.dtype"] == "float32" else 1.0) / clients**0.5
+    wiggle = 1 + 0.003 * math.sin(7 * block + clients + 3 * joules)
+    return {
+        "energy": {"gpu": joules * wiggle},
+        "above_idle": {"gpu": 0.7 * joules * wiggle},
+        "tpot_s": 0.01 * (1 + clients / 4) * wiggle,
+        "throughput": 40.0 * clients,
+        "cpu_time_s": None,
+        "gpus": [records.gpu()],
+    }
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    records.grid(tmp_path / "c", AXES, of, blocks=3, name="charts")
+    return tmp_path / "c"
+
+
+def run(*arguments: str | Path) -> Any:
+    return CliRunner(env={"COLUMNS": "160"}).invoke(
+        command, [str(a) for a in arguments], catch_exceptions=False
+    )
+
+
+@pytest.mark.parametrize("name", ["pareto", "attribute", "curve"])
+def test_each_prints_draws_and_speaks_json(folder: Path, tmp_path: Path, name: str) -> None:
+    chart = tmp_path / "x.svg"
+    shown = run(name, folder, "-o", chart)
+    assert shown.exit_code == 0, shown.output
+    assert "GPU energy" in shown.output
+    root = ElementTree.fromstring(chart.read_text())
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert root.findall(".//{*}circle") or root.findall(".//{*}rect")
+    assert not root.findall(".//{*}script")
+    found = json.loads(run(name, folder, "--json").stdout)
+    assert found["schema_version"] == 1
+
+
+def test_the_json_has_what_the_tables_say(folder: Path) -> None:
+    front = json.loads(run("pareto", folder, "--json").stdout)
+    on = {p["name"] for p in front["points"] if p["state"] == "front"}
+    assert on == {f"bfloat16, concurrency {n}" for n in (1, 4, 16)}
+    shares = json.loads(run("attribute", folder, "--json").stdout)["found"][0]["shares"]
+    # ln √c over c = 1, 4, 16 has the variance ⅔·(ln 2)², ln 2 between the types ¼·(ln 2)².
+    assert {s["name"]: s["share"] for s in shares}["concurrency"] == pytest.approx(8 / 11, abs=0.01)
+    (curve,) = json.loads(run("curve", folder, "--json").stdout)["curves"]
+    assert [[p["load"] for p in s["points"]] for s in curve["series"]] == [[1, 4, 16]] * 2
+    assert curve["series"][0]["points"][0]["above_idle"]["mean"] == pytest.approx(1.4, rel=0.01)
+
+
+def test_what_cannot_be_is_refused(folder: Path, tmp_path: Path) -> None:
+    from lem.errors import BadInput
+
+    with pytest.raises(BadInput, match=r"charts are written as \.svg"):
+        run("pareto", folder, "-o", tmp_path / "x.png")
+    records.grid(tmp_path / "d", AXES, of)
+    with pytest.raises(BadInput, match="artefact"):
+        run("attribute", tmp_path)
+    with pytest.raises(BadInput, match=r"no arm of charts has engine\.dtype=int4"):
+        run("pareto", folder, "--where", "engine.dtype=int4")
+
+
+def test_names_are_text_in_a_chart() -> None:
+    """They come from campaign files and models."""
+    bad = '<script>alert("x")</script>\x1b[2J'
+    chart = Chart(bad, bad, bad, bad, (Line(bad, (Mark(1, 2, label=bad, title=bad),), "#000"),))
+    text = document([chart, Chart(bad, bad, bars=(Bar(bad, 0.5, (0.4, 0.6), bad),))])
+    root = ElementTree.fromstring(text)
+    assert not root.findall(".//{*}script")
+    assert "\x1b" not in text
+
+
+def test_marks_lie_where_their_axis_says() -> None:
+    axis = Axis([1, 100], 100, 300, True)
+    assert axis.at(10) == pytest.approx(200, abs=0.1)
+    assert axis.ticks == [1, 2, 5, 10, 20, 50, 100]
+    assert log_ticks(1, 10_000) == [1, 10, 100, 1000, 10_000]
+    assert log_ticks(2.9, 8.2) == [3, 4, 5, 6, 8]
+    assert linear_ticks(0, 100) == [0, 20, 40, 60, 80, 100]
+    even = Axis([0, 50], 0, 530, False)
+    assert even.at(25) == pytest.approx(250)
+
+
+def test_one_value_alone_has_an_axis() -> None:
+    for log in (True, False):
+        axis = Axis([3.0, 3.0], 0, 100, log)
+        assert axis.low < 3.0 < axis.high
+        assert 0 <= axis.at(3.0) <= 100
