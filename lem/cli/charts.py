@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from lem.cli.choosing import JSON, PATHS, only
-from lem.cli.output import emit, note, out
+from lem.cli.listing import print_whole
+from lem.cli.output import emit, note
 from lem.errors import BadInput
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def pareto(
     campaign = only(paths, "each with arms of its own")
     found = campaign.pareto(x, y, where, hardware)
     _draw(output, [chart(found)])
-    emit(found.to_json()) if as_json else _print(view(found))
+    emit(found.to_json()) if as_json else print_whole(view(found))
 
 
 @click.command()
@@ -81,7 +82,7 @@ def attribute(
     campaign = only(paths, "and shares over pooled grids would be an artefact of them")
     found = campaign.attribute(metric, where, hardware)
     _draw(output, [chart(found, one) for one in found.found])
-    emit(found.to_json()) if as_json else _print(view(found))
+    emit(found.to_json()) if as_json else print_whole(view(found))
 
 
 @click.command()
@@ -109,7 +110,7 @@ def curve(
         emit({"schema_version": 1, "curves": [c.to_json() for c in found]})
         return
     for one in found:
-        _print(view(one))
+        print_whole(view(one))
 
 
 COMMANDS = (pareto, attribute, curve)
@@ -132,7 +133,3 @@ def _draw(output: Path | None, charts: "list[Chart]") -> None:
     except OSError as e:
         raise BadInput(f"{output} cannot be written: {e.strerror}") from e
     note(f"drawn in {output}")
-
-
-def _print(renderable: Any) -> None:
-    out().print(renderable, soft_wrap=False)
