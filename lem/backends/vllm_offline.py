@@ -14,6 +14,7 @@ from lem.errors import RunFailed
 from lem.workloads.datasets import NLL_CHUNK_TOKENS, chunks
 from lem.workloads.load import Sink, Source
 from lem.workloads.requests import Request
+from lem.workloads.sources import cycle
 
 ASK_EVERY_S = 0.05
 
@@ -92,8 +93,8 @@ class Offline:
         """The second time round a list, its prompts must not be found in the prefix cache; what
         requests of one time round share may."""
         prompt: dict[str, Any] = {"prompt_token_ids": request.input_ids}
-        turn = request.id.partition("#")[2]
-        return {**prompt, "cache_salt": turn} if turn else prompt
+        turn = cycle(request.id)
+        return prompt if turn == 1 else {**prompt, "cache_salt": str(turn)}
 
     def _parameters(self, request: Request) -> Any:
         from vllm import SamplingParams

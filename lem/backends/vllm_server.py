@@ -15,6 +15,7 @@ from lem.errors import RunFailed
 from lem.workloads.client import Client
 from lem.workloads.datasets import NLL_CHUNK_TOKENS, chunks
 from lem.workloads.requests import Request
+from lem.workloads.sources import cycle
 from lem.workloads.wire import Wire
 
 MODULE = "vllm.entrypoints.openai.api_server"
@@ -85,8 +86,8 @@ def body(sampling: dict[str, Any]) -> Callable[[Request], dict[str, Any]]:
             "stream_options": {"include_usage": True, "continuous_usage_stats": True},
         }
         # The second time round a list, its prompts must not be found in the prefix cache.
-        if turn := request.id.partition("#")[2]:
-            found["cache_salt"] = turn
+        if (turn := cycle(request.id)) > 1:
+            found["cache_salt"] = str(turn)
         return found
 
     return make
