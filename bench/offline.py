@@ -19,7 +19,8 @@ from typing import Any
 from lem import plugins
 from lem.contract.base import CONTRACT_VERSION
 from lem.contract.job import Job
-from lem.contract.spec import DeviceSettings, ExperimentModel, Limits, Measurement, Workload
+from lem.contract.spec import DeviceSettings, ExperimentModel, Limits, Measurement
+from lem.contract.workload import Workload
 from lem.workloads.load import Log
 from lem.workloads.requests import Request, dump
 from lem.workloads.sources import Backlog, Stock

@@ -18,7 +18,7 @@ from lem.contract.record import (
     Value,
     Window,
 )
-from lem.contract.spec import Arrival, Concurrency, Offline, Slo
+from lem.contract.workload import Arrival, Concurrency, Offline, Slo
 from lem.meters import readings
 from lem.meters.energy import reconcile
 from lem.meters.protocol import Sample

@@ -23,7 +23,7 @@ from lem.contract.base import Scalar
 from lem.contract.event import PHASE_CODES, Phase
 from lem.contract.job import Job
 from lem.contract.record import MeterInfo, Quality, RateSearch, WarmUp
-from lem.contract.spec import Arrival, TraceArrival
+from lem.contract.workload import Arrival, TraceArrival
 from lem.errors import RunFailed
 from lem.meters import machine
 from lem.meters.protocol import MeterSettings

@@ -5,7 +5,15 @@ from collections.abc import Callable
 
 from lem.contract.job import Job
 from lem.contract.record import RateSearch
-from lem.contract.spec import Arrival, Concurrency, Constant, Gamma, Poisson, Search, TraceArrival
+from lem.contract.workload import (
+    Arrival,
+    Concurrency,
+    Constant,
+    Gamma,
+    Poisson,
+    Search,
+    TraceArrival,
+)
 from lem.errors import RunFailed
 from lem.workloads import schedules
 from lem.workloads.load import Log, Source

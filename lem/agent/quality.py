@@ -20,7 +20,7 @@ from lem.contract.answers import Answer, Answers
 from lem.contract.base import whole_text
 from lem.contract.job import Job
 from lem.contract.record import AccuracyResult, Metrics, Quality, Value, Window
-from lem.contract.spec import Arrival, Concurrency, Offline
+from lem.contract.workload import Arrival, Concurrency, Offline
 from lem.errors import RunFailed
 from lem.meters.sampler import Sampler
 from lem.workloads import agreement, datasets, questions, requests

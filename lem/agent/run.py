@@ -29,7 +29,7 @@ from lem.contract.failure import Failure
 from lem.contract.job import Job
 from lem.contract.metrics import METRIC_SEMANTICS_VERSION
 from lem.contract.record import Metrics, Record, RequestCounts, Window
-from lem.contract.spec import Offline
+from lem.contract.workload import Offline
 from lem.errors import (
     BadInput,
     EnvironmentFault,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lem.contract.job import Job
-from lem.contract.spec import Offline
+from lem.contract.workload import Offline
 from lem.errors import RunFailed
 
 WHOLE = ("max_batch_size", "max_model_len", "tensor_parallel_size", "threads")

@@ -21,8 +21,9 @@ from lem.config import CampaignFile, Draft, model_name
 from lem.config.identity import meaning
 from lem.contract.base import CONTRACT_VERSION, canonical_json, write_atomic
 from lem.contract.lock import LockedModel
-from lem.contract.spec import ExperimentModel, ModelSpec, TraceArrival, Workload
+from lem.contract.spec import ExperimentModel, ModelSpec
 from lem.contract.stage import RequestList, Staged, StageTask
+from lem.contract.workload import TraceArrival, Workload
 from lem.errors import BadInput, EnvironmentFault
 from lem.launchers.protocol import BackendSetup, Folders, Launcher, Prepared, Say, Task
 from lem.workloads import datasets

@@ -2,7 +2,7 @@
 
 from lem import plugins
 from lem.config.load import CampaignFile
-from lem.contract.spec import Arrival, Constant, Gamma, Offline, Poisson, Search
+from lem.contract.workload import Arrival, Constant, Gamma, Offline, Poisson, Search
 from lem.errors import BadInput, Problem
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lem.config.files import FOLDER
 from lem.config.load import CampaignFile
-from lem.contract.spec import FromFile, Workload
+from lem.contract.workload import FromFile, Workload
 from lem.errors import BadInput, Problem
 from lem.workloads import datasets
 from lem.workloads.datasets import file as data_file

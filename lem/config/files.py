@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 
 from lem.config.problems import said
 from lem.config.yaml_source import KeyPath
-from lem.contract.spec import FromFile, Workload
+from lem.contract.workload import FromFile, Workload
 from lem.errors import BadInput
 from lem.workloads.datasets import file as data_file
 

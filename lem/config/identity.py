@@ -13,14 +13,8 @@ from lem.config.measure import measurement, preset_of
 from lem.config.paths import Draft
 from lem.config.schema import CampaignSpec, is_path
 from lem.contract.base import Part, canonical_json
-from lem.contract.spec import (
-    Accuracy,
-    Calibration,
-    Experiment,
-    ExperimentModel,
-    FromFile,
-    ModelSpec,
-)
+from lem.contract.spec import Accuracy, Calibration, Experiment, ExperimentModel, ModelSpec
+from lem.contract.workload import FromFile
 
 PROVISIONAL = "provisional"
 """A model's content before staging."""

@@ -16,14 +16,8 @@ from lem.config.problems import choices_of, said, suggest
 from lem.config.schema import EngineSettings, GenerateSettings, is_path
 from lem.config.yaml_source import KeyPath
 from lem.contract.base import Scalar, canonical_json
-from lem.contract.spec import (
-    Dataset,
-    DeviceSettings,
-    ModelSpec,
-    RandomDataset,
-    Settings,
-    Workload,
-)
+from lem.contract.spec import DeviceSettings, ModelSpec, Settings
+from lem.contract.workload import Dataset, RandomDataset, Workload
 from lem.errors import BadInput
 
 OPEN = ("args", "generate")

@@ -18,17 +18,9 @@ from pydantic import (
 from lem.config import objectives
 from lem.config.bounds import MAX_EXPERIMENTS, Range, SamplerSpec
 from lem.config.shapes import with_lengths
-from lem.contract.base import Name, Part, wrong
-from lem.contract.spec import (
-    Accuracy,
-    CoolDown,
-    DeviceSettings,
-    Limits,
-    ModelSpec,
-    Positive,
-    Settings,
-    Workload,
-)
+from lem.contract.base import Name, Part, Positive, wrong
+from lem.contract.spec import Accuracy, CoolDown, DeviceSettings, Limits, ModelSpec, Settings
+from lem.contract.workload import Workload
 
 MAX_DURATION_S = 366 * 86400.0
 

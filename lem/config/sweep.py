@@ -41,7 +41,8 @@ from lem.config.schema import (
 from lem.config.shapes import shape_problems, with_lengths
 from lem.config.yaml_source import KeyPath
 from lem.contract.base import Scalar, canonical_json
-from lem.contract.spec import DeviceSettings, ModelSpec, Workload
+from lem.contract.spec import DeviceSettings, ModelSpec
+from lem.contract.workload import Workload
 
 Selector = list[tuple[ExperimentPath, Scalar, KeyPath]]
 

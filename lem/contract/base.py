@@ -20,6 +20,7 @@ CONTRACT_VERSION = 1
 MAX_DOCUMENT_BYTES = 64 * 2**20
 
 Scalar = str | int | float | bool | None
+Positive = Annotated[int, Field(ge=1)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
 

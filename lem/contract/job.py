@@ -12,8 +12,8 @@ from lem.contract.spec import (
     Limits,
     Measurement,
     Settings,
-    Workload,
 )
+from lem.contract.workload import Workload
 
 
 class Job(Document):

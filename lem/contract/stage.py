@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from lem.contract.base import Document, Part, Sha256
-from lem.contract.spec import ModelSpec, Workload
+from lem.contract.spec import ModelSpec
+from lem.contract.workload import Workload
 
 
 class StageTask(Document):

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import NamedTuple
 
-from lem.contract.spec import Slo
+from lem.contract.workload import Slo
 from lem.workloads.load import Response
 
 Span = tuple[float, float]

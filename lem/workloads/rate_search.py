@@ -18,7 +18,7 @@ import math
 from collections.abc import Callable
 
 from lem.contract.record import RateSearch, RateTrial
-from lem.contract.spec import Search
+from lem.contract.workload import Search
 from lem.workloads.trials import Verdict
 
 CLOSE = 1.05

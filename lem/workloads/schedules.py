@@ -11,7 +11,15 @@ import math
 import random
 from collections.abc import Iterator, Sequence
 
-from lem.contract.spec import Arrival, Concurrency, Constant, Gamma, Offline, Poisson, TraceArrival
+from lem.contract.workload import (
+    Arrival,
+    Concurrency,
+    Constant,
+    Gamma,
+    Offline,
+    Poisson,
+    TraceArrival,
+)
 from lem.workloads.requests import Request
 
 

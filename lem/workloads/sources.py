@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Protocol
 
-from lem.contract.spec import (
+from lem.contract.workload import (
     Arrival,
     Concurrency,
     Constant,

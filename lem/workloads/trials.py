@@ -9,7 +9,7 @@ one far above what the engine can do leaves no long queue behind.
 
 from typing import NamedTuple
 
-from lem.contract.spec import Slo
+from lem.contract.workload import Slo
 from lem.workloads import latency, overload
 from lem.workloads.load import Clock, Response
 from lem.workloads.requests import Request

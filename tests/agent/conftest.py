@@ -14,8 +14,9 @@ import pytest
 
 from lem.contract.base import CONTRACT_VERSION, canonical_json
 from lem.contract.job import Job
-from lem.contract.spec import ModelSpec, Synthetic, Workload
+from lem.contract.spec import ModelSpec, Synthetic
 from lem.contract.stage import Staged, StageTask
+from lem.contract.workload import Workload
 
 WORKLOAD = {
     "requests": 30,

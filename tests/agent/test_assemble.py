@@ -7,7 +7,7 @@ import pytest
 
 from lem.agent.assemble import assemble, distributions
 from lem.contract.record import MeterInfo, Value
-from lem.contract.spec import Concurrency, Slo
+from lem.contract.workload import Concurrency, Slo
 from lem.meters.protocol import Sample
 from lem.workloads.load import Response
 from lem.workloads.requests import Request

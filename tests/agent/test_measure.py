@@ -12,7 +12,7 @@ from lem.agent.events import Events
 from lem.agent.measure import Measured, measure, shuffled
 from lem.contract.base import Scalar
 from lem.contract.job import Job
-from lem.contract.spec import Concurrency, Poisson, Search, TraceArrival, Workload
+from lem.contract.workload import Concurrency, Poisson, Search, TraceArrival, Workload
 from lem.errors import RunFailed
 from lem.workloads.load import Log, Sink, Source
 from lem.workloads.requests import Request

@@ -20,7 +20,7 @@ from lem.contract.job import Job
 from lem.contract.metrics import METRICS
 from lem.contract.record import Record
 from lem.contract.schema import documents
-from lem.contract.spec import Workload
+from lem.contract.workload import Workload
 from lem.errors import BadInput, EnvironmentFault, MeterUnavailable, RunFailed
 from lem.meters.sampling import trace
 from lem.workloads import requests, responses

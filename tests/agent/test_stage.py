@@ -8,8 +8,9 @@ import pytest
 from lem import plugins
 from lem.agent.stage import _let_everyone_read, stage
 from lem.contract.base import CONTRACT_VERSION
-from lem.contract.spec import ModelSpec, RandomDataset, Synthetic, Workload
+from lem.contract.spec import ModelSpec, Synthetic
 from lem.contract.stage import StageTask
+from lem.contract.workload import RandomDataset, Workload
 
 WORKLOAD = Workload(requests=1, dataset=RandomDataset(input_tokens=1, output_tokens=1))
 

@@ -14,17 +14,8 @@ import pytest
 from lem.backends.protocol import Apart, Backend, Engine
 from lem.contract.base import CONTRACT_VERSION
 from lem.contract.job import Job
-from lem.contract.spec import (
-    Arrival,
-    Concurrency,
-    DeviceSettings,
-    ExperimentModel,
-    Limits,
-    LongContextDataset,
-    Measurement,
-    Offline,
-    Workload,
-)
+from lem.contract.spec import DeviceSettings, ExperimentModel, Limits, Measurement
+from lem.contract.workload import Arrival, Concurrency, LongContextDataset, Offline, Workload
 from lem.errors import RunFailed
 from lem.workloads import datasets
 from lem.workloads.load import Log

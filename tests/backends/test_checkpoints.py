@@ -9,7 +9,8 @@ import pytest
 
 from lem import plugins
 from lem.backends import checkpoints, prepared
-from lem.contract.spec import ModelSpec, RandomDataset, Synthetic, Workload
+from lem.contract.spec import ModelSpec, Synthetic
+from lem.contract.workload import RandomDataset, Workload
 from lem.errors import RunFailed
 from lem.workloads import datasets
 from lem.workloads.requests import Request

@@ -11,14 +11,8 @@ import pytest
 from lem import plugins
 from lem.backends import llama_parameters
 from lem.backends.protocol import Backend
-from lem.contract.spec import (
-    LongContextDataset,
-    ModelSpec,
-    PromptsDataset,
-    RandomDataset,
-    Synthetic,
-    Workload,
-)
+from lem.contract.spec import ModelSpec, Synthetic
+from lem.contract.workload import LongContextDataset, PromptsDataset, RandomDataset, Workload
 from lem.errors import RunFailed
 from lem.workloads import datasets
 from lem.workloads.load import Log

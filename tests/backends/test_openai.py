@@ -18,7 +18,8 @@ from lem.backends.openai_server import Settings
 from lem.backends.protocol import Apart, Backend, Engine
 from lem.contract.flags import worst
 from lem.contract.record import Record
-from lem.contract.spec import Concurrency, ModelSpec, Synthetic
+from lem.contract.spec import ModelSpec, Synthetic
+from lem.contract.workload import Concurrency
 from lem.errors import RunFailed
 from lem.stores.folder import outcomes
 from lem.workloads import responses

@@ -13,7 +13,7 @@ import pytest
 from lem import plugins
 from lem.backends import sglang_arguments
 from lem.backends.protocol import Backend
-from lem.contract.spec import Concurrency
+from lem.contract.workload import Concurrency
 from lem.errors import RunFailed
 from lem.workloads.load import Log
 from lem.workloads.requests import Request

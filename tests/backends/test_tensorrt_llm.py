@@ -12,7 +12,7 @@ import pytest
 from lem import plugins
 from lem.backends import tensorrt_llm_arguments
 from lem.backends.protocol import Backend
-from lem.contract.spec import Concurrency
+from lem.contract.workload import Concurrency
 from lem.errors import RunFailed
 from lem.workloads.load import Log
 from lem.workloads.requests import Request

@@ -9,7 +9,7 @@ import pytest
 
 from lem.backends import vllm, vllm_arguments, vllm_facts, vllm_failures, vllm_server
 from lem.contract.job import Job
-from lem.contract.spec import Concurrency
+from lem.contract.workload import Concurrency
 from lem.errors import RunFailed
 from lem.workloads.requests import Request
 

@@ -14,7 +14,8 @@ from lem.campaign.lock import provisional_staging
 from lem.campaign.stage import _copy_files, _list_key
 from lem.config import parse
 from lem.contract.record import Record
-from lem.contract.spec import ModelSpec, Workload
+from lem.contract.spec import ModelSpec
+from lem.contract.workload import Workload
 from lem.errors import BadInput
 
 CHATS = "".join(json.dumps({"prompt": f"say {i}", "output_tokens": 3}) + "\n" for i in range(20))

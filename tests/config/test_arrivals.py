@@ -6,7 +6,7 @@ from lem.config import CampaignFile, check_available, parse, select
 from lem.config.identity import meaning
 from lem.config.objectives import SLO_PRESETS
 from lem.contract.base import Scalar, canonical_json
-from lem.contract.spec import Poisson, Search, Slo
+from lem.contract.workload import Poisson, Search, Slo
 from lem.errors import BadInput
 
 HEAD = """\

@@ -21,29 +21,25 @@ from lem.config.schema import (
     Range,
 )
 from lem.config.yaml_source import scalar
-from lem.contract.spec import (
+from lem.contract.spec import DeviceSettings, Limits, ModelSpec, Synthetic, WheelFile
+from lem.contract.workload import (
     MAX_REQUEST_TOKENS,
     Concurrency,
     Constant,
     Dataset,
-    DeviceSettings,
     Gamma,
     JsonlDataset,
-    Limits,
     LogNormal,
     LongContextDataset,
-    ModelSpec,
     Poisson,
     PromptsDataset,
     RandomDataset,
     Search,
     ShareGptDataset,
     Slo,
-    Synthetic,
     TraceArrival,
     TraceDataset,
     Uniform,
-    WheelFile,
     Workload,
 )
 from lem.workloads.datasets.file import MAX_FILE_BYTES, MAX_LINE_BYTES

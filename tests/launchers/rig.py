@@ -14,11 +14,10 @@ from lem.contract.spec import (
     Limits,
     Measurement,
     ModelSpec,
-    RandomDataset,
     Synthetic,
-    Workload,
 )
 from lem.contract.stage import Staged, StageTask
+from lem.contract.workload import RandomDataset, Workload
 from lem.launchers.protocol import Exit, Folders, Launcher, Prepared, Task
 
 WORKLOAD = Workload(requests=4, dataset=RandomDataset(input_tokens=4, output_tokens=3))

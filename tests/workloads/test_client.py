@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lem.contract.spec import Poisson
+from lem.contract.workload import Poisson
 from lem.errors import RunFailed
 from lem.workloads.client import FAILURES_IN_A_ROW, Client
 from lem.workloads.load import Log, Source

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from lem.contract.spec import PromptsDataset, RandomDataset, Workload
+from lem.contract.workload import PromptsDataset, RandomDataset, Workload
 from lem.errors import BadInput
 from lem.workloads import datasets
 from lem.workloads.requests import Request, dump

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lem.contract.spec import Concurrency, Offline
+from lem.contract.workload import Concurrency, Offline
 from lem.workloads.edges import EXACT, Underway, few_turns, uncertainties, underway
 from lem.workloads.load import Log, Response
 from lem.workloads.requests import Request

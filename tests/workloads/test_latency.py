@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lem.contract.record import Distribution
-from lem.contract.spec import Slo
+from lem.contract.workload import Slo
 from lem.workloads import latency
 from lem.workloads.load import Response
 from lem.workloads.requests import Request

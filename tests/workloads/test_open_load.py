@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from lem.contract.spec import Arrival, Concurrency, Constant, Poisson
+from lem.contract.workload import Arrival, Concurrency, Constant, Poisson
 from lem.workloads import edges
 from lem.workloads.load import Log, Response
 from lem.workloads.requests import Request

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from lem.contract.record import RateSearch
-from lem.contract.spec import Constant, Poisson, Search, Slo
+from lem.contract.workload import Constant, Poisson, Search, Slo
 from lem.workloads import rate_search
 from lem.workloads.load import Log
 from lem.workloads.rate_search import search

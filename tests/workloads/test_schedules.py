@@ -8,7 +8,15 @@ import statistics
 import pytest
 import scipy.stats
 
-from lem.contract.spec import Concurrency, Constant, Gamma, Offline, Poisson, Search, TraceArrival
+from lem.contract.workload import (
+    Concurrency,
+    Constant,
+    Gamma,
+    Offline,
+    Poisson,
+    Search,
+    TraceArrival,
+)
 from lem.workloads import schedules
 from lem.workloads.requests import Request
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lem.contract.spec import (
+from lem.contract.workload import (
     Arrival,
     Concurrency,
     Constant,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lem.contract.spec import Concurrency, Offline
+from lem.contract.workload import Concurrency, Offline
 from lem.workloads.load import Log, Response
 from lem.workloads.requests import Request
 from lem.workloads.sources import Stock, arriving

@@ -8,7 +8,7 @@ read again.
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from lem.contract.spec import (
+from lem.contract.workload import (
     MAX_REQUEST_TOKENS,
     FromFile,
     JsonlDataset,

@@ -9,7 +9,7 @@ import math
 import random
 from statistics import NormalDist
 
-from lem.contract.spec import Length, LogNormal, Uniform
+from lem.contract.workload import Length, LogNormal, Uniform
 
 _NORMAL = NormalDist()
 

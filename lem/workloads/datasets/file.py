@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from lem.contract.base import whole_text
-from lem.contract.spec import MAX_REQUEST_TOKENS
+from lem.contract.workload import MAX_REQUEST_TOKENS
 from lem.errors import BadInput, Problem
 
 MAX_FILE_BYTES = 2**30

@@ -7,7 +7,7 @@ before the data set's. Other keys mean nothing here.
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from lem.contract.spec import JsonlDataset
+from lem.contract.workload import JsonlDataset
 from lem.workloads.datasets.chat import encoded, shown, too_few
 from lem.workloads.datasets.file import DataFile
 from lem.workloads.requests import Message, Request, Tokenizer

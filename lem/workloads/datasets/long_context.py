@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterator
 from itertools import takewhile
 
-from lem.contract.spec import LongContextDataset
+from lem.contract.workload import LongContextDataset
 from lem.errors import BadInput
 from lem.workloads.datasets.drawing import below, stream
 from lem.workloads.requests import Request, Tokenizer

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from lem.contract.base import whole_text
-from lem.contract.spec import ShareGptDataset
+from lem.contract.workload import ShareGptDataset
 from lem.workloads.datasets.chat import encoded, shown, too_few
 from lem.workloads.datasets.drawing import shuffled, stream
 from lem.workloads.datasets.file import DataFile

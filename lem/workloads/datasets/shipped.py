@@ -8,7 +8,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from lem.contract.spec import PromptsDataset
+from lem.contract.workload import PromptsDataset
 from lem.errors import BadInput
 from lem.workloads.datasets.drawing import shuffled
 from lem.workloads.requests import Request, Tokenizer

@@ -7,7 +7,7 @@ tokens, so ``text`` is for people, and for servers that take nothing else.
 import random
 from collections.abc import Iterator
 
-from lem.contract.spec import RandomDataset
+from lem.contract.workload import RandomDataset
 from lem.errors import BadInput
 from lem.workloads.datasets.drawing import below, length, stream
 from lem.workloads.requests import Request, Tokenizer

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, NamedTuple
 
-from lem.contract.spec import TraceDataset
+from lem.contract.workload import TraceDataset
 from lem.workloads.datasets.chat import too_few
 from lem.workloads.datasets.drawing import stream
 from lem.workloads.datasets.file import DataFile

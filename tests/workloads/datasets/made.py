@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from lem.contract.spec import Workload
+from lem.contract.workload import Workload
 from lem.workloads import datasets
 from lem.workloads.requests import Message, Request
 

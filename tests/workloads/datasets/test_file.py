@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lem.contract.spec import MAX_REQUEST_TOKENS, Workload
+from lem.contract.workload import MAX_REQUEST_TOKENS, Workload
 from lem.errors import BadInput
 from lem.workloads import datasets
 from lem.workloads.datasets import file as data_file

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lem.contract.spec import Workload
+from lem.contract.workload import Workload
 from lem.errors import BadInput
 from lem.workloads import datasets
 from tests.workloads.datasets.made import Words, made

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from lem.contract.spec import RandomDataset, Workload
+from lem.contract.workload import RandomDataset, Workload
 from lem.errors import BadInput
 from lem.workloads import datasets
 from lem.workloads.requests import dump
