@@ -19,7 +19,7 @@ from lem.workloads.load import Log
 from lem.workloads.requests import Request
 from lem.workloads.sources import Backlog, Stock
 
-from .conformance import Conformance, make_job
+from .conformance import Conformance, Served, make_job
 
 pytestmark = pytest.mark.engines
 
@@ -92,6 +92,46 @@ class TestReal(Conformance):
         text = engine.nll(tokenizer.encode(datasets.nll_text(), False)[:80])
         noise = engine.nll([17 + 7919 * i % 40000 for i in range(40)])
         assert 2.0 < text < 4.5 < noise
+
+
+@pytest.mark.slow
+class TestRealServed(Served):
+    """Behind llama.cpp's own server."""
+
+    name = "llama_cpp"
+    arguments = ONE_THREAD
+    bad_argument = TestReal.bad_argument
+    bad_generate = TestReal.bad_generate
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def backend(cls) -> Backend:
+        return backend()
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def model(cls, smollm2_gguf: Path) -> Path:
+        return smollm2_gguf
+
+    def test_the_text_is_scored_as_in_this_process(
+        self, engine: Any, model: Path, requests: list[Request], tokenizer: Any, tmp_path: Path
+    ) -> None:
+        ids = tokenizer.encode(datasets.nll_text(), False)[:40]
+        here = backend().load(make_job(self.name, model, tmp_path, requests, args=ONE_THREAD))
+        try:
+            assert engine.nll(ids) == pytest.approx(here.nll(ids), abs=0.01)
+        finally:
+            here.close()
+
+    def test_what_only_the_server_refuses_is_a_failure_in_its_words(
+        self, backend: Backend, model: Path, requests: list[Request], tmp_path: Path
+    ) -> None:
+        args = {**ONE_THREAD, "n_ctx": 2**31 - 1}
+        job = make_job(self.name, model, tmp_path, requests, args=args, arrival=self.arrival)
+        with pytest.raises(RunFailed) as e:
+            backend.load(job)
+        assert e.value.kind in ("out_of_memory", "engine_error")
+        assert "exit status" not in e.value.message
 
 
 @pytest.mark.slow

@@ -116,6 +116,36 @@ class TestReal(Conformance):
         assert 2.0 < text < 4.5 < noise
 
 
+@pytest.mark.slow
+class TestRealContinuous(Conformance):
+    """Continuous batching, what ``generate_batch`` does."""
+
+    name = "transformers"
+    arguments = {"continuous_batching": True}
+    bad_argument = TestTinyContinuous.bad_argument
+    bad_generate = TestReal.bad_generate
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def backend(cls) -> Backend:
+        return backend()
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def model(cls, smollm2_safetensors: Path) -> Path:
+        return smollm2_safetensors
+
+    def test_answers_are_those_of_static_batches(
+        self, engine: Any, backend: Backend, model: Path, requests: list[Request], tmp_path: Path
+    ) -> None:
+        other = backend.load(make_job(self.name, model, tmp_path, requests))
+        texts = [
+            {r.request.id: r.text for r in answer(e, requests).responses.values()}
+            for e in (engine, other)
+        ]
+        assert texts[0] == texts[1]
+
+
 def test_likelihood_is_that_of_the_definition(tiny: Path, tmp_path: Path) -> None:
     """Against transformers' own loss, piece by piece, in float32."""
     import torch
