@@ -25,6 +25,8 @@ ASK_EVERY_S = 0.05
 """How often the source is asked while nothing ends: windows begin and end in that call."""
 STOP_TIMEOUT_S = 60.0
 NO_END = -1
+CPU_REQUESTS = 64
+"""Requests in a batch on a CPU, where the campaign doesn't say how many."""
 
 
 def asked_for(args: dict[str, Any]) -> bool:
@@ -108,6 +110,8 @@ class ContinuousBatches:
         self._refuse_what_is_dropped()
         self._config = config(job)
         self._hints = _hints(job)
+        if device == "cpu":
+            _fit_cpu(self._config, self._hints)
         self._manager: Any = None
         with named("bad_argument"):
             self._manager = self._start()
@@ -254,6 +258,18 @@ class ContinuousBatches:
         self._stop()
         self._manager = self._model = None
         gc.collect()
+
+
+def _fit_cpu(settings: Any, hints: Any) -> None:
+    """A cache for what the run needs. transformers itself would take nine tenths of the memory that
+    is free, which on a CPU is the machine's own."""
+    if settings.num_blocks is not None or settings.max_memory_percent is not None:
+        return
+    if settings.max_requests_per_batch is None:
+        settings.max_requests_per_batch = min(hints.num_requests, CPU_REQUESTS)
+    longest = hints.max_prompt_length + hints.max_generated_length
+    pages = -(-longest // settings.page_size) + 1
+    settings.num_blocks = pages * settings.max_requests_per_batch
 
 
 def _hints(job: Job) -> Any:
