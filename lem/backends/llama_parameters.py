@@ -8,7 +8,7 @@ prompt processing and generation alike. What the binding refuses, it refuses in 
 import os
 from typing import Any
 
-from lem.backends import gguf_metadata
+from lem.backends import doors, gguf_metadata
 from lem.backends.settings import whole
 from lem.contract.base import Scalar
 from lem.contract.job import Job
@@ -53,6 +53,22 @@ NOT_ARGUMENTS = frozenset(
         "video_ffmpeg_bin_dir",
         "sleep_idle_seconds",
         "embedding",
+        "no_alloc",
+        "mmproj",
+        "ui",
+        "lora_adapters",
+        "models_autoload",
+        "api_prefix",
+        "cors_credentials",
+        "cors_methods",
+        "cors_headers",
+        "cors_origins_explicit",
+        "cors_origins",
+        "reuse_port",
+        "endpoint_slots",
+        "endpoint_props",
+        "ui_mcp_proxy",
+        "offline",
     }
 )
 """Fields that would load something else, open a door, write files, or stop the engine."""
@@ -83,6 +99,7 @@ def parameters(job: Job, longest: int) -> Any:
     p.n_gpu_layers = -1 if job.gpus else 0
     p.n_parallel = whole(engine, "max_batch_size") or 1
     _set_threads(p, whole(engine, "threads") or cpus())
+    doors.check(args, NOT_ARGUMENTS)
     for name, value in args.items():
         _set(p, name, value, engine)
     if "n_ctx" not in args:
@@ -182,8 +199,6 @@ def _check_engine(job: Job) -> None:
 
 
 def _set(p: Any, name: str, value: Any, engine: Any) -> None:
-    if name in NOT_ARGUMENTS or name.startswith("_"):
-        raise RunFailed("bad_argument", f"args.{name} is not for campaigns to set")
     if engine.get(SAID_TWICE.get(name, "")) is not None:
         twice = SAID_TWICE[name]
         raise RunFailed("bad_argument", f"engine.{twice} and args.{name} say the same thing twice")

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from lem.backends import doors
 from lem.contract.job import Job
 from lem.contract.workload import Offline
 from lem.errors import RunFailed
@@ -21,17 +22,18 @@ def whole(settings: Any, name: str) -> int | None:
 
 
 def mapped(
-    job: Job, names: Mapping[str, tuple[str, ...]], forbidden: Iterable[str]
+    job: Job,
+    names: Mapping[str, tuple[str, ...]],
+    forbidden: Iterable[str],
+    words: Iterable[str] = (),
 ) -> dict[str, Any]:
     """``engine.*`` under the engine's names (the first of each tuple; the others say the same),
     and ``args.*`` untouched.
 
     Raises :class:`RunFailed` (``bad_argument``) for what is said twice and for arguments that are
-    not a campaign's to set (``forbidden``).
+    not a campaign's to set (:func:`lem.backends.doors.check`).
     """
-    for name in job.args:
-        if name in forbidden or name.startswith("_"):
-            raise RunFailed("bad_argument", f"args.{name} is not for campaigns to set")
+    doors.check(job.args, forbidden, words)
     found: dict[str, Any] = {}
     for shared, own in names.items():
         value = whole(job.engine, shared) if shared in WHOLE else job.engine.get(shared)

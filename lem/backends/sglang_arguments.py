@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from lem.backends import settings
+from lem.backends import doors, settings
 from lem.contract.base import Scalar
 from lem.contract.job import Job
 from lem.errors import RunFailed
@@ -46,6 +46,13 @@ NOT_ARGUMENTS = frozenset(
         "file_storage_path",
         "enable_multimodal",
         "allow_auto_truncate",
+        "custom_weight_loader",
+        "debug_tensor_dump_inject",
+        "enable_custom_logit_processor",
+        "grpc_mode",
+        "hicache_storage_backend",
+        "hicache_storage_backend_extra_config",
+        "kv_events_config",
     }
 )
 """Fields that would load something else, serve somebody else, or start what lem does not see."""
@@ -62,6 +69,12 @@ NOT_WORDS = frozenset(
         "endpoint",
         "warmups",
         "disaggregation",
+        "file",
+        "folder",
+        "hook",
+        "hooks",
+        "plugin",
+        "remote",
     }
 )
 """No field with one of these words in its name is a campaign's to set."""
@@ -79,8 +92,7 @@ NEUTRAL = {
 
 def server_arguments(job: Job) -> dict[str, Any]:
     """Keyword arguments of ``ServerArgs``. Raises :class:`RunFailed`."""
-    barred = NOT_ARGUMENTS | {n for n in job.args if NOT_WORDS & set(n.split("_"))}
-    own = settings.mapped(job, NAMES, barred)
+    own = settings.mapped(job, NAMES, NOT_ARGUMENTS, NOT_WORDS)
     ours = {
         "model_path": job.model,
         "trust_remote_code": job.trust_remote_code,
@@ -100,7 +112,7 @@ def sampling(job: Job) -> dict[str, Any]:
     """
     settings.one_answer(job, ("n", "beam_width"))
     generate = {k: v for k, v in job.generate.items() if k not in OWN_GENERATE}
-    for name in ("max_new_tokens", "stream_interval"):
+    for name in ("max_new_tokens", "stream_interval", "custom_logit_processor"):
         if name in generate:
             raise RunFailed("bad_argument", f"generate.{name} is not for campaigns to set")
     return {
@@ -143,6 +155,7 @@ def command_line(arguments: Mapping[str, Any]) -> list[str]:
     parser: names, types and choices. Raises :class:`RunFailed` (``bad_argument``)."""
     from sglang.srt.server_args import ServerArgs
 
+    doors.check_words(arguments)
     parser = _Parser(prog="sglang", allow_abbrev=False)
     ServerArgs.add_cli_args(parser)
     known = {a.dest: a for a in parser._actions if a.option_strings}
@@ -168,11 +181,10 @@ def _words(action: argparse.Action, value: Any) -> list[str]:
         if value:
             return [next(o for o in options if o not in negative)]
         return negative[:1]
-    if isinstance(value, dict):
-        return [options[0], json.dumps(value)]
     if isinstance(value, list):
         return [options[0], *map(str, value)]
-    return [options[0], str(value)]
+    # In one word, so that no value can be taken for an option.
+    return [f"{options[0]}={json.dumps(value) if isinstance(value, dict) else value}"]
 
 
 class _Parser(argparse.ArgumentParser):

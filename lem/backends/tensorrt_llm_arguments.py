@@ -59,8 +59,7 @@ CONFIG_BYTES = 2**24
 
 def engine_arguments(job: Job) -> dict[str, Any]:
     """Keyword arguments of ``tensorrt_llm.LLM``. Raises :class:`RunFailed`."""
-    barred = NOT_ARGUMENTS | {n for n in job.args if NOT_WORDS & set(n.split("_"))}
-    own = settings.mapped(job, NAMES, barred)
+    own = settings.mapped(job, NAMES, NOT_ARGUMENTS, NOT_WORDS)
     check_quantization(job)
     return {"model": job.model, "trust_remote_code": job.trust_remote_code, **own}
 

@@ -9,7 +9,7 @@ import gc
 from pathlib import Path
 from typing import Any
 
-from lem.backends import checkpoints, transformers_continuous
+from lem.backends import checkpoints, doors, transformers_continuous
 from lem.backends.huggingface import FastTokenizer, named, stay_offline
 from lem.backends.protocol import Engine, Load
 from lem.backends.transformers_continuous import ContinuousBatches
@@ -22,6 +22,36 @@ from lem.workloads.load import Sink, Source
 from lem.workloads.requests import Request, Tokenizer
 
 OWN_GENERATE = ("temperature", "ignore_eos")
+NOT_ARGUMENTS = frozenset(
+    {
+        "adapter_kwargs",
+        "allow_all_kernels",
+        "cache_dir",
+        "code_revision",
+        "config",
+        "force_download",
+        "generation_config",
+        "gguf_file",
+        "kernel_config",
+        "key_mapping",
+        "local_files_only",
+        "offload_folder",
+        "pretrained_model_name_or_path",
+        "proxies",
+        "revision",
+        "state_dict",
+        "subfolder",
+        "token",
+        "trust_remote_code",
+        "use_auth_token",
+        "use_safetensors",
+        "weights_only",
+    }
+)
+"""Arguments of ``from_pretrained`` that would load something else, run code that nobody said to
+trust, or write files."""
+NOT_GENERATE = frozenset({"custom_generate", "trust_remote_code", "assistant_model"})
+"""Arguments of ``generate`` that would run code of a folder, or another model."""
 NO_SERVER = (
     "transformers' own server takes prompts as text alone, so its token counts would not be those "
     "of the request list: transformers is driven offline only"
@@ -291,6 +321,7 @@ def _here(job: Job) -> dict[str, Any]:
 def _model_arguments(job: Job) -> dict[str, Any]:
     """``engine.*`` under transformers' names, and ``args.*`` untouched."""
     engine, arguments = job.engine, transformers_continuous.without(job.args)
+    doors.check(job.args, NOT_ARGUMENTS)
     for name, own in (("dtype", "dtype"), ("dtype", "torch_dtype")):
         if engine.get(name) is not None and own in arguments:
             raise RunFailed(
@@ -322,6 +353,8 @@ def _settle_generation(model: Any, job: Job) -> dict[str, Any]:
     from transformers import GenerationConfig
 
     generate = dict(job.generate)
+    if closed := sorted(NOT_GENERATE & set(generate)):
+        raise RunFailed("bad_argument", f"generate.{closed[0]} is not for campaigns to set")
     temperature = float(_number(generate, "temperature") or 0)
     own = model.generation_config
     ends = own.eos_token_id if own.eos_token_id is not None else model.config.eos_token_id

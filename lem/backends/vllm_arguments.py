@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lem.backends import doors
 from lem.contract.base import Scalar
 from lem.contract.job import Job
 from lem.errors import RunFailed
@@ -32,10 +33,24 @@ NOT_ARGUMENTS = frozenset(
         "allowed_local_media_path",
         "allowed_media_domains",
         "api_key",
+        "code_revision",
         "config",
+        "data_parallel_address",
+        "data_parallel_backend",
+        "data_parallel_external_lb",
+        "data_parallel_hybrid_lb",
+        "data_parallel_multi_port_external_lb",
+        "data_parallel_rank",
+        "data_parallel_rpc_port",
+        "data_parallel_start_rank",
+        "data_parallel_supervisor_port",
+        "default_mm_loras",
         "device_ids",
         "download_dir",
+        "ec_transfer_config",
+        "enable_elastic_ep",
         "enable_prompt_tokens_details",
+        "enable_scale_out",
         "grpc",
         "grpc_port",
         "headless",
@@ -43,36 +58,52 @@ NOT_ARGUMENTS = frozenset(
         "hf_token",
         "host",
         "io_processor_plugin",
+        "kv_events_config",
         "log_config_file",
         "logging_config",
+        "logits_processors",
+        "lora_modules",
         "master_addr",
         "master_port",
         "middleware",
+        "mm_encoder_fp8_scale_path",
+        "mm_encoder_fp8_scale_save_path",
         "model",
+        "model_class_overrides",
+        "model_loader_extra_config",
         "model_tag",
         "model_weights",
+        "nnodes",
+        "node_rank",
         "otlp_traces_endpoint",
         "port",
         "profiler_config",
         "reasoning_parser_plugin",
+        "revision",
         "root_path",
+        "scheduler_cls",
         "served_model_name",
         "ssl_ca_certs",
         "ssl_certfile",
         "ssl_keyfile",
         "stream_interval",
         "tokenizer",
+        "tokenizer_revision",
         "tokens_only",
         "tool_parser_plugin",
         "tool_server",
         "trust_remote_code",
         "uds",
+        "weight_transfer_config",
         "worker_cls",
         "worker_extension_cls",
     }
 )
 """Arguments that would load something else, open a door, write files, hide the times of tokens, or
 that lem itself needs."""
+
+WHOLE_OPTIONS = ("reasoning_parser",)
+"""Options of vLLM's that are the beginning of one that is refused."""
 
 NOT_GENERATE = {
     "n": "a request has one answer to count",
@@ -85,6 +116,8 @@ NOT_GENERATE = {
     "echo": "an answer is not its prompt",
     "stream": "lem needs each token when it comes out",
     "stream_options": "lem needs each token when it comes out",
+    "kv_transfer_params": "it names another machine to take a prompt's keys and values from",
+    "prompt_embeds": "a request is its list's token ids",
 }
 
 WORKER_FACTS = "lem.backends.vllm_worker.WorkerFacts"
@@ -107,9 +140,8 @@ def arguments(job: Job) -> dict[str, Any]:
     Raises :class:`RunFailed` (``bad_argument``) for what lem has to refuse before vLLM sees it.
     """
     args = dict(job.args)
-    for name in args:
-        if name in NOT_ARGUMENTS or name.startswith("_"):
-            raise RunFailed("bad_argument", f"args.{name} is not for campaigns to set")
+    doors.check(args, NOT_ARGUMENTS)
+    doors.check_abbreviations(args, NOT_ARGUMENTS, WHOLE_OPTIONS)
     for name, own in SHARED.items():
         value = job.engine.get(name)
         if value is None:
@@ -284,6 +316,7 @@ def flags(args: Mapping[str, Any]) -> list[str]:
     ``max_num_seqs: 4`` is ``--max-num-seqs 4``; true and false are ``--x`` and ``--no-x``, a list
     is several words, a mapping is JSON.
     """
+    doors.check_words(args)
     found: list[str] = []
     for name, value in args.items():
         dashed = name.replace("_", "-")

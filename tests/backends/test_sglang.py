@@ -303,10 +303,12 @@ def test_a_command_line_says_what_the_arguments_do(fake: Any) -> None:
         }
     )
     assert words == [
-        *("--model-path", "/m", "--tp-size", "2", "--disable-radix-cache"),
+        *("--model-path=/m", "--tp-size=2", "--disable-radix-cache"),
         *("--no-enable-fused-qk-norm-rope", "--cuda-graph-bs", "1", "2", "4"),
-        *("--preferred-sampling-params", '{"top_k": 5}'),
+        '--preferred-sampling-params={"top_k": 5}',
     ]
+    with pytest.raises(RunFailed, match="would be an option"):
+        sglang_arguments.command_line({"cuda_graph_bs": [1, "--host=0.0.0.0"]})
 
 
 def test_without_a_gpu_it_says_what_to_do(tmp_path: Path) -> None:
