@@ -35,8 +35,9 @@ ANSWERS = [
 
 
 @pytest.fixture
-def task(tmp_path: Path) -> Path:
-    """A folder with a small generated task."""
+def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a small generated task, which the user trusts."""
+    monkeypatch.setenv(harness.TASKS, str(tmp_path))
     rows = [{"question": f"What is {a} + {b}?", "answer": str(a + b)} for a, b in SUMS]
     solved = [{"question": f"What is {i} + {i}?", "answer": str(2 * i)} for i in range(5)]
     for name, lines in (("sums", rows), ("solved", solved)):
@@ -163,9 +164,45 @@ def test_what_was_made_once_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (tmp_path / "log").read_text() == "once\n"
     assert said == ["asking lm-evaluation-harness for the task gsm8k"]
     # Own tasks may change under the same name.
+    monkeypatch.setenv(harness.TASKS, str(tmp_path))
     export(wanted, tmp_path, tmp_path / "cache", said.append)
     export(wanted, tmp_path, tmp_path / "cache", said.append)
     assert (tmp_path / "log").read_text() == "once\n" * 3
+
+
+def test_tasks_of_a_campaign_run_only_where_the_user_names_their_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their YAML is code (``!function``, templates), and the harness runs on the host."""
+    python = fake(tmp_path, f"cat >/dev/null; touch {tmp_path}/ran; echo '{LINE}'")
+    monkeypatch.setenv(harness.PYTHON, str(python))
+    own, trusted = tmp_path / "own", tmp_path / "trusted"
+    for folder in (own, trusted / "inner", tmp_path / "trusted-not"):
+        folder.mkdir(parents=True)
+    (trusted / "link").symlink_to(own)
+    for named in (None, "", str(trusted), f"{tmp_path}/other:{trusted}"):
+        monkeypatch.delenv(harness.TASKS, raising=False)
+        if named is not None:
+            monkeypatch.setenv(harness.TASKS, named)
+        for folder in (own, trusted / "link", trusted / "..", tmp_path / "trusted-not"):
+            with pytest.raises(EnvironmentFault, match="programs that would run") as e:
+                export(Accuracy(task="t"), folder, tmp_path / "cache", lambda _: None)
+            assert str(folder.resolve()) in (e.value.hint or "")
+    assert not (tmp_path / "ran").exists()
+    for folder in (trusted, trusted / "inner"):
+        assert export(Accuracy(task="t"), folder, tmp_path / "cache", lambda _: None)
+    assert (tmp_path / "ran").exists()
+
+
+def test_the_harness_gets_no_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    python = fake(tmp_path, f"cat >/dev/null; env >{tmp_path}/env; echo '{LINE}'")
+    monkeypatch.setenv(harness.PYTHON, str(python))
+    for name in ("AWS_SECRET_ACCESS_KEY", "OPENAI_API_KEY", "LEM_API_KEY", "PYTHONPATH"):
+        monkeypatch.setenv(name, "hunter2")
+    monkeypatch.setenv("HF_TOKEN", "hf_x")
+    export(Accuracy(task="t"), None, tmp_path / "cache", lambda _: None)
+    found = (tmp_path / "env").read_text()
+    assert "hunter2" not in found and "HF_TOKEN=hf_x" in found and "HOME=" in found
 
 
 @pytest.mark.parametrize(
