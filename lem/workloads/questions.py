@@ -11,19 +11,18 @@ import gzip
 import hashlib
 import io
 import json
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple, Self
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from lem.contract.base import Part, canonical_json, path_of
 from lem.contract.job import Job
 from lem.errors import BadInput, Problem, RunFailed
 from lem.workloads import requests, scoring
 from lem.workloads.requests import MAX_LIST_BYTES, Request, Tokenizer
-from lem.workloads.scoring import Task
+from lem.workloads.scoring import Pattern, Task
 
 MAX_FILE_BYTES = 64 * 2**20
 MAX_QUESTIONS = 100_000
@@ -34,14 +33,6 @@ TASK_OUTPUT_TOKENS = 256
 """The same for a task of lm-evaluation-harness: what its own models then take."""
 
 
-def _compiles(pattern: str) -> str:
-    try:
-        re.compile(pattern)
-    except re.error as e:
-        raise ValueError(f"is no regular expression: {e}") from None
-    return pattern
-
-
 Accepted = Annotated[str, Field(min_length=1, max_length=100_000)]
 
 
@@ -50,7 +41,7 @@ class Question(Part):
 
     question: Annotated[str, Field(min_length=1, max_length=1_000_000)]
     answer: Accepted | Annotated[list[Accepted], Field(min_length=1, max_length=1000)] | None = None
-    pattern: Annotated[str, Field(max_length=10_000), AfterValidator(_compiles)] | None = None
+    pattern: Pattern | None = None
     output_tokens: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     chat: bool = True
     """Whether the model's chat template is used; else the text is all that it reads."""

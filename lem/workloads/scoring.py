@@ -16,7 +16,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from lem.contract.base import Part
 
@@ -24,11 +24,23 @@ MOST_CHARACTERS = 1_000_000
 """Of an answer that are looked at."""
 
 
+def _compiles(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError, MemoryError) as e:
+        raise ValueError(f"is no regular expression: {e}") from None
+    return pattern
+
+
+Pattern = Annotated[str, Field(max_length=10_000), AfterValidator(_compiles)]
+"""A regular expression of Python's."""
+
+
 class Filter(Part):
     """One step of a task's ``filter_list``. The other fields are of ``regex`` alone."""
 
     kind: Literal["regex", "remove_whitespace", "lowercase", "uppercase", "take_first"]
-    pattern: str = r"#### (\-?[0-9\.\,]+)"
+    pattern: Pattern = r"#### (\-?[0-9\.\,]+)"
     """By default the harness's own."""
     group_select: int = 0
     """Which of the matches counts: 0 is the first, −1 the last."""
@@ -43,7 +55,7 @@ class Task(Part):
     ignore_case: bool = False
     ignore_punctuation: bool = False
     ignore_numbers: bool = False
-    regexes_to_ignore: list[str] = []
+    regexes_to_ignore: list[Pattern] = []
 
 
 def normalised(text: str) -> str:

@@ -59,6 +59,23 @@ def test_all_problems_have_their_line() -> None:
     assert said[5].startswith("extra")
 
 
+@pytest.mark.parametrize("pattern", ["(" * 5000 + ")" * 5000, "a{" + "9" * 30 + "}"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        '{"question": "x", "pattern": "@"}',
+        '{"question": "x", "answer": "y", "task": {"filters": [{"kind": "regex", "pattern": "@"}]}}',
+        '{"question": "x", "answer": "y", "task": {"regexes_to_ignore": ["@"]}}',
+    ],
+)
+def test_patterns_that_python_cannot_take_are_problems_of_their_line(
+    pattern: str, place: str
+) -> None:
+    """It refuses some with other errors than ``re.error``."""
+    ((line, said),) = problems(place.replace("@", pattern))
+    assert line == 1 and "is no regular expression" in said
+
+
 def test_what_is_no_file_of_questions() -> None:
     assert problems("\n \n") == [(None, "has no question in it")]
     assert problems(b"\xff\xfe{") == [(None, "is not UTF-8 text")]
