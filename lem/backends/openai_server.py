@@ -3,7 +3,6 @@ itself, and how likely a text is to it."""
 
 import ipaddress
 import os
-import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -11,19 +10,18 @@ from urllib.parse import urlsplit
 
 from lem.backends.served import ask
 from lem.contract.base import Scalar
-from lem.contract.job import Job
+from lem.contract.job import KEY_VARIABLE, Job
 from lem.errors import RunFailed
 from lem.workloads.client import Client
 from lem.workloads.datasets import chunks
 from lem.workloads.load import Log
 from lem.workloads.requests import Request
 from lem.workloads.sources import Backlog, Stock
-from lem.workloads.wire import Wire, error_text
+from lem.workloads.wire import Wire, error_text, hide
 
 KNOWN = ("base_url", "model", "api", "prompt", "api_key_env")
 EACH = {"include_usage": True, "continuous_usage_stats": True}
 """Token counts with every chunk where the server knows how (vLLM, SGLang), else with the last."""
-VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,100}")
 CHECK_S = 120.0
 WORDS = 200
 
@@ -58,8 +56,11 @@ class Settings:
         if api == "chat" and prompt == "ids":
             raise _bad("args.prompt: chat completions take text, not token ids")
         key_name = _text(args, "api_key_env")
-        if key_name is not None and not VARIABLE.fullmatch(key_name):
-            raise _bad("args.api_key_env is the name of an environment variable")
+        if key_name is not None and not KEY_VARIABLE.fullmatch(key_name):
+            raise _bad(
+                "args.api_key_env is LEM_API_KEY, or begins with LEM_API_KEY_ (capital letters): a "
+                "campaign gets no other variable of your environment"
+            )
         generate = {k: v for k, v in job.generate.items() if v is not None}
         taken = {"model", "prompt", "messages", "max_tokens", "stream", "stream_options", "n"}
         if twice := sorted(taken & set(generate)):
@@ -78,6 +79,10 @@ class Settings:
     def key_is_here(self) -> bool:
         """Whether the key is in the environment, or none is needed."""
         return self.key_name is None or bool(os.environ.get(self.key_name))
+
+    def hidden(self, text: str) -> str:
+        """``text`` without the key: a server may quote it in what it refuses."""
+        return hide(text, self.headers())
 
     def headers(self) -> dict[str, str]:
         if self.key_name is None:
@@ -148,13 +153,16 @@ def check(job: Job, settings: Settings) -> Found:
         raise _bad(f"the server wants a key (HTTP {status}): name its variable in args.api_key_env")
     entry = _entry(listed, settings.model)
     if entry is None:
-        raise _bad("args.model: say which of the server's models; it has " + _names(listed))
+        raise _bad(
+            "args.model: say which of the server's models; it has "
+            + settings.hidden(_names(listed))
+        )
     limit = entry.get("max_model_len")
     found = Found(
         wire=Wire(f"{settings.prefix}/{_path(settings)}", lambda r: {}, headers),
         model=str(entry["id"]),
-        version=_version(address, headers),
-        software=" ".join(told.get("server", "unknown").split())[:WORDS],
+        version=settings.hidden(_version(address, headers)),
+        software=settings.hidden(" ".join(told.get("server", "unknown").split())[:WORDS]),
         max_model_len=limit if isinstance(limit, int) else None,
         counts="not",
     )
@@ -203,11 +211,12 @@ def _body(settings: Settings, found: Found, options: dict[str, Any]) -> Any:
 
 def facts(settings: Settings, found: Found) -> dict[str, Scalar]:
     """What the server says of itself; much of it no such server tells."""
+    model = settings.hidden(found.model)
     return {
         "engine_version": found.version,
         "server": found.software,
         # Some name a file of this machine: its folders are nobody's business.
-        "served_model": Path(found.model).name if found.model.startswith("/") else found.model,
+        "served_model": Path(model).name if model.startswith("/") else model,
         "max_model_len": found.max_model_len,
         "token_counts": found.counts,
         "api": settings.api,

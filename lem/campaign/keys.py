@@ -1,12 +1,11 @@
 """Keys of servers that a campaign names by an environment variable."""
 
-import re
 from collections.abc import Iterable, Mapping
 
+from lem.contract.job import KEY_VARIABLE
 from lem.contract.spec import Experiment
 
 ARGUMENT = "api_key_env"
-VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,100}")
 
 
 def keys(experiments: Iterable[Experiment], environ: Mapping[str, str]) -> dict[str, str]:
@@ -17,6 +16,6 @@ def keys(experiments: Iterable[Experiment], environ: Mapping[str, str]) -> dict[
         name = experiment.args.get(ARGUMENT)
         if experiment.backend != "openai" or not isinstance(name, str):
             continue
-        if VARIABLE.fullmatch(name) and name in environ:
+        if KEY_VARIABLE.fullmatch(name) and name in environ:
             found[name] = environ[name]
     return found

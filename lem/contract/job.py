@@ -1,5 +1,6 @@
 """``job.json``: what the host asks of the agent for one run."""
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -14,6 +15,11 @@ from lem.contract.spec import (
     Settings,
 )
 from lem.contract.workload import Workload
+
+KEY_VARIABLE = re.compile(r"LEM_API_KEY(_[A-Z0-9_]{1,100})?", re.ASCII)
+"""Variables of the host's environment that a campaign may name as a server's key. No others: a
+campaign that somebody sent could have any secret handed to whoever listens on a port of this
+machine."""
 
 
 class Job(Document):

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from lem.workloads.load import Sink
 from lem.workloads.requests import Request
-from lem.workloads.wire import Garbled, Wire, error_text
+from lem.workloads.wire import Garbled, Wire, error_text, hide
 
 Status = Literal["open", "done", "failed", "timed_out"]
 
@@ -99,6 +99,7 @@ class Answer:
 
     def fail(self, why: str, at_ns: int) -> None:
         if self.status == "open":
+            why = hide(why, self._wire.headers)
             self.status, self.why = "failed", why
             self._sink.failed(self.request.id, why, at_ns)
 
@@ -234,7 +235,7 @@ class Answer:
         if not self._counted:
             self._settle_count()
         self.status = "done"
-        self._sink.done(self.request.id, "".join(self._text), at_ns)
+        self._sink.done(self.request.id, hide("".join(self._text), self._wire.headers), at_ns)
 
     def _settle_count(self) -> None:
         """The number of tokens is known now, or never."""

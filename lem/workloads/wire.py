@@ -100,3 +100,19 @@ class Wire:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     read: Callable[[dict[str, Any]], Piece] = read_event
     """Raises :class:`Garbled` for what it cannot read."""
+
+
+HIDDEN = "[secret]"
+SHORTEST_SECRET = 4
+"""Shorter ones are not hidden: they would be found all over ordinary text."""
+
+
+def hide(text: str, headers: Mapping[str, str]) -> str:
+    """``text`` without the keys in the headers of a request, should a server repeat one."""
+    for name, value in headers.items():
+        if name.lower() != "authorization":
+            continue
+        key = value.partition(" ")[2]
+        if len(key) >= SHORTEST_SECRET:
+            text = text.replace(key, HIDDEN)
+    return text

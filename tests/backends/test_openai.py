@@ -132,7 +132,8 @@ def test_text_can_be_sent_too(
         ({"base_url": "http://127.0.0.1:1/v1"}, {}, {}, "unsupported", "no server answers"),
         ({"api": "telepathy"}, {}, {}, "bad_argument", "completions, chat"),
         ({"api": "chat", "prompt": "ids"}, {}, {}, "bad_argument", "text, not token ids"),
-        ({"api_key_env": "no name"}, {}, {}, "bad_argument", "name of an environment variable"),
+        ({"api_key_env": "no name"}, {}, {}, "bad_argument", "LEM_API_KEY"),
+        ({"api_key_env": "HF_TOKEN"}, {}, {}, "bad_argument", "no other variable"),
         ({"model": 3}, {}, {}, "bad_argument", "args.model is a text"),
         ({"model": "another"}, {}, {}, "bad_argument", "which of the server's models"),
         ({}, {"stream": False}, {}, "bad_argument", "generate.stream"),
@@ -219,22 +220,70 @@ def strict() -> Iterator[int]:
 def test_a_key_comes_from_the_environment_and_is_never_shown(
     strict: int, gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    args = {"base_url": f"http://127.0.0.1:{strict}/v1", "api_key_env": "SERVER_KEY"}
+    args = {"base_url": f"http://127.0.0.1:{strict}/v1", "api_key_env": "LEM_API_KEY_TGI"}
     job = make_job("openai", gguf, tmp_path, [REQUEST], {}, args)
-    monkeypatch.delenv("SERVER_KEY", raising=False)
+    monkeypatch.delenv("LEM_API_KEY_TGI", raising=False)
     # On the host that only checks arguments the key may be missing.
     assert backend().reject(job) == []
-    with pytest.raises(RunFailed, match="no SERVER_KEY in the environment"):
+    with pytest.raises(RunFailed, match="no LEM_API_KEY_TGI in the environment"):
         backend().load(job)
-    monkeypatch.setenv("SERVER_KEY", "hunter21")
+    monkeypatch.setenv("LEM_API_KEY_TGI", "hunter21")
     with pytest.raises(RunFailed, match="wants a key") as e:
         backend().load(job)
     assert "hunter" not in str(e.value)
-    monkeypatch.setenv("SERVER_KEY", "hunter22")
+    monkeypatch.setenv("LEM_API_KEY_TGI", "hunter22")
     found = openai_server.check(job, Settings.of(job))
     assert "hunter22" not in repr(found) + repr(Settings.of(job)) + job.model_dump_json()
     # Counts with every chunk were refused, so they come at the end and are spread.
     assert found.counts == "end" and found.max_model_len == 64
+
+
+class Telltale(Handler):
+    """Repeats the key wherever it can."""
+
+    def do_GET(self) -> None:
+        key = self.headers.get("Authorization", "").partition(" ")[2]
+        if self.path == "/v1/models":
+            said = json.dumps({"data": [{"id": f"m-{key}"}, {"id": f"n-{key}"}][: self.models]})
+        else:
+            said = json.dumps({"version": f"1 {key}"})
+        self._say(200, "application/json", said.encode())
+
+    models = 1
+
+    def version_string(self) -> str:
+        return "talk " + self.headers.get("Authorization", "")
+
+    def do_POST(self) -> None:
+        key = self.headers.get("Authorization", "").partition(" ")[2]
+        self.rfile.read(int(self.headers["Content-Length"]))
+        said = json.dumps({"error": {"message": f"Incorrect API key provided: {key}"}})
+        self._say(400, "application/json", said.encode())
+
+
+def test_a_key_that_the_server_repeats_is_hidden(
+    gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LEM_API_KEY", "hunter22")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Telltale) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        args = {
+            "base_url": f"http://127.0.0.1:{server.server_address[1]}/v1",
+            "api_key_env": "LEM_API_KEY",
+        }
+        job = make_job("openai", gguf, tmp_path, [REQUEST], {}, args)
+        try:
+            for models, words in ((1, "Incorrect API key"), (2, "it has m-")):
+                monkeypatch.setattr(Telltale, "models", models)
+                with pytest.raises(RunFailed, match=words) as e:
+                    backend().load(job)
+                assert "hunter" not in str(e.value) and "[secret]" in str(e.value)
+                (rejection,) = backend().reject(job)
+                assert "hunter" not in rejection.message
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_the_listener_is_found_by_its_port(strict: int, tmp_path: Path) -> None:
