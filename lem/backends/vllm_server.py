@@ -1,14 +1,16 @@
 """vLLM's own server on the loopback, driven by lem's client."""
 
 import os
+import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from lem.backends import vllm_arguments
+from lem.backends import vllm_arguments, vllm_gate
 from lem.backends.served import LOOPBACK, ServedEngine, Server, ServerCommand, ask, free_port
 from lem.backends.vllm_facts import hit_rate, of_workers
 from lem.backends.vllm_failures import from_log
+from lem.backends.vllm_gate import Gate
 from lem.contract.base import Scalar
 from lem.contract.job import Job
 from lem.errors import RunFailed
@@ -27,8 +29,8 @@ QUERIES, HITS = "vllm:prefix_cache_queries_total", "vllm:prefix_cache_hits_total
 ANSWER_S = 600.0
 
 
-def command(job: Job, arguments: dict[str, Any], port: int) -> ServerCommand:
-    """How the server is started for this job."""
+def command(job: Job, arguments: dict[str, Any], port: int, key: str) -> ServerCommand:
+    """How the server is started for this job. ``key``: what a request must come with."""
     own: dict[str, Any] = {
         "host": LOOPBACK,
         "port": port,
@@ -36,6 +38,7 @@ def command(job: Job, arguments: dict[str, Any], port: int) -> ServerCommand:
         # A line in the log for each request would be work that is not the engine's.
         "enable_log_requests": False,
         "disable_uvicorn_access_log": True,
+        "middleware": f"{Gate.__module__}.{Gate.__qualname__}",
     }
     return ServerCommand(
         argv=[sys.executable, "-m", MODULE, *vllm_arguments.flags({**own, **arguments})],
@@ -44,6 +47,7 @@ def command(job: Job, arguments: dict[str, Any], port: int) -> ServerCommand:
             **vllm_arguments.environment(job, os.environ),
             # Opens /collective_rpc, by which the workers are asked for facts.
             "VLLM_SERVER_DEV_MODE": "1",
+            vllm_gate.VARIABLE: key,
         },
     )
 
@@ -51,26 +55,28 @@ def command(job: Job, arguments: dict[str, Any], port: int) -> ServerCommand:
 def start(job: Job, arguments: dict[str, Any]) -> ServedEngine:
     """The running server as an engine. Raises :class:`RunFailed` in vLLM's own words."""
     sampling = vllm_arguments.sampling(job)
-    server = Server(command(job, arguments, free_port()))
+    key = secrets.token_urlsafe(24)
+    headers = {vllm_gate.HEADER: key}
+    server = Server(command(job, arguments, free_port(), key))
     try:
         try:
             server.wait_ready()
         except RunFailed as e:
             raise from_log("\n".join(server.last_lines()), e.message) from e
-        _check_names(server.address, sampling)
-        _check_values(server.address, sampling)
-        asked = Asked(server.address, job.args.get("logprobs_mode"))
+        _check_names(server.address, sampling, headers)
+        _check_values(server.address, sampling, headers)
+        asked = Asked(server.address, headers, job.args.get("logprobs_mode"))
         asked.check(bool(job.gpus))
-        client = Client(server.address, wire(sampling), died=server.died)
+        client = Client(server.address, wire(sampling, headers), died=server.died)
         return ServedEngine(client, server=server, facts=asked.facts, nll=asked.nll)
     except BaseException:
         server.stop()
         raise
 
 
-def wire(sampling: dict[str, Any]) -> Wire:
+def wire(sampling: dict[str, Any], headers: Mapping[str, str]) -> Wire:
     """How requests look."""
-    return Wire(path=PATH, body=body(sampling))
+    return Wire(path=PATH, body=body(sampling), headers=headers)
 
 
 def body(sampling: dict[str, Any]) -> Callable[[Request], dict[str, Any]]:
@@ -93,9 +99,11 @@ def body(sampling: dict[str, Any]) -> Callable[[Request], dict[str, Any]]:
     return make
 
 
-def _check_names(address: tuple[str, int], sampling: dict[str, Any]) -> None:
+def _check_names(
+    address: tuple[str, int], sampling: dict[str, Any], headers: Mapping[str, str]
+) -> None:
     """vLLM's server passes over names it does not know, so compare with its own list first."""
-    status, _, schema = ask(address, "/openapi.json")
+    status, _, schema = ask(address, "/openapi.json", headers=headers)
     try:
         known = schema["components"]["schemas"][SCHEMA]["properties"]
     except (KeyError, TypeError) as e:
@@ -115,10 +123,12 @@ def _refuse_unknown(sampling: dict[str, Any], known: set[str]) -> None:
             )
 
 
-def _check_values(address: tuple[str, int], sampling: dict[str, Any]) -> None:
+def _check_values(
+    address: tuple[str, int], sampling: dict[str, Any], headers: Mapping[str, str]
+) -> None:
     """Answer one request, so that what vLLM refuses is refused now."""
     asked = {**sampling, "model": NAME, "prompt": [0, 0], "max_tokens": 2}
-    status, _, answer = ask(address, PATH, asked, timeout_s=ANSWER_S)
+    status, _, answer = ask(address, PATH, asked, headers, ANSWER_S)
     if status != 200:
         raise RunFailed("bad_argument" if status in (400, 422) else "engine_error", _words(answer))
 
@@ -131,8 +141,11 @@ def _words(answer: Any) -> str:
 class Asked:
     """What the server is asked for besides answers."""
 
-    def __init__(self, address: tuple[str, int], logprobs_mode: Any) -> None:
+    def __init__(
+        self, address: tuple[str, int], headers: Mapping[str, str], logprobs_mode: Any
+    ) -> None:
         self._address = address
+        self._headers = headers
         self._raw = logprobs_mode in (None, "raw_logprobs")
         self._before = self._lookups()
         self._longest = 0
@@ -151,7 +164,7 @@ class Asked:
 
     def facts(self) -> dict[str, Scalar]:
         status, _, answer = ask(
-            self._address, "/collective_rpc", {"method": "lem_facts"}, timeout_s=ANSWER_S
+            self._address, "/collective_rpc", {"method": "lem_facts"}, self._headers, ANSWER_S
         )
         told = answer.get("results") if status == 200 and isinstance(answer, dict) else None
         if not isinstance(told, list) or not told or not isinstance(told[0], dict):
@@ -163,7 +176,7 @@ class Asked:
     def _lookups(self) -> tuple[int, int]:
         """Tokens looked up in the prefix cache, and found, since the server started; zeros where
         its statistics are switched off."""
-        status, _, text = ask(self._address, "/metrics")
+        status, _, text = ask(self._address, "/metrics", headers=self._headers)
         if status != 200 or not isinstance(text, str):
             return 0, 0
         return counter(text, QUERIES), counter(text, HITS)
@@ -183,7 +196,7 @@ class Asked:
             "temperature": 0,
             "prompt_logprobs": 0,
         }
-        status, _, answer = ask(self._address, PATH, what, timeout_s=ANSWER_S)
+        status, _, answer = ask(self._address, PATH, what, self._headers, ANSWER_S)
         if status != 200:
             raise RunFailed("engine_error", _words(answer))
         try:
@@ -230,7 +243,7 @@ def check(job: Job, arguments: dict[str, Any]) -> None:
     from vllm.usage.usage_lib import UsageContext
 
     parser = _parser()
-    words = command(job, arguments, port=1).argv[3:]
+    words = command(job, arguments, port=1, key="").argv[3:]
     known = parser.parse_args(words)
     AsyncEngineArgs.from_cli_args(known).create_engine_config(UsageContext.OPENAI_API_SERVER)
     sampling = vllm_arguments.sampling(job)

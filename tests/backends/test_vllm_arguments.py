@@ -137,9 +137,13 @@ def test_flags_of_the_server() -> None:
 
 def test_the_server_listens_on_the_loopback_alone(job: Any) -> None:
     one = job(served=True)
-    command = vllm_server.command(one, vllm_arguments.arguments(one), 4711)
+    command = vllm_server.command(one, vllm_arguments.arguments(one), 4711, "the key")
     assert {"--host=127.0.0.1", "--port=4711", "--disable-uvicorn-access-log"} <= set(command.argv)
     assert "--no-enable-log-requests" in command.argv
+    # Its development mode is for lem alone; the key is where others cannot read it.
+    assert "--middleware=lem.backends.vllm_gate.Gate" in command.argv
+    assert command.environment["LEM_SERVER_KEY"] == "the key"
+    assert not any("the key" in word for word in command.argv)
     assert command.environment["VLLM_NO_USAGE_STATS"] == "1"
     assert command.environment["HF_HUB_OFFLINE"] == "1"
 

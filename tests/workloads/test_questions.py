@@ -64,7 +64,8 @@ def test_all_problems_have_their_line() -> None:
     "place",
     [
         '{"question": "x", "pattern": "@"}',
-        '{"question": "x", "answer": "y", "task": {"filters": [{"kind": "regex", "pattern": "@"}]}}',
+        '{"question": "x", "answer": "y", "task":'
+        ' {"filters": [{"kind": "regex", "pattern": "@"}]}}',
         '{"question": "x", "answer": "y", "task": {"regexes_to_ignore": ["@"]}}',
     ],
 )
