@@ -10,8 +10,14 @@ from pathlib import Path
 from lem.meters.process_tree import parse_stat
 
 LISTENING = "0A"
-NOT_ITSELF = ("docker-proxy", "rootlesskit", "slirp4netns", "pasta")
+NAMESPACES = ("docker-proxy", "rootlesskit", "slirp4netns", "pasta")
 """They listen for a server in another network namespace."""
+FORWARDERS = (
+    *("ssh", "sshd", "sshd-session", "autossh", "socat", "ncat", "nc", "kubectl", "cloudflared"),
+    *("tailscaled", "ngrok", "haproxy", "nginx", "envoy", "caddy", "traefik"),
+)
+"""They pass on what comes to another process, and that is often on another machine."""
+NOT_ITSELF = frozenset((*NAMESPACES, *FORWARDERS))
 
 
 def process_listening(port: int, proc: Path = Path("/proc")) -> int | None:
