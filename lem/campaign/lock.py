@@ -232,8 +232,9 @@ def _contradictions(lock: Lock, fresh: Lock) -> list[str]:
         found.append("the lock's GPUs of an arm are not as many as its campaign file gives")
     if lock.adaptive != fresh.adaptive:
         found.append("the lock's adaptive is not what its campaign file gives")
-    if lock.trust_remote_code != fresh.trust_remote_code:
-        found.append("the lock's trust_remote_code is not what its campaign file gives")
+    for name in ("trust_remote_code", "baseline", "seed", "same_within", "quality_margin"):
+        if getattr(lock, name) != getattr(fresh, name):
+            found.append(f"the lock's {name} is not what its campaign file gives")
     for name in ("calibration", "meters", "quality", "accuracy"):
         if getattr(lock.measure, name) != getattr(fresh.measure, name):
             found.append(f"the lock's {name} is not what its campaign file gives")

@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import io
 import json
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple, Self
@@ -169,7 +170,7 @@ def read(path: Path, sha256: str) -> list[Asked]:
     try:
         with gzip.open(path) as f:
             data = f.read(MAX_LIST_BYTES + 1)
-    except (OSError, EOFError) as e:
+    except (OSError, EOFError, zlib.error) as e:
         raise RunFailed("contract", f"the list of questions cannot be read: {e}") from e
     if len(data) > MAX_LIST_BYTES or hashlib.sha256(data).hexdigest() != sha256:
         raise RunFailed(

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import json
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -74,7 +75,7 @@ def read(path: Path, sha256: str) -> list[Request]:
     try:
         with gzip.open(path) as f:
             lines = f.read(MAX_LIST_BYTES + 1)
-    except (OSError, EOFError) as e:
+    except (OSError, EOFError, zlib.error) as e:
         raise RunFailed("contract", f"the request list cannot be read: {e}") from e
     if len(lines) > MAX_LIST_BYTES or hashlib.sha256(lines).hexdigest() != sha256:
         raise RunFailed(

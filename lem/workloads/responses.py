@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import zlib
 from collections.abc import Iterable
 from itertools import accumulate
 from pathlib import Path
@@ -74,7 +75,7 @@ def read(path: Path) -> list[Row]:
         if header not in (Row._fields, Row._fields[:WITHOUT_END]):
             raise ValueError(f"its first line is not {','.join(Row._fields)}")
         return [_row(line, len(header)) for line in lines]
-    except (OSError, EOFError, ValueError, csv.Error) as e:
+    except (OSError, EOFError, ValueError, csv.Error, zlib.error) as e:
         raise BadInput([Problem(f"is not a response file: {e}", file=str(path))]) from e
 
 

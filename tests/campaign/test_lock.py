@@ -242,6 +242,10 @@ def secretly(lock: Lock, what: str) -> Lock:
     changed: dict[str, Any] = {
         **{name: {"measure": m} for name, m in measure.items()},
         "trust_remote_code": {"trust_remote_code": True},
+        "baseline": {"baseline": rest[0].arm_id},
+        "seed": {"seed": 8},
+        "same_within": {"same_within": 0.5},
+        "quality_margin": {"quality_margin": 0.5},
         "experiment": {"arms": [first.model_copy(update={"experiment": trusting}), *rest]},
         "launcher": {"arms": [first.model_copy(update={"launcher": "docker"}), *rest]},
     }
@@ -249,7 +253,11 @@ def secretly(lock: Lock, what: str) -> Lock:
 
 
 @pytest.mark.parametrize(
-    "what", ["trust_remote_code", "experiment", "launcher", "calibration", "meters"]
+    "what",
+    [
+        *("trust_remote_code", "experiment", "launcher", "calibration", "meters"),
+        *("baseline", "seed", "same_within", "quality_margin"),
+    ],
 )
 def test_a_lock_that_says_more_than_its_file_is_refused(what: str) -> None:
     file = campaign()

@@ -8,6 +8,8 @@ import pytest
 from lem.errors import RunFailed
 from lem.workloads.requests import Request, dump, read
 
+DAMAGED = gzip.compress(b"", mtime=0)[:10] + b"\xff" * 40
+"""A gzip file's head, and then what zlib itself refuses."""
 LIST = [Request("r0", [1, 2, 3], 4, "naïve “text”"), Request("r1", [5], 6, "")]
 
 
@@ -20,8 +22,8 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"not gzip", gzip.compress(b'{"id": "other"}\n', mtime=0)],
-    ids=["empty", "not gzip", "another list"],
+    [b"", b"not gzip", gzip.compress(b'{"id": "other"}\n', mtime=0), DAMAGED],
+    ids=["empty", "not gzip", "another list", "damaged"],
 )
 def test_another_list_than_the_planned_one_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "list").write_bytes(content)

@@ -87,3 +87,6 @@ def test_half_a_file_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(BadInput):
         responses.read(path)
+    path.write_bytes(path.read_bytes()[:10] + b"\xff" * 40)
+    with pytest.raises(BadInput, match="not a response file"):
+        responses.read(path)
