@@ -3,7 +3,7 @@
 import ipaddress
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -37,6 +37,12 @@ def process_listening(port: int, proc: Path = Path("/proc")) -> int | None:
     if len(tops) != 1 or _name(proc / str(tops[0])) in NOT_ITSELF:
         return None
     return tops[0]
+
+
+def listens(pids: Iterable[int], port: int, proc: Path = Path("/proc")) -> bool:
+    """Whether one of these processes listens on the port."""
+    wanted = {f"socket:[{i}]" for i in _inodes(port, proc)}
+    return bool(wanted) and any(_holds(proc / str(pid), wanted) for pid in pids)
 
 
 def _inodes(port: int, proc: Path) -> Iterator[str]:

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from lem.backends.listener import listens
 from lem.contract.base import Scalar
 from lem.errors import FailureKind, RunFailed
 from lem.meters.process_tree import ProcessTree, parse_stat
@@ -130,15 +131,27 @@ class Server:
         self._reader.start()
 
     def wait_ready(self) -> None:
-        """Return once it answers. Raises :class:`RunFailed` if it ends before; how long that may
-        take is the caller's to say (the agent's load limit)."""
+        """Return once it answers. Raises :class:`RunFailed` if it ends before, or another program
+        answers in its place; how long that may take is the caller's to say (the agent's load
+        limit)."""
         while True:
             if (how := self.died()) is not None:
                 raise RunFailed(self.failure_kind(), how)
             with suppress(OSError):
                 if ask(self.address, self._ready, timeout_s=5.0)[0] == 200:
+                    self._check_listener()
                     return
             time.sleep(READY_EVERY_S)
+
+    def _check_listener(self) -> None:
+        """The port was free when it was chosen, but held by nobody since."""
+        if not listens(self.members(), self.address[1]):
+            raise RunFailed(
+                "engine_error",
+                f"another program answers on port {self.address[1]}, which was to be the engine's "
+                "server's",
+                hint="run again: another port will be chosen",
+            )
 
     def failure_kind(self) -> FailureKind:
         """What its last words sound like."""

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,30 @@ def test_a_program_that_is_not_there() -> None:
     with pytest.raises(RunFailed, match="cannot be started") as e:
         served.start(ServerCommand(["/nowhere/at-all"], 1), engine_of)
     assert e.value.kind == "image"
+
+
+class Healthy(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def test_another_program_at_its_port_is_not_taken_for_the_server() -> None:
+    """While a model loads its port is free for others, who would be measured in its place."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Healthy) as other:
+        thread = threading.Thread(target=other.serve_forever)
+        thread.start()
+        try:
+            loading = command("import time; time.sleep(600)", port=other.server_address[1])
+            with pytest.raises(RunFailed, match="another program answers") as e:
+                served.start(loading, engine_of)
+            assert e.value.kind == "engine_error"
+        finally:
+            other.shutdown()
+            thread.join()
 
 
 STUBBORN = """
