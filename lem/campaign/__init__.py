@@ -234,7 +234,8 @@ class Campaign:
             if (later := self._generations(staging)) is not None:
                 arms = [*fresh.arms, *later.restored(lock)]
                 fresh = fresh.model_copy(update={"arms": arms})
-            return agree(lock, fresh, str(self.folder)), staging
+            named = self.file.spec.gpus != "auto"
+            return agree(lock, fresh, str(self.folder), named), staging
         if (self.folder / "blocks").exists():
             raise BadInput(
                 f"{self.folder} holds runs but no {LOCK}",

@@ -188,8 +188,9 @@ def _short(value: Scalar | None, most: int = 60) -> str:
     return text if len(text) <= most else text[:most] + "…"
 
 
-def agree(lock: Lock, fresh: Lock, folder: str) -> Lock:
+def agree(lock: Lock, fresh: Lock, folder: str, named_gpus: bool = False) -> Lock:
     """The lock to go on with: the folder's, with the models where staging put them today.
+    ``named_gpus``: whether the campaign file says which GPUs it uses.
 
     Raises :class:`BadInput` where staging gives other experiments, or where the lock would have
     them run otherwise than the campaign file says: a folder may come from somebody else, and what
@@ -197,7 +198,7 @@ def agree(lock: Lock, fresh: Lock, folder: str) -> Lock:
     """
     today = {a.arm_id: a for a in fresh.arms}
     if {a.arm_id for a in lock.arms} == today.keys():
-        _refuse(_contradictions(lock, fresh), folder)
+        _refuse(_contradictions(lock, fresh, named_gpus), folder)
         arms = [a.model_copy(update={"model": today[a.arm_id].model}) for a in lock.arms]
         return lock.model_copy(update={"arms": arms})
     found = [
@@ -212,7 +213,7 @@ def agree(lock: Lock, fresh: Lock, folder: str) -> Lock:
     raise _refusal(found or ["a model's content has changed"], folder)
 
 
-def _contradictions(lock: Lock, fresh: Lock) -> list[str]:
+def _contradictions(lock: Lock, fresh: Lock, named_gpus: bool) -> list[str]:
     """What the lock of the same arms says otherwise than its campaign file."""
     today = {a.arm_id: a for a in fresh.arms}
     found = [
@@ -230,6 +231,10 @@ def _contradictions(lock: Lock, fresh: Lock) -> list[str]:
     ]
     if any(a.gpu_count is not None and a.gpu_count != today[a.arm_id].gpu_count for a in lock.arms):
         found.append("the lock's GPUs of an arm are not as many as its campaign file gives")
+    # Locks from before arms had a number of GPUs have all that the file names.
+    counted = all(a.gpu_count is not None for a in lock.arms)
+    if named_gpus and counted and lock.gpus != fresh.gpus:
+        found.append("the lock's gpus are not those that its campaign file names")
     if lock.adaptive != fresh.adaptive:
         found.append("the lock's adaptive is not what its campaign file gives")
     for name in ("trust_remote_code", "baseline", "seed", "same_within", "quality_margin"):

@@ -265,6 +265,23 @@ def test_a_lock_that_says_more_than_its_file_is_refused(what: str) -> None:
         agree(secretly(locked(file), what), locked(file), "out")
 
 
+def test_a_lock_uses_the_gpus_that_its_file_names() -> None:
+    """Power limits are set on them."""
+    file = campaign()
+    fresh = locked(file)
+    arms = [a.model_copy(update={"gpu_count": 1}) for a in fresh.arms]
+    fresh = fresh.model_copy(update={"arms": arms, "gpus": [0]})
+    elsewhere = fresh.model_copy(update={"gpus": [3]})
+    with pytest.raises(BadInput, match="gpus are not those that its campaign file names"):
+        agree(elsewhere, fresh, "out", named_gpus=True)
+    assert agree(fresh, fresh, "out", named_gpus=True) == fresh
+    # `gpus: auto` takes what there is.
+    assert agree(elsewhere, fresh, "out").gpus == [3]
+    old = [a.model_copy(update={"gpu_count": None}) for a in arms]
+    both = fresh.model_copy(update={"arms": old, "gpus": [0, 1]})
+    assert agree(both, fresh, "out", named_gpus=True).gpus == [0, 1]
+
+
 def test_models_are_where_staging_put_them_not_where_the_lock_says() -> None:
     file = campaign()
     lock = locked(file)
