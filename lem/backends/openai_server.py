@@ -118,7 +118,15 @@ def _place(base_url: object) -> tuple[tuple[str, int], str]:
         raise _bad(f"args.base_url: {e}") from e
     if parts.username or parts.password:
         raise _bad("args.base_url holds a password: use args.api_key_env, which is never written")
-    if parts.scheme != "http" or not parts.hostname or parts.query or parts.fragment:
+    plain = parts.path.isascii() and parts.path.isprintable() and " " not in parts.path
+    if (
+        parts.scheme != "http"
+        or not parts.hostname
+        or "%" in parts.hostname
+        or parts.query
+        or parts.fragment
+        or not plain
+    ):
         raise _bad("args.base_url is not of the form http://127.0.0.1:8000/v1")
     host = "127.0.0.1" if parts.hostname == "localhost" else parts.hostname
     try:

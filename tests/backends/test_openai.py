@@ -168,6 +168,31 @@ def test_a_container_is_told_that_it_cannot_reach_the_host(gguf: Path, tmp_path:
     assert "launcher: process" in str(e.value.hint)
 
 
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://127.0.0.1.evil.example:80/v1", "not this machine's loopback"),
+        ("http://0.0.0.0:80/v1", "not this machine's loopback"),
+        ("http://2130706433:80/v1", "not this machine's loopback"),
+        ("http://[::ffff:10.0.0.1]:80/v1", "not this machine's loopback"),
+        ("http://127.0.0.1@10.0.0.1/v1", "password"),
+        ("https://127.0.0.1/v1", "not of the form"),
+        ("http://[::1%25eth0]:80/v1", "not of the form"),
+        ("http://127.0.0.1:80/vé", "not of the form"),
+        ("http://127.0.0.1:80/v 1", "not of the form"),
+        ("http://127.0.0.1:80/v1?x=1", "not of the form"),
+        ("http://127.0.0.1:99999/v1", "Port out of range"),
+    ],
+)
+def test_a_place_is_on_the_loopback_and_spelled_plainly(
+    url: str, words: str, gguf: Path, tmp_path: Path
+) -> None:
+    (rejection,) = backend().reject(
+        make_job("openai", gguf, tmp_path, [REQUEST], {}, {"base_url": url})
+    )
+    assert words in rejection.message
+
+
 class Handler(BaseHTTPRequestHandler):
     """Wants a key, and knows only what OpenAI documents."""
 
