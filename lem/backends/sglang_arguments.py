@@ -53,6 +53,11 @@ NOT_ARGUMENTS = frozenset(
         "hicache_storage_backend",
         "hicache_storage_backend_extra_config",
         "kv_events_config",
+        "log_requests_target",
+        "lora_paths",
+        "modelexpress_config",
+        "quantize_and_serve",
+        "smg_grpc_mode",
     }
 )
 """Fields that would load something else, serve somebody else, or start what lem does not see."""
@@ -69,12 +74,19 @@ NOT_WORDS = frozenset(
         "endpoint",
         "warmups",
         "disaggregation",
+        "dump",
+        "endpoints",
+        "export",
         "file",
         "folder",
         "hook",
         "hooks",
         "plugin",
         "remote",
+        "reuseport",
+        "save",
+        "sidecar",
+        "urls",
     }
 )
 """No field with one of these words in its name is a campaign's to set."""
