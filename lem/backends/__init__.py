@@ -2,6 +2,7 @@
 
 NOT_PLUGINS = (
     "checkpoints",
+    "doors",
     "gguf_metadata",
     "huggingface",
     "listener",
@@ -27,6 +28,7 @@ NOT_PLUGINS = (
     "vllm_arguments",
     "vllm_facts",
     "vllm_failures",
+    "vllm_gate",
     "vllm_offline",
     "vllm_server",
     "vllm_worker",
