@@ -11,7 +11,7 @@ import pytest
 from tick import lem, write_campaign
 
 from lem.campaign.lock import provisional_staging
-from lem.campaign.stage import _copy_files, _list_key
+from lem.campaign.stage import _copy_files, list_key
 from lem.config import parse
 from lem.contract.record import Record
 from lem.contract.spec import ModelSpec
@@ -109,7 +109,7 @@ def test_lists_are_shared_by_what_they_are_made_of() -> None:
     model = ModelSpec(id="a/b")
 
     def key(**what: Any) -> str:
-        return _list_key(model, workload(**what))
+        return list_key(model, workload(**what))
 
     def file(name: str, digit: str, **more: Any) -> dict[str, Any]:
         return {"kind": "trace", "path": name, "sha256": digit * 64, **more}
