@@ -73,8 +73,9 @@ def test_parts_are_chosen_by_name_and_wrong_names_refused(
 def test_a_result_is_not_lost_to_a_later_failure() -> None:
     done = [{"part": "idle", "status": "done", "result": {}}]
     failed = [{"part": "idle", "status": "failed", "failure": {"kind": "meter", "message": "m"}}]
-    assert gpu_check._merged(done, failed)[3] == done[0]
-    assert gpu_check._merged(failed, done)[3] == done[0]
+    place = list(gpu_check.PARTS).index("idle")
+    assert gpu_check._merged(done, failed)[place] == done[0]
+    assert gpu_check._merged(failed, done)[place] == done[0]
 
 
 def test_counter_beside_power(board: Board) -> None:
