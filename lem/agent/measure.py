@@ -293,7 +293,6 @@ def _windows(run: Run, stock: Requests, n: int, arrival: Arrival, phase: str) ->
             run.log,
             atomic=run.engine.atomic_batches,
             window_s=run.job.measure.window_s,
-            on_edge=run.meter.mark,
             on_rest=lambda: run.meter.rest(settle_s=run.job.measure.settle_s),
             enough=lambda done: len(done) >= n,
             open_load=schedules.is_open(arrival),
