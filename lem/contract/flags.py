@@ -144,6 +144,12 @@ _TABLE = (
         "special token): figures per input token are of the list's",
         "info",
     ),
+    Flag(
+        "prompts_maybe_known",
+        "the server runs on between runs and may have kept their prompts, which are the same ones: "
+        "then there is less prefill in this run than in one of an engine that starts anew",
+        "info",
+    ),
     Flag("questions_failed", "some questions got no answer; they count as wrong", "info"),
     Flag("requests_timed_out", "some requests of the window were given up waiting for", "exclude"),
     Flag(
