@@ -210,8 +210,8 @@ class ContinuousBatches:
         if result.is_finished():
             del open_requests[request.id]
             # The answer was whole with its last token, however late that is heard of here.
-            at_ns = round(result.timestamps[-1] * 1e9) if result.timestamps else None
-            sink.done(request.id, self._tokenizer.decode(result.generated_tokens), at_ns)
+            ended_ns = round(result.timestamps[-1] * 1e9) if result.timestamps else None
+            sink.done(request.id, self._tokenizer.decode(result.generated_tokens), ended_ns)
 
     def _too_long(self, request: Request) -> str | None:
         needed = len(request.input_ids) + request.output_tokens
