@@ -37,8 +37,6 @@ from lem.workloads.steady import Phase as Windows
 
 WARM_UP_PARTS = 8
 """The warm-up limit is cut into this many sub-windows to see whether throughput has settled."""
-LATE_SHARE = 0.01
-"""Of the requests of a schedule so many may be sent late."""
 ANSWER_CHARACTERS = 2000
 LATE_S = 0.005
 LATE_PART = 0.05
@@ -304,8 +302,8 @@ def _windows(run: Run, stock: Requests, n: int, arrival: Arrival, phase: str) ->
     found = windows.recounted()
     if any(w.output_tokens == 0 for w in found):
         raise RunFailed("engine_error", "the engine produced no token in a window")
-    if isinstance(source, OpenLoop) and source.late > LATE_SHARE * source.handed:
-        run.flags.add("target_not_held")
+    if isinstance(source, OpenLoop):
+        run.flags |= operating_point.load_held(source, found)
     return found
 
 

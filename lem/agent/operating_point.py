@@ -1,4 +1,5 @@
-"""The arrival process of a run's phases, and the search for the rate where one is asked for."""
+"""The arrival process of a run's phases, the search for the rate where one is asked for, and whether
+the load was held."""
 
 import time
 from collections.abc import Callable
@@ -15,14 +16,17 @@ from lem.contract.workload import (
     TraceArrival,
 )
 from lem.errors import RunFailed
-from lem.workloads import schedules
+from lem.workloads import overload, schedules
 from lem.workloads.load import Log, Source
 from lem.workloads.rate_search import search
 from lem.workloads.sources import OpenLoop, Requests, arriving
+from lem.workloads.steady import Counts
 from lem.workloads.trials import Trial, Verdict
 
 SEARCH_CLIENTS = 8
 """Before a rate is found there is none to warm up with: so many clients in a closed loop do it."""
+LATE_SHARE = 0.01
+"""Of the requests of a schedule so many may be sent late."""
 
 Serve = Callable[[Source], None]
 
@@ -78,3 +82,15 @@ def find_rate(
 
     found = search(wanted, attempt, lambda: clock() / 1e9)
     return at(found.rate_per_s), found
+
+
+def load_held(source: OpenLoop, windows: list[Counts]) -> set[str]:
+    """Whether an open loop's load was the one that was asked for. Turns of conversations that had
+    to wait for the one before are in no response, so it can only be told here."""
+    flags = set()
+    if source.late > LATE_SHARE * source.handed:
+        flags.add("target_not_held")
+    start_ns, end_ns = windows[0].start_ns, windows[-1].end_ns
+    if overload.growth(source.sent, start_ns, end_ns, source.due).overloaded:
+        flags.add("overloaded")
+    return flags

@@ -276,6 +276,8 @@ class OpenLoop:
         """They have been sent, but the engine had no room."""
         self.sent: list[Response] = []
         """All that this phase has sent."""
+        self.due: list[int] = []
+        """The times in the schedule that have come, also of turns that wait for the one before."""
         self._known: set[str] = set()
         """Ids of all that this phase has drawn from the list."""
         self.handed = 0
@@ -313,6 +315,7 @@ class OpenLoop:
         due, self._held = self._held, []
         while self._next is not None and self._next[0] <= now:
             due.append(self._next)
+            self.due.append(self._next[0])
             self._advance()
         arrived: list[tuple[int, Request]] = []
         for at_ns, request in due:
