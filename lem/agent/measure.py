@@ -303,7 +303,7 @@ def _windows(run: Run, stock: Requests, n: int, arrival: Arrival, phase: str) ->
     if any(w.output_tokens == 0 for w in found):
         raise RunFailed("engine_error", "the engine produced no token in a window")
     if isinstance(source, OpenLoop):
-        run.flags |= operating_point.load_held(source, found)
+        run.flags.update(operating_point.load_held(source, found))
     return found
 
 

@@ -1,5 +1,5 @@
-"""The arrival process of a run's phases, the search for the rate where one is asked for, and whether
-the load was held."""
+"""The arrival process of a run, the search for its rate where one is asked for, and whether it was
+held."""
 
 import time
 from collections.abc import Callable

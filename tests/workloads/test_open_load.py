@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -203,6 +204,10 @@ def test_under_an_open_load_throughput_settles_within_what_chance_explains(
     assert settled_by_chance(windows) is settled
 
 
+def _times_of(times: dict[str, list[float]], request: Request) -> list[float]:
+    return times[request.id]
+
+
 @pytest.mark.parametrize(("load", "overloaded"), [(0.6, False), (1.3, True)])
 def test_turns_that_wait_for_the_one_before_are_a_queue_too(load: float, overloaded: bool) -> None:
     """Ten turns each: under overload they are sent no faster than answers end, so of what was sent
@@ -227,7 +232,8 @@ def test_turns_that_wait_for_the_one_before_are_a_queue_too(load: float, overloa
             open_load=True,
         )
         slow = {r.id: draw.uniform(0.5, 1.5) for r in turns}
-        server = Server(clock, 8, lambda r, slow=slow: [0.4 * slow[r.id], 0.8 * slow[r.id]])
+        times = {name: [0.4 * s, 0.8 * s] for name, s in slow.items()}
+        server = Server(clock, 8, partial(_times_of, times))
         server.serve(phase, log)
         found.append("overloaded" in load_held(source, phase.recounted()))
     assert sum(found) >= 9 if overloaded else sum(found) <= 1
