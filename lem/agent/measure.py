@@ -308,11 +308,13 @@ def _windows(run: Run, stock: Requests, n: int, arrival: Arrival, phase: str) ->
 
 
 def _prefill(run: Run, arrival: Arrival) -> Counts | None:
-    """A window of the requests that come next, each of which ends with its first token."""
+    """A window of the requests that come next, each of which ends with its first token. Under a
+    schedule the engine would wait for most of it, so a closed loop sends them."""
     if not run.job.measure.prefill_window:
         return None
     run.phase("prefill")
-    return _windows(run, FirstTokens(run.stock), 1, arrival, "prefill")[0]
+    busy = operating_point.kept_busy(arrival)
+    return _windows(run, FirstTokens(run.stock), 1, busy, "prefill")[0]
 
 
 def _idle(run: Run) -> list[Stretch]:

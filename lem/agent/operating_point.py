@@ -23,8 +23,9 @@ from lem.workloads.sources import OpenLoop, Requests, arriving
 from lem.workloads.steady import Counts
 from lem.workloads.trials import Trial, Verdict
 
-SEARCH_CLIENTS = 8
-"""Before a rate is found there is none to warm up with: so many clients in a closed loop do it."""
+CLIENTS = 8
+"""Before a rate is found there is none to warm up with, and no schedule keeps an engine busy: so
+many clients in a closed loop do it."""
 LATE_SHARE = 0.01
 """Of the requests of a schedule so many may be sent late."""
 
@@ -40,7 +41,12 @@ def sought(arrival: Arrival) -> Search | None:
 
 def warming(arrival: Arrival) -> Arrival:
     """What to warm up with."""
-    return Concurrency(concurrency=SEARCH_CLIENTS) if sought(arrival) is not None else arrival
+    return Concurrency(concurrency=CLIENTS) if sought(arrival) is not None else arrival
+
+
+def kept_busy(arrival: Arrival) -> Arrival:
+    """Where the work itself is to be measured, without the time between requests."""
+    return Concurrency(concurrency=CLIENTS) if schedules.is_open(arrival) else arrival
 
 
 def source(job: Job, arrival: Arrival, phase: str, stock: Requests, log: Log) -> Source:
