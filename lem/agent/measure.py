@@ -135,6 +135,7 @@ def measure(job: Job, backend: Backend, engine: Engine, folder: Path, events: Ev
             flags.add("sampler_died")
     measured = list(log.responses.values())[before:]
     facts |= _lateness(measured, facts.get("client_read_p99_s"), flags)
+    flags |= operating_point.rate_held(job, measured, windows)
     if job.measure.quality:
         events.phase("quality")
     quality, answers = probe(job, backend, engine, measured, answered)

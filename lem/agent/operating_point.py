@@ -2,7 +2,7 @@
 held."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from lem.contract.job import Job
 from lem.contract.record import RateSearch
@@ -16,9 +16,9 @@ from lem.contract.workload import (
     TraceArrival,
 )
 from lem.errors import RunFailed
-from lem.workloads import overload, schedules
-from lem.workloads.load import Log, Source
-from lem.workloads.rate_search import search
+from lem.workloads import latency, overload, schedules
+from lem.workloads.load import Log, Response, Source
+from lem.workloads.rate_search import beyond_chance, search
 from lem.workloads.sources import OpenLoop, Requests, arriving
 from lem.workloads.steady import Counts
 from lem.workloads.trials import Trial, Verdict
@@ -100,3 +100,16 @@ def load_held(source: OpenLoop, windows: list[Counts]) -> set[str]:
     if overload.growth(source.sent, start_ns, end_ns, source.due).overloaded:
         flags.add("overloaded")
     return flags
+
+
+def rate_held(job: Job, responses: Sequence[Response], windows: Sequence[Counts]) -> set[str]:
+    """Whether the requests of the windows met the objectives as often as the rate was searched for:
+    the windows are no trial of the search, which may have taken a lucky one."""
+    wanted = sought(job.workload.arrival)
+    inside = [r for w in windows for r in latency.within(responses, w.start_ns, w.end_ns)]
+    found = latency.judged(inside, job.workload.slo)
+    if wanted is None or found is None:
+        return set()
+    missed = found.good < wanted.attainment * found.ended
+    beyond = beyond_chance(found.good, found.ended, wanted.attainment)
+    return {"objectives_missed"} if missed and beyond else set()

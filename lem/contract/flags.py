@@ -175,6 +175,12 @@ _TABLE = (
         "the search for a rate ran out of time or trials before it had closed in on one",
         "info",
     ),
+    Flag(
+        "objectives_missed",
+        "at the rate that was searched for fewer of the windows' requests met the objectives than "
+        "asked for, by more than chance explains: the rate may be too high",
+        "info",
+    ),
     Flag("requests_exhausted", "the request list was used more than once", "info"),
     Flag("suspended", "the machine was suspended or the clock jumped", "void"),
 )

@@ -1,0 +1,60 @@
+"""Whether the load was the one that was asked for."""
+
+from typing import Any
+
+import pytest
+
+from lem.agent import operating_point
+from lem.contract.workload import Constant, Poisson, Search, Slo, TraceArrival
+from lem.workloads.load import Response
+from lem.workloads.requests import Request
+from lem.workloads.steady import Counts
+
+MS = 1_000_000
+
+
+class Job:
+    """What is looked at of one."""
+
+    def __init__(self, rate: Any, slo: Slo) -> None:
+        self.workload = self
+        self.arrival = Poisson(rate=rate)
+        self.slo = slo
+
+
+def response(i: int, first_ms: float) -> Response:
+    r = Response(Request(f"r{i}", [1], 1, ""), i * MS)
+    r.token_ns = [i * MS + round(first_ms * MS)]
+    r.end_ns, r.status = r.token_ns[0], "done"
+    return r
+
+
+@pytest.mark.parametrize(
+    ("good", "of", "flagged"),
+    [
+        (90, 100, False),
+        # 0.9 of 100 with a standard deviation of 3.
+        (85, 100, False),
+        (83, 100, True),
+        (100, 100, False),
+        # The same share of fewer is chance.
+        (17, 20, False),
+    ],
+)
+def test_the_windows_say_whether_the_rate_found_keeps_its_objectives(
+    good: int, of: int, flagged: bool
+) -> None:
+    responses = [response(i, 100 if i < good else 900) for i in range(of)]
+    window = Counts(-1, 10_000 * MS, of, of, of)
+    job: Any = Job(Search(attainment=0.9), Slo(ttft_ms=500))
+    found = operating_point.rate_held(job, responses, [window])
+    assert found == ({"objectives_missed"} if flagged else set())
+    # Those that ended outside of the windows say nothing, nor does a rate that was given.
+    assert operating_point.rate_held(job, responses, [Counts(-9, -1, 0, 0, 0)]) == set()
+    given: Any = Job(4.0, Slo(ttft_ms=500))
+    assert operating_point.rate_held(given, responses, [window]) == set()
+
+
+def test_work_by_a_schedule_is_measured_with_clients_that_wait_for_nothing() -> None:
+    assert operating_point.kept_busy(Constant(rate=1)).kind == "concurrency"
+    assert operating_point.kept_busy(TraceArrival(path="t")).kind == "concurrency"
