@@ -136,6 +136,7 @@ def measure(job: Job, backend: Backend, engine: Engine, folder: Path, events: Ev
     measured = list(log.responses.values())[before:]
     facts |= _lateness(measured, facts.get("client_read_p99_s"), flags)
     flags |= operating_point.rate_held(job, measured, windows)
+    flags |= operating_point.answers_whole(job, measured)
     if job.measure.quality:
         events.phase("quality")
     quality, answers = probe(job, backend, engine, measured, answered)

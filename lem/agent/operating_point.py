@@ -113,3 +113,13 @@ def rate_held(job: Job, responses: Sequence[Response], windows: Sequence[Counts]
     missed = found.good < wanted.attainment * found.ended
     beyond = beyond_chance(found.good, found.ended, wanted.attainment)
     return {"objectives_missed"} if missed and beyond else set()
+
+
+def answers_whole(job: Job, responses: Sequence[Response]) -> set[str]:
+    """Whether answers that were to go on to their full length did: many servers pass over a setting
+    that they do not know, and then answer with less than other engines."""
+    if not job.generate.get("ignore_eos", False):
+        return set()
+    answered = [r for r in responses if r.status == "done"]
+    early = any(len(r.token_ns) < r.request.output_tokens for r in answered)
+    return {"answers_ended_early"} if early else set()

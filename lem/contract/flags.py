@@ -150,6 +150,12 @@ _TABLE = (
         "then there is less prefill in this run than in one of an engine that starts anew",
         "info",
     ),
+    Flag(
+        "answers_ended_early",
+        "`ignore_eos` was asked for, but some answers are shorter than asked: the engine did less "
+        "work than one that goes on to the end",
+        "info",
+    ),
     Flag("questions_failed", "some questions got no answer; they count as wrong", "info"),
     Flag("requests_timed_out", "some requests of the window were given up waiting for", "exclude"),
     Flag(

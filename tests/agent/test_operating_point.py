@@ -58,3 +58,24 @@ def test_the_windows_say_whether_the_rate_found_keeps_its_objectives(
 def test_work_by_a_schedule_is_measured_with_clients_that_wait_for_nothing() -> None:
     assert operating_point.kept_busy(Constant(rate=1)).kind == "concurrency"
     assert operating_point.kept_busy(TraceArrival(path="t")).kind == "concurrency"
+
+
+@pytest.mark.parametrize(
+    ("ignore_eos", "tokens", "status", "flagged"),
+    [
+        (True, 3, "done", False),
+        (True, 2, "done", True),
+        (False, 2, "done", False),
+        # It is told apart: requests_failed.
+        (True, 2, "failed", False),
+    ],
+)
+def test_answers_that_were_to_be_whole_are(
+    ignore_eos: bool, tokens: int, status: str, flagged: bool
+) -> None:
+    r = Response(Request("r", [1], 3, ""), 0)
+    r.token_ns, r.end_ns, r.status = [MS] * tokens, MS, status
+    job: Any = Job(4.0, Slo())
+    job.generate = {"ignore_eos": ignore_eos}
+    found = operating_point.answers_whole(job, [r])
+    assert found == ({"answers_ended_early"} if flagged else set())
