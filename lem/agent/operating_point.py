@@ -28,6 +28,8 @@ CLIENTS = 8
 many clients in a closed loop do it."""
 LATE_SHARE = 0.01
 """Of the requests of a schedule so many may be sent late."""
+SENT_SHARE = 0.95
+"""Of the requests that a schedule has in the windows so many should be sent in them."""
 
 Serve = Callable[[Source], None]
 
@@ -97,6 +99,9 @@ def load_held(source: OpenLoop, windows: list[Counts]) -> set[str]:
     if source.late > LATE_SHARE * source.handed:
         flags.add("target_not_held")
     start_ns, end_ns = windows[0].start_ns, windows[-1].end_ns
+    due = sum(start_ns <= t < end_ns for t in source.due)
+    if sum(w.sent for w in windows) < SENT_SHARE * due:
+        flags.add("target_not_held")
     if overload.growth(source.sent, start_ns, end_ns, source.due).overloaded:
         flags.add("overloaded")
     return flags

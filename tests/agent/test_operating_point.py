@@ -6,8 +6,9 @@ import pytest
 
 from lem.agent import operating_point
 from lem.contract.workload import Constant, Poisson, Search, Slo, TraceArrival
-from lem.workloads.load import Response
+from lem.workloads.load import Log, Response
 from lem.workloads.requests import Request
+from lem.workloads.sources import OpenLoop, Stock
 from lem.workloads.steady import Counts
 
 MS = 1_000_000
@@ -79,3 +80,16 @@ def test_answers_that_were_to_be_whole_are(
     job.generate = {"ignore_eos": ignore_eos}
     found = operating_point.answers_whole(job, [r])
     assert found == ({"answers_ended_early"} if flagged else set())
+
+
+@pytest.mark.parametrize(("waiting", "flags"), [(4, set()), (10, {"target_not_held"})])
+def test_turns_that_waited_out_a_window_are_load_that_was_not_there(
+    waiting: int, flags: set[str]
+) -> None:
+    """Of 100 requests of the schedule so many wait for the turn before them when the window ends:
+    no overload, but not the rate that was asked for either."""
+    source: Any = OpenLoop(iter(()), Stock([Request("r", [1], 1, "")]), Log())
+    source.due = [i * MS for i in range(100)]
+    source.sent = [response(i, 1) for i in range(100 - waiting)]
+    window = Counts(0, 101 * MS, 0, 0, 0, sent=100 - waiting)
+    assert operating_point.load_held(source, [window]) - {"overloaded"} == flags
