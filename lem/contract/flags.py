@@ -167,8 +167,8 @@ _TABLE = (
     Flag(
         "target_not_held",
         "the load asked for was not held: clients of a closed loop were idle for over 5 % of the "
-        "time, over 1 % of scheduled requests were sent over 20 ms late, or over 5 % fewer were sent "
-        "than scheduled, since turns wait for the one before",
+        "time, over 1 % of scheduled requests were sent over 20 ms late, or over 5 % fewer were "
+        "sent than scheduled, since turns wait for the one before",
         "info",
     ),
     Flag(
