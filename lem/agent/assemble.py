@@ -81,6 +81,9 @@ def assemble(
     spans = [(c.start_ns, c.end_ns) for c in counts]
     latencies = distributions(responses, spans)
     metrics = compute(windows, idles, latencies, peaks, peak_memory_bytes, alone)
+    if schedules.is_open(arrival):
+        # What is left without prefill is the energy of the pauses, too.
+        metrics.pop("energy_decode_per_output_token_j", None)
     if rate_per_s is not None:
         metrics["goodput_rate_per_s"] = Value(value=rate_per_s)
     seconds = sum(c.end_ns - c.start_ns for c in counts) / 1e9

@@ -37,8 +37,6 @@ from lem.workloads.steady import Phase as Windows
 
 WARM_UP_PARTS = 8
 """The warm-up limit is cut into this many sub-windows to see whether throughput has settled."""
-LATE_SHARE = 0.01
-"""Of the requests of a schedule so many may be sent late."""
 ANSWER_CHARACTERS = 2000
 LATE_S = 0.005
 LATE_PART = 0.05
@@ -137,6 +135,8 @@ def measure(job: Job, backend: Backend, engine: Engine, folder: Path, events: Ev
             flags.add("sampler_died")
     measured = list(log.responses.values())[before:]
     facts |= _lateness(measured, facts.get("client_read_p99_s"), flags)
+    flags |= operating_point.rate_held(job, measured, windows)
+    flags |= operating_point.answers_whole(job, measured)
     if job.measure.quality:
         events.phase("quality")
     quality, answers = probe(job, backend, engine, measured, answered)
@@ -293,7 +293,6 @@ def _windows(run: Run, stock: Requests, n: int, arrival: Arrival, phase: str) ->
             run.log,
             atomic=run.engine.atomic_batches,
             window_s=run.job.measure.window_s,
-            on_edge=run.meter.mark,
             on_rest=lambda: run.meter.rest(settle_s=run.job.measure.settle_s),
             enough=lambda done: len(done) >= n,
             open_load=schedules.is_open(arrival),
@@ -305,17 +304,19 @@ def _windows(run: Run, stock: Requests, n: int, arrival: Arrival, phase: str) ->
     found = windows.recounted()
     if any(w.output_tokens == 0 for w in found):
         raise RunFailed("engine_error", "the engine produced no token in a window")
-    if isinstance(source, OpenLoop) and source.late > LATE_SHARE * source.handed:
-        run.flags.add("target_not_held")
+    if isinstance(source, OpenLoop):
+        run.flags.update(operating_point.load_held(source, found))
     return found
 
 
 def _prefill(run: Run, arrival: Arrival) -> Counts | None:
-    """A window of the requests that come next, each of which ends with its first token."""
+    """A window of the requests that come next, each of which ends with its first token. Under a
+    schedule the engine would wait for most of it, so a closed loop sends them."""
     if not run.job.measure.prefill_window:
         return None
     run.phase("prefill")
-    return _windows(run, FirstTokens(run.stock), 1, arrival, "prefill")[0]
+    busy = operating_point.kept_busy(arrival)
+    return _windows(run, FirstTokens(run.stock), 1, busy, "prefill")[0]
 
 
 def _idle(run: Run) -> list[Stretch]:

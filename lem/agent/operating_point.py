@@ -1,7 +1,8 @@
-"""The arrival process of a run's phases, and the search for the rate where one is asked for."""
+"""The arrival process of a run, the search for its rate where one is asked for, and whether it was
+held."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from lem.contract.job import Job
 from lem.contract.record import RateSearch
@@ -15,14 +16,20 @@ from lem.contract.workload import (
     TraceArrival,
 )
 from lem.errors import RunFailed
-from lem.workloads import schedules
-from lem.workloads.load import Log, Source
-from lem.workloads.rate_search import search
+from lem.workloads import latency, overload, schedules
+from lem.workloads.load import Log, Response, Source
+from lem.workloads.rate_search import beyond_chance, search
 from lem.workloads.sources import OpenLoop, Requests, arriving
+from lem.workloads.steady import Counts
 from lem.workloads.trials import Trial, Verdict
 
-SEARCH_CLIENTS = 8
-"""Before a rate is found there is none to warm up with: so many clients in a closed loop do it."""
+CLIENTS = 8
+"""Before a rate is found there is none to warm up with, and no schedule keeps an engine busy: so
+many clients in a closed loop do it."""
+LATE_SHARE = 0.01
+"""Of the requests of a schedule so many may be sent late."""
+SENT_SHARE = 0.95
+"""Of the requests that a schedule has in the windows so many should be sent in them."""
 
 Serve = Callable[[Source], None]
 
@@ -36,7 +43,12 @@ def sought(arrival: Arrival) -> Search | None:
 
 def warming(arrival: Arrival) -> Arrival:
     """What to warm up with."""
-    return Concurrency(concurrency=SEARCH_CLIENTS) if sought(arrival) is not None else arrival
+    return Concurrency(concurrency=CLIENTS) if sought(arrival) is not None else arrival
+
+
+def kept_busy(arrival: Arrival) -> Arrival:
+    """Where the work itself is to be measured, without the time between requests."""
+    return Concurrency(concurrency=CLIENTS) if schedules.is_open(arrival) else arrival
 
 
 def source(job: Job, arrival: Arrival, phase: str, stock: Requests, log: Log) -> Source:
@@ -78,3 +90,41 @@ def find_rate(
 
     found = search(wanted, attempt, lambda: clock() / 1e9)
     return at(found.rate_per_s), found
+
+
+def load_held(source: OpenLoop, windows: list[Counts]) -> set[str]:
+    """Whether an open loop's load was the one that was asked for. Turns of conversations that had
+    to wait for the one before are in no response, so it can only be told here."""
+    flags = set()
+    if source.late > LATE_SHARE * source.handed:
+        flags.add("target_not_held")
+    start_ns, end_ns = windows[0].start_ns, windows[-1].end_ns
+    due = sum(start_ns <= t < end_ns for t in source.due)
+    if sum(w.sent for w in windows) < SENT_SHARE * due:
+        flags.add("target_not_held")
+    if overload.growth(source.sent, start_ns, end_ns, source.due).overloaded:
+        flags.add("overloaded")
+    return flags
+
+
+def rate_held(job: Job, responses: Sequence[Response], windows: Sequence[Counts]) -> set[str]:
+    """Whether the requests of the windows met the objectives as often as the rate was searched for:
+    the windows are no trial of the search, which may have taken a lucky one."""
+    wanted = sought(job.workload.arrival)
+    inside = [r for w in windows for r in latency.within(responses, w.start_ns, w.end_ns)]
+    found = latency.judged(inside, job.workload.slo)
+    if wanted is None or found is None:
+        return set()
+    missed = found.good < wanted.attainment * found.ended
+    beyond = beyond_chance(found.good, found.ended, wanted.attainment)
+    return {"objectives_missed"} if missed and beyond else set()
+
+
+def answers_whole(job: Job, responses: Sequence[Response]) -> set[str]:
+    """Whether answers that were to go on to their full length did: many servers pass over a setting
+    that they do not know, and then answer with less than other engines."""
+    if not job.generate.get("ignore_eos", False):
+        return set()
+    answered = [r for r in responses if r.status == "done"]
+    early = any(len(r.token_ns) < r.request.output_tokens for r in answered)
+    return {"answers_ended_early"} if early else set()

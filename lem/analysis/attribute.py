@@ -20,6 +20,9 @@ from lem.errors import BadInput
 
 _ALWAYS = ("model.id", "backend", "launcher")
 """May differ between arms without being swept by a path."""
+DIFFER = 0.05
+"""Of two blocks, which have no intervals: how likely at most arms that do not differ may look as
+different as these do, for them to be told apart."""
 
 
 @dataclass(frozen=True)
@@ -228,7 +231,8 @@ def _attributed(
     means = logs.mean(axis=0)
     order = sorted(cells, key=lambda c: float(means[c]))
     total, half = float(result.total), float(result.total_half_width)
-    told_apart = total > 0 and (math.isnan(half) or total - half > 0)
+    differ = float(result.chance) < DIFFER if math.isnan(half) else total - half > 0
+    told_apart = total > 0 and differ
     found = []
     for i, effect in enumerate(result.effects if told_apart else ()):
         share, width = float(result.share[i]), float(result.half_width[i])

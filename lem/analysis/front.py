@@ -9,8 +9,10 @@ means of ratios within blocks. Between the two it cannot be told.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from statistics import NormalDist
 from typing import Any, Literal
 
+from lem.analysis.gains import shared_log
 from lem.analysis.gathered import Gathered
 from lem.analysis.objectives import key_of
 from lem.analysis.quantities import Quantity, quantity_of
@@ -93,7 +95,16 @@ def front(
     level = 1 - (1 - LEVEL) / len(axes)
     beaten: dict[str, tuple[State, list[str]]] = {}
     for arm in kept:
-        sides = [beside(t, arm, reference if reference in kept else None, level) for t in tables]
+        sides = [
+            _with_gains(
+                gathered,
+                (m, p),
+                arm,
+                beside(t, arm, reference if reference in kept else None, level),
+                level,
+            )
+            for (_, m, p), t in zip(axes, tables, strict=True)
+        ]
         beaten[arm] = _state([o for o, _, _ in axes], sides, margin)
     by_id = {a.arm_id: a for a in gathered.arms}
     points = []
@@ -130,6 +141,20 @@ def front(
         unfinished=gathered.unfinished,
         sentences=tuple(_sentences(points, found, gathered.unfinished)),
     )
+
+
+def _with_gains(
+    gathered: Gathered, key: tuple[str, str], arm: str, side: Mapping[str, Beside], level: float
+) -> dict[str, Beside]:
+    """With what boards' gains add where arms ran on different ones: no number of blocks lessens
+    that. Half-widths are added in squares, as in comparisons (:func:`lem.stats.with_shared`)."""
+    z = NormalDist().inv_cdf(1 - (1 - level) / 2 / max(1, len(side)))
+    found = {}
+    for other, b in side.items():
+        u_log = shared_log(gathered.runs[other], gathered.runs[arm], *key)
+        wide = None if b.half_width is None else math.hypot(b.half_width, z * u_log)
+        found[other] = b._replace(half_width=wide)
+    return found
 
 
 def _state(

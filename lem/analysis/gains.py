@@ -34,17 +34,19 @@ def shared_log(
 ) -> float:
     """Standard uncertainty that the gains of boards give an arm's mean log-ratio to the baseline.
 
-    ``own``, ``base``: block → the run that counts, of the arm and of the baseline. 0 where both ran
-    on the same devices alike, or nothing is stated of their gains.
+    ``own``, ``base``: block → the run that counts, of the arm and of the baseline. Where they have
+    no block in common each is taken by itself: they are compared through a third arm, the same for
+    both. 0 where both ran on the same devices alike, or nothing is stated of their gains.
     """
     if not has_gain(metric):
         return 0.0
-    blocks = [b for b in own if b in base]
+    both = own.keys() & base.keys()
     contrast: dict[str, float] = defaultdict(float)
-    for b in blocks:
-        for sign, row in ((1, own[b]), (-1, base[b])):
+    for sign, rows in ((1, own), (-1, base)):
+        taken = [r for b, r in rows.items() if b in both or not both]
+        for row in taken:
             for device, share in row.shares.get(device_class, {}).items():
-                contrast[device] += sign * share.energy * share.gain / len(blocks)
+                contrast[device] += sign * share.energy * share.gain / len(taken)
     apart = math.hypot(*contrast.values())
     together = abs(math.fsum(contrast.values()))
     u = max(apart, together)

@@ -18,6 +18,9 @@ FORWARDERS = (
 )
 """They pass on what comes to another process, and that is often on another machine."""
 NOT_ITSELF = frozenset((*NAMESPACES, *FORWARDERS))
+LAUNCHERS = ("text-generation",)
+"""What starts a server's parts beside each other: of TGI the router listens, and its launcher has
+the model servers, too. The first 15 characters, as the kernel keeps them."""
 
 
 def process_listening(port: int, proc: Path = Path("/proc")) -> int | None:
@@ -36,7 +39,10 @@ def process_listening(port: int, proc: Path = Path("/proc")) -> int | None:
     tops = [pid for pid, parent in holders.items() if parent not in holders]
     if len(tops) != 1 or _name(proc / str(tops[0])) in NOT_ITSELF:
         return None
-    return tops[0]
+    pid = tops[0]
+    while (parent := _parent(proc / str(pid))) and _name(proc / str(parent)) in LAUNCHERS:
+        pid = parent
+    return pid
 
 
 def listens(pids: Iterable[int], port: int, proc: Path = Path("/proc")) -> bool:

@@ -81,8 +81,11 @@ class OpenAi:
                 hint="run lem as the user that runs the server, or as root; a server in a "
                 "container needs the host's network (docker run --network host)",
             )
+        client = Client(settings.address, found.wire)
+        if found.prompt_cache == "unknown":
+            client.flags.add("prompts_maybe_known")
         return ServedEngine(
-            Client(settings.address, found.wire),
+            client,
             server=None,
             process=process,
             facts=lambda: server.facts(settings, found),

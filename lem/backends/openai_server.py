@@ -3,6 +3,7 @@ itself, and how likely a text is to it."""
 
 import ipaddress
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,12 +17,15 @@ from lem.workloads.client import Client
 from lem.workloads.datasets import chunks
 from lem.workloads.load import Log
 from lem.workloads.requests import Request
-from lem.workloads.sources import Backlog, Stock
+from lem.workloads.sources import Backlog, Stock, cycle
 from lem.workloads.wire import Wire, error_text, hide
 
 KNOWN = ("base_url", "model", "api", "prompt", "api_key_env")
 EACH = {"include_usage": True, "continuous_usage_stats": True}
 """Token counts with every chunk where the server knows how (vLLM, SGLang), else with the last."""
+SALTED = ("vllm", "sglang", "tensorrt_llm")
+"""Servers (``owned_by`` of their models) that find a prompt in their cache only under the same
+``cache_salt``."""
 CHECK_S = 120.0
 WORDS = 200
 
@@ -37,6 +41,8 @@ class Settings:
     prompt: Literal["ids", "text"]
     key_name: str | None
     sampling: dict[str, Any] = field(default_factory=dict)
+    salt: str = ""
+    """The run's own: the server has answered earlier runs' requests, which are the same ones."""
 
     @staticmethod
     def of(job: Job) -> "Settings":
@@ -74,6 +80,7 @@ class Settings:
             _as_prompt(prompt),
             key_name,
             sampling,
+            f"lem-{job.run_id}",
         )
 
     def key_is_here(self) -> bool:
@@ -105,6 +112,8 @@ class Found:
     max_model_len: int | None
     counts: str
     """How it counts output tokens: with ``each chunk``, at the ``end``, or ``not``."""
+    prompt_cache: str
+    """Of prompts of earlier runs: ``off``, ``salted`` (kept, but not found), or ``unknown``."""
 
 
 def _place(base_url: object) -> tuple[tuple[str, int], str]:
@@ -173,8 +182,16 @@ def check(job: Job, settings: Settings) -> Found:
         software=settings.hidden(" ".join(told.get("server", "unknown").split())[:WORDS]),
         max_model_len=limit if isinstance(limit, int) else None,
         counts="not",
+        prompt_cache=_prompt_cache(settings, told, entry),
     )
     return _tried(settings, found)
+
+
+def _prompt_cache(settings: Settings, told: Mapping[str, str], entry: dict[str, Any]) -> str:
+    if "llama.cpp" in told.get("server", ""):
+        return "unknown" if settings.sampling.get("cache_prompt") else "off"
+    salted = entry.get("owned_by") in SALTED and "cache_salt" not in settings.sampling
+    return "salted" if salted else "unknown"
 
 
 def _tried(settings: Settings, found: Found) -> Found:
@@ -191,6 +208,9 @@ def _tried(settings: Settings, found: Found) -> Found:
         if options is EACH and ("stream_options" in answer.text or "continuous" in answer.text):
             options = {"include_usage": True}
             continue
+        if found.prompt_cache == "salted" and "cache_salt" in answer.text:
+            found = replace(found, prompt_cache="unknown")
+            continue
         raise RunFailed("bad_argument", f"the server refuses a request: {answer.text}")
     counts = "end" if "tokens_spread" in client.flags else "each chunk"
     counts = "not" if "tokens_assumed" in client.flags else counts
@@ -205,13 +225,15 @@ def _body(settings: Settings, found: Found, options: dict[str, Any]) -> Any:
         **settings.sampling,
     }
     if "llama.cpp" in found.software:
-        fixed["timings_per_token"] = True
+        fixed = {"cache_prompt": False, **fixed, "timings_per_token": True}
 
     def body(request: Request) -> dict[str, Any]:
         if settings.api == "chat":
             asked: dict[str, Any] = {"messages": [{"role": "user", "content": request.text}]}
         else:
             asked = {"prompt": request.text if settings.prompt == "text" else request.input_ids}
+        if found.prompt_cache == "salted":
+            asked["cache_salt"] = f"{settings.salt}-{cycle(request.id)}"
         return {**fixed, **asked, "max_tokens": request.output_tokens}
 
     return body
@@ -227,6 +249,7 @@ def facts(settings: Settings, found: Found) -> dict[str, Scalar]:
         "served_model": Path(model).name if model.startswith("/") else model,
         "max_model_len": found.max_model_len,
         "token_counts": found.counts,
+        "prompt_cache": found.prompt_cache,
         "api": settings.api,
         "prompt": settings.prompt,
         "dtype": "unknown",

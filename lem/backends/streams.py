@@ -1,8 +1,8 @@
 """Engines that are asked through coroutines: one event loop in a thread of its own, one coroutine
 for each request.
 
-The thread that serves may stand still for some milliseconds at a window's edge. The loop does not,
-so every token gets its own time.
+The thread that serves may be held up for some milliseconds. The loop is not, so every token gets
+its own time.
 """
 
 import asyncio

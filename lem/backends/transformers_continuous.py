@@ -203,14 +203,15 @@ class ContinuousBatches:
             del open_requests[request.id]
             sink.failed(request.id, str(result.error))
             return
-        stamps = result.timestamps or []
-        for stamp in stamps[told:]:
-            # perf_counter's clock is CLOCK_MONOTONIC on Linux, the one that all times are on.
-            sink.token(request.id, 1, round(stamp * 1e9))
-        open_requests[request.id] = (request, len(stamps))
+        total = len(result.generated_tokens)
+        for at_ns in _newest(result.timestamps or [], total - told):
+            sink.token(request.id, 1, at_ns)
+        open_requests[request.id] = (request, total)
         if result.is_finished():
             del open_requests[request.id]
-            sink.done(request.id, self._tokenizer.decode(result.generated_tokens))
+            # The answer was whole with its last token, however late that is heard of here.
+            ended_ns = round(result.timestamps[-1] * 1e9) if result.timestamps else None
+            sink.done(request.id, self._tokenizer.decode(result.generated_tokens), ended_ns)
 
     def _too_long(self, request: Request) -> str | None:
         needed = len(request.input_ids) + request.output_tokens
@@ -270,6 +271,19 @@ def _fit_cpu(settings: Any, hints: Any) -> None:
     longest = hints.max_prompt_length + hints.max_generated_length
     pages = -(-longest // settings.page_size) + 1
     settings.num_blocks = pages * settings.max_requests_per_batch
+
+
+def _newest(stamps: list[float], n: int) -> list[int]:
+    """Times in ns of the ``n`` newest tokens. perf_counter's clock is CLOCK_MONOTONIC on Linux, the
+    one that all times are on.
+
+    A request that had to give up its part of the KV cache goes on as a new one, whose prompt holds
+    the tokens so far: its stamps begin anew, so their number is not that of its tokens.
+    """
+    if n <= 0:
+        return []
+    known = stamps[-n:] or [time.perf_counter()]
+    return [round(s * 1e9) for s in [known[0]] * (n - len(known)) + known]
 
 
 def _hints(job: Job) -> Any:

@@ -144,6 +144,18 @@ _TABLE = (
         "special token): figures per input token are of the list's",
         "info",
     ),
+    Flag(
+        "prompts_maybe_known",
+        "the server runs on between runs and may have kept their prompts, which are the same ones: "
+        "then there is less prefill in this run than in one of an engine that starts anew",
+        "info",
+    ),
+    Flag(
+        "answers_ended_early",
+        "`ignore_eos` was asked for, but some answers are shorter than asked: the engine did less "
+        "work than one that goes on to the end",
+        "info",
+    ),
     Flag("questions_failed", "some questions got no answer; they count as wrong", "info"),
     Flag("requests_timed_out", "some requests of the window were given up waiting for", "exclude"),
     Flag(
@@ -155,7 +167,8 @@ _TABLE = (
     Flag(
         "target_not_held",
         "the load asked for was not held: clients of a closed loop were idle for over 5 % of the "
-        "time, or over 1 % of scheduled requests were sent over 20 ms late",
+        "time, over 1 % of scheduled requests were sent over 20 ms late, or over 5 % fewer were "
+        "sent than scheduled, since turns wait for the one before",
         "info",
     ),
     Flag(
@@ -167,6 +180,12 @@ _TABLE = (
     Flag(
         "rate_search_capped",
         "the search for a rate ran out of time or trials before it had closed in on one",
+        "info",
+    ),
+    Flag(
+        "objectives_missed",
+        "at the rate that was searched for fewer of the windows' requests met the objectives than "
+        "asked for, by more than chance explains: the rate may be too high",
         "info",
     ),
     Flag("requests_exhausted", "the request list was used more than once", "info"),

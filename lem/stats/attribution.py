@@ -43,6 +43,9 @@ class Shares:
     """(…): of its interval."""
     noise: Array
     """(…): standard deviation of one run's logarithm, beside cell and block."""
+    chance: Array
+    """(…): how likely cells that do not differ at all would look this different (F test of the
+    two-way layout of blocks and cells). Two blocks have no interval that could tell it."""
 
 
 def shares(logs: Array, level: float = 0.95) -> Shares:
@@ -93,7 +96,8 @@ def _shares(logs: Array, level: float, d: int) -> Shares:
             q = t_quantile(0.5 + level / 2, blocks - 1)
             half = q * _jackknife(without / all_of_it[..., None])
             total_half = q * _jackknife(all_of_it)
-    return Shares(effects, share, half, total, total_half, _noise(logs, cells))
+    noise = _noise(logs, cells)
+    return Shares(effects, share, half, total, total_half, noise, _chance(logs, cells, noise))
 
 
 def _subsets(d: int) -> list[Effect]:
@@ -138,3 +142,15 @@ def _noise(logs: Array, cells: tuple[int, ...]) -> Array:
     squares = np.sum(residual**2, axis=(block, *cells))
     noise: Array = np.sqrt(squares / ((n - 1) * (size - 1)))
     return noise
+
+
+def _chance(logs: Array, cells: tuple[int, ...], noise: Array) -> Array:
+    from scipy.special import fdtrc
+
+    block = cells[0] - 1
+    n, size = logs.shape[block], int(np.prod([logs.shape[a] for a in cells]))
+    between = n * logs.mean(axis=block).var(axis=cells, ddof=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(between > 0, between / noise**2, 0.0)
+    chance: Array = np.asarray(fdtrc(size - 1, (n - 1) * (size - 1), ratio))
+    return chance

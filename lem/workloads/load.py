@@ -25,9 +25,9 @@ class Source(Protocol):
 
         An engine with atomic batches asks before each batch (``busy`` is 0, the device at rest);
         between windows this takes some tenths of a second. A continuous one asks
-        at every step or at least every 50 ms, also when ``room`` is 0: windows begin and end
-        inside this call, which may then take some milliseconds; tokens that come out meanwhile
-        must go on being told to the sink at their own time.
+        at every step or at least every 50 ms, also when ``room`` is 0: that windows begin and end
+        is found out in this call, which never waits for a meter. Tokens must be told to the sink
+        at their own time, also those that come out during it.
         """
 
     def due_ns(self) -> int | None:

@@ -16,7 +16,7 @@ told from chance by anybody.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -43,10 +43,16 @@ class Growth(NamedTuple):
         return self.sent >= FEW and more > SHARE * self.sent and more > Z * self.noise
 
 
-def growth(responses: Iterable[Response], start_ns: int, end_ns: int) -> Growth:
-    """Of the number of open requests in (``start_ns``, ``end_ns``]."""
+def growth(
+    responses: Iterable[Response], start_ns: int, end_ns: int, due_ns: Sequence[int] | None = None
+) -> Growth:
+    """Of the number of open requests in (``start_ns``, ``end_ns``].
+
+    ``due_ns``: when a schedule had them come, also those that wait for an earlier turn of their
+    conversation. They are sent no faster than answers end, so what was sent shows no overload.
+    """
     responses = list(responses)
-    sent = sorted(r.sent_ns for r in responses)
+    sent = sorted([r.sent_ns for r in responses] if due_ns is None else due_ns)
     ended = sorted(r.end_ns for r in responses if r.end_ns is not None)
     came, variance_in = _counted(sent, start_ns, end_ns)
     left, variance_out = _counted(ended, start_ns, end_ns)

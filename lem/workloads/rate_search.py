@@ -110,12 +110,12 @@ class _Search:
                 )
             )
             agree = (overloads > 0) is (good < wanted * requests) or overloads == 0
-            clear = agree and _clear(good, requests, wanted)
+            clear = agree and beyond_chance(good, requests, wanted)
             if clear or tries >= REPEATS or not self._may_go_on():
                 return keeps
 
 
-def _clear(good: int, requests: int, wanted: float) -> bool:
+def beyond_chance(good: int, requests: int, wanted: float) -> bool:
     """Whether the share lies further from what is wanted than chance moves it."""
     noise = math.sqrt(wanted * (1 - wanted) * requests)
     return abs(good - wanted * requests) > 2 * noise

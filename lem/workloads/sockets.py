@@ -68,7 +68,7 @@ class Connection:
         """Whether it has carried an answer before."""
         self.retried = False
         self.drained_ns = 0
-        """When nothing was left to be read: what comes is later than that."""
+        """The last call that left nothing to be read began then: what is read later came later."""
 
 
 class Sockets:
@@ -178,6 +178,8 @@ class Sockets:
             self._look_at_limits(now)
 
     def _read(self, connection: Connection) -> None:
+        # After the call this thread may wait for the interpreter's lock, while more comes in.
+        before_ns = time.monotonic_ns()
         try:
             data, told, _, _ = connection.sock.recvmsg(READ_BYTES, 64)
         except BlockingIOError:
@@ -196,7 +198,7 @@ class Sockets:
         elif data:
             self.unstamped += 1
         if len(data) < READ_BYTES:
-            connection.drained_ns = now
+            connection.drained_ns = before_ns
         if not data:
             self._forget(connection)
         self._backlog.append((connection, data, at_ns))

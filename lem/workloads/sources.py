@@ -31,7 +31,7 @@ LATE_NS = 20_000_000
 
 
 class Requests(Protocol):
-    """Never runs dry. A run uses either ``next`` or ``conversation``, not both."""
+    """Never runs dry."""
 
     def next(self) -> Request:
         """The next one of the list."""
@@ -52,7 +52,9 @@ class Stock:
     """A request list, handed out in order, again from the beginning when it ends.
 
     One stock serves all phases of a run, so ids stay unique in it: the second time round they are
-    ``r12#2`` (:func:`cycle`), and so are the ids in ``after``.
+    ``r12#2`` (:func:`cycle`), and so are the ids in ``after``. A phase that takes requests after
+    one that took conversations goes on behind them: at the next request where none belong
+    together, else in the next time round; and the other way about.
     """
 
     def __init__(self, requests: list[Request]) -> None:
@@ -79,11 +81,19 @@ class Stock:
         return self._requests
 
     def next(self) -> Request:
+        begun_turns = -(-self._begun // len(self._conversations))
+        if self._given < begun_turns * len(self._requests):
+            self._given = begun_turns * len(self._requests)
         turn, index = divmod(self._given, len(self._requests))
         self._given += 1
         return self._handed(self._requests[index], turn)
 
     def conversation(self) -> list[Request]:
+        if len(self._conversations) == len(self._requests):
+            return [self.next()]
+        given_turns = -(-self._given // len(self._requests))
+        if self._begun < given_turns * len(self._conversations):
+            self._begun = given_turns * len(self._conversations)
         turn, index = divmod(self._begun, len(self._conversations))
         self._begun += 1
         return [self._handed(r, turn) for r in self._conversations[index]]
@@ -266,6 +276,8 @@ class OpenLoop:
         """They have been sent, but the engine had no room."""
         self.sent: list[Response] = []
         """All that this phase has sent."""
+        self.due: list[int] = []
+        """The times in the schedule that have come, also of turns that wait for the one before."""
         self._known: set[str] = set()
         """Ids of all that this phase has drawn from the list."""
         self.handed = 0
@@ -303,6 +315,7 @@ class OpenLoop:
         due, self._held = self._held, []
         while self._next is not None and self._next[0] <= now:
             due.append(self._next)
+            self.due.append(self._next[0])
             self._advance()
         arrived: list[tuple[int, Request]] = []
         for at_ns, request in due:

@@ -7,7 +7,8 @@ still while the meters' counters are watched: that rest is in no window.
 A continuous engine: a window begins when ramp-up is over: no slot or no client is idle, those who
 began together have all been replaced, and nobody waits for a first token. It ends after
 ``window_s``, once all that were open at its beginning have ended and, again, nobody waits for a
-first token and somebody just got one.
+first token and somebody just got one; the next step of the meters' counters is then its edge. The
+engine is given work meanwhile: were it not, it would stand still, or run dry, inside the window.
 So every window holds one prefill for each answer that ended in it, also where equal answers keep
 all slots in step and a window cut by the clock alone would hold all prefills of a turn or none.
 What is still being answered at the end is finished outside of the window.
@@ -16,7 +17,6 @@ Under an open load nobody waits for slots: requests come by a schedule. A window
 is over: everything that was sent before the first answer ended has ended, as much time again has
 passed, and at least half of ``window_s``. It begins and ends by the clock, at moments that do not
 depend on what the engine is doing, so that on average it holds what comes and goes at any time.
-While the meters look for an edge requests go on being sent.
 
 Consecutive windows of a continuous engine share the edge between them.
 """
@@ -159,17 +159,18 @@ def _no_rest() -> None:
 class Phase:
     """A source that finds the windows of a phase in what passes through it.
 
-    For a continuous engine ``on_edge`` is called exactly at each edge, from the thread that runs
-    ``serve``, and returns the edge's time; it may wait for a meter's tick, since the engine goes on
-    meanwhile. Windows lie end to end, so n of them make n + 1 edges. For atomic batches ``on_rest``
-    is called before the first window and after each one, outside of all of them, and returns when
-    the meters have seen the device at rest.
+    For a continuous engine ``begin_edge`` is called for each edge, from the thread that runs
+    ``serve``: it returns at once, and the edge it gives is asked for its time at later calls, since
+    a meter's tick may be 0.1 s away and the engine must not want for work until then. Without it
+    ``on_edge`` is called in its place, and returns the edge's time. Windows lie end to end, so n of
+    them make n + 1 edges. For atomic batches ``on_rest`` is called before the first window and
+    after each one, outside of all of them, and returns when the meters have seen the device at
+    rest.
 
     After each window ``enough`` is asked, with all windows so far, whether the phase may end.
     ``whole_turns=False`` (for warm-up) ends a continuous engine's windows by the clock alone.
 
-    With ``open_load`` windows are those of an open load. ``begin_edge`` then takes the place of
-    ``on_edge``: it returns at once, and the edge it gives is asked for its time at later calls.
+    With ``open_load`` windows are those of an open load.
     """
 
     def __init__(
@@ -215,21 +216,20 @@ class Phase:
     def take(self, room: int, busy: int) -> list[Request] | None:
         if self._open_load:
             return self._take_open(room, busy)
+        if self._atomic:
+            return self._take_batch(room, busy)
         prefilled = self._prefilled()
-        if self.ended or self._closes(prefilled):
+        if self.ended or self._edge_passed(lambda: self._closes(prefilled)):
             return None
-        if self._atomic and self._start_ns is None:
-            self._on_rest()
-            self._start_ns = self._clock()
         taken = self._inner.take(room, busy)
         if taken is None:
             return None
-        sent = [self._log.responses[r.id] for r in taken]
-        self._mine += sent
-        self._prefilling += sent
-        if self._start_ns is None and self._ramped_up(room == 0 or len(taken) < room):
-            self._start_ns = self._on_edge()
-            self._old, self._next = self._open(), []
+        self._note(taken)
+        if self._start_ns is None and self._edge is None:
+            if self._ramped_up(room == 0 or len(taken) < room):
+                self._edge = self._begin_edge()
+            # What is known at once begins the window before anything else happens.
+            self._edge_passed(lambda: False)
         return taken
 
     def due_ns(self) -> int | None:
@@ -240,32 +240,64 @@ class Phase:
         some time after their own time, which may have been just before an edge."""
         return [count(self._mine, w.start_ns, w.end_ns) for w in self.windows]
 
+    def _take_batch(self, room: int, busy: int) -> list[Request] | None:
+        if self._start_ns is not None and self._clock() - self._start_ns >= self._window_ns:
+            end_ns = self._clock()
+            self._on_rest()
+            self._begins(end_ns)
+            self._start_ns = self._clock()
+        if self.ended:
+            return None
+        if self._start_ns is None:
+            self._on_rest()
+            self._start_ns = self._clock()
+        taken = self._inner.take(room, busy)
+        if taken is not None:
+            self._note(taken)
+        return taken
+
     def _take_open(self, room: int, busy: int) -> list[Request] | None:
-        if self.ended or self._edge_passed():
+        if self.ended or self._edge_passed(self._open_is_due):
             return self._inner.rest(room) if isinstance(self._inner, OpenLoop) else None
         taken = self._inner.take(room, busy)
         if isinstance(self._inner, OpenLoop):
             self._mine = self._inner.sent
         return taken
 
-    def _edge_passed(self) -> bool:
-        """Begin or end a window if it is time; whether the phase is over with it."""
-        if self._edge is None:
-            now = self._clock()
-            if self._start_ns is None:
-                due = self._ramp_up.over(now, self._mine)
-            else:
-                due = now - self._start_ns >= self._window_ns
-            if due:
-                self._edge = self._begin_edge()
+    def _note(self, taken: list[Request]) -> None:
+        sent = [self._log.responses[r.id] for r in taken]
+        self._mine += sent
+        self._prefilling += sent
+
+    def _open_is_due(self) -> bool:
+        now = self._clock()
+        if self._start_ns is None:
+            return self._ramp_up.over(now, self._mine)
+        return now - self._start_ns >= self._window_ns
+
+    def _closes(self, prefilled: bool) -> bool:
+        """Whether a continuous engine's window is to end now."""
+        if self._start_ns is None:
+            return False
+        return self._over(self._clock() - self._start_ns, prefilled)
+
+    def _edge_passed(self, is_due: Callable[[], bool]) -> bool:
+        """Look for an edge if it is time; whether the phase is over with one that was found."""
+        if self._edge is None and is_due():
+            self._edge = self._begin_edge()
         if self._edge is None or not self._edge.done():
             return False
         at_ns, self._edge = self._edge.result(), None
+        self._begins(at_ns)
+        return self.ended
+
+    def _begins(self, at_ns: int) -> None:
+        """An edge: the end of the window that there was, and the beginning of the next one."""
         if self._start_ns is not None:
             self.windows.append(count(self._mine, self._start_ns, at_ns))
             self.ended = self._enough(self.windows)
         self._start_ns = at_ns
-        return self.ended
+        self._old, self._next = [r for r in self._open() if r.sent_ns <= at_ns], []
 
     def _prefilled(self) -> bool:
         """Whether, since the last look, the last request that waited for its first token got it."""
@@ -273,19 +305,6 @@ class Phase:
             return False
         self._prefilling = [r for r in self._prefilling if _waits(r)]
         return not self._prefilling
-
-    def _closes(self, prefilled: bool) -> bool:
-        """End the window if its time is over; whether the phase is over with it."""
-        if self._start_ns is None or not self._over(self._clock() - self._start_ns, prefilled):
-            return False
-        end_ns = self._clock() if self._atomic else self._on_edge()
-        if self._atomic:
-            self._on_rest()
-        self.windows.append(count(self._mine, self._start_ns, end_ns))
-        self._start_ns = self._clock() if self._atomic else end_ns
-        self._old, self._next = self._open(), []
-        self.ended = self._enough(self.windows)
-        return self.ended
 
     def _over(self, elapsed_ns: int, prefilled: bool) -> bool:
         if elapsed_ns < self._window_ns or self._by_clock:

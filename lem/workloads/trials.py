@@ -131,4 +131,4 @@ class Trial:
         self._undecided = undecided
 
     def _grows(self, start_ns: int, end_ns: int) -> bool:
-        return overload.growth(self._mine, start_ns, end_ns).overloaded
+        return overload.growth(self._mine, start_ns, end_ns, self._inner.due).overloaded

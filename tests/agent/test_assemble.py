@@ -7,7 +7,7 @@ import pytest
 
 from lem.agent.assemble import assemble, distributions
 from lem.contract.record import MeterInfo, Value
-from lem.contract.workload import Concurrency, Slo
+from lem.contract.workload import Concurrency, Poisson, Slo
 from lem.meters.protocol import Sample
 from lem.workloads.load import Response
 from lem.workloads.requests import Request
@@ -286,3 +286,6 @@ def test_a_prefill_window_is_no_part_of_the_others() -> None:
     assert left["estimated"].value == pytest.approx((50 - 12 * 30 / 21) / 6)
     for name in plain.metrics:
         assert found.metrics[name] == plain.metrics[name]
+    scheduled = assemble(*given, whole_batches=True, prefill=span, arrival=Poisson(rate=1.0))
+    assert scheduled.metrics["energy_prefill_per_input_token_j"] == each
+    assert "energy_decode_per_output_token_j" not in scheduled.metrics

@@ -586,6 +586,22 @@ def test_a_run_under_an_open_load(make_job: MakeJob, arrival: dict[str, Any]) ->
 
 
 @pytest.mark.slow
+def test_prefill_under_a_schedule_is_that_of_an_engine_at_work(make_job: MakeJob) -> None:
+    """At eight requests a second the windows are hardly any work; prefill alone is as fast as the
+    engine can, so that pauses are no part of what it costs."""
+    folder = ran(
+        make_job,
+        arrival={"kind": "constant", "rate": 8.0},
+        measure={"meters": ["estimate"], "window_s": 1.0},
+    )
+    prefill, (first, *_) = folder.record["prefill"], folder.windows
+    assert first["requests"] <= 10
+    assert prefill["requests"] > 5 * first["requests"]
+    assert "energy_prefill_per_input_token_j" in folder.record["metrics"]
+    assert "energy_decode_per_output_token_j" not in folder.record["metrics"]
+
+
+@pytest.mark.slow
 def test_a_run_that_cannot_keep_up_is_said_to_be_overloaded(make_job: MakeJob) -> None:
     """One slot, at least 6 ms an answer: 166 a second at most, and 400 come."""
     folder = ran(

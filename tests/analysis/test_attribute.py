@@ -73,6 +73,33 @@ def test_arms_that_do_not_differ_have_no_shares(tmp_path: Path) -> None:
     assert "more than scatter explains" in open_results(tmp_path).attribute().sentences[0]
 
 
+def test_two_blocks_of_scatter_explain_nothing(tmp_path: Path) -> None:
+    """Without intervals every second campaign of equal arms would say that something explains it
+    all."""
+    told = []
+    for seed in range(12):
+        draw = random.Random(seed)
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        records.grid(
+            folder,
+            {"engine.max_batch_size": [1, 4, 16]},
+            lambda cell, block, draw=draw: {
+                "energy": {"gpu": math.exp(draw.gauss(0, 0.02))},
+                "cpu_time_s": None,
+            },
+            blocks=2,
+        )
+        told.append(open_results(folder).attribute().found[0].told_apart)
+    assert sum(told) <= 2
+
+
+def test_two_blocks_of_a_true_difference_are_told_apart(tmp_path: Path) -> None:
+    records.grid(tmp_path, AXES, figures(), blocks=2)
+    (one,) = open_results(tmp_path).attribute().found
+    assert one.told_apart and one.shares[0].name == "batch size" and one.shares[0].low is None
+
+
 def test_device_classes_stay_apart(tmp_path: Path) -> None:
     def both(cell: dict[str, Any], block: int) -> dict[str, Any]:
         own = figures(block + 1)(cell, block)

@@ -336,6 +336,12 @@ def test_the_listener_is_found_by_its_port(strict: int, tmp_path: Path) -> None:
         assert process_listening(8080, proc) == found
     (proc / "net" / "tcp").write_text(head + line.replace("1F91", "1F90"))
     assert process_listening(8080, proc) == 7
+    # TGI's launcher has the model servers beside the router that listens.
+    (proc / "6").mkdir()
+    (proc / "6" / "comm").write_text("text-generation\n")
+    (proc / "6" / "stat").write_text("6 (x) S 1 " + "0 " * 17 + "99 0\n")
+    (proc / "7" / "stat").write_text("7 (x) S 6 " + "0 " * 17 + "99 0\n")
+    assert process_listening(8080, proc) == 6
     # What listens for another machine uses energy there.
     for name in ("docker-proxy", "ssh", "kubectl", "nginx"):
         (proc / "7" / "comm").write_text(f"{name}\n")

@@ -108,6 +108,21 @@ def test_two_blocks_have_no_interval_and_one_no_share() -> None:
         shares(cells[None])
 
 
+@pytest.mark.parametrize(("blocks", "shape"), [(2, (2,)), (2, (3, 3)), (4, (2, 2))])
+def test_chance_is_as_often_small_as_it_says(blocks: int, shape: tuple[int, ...]) -> None:
+    draw = np.random.default_rng(4)
+    drift = draw.normal(size=(4000, blocks, *(1 for _ in shape)))
+    chance = of_many(draw.normal(0, 0.01, (4000, blocks, *shape)) + drift, len(shape)).chance
+    assert (chance < 0.05).mean() == pytest.approx(0.05, abs=0.012)
+    assert (chance < 0.5).mean() == pytest.approx(0.5, abs=0.03)
+
+
+def test_cells_that_differ_without_noise_are_no_chance() -> None:
+    cells = np.array([[0.0, 1.0], [2.0, 3.0]])
+    assert float(shares(np.stack([cells, cells + 1])).chance) < 1e-9
+    assert float(shares(np.zeros((2, 2, 2))).chance) == 1
+
+
 def test_many_at_once_are_each_alone() -> None:
     draw = np.random.default_rng(3)
     logs = draw.normal(size=(5, 4, 3, 2))

@@ -1,6 +1,7 @@
 """The client against a server of its own process whose every write is known."""
 
 import itertools
+import socket
 import subprocess
 import sys
 import threading
@@ -14,11 +15,13 @@ import pytest
 
 from lem.contract.workload import Poisson
 from lem.errors import RunFailed
+from lem.workloads import stamps
 from lem.workloads.client import FAILURES_IN_A_ROW, Client
 from lem.workloads.load import Log, Source
 from lem.workloads.overload import growth
 from lem.workloads.requests import Request
 from lem.workloads.schedules import at_rate
+from lem.workloads.sockets import Connection, Sockets
 from lem.workloads.sources import Backlog, ClosedLoop, Stock, arriving
 from lem.workloads.steady import Phase
 from lem.workloads.wire import Wire
@@ -141,6 +144,35 @@ def test_tokens_are_told_while_the_source_takes_its_time(fake: Fake) -> None:
 
     Client(fake.address, wire(gap_ms=5)).serve(Blocking(), log)
     assert seen[0] >= 10 and log.tokens == 20
+
+
+class Chunks:
+    """A socket whose reader gets hold of the interpreter's lock 30 ms after each chunk was read."""
+
+    def __init__(self, came_ns: list[int]) -> None:
+        self.came_ns = came_ns
+
+    def fileno(self) -> int:
+        return -1
+
+    def recvmsg(self, size: int, ancillary: int) -> tuple[bytes, list[Any], int, None]:
+        at_ns = self.came_ns.pop(0) + stamps.clock_difference_ns()
+        time.sleep(0.03)
+        told = stamps.STAMP.pack(*divmod(at_ns, 10**9))
+        return b"data: x", [(socket.SOL_SOCKET, stamps.SO_TIMESTAMPNS, told)], 0, None
+
+
+def test_a_stamp_is_true_though_the_reader_had_to_wait_for_the_lock() -> None:
+    """What came in while the reader of the last chunk waited has its own time, and lay unread."""
+    sockets = Sockets(("127.0.0.1", 1), wire(), Log(), 1.0)
+    sockets._clock_ns = stamps.clock_difference_ns()
+    now = time.monotonic_ns()
+    came = [now - 2_000_000, now + 10_000_000]
+    connection = Connection(Chunks(list(came)))  # type: ignore[arg-type]
+    for _ in came:
+        sockets._read(connection)
+    found = [at_ns for _, _, at_ns in sockets._backlog]
+    assert found == pytest.approx(came, abs=1_000_000)
 
 
 def test_connections_are_kept(fake: Fake) -> None:

@@ -3,15 +3,18 @@
 import math
 import random
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import pytest
 
+from lem.agent.operating_point import load_held
 from lem.contract.workload import Arrival, Concurrency, Constant, Poisson
 from lem.workloads import edges
 from lem.workloads.load import Log, Response
 from lem.workloads.requests import Request
-from lem.workloads.sources import Stock, arriving
+from lem.workloads.schedules import at_rate
+from lem.workloads.sources import OpenLoop, Stock, arriving
 from lem.workloads.steady import Counts, Edge, Phase, settled_by_chance
 
 from .engines import Clock, Server
@@ -199,3 +202,38 @@ def test_under_an_open_load_throughput_settles_within_what_chance_explains(
 ) -> None:
     windows = [Counts(0, SECOND, 100, 0, t) for t in tokens]
     assert settled_by_chance(windows) is settled
+
+
+def _times_of(times: dict[str, list[float]], request: Request) -> list[float]:
+    return times[request.id]
+
+
+@pytest.mark.parametrize(("load", "overloaded"), [(0.6, False), (1.3, True)])
+def test_turns_that_wait_for_the_one_before_are_a_queue_too(load: float, overloaded: bool) -> None:
+    """Ten turns each: under overload they are sent no faster than answers end, so of what was sent
+    nothing is left over; the schedule says what should have been."""
+    found = []
+    for seed in range(10):
+        clock, draw = Clock(), random.Random(seed)
+        log = Log(clock)
+        turns = [
+            Request(f"c{c}t{t}", [1] * 5, 2, "", after=f"c{c}t{t - 1}" if t else None)
+            for c in range(200)
+            for t in range(10)
+        ]
+        source = OpenLoop(at_rate(Poisson(rate=1), 10 * load, seed), Stock(turns), log)
+        phase = Phase(
+            source,
+            log,
+            atomic=False,
+            window_s=30.0,
+            on_edge=clock,
+            clock=clock,
+            open_load=True,
+        )
+        slow = {r.id: draw.uniform(0.5, 1.5) for r in turns}
+        times = {name: [0.4 * s, 0.8 * s] for name, s in slow.items()}
+        server = Server(clock, 8, partial(_times_of, times))
+        server.serve(phase, log)
+        found.append("overloaded" in load_held(source, phase.recounted()))
+    assert sum(found) >= 9 if overloaded else sum(found) <= 1

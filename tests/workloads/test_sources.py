@@ -132,6 +132,29 @@ def test_the_second_time_round_a_turn_follows_the_same_time_round() -> None:
     assert cycle("odd#name") == 1
 
 
+@pytest.mark.parametrize("requests", [some(9), TALKS])
+def test_no_phase_sends_again_what_another_kind_of_phase_has_sent(requests: list[Request]) -> None:
+    """A search for a rate warms up with a closed loop and then tries open ones: an engine that
+    keeps prompts must not know them already, and the log has one entry for each id."""
+    stock, log = Stock(requests), Log()
+    loop = ClosedLoop(2, stock, log, limit=5)
+    sent: list[str] = []
+    while (taken := loop.take(9, 0)) is not None:
+        sent += [r.id for r in taken]
+        for r in taken:
+            log.done(r.id, "")
+    assert len(sent) == 5
+    sent += [stock.next().id for _ in range(5)]
+    sent += [r.id for r in stock.conversation()]
+    assert len(set(sent)) == len(sent)
+
+
+def test_requests_that_do_not_belong_together_are_used_once_by_both_kinds_of_phase() -> None:
+    stock = Stock(some(4))
+    first = [stock.conversation()[0].id, stock.next().id, stock.conversation()[0].id]
+    assert first == ["r0", "r1", "r2"] and not stock.exhausted
+
+
 def test_passing_requests_over_is_not_using_them_twice() -> None:
     stock = Stock(some(4))
     stock.skip_to(3)

@@ -1,5 +1,7 @@
 """The window rule, on engines whose every step is known."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -160,6 +162,52 @@ def test_windows_hold_a_prefill_for_every_answer_where_the_engine_has_time_for_i
 def test_a_closed_loop_smaller_than_the_slots_reaches_steady_state() -> None:
     phase, _ = continuous([10] * 100, 8, 1.0, clients=2)
     assert phase.windows[0].requests >= 2
+
+
+class NextTick:
+    """A meter's next tick, which come every 0.1 s."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock, self.at_ns = clock, (clock() // (SECOND // 10) + 1) * (SECOND // 10)
+
+    def done(self) -> bool:
+        return self.clock() >= self.at_ns
+
+    def result(self) -> int:
+        return self.at_ns
+
+
+@pytest.mark.parametrize("clients", [None, 8])
+def test_an_engine_has_work_while_an_edge_is_looked_for(clients: int | None) -> None:
+    """Were it not asked on, each edge would put up to 0.1 s of rest into a window."""
+    clock = Clock()
+    log = Log(clock)
+
+    def waits() -> int:
+        clock.now = NextTick(clock).at_ns
+        return clock.now
+
+    arrival = Offline() if clients is None else Concurrency(concurrency=clients)
+    lengths = [5 + i * 7 % 11 for i in range(2000)]
+    phase = Phase(
+        arriving(arrival, Stock(some(lengths)), log),
+        log,
+        atomic=False,
+        window_s=2.0,
+        on_edge=waits,
+        enough=lambda done: len(done) >= 2,
+        clock=clock,
+        begin_edge=lambda: NextTick(clock),
+    )
+    SlotEngine(clock, 8, prefill_s=0.002, step_s=0.013).serve(phase, log)
+    first, last = phase.recounted()
+    assert first.end_ns == last.start_ns
+    assert all(t % (SECOND // 10) == 0 for t in (first.start_ns, first.end_ns, last.end_ns))
+    times = sorted({t for r in log.responses.values() for t in r.token_ns})
+    inside = [t for t in times if first.start_ns <= t <= last.end_ns]
+    # A step, and at most eight prefills before it.
+    assert max(b - a for a, b in pairwise(inside)) <= 0.030 * SECOND
+    assert all(w.requests > 100 for w in (first, last))
 
 
 def test_warm_up_by_the_clock_obeys_its_limit() -> None:
