@@ -19,6 +19,7 @@ from lem.config.problems import explain, place, said, suggest
 from lem.config.schema import CampaignSpec, is_path, prepared
 from lem.config.shapes import shape_problems
 from lem.config.sweep import Grid
+from lem.config.swept import with_swept
 from lem.config.yaml_source import KeyPath, Position, Source
 from lem.contract.spec import Accuracy, Calibration, ModelSpec
 from lem.errors import BadInput, Problem
@@ -93,6 +94,7 @@ def _campaign(text: str, name: str, must_exist: bool) -> CampaignFile:
     data = prepared(source.data)
     found: list[Found] = _unknown_plugins(data)
     found += [(("workload", *at), message) for at, message in shape_problems(data.get("workload"))]
+    data = with_swept(data)
     try:
         spec = CampaignSpec.model_validate(data)
     except ValidationError as e:
