@@ -223,7 +223,7 @@ def _about_objectives(c: Comparison, shown: Collection[str]) -> Iterator[str]:
             " of all that ended."
         )
     if "goodput_rate_per_s" in shown:
-        yield "Rate found: the highest at which enough requests kept them; the runs were made at it."
+        yield "Rate found: the highest at which enough requests kept them; the windows are at it."
 
 
 _LIMITS = {
