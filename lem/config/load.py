@@ -193,6 +193,10 @@ def _problems_of_the_rest(data: dict[str, Any], known: list[Found]) -> list[Foun
         top = path[0] if path else ""
         if top == "sweep" and len(path) > 1 and isinstance(rest.get("sweep"), dict):
             rest["sweep"] = {k: v for k, v in rest["sweep"].items() if k != path[1]}
+        elif top == "sampler" and isinstance(data.get(top), dict):
+            # Bounds mean something else to a sampler that draws.
+            kind = data[top].get("kind", "grid")
+            rest[top] = {"kind": kind} | ({} if kind == "grid" else {"budget": 1})
         elif top in stand_in:
             rest[top] = stand_in[top]
         else:
