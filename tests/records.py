@@ -85,6 +85,7 @@ def record(
     above_idle: dict[str, float] | None = None,
     tpot_s: float | None = None,
     request_throughput: float | None = None,
+    goodput: tuple[float, float] | None = None,
 ) -> Record:
     """One valid record. ``energy`` is joules per output token by device class; by default the
     estimate from ``cpu_time_s`` (per output token) at 10 W per busy core, ± 50 %."""
@@ -116,6 +117,10 @@ def record(
         metrics["tpot_s"] = _distribution(tpot_s, 32)
     if request_throughput is not None:
         metrics["request_throughput_per_s"] = {"value": request_throughput}
+    if goodput is not None:
+        per_s, share = goodput
+        metrics["goodput_per_s"] = {"value": per_s}
+        metrics["slo_attainment_share"] = {"value": share}
     raw = {
         "schema_version": 1,
         "metric_semantics_version": semantics,

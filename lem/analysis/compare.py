@@ -34,6 +34,9 @@ SIDE_FIGURES = (
     ("output_throughput_tokens_per_s", ""),
     ("ttft_s", "p50"),
     ("itl_s", "p50"),
+    ("goodput_per_s", ""),
+    ("slo_attainment_share", ""),
+    ("goodput_rate_per_s", ""),
     ("nll_per_token", ""),
     ("accuracy", ""),
     (ENERGY, ESTIMATED),
@@ -87,7 +90,7 @@ def compare(
     used = [r for r in valid if hardware is None or r.hardware == hardware]
     if not used:
         raise BadInput(
-            f"{campaign}: there is no run to compare yet" + _failures_in_words(rows),
+            f"{campaign}: there is no run to compare yet" + _why_none(rows),
             hint="lem results list shows what is there",
         )
     on = _only_one("hardware", {r.hardware for r in used})
@@ -307,6 +310,16 @@ def _notes(
     return notes
 
 
-def _failures_in_words(rows: Sequence[Row]) -> str:
+def _why_none(rows: Sequence[Row]) -> str:
     kinds = sorted({r.outcome.failure_kind for r in rows if r.outcome.failure_kind})
-    return f" (failures: {', '.join(kinds)})" if kinds else ""
+    flags = sorted(
+        {
+            f
+            for r in rows
+            for f in r.flags
+            if r.outcome.kind == "record" and (f not in FLAGS or FLAGS[f].consequence != "info")
+        }
+    )
+    said = [f"failures: {', '.join(kinds)}"] if kinds else []
+    said += [f"left out because of flags: {', '.join(flags)}"] if flags else []
+    return f" ({'; '.join(said)})" if said else ""

@@ -46,7 +46,7 @@ class ArmResult:
     """Blocks in which the arm was counted."""
     figures: dict[str, Absolute]
     """Quantity's key, and keys of the side figures (``output_throughput_tokens_per_s``,
-    ``ttft_s.p50``, ``itl_s.p50``, ``nll_per_token``, ``energy_per_output_token_j.estimated``)."""
+    ``ttft_s.p50``, ``itl_s.p50``, ``goodput_per_s``, ``nll_per_token``, …)."""
     ratios: dict[str, RatioEstimate]
     """Quantity's key → ratio to the baseline; empty for the baseline itself."""
     verdicts: dict[str, Verdict]

@@ -8,6 +8,7 @@ from lem.analysis.comparison import ArmInfo
 from lem.analysis.gathered import Gathered
 from lem.analysis.naming import noun, words
 from lem.analysis.quantities import ENERGY, ESTIMATED, Quantity, common_classes, quantity_of
+from lem.analysis.words import with_ends
 from lem.errors import BadInput
 from lem.stats import Absolute, RatioEstimate, ratios
 
@@ -181,13 +182,20 @@ def _sentence(series: Series, quantity: Quantity, load: str, unfinished: str) ->
     ratio = low.beside_least
     if least is None or ratio is None or ratio.low is None or ratio.high is None:
         return ""
-    head = f"{series.name}: at" if series.name else "At"
+    times, start, end = with_ends(ratio.ratio, ratio.low, ratio.high)
+    name = f"{series.name}: " if series.name else ""
+    what = quantity.noun.replace(" per output token", "")
+    if ratio.low <= 1:
+        text = (
+            f"{name}can't tell yet whether a token takes more {what} at {load} {low.load:g} than "
+            f"at {load} {least.load:g}: {times} times as much ({start}–{end})"
+        )
+        return f"{text}." if name else f"C{text[1:]}."
     text = (
-        f"{head} {load} {low.load:g} a token takes {ratio.ratio:.3g} times the "
-        f"{quantity.noun.replace(' per output token', '')} that it takes at {load} {least.load:g} "
-        f"({ratio.low:.3g}–{ratio.high:.3g})"
+        f"{name or 'at '}{'at ' if name else ''}{load} {low.load:g} a token takes {times} times "
+        f"the {what} that it takes at {load} {least.load:g} ({start}–{end})"
     )
     if low.above_idle is not None and low.total.mean > 0 and quantity.part != ESTIMATED:
         share = 100 * (1 - low.above_idle.mean / low.total.mean)
         text += f"; {min(100.0, max(0.0, share)):.0f} % of it there is idle power"
-    return f"So far: {text}." if unfinished else f"{text}."
+    return f"So far: {text}." if unfinished else f"{text}." if name else f"A{text[1:]}."

@@ -20,7 +20,7 @@ _WORDS = {
     "model.id": "model",
     "engine.dtype": "precision",
     "engine.quantization": "quantisation",
-    "workload.arrival.rate": "rate",
+    "workload.arrival.rate": "rate (requests/s)",
     "device.power_limit_w": "power limit (W)",
     "device.sm_clock_mhz": "SM clock (MHz)",
 }

@@ -21,13 +21,22 @@ _WHAT = {
     ENERGY: "energy per output token",
     "energy_per_total_token_j": "energy per token, input and output",
     "energy_per_request_j": "energy per request",
+    "energy_per_good_request_j": "energy per request that kept the objectives",
     "energy_above_idle_per_output_token_j": "energy above idle per output token",
+    "energy_prefill_per_input_token_j": "energy of prefill per input token",
+    "energy_decode_per_output_token_j": "energy of decode per output token",
+    "energy_per_answer_j": "energy per answer",
+    "energy_per_correct_answer_j": "energy per correct answer",
     CPU_TIME: "CPU time per output token",
     "mean_power_w": "mean power",
     "peak_power_w": "peak power",
     "idle_power_w": "idle power",
     "output_throughput_tokens_per_s": "output throughput",
+    "total_throughput_tokens_per_s": "throughput of input and output",
     "request_throughput_per_s": "request throughput",
+    "goodput_per_s": "goodput",
+    "slo_attainment_share": "share of requests that kept the objectives",
+    "goodput_rate_per_s": "highest rate that kept the objectives",
     "ttft_s": "time to first token (median)",
     "itl_s": "inter-token latency (median)",
     "tpot_s": "time per output token (median)",
@@ -63,8 +72,15 @@ def quantities_of(used: Sequence[Row], metric: str | None) -> tuple[list[Quantit
     name = metric or ENERGY
     if METRICS[name].shape != "by_class":
         part = "p50" if METRICS[name].shape == "distribution" else ""
-        if not all(value_of(r, name, part) for r in used):
-            raise BadInput(f"not every run has {name}, so it cannot be compared")
+        if lacking := sum(part not in r.metrics.get(name, {}) for r in used):
+            raise BadInput(f"{lacking} of {len(used)} runs have no {name}: it cannot be compared")
+        if zero := sum(value_of(r, name, part) is None for r in used):
+            raise BadInput(
+                f"{name} is 0 in {zero} of {len(used)} runs, and there is no ratio to 0",
+                hint="lem results compare without --metric shows it beside the energy"
+                if name in ("goodput_per_s", "slo_attainment_share")
+                else None,
+            )
         return [quantity_of(name, part)], []
     common, left_out = _classes(used, name)
     measured = [c for c in common if c != ESTIMATED]
@@ -77,7 +93,7 @@ def quantities_of(used: Sequence[Row], metric: str | None) -> tuple[list[Quantit
         left_out.append("CPU time is missing in some runs")
     elif common:
         left_out.append(f"{name} is only estimated here, not measured")
-    why = "; ".join(left_out) or "no run has an energy figure"
+    why = "; ".join(left_out) or "no run has it"
     raise BadInput(
         f"no device class is measured in every run, so {name} cannot be compared: {why}",
         hint=f"lem results compare --metric {CPU_TIME} compares CPU time instead",

@@ -163,6 +163,34 @@ def rounded(value: float, decimals: int, to: Callable[[float], int]) -> str:
     return f"{to(round(value * 10**decimals, 6)) / 10**decimals:.{decimals}f}"
 
 
+def with_ends(ratio: float, low: float, high: float) -> tuple[str, str, str]:
+    """A ratio and its interval: to two significant digits of half the interval's width, and where
+    that is very wide each to its own."""
+    if high > 100 * low:
+        ends = (
+            rounded(low, max(0, places(low) - 1), math.floor),
+            rounded(high, max(0, places(high) - 1), math.ceil),
+        )
+        return two_digits(ratio), *ends
+    decimals = min(places((high - low) / 2), 5)
+    ends = rounded(low, decimals, math.floor), rounded(high, decimals, math.ceil)
+    return f"{ratio:.{decimals}f}", *ends
+
+
+def places(uncertainty: float) -> int:
+    """Decimals that show two significant digits of an uncertainty (GUM 7.2.6)."""
+    if uncertainty <= 0 or not math.isfinite(uncertainty):
+        return 2
+    # 0.0996 rounds to 0.10: look at the rounded figure.
+    exponent = math.floor(math.log10(float(f"{uncertainty:.1e}")))
+    return min(12, max(0, 1 - exponent))
+
+
+def two_digits(value: float) -> str:
+    """At least two significant digits, without an exponent: of an uncertainty, or a share in %."""
+    return f"{value:.{places(value)}f}"
+
+
 def _percent(value: float, ratio: RatioEstimate, to: Callable[[float], int] = round) -> str:
     """How far ``value`` is from 1, in percent, with the digits that the interval supports."""
     half = (ratio.high - ratio.low) / 2 if ratio.high is not None and ratio.low is not None else 0.1

@@ -49,17 +49,20 @@ def rejected(campaign: "Campaign", lock: Lock, ready: Ready, say: Say) -> list[P
         say(f"asking {backend} {prepared.described.engine_version} about its arguments")
         launcher = plugins.load("launchers", launcher_name)()
         models = cache_root() / "models" / model
-        for rejection in _ask(lock, launcher, prepared, arms, models, campaign.folder):
-            place = campaign.file.where(rejection.argument) if rejection.argument else None
+        said: dict[tuple[str, str], list[str]] = {}
+        for one in _ask(lock, launcher, prepared, arms, models, campaign.folder):
+            said.setdefault((one.argument or "", one.message), []).append(one.arm_id)
+        for (argument, message), ids in said.items():
+            place = campaign.file.where(argument) if argument else None
             line, column = place or (None, None)
+            more = ", among others" if len(ids) > 1 else ""
             problems.append(
                 Problem(
-                    f"{backend} rejects this ({_label(lock, rejection.arm_id)}):"
-                    f" {rejection.message}",
+                    f"{backend} rejects this ({_label(lock, ids[0])}{more}): {message}",
                     file=str(campaign.file.path),
                     line=line,
                     column=column,
-                    path=rejection.argument or "",
+                    path=argument,
                 )
             )
     return problems

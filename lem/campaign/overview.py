@@ -10,6 +10,7 @@ from lem.analysis.blocks import seconds_between
 from lem.campaign.plan import Plan
 from lem.contract.failure import Failure
 from lem.contract.lock import Lock
+from lem.contract.workload import Search
 from lem.errors import BadInput
 from lem.stores.outcomes import Outcome
 
@@ -68,7 +69,8 @@ def estimate(overview: Overview, power_w: Mapping[str, Mapping[str, float]]) -> 
             took.setdefault(o.arm_id, []).append(seconds_between(o.started_at, o.ended_at))
     every = [s for durations in took.values() for s in durations]
     guess = statistics.mean(every) if every else _run_guess_s(overview.lock)
-    per_arm = {arm: statistics.mean(durations) for arm, durations in took.items()}
+    per_arm = {} if every else _searches_s(overview.lock, guess)
+    per_arm |= {arm: statistics.mean(durations) for arm, durations in took.items()}
     runs = overview.plan.runs
     energy_j: dict[str, float] = {}
     for run in runs:
@@ -81,6 +83,20 @@ def estimate(overview: Overview, power_w: Mapping[str, Mapping[str, float]]) -> 
         f"from {len(every)} runs so far" if every else "a rough guess before the first run",
         energy_j,
     )
+
+
+SEARCH_TRIALS = 15
+"""A search for a rate takes about so many times its ``trial_s``."""
+
+
+def _searches_s(lock: Lock, run_s: float) -> dict[str, float]:
+    """Seconds of a run of each arm that searches for its rate, beside the ``run_s`` of others."""
+    rates = {a.arm_id: getattr(a.experiment.workload.arrival, "rate", None) for a in lock.arms}
+    return {
+        arm: run_s + SEARCH_TRIALS * rate.trial_s
+        for arm, rate in rates.items()
+        if isinstance(rate, Search)
+    }
 
 
 def _run_guess_s(lock: Lock) -> float:

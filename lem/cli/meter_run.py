@@ -129,7 +129,7 @@ def _table(meter: "Meter") -> None:
 
 
 def _row(r: "EnergyReading", seconds: float) -> list[str]:
-    from lem.report.text import two_digits
+    from lem.analysis.words import two_digits
 
     flags = f"[{', '.join(r.flags)}]" if r.flags else ""
     if r.energy_j is None:
@@ -146,7 +146,7 @@ def _row(r: "EnergyReading", seconds: float) -> list[str]:
 
 def _mean_power(r: "EnergyReading", seconds: float) -> str:
     """With the digits that the energy has: its uncertainty is the energy's."""
-    from lem.report.text import places
+    from lem.analysis.words import places
 
     assert r.energy_j is not None
     if not r.uncertainty_j:
@@ -156,7 +156,7 @@ def _mean_power(r: "EnergyReading", seconds: float) -> str:
 
 def _rounded(r: "EnergyReading") -> str:
     """To the second digit of its uncertainty, as GUM 7.2.6 has it."""
-    from lem.report.text import places
+    from lem.analysis.words import places
 
     assert r.energy_j is not None
     if not r.uncertainty_j:

@@ -47,7 +47,10 @@ class Range(Part):
         """What open bounds lack for a grid."""
         if self.scale == "log":
             return "a log scale needs num (and takes no step)"
-        return "needs num or step, or scale: log2 (every power of two)"
+        return (
+            "needs num or step, or scale: log2 (every power of two); any value between the two is "
+            "for samplers other than grid"
+        )
 
 
 class SamplerSpec(Part):

@@ -47,7 +47,8 @@ def _check_adaptive(grid: Grid, named: Sequence[Drafted]) -> None:
     measure, settings = grid.spec.measure, grid.spec.sampler.settings()
     size = _size(grid)
     if size is not None and size < settings["budget"]:
-        grid.note((("sampler", "budget"), f"is more than the {size} experiments that there are"))
+        there = f"{size} experiments that there are" if size > 1 else "one experiment that there is"
+        grid.note((("sampler", "budget"), f"is more than the {there}"))
     for key in ("precision", "time_budget"):
         if getattr(measure, key) is not None:
             why = "does not go with sampler pareto: each generation has a fixed number of blocks"

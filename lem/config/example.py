@@ -138,7 +138,7 @@ models:
   # - {synthetic: {architecture: llama, hidden_size: 64, layers: 2, heads: 4, vocab_size: 512}}
   #                                   # random weights: for speed and energy, not for answers
 
-backends:                             # the inference engines: transformers, llama_cpp
+backends:                             # the engines: transformers, llama_cpp, vllm, …
 @BACKENDS@  # NAME:
   #   base_image: "…"                 # build lem's image on this one, or
   #   image: "…"                      # use a ready image that carries lem's labels

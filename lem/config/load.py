@@ -19,6 +19,7 @@ from lem.config.problems import explain, place, said, suggest
 from lem.config.schema import CampaignSpec, is_path, prepared
 from lem.config.shapes import shape_problems
 from lem.config.sweep import Grid
+from lem.config.swept import with_swept
 from lem.config.yaml_source import KeyPath, Position, Source
 from lem.contract.spec import Accuracy, Calibration, ModelSpec
 from lem.errors import BadInput, Problem
@@ -93,6 +94,7 @@ def _campaign(text: str, name: str, must_exist: bool) -> CampaignFile:
     data = prepared(source.data)
     found: list[Found] = _unknown_plugins(data)
     found += [(("workload", *at), message) for at, message in shape_problems(data.get("workload"))]
+    data = with_swept(data)
     try:
         spec = CampaignSpec.model_validate(data)
     except ValidationError as e:
@@ -191,6 +193,10 @@ def _problems_of_the_rest(data: dict[str, Any], known: list[Found]) -> list[Foun
         top = path[0] if path else ""
         if top == "sweep" and len(path) > 1 and isinstance(rest.get("sweep"), dict):
             rest["sweep"] = {k: v for k, v in rest["sweep"].items() if k != path[1]}
+        elif top == "sampler" and isinstance(data.get(top), dict):
+            # Bounds mean something else to a sampler that draws.
+            kind = data[top].get("kind", "grid")
+            rest[top] = {"kind": kind} | ({} if kind == "grid" else {"budget": 1})
         elif top in stand_in:
             rest[top] = stand_in[top]
         else:

@@ -64,13 +64,11 @@ def known_keys(model: Any, path: Iterable[str | int]) -> list[str]:
     """The keys that ``model`` has below ``path`` (with pydantic's labels of unions in it)."""
     here = [model]
     for step in path:
-        nearer: list[Any] = []
-        for kind in here:
+        nearer: list[Any] = [k for k in here if isinstance(k, type) and step == _tag_of(k)]
+        for kind in [] if nearer else here:
             if isinstance(kind, type) and issubclass(kind, BaseModel):
                 if step in kind.model_fields:
                     nearer += choices_of(kind.model_fields[str(step)].annotation)
-                elif step == _tag(kind):
-                    nearer.append(kind)
             elif get_origin(kind) is (list if isinstance(step, int) else dict):
                 nearer += choices_of(get_args(kind)[-1])
         here = nearer or here
@@ -92,7 +90,9 @@ def choices_of(annotation: Any) -> list[Any]:
     return [annotation]
 
 
-def _tag(model: type[BaseModel]) -> str | None:
+def _tag_of(model: type) -> str | None:
+    if not issubclass(model, BaseModel):
+        return None
     kind = model.model_fields.get("kind")
     if kind is not None and get_origin(kind.annotation) is Literal:
         return str(get_args(kind.annotation)[0])
@@ -198,9 +198,9 @@ def _unknown_key(key: str, parents: KeyPath, model: Any, label: str | None) -> s
     known = known_keys(model, parents)
     if label is not None and "kind" in known:
         owners = [
-            str(_tag(c))
+            str(_tag_of(c))
             for c in _union_at(model, parents)
-            if key in c.model_fields and _tag(c) != label
+            if key in c.model_fields and _tag_of(c) != label
         ]
         if owners:
             return f"is not a key of kind {label}; it belongs to kind {' or '.join(owners)}"

@@ -1,5 +1,6 @@
 """What a choice of settings can be judged by: short names, or a metric and one part of it."""
 
+import difflib
 from typing import NamedTuple
 
 from lem.contract.metrics import METRICS
@@ -34,8 +35,9 @@ def objective(name: str) -> Objective:
         return Objective(name, NLL, "", False)
     about = METRICS.get(metric)
     if about is None:
-        known = ", ".join([*SHORT, *METRICS])
-        raise ValueError(f"no objective named '{name}'; one of: {known}")
+        near = difflib.get_close_matches(name, [*SHORT, *METRICS], n=1, cutoff=0.6)
+        hint = f"did you mean '{near[0]}'?" if near else f"one of: {', '.join([*SHORT, *METRICS])}"
+        raise ValueError(f"no objective named '{name}'; {hint}")
     higher = about.better == "higher"
     if about.shape == "distribution":
         if part and part not in PARTS:

@@ -8,7 +8,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lem.report.text import NOTHING, plain, three_digits, two_digits, with_uncertainty
+from lem.analysis.words import two_digits
+from lem.report.text import NOTHING, plain, three_digits, with_uncertainty
 
 
 class Budget(NamedTuple):

@@ -1,7 +1,7 @@
 """What one must know not to misread a comparison's tables, a line each."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from lem.analysis.comparison import ArmResult, Comparison
 from lem.analysis.quantities import Quantity
@@ -203,6 +203,35 @@ def _about_uncertainties(c: Comparison) -> Iterator[str]:
         yield "No ± beside a figure: it is of one block, which shows no scatter."
     if shown.keys() & {"ttft_s.p50", "itl_s.p50"}:
         yield "TTFT, ITL: time to first token and gap between tokens: mean over runs of the median."
+    yield from _about_objectives(c, shown.keys())
+
+
+def _about_objectives(c: Comparison, shown: Collection[str]) -> Iterator[str]:
+    """What goodput is counted by."""
+    if "goodput_per_s" in shown:
+        limits = [
+            ", ".join(
+                f"{name} {a.arm.paths[path]:g} ms"
+                for path, name in _LIMITS.items()
+                if isinstance(a.arm.paths.get(path), int | float)
+            )
+            for a in c.arms
+        ]
+        same = f" ({limits[0]})" if limits[0] and len(set(limits)) == 1 else ""
+        yield (
+            f"Goodput: requests a second that kept every limit of slo{same}; SLO kept: their share"
+            " of all that ended."
+        )
+    if "goodput_rate_per_s" in shown:
+        yield "Rate found: the highest at which enough requests kept them; the windows are at it."
+
+
+_LIMITS = {
+    "workload.slo.ttft_ms": "TTFT",
+    "workload.slo.itl_ms": "TPOT",
+    "workload.slo.e2e_ms": "end to end",
+}
+"""``itl_ms`` and ``tpot_ms`` are two names of one limit, kept under the first."""
 
 
 def _shortfalls(arm: ArmResult) -> Iterator[str]:

@@ -9,12 +9,12 @@ from rich.text import Text
 from lem.analysis.front import Front, FrontPoint
 from lem.analysis.quantities import Quantity
 from lem.report.svg import COLOURS, GREY, Chart, Line, Mark
-from lem.report.text import figure, plain, scaled
+from lem.report.text import figure, plain, scaled, with_unit
 from lem.stats import Absolute
 
 _STYLES = {"front": "bold green", "cannot_tell": "yellow", "dominated": "dim"}
 FEW = 10
-"""Up to so many marks every one has its name beside it."""
+"""Up to so many marks every one has its name beside it; of more, the front's are numbered."""
 
 
 def view(found: Front) -> RenderableType:
@@ -50,7 +50,7 @@ def view(found: Front) -> RenderableType:
 
 
 def _heading(quantity: Quantity, unit: str) -> str:
-    return f"{quantity.title}\n({unit})" if unit else quantity.title
+    return with_unit(quantity.title, unit)
 
 
 def _state(p: FrontPoint) -> str:
@@ -87,6 +87,12 @@ def chart(found: Front) -> Chart:
     fy, unit_y = _scaled(found.y, found)
     named = len(found.points) <= FEW
 
+    front = sorted((p for p in found.points if p.state == "front"), key=lambda p: p.x.mean)
+    number = {p.arm_id: n for n, p in enumerate(front, 1)}
+
+    def label(p: FrontPoint) -> str:
+        return p.name if named else str(number.get(p.arm_id, ""))
+
     def marks(state: str) -> tuple[Mark, ...]:
         return tuple(
             Mark(
@@ -94,7 +100,7 @@ def chart(found: Front) -> Chart:
                 p.y.mean * fy,
                 _interval(p.x, fx),
                 _interval(p.y, fy),
-                label=p.name if state == "front" or named else "",
+                label=label(p),
                 title=f"{p.name}: {figure(p.x, fx)} {unit_x}, {figure(p.y, fy)} {unit_y}",
             )
             for p in sorted(found.points, key=lambda p: p.x.mean)
@@ -112,12 +118,13 @@ def chart(found: Front) -> Chart:
     return Chart(
         title=f"{found.y.title} against {found.x.noun}",
         subtitle=subtitle + (f"; provisional: {found.unfinished}" if found.unfinished else ""),
-        x=f"{found.x.title} ({unit_x})",
-        y=f"{found.y.title} ({unit_y})",
+        x=with_unit(found.x.title, unit_x),
+        y=with_unit(found.y.title, unit_y),
         lines=tuple(line for line in lines if line.marks),
         log_x=wide[0],
         log_y=wide[1],
         footnotes=(
+            *(() if named else ("; ".join(f"{number[p.arm_id]}: {p.name}" for p in front) + ".",)),
             "Bars: 95 % repeatability intervals of the means, where there are any. "
             "Dominated: worse beyond uncertainty.",
         ),

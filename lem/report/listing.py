@@ -10,6 +10,9 @@ from rich.text import Text
 from lem.report.text import NOTHING, plain, three_digits, with_uncertainty
 from lem.stores.index import Figure, Row
 
+RUN_CHARACTERS = 12
+"""Of a run's id in a list: enough to name it, and short enough to stand on one line."""
+
 
 def campaigns_table(campaigns: Sequence[Mapping[str, Any]]) -> Table:
     """``campaigns``: name, arms, blocks, counted, failed, last_run and folder of each."""
@@ -36,15 +39,15 @@ def attempts_table(
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("Block", justify="right")
     table.add_column("Arm", overflow="fold")
-    table.add_column("Run", overflow="fold")
-    table.add_column("Stands", overflow="fold")
+    table.add_column("Run", no_wrap=True)
+    table.add_column("State", overflow="fold")
     table.add_column("Per output token", justify="right", no_wrap=True)
     for r in rows:
         o = r.outcome
         table.add_row(
             Text(f"{o.block:04d}"),  # as its folder is called: progress counts from 1
             Text(plain(names.get(o.arm_id, o.arm_id[:12]))),
-            Text(plain(r.run_id or NOTHING)),
+            Text(plain((r.run_id or NOTHING)[:RUN_CHARACTERS])),
             Text(plain(standings[o.path], 120)),
             Text(_cost(r.metrics)),
         )

@@ -7,14 +7,16 @@ from rich.table import Table
 from rich.text import Text
 
 from lem.analysis.curve import Curve, LoadPoint
+from lem.analysis.quantities import ESTIMATED
 from lem.report.svg import COLOURS, Chart, Line, Mark
-from lem.report.text import NOTHING, figure, plain, ratio, scaled
+from lem.report.text import NOTHING, figure, plain, ratio, scaled, with_unit
 from lem.stats import Absolute
 
 
 def view(found: Curve) -> RenderableType:
     """A table for each series, what they say in words, and what the columns are."""
     factor, unit = _scaled(found)
+    blocks, idle = _blocks(found), _has_idle(found)
     parts: list[RenderableType] = []
     for series in found.series:
         title = found.quantity.title + (f": {plain(series.name)}" if series.name else "")
@@ -25,18 +27,20 @@ def view(found: Curve) -> RenderableType:
             box=box.SIMPLE_HEAD,
             pad_edge=False,
         )
-        table.add_column(plain(found.noun)[:1].upper() + plain(found.noun)[1:], justify="right")
-        for name in (
-            "Blocks",
+        head = plain(found.noun)[:1].upper() + plain(found.noun)[1:]
+        names = [
+            head.replace(" ", "\n"),
+            *(["Blocks"] if blocks is None else []),
             "tokens/s",
-            "Of the most",
+            "Of the\nmost",
             unit,
-            f"Above idle\n({unit})",
-            "Beside the least\n(95 % interval)",
-        ):
-            table.add_column(name, justify="right")
+            *([f"Above idle\n({unit})"] if idle else []),
+            "Ratio to the least\n(95 % interval)",
+        ]
+        for name in names:
+            table.add_column(name, justify="right", overflow="fold")
         for p in series.points:
-            table.add_row(*_cells(p, factor))
+            table.add_row(*_cells(p, factor, blocks is None, idle))
         parts.append(table)
     parts += [Padding(Text(line, style="dim"), (0, 0, 0, 1)) for line in _footnotes(found)]
     parts.append(Text())
@@ -44,24 +48,40 @@ def view(found: Curve) -> RenderableType:
     return Group(*parts)
 
 
-def _cells(p: LoadPoint, factor: float) -> list[str]:
+def _blocks(found: Curve) -> int | None:
+    """How many blocks every point has; None where not all have the same number."""
+    numbers = {p.blocks for s in found.series for p in s.points}
+    return numbers.pop() if len(numbers) == 1 else None
+
+
+def _has_idle(found: Curve) -> bool:
+    """Whether energy above idle says anything: an estimate from CPU time has no idle power."""
+    return found.quantity.part != ESTIMATED
+
+
+def _cells(p: LoadPoint, factor: float, blocks: bool, idle: bool) -> list[str]:
     return [
         f"{p.load:g}",
-        str(p.blocks),
+        *([str(p.blocks)] if blocks else []),
         figure(p.throughput) if p.throughput else NOTHING,
         f"{100 * p.utilisation:.0f} %" if p.utilisation is not None else NOTHING,
         figure(p.total, factor),
-        figure(p.above_idle, factor) if p.above_idle else NOTHING,
+        *([figure(p.above_idle, factor) if p.above_idle else NOTHING] if idle else []),
         "1 (least)" if p.beside_least is None else ratio(p.beside_least),
     ]
 
 
 def _footnotes(found: Curve) -> list[str]:
+    blocks = _blocks(found)
     lines = [
-        f"On {plain(found.hardware)}. Of the most: tokens/s as a share of the highest here. "
-        "Above idle: less the power of the idle board with the model loaded, over the same time.",
+        f"{f'{blocks} blocks on' if blocks else 'On'} {plain(found.hardware)}. Of the most: "
+        "tokens/s as a share of the highest here.",
+        "Above idle: less the power of the idle board with the model loaded, over the same time."
+        if _has_idle(found)
+        else "Energy is estimated from CPU time, which knows no idle power: what an idle server "
+        "costs is not in it.",
         "± is the expanded uncertainty U (k = 2), or twice the standard error where no meter "
-        "states one. Beside the least: within-block ratios, jointly 95 %.",
+        "states one. Ratios: within blocks, their intervals jointly 95 %.",
     ]
     return lines + [f"Left out: {plain(line)}." for line in found.left_out]
 
@@ -76,25 +96,36 @@ def chart(found: Curve) -> Chart:
     lines = []
     for i, series in enumerate(found.series):
         colour = COLOURS[i % len(COLOURS)]
-        names = ("total", "above idle") if len(found.series) == 1 else (series.name, "")
+        names = (
+            (_has_idle(found) * "total", "above idle")
+            if len(found.series) == 1
+            else (series.name, "")
+        )
         for name, dashed in zip(names, (False, True), strict=True):
             marks = tuple(
                 Mark(p.load, value.mean * factor, None, _interval(value, factor), title=p.name)
                 for p in series.points
                 if (value := p.above_idle if dashed else p.total) is not None
+                and (not dashed or _has_idle(found))
             )
             lines.append(Line(name, marks, colour, joined=True, dashed=dashed, hollow=dashed))
     loads = [p.load for s in found.series for p in s.points]
     totals = [p.total.mean for s in found.series for p in s.points]
-    above = [p.above_idle.mean for s in found.series for p in s.points if p.above_idle]
+    above = [
+        p.above_idle.mean
+        for s in found.series
+        for p in s.points
+        if p.above_idle and _has_idle(found)
+    ]
     several = "Dashed: above idle. " if len(found.series) > 1 and above else ""
     subtitle = f"{found.campaign} on {found.hardware}"
     return Chart(
         title=f"{found.quantity.title} against {found.noun}",
         subtitle=subtitle + (f"; provisional: {found.unfinished}" if found.unfinished else ""),
         x=found.noun,
-        y=f"{found.quantity.title} ({unit})",
+        y=with_unit(found.quantity.title, unit),
         lines=tuple(line for line in lines if line.marks),
+        x_ticks=tuple(sorted(set(loads))),
         log_x=min(loads) > 0 and max(loads) / min(loads) > 4,
         log_y=max(totals) / min(totals) > 10 and all(v > 0 for v in above),
         footnotes=(f"{several}Bars: 95 % repeatability intervals, where there are any.",),

@@ -29,7 +29,7 @@ def record_view(record: Record, standing: str, path: str) -> RenderableType:
         _pairs(
             f"Run {record.run_id}",
             {
-                "stands": standing,
+                "state": standing,
                 "campaign": record.campaign,
                 "block, pass, attempt": f"{record.block}, {record.block_pass}, {record.attempt}",
                 "time": f"{record.started_at} to {record.ended_at}",

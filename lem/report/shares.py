@@ -89,7 +89,8 @@ def chart(found: Attribution, one: Attributed) -> Chart:
     return Chart(
         title=f"What explains the spread of {one.quantity.noun}",
         subtitle=f"{found.campaign} on {found.hardware}, {found.blocks} blocks{provisional}",
-        x="share of the variance of its logarithm, with 95 % intervals",
+        x="share of the variance of its logarithm"
+        + (", with 95 % intervals" if any(b.interval for b in bars) else ""),
         bars=bars or (Bar("no difference beyond scatter", 0.0, None, ""),),
         footnotes=(
             f"Over {ranges}.",

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
+from itertools import pairwise
 
 from lem.report.text import plain
 
@@ -14,6 +15,8 @@ LEFT, RIGHT, TOP, BOTTOM = 84, 28, 64, 56
 # Okabe and Ito's palette, told apart by people of all kinds of colour vision.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 GREY = "#888888"
+LEAST_GAP = 34
+"""Pixels between the middles of two figures below an axis."""
 Interval = tuple[float, float] | None
 
 
@@ -65,6 +68,8 @@ class Chart:
     bars: tuple[Bar, ...] = ()
     log_x: bool = False
     log_y: bool = False
+    x_ticks: tuple[float, ...] = ()
+    """Where the x axis is to have its ticks, if they have room; none: at round numbers."""
     footnotes: tuple[str, ...] = field(default=())
 
 
@@ -125,10 +130,10 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 
 def linear_ticks(low: float, high: float) -> list[float]:
-    """About five round numbers within."""
-    rough = (high - low) / 5
+    """Three to six round numbers within."""
+    rough = (high - low) / 6
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough)
+    step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= rough)
     first = math.ceil(low / step - 1e-9)
     return [n * step for n in range(first, math.floor(high / step + 1e-9) + 1)]
 
@@ -145,7 +150,7 @@ def _plot(chart: Chart) -> tuple[list[str], float]:
     parts = _head(chart)
     for i, line in enumerate(legend):
         parts += _key(line, LEFT + 250 * (i % 3), TOP + 18 * (i // 3))
-    for tick in x.ticks:
+    for tick in _roomy(x, chart.x_ticks) or x.ticks:
         at = x.at(tick)
         parts.append(_stroke(at, top, at, bottom, "#e4e4e4"))
         parts.append(_words(at, bottom + 17, f"{tick:g}", "middle"))
@@ -167,6 +172,12 @@ def _plot(chart: Chart) -> tuple[list[str], float]:
     for i, note in enumerate(notes):
         parts.append(_small(LEFT, bottom + 53 + 15 * i, note))
     return parts, height
+
+
+def _roomy(axis: Axis, ticks: Sequence[float]) -> Sequence[float]:
+    """The ticks, or none where their figures would touch."""
+    at = [axis.at(t) for t in ticks]
+    return ticks if all(b - a >= LEAST_GAP for a, b in pairwise(at)) else ()
 
 
 def _ends(value: float, interval: Interval) -> list[float]:

@@ -1,9 +1,11 @@
 """A comparison on the terminal: one table for each compared quantity, what it means in words, and
 everything one must know not to misread it."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.measure import Measurement
 from rich.padding import Padding
@@ -21,10 +23,22 @@ _SIDE = (
     ("output_throughput_tokens_per_s", "tokens/s", ""),
     ("ttft_s.p50", "TTFT", "s"),
     ("itl_s.p50", "ITL", "s"),
+    ("goodput_per_s", "Goodput", "requests/s"),
+    ("slo_attainment_share", "SLO kept", "%"),
+    ("goodput_rate_per_s", "Rate found", "requests/s"),
     ("nll_per_token", "NLL/token", ""),
     (ACCURACY, "Accuracy", "%"),
     (AGREEMENT, "Same answers", "%"),
 )
+_SIDE_KEYS = tuple(key for key, _, _ in _SIDE)
+_GROUPS = {
+    "Speed": ("output_throughput_tokens_per_s", "ttft_s.p50", "itl_s.p50"),
+    "Objectives": ("goodput_per_s", "slo_attainment_share", "goodput_rate_per_s"),
+    "Quality": ("nll_per_token", ACCURACY, AGREEMENT),
+}
+"""Tables of their own where one has no room for all."""
+ARM_WIDTH = 12
+"""Narrower than this no arm's name is folded."""
 
 
 def comparison_table(comparison: Comparison) -> RenderableType:
@@ -49,7 +63,9 @@ class _Tables:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         c = self.comparison
         apart = [t for q in c.quantities if (t := _repeatability_table(c, q))]
-        side = [t] if (t := _side_table(c)) else []
+        side = [t] if (t := _side_table(c, "Speed and quality", _SIDE_KEYS)) else []
+        if side and _uncut_width(side[0], console, options) > options.max_width:
+            side = [t for name, keys in _GROUPS.items() if (t := _side_table(c, name, keys))]
         for tables in (
             [_quantity_table(c, q, wide=True, side=q == c.quantities[0]) for q in c.quantities],
             [
@@ -71,15 +87,19 @@ def _widths(table: Table, console: Console, options: ConsoleOptions) -> Measurem
     return Measurement.get(console, options.update(max_width=10_000), table)
 
 
+def _uncut_width(table: Table, console: Console, options: ConsoleOptions) -> int:
+    """The least width at which no figure is wrapped; only the names of arms may be."""
+    names = max((cell_len(str(cell)) for cell in table.columns[0].cells), default=0)
+    return _widths(table, console, options).maximum - max(0, names - ARM_WIDTH)
+
+
 def _uncut(table: Table, console: Console, options: ConsoleOptions) -> Table:
     """Figures on one line each, unless the terminal is too narrow for that: then they are wrapped,
     for a figure that is cut is a wrong one."""
-    for no_wrap in (True, False):
-        for column in table.columns[1:]:
-            column.no_wrap = no_wrap
-            column.overflow = "fold"
-        if _widths(table, console, options).minimum <= options.max_width:
-            break
+    fits = _uncut_width(table, console, options) <= options.max_width
+    for column in table.columns[1:]:
+        column.no_wrap = fits
+        column.overflow = "fold"
     return table
 
 
@@ -107,7 +127,7 @@ def _quantity_table(
         box=box.SIMPLE_HEAD,
         pad_edge=False,
     )
-    table.add_column("Arm", overflow="fold", min_width=12)
+    table.add_column("Arm", overflow="fold", min_width=ARM_WIDTH)
     table.add_column("Blocks", justify="right")
     values = [a.figures[q.key].mean for a in c.arms if q.key in a.figures]
     factor, unit = scaled(q.unit, values)
@@ -162,27 +182,27 @@ def _repeatability_table(c: Comparison, q: Quantity) -> Table | None:
         box=box.SIMPLE_HEAD,
         pad_edge=False,
     )
-    table.add_column("Arm", overflow="fold", min_width=12)
+    table.add_column("Arm", overflow="fold", min_width=ARM_WIDTH)
     table.add_column(f"{100 * c.level:.3g} % interval ({unit})", justify="right")
     for arm in c.arms:
         table.add_row(Text(plain(arm.name)), Text(_repeatability(arm, q, factor)))
     return table
 
 
-def _side_table(c: Comparison) -> Table | None:
-    columns = _side_columns(c)
+def _side_table(c: Comparison, title: str, keys: Collection[str]) -> Table | None:
+    columns = [column for column in _side_columns(c) if column[1] in keys]
     if not columns:
         return None
     table = Table(
-        title="Speed and quality",
+        title=title,
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
     )
-    table.add_column("Arm", overflow="fold", min_width=12)
+    table.add_column("Arm", overflow="fold", min_width=ARM_WIDTH)
     for name, _, _ in columns:
-        table.add_column(name, justify="right")
+        table.add_column(name.replace(" (", "\n("), justify="right")
     for arm in c.arms:
         cells = [_side_cell(arm, key, factor) for _, key, factor in columns]
         table.add_row(Text(plain(arm.name)), *(Text(cell) for cell in cells))

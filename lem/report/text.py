@@ -4,7 +4,7 @@ import math
 import unicodedata
 from collections.abc import Iterable
 
-from lem.analysis.words import rounded
+from lem.analysis.words import places, rounded, with_ends
 from lem.stats import Absolute, RatioEstimate, Verdict
 
 DASH = "–"
@@ -45,6 +45,13 @@ def scaled(unit: str, values: Iterable[float]) -> tuple[float, str]:
     return 1 / size, f"{name}{slash}{rest}"
 
 
+def with_unit(title: str, unit: str) -> str:
+    """``Energy (J)``; ``Latency (median, ms)`` where the title ends in brackets already."""
+    if not unit:
+        return title
+    return f"{title[:-1]}, {unit})" if title.endswith(")") else f"{title} ({unit})"
+
+
 def figure(value: Absolute, factor: float = 1.0) -> str:
     """``20.50 ± 0.41``: U to two significant digits, the value to the same place. Where no U is
     stated ± is the scatter between blocks alone, twice the standard error; with neither, the value
@@ -77,14 +84,8 @@ def ratio(estimate: RatioEstimate, verdict: Verdict | None = None) -> str:
     if estimate.low is None or estimate.high is None:
         return f"{rough(estimate.ratio)} (no interval)"
     mark = MARKS.get(verdict.says, "") if verdict is not None else ""
-    if estimate.high > 100 * estimate.low:
-        low = rounded(estimate.low, max(0, places(estimate.low) - 1), math.floor)
-        high = rounded(estimate.high, max(0, places(estimate.high) - 1), math.ceil)
-        return f"{two_digits(estimate.ratio)} ({low}{DASH}{high}){mark}"
-    decimals = min(places((estimate.high - estimate.low) / 2), 5)
-    low = rounded(estimate.low, decimals, math.floor)
-    high = rounded(estimate.high, decimals, math.ceil)
-    return f"{estimate.ratio:.{decimals}f} ({low}{DASH}{high}){mark}"
+    value, low, high = with_ends(estimate.ratio, estimate.low, estimate.high)
+    return f"{value} ({low}{DASH}{high}){mark}"
 
 
 def span(low: float, high: float) -> str:
@@ -92,20 +93,6 @@ def span(low: float, high: float) -> str:
     decimals = min(places((high - low) / 2), 5)
     ends = rounded(low, decimals, math.floor), rounded(high, decimals, math.ceil)
     return " to ".join(ends).replace("-", "−")
-
-
-def places(uncertainty: float) -> int:
-    """Decimals that show two significant digits of an uncertainty (GUM 7.2.6)."""
-    if uncertainty <= 0 or not math.isfinite(uncertainty):
-        return 2
-    # 0.0996 rounds to 0.10: look at the rounded figure.
-    exponent = math.floor(math.log10(float(f"{uncertainty:.1e}")))
-    return min(12, max(0, 1 - exponent))
-
-
-def two_digits(value: float) -> str:
-    """At least two significant digits, without an exponent: of an uncertainty, or a share in %."""
-    return f"{value:.{places(value)}f}"
 
 
 def three_digits(value: float) -> str:

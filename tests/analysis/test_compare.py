@@ -282,6 +282,12 @@ def test_an_empty_campaign_has_nothing_to_compare(tmp_path):
         compare(tmp_path)
 
 
+def test_where_every_run_is_left_out_the_flags_say_why(tmp_path):
+    records.campaign(tmp_path, {1: [2.0], 4: [1.0]}, flags=["rate_bound_hit", "short_window"])
+    with pytest.raises(BadInput, match=r"\(left out because of flags: rate_bound_hit\)"):
+        compare(tmp_path)
+
+
 def test_figures_that_have_no_logarithm_are_left_out(tmp_path):
     records.campaign(tmp_path, {1: [2.0, 0.0], 4: [1.0, 1.1]}, measured=("gpu",))
     with pytest.raises(BadInput, match="gpu is missing in 1 of 4 runs"):

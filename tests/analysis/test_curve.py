@@ -10,6 +10,7 @@ import records
 
 from lem.analysis.results import open_results
 from lem.errors import BadInput
+from lem.report.text import ratio
 
 LOADS = [1, 4, 16]
 IDLE_W, BUSY_W = 60.0, 200.0
@@ -49,8 +50,8 @@ def test_low_load_costs_what_the_idle_board_draws(tmp_path: Path) -> None:
     assert low.beside_least.low < truth < low.beside_least.high
     # Idle power is 60 of 68.75 W there.
     assert found.sentences == (
-        f"At concurrency 1 a token takes {low.beside_least.ratio:.3g} times the GPU energy that it "
-        f"takes at concurrency 16 ({low.beside_least.low:.3g}–{low.beside_least.high:.3g}); 87 % "
+        f"At concurrency 1 a token takes {ratio(low.beside_least).partition(' ')[0]} times the GPU "
+        f"energy that it takes at concurrency 16 {ratio(low.beside_least).partition(' ')[2]}; 87 % "
         "of it there is idle power.",
     )
 
@@ -72,3 +73,15 @@ def test_where_no_load_is_swept_it_says_so(tmp_path: Path) -> None:
         open_results(tmp_path).curves()
     with pytest.raises(BadInput, match="does not have two numbers"):
         open_results(tmp_path).curves(over="engine.dtype")
+
+
+def test_what_scatters_too_much_cannot_be_told(tmp_path: Path) -> None:
+    def noisy(cell: dict[str, Any], block: int) -> dict[str, Any]:
+        draw = random.Random(f"{cell}{block}")
+        return of(cell, block) | {"energy": {"gpu": math.exp(draw.gauss(0, 0.3))}}
+
+    records.grid(tmp_path, {"workload.arrival.concurrency": LOADS}, noisy, blocks=3)
+    (found,) = open_results(tmp_path).curves()
+    low = found.series[0].points[0].beside_least
+    assert low is not None and low.low is not None and low.low < 1
+    assert found.sentences[0].startswith("Can't tell yet whether a token takes more GPU energy at")

@@ -92,3 +92,20 @@ def test_an_arm_without_an_interval_has_missed_its_precision(tmp_path: Path) -> 
     one, none = missed_precision(compared(tmp_path, values, precision=0.9))
     assert "batch size 2" in one and "no interval, an interval needs at least 2 blocks" in one
     assert "batch size 4" in none and "no block has both it and the baseline" in none
+
+
+def test_a_search_for_a_rate_is_in_the_time_that_is_expected() -> None:
+    def seconds(arrival: dict[str, object]) -> float:
+        what = records.experiment()
+        what["workload"] = what["workload"] | {
+            "arrival": arrival,
+            "slo": {"ttft_ms": 1000.0},
+        }
+        arms = [{"arm_id": "a", "label": "one", "settings": {}, "experiment": what}]
+        lock = records.lock(arms, blocks=2)
+        todo = plan(lock, [], Here("2026-05-04T12:00:00+00:00", "boot", ("cpu",)), frozenset())
+        return estimate(Overview(lock, False, todo, []), {}).seconds
+
+    fixed = seconds({"kind": "poisson", "rate": 1.0})
+    searched = seconds({"kind": "poisson", "rate": {"search": "goodput", "trial_s": 4.0}})
+    assert searched - fixed == pytest.approx(2 * 15 * 4)

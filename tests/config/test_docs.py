@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 import lem
 from lem.config import parse
+from lem.config.example import shipped_names
 from lem.config.measure import PRESETS
 from lem.config.objectives import SLO_PRESETS
 from lem.config.paths import fixed_paths
@@ -77,6 +78,21 @@ def test_every_example_of_a_data_set_is_one_and_every_kind_has_one() -> None:
     assert len(examples) == 10 and kinds == {
         get_args(d.model_fields["kind"].annotation)[0] for d in get_args(get_args(Dataset)[0])
     }
+
+
+def test_every_example_is_listed() -> None:
+    (section,) = re.findall(r"\n## Examples\n(.*?)\n## ", TEXT, re.DOTALL)
+    listed = re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE)
+    assert sorted(listed) == list(shipped_names())
+
+
+def test_defaults_of_data_sets_are_as_the_reference_says() -> None:
+    random, prompts, long = RandomDataset(), PromptsDataset(), LongContextDataset()
+    assert (
+        f"`random` has {random.input_tokens} tokens in and {random.output_tokens} out, `prompts` "
+        f"{prompts.output_tokens} out, `long_context` {long.input_tokens} in and "
+        f"{long.output_tokens} out"
+    ) in TEXT
 
 
 def test_the_limits_of_files_are_as_the_reference_says() -> None:

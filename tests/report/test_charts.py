@@ -83,6 +83,24 @@ def test_what_cannot_be_is_refused(folder: Path, tmp_path: Path) -> None:
         run("pareto", folder, "--where", "engine.dtype=int4")
 
 
+def test_an_estimate_has_no_energy_above_idle_to_show(tmp_path: Path) -> None:
+    def estimated(cell: dict[str, Any], block: int) -> dict[str, Any]:
+        joules = of(cell, block)["energy"]["gpu"]
+        return {"cpu_time_s": joules / 10, "above_idle": {"estimated": joules}}
+
+    records.grid(tmp_path / "e", AXES, estimated, blocks=3, name="estimated")
+    shown = run("curve", tmp_path / "e", "-o", tmp_path / "x.svg").output
+    assert "Above idle" not in shown and "knows no idle power" in shown
+    assert "above idle" not in (tmp_path / "x.svg").read_text()
+
+
+@pytest.mark.parametrize("name", ["pareto", "attribute", "curve", "list"])
+@pytest.mark.parametrize("width", [80, 120])
+def test_no_figure_is_cut_off(folder: Path, name: str, width: int) -> None:
+    shown = CliRunner(env={"COLUMNS": str(width)}).invoke(command, [name, str(folder)])
+    assert shown.exit_code == 0 and "…" not in shown.output
+
+
 def test_names_are_text_in_a_chart() -> None:
     """They come from campaign files and models."""
     bad = '<script>alert("x")</script>\x1b[2J'
@@ -109,3 +127,27 @@ def test_one_value_alone_has_an_axis() -> None:
         axis = Axis([3.0, 3.0], 0, 100, log)
         assert axis.low < 3.0 < axis.high
         assert 0 <= axis.at(3.0) <= 100
+
+
+def test_a_crowded_fronts_marks_are_numbered_and_named_below(tmp_path: Path) -> None:
+    axes = AXES | {"engine.max_batch_size": [8, 16]}
+    records.grid(tmp_path / "c", axes, of, blocks=3, name="many")
+    run("pareto", tmp_path / "c", "-o", tmp_path / "x.svg")
+    root = ElementTree.fromstring((tmp_path / "x.svg").read_text())
+    texts = [t.text or "" for t in root.iter("{http://www.w3.org/2000/svg}text")]
+    note = " ".join(t for t in texts if "bfloat16" in t)
+    assert "1" in texts and note.startswith("1: ") and "concurrency 1" in note
+
+
+def test_an_axis_has_its_ticks_at_the_loads_where_there_is_room(
+    folder: Path, tmp_path: Path
+) -> None:
+    run("curve", folder, "-o", tmp_path / "x.svg")
+    root = ElementTree.fromstring((tmp_path / "x.svg").read_text())
+    texts = [t.text for t in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"1", "4", "16"} <= set(texts)
+    close = Chart(
+        "t", "s", lines=(Line("", (Mark(1, 1), Mark(1.01, 1), Mark(9, 1)), "#000"),),
+        x_ticks=(1, 1.01, 9),
+    )  # fmt: skip
+    assert ">1.01<" not in document([close])

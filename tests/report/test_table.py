@@ -79,6 +79,38 @@ def test_quality_moves_what_does_not_fit_to_a_second_table(tmp_path):
     assert "Speed and quality" in text and "NLL/token" in text and "2.50" in text
 
 
+def test_objectives_have_a_table_of_their_own_where_there_is_no_room(tmp_path):
+    records.campaign(
+        tmp_path, THREE, goodput=(1.53, 0.75), ttft_s=1.2345, itl_s=0.0123, throughput=12345.0
+    )
+    narrow = lines(tmp_path, 60)
+    assert "Objectives" in narrow and "Speed" in narrow and "Speed and quality" not in narrow
+    heading = narrow.index("Objectives") + 2
+    assert narrow[heading].split() == ["Goodput", "SLO", "kept"]
+    assert narrow[heading + 1].split() == ["Arm", "(requests/s)", "(%)"]
+    assert narrow[heading + 3].split()[-2:] == ["1.53", "75.0"]
+    assert "Speed and quality" in lines(tmp_path, 80)
+    text = " ".join("\n".join(narrow).split())
+    assert "Goodput: requests a second that kept every limit of slo; SLO kept:" in text
+    assert "Rate found" not in text
+
+
+def test_goodput_of_zero_is_shown_beside_the_energy(tmp_path):
+    records.campaign(tmp_path, THREE, goodput=(0.0, 0.0))
+    found = lines(tmp_path)
+    assert sum(line.split()[-2:] == ["0", "0"] for line in found) == 3
+
+
+@pytest.mark.parametrize("width", range(50, 121, 5))
+def test_no_figure_is_cut_off_at_any_width(tmp_path, width):
+    records.campaign(tmp_path, THREE, goodput=(1.53, 0.75), nll=2.5)
+    found = lines(tmp_path, width)
+    assert max(map(cell_len, found[: found.index("")])) <= width
+    for name in ("(requests/s)", "(%)", "NLL/token"):
+        assert any(name in line for line in found), name
+    assert sum("75.0" in line for line in found) >= 3
+
+
 def test_each_arm_has_its_own_bound_on_carry_over_and_its_own_uncertainty(tmp_path):
     records.campaign(tmp_path, THREE)
     c = open_results(tmp_path).compare()

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lem.report.text import figure, places, plain, ratio, rough, scaled
+from lem.analysis.words import places
+from lem.report.text import figure, plain, ratio, rough, scaled, with_unit
 from lem.stats import Absolute, RatioEstimate, Verdict
 
 
@@ -99,3 +100,9 @@ def test_no_text_controls_the_terminal(text):
     shown = plain(text, 10_000)
     assert shown.isprintable() or all(c.isprintable() or c.isspace() for c in shown)
     assert not set(shown) & {"\x1b", "\n", "\r", "\x07", "\x9b"}
+
+
+def test_a_unit_joins_the_brackets_that_a_title_has():
+    assert with_unit("Peak power", "W") == "Peak power (W)"
+    assert with_unit("Time to first token (p99)", "ms") == "Time to first token (p99, ms)"
+    assert with_unit("NLL", "") == "NLL"
