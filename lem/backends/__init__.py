@@ -13,6 +13,7 @@ NOT_PLUGINS = (
     "llama_server",
     "openai_server",
     "overheard",
+    "prefix_cache",
     "prepared",
     "protocol",
     "served",

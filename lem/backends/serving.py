@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from lem.backends import workers
+from lem.backends.prefix_cache import hit_rate
 from lem.backends.served import ServedEngine, Server, ServerCommand
-from lem.backends.vllm_facts import hit_rate
 from lem.contract.base import Scalar
 from lem.contract.job import Job
 from lem.workloads.client import Client

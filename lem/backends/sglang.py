@@ -14,9 +14,9 @@ from typing import Any
 from lem.backends import checkpoints, settings, sglang_arguments, workers
 from lem.backends.huggingface import FastTokenizer, named, stay_offline
 from lem.backends.overheard import Overheard, listening
+from lem.backends.prefix_cache import hit_rate, salt
 from lem.backends.protocol import Engine, Load
 from lem.backends.streams import IN_FLIGHT, Refused, Streams, whole_answer
-from lem.backends.vllm_facts import hit_rate
 from lem.contract.base import Scalar
 from lem.contract.job import Job, Rejection
 from lem.contract.spec import ModelSpec
@@ -146,7 +146,7 @@ class Scheduler:
                 sampling_params={**self._sampling, "max_new_tokens": request.output_tokens},
                 stream=True,
                 rid=name,
-                cache_salt=sglang_arguments.salt(request),
+                cache_salt=salt(request),
             )
             async for chunk in stream:
                 meta = chunk["meta_info"]

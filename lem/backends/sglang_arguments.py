@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from lem.backends import doors, settings
+from lem.backends.prefix_cache import salt
 from lem.contract.base import Scalar
 from lem.contract.job import Job
 from lem.errors import RunFailed
@@ -154,12 +155,6 @@ def check_served(params: Mapping[str, Any]) -> None:
     for name in params:
         if SERVED_NAMES.get(name, name) not in CompletionRequest.model_fields:
             raise RunFailed("bad_argument", f"generate.{name}: SGLang's server has no such setting")
-
-
-def salt(request: Request) -> str:
-    """Keeps a request's prompt from being found in the prefix cache by a later pass through the
-    list (``r12#2``); within one pass, prefixes that requests share are found."""
-    return "lem-" + (request.id.partition("#")[2] or "1")
 
 
 def command_line(arguments: Mapping[str, Any]) -> list[str]:

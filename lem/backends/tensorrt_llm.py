@@ -15,9 +15,9 @@ from lem.backends import checkpoints, settings, workers
 from lem.backends import tensorrt_llm_arguments as arguments
 from lem.backends.huggingface import FastTokenizer, named, stay_offline
 from lem.backends.overheard import Overheard, listening
+from lem.backends.prefix_cache import hit_rate, salt
 from lem.backends.protocol import Engine, Load
 from lem.backends.streams import IN_FLIGHT, Refused, Streams, whole_answer
-from lem.backends.vllm_facts import hit_rate
 from lem.contract.base import Scalar
 from lem.contract.job import Job, Rejection
 from lem.contract.spec import ModelSpec
@@ -139,7 +139,7 @@ class InFlight:
                 # An end token that the checkpoint names beside the first is a stop word: it counts.
                 self._parameters(max_tokens=request.output_tokens, include_stop_str_in_output=True),
                 streaming=True,
-                cache_salt=arguments.salt(request),
+                cache_salt=salt(request),
             )
             async for step in result:
                 total = len(step.outputs[0].token_ids)

@@ -165,12 +165,6 @@ def body(model: str, sampled: Mapping[str, Any], request: Request) -> dict[str, 
     }
 
 
-def salt(request: Request) -> str:
-    """Keeps a request's prompt from being found in the KV cache by a later pass through the list
-    (``r12#2``); within one pass, prefixes that requests share are found."""
-    return "lem-" + (request.id.partition("#")[2] or "1")
-
-
 def facts(args: Any, model: Path) -> dict[str, Scalar]:
     """From the engine's own configuration (``LLM.args``) after loading."""
     told = config(model)

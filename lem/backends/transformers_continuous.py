@@ -6,7 +6,6 @@ requests queued so that the manager never has to wait, and takes every token as 
 """
 
 import gc
-import resource
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -241,7 +240,6 @@ class ContinuousBatches:
             or used.decode_compile_config is not None,
             "max_batch_size": self._slots,
             "max_model_len": self._longest,
-            "peak_memory_bytes.cpu": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         }
 
     def nll(self, token_ids: list[int]) -> float | None:

@@ -80,15 +80,6 @@ def workers_peak_bytes(found: Sequence[Any], besides: int) -> int:
     return sum(peaks.values())
 
 
-def hit_rate(queries: int, hits: int) -> dict[str, Scalar]:
-    """Tokens of prompts looked up in the prefix cache, and found there, since loading."""
-    return {
-        "prefix_cache_query_tokens": queries,
-        "prefix_cache_hit_tokens": hits,
-        "prefix_cache_hit_rate": round(hits / queries, 6) if queries else None,
-    }
-
-
 def _part(holder: Any, name: str) -> Any:
     if isinstance(holder, Mapping):
         return holder.get(name)

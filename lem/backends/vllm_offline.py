@@ -6,8 +6,9 @@ import resource
 import time
 from typing import Any
 
+from lem.backends.prefix_cache import hit_rate
 from lem.backends.vllm_arguments import IN_PROCESS
-from lem.backends.vllm_facts import hit_rate, of_workers, resolved, workers_peak_bytes
+from lem.backends.vllm_facts import of_workers, resolved, workers_peak_bytes
 from lem.backends.vllm_failures import typed
 from lem.contract.base import Scalar
 from lem.errors import RunFailed

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lem.backends import vllm_arguments, vllm_gate
+from lem.backends.prefix_cache import hit_rate
 from lem.backends.served import LOOPBACK, ServedEngine, Server, ServerCommand, ask, free_port
-from lem.backends.vllm_facts import hit_rate, of_workers
+from lem.backends.vllm_facts import of_workers
 from lem.backends.vllm_failures import from_log
 from lem.backends.vllm_gate import Gate
 from lem.contract.base import Scalar

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from lem import plugins
 from lem.backends.protocol import Apart, Backend, Engine
 from lem.contract.base import CONTRACT_VERSION
 from lem.contract.job import Job
@@ -113,7 +114,8 @@ class Conformance:
     @pytest.fixture(scope="class")
     @classmethod
     def backend(cls) -> Backend:
-        raise NotImplementedError
+        found: Backend = plugins.load("backends", cls.name)()
+        return found
 
     @pytest.fixture(scope="class")
     @classmethod

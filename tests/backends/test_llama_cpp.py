@@ -47,11 +47,6 @@ class TestReal(Conformance):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def backend(cls) -> Backend:
-        return backend()
-
-    @pytest.fixture(scope="class")
-    @classmethod
     def model(cls, smollm2_gguf: Path) -> Path:
         return smollm2_gguf
 
@@ -102,11 +97,6 @@ class TestRealServed(Served):
     arguments = ONE_THREAD
     bad_argument = TestReal.bad_argument
     bad_generate = TestReal.bad_generate
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def backend(cls) -> Backend:
-        return backend()
 
     @pytest.fixture(scope="class")
     @classmethod

@@ -39,11 +39,6 @@ class TestTiny(Conformance):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def backend(cls) -> Backend:
-        return backend()
-
-    @pytest.fixture(scope="class")
-    @classmethod
     def model(cls, tiny: Path) -> Path:
         return tiny
 
@@ -89,11 +84,6 @@ class TestReal(Conformance):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def backend(cls) -> Backend:
-        return backend()
-
-    @pytest.fixture(scope="class")
-    @classmethod
     def model(cls, smollm2_safetensors: Path) -> Path:
         return smollm2_safetensors
 
@@ -124,11 +114,6 @@ class TestRealContinuous(Conformance):
     arguments = {"continuous_batching": True}
     bad_argument = TestTinyContinuous.bad_argument
     bad_generate = TestReal.bad_generate
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def backend(cls) -> Backend:
-        return backend()
 
     @pytest.fixture(scope="class")
     @classmethod

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from lem import plugins
-from lem.backends.protocol import Backend
 from lem.workloads import datasets
 from lem.workloads.load import Log
 from lem.workloads.requests import Request
@@ -42,11 +41,6 @@ class TestReal(Conformance):
     arguments = EAGER
     bad_argument = (EAGER | {"attention_speed": 11}, "unexpected keyword argument")
     bad_generate = ({"temperature": 0, "loudness": 11}, "loudness")
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def backend(cls) -> Backend:
-        return backend()
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -139,11 +133,6 @@ class TestRealServed(Served):
     arguments = EAGER
     bad_argument = (EAGER | {"attention_speed": 11}, "unrecognized arguments: --attention-speed")
     bad_generate = ({"temperature": 0, "loudness": 11}, "loudness")
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def backend(cls) -> Backend:
-        return backend()
 
     @pytest.fixture(scope="class")
     @classmethod

@@ -366,9 +366,7 @@ def test_workers_of_one_model_are_put_together() -> None:
     assert vllm_facts.workers_peak_bytes([one, two], besides=1) == 7
 
 
-def test_hit_rate_of_the_prefix_cache() -> None:
-    assert vllm_facts.hit_rate(200, 50)["prefix_cache_hit_rate"] == 0.25
-    assert vllm_facts.hit_rate(0, 0)["prefix_cache_hit_rate"] is None
+def test_prefix_cache_counters_of_all_engines_add_up() -> None:
     text = (
         "# TYPE vllm:prefix_cache_queries_total counter\n"
         'vllm:prefix_cache_queries_total{engine="0",model_name="model"} 55.0\n'
