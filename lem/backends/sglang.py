@@ -213,15 +213,27 @@ class Scheduler:
             signal.signal(signal.SIGQUIT, self._quit)
 
 
+class Quit:
+    """What a process of SGLang's that ended raises here. SGLang sends its settings to its own
+    processes, this among them, so it has to be one that can be sent; there it is not used."""
+
+    def __init__(self, heard: Overheard | None = None) -> None:
+        self._heard = heard
+
+    def __reduce__(self) -> tuple[type["Quit"], tuple[()]]:
+        return Quit, ()
+
+    def __call__(self, number: int, frame: object) -> None:
+        if self._heard is not None:
+            raise workers.failure(self._heard, ENDED)
+
+
 def _start(arguments: dict[str, Any], heard: Overheard) -> Any:
     import sglang
 
-    def ended(number: int, frame: object) -> None:
-        raise workers.failure(heard, ENDED)
-
     try:
         with named("engine_error"):
-            return sglang.Engine(**arguments, custom_sigquit_handler=ended)
+            return sglang.Engine(**arguments, custom_sigquit_handler=Quit(heard))
     except RunFailed as e:
         failure = workers.failure(heard, e.message)
         raise (e if failure.kind == e.kind else failure) from e

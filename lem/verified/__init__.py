@@ -7,7 +7,7 @@ names. Nothing else counts as having run.
 import re
 from functools import cache
 from importlib import resources
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -47,6 +47,8 @@ class Conformance(Part):
     python: str
     libraries: dict[str, str]
     model: str
+    arguments: dict[str, Any] = {}
+    """``args`` that this machine needed and other machines would not."""
     ran: dict[str, Result] = Field(min_length=1)
     """What was tried (offline, served, nll, prefill, arguments) → how it went."""
     tests: dict[str, Result] = Field(min_length=1)

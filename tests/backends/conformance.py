@@ -44,6 +44,13 @@ def gpus() -> list[int]:
     return [int(i) for i in os.environ.get("LEM_CONFORMANCE_GPUS", "").split(",") if i]
 
 
+def own_arguments() -> dict[str, Any]:
+    """More ``args`` for every job of an engine that has to be asked for something else on this
+    machine (``LEM_CONFORMANCE_ARGS='{"attention_backend": "triton"}'``)."""
+    found: dict[str, Any] = json.loads(os.environ.get("LEM_CONFORMANCE_ARGS", "{}"))
+    return found
+
+
 def make_job(
     backend: str,
     model: Path,
@@ -75,7 +82,7 @@ def make_job(
             id="m", revision=None, content="sha256:" + "0" * 64, weights="trained"
         ),
         engine={"max_batch_size": BATCH} if engine is None else engine,
-        args=args or {},
+        args=(args or {}) | own_arguments(),
         generate={"temperature": 0, "ignore_eos": True} if generate is None else generate,
         workload=Workload(arrival=arrival or Offline()),
         requests=str(path),

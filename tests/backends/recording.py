@@ -15,7 +15,7 @@ from lem.agent import environment
 from lem.backends.protocol import Backend
 from lem.contract.base import utc_now, write_atomic
 
-from .conformance import Conformance, gpus
+from .conformance import Conformance, gpus, own_arguments
 
 VARIABLE = "LEM_CONFORMANCE_RECORD"
 MODEL = "SmolLM2-135M-Instruct"
@@ -63,6 +63,7 @@ def record(
         "python": platform.python_version(),
         "libraries": environment.library_versions(backend.libraries),
         "model": MODEL,
+        "arguments": own_arguments(),
         "ran": {a: word(p) for a, p in sorted(ran.items())},
         "tests": {f"{load}: {name}": word(p) for (load, name), p in sorted(results.items())},
     }

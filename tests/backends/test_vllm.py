@@ -12,11 +12,17 @@ from lem.workloads.load import Log
 from lem.workloads.requests import Request
 from lem.workloads.sources import Backlog, Stock
 
-from .conformance import Conformance, Served, make_job
+from .conformance import Conformance, Served, gpus, make_job
 
 PROMPT = "The capital of France is"
 EAGER = {"enforce_eager": True}
 """Compiling takes a minute; it is vLLM's to test."""
+HARDWARE = (
+    {"device": "cuda"}
+    if gpus()
+    else {"device": "cpu", "attention": "CPU_ATTN", "v1_multiprocessing": False}
+)
+"""Which kernel for attention vLLM takes on a GPU is a matter of the GPU."""
 NLL = 3.397
 """Of the quality text, by transformers with the same weights in bfloat16 (test_transformers)."""
 
@@ -106,9 +112,8 @@ class TestReal(Conformance):
     def test_facts_are_what_vllm_resolved(self, engine: Any) -> None:
         facts = engine.facts()
         expected = {
-            "device": "cpu",
+            **HARDWARE,
             "dtype": "bfloat16",
-            "attention": "CPU_ATTN",
             "max_model_len": 8192,
             "enforce_eager": True,
             "compile": False,
@@ -118,13 +123,13 @@ class TestReal(Conformance):
             "pipeline_parallel_size": 1,
             "prefix_caching": True,
             "chunked_prefill": True,
-            "v1_multiprocessing": False,
             "workers": 1,
         }
         assert expected.items() <= facts.items()
         blocks, tokens = facts["kv_cache_blocks"], facts["kv_cache_block_tokens"]
         # 30 layers, 3 heads of 64 for keys and for values, 2 bytes.
-        assert 0 <= facts["kv_cache_memory_bytes"] - blocks * tokens * 30 * 3 * 64 * 2 * 2 < 2**22
+        if facts["kv_cache_memory_bytes"] is not None or not gpus():
+            assert 0 <= facts["kv_cache_memory_bytes"] - blocks * tokens * 30 * 3 * 64 * 2 * 2 < 2**22
         assert (blocks - 1) * tokens >= 8192
 
 
@@ -166,13 +171,11 @@ class TestRealServed(Served):
 
     def test_facts_are_what_vllm_resolved(self, engine: Any) -> None:
         expected = {
-            "device": "cpu",
+            **HARDWARE,
             "dtype": "bfloat16",
-            "attention": "CPU_ATTN",
             "max_model_len": 8192,
             "compile": False,
             "workers": 1,
-            "v1_multiprocessing": False,
             "client_stamps": "kernel",
         }
         assert expected.items() <= engine.facts().items()
