@@ -14,6 +14,7 @@ from typing import Any
 from lem.backends import checkpoints, settings, workers
 from lem.backends.huggingface import FastTokenizer, named, stay_offline
 from lem.backends.overheard import Overheard, listening
+from lem.backends.peak_memory import resident_bytes
 from lem.backends.prefix_cache import hit_rate, salt
 from lem.backends.protocol import Engine, Load
 from lem.backends.streams import IN_FLIGHT, Refused, Streams, whole_answer
@@ -173,7 +174,7 @@ class InFlight:
         with self._lock:
             if self._told:
                 found |= hit_rate(self._input_tokens, self._cached_tokens)
-        found["peak_memory_bytes.cpu"] = workers.peak_bytes(self._workers)
+        found["peak_memory_bytes.cpu"] = resident_bytes([os.getpid(), *self._workers])
         now = workers.gpu_used_bytes(self._gpus)
         if now is not None and self._before is not None:
             found["peak_memory_bytes.gpu"] = now - self._before
