@@ -154,7 +154,7 @@ def _check_device(job: Job) -> None:
         raise RunFailed(
             "unsupported",
             f"no GPU was asked for, but this is vLLM's build for {kind}",
-            hint="use vLLM's CPU image, or set `gpus`",
+            hint="use vLLM's CPU image, or `gpus: auto` on a machine with a GPU",
         )
 
 
