@@ -86,7 +86,7 @@ def convert_gguf(file: Path, folder: Path) -> None:
         raise RunFailed(
             "unsupported",
             f"reading GGUF files needs gguf and accelerate: {e}",
-            hint='pip install "lem-energy[transformers]"',
+            hint="pip install gguf accelerate, where the agent runs",
         ) from e
     except (ValueError, RuntimeError, KeyError, TypeError, AttributeError) as e:
         raise RunFailed(

@@ -17,6 +17,9 @@ Load = Literal["offline", "served"]
 """How requests reach an engine: through its own batch interface in the agent's process (arrival
 ``offline``), or through its own server (every other arrival)."""
 
+CPU_TORCH = "--extra-index-url https://download.pytorch.org/whl/cpu"
+"""Words for pip, in a backend's ``cpu_packages``: PyPI's PyTorch is built for CUDA."""
+
 
 class Engine(Protocol):
     """A loaded model, ready to answer."""

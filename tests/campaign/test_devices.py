@@ -122,7 +122,8 @@ def test_where_none_is_named_a_machine_s_boards_are_left_alone(bench: Bench) -> 
     file = write_campaign(bench.folder / "c.yaml", gpus=[], measure=measure)
     done = bench.lem("campaign", "run", file, "--out", bench.out, "--blocks", 1)
     assert done.returncode == 0, done.stderr
-    assert (records := bench.records())
+    records = bench.records()
+    assert records
     for r in records:
         assert (r.environment.gpus, r.environment.device_set) == ([], ["cpu"])
         assert all(e.device_class != "gpu" for w in r.windows for e in w.energy)

@@ -48,6 +48,7 @@ class SGLang:
         "triton",
         "transformers",
     )
+    cpu_packages = None
 
     def prepare(self, model: ModelSpec, source: Path | None, target: Path, trust: bool) -> str:
         return checkpoints.prepare(model, source, target, trust)

@@ -49,6 +49,7 @@ class TensorRTLLM:
         "transformers",
         "mpi4py",
     )
+    cpu_packages = None
 
     def prepare(self, model: ModelSpec, source: Path | None, target: Path, trust: bool) -> str:
         return checkpoints.prepare(model, source, target, trust)

