@@ -2,25 +2,23 @@
 
 A static batch of ``engine.max_batch_size`` requests is padded on the left and runs to its end
 before the next one begins; ``args.continuous_batching: true`` batches continuously
-(``continuous.py``). See ``docs/backends.md``.
+(``continuous.py``; else ``static.py``). See ``docs/backends.md``.
 """
 
-import gc
 from pathlib import Path
 from typing import Any
 
 from lem.backends import checkpoints, doors
 from lem.backends.huggingface import FastTokenizer, named, stay_offline
 from lem.backends.protocol import CPU_TORCH, Engine, Load
+from lem.backends.settings import number
 from lem.backends.transformers import continuous as batching
 from lem.backends.transformers.continuous import ContinuousBatches
-from lem.backends.transformers.facts import facts_of, nll_of
-from lem.contract.base import Scalar
+from lem.backends.transformers.static import StaticBatches
 from lem.contract.job import Job, Rejection
 from lem.contract.spec import ModelSpec, Settings
 from lem.errors import RunFailed
-from lem.workloads.load import Sink, Source
-from lem.workloads.requests import Request, Tokenizer
+from lem.workloads.requests import Tokenizer
 
 OWN_GENERATE = ("temperature", "ignore_eos")
 NOT_ARGUMENTS = frozenset(
@@ -114,166 +112,13 @@ class Transformers:
             model = _build(job, device)
             arguments = _settle_generation(model, job)
         tokenizer = FastTokenizer(Path(job.model))
-        engine: StaticBatches | ContinuousBatches
-        if continuous:
-            longest = _longest(job, model)
-            engine = ContinuousBatches(job, model, tokenizer, device, arguments, longest)
-        else:
-            engine = StaticBatches(job, model, tokenizer, device, arguments)
+        kind = ContinuousBatches if continuous else StaticBatches
+        engine = kind(job, model, tokenizer, device, arguments, _longest(job, model))
         engine.check()
         return engine
 
 
 plugin = Transformers
-
-
-class StaticBatches:
-    """A loaded model; fills :class:`lem.backends.protocol.Engine`."""
-
-    atomic_batches = True
-
-    def __init__(
-        self,
-        job: Job,
-        model: Any,
-        tokenizer: FastTokenizer,
-        device: str,
-        arguments: dict[str, Any],
-    ) -> None:
-        engine = job.engine
-        self._model = model
-        self._tokenizer = tokenizer
-        self._device = device
-        self._arguments = arguments
-        self._ignore_eos = bool(job.generate.get("ignore_eos", False))
-        self._batch = int(_number(engine, "max_batch_size") or 1)
-        self._longest = _longest(job, model)
-        ends = model.generation_config.eos_token_id
-        self._ends = frozenset(ends if isinstance(ends, list) else [ends]) - {None}
-        self._pad = int(model.generation_config.pad_token_id or 0)
-
-    def check(self) -> None:
-        """Generate one token, so that arguments that only ``generate`` looks at fail now."""
-        first = min(set(range(self._tokenizer.vocabulary)) - self._tokenizer.special_ids)
-        request = Request("check", [first, first], 1, "")
-        with named("bad_argument"):
-            self._generate([request], _Ticks([request], _Deaf(), frozenset()))
-
-    def serve(self, source: Source, sink: Sink) -> None:
-        while (taken := source.take(self._batch, 0)) is not None:
-            batch = self._fitting(taken, sink)
-            if not batch:
-                continue
-            ticks = _Ticks(batch, sink, frozenset() if self._ignore_eos else self._ends)
-            with named("engine_error"):
-                self._generate(batch, ticks)
-            for request, ids in zip(batch, ticks.ids, strict=True):
-                sink.done(request.id, self._tokenizer.decode(ids))
-
-    def _fitting(self, requests: list[Request], sink: Sink) -> list[Request]:
-        fitting = []
-        for r in requests:
-            needed = len(r.input_ids) + r.output_tokens
-            if self._longest is not None and needed > self._longest:
-                sink.failed(
-                    r.id, f"needs {needed} tokens of context, the model has {self._longest}"
-                )
-            else:
-                fitting.append(r)
-        return fitting
-
-    def _generate(self, batch: list[Request], ticks: "_Ticks") -> None:
-        import torch
-
-        width = max(len(r.input_ids) for r in batch)
-        rows = [[self._pad] * (width - len(r.input_ids)) + r.input_ids for r in batch]
-        mask = [[0] * (width - len(r.input_ids)) + [1] * len(r.input_ids) for r in batch]
-        new = max(r.output_tokens for r in batch)
-        with torch.inference_mode():
-            self._model.generate(
-                input_ids=torch.tensor(rows, device=self._device),
-                attention_mask=torch.tensor(mask, device=self._device),
-                max_new_tokens=new,
-                min_new_tokens=new if self._ignore_eos else None,
-                streamer=ticks,
-                **self._arguments,
-            )
-
-    def facts(self) -> dict[str, Scalar]:
-        return {
-            **facts_of(self._model, self._device),
-            "batching": "static",
-            "kv_cache": str(self._arguments.get("cache_implementation", "dynamic")),
-            "compile": _compiles(self._arguments, self._device),
-            "max_batch_size": self._batch,
-            "max_model_len": self._longest,
-        }
-
-    def nll(self, token_ids: list[int]) -> float | None:
-        return nll_of(self._model, token_ids, self._device, self._longest)
-
-    def close(self) -> None:
-        import torch
-
-        self._model = None
-        gc.collect()
-        if self._device == "cuda":
-            torch.cuda.empty_cache()
-
-
-class _Ticks:
-    """The streamer that ``generate`` hands every new token to, one per row of the batch.
-
-    ``generate`` waits for the device at each step anyway (to see whether it may stop), so looking
-    at the tokens here costs a copy of a few bytes.
-    """
-
-    def __init__(self, batch: list[Request], sink: Sink, ends: frozenset[int]) -> None:
-        self.ids: list[list[int]] = [[] for _ in batch]
-        self._batch = batch
-        self._sink = sink
-        self._ends = ends
-        self._open = list(range(len(batch)))
-        self._prompt_seen = False
-
-    def put(self, value: Any) -> None:
-        if not self._prompt_seen:
-            self._prompt_seen = True
-            return
-        tokens = value.tolist()
-        still_open = []
-        for row in self._open:
-            request, ids = self._batch[row], self.ids[row]
-            self._sink.token(request.id)
-            ids.append(tokens[row])
-            if len(ids) < request.output_tokens and tokens[row] not in self._ends:
-                still_open.append(row)
-        self._open = still_open
-
-    def end(self) -> None:
-        pass
-
-
-class _Deaf:
-    """A sink for work that is not measured."""
-
-    def token(self, request_id: str, n: int = 1, at_ns: int | None = None) -> None:
-        pass
-
-    def done(self, request_id: str, text: str, at_ns: int | None = None) -> None:
-        pass
-
-    def failed(self, request_id: str, message: str, at_ns: int | None = None) -> None:
-        pass
-
-    def timed_out(self, request_id: str, message: str, at_ns: int | None = None) -> None:
-        pass
-
-    def written(self, request_id: str, at_ns: int) -> None:
-        pass
-
-    def retold(self, request_id: str, token_ns: list[int]) -> None:
-        pass
 
 
 def _build(job: Job, device: str) -> Any:
@@ -283,7 +128,7 @@ def _build(job: Job, device: str) -> Any:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    threads = _number(job.engine, "threads")
+    threads = number(job.engine, "threads")
     if threads is not None:
         import torch
 
@@ -302,7 +147,7 @@ def _build(job: Job, device: str) -> Any:
         if "device_map" not in arguments:
             model = model.to(device)
     longest = getattr(model.config, "max_position_embeddings", None)
-    asked = _number(job.engine, "max_model_len")
+    asked = number(job.engine, "max_model_len")
     if asked is not None and longest is not None and asked > longest:
         raise RunFailed(
             "bad_argument", f"engine.max_model_len is {asked}, but the model has {longest}"
@@ -312,7 +157,7 @@ def _build(job: Job, device: str) -> Any:
 
 def _longest(job: Job, model: Any) -> int | None:
     """Tokens of context that a request may take; None where the model sets no limit."""
-    asked = _number(job.engine, "max_model_len")
+    asked = number(job.engine, "max_model_len")
     return int(asked) if asked else getattr(model.config, "max_position_embeddings", None)
 
 
@@ -329,7 +174,7 @@ def _model_arguments(job: Job) -> dict[str, Any]:
             raise RunFailed(
                 "bad_argument", f"engine.{name} and args.{own} say the same thing twice"
             )
-    if (_number(engine, "tensor_parallel_size") or 1) > 1 and "device_map" not in arguments:
+    if (number(engine, "tensor_parallel_size") or 1) > 1 and "device_map" not in arguments:
         raise RunFailed(
             "unsupported",
             "engine.tensor_parallel_size: one process of transformers cannot split its layers",
@@ -357,7 +202,7 @@ def _settle_generation(model: Any, job: Job) -> dict[str, Any]:
     generate = dict(job.generate)
     if closed := sorted(NOT_GENERATE & set(generate)):
         raise RunFailed("bad_argument", f"generate.{closed[0]} is not for campaigns to set")
-    temperature = float(_number(generate, "temperature") or 0)
+    temperature = float(number(generate, "temperature") or 0)
     own = model.generation_config
     ends = own.eos_token_id if own.eos_token_id is not None else model.config.eos_token_id
     pad = own.pad_token_id
@@ -372,9 +217,9 @@ def _settle_generation(model: Any, job: Job) -> dict[str, Any]:
         arguments |= {"do_sample": True, "temperature": temperature}
     else:
         arguments["do_sample"] = False
-    if (_number(arguments, "num_beams") or 1) > 1:
+    if (number(arguments, "num_beams") or 1) > 1:
         raise RunFailed("unsupported", "generate.num_beams: a beam search's tokens have no times")
-    if (_number(arguments, "num_return_sequences") or 1) > 1:
+    if (number(arguments, "num_return_sequences") or 1) > 1:
         raise RunFailed(
             "unsupported", "generate.num_return_sequences: a request has one answer to count"
         )
@@ -388,18 +233,3 @@ def _settle_generation(model: Any, job: Job) -> dict[str, Any]:
     if hasattr(model, "_get_logits_processor"):
         model._get_logits_processor(check, input_ids_seq_length=1)
     return arguments
-
-
-def _compiles(arguments: dict[str, Any], device: str) -> bool:
-    """``generate`` compiles the forward pass by itself for a static cache on an accelerator."""
-    static = "static" in str(arguments.get("cache_implementation", ""))
-    return static and device != "cpu" and not arguments.get("disable_compile", False)
-
-
-def _number(settings: Any, name: str) -> int | float | None:
-    value = settings.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise RunFailed("bad_argument", f"{name} is {value!r}, not a number")
-    return value
