@@ -89,7 +89,7 @@ def _suite(
         "CUDA_VISIBLE_DEVICES": str(gpu),
         "HF_HUB_OFFLINE": "1",
     }
-    file = suites / f"test_{backend}.py"
+    file = suites / backend / "test_backend.py"
     words = [str(python), "-m", "pytest", "-p", "no:cacheprovider", str(file), "-k", "TestReal"]
     with record.with_suffix(".log").open("wb") as log:
         process = subprocess.Popen(

@@ -7,7 +7,8 @@ step (``ContinuousBatchingManager``, transformers 5), at most ``engine.max_batch
 import time
 from typing import Any
 
-from lem.backends.transformers import StaticBatches, Transformers
+from lem.backends.transformers.backend import Transformers
+from lem.backends.transformers.static import StaticBatches
 from lem.contract.base import Scalar
 from lem.contract.job import Job
 from lem.errors import RunFailed

@@ -1,7 +1,8 @@
 """Finds plugins: modules of a package by file name, and out-of-tree ones by entry point.
 
-A plugin is one file whose module attribute ``plugin`` fills its family's protocol
-(``lem/backends/protocol.py`` and so on). Its file name is its name. Nothing is listed anywhere.
+A plugin is a module whose attribute ``plugin`` fills its family's protocol
+(``lem/backends/protocol.py`` and so on): a meter or launcher is one file, a backend a folder with a
+``backend.py``. The file's or folder's name is the plugin's. Nothing is listed anywhere.
 """
 
 import importlib
@@ -13,6 +14,8 @@ from typing import Any, Literal
 from lem.errors import BadInput
 
 Family = Literal["backends", "meters", "launchers"]
+FOLDERS = {"backends": "backend"}
+"""Families whose plugins are folders, and the module there that has ``plugin``."""
 
 
 @cache
@@ -25,11 +28,10 @@ def names(family: Family) -> tuple[str, ...]:
 def own(family: Family) -> frozenset[str]:
     """Those that come with lem."""
     package = importlib.import_module(f"lem.{family}")
-    return frozenset(
-        m.name
-        for m in pkgutil.iter_modules(package.__path__)
-        if not m.ispkg and m.name not in package.NOT_PLUGINS
-    )
+    found = pkgutil.iter_modules(package.__path__)
+    if family in FOLDERS:
+        return frozenset(m.name for m in found if m.ispkg)
+    return frozenset(m.name for m in found if not m.ispkg and m.name not in package.NOT_PLUGINS)
 
 
 def load(family: Family, name: str) -> Any:
@@ -44,7 +46,8 @@ def load(family: Family, name: str) -> Any:
     foreign = _foreign(family).get(name)
     if foreign is not None:
         return foreign.load()
-    return importlib.import_module(f"lem.{family}.{name}").plugin
+    inside = (FOLDERS[family],) if family in FOLDERS else ()
+    return importlib.import_module(".".join(("lem", family, name, *inside))).plugin
 
 
 @cache

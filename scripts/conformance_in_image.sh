@@ -50,7 +50,7 @@ docker run --rm --network none --read-only --tmpfs /tmp:exec,size=8g "$@" \
     --env HOME=/tmp --env PYTHONPATH=/tools --env LEM_TEST_GGUF=/model.gguf --env HF_HUB_OFFLINE=1 \
     --env PYTHONDONTWRITEBYTECODE=1 --env OMP_NUM_THREADS="${OMP_NUM_THREADS:-2}" \
     --workdir /suite --entrypoint python3 "$image" \
-    -m pytest -p no:cacheprovider "tests/backends/test_$backend.py" -k TestReal || status=$?
+    -m pytest -p no:cacheprovider "tests/backends/$backend/test_backend.py" -k TestReal || status=$?
 if [ -n "$kept" ]; then
     [ ! -f "$kept/record.json" ] || cp "$kept/record.json" "$record"
     rm -rf "$kept"

@@ -6,15 +6,14 @@ Each phase is told to whoever watches (events) and stands in the trace.
 import hashlib
 import math
 import os
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from lem.agent import operating_point
+from lem.agent.commentary import commentary, tell_answer
 from lem.agent.events import Events
 from lem.agent.quality import Answered, answer_questions, probe
 from lem.backends.protocol import Apart, Backend, Engine
@@ -37,7 +36,6 @@ from lem.workloads.steady import Phase as Windows
 
 WARM_UP_PARTS = 8
 """The warm-up limit is cut into this many sub-windows to see whether throughput has settled."""
-ANSWER_CHARACTERS = 2000
 LATE_S = 0.005
 LATE_PART = 0.05
 """A client is late where 1 % of its requests left later than both: 5 ms, and this part of the
@@ -104,7 +102,7 @@ class Run:
 def measure(job: Job, backend: Backend, engine: Engine, folder: Path, events: Events) -> Measured:
     """Take the loaded engine through all phases."""
     stock = Stock(shuffled(job, requests.read(Path(job.requests), job.requests_sha256)))
-    log = Log(watch=lambda r: _tell_answer(events, r))
+    log = Log(watch=lambda r: tell_answer(events, r))
     flags: set[str] = set()
     jump = _clock_jump()
     with _sampler(job, folder, engine) as meter:
@@ -114,7 +112,7 @@ def measure(job: Job, backend: Backend, engine: Engine, folder: Path, events: Ev
             # The machine's owner named it: its figures must not be missing in silence.
             raise RunFailed("meter", f"external: {why}")
         run = Run(job, engine, stock, log, meter, events, flags)
-        with _commentary(events, meter, log):
+        with commentary(events, meter, log):
             _cool_down(run)
             warm_up_s, warm_up = _warm_up(run)
             arrival, found = _find_rate(run)
@@ -362,7 +360,7 @@ def _questions(run: Run) -> Answered | None:
         return None
     run.phase("accuracy")
     return answer_questions(
-        run.job, run.engine, run.meter, watch=lambda r: _tell_answer(run.events, r)
+        run.job, run.engine, run.meter, watch=lambda r: tell_answer(run.events, r)
     )
 
 
@@ -378,34 +376,3 @@ def _clock_jump() -> Callable[[], int]:
     """How far the wall clock and the monotonic clock have drifted apart since, in ns."""
     start = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.monotonic_ns()
     return lambda: abs(time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.monotonic_ns() - start)
-
-
-def _tell_answer(events: Events, response: Response) -> None:
-    events.emit("text", request=response.request.id, text=response.text[:ANSWER_CHARACTERS])
-
-
-@contextmanager
-def _commentary(events: Events, meter: Sampler, log: Log) -> Iterator[None]:
-    """Once a second: power now, tokens and answers so far, for whoever watches."""
-    over = threading.Event()
-
-    def speak() -> None:
-        tokens, then = log.tokens, time.monotonic()
-        while not over.wait(1.0):
-            total, moment = log.tokens, time.monotonic()
-            events.emit(
-                "progress",
-                output_tokens=total,
-                tokens_per_s=round((total - tokens) / (moment - then), 3),
-            )
-            for device, power_w in meter.power_now().items():
-                events.emit("sample", device=device, power_w=round(power_w, 3))
-            tokens, then = total, moment
-
-    thread = threading.Thread(target=speak, name="commentary", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join(timeout=5)

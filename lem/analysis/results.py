@@ -18,9 +18,10 @@ from lem.analysis.environments import (
     unproven,
 )
 from lem.analysis.evidence import gather as gather_quality
+from lem.analysis.flat import flat_record
 from lem.analysis.front import Front, front
 from lem.analysis.gathered import Gathered, gather
-from lem.analysis.naming import arms_of_lock, arms_of_records, find_arm, flat
+from lem.analysis.naming import arms_of_lock, arms_of_records, find_arm
 from lem.analysis.objectives import needed_for
 from lem.analysis.quality import Seen
 from lem.contract.lock import Lock
@@ -28,7 +29,7 @@ from lem.contract.record import Record
 from lem.errors import BadInput, EnvironmentFault
 from lem.stores.counted import counted
 from lem.stores.folder import Entry, attempts, entries, read
-from lem.stores.index import Index, Row, metric_values
+from lem.stores.index import Index, Row
 from lem.stores.outcomes import Outcome
 
 LOCK = "campaign.lock.json"
@@ -255,7 +256,7 @@ class Results:
             counting = {o.path for o in counted(campaign.outcomes())}
             for entry in campaign.entries():
                 if entry.record is not None:
-                    yield _flat_record(entry.record, entry.outcome.path in counting)
+                    yield flat_record(entry.record, entry.outcome.path in counting)
 
     def to_dataframe(self) -> Any:
         """:meth:`table` as a pandas data frame, or a polars one where only that is installed.
@@ -378,30 +379,3 @@ def below(folder: Path, depth: int = 2) -> list[Path]:
         elif depth > 1:
             found += below(child, depth - 1)
     return found
-
-
-def _flat_record(record: Record, counts: bool) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "campaign": record.campaign,
-        "run_id": record.run_id,
-        "arm_id": record.arm_id,
-        "experiment_id": record.experiment_id,
-        "block": record.block,
-        "block_pass": record.block_pass,
-        "attempt": record.attempt,
-        "counted": counts,
-        "started_at": record.started_at,
-        "ended_at": record.ended_at,
-        "metric_semantics_version": record.metric_semantics_version,
-        "flags": " ".join(record.flags),
-        "launcher": record.environment.launcher,
-        "cpu_model": record.environment.cpu_model,
-        "gpus": ", ".join(g.name for g in record.environment.gpus),
-        **flat(record.experiment.model_dump()),
-    }
-    for metric, part, value in metric_values(record):
-        name = f"{metric}.{part}" if part else metric
-        row[name] = value.value
-        if value.uncertainty is not None:
-            row[f"{name}.uncertainty"] = value.uncertainty
-    return row

@@ -1,37 +1,5 @@
-"""Inference engines, each behind one small adapter."""
+"""Inference engines, each behind one small adapter.
 
-NOT_PLUGINS = (
-    "checkpoints",
-    "doors",
-    "gguf_metadata",
-    "huggingface",
-    "listener",
-    "llama_parameters",
-    "llama_process",
-    "llama_scores",
-    "llama_served",
-    "llama_server",
-    "openai_server",
-    "overheard",
-    "prefix_cache",
-    "prepared",
-    "protocol",
-    "served",
-    "serving",
-    "settings",
-    "sglang_arguments",
-    "sglang_server",
-    "streams",
-    "tensorrt_llm_arguments",
-    "tensorrt_llm_server",
-    "transformers_continuous",
-    "transformers_facts",
-    "vllm_arguments",
-    "vllm_facts",
-    "vllm_failures",
-    "vllm_gate",
-    "vllm_offline",
-    "vllm_server",
-    "vllm_worker",
-    "workers",
-)
+A folder is an engine: its ``backend.py`` is the plugin, the rest is its own. The files beside the
+folders are what several engines share.
+"""

@@ -16,6 +16,7 @@ ON_DISK_BYTES = 10**9
 """A synthetic model larger than this is not saved but made anew where it is loaded."""
 END_OF_TEXT = "<|endoftext|>"
 BYTES_PER_WEIGHT = 2
+SAID_BYTES = 2**24
 
 
 def prepare(model: ModelSpec, source: Path | None, target: Path, trust: bool) -> str:
@@ -85,7 +86,7 @@ def convert_gguf(file: Path, folder: Path) -> None:
         raise RunFailed(
             "unsupported",
             f"reading GGUF files needs gguf and accelerate: {e}",
-            hint='pip install "lem-energy[transformers]"',
+            hint="pip install gguf accelerate, where the agent runs",
         ) from e
     except (ValueError, RuntimeError, KeyError, TypeError, AttributeError) as e:
         raise RunFailed(
@@ -157,6 +158,16 @@ def read_synthetic(folder: Path) -> Synthetic | None:
     """The description of a model whose weights are made when it is loaded."""
     file = folder / DESCRIPTION
     return Synthetic.model_validate_json(file.read_bytes()) if file.is_file() else None
+
+
+def said(model: Path, name: str = "config.json") -> dict[str, Any]:
+    """What a model's folder says of itself in a JSON file; empty where there is none to read."""
+    try:
+        with (model / name).open("rb") as f:
+            found = json.loads(f.read(SAID_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _weights(config: Any) -> int:

@@ -1,8 +1,7 @@
-"""What a backend is: one file in this package whose ``plugin`` makes a :class:`Backend`.
+"""What a backend is: a folder of this package whose ``backend.plugin`` makes a :class:`Backend`.
 
 ``plugin`` is the class (or any callable) that gives the backend when called without arguments:
-``plugins.load("backends", name)()``. Files of this package that are no plugins are named in its
-``NOT_PLUGINS``. Every backend passes ``tests/backends/conformance.py``.
+``plugins.load("backends", name)()``. Every backend passes ``tests/backends/conformance.py``.
 """
 
 from pathlib import Path
@@ -17,6 +16,9 @@ from lem.workloads.requests import Tokenizer
 Load = Literal["offline", "served"]
 """How requests reach an engine: through its own batch interface in the agent's process (arrival
 ``offline``), or through its own server (every other arrival)."""
+
+CPU_TORCH = "--extra-index-url https://download.pytorch.org/whl/cpu"
+"""Words for pip, in a backend's ``cpu_packages``: PyPI's PyTorch is built for CUDA."""
 
 
 class Engine(Protocol):

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from lem.backends.listener import listens
+from lem.backends.peak_memory import resident_bytes
 from lem.contract.base import Scalar
 from lem.errors import FailureKind, RunFailed
 from lem.meters.process_tree import ProcessTree, parse_stat
@@ -179,11 +180,6 @@ class Server:
         self._tree.cpu_time_ns()
         return self._tree.members()
 
-    def peak_memory_bytes(self) -> int | None:
-        """The largest resident sets of its processes, added up; pages that they share count in
-        each of them."""
-        return peak_memory_bytes(self.members())
-
     def stop(self) -> None:
         """End it and all its descendants: SIGTERM, and SIGKILL for those who don't obey. Doing it
         again does nothing."""
@@ -216,20 +212,6 @@ class Server:
                 with suppress(OSError, ValueError):
                     sys.stderr.buffer.write(line)
                     sys.stderr.buffer.flush()
-
-
-def peak_memory_bytes(pids: frozenset[int]) -> int | None:
-    """Sum of the processes' largest resident sets so far; None where none can be read."""
-    found = [peak for pid in pids if (peak := _peak(pid)) is not None]
-    return sum(found) if found else None
-
-
-def _peak(pid: int) -> int | None:
-    with suppress(OSError, ValueError):
-        for line in Path(f"/proc/{pid}/status").read_text("utf-8", "replace").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    return None
 
 
 def _start(pid: int) -> int | None:
@@ -297,10 +279,10 @@ class ServedEngine:
 
     def _peak(self) -> int | None:
         if self._server is not None:
-            return self._server.peak_memory_bytes()
+            return resident_bytes(self._server.members())
         assert self._others is not None
         self._others.cpu_time_ns()
-        return peak_memory_bytes(self._others.members())
+        return resident_bytes(self._others.members())
 
 
 def start(

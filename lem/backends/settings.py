@@ -21,6 +21,16 @@ def whole(settings: Any, name: str) -> int | None:
     return value
 
 
+def number(settings: Any, name: str) -> int | float | None:
+    """A number of ``engine.*``, ``args.*`` or ``generate.*``; None where it is not set."""
+    value = settings.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise RunFailed("bad_argument", f"{name} is {value!r}, not a number")
+    return value
+
+
 def mapped(
     job: Job,
     names: Mapping[str, tuple[str, ...]],

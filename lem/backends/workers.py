@@ -1,9 +1,9 @@
-"""Engines that work in processes of their own: what those need, why they end, and what memory they
-take."""
+"""Engines that work in processes of their own: what those need, why they end, and how much GPU
+memory is in use."""
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -78,18 +78,6 @@ def descendants(root: Path = Path("/proc")) -> list[int]:
         found += mine
         todo += mine
     return sorted(found)
-
-
-def peak_bytes(processes: Iterable[int], root: Path = Path("/proc")) -> int:
-    """Sum of the largest resident sets of this process and the given ones; shared pages count in
-    each. Processes that are gone count nothing."""
-    total = 0
-    for process in (os.getpid(), *processes):
-        with suppress(OSError, ValueError, IndexError):
-            for line in (root / str(process) / "status").read_text(errors="replace").splitlines():
-                if line.startswith("VmHWM:"):
-                    total += int(line.split()[1]) * 1024
-    return total
 
 
 def gpu_used_bytes(gpus: Sequence[int]) -> int | None:

@@ -48,11 +48,13 @@ def needs(file: CampaignFile) -> list[int | None]:
 
 def device_set(file: CampaignFile, here: Sequence[Gpu]) -> list[int]:
     """The GPUs of a block, as indices: the first of those that the campaign names (in its order),
-    or of those that are ``here``. Raises :class:`EnvironmentFault` or :class:`BadInput` where
-    there are too few."""
+    or of those that are ``here``; empty where everything runs on the CPU. Raises
+    :class:`EnvironmentFault` or :class:`BadInput` where there are too few."""
+    wanted = file.spec.gpus
+    if not wanted:
+        return []
     needed = needs(file)
     largest = max((n for n in needed if n is not None), default=1)
-    wanted = file.spec.gpus
     if wanted == "auto":
         if here and largest > len(here):
             raise EnvironmentFault(

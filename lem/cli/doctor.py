@@ -152,7 +152,9 @@ def docker() -> Iterator[Finding]:
 def engines() -> Iterator[Finding]:
     """Engines in this interpreter, for the process launcher; not imported, only looked up."""
     from lem import plugins, verified
+    from lem.launchers import install
 
+    gpu = has_nvidia_gpu()
     for name in plugins.names("backends"):
         try:
             distribution = plugins.load("backends", name)().distribution
@@ -166,14 +168,13 @@ def engines() -> Iterator[Finding]:
         try:
             version = metadata.version(distribution)
         except metadata.PackageNotFoundError:
-            yield Finding(
-                f"process/{name}",
-                "missing",
-                f"{distribution} is not installed in this environment",
-                f'pip install "lem-energy[{name}]", or backends.{name}.python in the campaign file',
-            )
+            what = f"{distribution} is not installed in this environment"
+            if not gpu and not install.on_cpu(name):
+                yield Finding(f"process/{name}", "absent", f"only for NVIDIA GPUs; {what}")
+            else:
+                yield Finding(f"process/{name}", "missing", what, install.hint(name, gpu))
         else:
-            stands = verified.standing(name, "gpu" if has_nvidia_gpu() else "cpu", version)
+            stands = verified.standing(name, "gpu" if gpu else "cpu", version)
             what = f"{distribution} {version}; conformance suite: {stands}"
             yield Finding(f"process/{name}", "ok", what)
 

@@ -238,7 +238,7 @@ measure:
   # watts_per_busy_core: 10           # for the estimate, where there is no meter
   # calibration: boards.json          # gains of single boards, if someone has measured them
 
-gpus: auto                            # auto, or a list such as [0, 1]
+gpus: auto                            # auto, a list such as [0, 1], or []: on the CPU
 parallel_blocks: auto                 # auto or 1: this version runs one block at a time
 launcher: auto                        # auto: docker where it works, else process
 submit: ask                           # ask or never: this version sends nothing anywhere

@@ -25,8 +25,8 @@ from lem.contract.spec import Accuracy, Calibration, ModelSpec
 from lem.errors import BadInput, Problem
 from lem.meters import calibration
 
-PLANNED = ("vllm", "tensorrt_llm", "sglang", "openai", "apptainer", "slurm", "kubernetes")
-"""Backends and launchers that the format names and this version may not have."""
+LAUNCHERS_TO_COME = ("apptainer", "slurm", "kubernetes")
+"""``docs/hpc.md`` says what to do without them."""
 
 _FAMILIES: dict[str, plugins.Family] = {
     "backend": "backends",
@@ -168,9 +168,9 @@ def _unknown_plugins(data: dict[str, Any]) -> list[Found]:
         known = plugins.names(_FAMILIES[kind])
         if name in known:
             continue
-        if name in PLANNED:
+        if kind == "launcher" and name in LAUNCHERS_TO_COME:
             message = (
-                f"{kind} {said(name)} is not available in this version; use {', '.join(known)}"
+                f"launcher {said(name)} is not available in this version; use {', '.join(known)}"
             )
         else:
             message = f"no {kind} {said(name)}{suggest(name, known)}"

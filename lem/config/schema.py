@@ -293,8 +293,8 @@ class MeasureSpec(Part):
 def _gpus(value: Any) -> Any:
     if value == "auto":
         return value
-    if not isinstance(value, list) or not value:
-        raise wrong("must be auto or a list of GPU numbers such as [0, 1]")
+    if not isinstance(value, list):
+        raise wrong("must be auto or a list of GPU numbers such as [0, 1]; [] for none of them")
     if any(not isinstance(v, int) or isinstance(v, bool) or not 0 <= v < 1024 for v in value):
         raise wrong("GPU numbers are whole numbers from 0")
     if len(set(value)) != len(value):
@@ -343,6 +343,7 @@ class CampaignSpec(Part):
     device: DeviceSettings = DeviceSettings()
     measure: MeasureSpec = MeasureSpec()
     gpus: Annotated[Literal["auto"] | list[int], BeforeValidator(_gpus)] = "auto"
+    """None (``[]``): everything runs on the CPU."""
     parallel_blocks: Annotated[Literal["auto"] | Positive, BeforeValidator(_parallel)] = "auto"
     launcher: Annotated[str, BeforeValidator(_launcher)] = "auto"
     """``auto``: docker where it works here, else process."""

@@ -39,6 +39,7 @@ from lem.config.schema import (
     with_kinds,
 )
 from lem.config.shapes import shape_problems, with_lengths
+from lem.config.twins import twins
 from lem.config.yaml_source import KeyPath
 from lem.contract.base import Scalar, canonical_json
 from lem.contract.spec import DeviceSettings, ModelSpec
@@ -100,7 +101,8 @@ class Grid:
         """The axes of each backend, after a look at what is said twice."""
         applicable = {b: self.applicable(b) for b in self.backends}
         for backend, axes in applicable.items():
-            self._check_twins(backend, axes)
+            for twin in twins(self.spec, backend, axes):
+                self.note(twin)
         return applicable
 
     def finished(self, points: list[Point]) -> list[Point]:
@@ -122,8 +124,9 @@ class Grid:
 
     def explicit_points(self) -> list[Point]:
         found = []
-        for model, backend, axes, at in filter(None, self.explicit):
-            self._check_twins(backend, axes, at)
+        for model, backend, axes in filter(None, self.explicit):
+            for twin in twins(self.spec, backend, axes):
+                self.note(twin)
             found += self.expand([model], backend, axes)[0]
         return found
 
@@ -219,7 +222,7 @@ class Grid:
 
     def _explicit(
         self, point: dict[str, Scalar], at: KeyPath
-    ) -> tuple[ModelSpec, str, list[Axis], KeyPath] | None:
+    ) -> tuple[ModelSpec, str, list[Axis]] | None:
         before = len(self._found)
         axes: list[Axis] = []
         backends, models = self.backends, self.spec.models
@@ -245,34 +248,12 @@ class Grid:
             several = "which one is not said; add" if backends and models else "contradicts its"
             self.note((at, f"{several} {missing}"))
             return None
-        return models[0], backends[0], sorted(axes, key=lambda a: a.path.name), at
+        return models[0], backends[0], sorted(axes, key=lambda a: a.path.name)
 
     # -- checks over the whole campaign ---------------------------------------------------------
 
     def applicable(self, backend: str) -> list[Axis]:
         return [a for a in self.axes if a.path.backend in (None, backend)]
-
-    def _check_twins(self, backend: str, axes: list[Axis], at: KeyPath = ("sweep",)) -> None:
-        """The same thing said twice for one backend."""
-        own = self.spec.backends[backend].args
-        for key in own:
-            if key in self.spec.args:
-                self._twice(("backends", backend, "args", key), f"args.{key}")
-        for first, second in itertools.combinations(axes, 2):
-            a, b = first.path.keys, second.path.keys
-            if a == b[: len(a)]:
-                self._twice(second.at, str(first.at[-1]))
-        engine = {k for k, v in self.spec.engine if v is not None}
-        engine |= {a.path.keys[1] for a in axes if a.path.section == "engine"}
-        places: dict[str, KeyPath] = {k: ("args", k) for k in self.spec.args}
-        places |= {k: ("backends", backend, "args", k) for k in own}
-        places |= {a.path.keys[1]: a.at for a in axes if a.path.section == "args"}
-        for key, place in places.items():
-            if key.replace("-", "_") in engine:
-                self._twice(place, f"engine.{key.replace('-', '_')}")
-
-    def _twice(self, at: KeyPath, other: str) -> None:
-        self.note((at, f"says the same as {other}; keep one of them"))
 
     def _check_count(self, applicable: dict[str, list[Axis]]) -> None:
         models = len(self.spec.models)

@@ -7,6 +7,7 @@ NOT_PLUGINS = (
     "folders",
     "hardening",
     "image",
+    "install",
     "log",
     "origin",
     "protocol",

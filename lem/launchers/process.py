@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lem.errors import EnvironmentFault
-from lem.launchers import compiled, environment, folders
+from lem.launchers import compiled, environment, folders, install
 from lem.launchers.description import described
 from lem.launchers.hardening import argument
 from lem.launchers.log import AgentLog
@@ -164,16 +164,14 @@ class Process:
             raise EnvironmentFault(
                 f"{python} has no lem agent for {setup.name}:\n"
                 + "\n".join(f"    {line}" for line in last),
-                hint=f'{python} -m pip install "lem-energy[{setup.name}]", or set '
-                f"backends.{setup.name}.python in the campaign file",
+                hint=install.hint(setup.name, setup.gpu, python),
                 kind="image",
             )
         found = described(result.stdout, result.returncode, setup.name)
         if found.engine_version == "missing":
             raise EnvironmentFault(
                 f"{python} does not have the engine of {setup.name}",
-                hint=f'{python} -m pip install "lem-energy[{setup.name}]", or set '
-                f"backends.{setup.name}.python in the campaign file",
+                hint=install.hint(setup.name, setup.gpu, python),
                 kind="image",
             )
         return Prepared(setup, found, image=None, digest=None)

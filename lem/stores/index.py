@@ -2,18 +2,10 @@
 
 The records are the truth: the index may be deleted at any time, is rebuilt when it is damaged or of
 another version, and lives in memory where the folder cannot be written.
-
-A folder may come from a stranger, and an SQLite file can do more than hold rows: triggers run, and
-a journal beside it names files to delete. So an index that was not made here (:func:`_mark`) is
-never opened.
 """
 
-import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -26,67 +18,24 @@ from lem.contract.record import Distribution, Record, Value
 from lem.stores.costs import meters_of
 from lem.stores.folder import Attempt, Entry, attempts, read
 from lem.stores.hardware import hardware
+from lem.stores.index_file import (
+    ATTEMPTS,
+    FILE_NAME,
+    METRICS,
+    in_memory,
+    is_occupied,
+    open_file,
+    remove,
+)
 from lem.stores.outcomes import Cost, Outcome
 from lem.stores.shares import Share, shares_of
 
-FILE_NAME = ".index.sqlite"
-VERSION = 4
-"""Raised whenever tables or their meaning change; an index of another version is rebuilt."""
-
 CHUNK = 500
-
-LOCK_TIMEOUT_S = 10.0
-"""How long to wait for another process that is writing the index."""
 
 T = TypeVar("T")
 
-_metadata = sa.MetaData()
-
-_attempts = sa.Table(
-    "attempts",
-    _metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("path", sa.Text, nullable=False, unique=True),
-    sa.Column("document", sa.Text),
-    sa.Column("size", sa.Integer, nullable=False),
-    sa.Column("mtime_ns", sa.Integer, nullable=False),
-    sa.Column("arm_id", sa.Text, nullable=False),
-    sa.Column("block", sa.Integer, nullable=False),
-    sa.Column("block_pass", sa.Integer, nullable=False),
-    sa.Column("attempt", sa.Integer, nullable=False),
-    sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("failure_kind", sa.Text),
-    sa.Column("consequence", sa.Text, nullable=False),
-    sa.Column("started_at", sa.Text, nullable=False),
-    sa.Column("ended_at", sa.Text, nullable=False),
-    sa.Column("boot_id", sa.Text, nullable=False),
-    sa.Column("device_set", sa.Text, nullable=False),
-    sa.Column("costs", sa.Text, nullable=False),
-    sa.Column("problem", sa.Text, nullable=False),
-    sa.Column("run_id", sa.Text, nullable=False),
-    sa.Column("experiment_id", sa.Text, nullable=False),
-    sa.Column("campaign", sa.Text, nullable=False),
-    sa.Column("semantics", sa.Integer, nullable=False),
-    sa.Column("hardware", sa.Text, nullable=False),
-    sa.Column("meters", sa.Text, nullable=False),
-    sa.Column("flags", sa.Text, nullable=False),
-    sa.Column("shares", sa.Text, nullable=False),
-)
-
-# The metric comes first in the key: a comparison reads few metrics of many attempts.
-_metrics = sa.Table(
-    "metrics",
-    _metadata,
-    sa.Column("metric", sa.Text, primary_key=True),
-    sa.Column("part", sa.Text, primary_key=True),
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("value", sa.Float, nullable=False),
-    sa.Column("uncertainty", sa.Float),
-    sqlite_with_rowid=False,
-)
-
-_OUTCOME = [_attempts.c[name] for name in Outcome._fields]
-_ORDER = (_attempts.c.block, _attempts.c.arm_id, _attempts.c.attempt)
+_OUTCOME = [ATTEMPTS.c[name] for name in Outcome._fields]
+_ORDER = (ATTEMPTS.c.block, ATTEMPTS.c.arm_id, ATTEMPTS.c.attempt)
 
 
 class Figure(NamedTuple):
@@ -124,7 +73,7 @@ class Index:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._engine = _open(folder)
+        self._engine = open_file(folder)
 
     def __enter__(self) -> Self:
         return self
@@ -166,20 +115,20 @@ class Index:
             return action()
         except SQLAlchemyError as e:
             self._engine.dispose()
-            if _is_occupied(e) or not _remove(self.folder / FILE_NAME):
-                self._engine = _in_memory()
+            if is_occupied(e) or not remove(self.folder / FILE_NAME):
+                self._engine = in_memory()
             else:
-                self._engine = _open(self.folder)
+                self._engine = open_file(self.folder)
             self._refresh()
             return action()
 
     def _rows(self, metrics: Sequence[str] | None) -> list[Row]:
-        a = _attempts.c
+        a = ATTEMPTS.c
         about = (a.run_id, a.experiment_id, a.campaign, a.semantics, a.hardware)
         query = sa.select(a.id, *about, a.meters, a.flags, a.problem, a.shares, *_OUTCOME).order_by(
             *_ORDER
         )
-        m = _metrics.c
+        m = METRICS.c
         wanted = sa.select(m.id, m.metric, m.part, m.value, m.uncertainty)
         if metrics is not None:
             wanted = wanted.where(m.metric.in_(list(metrics)))
@@ -192,7 +141,7 @@ class Index:
         return [_row(row, figures.get(row[0], {})) for row in found]
 
     def _refresh(self) -> int:
-        a = _attempts.c
+        a = ATTEMPTS.c
         with self._engine.begin() as connection:
             query = sa.select(a.path, a.id, a.document, a.size, a.mtime_ns)
             known = {path: (key, sign) for path, key, *sign in connection.execute(query).fetchall()}
@@ -206,131 +155,17 @@ class Index:
                     gone += [] if key is None else [key]
             gone += [key for key, _ in known.values()]
             for chunk in _chunks(gone):
-                connection.execute(_metrics.delete().where(_metrics.c.id.in_(chunk)))
-                connection.execute(_attempts.delete().where(a.id.in_(chunk)))
+                connection.execute(METRICS.delete().where(METRICS.c.id.in_(chunk)))
+                connection.execute(ATTEMPTS.delete().where(a.id.in_(chunk)))
             first = connection.execute(sa.select(sa.func.max(a.id))).scalar() or 0
             numbered = list(enumerate(stale, first + 1))
             for part in _chunks(numbered):
                 entries = [(key, read(self.folder, attempt)) for key, attempt in part]
-                connection.execute(_attempts.insert(), [_columns(k, e) for k, e in entries])
+                connection.execute(ATTEMPTS.insert(), [_columns(k, e) for k, e in entries])
                 measured = [v for k, e in entries if e.record for v in _values(k, e.record)]
                 if measured:
-                    connection.execute(_metrics.insert(), measured)
+                    connection.execute(METRICS.insert(), measured)
         return len(stale)
-
-
-def _open(folder: Path) -> sa.Engine:
-    file = folder / FILE_NAME
-    if file.is_symlink():
-        return _in_memory()
-    for _ in range(2):
-        if not _made_here(file) and not (_remove(file) and _make(file)):
-            break
-        try:
-            return _prepared(_engine(file))
-        except (_OtherVersion, SQLAlchemyError) as e:
-            if _is_occupied(e) or not _remove(file):
-                break
-    return _in_memory()
-
-
-def _engine(file: Path) -> sa.Engine:
-    return sa.create_engine(
-        f"sqlite:///{file}",
-        connect_args={"timeout": LOCK_TIMEOUT_S},
-        poolclass=sa.NullPool,
-    )
-
-
-def _made_here(file: Path) -> bool:
-    """Whether the file bears the mark of its own place; looked at without SQLite."""
-    try:
-        handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(handle, "rb") as f:
-            inode = os.fstat(handle).st_ino
-            # The header's "application ID": https://www.sqlite.org/fileformat.html, section 1.3
-            return f.read(72)[68:] == _mark(inode).to_bytes(4, signed=True)
-    except OSError:
-        return False
-
-
-def _mark(inode: int, machine: Path = Path("/etc/machine-id")) -> int:
-    """What nobody who packs a folder elsewhere knows: a hash of the inode that the index will have
-    here, and of this machine's name for itself."""
-    try:
-        name = machine.read_bytes()
-    except OSError:
-        name = b""
-    digest = hashlib.sha256(name + f":{inode}".encode()).digest()
-    return int.from_bytes(digest[:4], signed=True)
-
-
-def _make(file: Path) -> bool:
-    """Make an empty index aside and put it into place, so that one without its mark is never there;
-    whether there is one now."""
-    aside = None
-    try:
-        handle, aside = tempfile.mkstemp(dir=file.parent, prefix=f"{file.name}.")
-        inode = os.fstat(handle).st_ino
-        os.close(handle)
-        engine = _prepared(_engine(Path(aside)))
-        with engine.begin() as connection:
-            connection.exec_driver_sql(f"PRAGMA application_id = {_mark(inode)}")
-        engine.dispose()
-        Path(aside).chmod(0o644)
-        # Two may do this at once: a link never replaces the one that was faster.
-        with suppress(FileExistsError):
-            os.link(aside, file)
-    except (OSError, SQLAlchemyError):
-        return False
-    finally:
-        if aside is not None:
-            Path(aside).unlink(missing_ok=True)
-    return True
-
-
-def _is_occupied(error: Exception) -> bool:
-    """Whether another process is busy with the index, or it cannot be written: not ours to mend."""
-    said = str(error)
-    return any(w in said for w in ("locked", "readonly", "unable to open", "disk is full"))
-
-
-def _remove(file: Path) -> bool:
-    """Remove a damaged or old index; whether that worked."""
-    try:
-        for suffix in ("", "-journal", "-wal", "-shm"):
-            Path(f"{file}{suffix}").unlink(missing_ok=True)
-    except OSError:
-        return False
-    return True
-
-
-def _in_memory() -> sa.Engine:
-    return _prepared(sa.create_engine("sqlite://", poolclass=sa.StaticPool))
-
-
-class _OtherVersion(Exception):
-    pass
-
-
-def _prepared(engine: sa.Engine) -> sa.Engine:
-    """The engine with its tables made; raises where the file is of another version or damaged."""
-    try:
-        with engine.begin() as connection:
-            version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-            if version == 0 and sa.inspect(connection).get_table_names():
-                raise _OtherVersion
-            if version not in (0, VERSION):
-                raise _OtherVersion
-            # Makes a file that cannot be written show itself now, not in the middle.
-            connection.exec_driver_sql(f"PRAGMA user_version = {VERSION}")
-            _metadata.create_all(connection)
-            connection.execute(sa.select(*_attempts.c).limit(1))
-            connection.execute(sa.select(*_metrics.c).limit(1))
-    except BaseException:
-        engine.dispose()
-        raise
-    return engine
 
 
 def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -17,24 +17,24 @@ from .conformance import gpus
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Engines that this environment does not have are tested in their images (test_in_image.py).
-collect_ignore = [] if find_spec("vllm") else ["test_vllm.py"]
+collect_ignore = [] if find_spec("vllm") else ["vllm/test_backend.py"]
 LEFT_OUT = pytest.StashKey[int]()
 
 TINY = Synthetic(hidden_size=32, layers=2, heads=2, vocab_size=400, max_position_embeddings=1024)
 
 
 NEEDED = {
-    "test_transformers": ("torch", "transformers", "gguf"),
-    "test_llama_cpp": ("xllamacpp",),
+    "transformers": ("torch", "transformers", "gguf"),
+    "llama_cpp": ("xllamacpp",),
 }
-"""What a file's suite on the real engine imports; the other tests need all of it."""
+"""What the suite of a folder imports on the real engine; the other tests need all of it."""
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """An engine that is not installed fails its tests, with the remedy, instead of hiding them."""
     if item.get_closest_marker("engines"):
         every = [m for modules in NEEDED.values() for m in modules]
-        wanted = NEEDED.get(item.path.stem, ()) if recording.is_real(item) else every
+        wanted = NEEDED.get(item.path.parent.name, ()) if recording.is_real(item) else every
         missing = [m for m in wanted if not find_spec(m)]
         if missing:
             pytest.fail(

@@ -6,14 +6,12 @@ from typing import Any
 
 import pytest
 
-from lem.backends import (
-    doors,
-    llama_parameters,
-    sglang_arguments,
-    tensorrt_llm_arguments,
-    transformers,
-    vllm_arguments,
-)
+from lem.backends import doors
+from lem.backends.llama_cpp import parameters as llama_parameters
+from lem.backends.sglang import arguments as sglang_arguments
+from lem.backends.tensorrt_llm import arguments as tensorrt_llm_arguments
+from lem.backends.transformers import backend as transformers
+from lem.backends.vllm import arguments as vllm_arguments
 from lem.contract.job import Job
 from lem.contract.workload import Concurrency
 from lem.errors import RunFailed

@@ -44,13 +44,6 @@ def test_a_child_that_lives_on_is_still_heard() -> None:
     assert workers.failure(words, "ended").message == "ended: RuntimeError: late"
 
 
-def test_memory_is_that_of_this_process_and_the_named_ones(tmp_path: Path) -> None:
-    for pid, kib in ((os.getpid(), 1000), (7, 24)):
-        (tmp_path / str(pid)).mkdir()
-        (tmp_path / str(pid) / "status").write_text(f"Name:\tx\nVmHWM:\t  {kib} kB\n")
-    assert workers.peak_bytes([7, 8], tmp_path) == 1024 * 1024
-
-
 def test_descendants_are_found_through_their_parents(tmp_path: Path) -> None:
     for pid, parent in ((11, os.getpid()), (12, 11), (13, 1)):
         (tmp_path / str(pid)).mkdir()

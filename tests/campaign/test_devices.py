@@ -85,6 +85,12 @@ def test_without_gpus_everything_runs_on_the_cpu(tmp_path: Path) -> None:
     assert devices.counts(file, []) == [0, 0, 0]
 
 
+def test_none_named_is_the_cpu_also_beside_gpus(tmp_path: Path) -> None:
+    file = file_of(tmp_path, gpus=[])
+    assert devices.device_set(file, gpus(8)) == []
+    assert devices.counts(file, []) == [0, 0, 0]
+
+
 def test_too_few_are_refused(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentFault, match="needs 4 GPUs; this machine has 2"):
         devices.device_set(file_of(tmp_path), gpus(2))
@@ -109,6 +115,19 @@ def by_size(records: list[Record]) -> dict[int, list[Record]]:
         assert isinstance(size, int)
         found.setdefault(size, []).append(r)
     return found
+
+
+def test_where_none_is_named_a_machine_s_boards_are_left_alone(bench: Bench) -> None:
+    measure = {"preset": "quick", "window_s": 0.5, "idle_s": 0.5, "settle_s": 0}
+    file = write_campaign(bench.folder / "c.yaml", gpus=[], measure=measure)
+    done = bench.lem("campaign", "run", file, "--out", bench.out, "--blocks", 1)
+    assert done.returncode == 0, done.stderr
+    records = bench.records()
+    assert records
+    for r in records:
+        assert (r.environment.gpus, r.environment.device_set) == ([], ["cpu"])
+        assert all(e.device_class != "gpu" for w in r.windows for e in w.energy)
+        assert any(e.device_class == "estimated" for w in r.windows for e in w.energy)
 
 
 def test_each_arm_meters_the_gpus_that_it_uses(bench: Bench) -> None:

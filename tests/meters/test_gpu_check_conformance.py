@@ -33,9 +33,9 @@ class TestReal:
 
 def suites(folder: Path, **sleeps: float) -> Path:
     place = folder / "suites"
-    place.mkdir()
     for name, sleep in sleeps.items():
-        (place / f"test_{name}.py").write_text(SUITE.format(sleep=sleep))
+        (place / name).mkdir(parents=True)
+        (place / name / "test_backend.py").write_text(SUITE.format(sleep=sleep))
     return place
 
 
@@ -48,7 +48,7 @@ def test_records_are_kept_and_told(tmp_path: Path) -> None:
     told = "\n".join(summary._conformance(found))
     assert "| one | 1.0 | 1 | 1 | gpu: NVIDIA L4" in told
     # What has a record is not run again.
-    (place / "test_one.py").unlink()
+    (place / "one" / "test_backend.py").unlink()
     again = conformance.run(Path(sys.executable), out, 1, 120, gguf, ["one", "two"], place)
     assert again["engines"]["one"]["passed"] == 1
 

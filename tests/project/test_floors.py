@@ -2,7 +2,10 @@
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+
+from lem import plugins
 
 AGENT_SIDE = ("errors", "contract", "plugins", "workloads", "meters", "backends", "agent")
 
@@ -44,7 +47,13 @@ def test_import_linter_keeps_every_contract(root: Path) -> None:
     code = "from importlinter.cli import lint_imports_command; lint_imports_command()"
     done = run(root, "-c", code, "--no-cache")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
-    assert "4 kept, 0 broken" in done.stdout
+    assert "5 kept, 0 broken" in done.stdout
+
+
+def test_every_engine_is_kept_apart_from_the_others(root: Path) -> None:
+    contracts = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (apart,) = (c for c in contracts["contracts"] if c["type"] == "independence")
+    assert set(apart["modules"]) == {f"lem.backends.{n}" for n in plugins.own("backends")}
 
 
 def test_agent_side_imports_with_pydantic_alone(root: Path) -> None:

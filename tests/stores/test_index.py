@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lem.stores.folder import outcomes
-from lem.stores.index import FILE_NAME, VERSION, Index
+from lem.stores.index import Index
+from lem.stores.index_file import FILE_NAME, VERSION
 from tests import records
 
 VALUES = {1: [0.02, 0.021], 4: [0.009, None]}
@@ -164,7 +165,7 @@ def test_without_a_place_to_write_the_index_is_in_memory(tmp_path):
 def test_a_locked_index_does_not_stop_reading(tmp_path, monkeypatch):
     records.campaign(tmp_path, VALUES)
     read(tmp_path)
-    monkeypatch.setattr("lem.stores.index.LOCK_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("lem.stores.index_file.LOCK_TIMEOUT_S", 0.1)
     with sqlite3.connect(tmp_path / FILE_NAME) as other:
         other.execute("BEGIN EXCLUSIVE")
         assert len(read(tmp_path)[1]) == 4

@@ -1,0 +1,1 @@
+"""A server that somebody else started: ``backend`` is the plugin, ``server`` what it is asked."""

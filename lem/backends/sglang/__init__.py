@@ -1,0 +1,1 @@
+"""SGLang: ``backend`` is the plugin, ``server`` drives its own server."""

@@ -1,0 +1,1 @@
+"""TensorRT-LLM: ``backend`` is the plugin, ``server`` drives its own server."""

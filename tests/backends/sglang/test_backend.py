@@ -1,0 +1,343 @@
+"""SGLang's backend: what of it needs no GPU. ``TestFake`` and all that uses ``fakes`` speak to a
+stand-in (tests/backends/fakes); ``TestReal`` needs SGLang and a GPU."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lem import plugins
+from lem.backends.protocol import Backend
+from lem.backends.sglang import arguments as sglang_arguments
+from lem.contract.workload import Concurrency
+from lem.errors import RunFailed
+from lem.workloads.load import Log
+from lem.workloads.requests import Request
+from lem.workloads.sources import Backlog, Stock, arriving
+
+from ..conformance import BATCH, Conformance, Served, make_job
+from ..fakes import answers
+from ..fakes.use import fakes
+
+REQUEST = Request("r0", [5, 6, 7], 4, "")
+
+
+def backend() -> Any:
+    return plugins.load("backends", "sglang")()
+
+
+def answer(engine: Any, requests: list[Request], limit: int | None = None) -> Log:
+    log = Log()
+    engine.serve(Backlog(Stock(requests), log, limit=limit or len(requests)), log)
+    return log
+
+
+@pytest.fixture
+def fake() -> Iterator[Any]:
+    with fakes():
+        import sglang
+
+        yield sglang
+
+
+@pytest.fixture
+def loaded(fake: Any, tiny: Path, tmp_path: Path) -> Iterator[Any]:
+    engine = backend().load(make_job("sglang", tiny, tmp_path, [REQUEST]))
+    yield engine
+    engine.close()
+
+
+@pytest.mark.engines
+class TestFake(Conformance):
+    name = "sglang"
+    bad_argument = ({"volume": 11}, "Unexpected keyword argument 'volume'")
+    bad_generate = ({"temperature": 1, "top_p": -1.0}, "top_p must be in")
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def there(cls) -> Iterator[None]:
+        with fakes():
+            yield
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def backend(cls, there: None) -> Backend:
+        return backend()
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def model(cls, tiny: Path) -> Path:
+        return tiny
+
+    def test_likelihood_is_the_mean_of_what_the_engine_tells(self, engine: Any) -> None:
+        ids = [3 + i % 300 for i in range(700)]
+        told = [answers.logprob(ids[:512], i) for i in range(1, 512)]
+        told += [answers.logprob(ids[512:], i) for i in range(1, 188)]
+        assert engine.nll(ids) == pytest.approx(-sum(told) / len(told))
+
+
+@pytest.mark.engines
+class TestFakeServed(Served, TestFake):
+    """Through a server of its own, whose process is a fake."""
+
+    def test_the_cache_s_hits_are_counted(self, engine: Any) -> None:
+        shared = [Request(f"c{i}", [9, 9, 9, 9], 2, "") for i in range(4)]
+        log = Log()
+        engine.serve(arriving(Concurrency(concurrency=1), Stock(shared), log, 4), log)
+        assert {r.status for r in log.responses.values()} == {"done"}
+        assert engine.facts()["prefix_cache_hit_tokens"] >= 9
+
+
+@pytest.mark.gpu
+@pytest.mark.slow
+class TestReal(Conformance):
+    name = "sglang"
+    bad_argument = ({"volume": 11}, "volume")
+    bad_generate = ({"temperature": 1, "top_p": -1.0}, "top_p")
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def backend(cls) -> Backend:
+        return backend()
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def model(cls, real_model: Path) -> Path:
+        return real_model
+
+    def test_likelihood_of_english_is_higher_than_of_noise(
+        self, engine: Any, tokenizer: Any
+    ) -> None:
+        self.likelihood_of_english_is_higher_than_of_noise(engine, tokenizer)
+
+    def test_an_answer_may_end_by_itself(
+        self, engine: Any, tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(engine._sampling, "ignore_eos", False)
+        response = answer(engine, [self.yes(tokenizer)]).responses["yes"]
+        assert response.status == "done" and 1 <= len(response.token_ns) < 200
+
+
+@pytest.mark.gpu
+@pytest.mark.slow
+class TestRealServed(Served, TestReal):
+    """Through its own server."""
+
+    def test_an_answer_may_end_by_itself(
+        self, backend: Backend, model: Path, tokenizer: Any, tmp_path: Path
+    ) -> None:
+        request = self.yes(tokenizer)
+        generate = {"temperature": 0, "ignore_eos": False}
+        engine = backend.load(self.job(model, tmp_path, [request], generate=generate))
+        log = Log()
+        engine.serve(arriving(self.arrival, Stock([request]), log, 1), log)
+        engine.close()
+        response = log.responses["yes"]
+        assert response.status == "done" and 1 <= len(response.token_ns) < 200
+
+
+@pytest.mark.engines
+class TestEngine:
+    def test_an_end_token_counts(self, loaded: Any) -> None:
+        loaded._sampling["ignore_eos"] = False
+        response = answer(loaded, [REQUEST._replace(output_tokens=9)]).responses["r0"]
+        assert len(response.token_ns) == answers.ends_at(REQUEST.input_ids)
+        assert len(response.text.split()) == len(response.token_ns) - 1
+
+    def test_a_second_pass_through_the_list_finds_no_prompt_in_the_cache(self, loaded: Any) -> None:
+        twins = [REQUEST, REQUEST._replace(id="r1")]
+        answer(loaded, twins, limit=4)
+        # r1 found two of three tokens of r0's prompt, r1#2 those of r0#2; the passes share nothing.
+        assert loaded._engine.salts == ["lem-1", "lem-1", "lem-2", "lem-2"]
+        facts = loaded.facts()
+        told = facts["prefix_cache_query_tokens"], facts["prefix_cache_hit_tokens"]
+        assert told == (4 * 3, 2 + 2)
+
+    def test_a_request_that_is_too_long_fails_alone(self, loaded: Any) -> None:
+        long = Request("long", [5] * 1000, 100, "")
+        found = answer(loaded, [long, REQUEST]).responses
+        assert found["long"].status == "failed" and "context length" in found["long"].text
+        assert found["r0"].status == "done"
+
+    def test_an_answer_that_the_scheduler_gives_up_has_failed(self, fake: Any, loaded: Any) -> None:
+        fake.giving_up.add("5 6 7")
+        response = answer(loaded, [REQUEST]).responses["r0"]
+        assert (response.status, response.text) == ("failed", "out of room")
+
+    def test_what_was_resolved_is_recorded(self, loaded: Any) -> None:
+        facts = loaded.facts()
+        assert facts["attention"] == "flashinfer" and facts["prefix_cache"] is True
+        assert facts["dtype"] == "bfloat16" and facts["kv_cache_tokens"] == 65536
+        assert facts["max_batch_size"] == BATCH and facts["tp_size"] == 1
+
+    def test_breaking_off_tells_the_engine(self, loaded: Any) -> None:
+        class Gone(Exception):
+            pass
+
+        log = Log()
+        source = Backlog(Stock([REQUEST._replace(output_tokens=900)]), log)
+
+        class Breaking:
+            def take(self, room: int, busy: int) -> list[Request] | None:
+                if log.tokens > 5:
+                    raise Gone
+                return source.take(room, busy)
+
+            def due_ns(self) -> int | None:
+                return None
+
+        with pytest.raises(Gone):
+            loaded.serve(Breaking(), log)
+        assert {(r.status, r.text) for r in log.responses.values()} == {("failed", "broken off")}
+        assert len(loaded._engine.tokenizer_manager.aborted) == 2 * BATCH
+        assert answer(loaded, [REQUEST._replace(id="after")]).responses["after"].status == "done"
+
+
+@pytest.mark.engines
+def test_a_scheduler_that_dies_ends_the_run_with_its_words(
+    fake: Any, tiny: Path, tmp_path: Path
+) -> None:
+    before = signal.getsignal(signal.SIGQUIT)
+    fake.deaths.append(6)
+    engine = backend().load(make_job("sglang", tiny, tmp_path, [REQUEST]))
+    try:
+        with pytest.raises(RunFailed, match="illegal memory access") as e:
+            answer(engine, [REQUEST._replace(output_tokens=50)])
+        assert e.value.kind == "engine_error"
+    finally:
+        engine.close()
+    assert signal.getsignal(signal.SIGQUIT) == before
+
+
+@pytest.mark.engines
+def test_out_of_memory_while_loading_has_its_name(fake: Any, tiny: Path, tmp_path: Path) -> None:
+    job = make_job("sglang", tiny, tmp_path, [REQUEST], args={"mem_fraction_static": 0.001})
+    with pytest.raises(RunFailed, match="CUDA out of memory") as e:
+        backend().load(job)
+    assert e.value.kind == "out_of_memory" and e.value.hint
+
+
+@pytest.mark.engines
+@pytest.mark.parametrize(
+    ("engine", "args", "generate", "kind", "words"),
+    [
+        ({"max_batch_size": 2}, {"max_running_requests": 4}, {}, "bad_argument", "twice"),
+        ({"tensor_parallel_size": 0}, {}, {}, "bad_argument", "at least 1"),
+        ({"dtype": "bf17"}, {}, {}, "bad_argument", "invalid choice: 'bf17'"),
+        ({}, {"page_size": "many"}, {}, "bad_argument", "invalid int value: 'many'"),
+        ({}, {"host": "0.0.0.0"}, {}, "bad_argument", "not for campaigns"),
+        ({}, {"export_metrics_to_file_dir": "/etc"}, {}, "bad_argument", "not for campaigns"),
+        ({}, {"model_path": "/etc"}, {}, "bad_argument", "not for campaigns"),
+        ({}, {}, {"n": 2}, "unsupported", "one answer"),
+        ({}, {}, {"max_new_tokens": 2}, "bad_argument", "not for campaigns"),
+        ({}, {}, {"loudness": 11}, "bad_argument", "loudness"),
+    ],
+)
+def test_settings_that_cannot_be(
+    fake: Any,
+    tiny: Path,
+    tmp_path: Path,
+    engine: dict[str, Any],
+    args: dict[str, Any],
+    generate: dict[str, Any],
+    kind: str,
+    words: str,
+) -> None:
+    job = make_job("sglang", tiny, tmp_path, [REQUEST], engine, args, generate)
+    with pytest.raises(RunFailed) as e:
+        backend().load(job)
+    assert e.value.kind == kind and words in str(e.value)
+    assert [words in r.message for r in backend().reject(job)] == [True]
+
+
+def test_arguments_have_sglang_s_names(tmp_path: Path) -> None:
+    job = make_job(
+        "sglang",
+        Path("/models/m"),
+        tmp_path,
+        [REQUEST],
+        engine={
+            "dtype": "bfloat16",
+            "max_batch_size": 8,
+            "max_model_len": 4096,
+            "tensor_parallel_size": 2,
+            "quantization": "fp8",
+        },
+        args={"schedule_policy": "lpm", "log_level": "warning"},
+        generate={"temperature": 0.5, "top_p": 0.9},
+    )
+    found = sglang_arguments.server_arguments(job)
+    assert found == {
+        "model_path": "/models/m",
+        "trust_remote_code": False,
+        "random_seed": 1,
+        "log_level": "warning",
+        "sampling_defaults": "openai",
+        "enable_cache_report": True,
+        "dtype": "bfloat16",
+        "max_running_requests": 8,
+        "context_length": 4096,
+        "tp_size": 2,
+        "quantization": "fp8",
+        "schedule_policy": "lpm",
+    }
+    sampled = sglang_arguments.sampling(job)
+    assert (sampled["temperature"], sampled["top_p"], sampled["top_k"]) == (0.5, 0.9, -1)
+
+
+def test_a_command_line_says_what_the_arguments_do(fake: Any) -> None:
+    words = sglang_arguments.command_line(
+        {
+            "model_path": "/m",
+            "tp_size": 2,
+            "disable_radix_cache": True,
+            "enable_torch_compile": False,
+            "enable_fused_qk_norm_rope": False,
+            "cuda_graph_bs": [1, 2, 4],
+            "preferred_sampling_params": {"top_k": 5},
+            "quantization": None,
+        }
+    )
+    assert words == [
+        *("--model-path=/m", "--tp-size=2", "--disable-radix-cache"),
+        *("--no-enable-fused-qk-norm-rope", "--cuda-graph-bs", "1", "2", "4"),
+        '--preferred-sampling-params={"top_k": 5}',
+    ]
+    with pytest.raises(RunFailed, match="would be an option"):
+        sglang_arguments.command_line({"cuda_graph_bs": [1, "--host=0.0.0.0"]})
+
+
+def test_without_a_gpu_it_says_what_to_do(tmp_path: Path) -> None:
+    from lem.backends import workers
+    from lem.backends.sglang import backend as sglang
+
+    job = make_job("sglang", tmp_path, tmp_path, [REQUEST])
+    with pytest.raises(RunFailed, match="SGLang runs on GPUs") as e:
+        workers.need_gpus(job, "SGLang", sglang.NO_GPU)
+    assert e.value.kind == "unsupported" and "gpus: auto" in str(e.value.hint)
+
+
+def test_without_sglang_the_image_is_at_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sglang", None)
+    job = make_job("sglang", tmp_path, tmp_path, [REQUEST])
+    for call in (backend().load, backend().reject):
+        with pytest.raises(RunFailed, match="cannot be imported") as e:
+            call(job)
+        assert e.value.kind == "image" and "lem images build sglang" in str(e.value.hint)
+
+
+def test_threads_are_said_to_the_processes_that_it_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setitem(sys.modules, "sglang", None)
+    job = make_job("sglang", tmp_path, tmp_path, [REQUEST], engine={"threads": 3})
+    with pytest.raises(RunFailed):
+        backend().load(job)
+    assert os.environ["OMP_NUM_THREADS"] == "3"
