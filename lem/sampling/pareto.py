@@ -3,12 +3,13 @@ for several objectives (Ozaki et al., J. Artif. Intell. Res. 73 (2022) 1209)."""
 
 import warnings
 from collections.abc import Callable, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from lem.contract.base import Scalar
 from lem.errors import EnvironmentFault
 from lem.sampling.draw import draw, hashed
+from lem.sampling.extremes import every_point
 from lem.sampling.space import Choice, Dimension, Point, Space
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 MAX_ASKED = 60
-"""How often the sampler is asked for one point: what it names again is no new point."""
+"""How often in a row the sampler may name what is no new point, before others are drawn."""
 CANDIDATES = 12
 """How many candidates the sampler compares for one point: with Optuna's 24 it searches less widely
 (bench/choosing)."""
@@ -48,7 +49,8 @@ def propose(
         found = _asked(space, measured, objectives, n, hashed(seed, len(measured)), is_new)
     if len(found) < n:
         others = islice(draw(space, "random", hashed("rest", seed, len(measured))), MAX_DRAWN)
-        for point in others:
+        # Where chance does not come to the last points of a small space, they are gone through.
+        for point in chain(others, every_point(space) or ()):
             if is_new(point):
                 found.append(point)
                 if len(found) == n:
@@ -90,12 +92,13 @@ def _asked(
         )
         study.add_trials([_trial(space, point, costs) for point, costs in told])
         found: list[Point] = []
-        for _ in range(n * MAX_ASKED):
+        missed = 0
+        while len(found) < n and missed < MAX_ASKED:
             point = _ask(space, study.ask())
+            missed += 1
             if is_new(point):
                 found.append(point)
-                if len(found) == n:
-                    break
+                missed = 0
     return found
 
 
