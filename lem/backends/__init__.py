@@ -6,6 +6,7 @@ NOT_PLUGINS = (
     "gguf_metadata",
     "huggingface",
     "listener",
+    "passing_on",
     "llama_parameters",
     "llama_process",
     "llama_scores",
