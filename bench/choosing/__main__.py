@@ -50,8 +50,9 @@ def hypervolume(points: Sequence[Costs], worst: Costs) -> float:
 
 def pareto(axes: Axes, grid: dict[Cell, Costs], runs: int, seed: int) -> list[Cell]:
     """The cells that a campaign would measure: the first generation drawn, the others chosen."""
-    space = Space(1, {"engine": {a: Choice(tuple(map(str, v))) for a, v in axes.items()}})
+    space = Space(1, {"engine": {a: Choice(tuple(v)) for a, v in axes.items()}})
     cells: list[Cell] = []
+    at: dict[Cell, Point] = {}
 
     def cell_of(point: Point) -> Cell:
         return tuple(str(point.values[a]) for a in axes)
@@ -61,6 +62,7 @@ def pareto(axes: Axes, grid: dict[Cell, Costs], runs: int, seed: int) -> list[Ce
         if cell in cells:
             return False
         cells.append(cell)
+        at[cell] = point
         return True
 
     for point in draw(space, "sobol", seed):
@@ -68,9 +70,7 @@ def pareto(axes: Axes, grid: dict[Cell, Costs], runs: int, seed: int) -> list[Ce
         if len(cells) == DEFAULT_GENERATION:
             break
     while len(cells) < runs:
-        measured = [
-            (Point(0, "engine", dict(zip(axes, cell, strict=True))), grid[cell]) for cell in cells
-        ]
+        measured = [(at[cell], grid[cell]) for cell in cells]
         n = min(DEFAULT_GENERATION, runs - len(cells))
         propose(space, measured, len(FIGURES), n, seed, is_new)
     return cells

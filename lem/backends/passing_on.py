@@ -19,6 +19,10 @@ from lem.meters.process_tree import ProcessTree
 
 OPEN = ("01", "02")
 """Established, and being established."""
+LOOPBACK = ("00000000000000000000000001000000", "00000000000000000000000000000001")
+"""::1 on little- and big-endian machines."""
+NOBODY = "0"
+"""The inode of a connection that no process holds (any more, or yet)."""
 LOOK_S = 0.002
 LOOKS, ANSWERS = 5, 20
 """So many looks while an answer is being made are enough; so many answers are asked for them."""
@@ -61,16 +65,32 @@ def passes_on(pid: int, answer: Callable[[], None], proc: Path = Path("/proc")) 
 
 def connected_outside(pids: Iterable[int], proc: Path = Path("/proc")) -> bool:
     """Whether one of these processes has opened a connection to one that is none of them."""
+    pids = list(pids)
+    # Held before or after the tables are read: a connection may come or go meanwhile.
     inodes = {i for pid in pids for i in _inodes(proc / str(pid))}
-    own = [s for s in _sockets(proc) if s.inode in inodes]
+    every = list(_sockets(proc))
+    inodes |= {i for pid in pids for i in _inodes(proc / str(pid))}
+    own = [s for s in every if s.inode in inodes]
     served = {_port(s.local) for s in own if s.state == LISTENING}
-    both_ends = {(s.local, s.remote) for s in own}
-    return any(
-        s.state in OPEN
-        and _port(s.local) not in served  # else it was opened from outside
-        and (s.remote, s.local) not in both_ends
-        for s in own
-    )
+    held_by = {(s.local, s.remote): s.inode for s in every}
+
+    def leads_outside(s: _Socket) -> bool:
+        if s.state not in OPEN or _port(s.local) in served:
+            return False  # the latter was opened from outside
+        if not _is_loopback(s.remote):
+            other = held_by.get((s.remote, s.local))
+            return other is None or other not in inodes
+        # One that is being closed, or not accepted yet, has nobody at its other end.
+        other = held_by.get((s.remote, s.local), NOBODY)
+        return _port(s.remote) not in served and other not in {*inodes, NOBODY}
+
+    return any(map(leads_outside, own))
+
+
+def _is_loopback(address: str) -> bool:
+    """As the kernel writes it, in words of the machine's own order."""
+    host = address.rpartition(":")[0]
+    return host in LOOPBACK or (len(host) == 8 and "7F" in (host[:2], host[-2:]))
 
 
 def _inodes(folder: Path) -> Iterator[str]:

@@ -109,8 +109,7 @@ def _ask(space: Space, trial: Any) -> Point:
     values: dict[str, Scalar] = {}
     for name, axis in space.backends[backend].items():
         if isinstance(axis, Choice):
-            place = trial.suggest_categorical(name, range(len(axis.values)))
-            values[name] = axis.values[place]
+            values[name] = axis.values[_asked_place(trial, name, axis)]
         elif axis.whole:
             values[name] = trial.suggest_int(name, int(axis.low), int(axis.high), log=axis.log)
         else:
@@ -152,16 +151,38 @@ def _distribution(axis: Dimension) -> "BaseDistribution":
     )
 
     if isinstance(axis, Choice):
+        if _ranks(axis) is not None:
+            return IntDistribution(0, len(axis.values) - 1)
         return CategoricalDistribution(range(len(axis.values)))
     if axis.whole:
         return IntDistribution(int(axis.low), int(axis.high), log=axis.log)
     return FloatDistribution(axis.low, axis.high, log=axis.log)
 
 
+def _ranks(axis: Choice) -> list[int] | None:
+    """Places of the values in rising order, where they are numbers: what is best is likely to have
+    good neighbours. None where they have no order (or only two of them, which needs none)."""
+    if len(axis.values) < 3 or any(
+        isinstance(v, bool) or not isinstance(v, int | float) for v in axis.values
+    ):
+        return None
+    return sorted(range(len(axis.values)), key=lambda i: float(axis.values[i]))  # type: ignore[arg-type]
+
+
+def _asked_place(trial: Any, name: str, axis: Choice) -> int:
+    if (ranks := _ranks(axis)) is not None:
+        return ranks[trial.suggest_int(name, 0, len(ranks) - 1)]
+    place: int = trial.suggest_categorical(name, range(len(axis.values)))
+    return place
+
+
 def _place(axis: Choice, value: Scalar) -> int:
+    """What stands for the value in a trial."""
     same = (
         i
         for i, v in enumerate(axis.values)
         if v == value and isinstance(v, bool) is isinstance(value, bool)
     )
-    return next(same)
+    place = next(same)
+    ranks = _ranks(axis)
+    return place if ranks is None else ranks.index(place)

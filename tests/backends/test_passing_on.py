@@ -165,6 +165,15 @@ def test_tables_of_the_kernel_as_they_may_be(tmp_path: Path) -> None:
     (tables / "tcp6").write_text(head + line(f"{mapped}:D001", f"{mapped}:D000", "01", 4))
     assert not connected_outside([7], tmp_path)
     (tables / "tcp6").write_text(head + line(f"{mapped}:D001", f"{mapped}:D002", "01", 4))
+    # The other end is gone, closed and nobody's, or another process's.
+    assert not connected_outside([7], tmp_path)
+    for inode, outside in ((0, False), (99, True)):
+        other = line(f"{here}:D002", f"{here}:D001", "01", inode)
+        (tables / "tcp").write_text(head + inside + other)
+        assert connected_outside([7], tmp_path) is outside
+    # Another machine's end is in no table.
+    (tables / "tcp").write_text(head + inside)
+    (tables / "tcp6").write_text(head + line(f"{mapped}:D001", "0A00A8C0:0050", "01", 4))
     assert connected_outside([7], tmp_path)
     # Somebody else's sockets are nobody's business.
     assert not connected_outside([8], tmp_path)
