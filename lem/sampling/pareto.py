@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 MAX_ASKED = 60
 """How often in a row the sampler may name what is no new point, before others are drawn."""
-CANDIDATES = 12
-"""How many candidates the sampler compares for one point: with Optuna's 24 it searches less widely
-(bench/choosing)."""
 MAX_DRAWN = 20_000
 """How many random points are looked at where the sampler names none that is new."""
 
@@ -78,7 +75,6 @@ def _asked(
         sampler = optuna.samplers.TPESampler(
             seed=seed % 2**32,
             n_startup_trials=0,
-            n_ei_candidates=CANDIDATES,
             multivariate=True,
             # Axes that only some backends have are looked at among those.
             group=len(space.backends) > 1,
@@ -171,7 +167,7 @@ def _ranks(axis: Choice) -> list[int] | None:
 
 def _asked_place(trial: Any, name: str, axis: Choice) -> int:
     if (ranks := _ranks(axis)) is not None:
-        return ranks[trial.suggest_int(name, 0, len(ranks) - 1)]
+        return ranks[int(trial.suggest_int(name, 0, len(ranks) - 1))]
     place: int = trial.suggest_categorical(name, range(len(axis.values)))
     return place
 
