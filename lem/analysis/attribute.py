@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from lem.analysis.comparison import ArmInfo
+from lem.analysis.gains import LEAST, gains_of
 from lem.analysis.gathered import Gathered
 from lem.analysis.naming import noun
 from lem.analysis.quantities import Quantity, quantities_of
@@ -23,6 +24,9 @@ _ALWAYS = ("model.id", "backend", "launcher")
 DIFFER = 0.05
 """Of two blocks, which have no intervals: how likely at most arms that do not differ may look as
 different as these do, for them to be told apart."""
+NOTABLE, MINOR = 0.005, 0.05
+"""The gains of boards are said to be able to explain a share of at least so much, if they may leave
+less than this part of it."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,8 @@ class Share:
     low: float | None
     """95 % interval of this share alone, within 0 and 1; None below 3 blocks."""
     high: float | None
+    boards_may_explain: bool = False
+    """Whether the gains of boards alone could look like this share."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,10 @@ class Attributed:
     scatter: float
     """Standard deviation of one run about its block and arm, as a share."""
     told_apart: bool
-    """Whether the arms differ by more than scatter explains."""
+    """Whether the arms differ by more than scatter, and the gains of boards, explain."""
+    gains_log: float = 0.0
+    """Standard uncertainty that the gains of boards give an arm's mean logarithm beside that of all
+    arms, RMS over arms; 0 where all ran on the same boards alike. It is in the intervals."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +114,10 @@ def attribute(
     Raises :class:`BadInput`, with the reason, where the arms are no complete grid, where a
     parameter holds for some of them only, or where fewer than two blocks are whole.
     """
+    import numpy as np
+
     from lem.stats.attribution import shares
+    from lem.stats.attribution_shared import with_shared
 
     arms = gathered.arms
     factors = factors_of(arms)
@@ -132,7 +144,11 @@ def attribute(
         table = gathered.table(quantity.metric, quantity.part)
         logs = _array(table, place, factors, cells, blocks)
         result = shares(logs)
-        found.append(_attributed(gathered, quantity, factors, logs, result, place, cells))
+        own = [{b: gathered.runs[_arm(place, factors, cell)][b] for b in blocks} for cell in cells]
+        tables = gains_of(own, quantity.metric, quantity.part)
+        errors = [np.reshape(t, (*logs.shape[1:], -1)) for t in tables]
+        bounds = with_shared(logs, result, errors, LEAST)
+        found.append(_attributed(gathered, quantity, factors, logs, result, bounds, place, cells))
     attribution = Attribution(
         campaign=gathered.campaign,
         hardware=gathered.hardware,
@@ -225,6 +241,7 @@ def _attributed(
     factors: Sequence[Factor],
     logs: Any,
     result: Any,
+    bounds: Any,
     place: dict[tuple[str, ...], str],
     cells: Sequence[tuple[int, ...]],
 ) -> Attributed:
@@ -232,17 +249,22 @@ def _attributed(
     order = sorted(cells, key=lambda c: float(means[c]))
     total, half = float(result.total), float(result.total_half_width)
     differ = float(result.chance) < DIFFER if math.isnan(half) else total - half > 0
-    told_apart = total > 0 and differ
+    told_apart = total > 0 and differ and (bounds is None or bounds.total_low > LEAST**2)
     found = []
     for i, effect in enumerate(result.effects if told_apart else ()):
         share, width = float(result.share[i]), float(result.half_width[i])
+        low, high, boards = share - width, share + width, False
+        if bounds is not None:
+            low, high = float(bounds.low[i]), float(bounds.high[i])
+            boards = share >= NOTABLE and float(bounds.least[i]) < MINOR * share
         found.append(
             Share(
                 paths=tuple(factors[j].path for j in effect),
                 name=_name([factors[j].noun for j in effect]),
                 share=min(1.0, max(0.0, share)),
-                low=None if math.isnan(width) else min(1.0, max(0.0, share - width)),
-                high=None if math.isnan(width) else min(1.0, max(0.0, share + width)),
+                low=None if math.isnan(low) else min(1.0, max(0.0, low)),
+                high=None if math.isnan(high) else min(1.0, max(0.0, high)),
+                boards_may_explain=boards,
             )
         )
     return Attributed(
@@ -253,6 +275,7 @@ def _attributed(
         most=gathered.names[_arm(place, factors, order[-1])],
         scatter=float(result.noise),
         told_apart=told_apart,
+        gains_log=0.0 if bounds is None else float(bounds.deviation),
     )
 
 
@@ -269,11 +292,11 @@ def sentence(attribution: Attribution, found: Attributed, most: int = 4) -> str:
     so_far = "So far " if attribution.unfinished else ""
     noun_ = found.quantity.noun
     if not found.told_apart:
-        return (
-            f"{so_far}{noun_} does not differ between these arms by more than scatter explains"
-            f"{within}."
-        )
-    telling = [s for s in found.shares if s.share >= 0.005][:most]
+        by = "scatter explains"
+        if found.gains_log > 0:
+            by = "scatter and the gains of the boards that they ran on explain"
+        return f"{so_far}{noun_} does not differ between these arms by more than {by}{within}."
+    telling = [s for s in found.shares if s.share >= NOTABLE][:most]
     parts = [f"{s.name} explains {percent(s)}" if i == 0 else f"{s.name} {percent(s)}"
              for i, s in enumerate(telling)]  # fmt: skip
     text = f"{so_far}{', '.join(parts)} of the spread of {noun_}, which is a factor of "

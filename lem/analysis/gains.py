@@ -13,7 +13,7 @@ of the two is taken. Equal boards: that of independent ones, because all (a − 
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from lem.contract.metrics import METRICS
 from lem.stores.index import Row
@@ -51,3 +51,28 @@ def shared_log(
     together = abs(math.fsum(contrast.values()))
     u = max(apart, together)
     return u if u > LEAST else 0.0
+
+
+def gains_of(
+    arms: Sequence[Mapping[int, Row]], metric: str, device_class: str
+) -> list[list[list[float]]]:
+    """What the gains of boards may do to the mean logarithm of each arm: two tables with a row for
+    each arm. Its logarithm is off by the row times independent standard normal numbers, one for
+    each column: a board each, or one error that all boards have in common.
+
+    ``arms``: block → the run that counts. Empty where nothing is stated of gains.
+    """
+    if not has_gain(metric):
+        return []
+    weights: list[dict[str, float]] = []
+    for rows in arms:
+        own: dict[str, float] = defaultdict(float)
+        for row in rows.values():
+            for device, share in row.shares.get(device_class, {}).items():
+                own[device] += share.energy * share.gain / len(rows)
+        weights.append(own)
+    devices = sorted({d for own in weights for d in own})
+    if not devices:
+        return []
+    apart = [[own.get(d, 0.0) for d in devices] for own in weights]
+    return [apart, [[math.fsum(row)] for row in apart]]

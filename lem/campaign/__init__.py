@@ -9,7 +9,13 @@ from lem.analysis.objectives import needed_for
 from lem.campaign import deep, devices
 from lem.campaign.attempt import remove_asides
 from lem.campaign.execute import OnMoment, execute, present, tidy
-from lem.campaign.generations import Generations, generations, still_to_choose, to_stage
+from lem.campaign.generations import (
+    Generations,
+    generations,
+    left_to_choose,
+    still_to_choose,
+    to_stage,
+)
 from lem.campaign.guard import check_links
 from lem.campaign.lock import agree, check_overrides, make_lock, provisional_staging
 from lem.campaign.overview import Overview, refused
@@ -127,6 +133,8 @@ class Campaign:
             todo,
             outcomes,
             refused=refused(self.folder, todo.dropped, outcomes),
+            to_choose=(to_choose := self._to_choose(lock)),
+            exhausted=to_choose < still_to_choose(lock),
             doubtful={
                 arm.arm_id: why
                 for arm in lock.arms
@@ -134,6 +142,9 @@ class Campaign:
                 if (why := boards.obstacle(arm.experiment.device, lock.gpus_of(arm)))
             },
         )
+
+    def _to_choose(self, lock: Lock) -> int:
+        return left_to_choose(self.file, lock)
 
     def _check(self, lock: Lock) -> None:
         """Refuse to go on with another file or other flags than the folder was begun with."""
@@ -183,7 +194,7 @@ class Campaign:
             outcomes = self.outcomes()
             failed = any(o.kind == "failure" for o in outcomes)
             todo = plan(lock, outcomes, present(lock.gpus))
-            if not todo.runs and not (retry_failed and failed) and not still_to_choose(lock):
+            if not todo.runs and not (retry_failed and failed) and not self._to_choose(lock):
                 tidy(self.folder, lock)
                 return self._overview(lock, False, todo, outcomes)
         lock, staging = self._locked(lock, tell)
@@ -199,13 +210,14 @@ class Campaign:
         lock = self.lock or lock
         return self._overview(lock, False, plan(lock, outcomes, present(lock.gpus)), outcomes)
 
-    def _generations(self, staging: Staging) -> Generations | None:
+    def generations(self, staging: Staging) -> Generations | None:
+        """What makes the later arms; None where all are there beforehand."""
         return generations(self.file, staging, self.launchers()[0], len(self.gpus()))
 
     def _grown(self, lock: Lock, staging: Staging) -> Lock:
         """The lock with the generation of arms that comes next, written; the same where there is
         none."""
-        later = self._generations(staging)
+        later = self.generations(staging)
         if later is None or lock.adaptive is None:
             return lock
         with Index(self.folder) as index:
@@ -231,7 +243,7 @@ class Campaign:
         staging = self.stage(say)
         fresh = self.lock_of(staging)
         if lock is not None:
-            if (later := self._generations(staging)) is not None:
+            if (later := self.generations(staging)) is not None:
                 arms = [*fresh.arms, *later.restored(lock)]
                 fresh = fresh.model_copy(update={"arms": arms})
             named = self.file.spec.gpus != "auto"
@@ -241,7 +253,7 @@ class Campaign:
                 f"{self.folder} holds runs but no {LOCK}",
                 hint="choose another folder with --out, or move this one away",
             )
-        deep.check(self, fresh, staging.prepared, say)
+        deep.check(self, fresh, staging.prepared, self.generations(staging), say)
         if self.file.path.resolve() != (self.folder / FILE).resolve():
             write_atomic(self.folder / FILE, self.file.path.read_bytes())
             keep_files(self.file, self.folder)

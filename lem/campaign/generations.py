@@ -7,6 +7,7 @@ its own, in which the baseline runs beside them: what is compared was measured i
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from lem.analysis.objectives import costs
 from lem.campaign.arms import make_arm
@@ -74,6 +75,19 @@ class Generations:
             for draft, label in zip(chosen, named, strict=True)
         ]
 
+    def outermost(self, most: int) -> tuple[list[Arm], bool]:
+        """Experiments with the outermost arguments that the engines may be told, to ask them about
+        these: up to ``most`` of each model and backend; and whether that was all of them."""
+        found: list[Draft] = []
+        complete = True
+        for drafts in self.candidates.outermost():
+            own = list(islice(drafts, most + 1))
+            complete &= len(own) <= most
+            found += own[:most]
+        named = labels([*self.file.drafts, *found])[len(self.file.drafts) :]
+        arms = [self._arm(replace(d, label=n), None) for d, n in zip(found, named, strict=True)]
+        return arms, complete
+
     def restored(self, lock: Lock) -> list[Arm]:
         """The lock's later arms as the campaign file and what is staged give them; without those
         that are not the file's."""
@@ -106,6 +120,15 @@ def generations(
 def still_to_choose(lock: Lock) -> int:
     """How many arms there are to come, if the space has so many."""
     return 0 if lock.adaptive is None else max(0, lock.adaptive.budget - (len(lock.arms) - 1))
+
+
+def left_to_choose(file: CampaignFile, lock: Lock) -> int:
+    """As :func:`still_to_choose`, as far as the file's space has so many that are not chosen."""
+    budget = still_to_choose(lock)
+    if file.candidates is None or budget == 0:
+        return budget
+    chosen = (d for a in lock.arms for d in file.candidates.restored(model_name, a))
+    return file.candidates.unused([*file.drafts, *chosen], budget)
 
 
 def _needs(draft: Draft) -> tuple[str, str, str]:

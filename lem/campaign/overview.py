@@ -30,6 +30,10 @@ class Overview:
     """Arm → why a power limit or clock that it asks for could not be set: it is skipped."""
     doubtful: dict[str, str] = field(default_factory=dict)
     """Arm → why that would happen if it were to run here and now."""
+    to_choose: int = 0
+    """How many arms are still to be chosen by what is measured."""
+    exhausted: bool = False
+    """Whether those are all that the space has left, and fewer than the budget."""
 
 
 def refused(

@@ -300,14 +300,13 @@ def _again() -> str:
 def status(path: Path, out: Path | None, follow: bool, as_json: bool) -> None:
     """Show how far a campaign is. PATH: the campaign file or its folder."""
     from lem.campaign import Campaign
-    from lem.campaign.generations import still_to_choose
     from lem.cli.plan_view import skipped_arms, status_line, summary
 
     campaign = Campaign.load(path, out)
     overview = campaign.plan()
     _tell_left()
     seen = ""
-    while follow and (overview.plan.runs or still_to_choose(overview.lock)):
+    while follow and (overview.plan.runs or overview.to_choose):
         line = status_line(overview, campaign.folder)
         if line != seen:
             note(line)

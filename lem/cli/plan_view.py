@@ -4,7 +4,6 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lem.campaign.generations import still_to_choose
 from lem.campaign.overview import Estimate, Overview
 from lem.cli.output import visible
 from lem.stores.outcomes import Outcome
@@ -117,10 +116,14 @@ def status_line(overview: Overview, folder: Path) -> str:
         parts.append(f"{failed} failed")
     if overview.refused:
         parts.append(f"{_n(len(overview.refused), 'experiment')} skipped")
-    if to_choose := still_to_choose(overview.lock):
-        parts.append(f"{len(overview.plan.runs)} to go, then {to_choose} experiments to choose")
-    else:
-        parts.append(f"{len(overview.plan.runs)} to go" if overview.plan.runs else "complete")
+    to_go = f"{len(overview.plan.runs)} to go" if overview.plan.runs else "complete"
+    if overview.to_choose:
+        more = _n(overview.to_choose, "experiment")
+        to_go = f"{len(overview.plan.runs)} to go, then {more} to choose"
+    parts.append(to_go)
+    if overview.exhausted:
+        budget = overview.lock.adaptive.budget if overview.lock.adaptive else 0
+        parts.append(f"the sweep has fewer experiments than the budget of {budget}")
     return visible(", ".join(parts) + f"; {decision_in_words(overview)}  ({folder})")
 
 

@@ -1,24 +1,28 @@
 """Experiments that a sampler draws from the sweep's space, instead of every combination."""
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Literal
 
 from lem.config.axes import Axis
 from lem.config.axes import Point as Drafted
+from lem.config.identity import meaning
 from lem.config.paths import Draft
 from lem.config.spans import LISTS
 from lem.config.sweep import Grid
-from lem.contract.base import Scalar
+from lem.contract.base import Scalar, canonical_json
 from lem.contract.lock import Arm
 from lem.contract.objectives import NLL, objective
 from lem.contract.spec import ModelSpec
-from lem.sampling import Choice, Point, Space, draw
+from lem.sampling import Choice, Point, Space, draw, ends, every_point, extremes
 
 MISSES = 1000
 """So many points in a row that are known or excluded: there are no others, or hardly any."""
+
+ARGUMENTS = ("args", "engine", "generate")
+"""The sections of which an engine is told when it is asked about its arguments."""
 
 
 @dataclass(frozen=True)
@@ -171,6 +175,40 @@ class Candidates:
         found = Point(model, backend, {_text(a): settings[a.path.name] for a in axes})
         return found if self.space.holds(found) else None
 
+    def unused(self, taken: Iterable[Draft], most: int) -> int:
+        """How many experiments of the space are none of ``taken``, up to ``most``; ``most`` where
+        the space has no end or hardly any."""
+        points = every_point(self.space)
+        if points is None:
+            return most
+        used = {_content(d) for d in taken}
+        found = 0
+        for point in points:
+            if found >= most:
+                break
+            draft = self.draft(point)
+            if draft is not None and (content := _content(draft)) not in used:
+                used.add(content)
+                found += 1
+        return found
+
+    def outermost(self) -> list[Iterator[Draft]]:
+        """For each model and backend the experiments whose engine's arguments lie outermost
+        (:func:`lem.sampling.extremes`), wherever they lie along the other axes; without labels."""
+        pairs = product(range(len(self.models)), self.grid.backends)
+        return [self._outermost(model, backend) for model, backend in pairs]
+
+    def _outermost(self, model: int, backend: str) -> Iterator[Draft]:
+        axes = self.space.backends[backend]
+        paths = {_text(a): a.path for a in self.grid.applicable(backend)}
+        told = {n: a for n, a in axes.items() if paths[n].section in ARGUMENTS}
+        others = {n: ends(a) for n, a in axes.items() if n not in told}
+        for values in extremes(told):
+            for rest in ({n: e[i] for n, e in others.items()} for i in (0, 1)):
+                if (draft := self.draft(Point(model, backend, {**values, **rest}))) is not None:
+                    yield draft
+                    break  # elsewhere along the other axes the engine is told the same
+
     def staged(self) -> Iterator[Draft]:
         """One experiment for each model, backend and request list, which is all that needs
         preparing, and the largest of each model and backend, which needs most GPUs."""
@@ -188,3 +226,10 @@ class Candidates:
 
 def _size_of(value: Scalar) -> float:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else 0.0
+
+
+def _content(draft: Draft) -> bytes:
+    """Equal for what is the same experiment."""
+    parts = [draft.model, draft.workload, draft.device]
+    told = [draft.backend, draft.args, draft.engine, draft.generate]
+    return canonical_json([*map(meaning, parts), *told])

@@ -20,7 +20,7 @@ def view(found: Attribution) -> RenderableType:
     for one in found.found:
         if one.shares:
             parts.append(_table(found, one))
-    parts += [Padding(Text(line, style="dim"), (0, 0, 0, 1)) for line in _footnotes(found)]
+    parts += [Padding(Text(line, style="dim"), (0, 0, 0, 1)) for line in footnotes(found)]
     parts.append(Text())
     parts += [Text(plain(s, 2000), style="bold") for s in found.sentences]
     return Group(*parts)
@@ -51,7 +51,8 @@ def _bar(share: Share) -> str:
     return "█" * whole + (" ▏▎▍▌▋▊▉"[rest] if rest else "")
 
 
-def _footnotes(found: Attribution) -> list[str]:
+def footnotes(found: Attribution) -> list[str]:
+    """What the shares are of, and what is in their intervals."""
     ranges = "; ".join(plain(f.range) for f in found.factors)
     lines = [
         f"Shares of the variance of the logarithms over this grid: {ranges}. Other values would "
@@ -70,7 +71,29 @@ def _footnotes(found: Attribution) -> list[str]:
             f"{one.quantity.noun}: least {plain(one.least)}, most {plain(one.most)}, a factor of "
             f"{one.spread:.3g}; one run scatters by {100 * one.scatter:.2g} %."
         )
+        lines += _about_boards(one)
     return lines + [f"Not looked at: {plain(line)}." for line in found.left_out]
+
+
+def _about_boards(one: Attributed) -> list[str]:
+    """What the gains of different boards leave of the shares."""
+    if one.gains_log <= 0:
+        return []
+    said = (
+        f"{one.quantity.noun}: arms ran on different boards, whose gains cancel only in part: "
+        f"±{200 * one.gains_log:.2g} % (k = 2) in an arm beside the mean of all."
+    )
+    if not one.shares:
+        return [said + " So much may look like a difference."]
+    if one.shares[0].low is None:
+        said += " Two blocks have no intervals that could hold it."
+    else:
+        said += " That is in the intervals, and no number of blocks lessens it; a calibration does."
+    alone = [plain(s.name) for s in one.shares if s.boards_may_explain]
+    if alone:
+        said += f" It alone could be what {', '.join(alone)} seem{'s' * (len(alone) == 1)} to"
+        said += " explain."
+    return [said]
 
 
 def chart(found: Attribution, one: Attributed) -> Chart:

@@ -3,12 +3,13 @@ for several objectives (Ozaki et al., J. Artif. Intell. Res. 73 (2022) 1209)."""
 
 import warnings
 from collections.abc import Callable, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from lem.contract.base import Scalar
 from lem.errors import EnvironmentFault
 from lem.sampling.draw import draw, hashed
+from lem.sampling.extremes import every_point
 from lem.sampling.space import Choice, Dimension, Point, Space
 
 if TYPE_CHECKING:
@@ -16,10 +17,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 MAX_ASKED = 60
-"""How often the sampler is asked for one point: what it names again is no new point."""
-CANDIDATES = 12
-"""How many candidates the sampler compares for one point: with Optuna's 24 it searches less widely
-(bench/choosing)."""
+"""How often in a row the sampler may name what is no new point, before others are drawn."""
 MAX_DRAWN = 20_000
 """How many random points are looked at where the sampler names none that is new."""
 
@@ -48,7 +46,8 @@ def propose(
         found = _asked(space, measured, objectives, n, hashed(seed, len(measured)), is_new)
     if len(found) < n:
         others = islice(draw(space, "random", hashed("rest", seed, len(measured))), MAX_DRAWN)
-        for point in others:
+        # Where chance does not come to the last points of a small space, they are gone through.
+        for point in chain(others, every_point(space) or ()):
             if is_new(point):
                 found.append(point)
                 if len(found) == n:
@@ -76,7 +75,6 @@ def _asked(
         sampler = optuna.samplers.TPESampler(
             seed=seed % 2**32,
             n_startup_trials=0,
-            n_ei_candidates=CANDIDATES,
             multivariate=True,
             # Axes that only some backends have are looked at among those.
             group=len(space.backends) > 1,
@@ -90,12 +88,13 @@ def _asked(
         )
         study.add_trials([_trial(space, point, costs) for point, costs in told])
         found: list[Point] = []
-        for _ in range(n * MAX_ASKED):
+        missed = 0
+        while len(found) < n and missed < MAX_ASKED:
             point = _ask(space, study.ask())
+            missed += 1
             if is_new(point):
                 found.append(point)
-                if len(found) == n:
-                    break
+                missed = 0
     return found
 
 
@@ -106,8 +105,7 @@ def _ask(space: Space, trial: Any) -> Point:
     values: dict[str, Scalar] = {}
     for name, axis in space.backends[backend].items():
         if isinstance(axis, Choice):
-            place = trial.suggest_categorical(name, range(len(axis.values)))
-            values[name] = axis.values[place]
+            values[name] = axis.values[_asked_place(trial, name, axis)]
         elif axis.whole:
             values[name] = trial.suggest_int(name, int(axis.low), int(axis.high), log=axis.log)
         else:
@@ -149,16 +147,38 @@ def _distribution(axis: Dimension) -> "BaseDistribution":
     )
 
     if isinstance(axis, Choice):
+        if _ranks(axis) is not None:
+            return IntDistribution(0, len(axis.values) - 1)
         return CategoricalDistribution(range(len(axis.values)))
     if axis.whole:
         return IntDistribution(int(axis.low), int(axis.high), log=axis.log)
     return FloatDistribution(axis.low, axis.high, log=axis.log)
 
 
+def _ranks(axis: Choice) -> list[int] | None:
+    """Places of the values in rising order, where they are numbers: what is best is likely to have
+    good neighbours. None where they have no order (or only two of them, which needs none)."""
+    if len(axis.values) < 3 or any(
+        isinstance(v, bool) or not isinstance(v, int | float) for v in axis.values
+    ):
+        return None
+    return sorted(range(len(axis.values)), key=lambda i: float(axis.values[i]))  # type: ignore[arg-type]
+
+
+def _asked_place(trial: Any, name: str, axis: Choice) -> int:
+    if (ranks := _ranks(axis)) is not None:
+        return ranks[int(trial.suggest_int(name, 0, len(ranks) - 1))]
+    place: int = trial.suggest_categorical(name, range(len(axis.values)))
+    return place
+
+
 def _place(axis: Choice, value: Scalar) -> int:
+    """What stands for the value in a trial."""
     same = (
         i
         for i, v in enumerate(axis.values)
         if v == value and isinstance(v, bool) is isinstance(value, bool)
     )
-    return next(same)
+    place = next(same)
+    ranks = _ranks(axis)
+    return place if ranks is None else ranks.index(place)

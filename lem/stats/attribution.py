@@ -77,9 +77,9 @@ def _shares(logs: Array, level: float, d: int) -> Shares:
         raise ValueError("at least two blocks are needed")
     size = int(np.prod(logs.shape[-d:]))
     products: dict[Effect, Array] = {}
-    for effect in _subsets(d):
-        part = _component(logs, effect, cells).reshape(*logs.shape[:-d], size)
-        kept = effect if len(effect) <= MAX_ORDER else POOLED
+    for effect in subsets(d):
+        part = component(logs, effect, cells).reshape(*logs.shape[:-d], size)
+        kept = kept_as(effect)
         # (…, blocks, blocks): what two blocks together say of the effect's variance.
         gram = part @ np.swapaxes(part, -1, -2) / size
         products[kept] = products.get(kept, 0.0) + gram
@@ -100,13 +100,19 @@ def _shares(logs: Array, level: float, d: int) -> Shares:
     return Shares(effects, share, half, total, total_half, noise, _chance(logs, cells, noise))
 
 
-def _subsets(d: int) -> list[Effect]:
+def subsets(d: int) -> list[Effect]:
+    """All effects of ``d`` parameters."""
     return [s for n in range(1, d + 1) for s in itertools.combinations(range(d), n)]
 
 
-def _component(logs: Array, effect: Effect, cells: tuple[int, ...]) -> Array:
+def kept_as(effect: Effect) -> Effect:
+    """Where an effect's variance is counted."""
+    return effect if len(effect) <= MAX_ORDER else POOLED
+
+
+def component(logs: Array, effect: Effect, cells: tuple[int, ...]) -> Array:
     """The part of each block that this effect is: centred along its own parameters, averaged over
-    the others, in the shape of the whole grid."""
+    the others, in the shape of the whole grid. ``cells``: the parameters' axes."""
     part = logs
     for i, axis in enumerate(cells):
         mean = part.mean(axis=axis, keepdims=True)

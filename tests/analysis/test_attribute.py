@@ -1,5 +1,6 @@
 """Which choice matters: known effects come back in words, and what has no answer is refused."""
 
+import json
 import math
 import random
 from pathlib import Path
@@ -10,6 +11,8 @@ import records
 
 from lem.analysis.results import open_results
 from lem.errors import BadInput
+from lem.meters.nvml_energy import GAIN
+from lem.report.shares import footnotes
 
 AXES: dict[str, Any] = {
     "engine.max_batch_size": [1, 4, 16],
@@ -192,3 +195,85 @@ def test_chosen_and_pooled_points_are_refused(tmp_path: Path) -> None:
     type(made).model_validate(document).write(tmp_path / "a" / "campaign.lock.json")
     with pytest.raises(BadInput, match="chose its experiments while it ran"):
         open_results(tmp_path / "a").attribute()
+
+
+def on_several_boards(folder: Path, effect: float, other: float = 0.8, blocks: int = 5) -> None:
+    """A campaign over one and two boards, ``effect`` apart in ln(energy), and two batch sizes,
+    ``other`` apart, at 0.2 % of scatter."""
+    draw = random.Random(3)
+
+    def of(cell: dict[str, Any], block: int) -> dict[str, Any]:
+        n = cell["engine.tensor_parallel_size"]
+        log = effect * (n - 1) + other * (cell["engine.max_batch_size"] == 1)
+        return {
+            "energy": {"gpu": math.exp(log + draw.gauss(0, 0.002))},
+            "gpus": [records.gpu(i) for i in range(n)],
+            "cpu_time_s": None,
+        }
+
+    made = records.grid(
+        folder, {"engine.tensor_parallel_size": [1, 2], "engine.max_batch_size": [1, 4]}, of,
+        blocks=blocks,
+    )  # fmt: skip
+    for arm in made.arms:
+        for path in folder.glob(f"blocks/*/{arm.arm_id}/0/record.json"):
+            with_boards(path, int(arm.settings["engine.tensor_parallel_size"]))
+
+
+def with_boards(path: Path, boards: int) -> None:
+    """Energy spread evenly over so many boards of a set of two, each with a gain of 3.4 %."""
+    document = json.loads(path.read_text())
+    document["environment"]["device_set"] = ["GPU-0", "GPU-1"]
+    document["environment"]["device_set_names"] = [records.gpu()["name"]] * 2
+    (reading,) = document["windows"][0]["energy"]
+    energy = reading["energy_j"] / boards
+    document["windows"][0]["energy"] = [
+        {**reading, "device": f"gpu{i}", "energy_j": energy, "budget_j": {"gain": GAIN * energy}}
+        for i in range(boards)
+    ]
+    path.write_text(json.dumps(document))
+
+
+def test_shares_hold_what_the_gains_of_different_boards_may_be(tmp_path: Path) -> None:
+    """0.1 by the boards, ± 1.96 · 3.4 % · √½: by hand, scatter being far smaller."""
+    on_several_boards(tmp_path, 0.1)
+    found = open_results(tmp_path).attribute()
+    (one,) = found.found
+    boards = next(s for s in one.shares if s.name == "tensor parallel")
+    off = 1.96 * GAIN * math.sqrt(0.5)
+    ends = [d**2 / (d**2 + 0.64) for d in (0.1 - off, 0.1 + off)]
+    assert boards.low == pytest.approx(ends[0], abs=0.002)
+    assert boards.high == pytest.approx(ends[1], abs=0.002)
+    assert not boards.boards_may_explain
+    assert one.gains_log == pytest.approx(GAIN * math.sqrt(0.5) / 2)
+    (said,) = [line for line in footnotes(found) if "boards" in line]
+    assert "±2.4 %" in said and "in the intervals" in said and "alone" not in said
+
+
+def test_a_share_that_the_boards_alone_may_explain_is_said_to_be(tmp_path: Path) -> None:
+    """0.04 apart, where the gains of one and two boards may make 0.047."""
+    on_several_boards(tmp_path, 0.04, other=0.3)
+    found = open_results(tmp_path).attribute()
+    (one,) = found.found
+    boards = next(s for s in one.shares if s.name == "tensor parallel")
+    assert boards.share == pytest.approx(0.04**2 / (0.04**2 + 0.3**2), rel=0.1)
+    assert boards.boards_may_explain and boards.low == pytest.approx(0, abs=1e-4)
+    assert [s.name for s in one.shares if s.boards_may_explain] == ["tensor parallel"]
+    (said,) = [line for line in footnotes(found) if "boards" in line]
+    assert said.endswith("It alone could be what tensor parallel seems to explain.")
+
+
+def test_two_blocks_have_no_intervals_for_the_gains_either(tmp_path: Path) -> None:
+    on_several_boards(tmp_path, 0.1, blocks=2)
+    found = open_results(tmp_path).attribute()
+    assert all(s.low is None for s in found.found[0].shares)
+    assert any("Two blocks have no intervals" in line for line in footnotes(found))
+
+
+def test_arms_that_the_boards_alone_may_make_differ_are_not_told_apart(tmp_path: Path) -> None:
+    on_several_boards(tmp_path, 0.04)
+    found = open_results(tmp_path).attribute(where="engine.max_batch_size=1")
+    (one,) = found.found
+    assert not one.told_apart and one.scatter < 0.01
+    assert "by more than scatter and the gains of the boards" in found.sentences[0]
+    assert any("may look like a difference" in line for line in footnotes(found))

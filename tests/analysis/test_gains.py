@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from records import START, experiment, gpu, lock, place, record
 
-from lem.analysis.gains import has_gain, shared_log
+from lem.analysis.gains import gains_of, has_gain, shared_log
 from lem.analysis.results import open_results
 from lem.contract.record import Record
 from lem.meters.nvml_energy import GAIN
@@ -94,6 +94,22 @@ def test_shares_are_of_energy_and_go_by_the_boards_uuid() -> None:
     assert found["GPU-7"] == pytest.approx(Share(0.25, 0.01))
     readings[1] = readings[1].model_copy(update={"energy_j": None})
     assert shares_of(with_readings(made, readings)) == {}
+
+
+def test_of_several_arms_the_same_errors_as_of_two() -> None:
+    """The difference of two rows is what :func:`shared_log` has the standard uncertainty of."""
+    arms = [
+        {b: row(even(n, first=first)) for b in range(2)} for n, first in ((1, 0), (2, 0), (4, 2))
+    ]
+    apart, together = gains_of(arms, METRIC, "gpu")
+    assert [len(r) for r in apart] == [6, 6, 6] and [len(r) for r in together] == [1, 1, 1]
+    for i, own in enumerate(arms):
+        assert sum(apart[i]) == pytest.approx(together[i][0]) == pytest.approx(GAIN)
+        for j, base in enumerate(arms):
+            difference = math.hypot(*(a - b for a, b in zip(apart[i], apart[j], strict=True)))
+            assert difference == pytest.approx(shared_log(own, base, METRIC, "gpu"))
+    assert gains_of(arms, "output_throughput_tokens_per_s", "") == []
+    assert gains_of(arms, METRIC, "cpu") == []
 
 
 def with_readings(made: Record, readings: list[Any]) -> Record:

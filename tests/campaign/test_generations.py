@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,13 @@ from tick import LEM, counted_places, environment, half_written, lem, write_camp
 from lem.analysis.objectives import needed_for
 from lem.analysis.results import open_results
 from lem.campaign import Campaign
-from lem.campaign.generations import Generations, generations, still_to_choose, to_stage
+from lem.campaign.generations import (
+    Generations,
+    generations,
+    left_to_choose,
+    still_to_choose,
+    to_stage,
+)
 from lem.campaign.lock import agree, make_lock, provisional_staging
 from lem.campaign.plan import Here, plan
 from lem.config import CampaignFile, load
@@ -187,7 +194,7 @@ def test_killed_and_resumed_it_chooses_what_the_records_say(tmp_path: Path) -> N
         patch.setenv("LEM_CACHE", str(cache))
         # Another test may have left this process a played board.
         patch.setattr("lem.campaign.gpus", lambda _: [])
-        later = campaign._generations(campaign.stage(lambda _: None))
+        later = campaign.generations(campaign.stage(lambda _: None))
     assert later is not None
     with Index(out) as index:
         index.refresh()
@@ -205,3 +212,40 @@ def test_killed_and_resumed_it_chooses_what_the_records_say(tmp_path: Path) -> N
     nothing = lem(*command[len(LEM) :], cache=cache)
     assert nothing.returncode == 0
     assert "nothing to do" in nothing.stderr
+
+
+SMALL: dict[str, Any] = {
+    "baseline": {"engine.max_batch_size": 1},
+    "sweep": {"engine.max_batch_size": {"low": 1, "high": 4}},
+    "exclude": [{"engine.max_batch_size": 3}],
+    "sampler": {"kind": "pareto", "budget": 7, "generation": 2, "seed": 5},
+}
+
+
+def test_what_is_left_to_choose_is_counted_where_the_space_is_small(tmp_path: Path) -> None:
+    """1, 2 and 4 slots: the baseline is one of them, two more can be chosen of the seven."""
+    file = load(write_campaign(tmp_path / "c.yaml", **SMALL, measure=QUICK))
+    staging = provisional_staging(to_stage(file))
+    launchers = dict.fromkeys(range(len(file.drafts)), "process")
+    lock = make_lock(file, staging, Overrides(), launchers, [], ["cpu"], [0] * len(file.drafts))
+    assert still_to_choose(lock) == 5
+    assert left_to_choose(file, lock) == 0
+    one = lock.model_copy(update={"arms": lock.arms[:2]})
+    file_of_one = replace(file, drafts=file.drafts[:2])
+    assert (still_to_choose(one), left_to_choose(file_of_one, one)) == (6, 1)
+    endless = load(write_campaign(tmp_path / "d.yaml", **SPACE, measure=QUICK))
+    _, _, lock = begun(tmp_path / "e.yaml")
+    # 192 points, of which 4 are taken; the budget is less.
+    assert left_to_choose(endless, lock) == still_to_choose(lock) == 4
+
+
+def test_following_a_campaign_ends_when_its_space_is_used_up(tmp_path: Path) -> None:
+    file = write_campaign(tmp_path / "c.yaml", **SMALL, measure={**QUICK, "blocks": 1})
+    made = lem("campaign", "run", file, "--out", "out", cache=tmp_path / "cache", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    followed = lem("campaign", "status", "out", "--follow", cache=tmp_path / "cache", cwd=tmp_path)
+    assert followed.returncode == 0
+    assert "complete" in followed.stdout
+    assert "the sweep has fewer experiments than the budget of 7" in followed.stdout
+    again = lem("campaign", "run", "out", cache=tmp_path / "cache", cwd=tmp_path)
+    assert again.returncode == 0 and "nothing to do" in again.stderr

@@ -5,7 +5,10 @@ import random
 from itertools import islice
 from typing import Any
 
+from optuna.distributions import CategoricalDistribution, IntDistribution
+
 from lem.sampling import Choice, Point, Space, Span, draw, propose
+from lem.sampling.pareto import _distribution, _place, _ranks
 
 SPACE = Space(1, {"a": {"x": Span(0, 1), "kind": Choice(("good", "bad", None))}})
 
@@ -61,3 +64,38 @@ def test_a_space_is_used_up_to_its_last_point_and_no_further() -> None:
 def test_where_everything_failed_points_are_drawn() -> None:
     assert len(propose(SPACE, [(p, None) for p in drawn(3)], 2, 4, 1, new())) == 4
     assert len(propose(SPACE, [], 2, 4, 1, new())) == 4
+
+
+def test_numbers_of_a_list_are_asked_for_by_their_order() -> None:
+    """What was best is likely to have good neighbours: 1 and 64 are far apart, 16 and 32 are not,
+    however the list is written."""
+    axis = Choice((64, 1, 16, 4, 32, 2, 8, 128))
+    assert _ranks(axis) == [1, 5, 3, 6, 2, 4, 0, 7]
+    assert [_place(axis, v) for v in (1, 2, 4, 8, 16, 32, 64, 128)] == list(range(8))
+    assert _distribution(axis) == IntDistribution(0, 7)
+    # Two values need no order; texts, true and null have none.
+    for plain in (
+        Choice((8, 1)),
+        Choice(("a", "b", "c")),
+        Choice((1, 2, True)),
+        Choice((None, 1, 2)),
+    ):
+        assert _ranks(plain) is None
+        assert _place(plain, plain.values[-1]) == len(plain.values) - 1
+        assert isinstance(_distribution(plain), CategoricalDistribution)
+
+
+def test_listed_numbers_come_back_as_they_are_written() -> None:
+    space = Space(1, {"a": {"n": Choice((64, 1, 16.5, 4))}})
+    told = [(Point(0, "a", {"n": n}), (float(n), 1.0 / n)) for n in (64, 1)]
+    assert sorted(p.values["n"] for p in propose(space, told, 2, 2, 1, seen_before(told))) == [
+        4,
+        16.5,
+    ]  # type: ignore[type-var]
+
+
+def seen_before(told: Any) -> Any:
+    is_new = new()
+    for point, _ in told:
+        is_new(point)
+    return is_new

@@ -10,7 +10,8 @@ from typing import Any
 from lem.backends import prepared
 from lem.backends.listener import process_listening
 from lem.backends.openai import server
-from lem.backends.openai.server import Settings
+from lem.backends.openai.passing_on import passes_on
+from lem.backends.openai.server import Found, Settings
 from lem.backends.protocol import Load
 from lem.backends.served import ServedEngine
 from lem.contract.job import Job, Rejection
@@ -72,15 +73,7 @@ class OpenAi:
                 hint=f"export {settings.key_name}=… before `lem campaign run`",
             )
         found = server.check(job, settings)
-        process = process_listening(settings.address[1])
-        if process is None:
-            raise RunFailed(
-                "unsupported",
-                f"the process that listens on port {settings.address[1]} cannot be told, so its "
-                "CPU time and its use of GPUs cannot either",
-                hint="run lem as the user that runs the server, or as root; a server in a "
-                "container needs the host's network (docker run --network host)",
-            )
+        process = _engine(settings, found)
         client = Client(settings.address, found.wire)
         if found.prompt_cache == "unknown":
             client.flags.add("prompts_maybe_known")
@@ -94,6 +87,34 @@ class OpenAi:
 
 
 plugin = OpenAi
+
+
+def _engine(settings: Settings, found: Found) -> int:
+    """The process whose CPU time, and that of all below it, is the engine's. Raises
+    :class:`RunFailed` where it cannot be told: a figure without the engine would be a wrong one."""
+    port = settings.engine_port or settings.address[1]
+    process = process_listening(port)
+    if process is None:
+        raise RunFailed(
+            "unsupported",
+            f"the process that listens on port {port} cannot be told, so its "
+            "CPU time and its use of GPUs cannot either",
+            hint="run lem as the user that runs the server, or as root; a server in a "
+            "container needs the host's network (docker run --network host); of an engine behind "
+            "a gateway on this machine name its own port: args.engine_port",
+        )
+    # Whoever names a port vouches for it.
+    if settings.engine_port is None and passes_on(
+        process, lambda: server.answered(settings, found)
+    ):
+        raise RunFailed(
+            "unsupported",
+            f"what listens on port {port} is connected to another process while it answers: it "
+            "may be a gateway, whose CPU time is not the engine's",
+            hint="name the port on which the engine itself listens: args.engine_port (the same, if "
+            "this is the engine)",
+        )
+    return process
 
 
 def _fetch(model: ModelSpec, source: Path | None, aside: Path) -> dict[str, Any]:

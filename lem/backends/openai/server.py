@@ -20,7 +20,7 @@ from lem.workloads.requests import Request
 from lem.workloads.sources import Backlog, Stock, cycle
 from lem.workloads.wire import Wire, error_text, hide
 
-KNOWN = ("base_url", "model", "api", "prompt", "api_key_env")
+KNOWN = ("base_url", "model", "api", "prompt", "api_key_env", "engine_port")
 EACH = {"include_usage": True, "continuous_usage_stats": True}
 """Token counts with every chunk where the server knows how (vLLM, SGLang), else with the last."""
 SALTED = ("vllm", "sglang", "tensorrt_llm")
@@ -43,6 +43,8 @@ class Settings:
     sampling: dict[str, Any] = field(default_factory=dict)
     salt: str = ""
     """The run's own: the server has answered earlier runs' requests, which are the same ones."""
+    engine_port: int | None = None
+    """Where the engine itself listens, if it is behind a gateway at ``address``."""
 
     @staticmethod
     def of(job: Job) -> "Settings":
@@ -81,6 +83,7 @@ class Settings:
             key_name,
             sampling,
             f"lem-{job.run_id}",
+            _port(args.get("engine_port")),
         )
 
     def key_is_here(self) -> bool:
@@ -192,6 +195,13 @@ def _prompt_cache(settings: Settings, told: Mapping[str, str], entry: dict[str, 
         return "unknown" if settings.sampling.get("cache_prompt") else "off"
     salted = entry.get("owned_by") in SALTED and "cache_salt" not in settings.sampling
     return "salted" if salted else "unknown"
+
+
+def answered(settings: Settings, found: Found) -> None:
+    """Have the server answer one request, whatever the answer."""
+    client, log = Client(settings.address, found.wire, silent_s=CHECK_S), Log()
+    request = Request("listen", [1, 2, 3], 16, "One, two, three, four,")
+    client.serve(Backlog(Stock([request]), log, limit=1), log)
 
 
 def _tried(settings: Settings, found: Found) -> Found:
@@ -358,6 +368,14 @@ def _names(listed: Any) -> str:
 
 def _path(settings: Settings) -> str:
     return "chat/completions" if settings.api == "chat" else "completions"
+
+
+def _port(value: object) -> int | None:
+    if value is None or (
+        isinstance(value, int) and not isinstance(value, bool) and 0 < value < 65536
+    ):
+        return value
+    raise _bad("args.engine_port is the number of a port")
 
 
 def _text(args: dict[str, Any], name: str) -> str | None:
