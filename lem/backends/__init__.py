@@ -26,6 +26,7 @@ NOT_PLUGINS = (
     "tensorrt_llm_server",
     "transformers_continuous",
     "transformers_facts",
+    "transformers_scores",
     "vllm_arguments",
     "vllm_facts",
     "vllm_failures",

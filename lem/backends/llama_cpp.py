@@ -7,7 +7,7 @@ See ``docs/backends.md``.
 import gc
 import queue
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,13 @@ from lem.backends import (
     prepared,
 )
 from lem.backends.llama_scores import Scorer, letter
-from lem.backends.protocol import Engine, Load
+from lem.backends.protocol import Engine, Load, ScoredBy
 from lem.contract.base import Scalar
 from lem.contract.job import Job, Rejection
 from lem.contract.spec import ModelSpec, Settings
 from lem.errors import RunFailed
 from lem.workloads.datasets import NLL_CHUNK_TOKENS
+from lem.workloads.likelihood import Passage, Scored
 from lem.workloads.load import Sink, Source
 from lem.workloads.requests import Message, Request, Tokenizer, plain_chat
 
@@ -139,6 +140,8 @@ class GgufTokenizer:
     def __init__(self, path: Path) -> None:
         metadata = gguf_metadata.read(path)
         self.vocabulary, self.special_ids = gguf_metadata.vocabulary(metadata)
+        ends = (metadata.get(f"tokenizer.ggml.{name}_token_id") for name in ("bos", "eos"))
+        self.prefix_id = next((i for i in ends if isinstance(i, int)), None)
         self._chat = bool(metadata.get("tokenizer.chat_template"))
         self._server = llama_server.light_server(path)
 
@@ -146,6 +149,9 @@ class GgufTokenizer:
         if chat:
             return self.chat([{"role": "user", "content": text}])
         return self._tokens({"content": text, "add_special": True, "parse_special": False})
+
+    def bare(self, text: str) -> list[int]:
+        return self._tokens({"content": text, "add_special": False, "parse_special": False})
 
     def chat(self, messages: list[Message]) -> list[int]:
         if not self._chat:
@@ -167,6 +173,7 @@ class Slots:
     """A loaded model with slots; fills :class:`lem.backends.protocol.Engine`."""
 
     atomic_batches = False
+    scored_by: ScoredBy = "forced tokens"
 
     def __init__(
         self,
@@ -277,8 +284,13 @@ class Slots:
     def nll(self, token_ids: list[int]) -> float | None:
         if self._parameters.n_ctx // self._slots <= NLL_CHUNK_TOKENS:
             return None
-        scorer = Scorer(self._server.handle_completions, self._letter, self._vocabulary)
-        return scorer.nll(token_ids, self._slots)
+        return self._scorer().nll(token_ids, self._slots)
+
+    def likelihoods(self, pieces: Sequence[Passage]) -> list[Scored]:
+        return self._scorer().likelihoods(pieces, self._slots)
+
+    def _scorer(self) -> Scorer:
+        return Scorer(self._server.handle_completions, self._letter, self._vocabulary)
 
     def close(self) -> None:
         self._stop = True

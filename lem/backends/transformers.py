@@ -6,18 +6,21 @@ before the next one begins; ``args.continuous_batching: true`` batches continuou
 """
 
 import gc
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from lem.backends import checkpoints, doors, transformers_continuous
 from lem.backends.huggingface import FastTokenizer, named, stay_offline
-from lem.backends.protocol import Engine, Load
+from lem.backends.protocol import Engine, Load, ScoredBy
 from lem.backends.transformers_continuous import ContinuousBatches
-from lem.backends.transformers_facts import facts_of, nll_of
+from lem.backends.transformers_facts import facts_of
+from lem.backends.transformers_scores import likelihoods_of, nll_of
 from lem.contract.base import Scalar
 from lem.contract.job import Job, Rejection
 from lem.contract.spec import ModelSpec, Settings
 from lem.errors import RunFailed
+from lem.workloads.likelihood import Passage, Scored
 from lem.workloads.load import Sink, Source
 from lem.workloads.requests import Request, Tokenizer
 
@@ -129,6 +132,7 @@ class StaticBatches:
     """A loaded model; fills :class:`lem.backends.protocol.Engine`."""
 
     atomic_batches = True
+    scored_by: ScoredBy = "forward pass"
 
     def __init__(
         self,
@@ -209,6 +213,9 @@ class StaticBatches:
 
     def nll(self, token_ids: list[int]) -> float | None:
         return nll_of(self._model, token_ids, self._device, self._longest)
+
+    def likelihoods(self, pieces: Sequence[Passage]) -> list[Scored]:
+        return likelihoods_of(self._model, pieces, self._device, self._batch)
 
     def close(self) -> None:
         import torch
