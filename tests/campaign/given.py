@@ -27,6 +27,17 @@ CLOZE = [
     "Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday",
     "She bought a kilogram of quicklime",
 ]
+CLOZE_TRUTH = [
+    (-0.0244, True),
+    (-2.3471, False),
+    (-4.9861, False),
+    (-0.0340, True),
+    (-0.0322, True),
+    (-0.4294, True),
+    (-12.8892, False),
+]
+"""Of the last word of each: what the harness's Hugging Face model says of SmolLM2-135M-Instruct in
+float32 (lm_eval 0.4.13, transformers 5.23)."""
 PAIRS = [
     ("The cats are sleeping on the bed.", "The cats is sleeping on the bed."),
     ("She has never been there.", "She have never been there."),
