@@ -11,7 +11,6 @@ from lem.workloads import datasets, likelihood
 from lem.workloads.load import Log
 from lem.workloads.requests import Request
 from lem.workloads.sources import Backlog, Stock
-
 from tests.campaign import given
 
 from .conformance import Conformance, Served, make_job

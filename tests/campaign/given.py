@@ -59,7 +59,7 @@ def write(folder: Path) -> Path:
             {"question": f"What is the capital of {land}?", "choices": names, "answer": right}
             for land, names, right in CAPITALS
         ],
-        "solved": [
+        "examples": [
             {"question": "What is the capital of Spain?", "choices": ["Madrid", "X"], "answer": 0},
             {"question": "What is the capital of Egypt?", "choices": ["X", "Cairo"], "answer": 1},
         ],
