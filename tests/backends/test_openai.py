@@ -23,6 +23,7 @@ from lem.contract.workload import Concurrency
 from lem.errors import RunFailed
 from lem.stores.folder import outcomes
 from lem.workloads import responses
+from lem.workloads.likelihood import Passage
 from lem.workloads.requests import Request
 
 from .conformance import Conformance, make_job
