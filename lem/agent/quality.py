@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from lem.agent import likelihood
 from lem.agent.metrics import energy_by_class
-from lem.backends.protocol import Backend, Engine
+from lem.backends.protocol import Backend, Engine, ScoredBy
 from lem.contract.answers import Answer, Answers
 from lem.contract.base import whole_text
 from lem.contract.job import Job
@@ -23,7 +24,8 @@ from lem.contract.record import AccuracyResult, Metrics, Quality, Value, Window
 from lem.contract.workload import Arrival, Concurrency, Offline
 from lem.errors import RunFailed
 from lem.meters.sampler import Sampler
-from lem.workloads import agreement, datasets, questions, requests
+from lem.workloads import agreement, choices, datasets, questions, requests
+from lem.workloads.likelihood import Scored
 from lem.workloads.load import Log, Response
 from lem.workloads.questions import Asked
 from lem.workloads.requests import Request
@@ -33,6 +35,7 @@ from lem.workloads.steady import Counts, count
 CLIENTS = 8
 """Of the closed loop in which questions are asked where the workload's arrival is an open one."""
 SAMPLE_CHARACTERS = 2000
+_CORRECT = "correct"
 ANSWER_CHARACTERS = 100_000
 Z_95 = 1.959964
 """The normal distribution's 97.5 % quantile."""
@@ -44,6 +47,16 @@ class Answered(NamedTuple):
     counts: Counts
     asked: Sequence[Asked]
     answers: list[Answer]
+    scored_by: ScoredBy | None = None
+    """How likelihoods were told, where answers were given and not written."""
+
+
+def check(job: Job, engine: Engine) -> None:
+    """Raises :class:`RunFailed` (``unsupported``) where the engine cannot answer the job's
+    questions, before anything is measured."""
+    asked = _questions(job)
+    if asked and asked[0].passages:
+        likelihood.check(job, engine, asked)
 
 
 def answer_questions(
@@ -53,9 +66,12 @@ def answer_questions(
 
     Raises :class:`RunFailed` where the engine returned without having answered them.
     """
-    if job.questions_list is None:
+    asked = _questions(job)
+    if asked is None:
         return None
-    asked = questions.read(_beside(job, job.questions_list), job.questions_list)
+    if asked and asked[0].passages:
+        counts, answers, scored_by = likelihood.score(job, engine, meter, asked)
+        return Answered(counts, asked, answers, scored_by)
     log = Log(watch=watch)
     meter.rest(settle_s=job.measure.settle_s)
     start_ns = time.monotonic_ns()
@@ -79,7 +95,7 @@ def probe(
         ids = backend.tokenizer(Path(job.model)).encode(datasets.nll_text(), chat=False)
         nll = engine.nll(ids)
         tokens = len(ids)
-    scored = None if met is None else result(met.asked, met.answers)
+    scored = None if met is None else result(met.asked, met.answers, met.scored_by)
     quality = Quality(
         nll_per_token=nll,
         text_sha256=datasets.NLL_SHA256 if nll is not None else None,
@@ -98,11 +114,14 @@ def probe(
     return quality, answers
 
 
-def result(asked: Sequence[Asked], answers: Sequence[Answer]) -> AccuracyResult:
+def result(
+    asked: Sequence[Asked], answers: Sequence[Answer], scored_by: ScoredBy | None = None
+) -> AccuracyResult:
     """How many of the questions were answered correctly. A question without an answer was not."""
+    figures = [_figures(q, a) for q, a in zip(asked, answers, strict=True)]
+    rule = asked[0].question.likelihood
     outcomes = [
-        a.status == "done" and q.question.correct(a.text)
-        for q, a in zip(asked, answers, strict=True)
+        f is not None and f[_CORRECT if rule is None else rule.metric] == 1 for f in figures
     ]
     n, correct = len(outcomes), sum(outcomes)
     low, high = wilson(correct, n, Z_95)
@@ -114,7 +133,22 @@ def result(asked: Sequence[Asked], answers: Sequence[Answer]) -> AccuracyResult:
         low=low,
         high=high,
         outcomes="".join("1" if o else "0" for o in outcomes),
+        scored_by=scored_by,
+        metric=None if rule is None else rule.metric,
+        metrics={} if rule is None else choices.aggregated(figures),
     )
+
+
+def _figures(asked: Asked, answer: Answer) -> dict[str, float] | None:
+    """Each metric's value for this question; None where it has no answer."""
+    if answer.status != "done":
+        return None
+    rule = asked.question.likelihood
+    if rule is None:
+        return {_CORRECT: float(asked.question.correct(answer.text))}
+    told = answer.loglikelihoods or []
+    greedy: Sequence[bool | None] = answer.greedy or [None] * len(told)
+    return choices.figures(rule, [Scored(p, g) for p, g in zip(told, greedy, strict=True)])
 
 
 def wilson(successes: int, n: int, z: float) -> tuple[float, float]:
@@ -160,7 +194,7 @@ def energy_metrics(window: Window, scored: AccuracyResult) -> Metrics:
     return {name: values for name, values in metrics.items() if values}
 
 
-def flags(window: Window, answers: Sequence[Answer]) -> set[str]:
+def flags(window: Window, answers: Sequence[Answer], scored_by: ScoredBy | None = None) -> set[str]:
     """What a run is flagged with because of its questions."""
     found = {f for r in window.energy for f in r.flags}
     if "foreign_load" in found:
@@ -168,7 +202,14 @@ def flags(window: Window, answers: Sequence[Answer]) -> set[str]:
         found = (found - {"foreign_load"}) | {"not_attributed"}
     if any(a.status != "done" for a in answers):
         found.add("questions_failed")
+    if scored_by == "forced tokens":
+        found.add("likelihood_by_steps")
     return found
+
+
+def _questions(job: Job) -> list[Asked] | None:
+    listed = job.questions_list
+    return None if listed is None else questions.read(_beside(job, listed), listed)
 
 
 def _serve(job: Job, engine: Engine, listed: Sequence[Request], log: Log) -> list[Response]:

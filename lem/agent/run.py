@@ -82,6 +82,7 @@ def _run(job: Job, folder: Path, events: Events, started_at: str) -> Record:
     try:
         load_s = time.monotonic() - start
         with deadline(job.limits.run_s, "the run"):
+            quality.check(job, engine)
             measured = measure(job, backend, engine, folder, events)
             return _record(job, backend, folder, measured, started_at, load_s)
     finally:
@@ -215,7 +216,11 @@ def _answering(
         return None, {}, set()
     # All of it begins and ends inside, so nothing is counted in part.
     made = window(measured.infos, samples, met.counts, EXACT)
-    return made, quality.energy_metrics(made, scored), quality.flags(made, met.answers)
+    return (
+        made,
+        quality.energy_metrics(made, scored),
+        quality.flags(made, met.answers, met.scored_by),
+    )
 
 
 def _trace(path: Path) -> list[Sample]:

@@ -30,6 +30,16 @@ class FastTokenizer:
             return self.chat([{"role": "user", "content": text}])
         return list(self.inner(text)["input_ids"])
 
+    @property
+    def prefix_id(self) -> int | None:
+        """As lm-evaluation-harness has it: the token for the beginning, else for the end."""
+        found = self.inner.bos_token_id
+        found = self.inner.eos_token_id if found is None else found
+        return None if found is None else int(found)
+
+    def bare(self, text: str) -> list[int]:
+        return list(self.inner(text, add_special_tokens=False)["input_ids"])
+
     def chat(self, messages: list[Message]) -> list[int]:
         if not self.inner.chat_template:
             return self.encode(plain_chat(messages), chat=False)

@@ -4,12 +4,14 @@
 ``plugins.load("backends", name)()``. Every backend passes ``tests/backends/conformance.py``.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 from lem.contract.base import Scalar
 from lem.contract.job import Job, Rejection
 from lem.contract.spec import ModelSpec
+from lem.workloads.likelihood import Passage, Scored
 from lem.workloads.load import Sink, Source
 from lem.workloads.requests import Tokenizer
 
@@ -19,6 +21,12 @@ Load = Literal["offline", "served"]
 
 CPU_TORCH = "--extra-index-url https://download.pytorch.org/whl/cpu"
 """Words for pip, in a backend's ``cpu_packages``: PyPI's PyTorch is built for CUDA."""
+
+
+ScoredBy = Literal["forward pass", "prompt log-probabilities", "forced tokens"]
+"""How an engine tells likelihoods. ``forward pass``: one of the model over each text, in batches.
+``prompt log-probabilities``: the engine's own, beside an answer of one token. ``forced tokens``:
+one step for each scored token, whose energy is more than reading it would take."""
 
 
 class Engine(Protocol):
@@ -48,6 +56,22 @@ class Engine(Protocol):
         the engine has no prompt log-probabilities or too short a context."""
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Scoring(Protocol):
+    """What an :class:`Engine` has besides where it may tell how likely it finds given tokens."""
+
+    scored_by: ScoredBy
+
+    def likelihoods(self, pieces: Sequence[Passage]) -> list[Scored] | None:
+        """Of each piece, in their order, batched as the engine batches; all are shorter than its
+        context (``max_model_len`` of its facts). None where this engine cannot, as it was started;
+        then it cannot for any.
+
+        The model's own distribution is meant, whatever ``generate`` says. Raises
+        :class:`lem.errors.RunFailed`.
+        """
 
 
 @runtime_checkable

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,10 +23,12 @@ from typing import IO, Any
 
 from lem.backends.listener import listens
 from lem.backends.peak_memory import resident_bytes
+from lem.backends.protocol import ScoredBy
 from lem.contract.base import Scalar
 from lem.errors import FailureKind, RunFailed
 from lem.meters.process_tree import ProcessTree, parse_stat
 from lem.workloads.client import Client
+from lem.workloads.likelihood import Passage, Score, Scored
 from lem.workloads.load import Sink, Source
 
 LOOPBACK = "127.0.0.1"
@@ -225,11 +227,16 @@ def _start(pid: int) -> int | None:
     return None
 
 
+def unable(pieces: Sequence[Passage]) -> list[Scored] | None:
+    """The likelihoods of an engine that tells none."""
+    return None
+
+
 class ServedEngine:
     """An engine behind its own server; fills :class:`lem.backends.protocol.Apart`.
 
-    ``facts`` and ``nll`` are the engine's own; ``server`` is None where somebody else started it,
-    and then ``process`` says which process it is.
+    ``facts``, ``nll`` and ``likelihoods`` are the engine's own; ``server`` is None where somebody
+    else started it, and then ``process`` says which process it is.
     """
 
     atomic_batches = False
@@ -242,6 +249,8 @@ class ServedEngine:
         facts: Callable[[], dict[str, Scalar]],
         nll: Callable[[list[int]], float | None],
         process: int | None = None,
+        likelihoods: Score = unable,
+        scored_by: ScoredBy = "prompt log-probabilities",
     ) -> None:
         if server is None and process is None:
             raise ValueError("whose CPU time counts must be known")
@@ -249,6 +258,8 @@ class ServedEngine:
         self._server = server
         self._facts = facts
         self._nll = nll
+        self._likelihoods = likelihoods
+        self.scored_by: ScoredBy = scored_by
         self.process: int = server.pid if server is not None else int(process or 0)
         self._others = None if server is not None else ProcessTree(self.process, Path("/proc"))
 
@@ -272,6 +283,9 @@ class ServedEngine:
 
     def nll(self, token_ids: list[int]) -> float | None:
         return self._nll(token_ids)
+
+    def likelihoods(self, pieces: Sequence[Passage]) -> list[Scored] | None:
+        return self._likelihoods(pieces)
 
     def close(self) -> None:
         if self._server is not None:

@@ -2,15 +2,16 @@
 tokens that they found in their prefix cache, and GPU memory."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lem.backends import workers
 from lem.backends.prefix_cache import hit_rate
-from lem.backends.served import ServedEngine, Server, ServerCommand
+from lem.backends.served import ServedEngine, Server, ServerCommand, unable
 from lem.contract.base import Scalar
 from lem.contract.job import Job
 from lem.workloads.client import Client
+from lem.workloads.likelihood import Passage, Scored
 from lem.workloads.requests import Request
 from lem.workloads.wire import Piece, Wire, read_event
 
@@ -50,9 +51,10 @@ def start(
     body: Callable[[Request], dict[str, Any]],
     facts: Callable[[tuple[str, int]], dict[str, Scalar]],
     nll: Callable[[tuple[str, int], list[int]], float | None],
+    likelihoods: Callable[[tuple[str, int], Sequence[Passage]], list[Scored] | None] | None = None,
 ) -> ServedEngine:
-    """The running server as an engine. ``facts`` and ``nll`` are given its address; the first is
-    asked once, when it is ready. Raises :class:`lem.errors.RunFailed`."""
+    """The running server as an engine. ``facts``, ``nll`` and ``likelihoods`` are given its
+    address; the first is asked once, when it is ready. Raises :class:`lem.errors.RunFailed`."""
     before = workers.gpu_used_bytes(job.gpus)
     server = Server(command)
     try:
@@ -69,7 +71,13 @@ def start(
 
         client = Client(server.address, Wire(PATH, body, read=cached.read), died=server.died)
         return ServedEngine(
-            client, server=server, facts=now, nll=lambda ids: nll(server.address, ids)
+            client,
+            server=server,
+            facts=now,
+            nll=lambda ids: nll(server.address, ids),
+            likelihoods=unable
+            if likelihoods is None
+            else lambda pieces: likelihoods(server.address, pieces),
         )
     except BaseException:
         server.stop()

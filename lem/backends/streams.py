@@ -8,7 +8,7 @@ its own time.
 import asyncio
 import queue
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
@@ -47,6 +47,26 @@ class Streams:
     def wait(self, work: Coroutine[Any, Any, Any], timeout_s: float | None = None) -> Any:
         """The result of one coroutine. Raises what it raises."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout_s)
+
+    def together(self, work: Sequence[Callable[[], Awaitable[Any]]], slots: int) -> list[Any]:
+        """The results of all, in their order, at most ``slots`` of them under way. Raises what the
+        first that fails raises, after the others were ended."""
+
+        async def all_of_it() -> list[Any]:
+            room = asyncio.Semaphore(slots)
+
+            async def one(begin: Callable[[], Awaitable[Any]]) -> Any:
+                async with room:
+                    return await begin()
+
+            tasks = [asyncio.ensure_future(one(begin)) for begin in work]
+            try:
+                return await asyncio.gather(*tasks)
+            finally:
+                for task in tasks:
+                    task.cancel()
+
+        return list(self.wait(all_of_it()))
 
     def serve(
         self,

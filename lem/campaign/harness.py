@@ -48,6 +48,7 @@ def export(wanted: Accuracy, include: Path | None, cache: Path, say: Say) -> byt
         "include_path": None if include is None else str(include.resolve()),
         "fewshot": wanted.fewshot,
         "limit": wanted.limit,
+        "metric": wanted.metric,
     }
     try:
         # -P: the folder that this is called in is no place to import from.

@@ -239,7 +239,7 @@ def _questions(accuracy: Accuracy) -> Accuracy:
     """One source of questions, and nothing that goes with the other."""
     if (accuracy.path is None) == (accuracy.task is None):
         raise wrong("needs a path (a file of questions) or a task (of lm-evaluation-harness)")
-    for key in ("include_path", "fewshot"):
+    for key in ("include_path", "fewshot", "metric"):
         if accuracy.path is not None and getattr(accuracy, key) is not None:
             raise wrong(f"{key} goes with a task, not with a file of questions")
     return accuracy

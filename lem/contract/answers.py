@@ -12,7 +12,12 @@ class Answer(Part):
     status: Literal["done", "failed", "timed_out"]
     output_tokens: Annotated[int, Field(ge=0)]
     text: str
-    """The answer; of one that is not ``done``, why."""
+    """The answer; of one that is not ``done``, why. Where the likelihood of given answers was
+    scored, the one that was chosen."""
+    loglikelihoods: list[float] | None = None
+    """Of each given answer, in the task's order."""
+    greedy: list[bool] | None = None
+    """Whether each is what the model would write by itself."""
 
 
 class Answers(Document):

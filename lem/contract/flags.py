@@ -157,6 +157,12 @@ _TABLE = (
         "info",
     ),
     Flag("questions_failed", "some questions got no answer; they count as wrong", "info"),
+    Flag(
+        "likelihood_by_steps",
+        "the engine tells the likelihood of a given answer one step for each of its tokens, so "
+        "energy per answer is more than that of reading it",
+        "info",
+    ),
     Flag("requests_timed_out", "some requests of the window were given up waiting for", "exclude"),
     Flag(
         "overloaded",

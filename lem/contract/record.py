@@ -166,6 +166,14 @@ class AccuracyResult(Part):
     high: Annotated[float, Field(ge=0, le=1)]
     outcomes: Annotated[str, Field(pattern=r"^[01]+$")]
     """One digit for each question, in the list's order: 1 where the answer is correct."""
+    scored_by: Literal["forward pass", "prompt log-probabilities", "forced tokens"] | None = None
+    """How the engine told the likelihood of given answers; null where it wrote answers. Then
+    nothing was written: the energy of the questions is that of reading each answer after its
+    context (``forced tokens``: of one step for each token of an answer)."""
+    metric: str | None = None
+    """Of the harness's metrics of such a task, the one that says what is correct."""
+    metrics: dict[str, float] = {}
+    """All of them that were worked out, over all questions, as the harness aggregates them."""
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:

@@ -93,6 +93,12 @@ class Calibration(Part):
     boards: dict[Annotated[str, Field(pattern=r"^GPU-[0-9a-fA-F-]{8,40}$")], BoardGain]
 
 
+LikelihoodMetric = Literal["acc", "acc_norm", "acc_bytes", "exact_match"]
+"""As lm-evaluation-harness names them: the likeliest answer is a correct one; the same by
+log-likelihood per character, or per byte (UTF-8), of the answer; a correct answer is what the model
+would write by itself."""
+
+
 class Accuracy(Part):
     """Questions with known answers: a file of them (``lem/workloads/questions.py``), or a task of
     lm-evaluation-harness by its name. ``path`` and ``include_path`` are the last part of what the
@@ -108,6 +114,9 @@ class Accuracy(Part):
     """The first so many questions; not given: all."""
     output_tokens: Positive | None = None
     """At most so many for each answer, where a question says nothing else."""
+    metric: LikelihoodMetric | None = None
+    """Of a task that scores the likelihood of given answers: which of its metrics says what is
+    correct; not given: ``acc``, else the first that can."""
     sha256: Sha256 | None = None
     """Of the file."""
 

@@ -117,6 +117,13 @@ def _quality(record: Record) -> list[Table]:
             f"{accuracy.correct} of {accuracy.questions} questions"
             f" ({100 * accuracy.value:.1f} %; 95 %: {low:.1f} to {high:.1f} %)"
         )
+        if accuracy.scored_by is not None:
+            others = ", ".join(f"{name} {value:.4g}" for name, value in accuracy.metrics.items())
+            shown["answers"] = (
+                f"given, by {accuracy.metric}; likelihoods by {accuracy.scored_by}: the questions'"
+                " energy is of that, nothing was written"
+            )
+            shown["metrics"] = others
     if quality.agreement_sha256 is not None:
         shown["agreement"] = "its answers are in answers.json; `lem results compare` compares them"
     return [_pairs("Quality", shown)] if shown else []

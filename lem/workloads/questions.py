@@ -22,6 +22,8 @@ from lem.contract.base import Part, canonical_json, path_of
 from lem.contract.job import Job
 from lem.errors import BadInput, Problem, RunFailed
 from lem.workloads import requests, scoring
+from lem.workloads.choices import Rule
+from lem.workloads.likelihood import Passage, split
 from lem.workloads.requests import MAX_LIST_BYTES, Request, Tokenizer
 from lem.workloads.scoring import Pattern, Task
 
@@ -48,9 +50,15 @@ class Question(Part):
     """Whether the model's chat template is used; else the text is all that it reads."""
     task: Task | None = None
     """How lm-evaluation-harness scores it, where the question is from there."""
+    likelihood: Rule | None = None
+    """The same where answers are given: then nothing is written."""
 
     @model_validator(mode="after")
     def _has_an_answer(self) -> Self:
+        if self.likelihood is not None:
+            if self.answer is not None or self.pattern is not None or self.task is not None:
+                raise ValueError("has its answers in likelihood alone")
+            return self
         if self.answer is None and self.pattern is None:
             raise ValueError("needs an answer, a list of them, or a pattern")
         if self.task is not None and self.answer is None:
@@ -75,6 +83,9 @@ class Asked(NamedTuple):
 
     request: Request
     question: Question
+    passages: Sequence[Passage] = ()
+    """Its given answers, each after its context, where their likelihood is scored. The request then
+    is the longest of them."""
 
 
 def parse(data: bytes, name: str) -> list[Question]:
@@ -101,6 +112,8 @@ def parse(data: bytes, name: str) -> list[Question]:
             break
     if not found and not problems:
         problems.append(Problem("has no question in it", file=name))
+    if len({q.likelihood is None for q in found}) > 1:
+        problems.append(Problem("has questions with given answers among others", file=name))
     if len(found) > MAX_QUESTIONS:
         problems.append(Problem(f"has more than {MAX_QUESTIONS:,} questions", file=name))
     if problems:
@@ -130,7 +143,9 @@ def ask(
         return question.output_tokens or output_tokens or usual
 
     return [
-        Asked(
+        _given(f"q{i}", q, tokenizer)
+        if q.likelihood is not None
+        else Asked(
             Request(
                 id=f"q{i}",
                 input_ids=tokenizer.encode(q.question, chat=q.chat),
@@ -143,6 +158,17 @@ def ask(
     ]
 
 
+def _given(name: str, question: Question, tokenizer: Tokenizer) -> Asked:
+    """One whose answers are given. Raises :class:`BadInput` where one has no token."""
+    assert question.likelihood is not None
+    passages = [
+        split(tokenizer, question.question if g.context is None else g.context, g.text)
+        for g in question.likelihood.given
+    ]
+    longest = max((p.ids for p in passages), key=len)
+    return Asked(Request(name, longest, 1, question.question), question, passages)
+
+
 def dump(asked: Iterable[Asked]) -> tuple[bytes, str]:
     """The list as gzipped JSON lines, and the SHA-256 of the lines (not of the gzip)."""
     lines = "".join(
@@ -152,7 +178,8 @@ def dump(asked: Iterable[Asked]) -> tuple[bytes, str]:
                 "input_ids": a.request.input_ids,
                 "output_tokens": a.request.output_tokens,
                 "question": a.question.model_dump(exclude_none=True),
-            },
+            }
+            | ({"passages": a.passages} if a.passages else {}),
             sort_keys=True,
             ensure_ascii=False,
         )
@@ -183,7 +210,8 @@ def read(path: Path, sha256: str) -> list[Asked]:
         raw = json.loads(line)
         question = Question.model_validate(raw["question"])
         request = Request(raw["id"], raw["input_ids"], raw["output_tokens"], question.question)
-        found.append(Asked(request, question))
+        passages = [Passage(list(ids), int(start)) for ids, start in raw.get("passages", ())]
+        found.append(Asked(request, question, passages))
     return found
 
 

@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 from lem import plugins
-from lem.backends.protocol import Apart, Backend, Engine
+from lem.backends.protocol import Apart, Backend, Engine, Scoring
 from lem.contract.base import CONTRACT_VERSION
 from lem.contract.job import Job
 from lem.contract.spec import DeviceSettings, ExperimentModel, Limits, Measurement
 from lem.contract.workload import Arrival, Concurrency, LongContextDataset, Offline, Workload
 from lem.errors import RunFailed
 from lem.workloads import datasets
+from lem.workloads.likelihood import Passage
 from lem.workloads.load import Log
 from lem.workloads.requests import Request, Tokenizer, dump
 from lem.workloads.sources import FirstTokens, Stock, Stopping, arriving
@@ -171,6 +172,21 @@ class Conformance:
         noise = engine.nll([17 + 7919 * i % 40000 for i in range(tokens)])
         assert text is not None and noise is not None
         assert 2.0 < text < 4.5 < noise
+
+    def test_a_likelihood_is_the_sum_of_its_parts(self, engine: Engine) -> None:
+        """And an engine that tells a text's tells those of its parts."""
+        ids = [5 + 131 * i % 280 for i in range(24)]
+        parts = [Passage(ids, 1), Passage(ids[:9], 1), Passage(ids, 9)]
+        found = engine.likelihoods(parts) if isinstance(engine, Scoring) else None
+        mean = engine.nll(ids)
+        if found is None or mean is None:
+            assert found is None and mean is None
+            return
+        whole, first, second = (s.logprob for s in found)
+        assert whole < -20 and first < 0 and second < 0
+        assert first + second == pytest.approx(whole, rel=0.01)
+        assert mean * 23 == pytest.approx(-whole, rel=0.01)
+        assert found[0].greedy == (found[1].greedy and found[2].greedy)
 
     def serve(self, engine: Engine, requests: list[Request]) -> Log:
         log = Log()

@@ -15,6 +15,7 @@ from lem.campaign.harness import export
 from lem.contract.spec import Accuracy
 from lem.errors import EnvironmentFault
 from lem.workloads import questions
+from tests.campaign import given
 
 HERE = Path(__file__).parent
 SUMS = [(37 * i, 53 * i) for i in range(12)]
@@ -97,7 +98,7 @@ def test_what_cannot_be_measured_says_why(task: Path) -> None:
     path = task / "sums.yaml"
     text = path.read_text()
     for old, new, why in (
-        ("generate_until\n", "multiple_choice\ndoc_to_choice: ['1']\n", "multiple_choice"),
+        ("generate_until\n", "loglikelihood_rolling\n", "whole texts"),
         ("metric: exact_match", "metric: bleu", "bleu"),
         ("function: take_first", "function: majority_vote", "majority_vote"),
         ("do_sample: false", "do_sample: true\n  temperature: 0.7", "samples"),
@@ -127,7 +128,7 @@ class Config:
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"output_type": "loglikelihood"}, "likelihood"),
+        ({"output_type": "loglikelihood_rolling"}, "whole texts"),
         ({"process_results": print}, "code of its own"),
         ({"repeats": 4}, "4 times"),
         ({"metric_list": []}, "none"),
@@ -141,6 +142,68 @@ def test_tasks_of_other_kinds_are_refused(changes: dict[str, Any], why: str) -> 
     with pytest.raises(harness_script.NotPossible, match=why):
         harness_script.scoring(Config(**changes))
     assert harness_script.scoring(Config()) == {"filters": []}
+
+
+@pytest.mark.harness
+@pytest.mark.slow
+def test_tasks_with_given_answers_say_what_is_correct(task: Path) -> None:
+    given.write(task)
+    path = task / "capitals.yaml"
+    wanted = Accuracy(task="lem_capitals", include_path=task.name, limit=2, metric="acc_norm")
+    text = path.read_text()
+    found = questions.parse(export(wanted, task, task / "cache", lambda _: None), "task")
+    rules = [q.likelihood for q in found]
+    assert [r.accepted for r in rules if r is not None] == [[0], [2]]
+    assert {r.metric for r in rules if r is not None} == {"acc_norm"}
+    for old, new, why in (
+        ("metric: acc_norm", "metric: f1", "acc_norm is not among them"),
+        ("doc_to_text:", "process_results: !function pronouns.rest\ndoc_to_text:", "of its own"),
+        ("num_fewshot: 1", "num_fewshot: 1\nrepeats: 3", "3 times"),
+    ):
+        path.write_text(text.replace(old, new))
+        with pytest.raises(EnvironmentFault, match=why):
+            export(wanted, task, task / "cache", lambda _: None)
+    path.write_text(text)
+    sums = Accuracy(task="lem_sums", include_path=task.name, metric="acc")
+    with pytest.raises(EnvironmentFault, match="metric is for tasks that score"):
+        export(sums, task, task / "cache", lambda _: None)
+
+
+class Given:
+    """A task of two answers, as far as one question of it is looked at."""
+
+    def __init__(self, score: Any, names: Any = ("ab", "abcd"), metrics: Any = ("acc",)) -> None:
+        self.config = Config(output_type="multiple_choice")
+        self._metric_fn_list = dict.fromkeys(metrics)
+        self._names, self.process_results = list(names), score
+
+    def doc_to_choice(self, doc: Any) -> list[str]:
+        return self._names
+
+
+class Instance:
+    def __init__(self, idx: int, text: Any) -> None:
+        self.doc, self.idx, self.args = {}, idx, ("Q:", text)
+
+
+def best(doc: Any, told: Any) -> dict[str, float]:
+    return {"acc": float(told[1][0] > told[0][0])}
+
+
+def test_a_task_that_scores_otherwise_than_it_says_is_refused() -> None:
+    both = [Instance(1, " abcd"), Instance(0, " ab")]
+    line = harness_script.given_answers(Given(best), both, None)
+    assert line["likelihood"]["accepted"] == [1]
+    assert [g["name"] for g in line["likelihood"]["given"]] == ["ab", "abcd"]
+    for task, asked, why in (
+        (Given(lambda doc, told: {"acc": float(told[0][1])}), both, "usual rules"),
+        (Given(best, metrics=("f1",)), both, "its metrics are f1; acc is not"),
+        (Given(best, names=("", "a"), metrics=("acc", "acc_norm")), both, "is empty"),
+        (Given(best), [Instance(0, ""), Instance(1, " x")], "is empty"),
+        (Given(best), [Instance(0, 7), Instance(1, " x")], "no plain text"),
+    ):
+        with pytest.raises(harness_script.NotPossible, match=why):
+            harness_script.given_answers(task, asked, None)
 
 
 def fake(folder: Path, body: str) -> Path:

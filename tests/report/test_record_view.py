@@ -67,6 +67,15 @@ def test_quality_is_shown_where_some_was_measured() -> None:
     }
     raw["answering"] = raw["windows"][0] | {"requests": 4, "output_tokens": 88}
     text = shown(Record.model_validate(raw))
+    assert "nothing was written" not in text
+    raw["quality"]["accuracy"] |= {
+        "scored_by": "forced tokens",
+        "metric": "acc_norm",
+        "metrics": {"acc": 0.5, "acc_norm": 0.75},
+    }
+    given = " ".join(shown(Record.model_validate(raw)).split())
+    assert "given, by acc_norm; likelihoods by forced tokens" in given
+    assert "acc 0.5, acc_norm 0.75" in given
     assert "3.2500 over 1800 tokens" in text
     assert "3 of 4 questions (75.0 %; 95 %: 30.1 to 95.4 %)" in text
     assert "answers.json" in text

@@ -7,7 +7,7 @@ See ``docs/backends.md``.
 import gc
 import queue
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,13 @@ from lem.backends.llama_cpp import parameters as llama_parameters
 from lem.backends.llama_cpp import server as llama_server
 from lem.backends.llama_cpp.scores import Scorer, letter
 from lem.backends.llama_cpp.tokenizer import GgufTokenizer
-from lem.backends.protocol import Engine, Load
+from lem.backends.protocol import Engine, Load, ScoredBy
 from lem.contract.base import Scalar
 from lem.contract.job import Job, Rejection
 from lem.contract.spec import ModelSpec, Settings
 from lem.errors import RunFailed
 from lem.workloads.datasets import NLL_CHUNK_TOKENS
+from lem.workloads.likelihood import Passage, Scored
 from lem.workloads.load import Sink, Source
 from lem.workloads.requests import Request, Tokenizer
 
@@ -132,6 +133,7 @@ class Slots:
     """A loaded model with slots; fills :class:`lem.backends.protocol.Engine`."""
 
     atomic_batches = False
+    scored_by: ScoredBy = "forced tokens"
 
     def __init__(
         self,
@@ -242,8 +244,13 @@ class Slots:
     def nll(self, token_ids: list[int]) -> float | None:
         if self._parameters.n_ctx // self._slots <= NLL_CHUNK_TOKENS:
             return None
-        scorer = Scorer(self._server.handle_completions, self._letter, self._vocabulary)
-        return scorer.nll(token_ids, self._slots)
+        return self._scorer().nll(token_ids, self._slots)
+
+    def likelihoods(self, pieces: Sequence[Passage]) -> list[Scored]:
+        return self._scorer().likelihoods(pieces, self._slots)
+
+    def _scorer(self) -> Scorer:
+        return Scorer(self._server.handle_completions, self._letter, self._vocabulary)
 
     def close(self) -> None:
         self._stop = True

@@ -4,12 +4,12 @@ Its server gives the raw log-probability of the token it picks, not those of a p
 of the text is forced in turn (by a bias) after the ones before it, which stay cached.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from lem.errors import RunFailed
-from lem.workloads.datasets import chunks
+from lem.workloads.likelihood import Passage, Scored, mean_nll
 
 FORCE = 1e9
 
@@ -32,26 +32,30 @@ class Scorer:
 
     def nll(self, token_ids: list[int], slots: int) -> float | None:
         """As :meth:`lem.backends.protocol.Engine.nll`, ``slots`` pieces at a time."""
-        pieces = chunks(token_ids)
-        scored = sum(len(p) - 1 for p in pieces)
-        with ThreadPoolExecutor(min(slots, len(pieces) or 1)) as pool:
-            total = sum(pool.map(self._piece_nll, pieces))
-        return total / scored if scored else None
+        return mean_nll(lambda pieces: self.likelihoods(pieces, slots), token_ids, together=True)
 
-    def _piece_nll(self, ids: list[int]) -> float:
-        return -sum(self.logprob(ids[:i], ids[i]) for i in range(1, len(ids)))
+    def likelihoods(self, pieces: Sequence[Passage], slots: int) -> list[Scored]:
+        """As :meth:`lem.backends.protocol.Scoring.likelihoods`, ``slots`` pieces at a time."""
+        with ThreadPoolExecutor(max(1, min(slots, len(pieces)))) as pool:
+            return list(pool.map(self._piece, pieces))
 
-    def logprob(self, before: list[int], token: int) -> float:
-        """Raw log-probability (natural) of ``token`` after ``before``."""
+    def _piece(self, piece: Passage) -> Scored:
+        steps = [self.step(piece.ids[:i], piece.ids[i]) for i in range(piece.start, len(piece.ids))]
+        return Scored(sum(s.logprob for s in steps), all(s.greedy for s in steps))
+
+    def step(self, before: list[int], token: int) -> Scored:
+        """``token`` after ``before``."""
         found = self._forced(before, token, 1)
-        if found is not None and found["id"] == token:
-            return float(found["logprob"])
+        others = found["top_logprobs"] if found is not None else []
+        if found is not None and found["id"] == token and others:
+            return _beside(float(found["logprob"]), others)
         # A token that is a part of a character (or ends the answer) comes out without its
         # probability: take some plain one instead and look the token up among all others.
         found = self._forced(before, self._letter, self._vocabulary)
-        for other in found["top_logprobs"] if found is not None else ():
+        others = found["top_logprobs"] if found is not None else []
+        for other in others:
             if other["id"] == token:
-                return float(other["logprob"])
+                return _beside(float(other["logprob"]), others)
         raise RunFailed("engine_error", f"llama.cpp gives no probability for token {token}")
 
     def _forced(self, before: list[int], token: int, others: int) -> dict[str, Any] | None:
@@ -70,3 +74,7 @@ class Scorer:
         logprobs = answer["choices"][0].get("logprobs") or {}
         found: list[dict[str, Any]] = logprobs.get("content") or []
         return found[0] if found else None
+
+
+def _beside(logprob: float, others: list[dict[str, Any]]) -> Scored:
+    return Scored(logprob, logprob >= max(float(o["logprob"]) for o in others))

@@ -61,16 +61,25 @@ def _engine(
             raise RunFailed("engine_error", f"llama.cpp does not answer: {e}") from e
         return answer if isinstance(answer, dict) else {"error": {"message": str(answer)[:500]}}
 
+    scorer = Scorer(complete, letter(tokens), len(tokens))
+
     def nll(token_ids: list[int]) -> float | None:
         if int(resolved["max_model_len"] or 0) <= NLL_CHUNK_TOKENS:
             return None
-        return Scorer(complete, letter(tokens), len(tokens)).nll(token_ids, slots)
+        return scorer.nll(token_ids, slots)
 
     answer = complete({**sampling, "prompt": [0, 0], "n_predict": 1})
     if "error" in answer:
         raise RunFailed("bad_argument", str(answer["error"].get("message", answer["error"])))
     client = Client(server.address, wire(sampling, caches), died=server.died)
-    return served.ServedEngine(client, server=server, facts=lambda: dict(resolved), nll=nll)
+    return served.ServedEngine(
+        client,
+        server=server,
+        facts=lambda: dict(resolved),
+        nll=nll,
+        likelihoods=lambda pieces: scorer.likelihoods(pieces, slots),
+        scored_by="forced tokens",
+    )
 
 
 def wire(sampling: dict[str, Any], caches: bool) -> Wire:

@@ -16,6 +16,8 @@ class GgufTokenizer:
     def __init__(self, path: Path) -> None:
         metadata = gguf_metadata.read(path)
         self.vocabulary, self.special_ids = gguf_metadata.vocabulary(metadata)
+        ends = (metadata.get(f"tokenizer.ggml.{name}_token_id") for name in ("bos", "eos"))
+        self.prefix_id = next((i for i in ends if isinstance(i, int)), None)
         self._chat = bool(metadata.get("tokenizer.chat_template"))
         self._server = binding.light_server(path)
 
@@ -23,6 +25,9 @@ class GgufTokenizer:
         if chat:
             return self.chat([{"role": "user", "content": text}])
         return self._tokens({"content": text, "add_special": True, "parse_special": False})
+
+    def bare(self, text: str) -> list[int]:
+        return self._tokens({"content": text, "add_special": False, "parse_special": False})
 
     def chat(self, messages: list[Message]) -> list[int]:
         if not self._chat:

@@ -83,6 +83,7 @@ class OpenAi:
             process=process,
             facts=lambda: server.facts(settings, found),
             nll=lambda ids: server.nll(settings, found, ids),
+            likelihoods=lambda pieces: server.likelihoods(settings, found, pieces),
         )
 
 

@@ -14,6 +14,7 @@ from lem.backends.prefix_cache import salt
 from lem.contract.base import Scalar
 from lem.contract.job import Job
 from lem.errors import RunFailed
+from lem.workloads.likelihood import Passage, Scored
 from lem.workloads.requests import Request
 
 NAMES = {
@@ -280,14 +281,22 @@ def _graphs(info: Mapping[str, Any]) -> str | bool | None:
     return None if disabled is None else not disabled
 
 
-def prompt_logprob(told: list[Any], piece: list[int]) -> float:
-    """Sum over all tokens but the first, of which SGLang says None: (log-probability, id, text).
+def scored(meta: Mapping[str, Any], piece: Passage) -> Scored:
+    """What SGLang told of a prompt's tokens (``input_token_logprobs`` and ``input_top_logprobs``),
+    each as log-probability, id and text; None for what stands before the first.
 
     Raises :class:`RunFailed` where what is told is not of these tokens.
     """
-    pairs = [(entry[0], entry[1]) for entry in told]
-    if [i for _, i in pairs] != piece or any(p is None for p, _ in pairs[1:]):
+    try:
+        told = meta["input_token_logprobs"]
+        if [entry[1] for entry in told] != piece.ids:
+            raise ValueError("of other tokens")
+        own = [float(entry[0]) for entry in told[piece.start :]]
+        tops = meta["input_top_logprobs"][piece.start :]
+        best = [max(float(entry[0]) for entry in top) for top in tops]
+        greedy = all(o >= b for o, b in zip(own, best, strict=True))
+    except (KeyError, IndexError, TypeError, ValueError) as e:
         raise RunFailed(
-            "engine_error", "SGLang's log-probabilities are not those of the prompt's tokens"
-        )
-    return float(sum(p for p, _ in pairs[1:]))
+            "engine_error", f"SGLang's log-probabilities are not those of the prompt's tokens: {e}"
+        ) from e
+    return Scored(sum(own), greedy)

@@ -8,6 +8,8 @@ import itertools
 import os
 import signal
 import threading
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +18,15 @@ from lem.backends.huggingface import FastTokenizer, named, stay_offline
 from lem.backends.overheard import Overheard, listening
 from lem.backends.peak_memory import resident_bytes
 from lem.backends.prefix_cache import hit_rate, salt
-from lem.backends.protocol import Engine, Load
+from lem.backends.protocol import Engine, Load, ScoredBy
 from lem.backends.sglang import arguments as sglang_arguments
 from lem.backends.streams import IN_FLIGHT, Refused, Streams, whole_answer
 from lem.contract.base import Scalar
 from lem.contract.job import Job, Rejection
 from lem.contract.spec import ModelSpec
 from lem.errors import RunFailed
-from lem.workloads.datasets import NLL_CHUNK_TOKENS, chunks
+from lem.workloads.datasets import NLL_CHUNK_TOKENS
+from lem.workloads.likelihood import Passage, Scored, mean_nll
 from lem.workloads.load import Sink, Source
 from lem.workloads.requests import Request, Tokenizer
 
@@ -106,6 +109,7 @@ class Scheduler:
     """A loaded model in SGLang's own processes; fills :class:`lem.backends.protocol.Engine`."""
 
     atomic_batches = False
+    scored_by: ScoredBy = "prompt log-probabilities"
 
     def __init__(self, job: Job, arguments: dict[str, Any], sampling: dict[str, Any]) -> None:
         self._sampling = sampling
@@ -185,25 +189,28 @@ class Scheduler:
         return found
 
     def nll(self, token_ids: list[int]) -> float | None:
-        """From the log-probabilities of the prompt that SGLang gives with ``return_logprob``."""
         if self._context <= NLL_CHUNK_TOKENS:
             return None
-        total, scored = 0.0, 0
-        for piece in chunks(token_ids):
-            with named("engine_error"):
-                answer = self._streams.wait(self._score(piece))
-            total -= sglang_arguments.prompt_logprob(
-                answer["meta_info"]["input_token_logprobs"], piece
-            )
-            scored += len(piece) - 1
-        return total / scored if scored else None
+        return mean_nll(self.likelihoods, token_ids)
 
-    async def _score(self, piece: list[int]) -> dict[str, Any]:
+    def likelihoods(self, pieces: Sequence[Passage]) -> list[Scored]:
+        """From the log-probabilities of the prompt that SGLang gives with ``return_logprob``."""
+        with named("engine_error"):
+            told = self._streams.together(
+                [partial(self._score, p.ids) for p in pieces], IN_FLIGHT * self._slots
+            )
+        return [
+            sglang_arguments.scored(one["meta_info"], p)
+            for one, p in zip(told, pieces, strict=True)
+        ]
+
+    async def _score(self, ids: list[int]) -> dict[str, Any]:
         found: dict[str, Any] = await self._engine.async_generate(
-            input_ids=piece,
+            input_ids=ids,
             sampling_params={"max_new_tokens": 1, "temperature": 0},
             return_logprob=True,
             logprob_start_len=0,
+            top_logprobs_num=1,
             rid=f"lem-{next(self._numbers)}",
         )
         return found

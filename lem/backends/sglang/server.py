@@ -1,6 +1,8 @@
 """SGLang's own server on the loopback, driven by lem's client."""
 
 import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,13 @@ from lem.backends.sglang import arguments as sglang_arguments
 from lem.contract.base import Scalar
 from lem.contract.job import Job
 from lem.errors import RunFailed
-from lem.workloads.datasets import NLL_CHUNK_TOKENS, chunks
+from lem.workloads.datasets import NLL_CHUNK_TOKENS
+from lem.workloads.likelihood import Passage, Scored, mean_nll
 
 MODULE = "sglang.launch_server"
 ANSWER_S = 600.0
+AT_A_TIME = 64
+"""Texts that are scored at once: each has a connection and a thread of its own."""
 
 
 def command(arguments: dict[str, Any], port: int) -> ServerCommand:
@@ -34,6 +39,9 @@ def start(job: Job, arguments: dict[str, Any], sampling: dict[str, Any]) -> Serv
         lambda request: sglang_arguments.body(job.model, sampling, request),
         facts,
         lambda address, ids: nll(address, ids, facts(address)["max_model_len"]),
+        lambda address, pieces: likelihoods(
+            address, pieces, int(str(facts(address)["max_batch_size"] or 1))
+        ),
     )
 
 
@@ -60,24 +68,32 @@ def checkpoint(found: dict[str, Scalar], said: dict[str, Any]) -> dict[str, Scal
 
 
 def nll(address: tuple[str, int], token_ids: list[int], longest: Scalar) -> float | None:
-    """By SGLang's own interface beside OpenAI's (``/generate``), which scores prompts."""
+    """As :meth:`lem.backends.protocol.Engine.nll`."""
     if not isinstance(longest, int) or longest <= NLL_CHUNK_TOKENS:
         return None
-    total, scored = 0.0, 0
-    for piece in chunks(token_ids):
-        what = {
-            "input_ids": piece,
-            "sampling_params": {"max_new_tokens": 1, "temperature": 0},
-            "return_logprob": True,
-            "logprob_start_len": 0,
-        }
+    return mean_nll(lambda pieces: likelihoods(address, pieces, 1), token_ids)
+
+
+def likelihoods(address: tuple[str, int], pieces: Sequence[Passage], slots: int) -> list[Scored]:
+    """By SGLang's own interface beside OpenAI's (``/generate``), which scores prompts."""
+    with ThreadPoolExecutor(max(1, min(slots, len(pieces), AT_A_TIME))) as pool:
+        return list(pool.map(lambda piece: _piece(address, piece), pieces))
+
+
+def _piece(address: tuple[str, int], piece: Passage) -> Scored:
+    what = {
+        "input_ids": piece.ids,
+        "sampling_params": {"max_new_tokens": 1, "temperature": 0},
+        "return_logprob": True,
+        "logprob_start_len": 0,
+        "top_logprobs_num": 1,
+    }
+    try:
         status, _, answer = ask(address, "/generate", what, timeout_s=ANSWER_S)
-        try:
-            if status != 200:
-                raise ValueError(f"HTTP {status}: {str(answer)[:300]}")
-            found = [(e[0], e[1]) for e in answer["meta_info"]["input_token_logprobs"]]
-        except (KeyError, TypeError, ValueError, IndexError) as e:
-            raise RunFailed("engine_error", f"SGLang's server scores no prompt: {e!r}") from e
-        total -= sglang_arguments.prompt_logprob(found, piece)
-        scored += len(piece) - 1
-    return total / scored if scored else None
+    except OSError as e:
+        raise RunFailed("engine_error", f"SGLang's server does not answer: {e}") from e
+    meta = answer.get("meta_info") if status == 200 and isinstance(answer, dict) else None
+    if not isinstance(meta, dict):
+        said = f"HTTP {status}: {str(answer)[:300]}"
+        raise RunFailed("engine_error", f"SGLang's server scores no prompt: {said}")
+    return sglang_arguments.scored(meta, piece)

@@ -5,9 +5,12 @@ through ``trtllm-serve``. Written against TensorRT-LLM 1.2.1. See ``docs/backend
 """
 
 import asyncio
+import itertools
 import os
 import sys
 import threading
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +19,15 @@ from lem.backends.huggingface import FastTokenizer, named, stay_offline
 from lem.backends.overheard import Overheard, listening
 from lem.backends.peak_memory import resident_bytes
 from lem.backends.prefix_cache import hit_rate, salt
-from lem.backends.protocol import Engine, Load
+from lem.backends.protocol import Engine, Load, ScoredBy
 from lem.backends.streams import IN_FLIGHT, Refused, Streams, whole_answer
 from lem.backends.tensorrt_llm import arguments
 from lem.contract.base import Scalar
 from lem.contract.job import Job, Rejection
 from lem.contract.spec import ModelSpec
 from lem.errors import RunFailed
-from lem.workloads.datasets import NLL_CHUNK_TOKENS, chunks
+from lem.workloads.datasets import NLL_CHUNK_TOKENS
+from lem.workloads.likelihood import Passage, Scored, mean_nll
 from lem.workloads.load import Sink, Source
 from lem.workloads.requests import Request, Tokenizer
 
@@ -34,6 +38,7 @@ MISSING = (
 NO_GPU = "use `gpus: auto` on a machine with an NVIDIA GPU (Ampere or newer)"
 ENDED = ("timeout", "cancelled")
 """Finish reasons of answers that are not whole."""
+SCORED_AT_A_TIME = 8
 
 
 class TensorRTLLM:
@@ -100,6 +105,7 @@ class InFlight:
     """A loaded model in TensorRT-LLM's workers; fills :class:`lem.backends.protocol.Engine`."""
 
     atomic_batches = False
+    scored_by: ScoredBy = "prompt log-probabilities"
 
     def __init__(self, job: Job, own: dict[str, Any], sampling: dict[str, Any]) -> None:
         self._model = Path(job.model)
@@ -107,6 +113,7 @@ class InFlight:
         self._sampling = sampling
         self._input_tokens = self._cached_tokens = 0
         self._told = False
+        self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._before = workers.gpu_used_bytes(job.gpus)
         others = set(workers.descendants())
@@ -182,34 +189,35 @@ class InFlight:
         return found
 
     def nll(self, token_ids: list[int]) -> float | None:
-        """From the logits of the prompt (``return_context_logits``): TensorRT-LLM's own
-        ``prompt_logprobs`` are of the likeliest tokens at each place, which need not be the
-        text's."""
         longest = self._facts["max_model_len"]
         if isinstance(longest, int) and longest <= NLL_CHUNK_TOKENS:
             return None
-        total, scored = 0.0, 0
-        for index, piece in enumerate(chunks(token_ids)):
-            with named("engine_error"):
-                logits = self._streams.wait(self._score(index, piece))
-            if logits is None:
-                print("TensorRT-LLM gave no logits of the prompt: no likelihood", file=sys.stderr)
-                return None
-            total -= _logprob(logits, piece)
-            scored += len(piece) - 1
-        return total / scored if scored else None
+        return mean_nll(self.likelihoods, token_ids)
 
-    async def _score(self, index: int, piece: list[int]) -> Any:
+    def likelihoods(self, pieces: Sequence[Passage]) -> list[Scored] | None:
+        """From the logits of the prompt (``return_context_logits``): TensorRT-LLM's own
+        ``prompt_logprobs`` are of the likeliest tokens at each place, which need not be the
+        text's. A few at a time: the logits of a prompt are large."""
+        with named("engine_error"):
+            found = self._streams.together(
+                [partial(self._score, p) for p in pieces], min(self._slots, SCORED_AT_A_TIME)
+            )
+        if any(one is None for one in found):
+            print("TensorRT-LLM gave no logits of the prompt: no likelihood", file=sys.stderr)
+            return None
+        return found
+
+    async def _score(self, piece: Passage) -> Scored | None:
         from tensorrt_llm import SamplingParams
 
         result = self._llm.generate_async(
-            piece,
+            piece.ids,
             SamplingParams(max_tokens=1, top_k=1, return_context_logits=True),
             # Of a prompt found in the cache there would be no logits.
-            cache_salt=f"nll-{id(piece)}-{index}",
+            cache_salt=f"scored-{next(self._numbers)}",
         )
         await result.aresult()
-        return result.context_logits
+        return None if result.context_logits is None else _scored(result.context_logits, piece)
 
     def close(self) -> None:
         self._streams.close()
@@ -227,15 +235,17 @@ def _start(own: dict[str, Any], heard: Overheard) -> Any:
         raise (e if failure.kind == e.kind else failure) from e
 
 
-def _logprob(logits: Any, piece: list[int]) -> float:
-    """Sum of the log-probabilities of all tokens of ``piece`` but the first; ``logits`` has a row
-    for each token, which is about the next one. Raises :class:`RunFailed` where it has not."""
+def _scored(logits: Any, piece: Passage) -> Scored:
+    """``logits`` has a row for each token of the prompt, which is about the next one. Raises
+    :class:`RunFailed` where it has not."""
     import torch
 
-    if logits.shape[0] != len(piece):
+    if logits.shape[0] != len(piece.ids):
         raise RunFailed(
-            "engine_error", f"logits of {logits.shape[0]} tokens came for a prompt of {len(piece)}"
+            "engine_error",
+            f"logits of {logits.shape[0]} tokens came for a prompt of {len(piece.ids)}",
         )
-    rows = logits[:-1].float()
-    ids = torch.tensor(piece[1:], device=rows.device)
-    return -float(torch.nn.functional.cross_entropy(rows, ids, reduction="sum").item())
+    rows = logits[piece.start - 1 : -1].float()
+    ids = torch.tensor(piece.scored, device=rows.device)
+    total = -float(torch.nn.functional.cross_entropy(rows, ids, reduction="sum").item())
+    return Scored(total, bool((rows.argmax(dim=-1) == ids).all().item()))

@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from lem.backends.huggingface import FastTokenizer, named
-from lem.backends.transformers.facts import facts_of, nll_of
+from lem.backends.protocol import ScoredBy
+from lem.backends.transformers.facts import facts_of
+from lem.backends.transformers.scores import likelihoods_of, nll_of
 from lem.contract.base import Scalar
 from lem.contract.job import Job
 from lem.errors import RunFailed
 from lem.workloads import requests
+from lem.workloads.likelihood import Passage, Scored
 from lem.workloads.load import Sink, Source
 from lem.workloads.requests import Request
 
@@ -75,6 +78,7 @@ class ContinuousBatches:
     """A loaded model; fills :class:`lem.backends.protocol.Engine`."""
 
     atomic_batches = False
+    scored_by: ScoredBy = "forward pass"
 
     def __init__(
         self,
@@ -112,6 +116,7 @@ class ContinuousBatches:
         if device == "cpu":
             _fit_cpu(self._config, self._hints)
         self._manager: Any = None
+        self._paused = False
         with named("bad_argument"):
             self._manager = self._start()
         self._slots = int(self._manager.continuous_batching_config.max_requests_per_batch)
@@ -149,6 +154,7 @@ class ContinuousBatches:
         open_requests: dict[str, tuple[Request, int]] = {}
         spare = max(1, self._slots // 4)
         dry = False
+        self._resume()
         while True:
             if not dry:
                 room = self._slots + spare - len(open_requests)
@@ -244,12 +250,22 @@ class ContinuousBatches:
 
     def nll(self, token_ids: list[int]) -> float | None:
         self._stop()
-        found = nll_of(self._model, token_ids, self._device, self._longest)
-        with named("engine_error"):
-            self._manager = self._start()
-        return found
+        return nll_of(self._model, token_ids, self._device, self._longest)
+
+    def likelihoods(self, pieces: Sequence[Passage]) -> list[Scored]:
+        """By the model without the manager, which is started again when there is something to
+        generate: between two calls it would only take time."""
+        self._stop()
+        return likelihoods_of(self._model, pieces, self._device, self._slots)
+
+    def _resume(self) -> None:
+        if self._paused:
+            with named("engine_error"):
+                self._manager = self._start()
+            self._paused = False
 
     def _stop(self) -> None:
+        self._paused = True
         if self._manager is not None and self._manager.is_running():
             self._manager.stop(block=True, timeout=STOP_TIMEOUT_S, hard_stop=True)
 

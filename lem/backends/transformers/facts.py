@@ -1,12 +1,10 @@
-"""What both ways of batching in transformers say of the model, and how both score a text."""
+"""What both ways of batching in transformers say of the model."""
 
 import os
 import resource
 from typing import Any
 
-from lem.backends.huggingface import named
 from lem.contract.base import Scalar
-from lem.workloads.datasets import NLL_CHUNK_TOKENS, chunks
 
 
 def facts_of(model: Any, device: str) -> dict[str, Scalar]:
@@ -34,19 +32,3 @@ def facts_of(model: Any, device: str) -> dict[str, Scalar]:
             torch.cuda.max_memory_allocated(i) for i in range(torch.cuda.device_count())
         )
     return facts
-
-
-def nll_of(model: Any, token_ids: list[int], device: str, longest: int | None) -> float | None:
-    """As :meth:`lem.backends.protocol.Engine.nll`: one forward pass for each piece of the text."""
-    import torch
-
-    if longest is not None and longest < NLL_CHUNK_TOKENS:
-        return None
-    total, scored = 0.0, 0
-    with torch.inference_mode(), named("engine_error"):
-        for piece in chunks(token_ids):
-            ids = torch.tensor([piece], device=device)
-            logits = model(input_ids=ids, use_cache=False).logits[0, :-1].float()
-            total += torch.nn.functional.cross_entropy(logits, ids[0, 1:], reduction="sum").item()
-            scored += len(piece) - 1
-    return total / scored if scored else None

@@ -1,13 +1,17 @@
 """Static batches by transformers' ``generate``: each runs to its end before the next begins."""
 
 import gc
+from collections.abc import Sequence
 from typing import Any
 
 from lem.backends.huggingface import FastTokenizer, named
+from lem.backends.protocol import ScoredBy
 from lem.backends.settings import number
-from lem.backends.transformers.facts import facts_of, nll_of
+from lem.backends.transformers.facts import facts_of
+from lem.backends.transformers.scores import likelihoods_of, nll_of
 from lem.contract.base import Scalar
 from lem.contract.job import Job
+from lem.workloads.likelihood import Passage, Scored
 from lem.workloads.load import Sink, Source
 from lem.workloads.requests import Request
 
@@ -16,6 +20,7 @@ class StaticBatches:
     """A loaded model; fills :class:`lem.backends.protocol.Engine`."""
 
     atomic_batches = True
+    scored_by: ScoredBy = "forward pass"
 
     def __init__(
         self,
@@ -96,6 +101,9 @@ class StaticBatches:
 
     def nll(self, token_ids: list[int]) -> float | None:
         return nll_of(self._model, token_ids, self._device, self._longest)
+
+    def likelihoods(self, pieces: Sequence[Passage]) -> list[Scored]:
+        return likelihoods_of(self._model, pieces, self._device, self._batch)
 
     def close(self) -> None:
         import torch

@@ -4,15 +4,18 @@ import gc
 import os
 import resource
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from lem.backends.prefix_cache import hit_rate
+from lem.backends.protocol import ScoredBy
 from lem.backends.vllm.arguments import IN_PROCESS
 from lem.backends.vllm.facts import of_workers, resolved, workers_peak_bytes
 from lem.backends.vllm.failures import typed
 from lem.contract.base import Scalar
 from lem.errors import RunFailed
-from lem.workloads.datasets import NLL_CHUNK_TOKENS, chunks
+from lem.workloads.datasets import NLL_CHUNK_TOKENS
+from lem.workloads.likelihood import Passage, Scored, mean_nll
 from lem.workloads.load import Sink, Source
 from lem.workloads.requests import Request
 from lem.workloads.sources import cycle
@@ -24,6 +27,7 @@ class Offline:
     """A loaded model; fills :class:`lem.backends.protocol.Engine`."""
 
     atomic_batches = False
+    scored_by: ScoredBy = "prompt log-probabilities"
 
     def __init__(self, llm: Any, sampling: dict[str, Any]) -> None:
         self._llm = llm
@@ -142,27 +146,20 @@ class Offline:
         return facts | hit_rate(self._queries, self._hits)
 
     def nll(self, token_ids: list[int]) -> float | None:
+        if self._longest <= NLL_CHUNK_TOKENS:
+            return None
+        return mean_nll(self.likelihoods, token_ids)
+
+    def likelihoods(self, pieces: Sequence[Passage]) -> list[Scored] | None:
         from vllm import SamplingParams
 
-        mode = str(self._config.model_config.logprobs_mode)
-        if self._longest <= NLL_CHUNK_TOKENS or mode != "raw_logprobs":
+        if str(self._config.model_config.logprobs_mode) != "raw_logprobs":
             return None
-        pieces = chunks(token_ids)
-        scored = sum(len(p) - 1 for p in pieces)
-        if not scored:
-            return None
-        parameters = SamplingParams(temperature=0, max_tokens=1, prompt_logprobs=0)
-        total = 0.0
-        for piece in pieces:
-            with typed("engine_error"):
-                (found,) = self._llm.generate(
-                    [{"prompt_token_ids": piece}], parameters, use_tqdm=False
-                )
-            if len(found.prompt_logprobs) != len(piece):
-                raise RunFailed("engine_error", "vLLM scored another number of tokens than asked")
-            for token, logprobs in zip(piece[1:], found.prompt_logprobs[1:], strict=True):
-                total -= float(logprobs[token].logprob)
-        return total / scored
+        prompts = [{"prompt_token_ids": p.ids} for p in pieces]
+        parameters = SamplingParams(temperature=0, max_tokens=1, prompt_logprobs=1)
+        with typed("engine_error"):
+            found = self._llm.generate(prompts, parameters, use_tqdm=False)
+        return [_scored(p, one) for p, one in zip(pieces, found, strict=True)]
 
     def close(self) -> None:
         if self._engine is not None:
@@ -173,6 +170,18 @@ class Offline:
         from vllm.distributed.parallel_state import cleanup_dist_env_and_memory
 
         cleanup_dist_env_and_memory()
+
+
+def _scored(piece: Passage, found: Any) -> Scored:
+    """What vLLM says of each token of a prompt: the likeliest one and the prompt's own."""
+    if found.prompt_token_ids != piece.ids or len(found.prompt_logprobs) != len(piece.ids):
+        raise RunFailed("engine_error", "vLLM scored other tokens than asked")
+    total, greedy = 0.0, True
+    for token, told in zip(piece.scored, found.prompt_logprobs[piece.start :], strict=True):
+        own = float(told[token].logprob)
+        total += own
+        greedy = greedy and own >= max(float(one.logprob) for one in told.values())
+    return Scored(total, greedy)
 
 
 class _Answer:

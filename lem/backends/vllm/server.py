@@ -3,7 +3,8 @@
 import os
 import secrets
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from lem.backends.prefix_cache import hit_rate
@@ -17,7 +18,8 @@ from lem.contract.base import Scalar
 from lem.contract.job import Job
 from lem.errors import RunFailed
 from lem.workloads.client import Client
-from lem.workloads.datasets import NLL_CHUNK_TOKENS, chunks
+from lem.workloads.datasets import NLL_CHUNK_TOKENS
+from lem.workloads.likelihood import Passage, Scored, mean_nll
 from lem.workloads.requests import Request
 from lem.workloads.sources import cycle
 from lem.workloads.wire import Wire
@@ -29,6 +31,8 @@ PATH = "/v1/completions"
 SCHEMA = "CompletionRequest"
 QUERIES, HITS = "vllm:prefix_cache_queries_total", "vllm:prefix_cache_hits_total"
 ANSWER_S = 600.0
+AT_A_TIME = 64
+"""Texts that are scored at once: each has a connection and a thread of its own."""
 
 
 def command(job: Job, arguments: dict[str, Any], port: int, key: str) -> ServerCommand:
@@ -70,7 +74,13 @@ def start(job: Job, arguments: dict[str, Any]) -> ServedEngine:
         asked = Asked(server.address, headers, job.args.get("logprobs_mode"))
         asked.check(bool(job.gpus))
         client = Client(server.address, wire(sampling, headers), died=server.died)
-        return ServedEngine(client, server=server, facts=asked.facts, nll=asked.nll)
+        return ServedEngine(
+            client,
+            server=server,
+            facts=asked.facts,
+            nll=asked.nll,
+            likelihoods=asked.likelihoods,
+        )
     except BaseException:
         server.stop()
         raise
@@ -151,12 +161,15 @@ class Asked:
         self._raw = logprobs_mode in (None, "raw_logprobs")
         self._before = self._lookups()
         self._longest = 0
+        self._slots = 1
 
     def check(self, gpus: bool) -> None:
         """That the server runs where it was meant to."""
         found = self.facts()
         longest = found.get("max_model_len")
         self._longest = longest if isinstance(longest, int) else 0
+        slots = found.get("max_batch_size")
+        self._slots = slots if isinstance(slots, int) else 1
         if gpus != (found.get("device") != "cpu"):
             raise RunFailed(
                 "unsupported",
@@ -184,33 +197,42 @@ class Asked:
         return counter(text, QUERIES), counter(text, HITS)
 
     def nll(self, token_ids: list[int]) -> float | None:
-        if self._longest <= NLL_CHUNK_TOKENS or not self._raw:
+        if self._longest <= NLL_CHUNK_TOKENS:
             return None
-        pieces = chunks(token_ids)
-        scored = sum(len(p) - 1 for p in pieces)
-        return sum(self._piece(p) for p in pieces) / scored if scored else None
+        return mean_nll(self.likelihoods, token_ids)
 
-    def _piece(self, ids: list[int]) -> float:
+    def likelihoods(self, pieces: Sequence[Passage]) -> list[Scored] | None:
+        if not self._raw:
+            return None
+        with ThreadPoolExecutor(max(1, min(self._slots, len(pieces), AT_A_TIME))) as pool:
+            return list(pool.map(self._piece, pieces))
+
+    def _piece(self, piece: Passage) -> Scored:
         what = {
             "model": NAME,
-            "prompt": ids,
+            "prompt": piece.ids,
             "max_tokens": 1,
             "temperature": 0,
-            "prompt_logprobs": 0,
+            "prompt_logprobs": 1,
         }
-        status, _, answer = ask(self._address, PATH, what, self._headers, ANSWER_S)
+        try:
+            status, _, answer = ask(self._address, PATH, what, self._headers, ANSWER_S)
+        except OSError as e:
+            raise RunFailed("engine_error", f"vLLM's server does not answer: {e}") from e
         if status != 200:
             raise RunFailed("engine_error", _words(answer))
         try:
             found = answer["choices"][0]["prompt_logprobs"]
-            if len(found) != len(ids):
+            if len(found) != len(piece.ids):
                 raise ValueError("another number of tokens than asked")
-            pairs = zip(ids[1:], found[1:], strict=True)
-            return -sum(float(logprobs[str(token)]["logprob"]) for token, logprobs in pairs)
-        except (KeyError, TypeError, ValueError, IndexError) as e:
+            pairs = list(zip(piece.scored, found[piece.start :], strict=True))
+            own = [float(told[str(token)]["logprob"]) for token, told in pairs]
+            best = [max(float(t["logprob"]) for t in told.values()) for _, told in pairs]
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as e:
             raise RunFailed(
                 "engine_error", f"vLLM's log-probabilities of a prompt cannot be read: {e!r}"
             ) from e
+        return Scored(sum(own), all(o >= b for o, b in zip(own, best, strict=True)))
 
 
 def counter(text: str, name: str) -> int:

@@ -22,6 +22,13 @@ def logprob(prompt: list[int], index: int) -> float:
     return -0.25 - (prompt[index] % 7) / 4
 
 
+def likeliest(prompt: list[int], index: int) -> tuple[float, int]:
+    """Log-probability and id of the token that is the likeliest in that place: the prompt's own
+    where it has −0.25, else the next one."""
+    own = logprob(prompt, index)
+    return (own, prompt[index]) if own == -0.25 else (-0.25, prompt[index] + 1)
+
+
 class Cache:
     """Prompts that were seen, each under its salt; whole prompts only."""
 

@@ -23,6 +23,7 @@ from lem.contract.workload import Concurrency
 from lem.errors import RunFailed
 from lem.stores.folder import outcomes
 from lem.workloads import responses
+from lem.workloads.likelihood import Passage
 from lem.workloads.requests import Request
 
 from ..conformance import Conformance, make_job
@@ -349,7 +350,7 @@ def test_the_listener_is_found_by_its_port(strict: int, tmp_path: Path) -> None:
 
 
 def test_likelihoods_are_the_prompt_s_own() -> None:
-    ids = [5, 6, 7]
+    asked = Passage([5, 6, 7], 1)
     vllm = {
         "choices": [
             {
@@ -361,12 +362,22 @@ def test_likelihoods_are_the_prompt_s_own() -> None:
             }
         ]
     }
-    assert openai_server._read_logprobs(vllm, ids) == [-1.5, -2.5]
+    assert openai_server._read_logprobs(vllm, asked) == (-4.0, False)
+    assert openai_server._read_logprobs(vllm, Passage(asked.ids, 2)) == (-2.5, True)
     echo = {
         "choices": [{"logprobs": {"token_logprobs": [None, -1.0, -2.0, -9.0]}}],
         "usage": {"prompt_tokens": 3},
     }
-    assert openai_server._read_logprobs(echo, ids) == [-1.0, -2.0]
+    # Without the likeliest tokens beside them it can't be told what is greedy.
+    assert openai_server._read_logprobs(echo, asked) == (-3.0, None)
+    tops = [None, {" a": -1.0}, {" b": -0.5, " c": -2.0}, {" d": -9.0}]
+    whole = {
+        **echo,
+        "choices": [
+            {"logprobs": {"token_logprobs": [None, -1.0, -2.0, -9.0], "top_logprobs": tops}}
+        ],
+    }
+    assert openai_server._read_logprobs(whole, asked) == (-3.0, False)
     for broken in (
         {"choices": [{"prompt_logprobs": [None, {"9": {"logprob": -0.1}}, {}]}]},
         {**echo, "usage": {"prompt_tokens": 4}},
@@ -374,7 +385,7 @@ def test_likelihoods_are_the_prompt_s_own() -> None:
         {"choices": [{"logprobs": None}], "usage": {"prompt_tokens": 3}},
     ):
         with pytest.raises((KeyError, IndexError, TypeError, ValueError)):
-            openai_server._read_logprobs(broken, ids)
+            openai_server._read_logprobs(broken, asked)
 
 
 def test_only_the_tokenizer_is_prepared(smollm2_safetensors: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from lem.backends.protocol import Backend
 from lem.backends.sglang import arguments as sglang_arguments
 from lem.contract.workload import Concurrency
 from lem.errors import RunFailed
+from lem.workloads.likelihood import Passage
 from lem.workloads.load import Log
 from lem.workloads.requests import Request
 from lem.workloads.sources import Backlog, Stock, arriving
@@ -78,6 +79,13 @@ class TestFake(Conformance):
         told = [answers.logprob(ids[:512], i) for i in range(1, 512)]
         told += [answers.logprob(ids[512:], i) for i in range(1, 188)]
         assert engine.nll(ids) == pytest.approx(-sum(told) / len(told))
+
+    def test_only_the_likeliest_tokens_are_greedy(self, engine: Any) -> None:
+        # The fake's likeliest token is the prompt's own where 7 divides it.
+        asked = [Passage([5, 7, 14, 21], 1), Passage([5, 6, 14, 21], 2), Passage([7, 14, 6], 1)]
+        found = engine.likelihoods(asked)
+        assert [s.greedy for s in found] == [True, True, False]
+        assert [s.logprob for s in found] == pytest.approx([-0.75, -0.5, -2.0])
 
 
 @pytest.mark.engines

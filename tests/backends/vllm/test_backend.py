@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from lem import plugins
-from lem.workloads import datasets
+from lem.workloads import datasets, likelihood
 from lem.workloads.load import Log
 from lem.workloads.requests import Request
 from lem.workloads.sources import Backlog, Stock
+from tests.campaign import given
 
 from ..conformance import Conformance, Served, gpus, make_job
 
@@ -42,6 +43,15 @@ def hits(engine: Any) -> tuple[int, int]:
     return facts["prefix_cache_query_tokens"], facts["prefix_cache_hit_tokens"]
 
 
+def likelihoods_are_the_harness_s(engine: Any, tokenizer: Any) -> None:
+    """Weights in bfloat16 here, arithmetic in float32 there."""
+    split = [text.rpartition(" ") for text in given.CLOZE]
+    found = engine.likelihoods([likelihood.split(tokenizer, a, f" {b}") for a, _, b in split])
+    for one, (logprob, greedy) in zip(found, given.CLOZE_TRUTH, strict=True):
+        assert one.logprob == pytest.approx(logprob, rel=0.05, abs=0.05)
+        assert one.greedy == greedy
+
+
 class TestReal(Conformance):
     name = "vllm"
     arguments = EAGER
@@ -60,6 +70,9 @@ class TestReal(Conformance):
     def test_likelihood_is_that_of_transformers(self, engine: Any, tokenizer: Any) -> None:
         ids = tokenizer.encode(datasets.nll_text(), False)
         assert engine.nll(ids) == pytest.approx(NLL, abs=0.02)
+
+    def test_likelihoods_are_the_harness_s(self, engine: Any, tokenizer: Any) -> None:
+        likelihoods_are_the_harness_s(engine, tokenizer)
 
     def test_a_second_time_round_the_list_finds_nothing_of_the_first(self, engine: Any) -> None:
         fresh = [
@@ -153,6 +166,9 @@ class TestRealServed(Served):
     def test_likelihood_is_that_of_transformers(self, engine: Any, tokenizer: Any) -> None:
         ids = tokenizer.encode(datasets.nll_text(), False)
         assert engine.nll(ids) == pytest.approx(NLL, abs=0.02)
+
+    def test_likelihoods_are_the_harness_s(self, engine: Any, tokenizer: Any) -> None:
+        likelihoods_are_the_harness_s(engine, tokenizer)
 
     def test_a_second_time_round_the_list_finds_nothing_of_the_first(self, engine: Any) -> None:
         fresh = [

@@ -5,6 +5,7 @@ Also the example of a backend outside lem's own tree. Its arguments (``args`` of
 - ``static``: whole batches, one after another, instead of requests that come and go
 - ``token_ms``: time per step, half of it burnt, half of it slept (default 1)
 - ``echo``: answer with what stands behind the last ``say `` of the prompt
+- ``silent``: tell no likelihoods
 - ``forget``: answer with nonsense where this divides the number of the request
 - ``hang``: stop answering, deaf to SIGTERM
 - ``crash_signal``: kill this process with that signal
@@ -27,19 +28,22 @@ import resource
 import signal
 import socket
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lem.backends.protocol import Load
+from lem.backends.protocol import Load, ScoredBy
 from lem.contract.base import Scalar
 from lem.contract.job import Job, Rejection
 from lem.contract.spec import ModelSpec
+from lem.workloads.likelihood import Passage, Scored
 from lem.workloads.load import Sink, Source
 from lem.workloads.requests import Message, Request, plain_chat
 
 KNOWN = {
     "static",
     "echo",
+    "silent",
     "forget",
     "token_ms",
     "hang",
@@ -74,6 +78,8 @@ class Bytes:
 
 
 class TickEngine:
+    scored_by: ScoredBy = "forward pass"
+
     def __init__(self, args: dict[str, Any], batch_size: int) -> None:
         self.args = args
         self.atomic_batches = bool(args.get("static", False))
@@ -141,10 +147,29 @@ class TickEngine:
 
     def facts(self) -> dict[str, Scalar]:
         used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        return {"device": "cpu", "dtype": "none", "threads": 1, "peak_memory_bytes.cpu": used}
+        return {
+            "device": "cpu",
+            "dtype": "none",
+            "threads": 1,
+            "max_model_len": 100_000,
+            "peak_memory_bytes.cpu": used,
+        }
 
     def nll(self, token_ids: list[int]) -> float | None:
         return math.log(VOCABULARY)
+
+    def likelihoods(self, pieces: Sequence[Passage]) -> list[Scored] | None:
+        """A nat for each token, a tenth of one where they are what stands behind the last ``say ``
+        of the context."""
+        if self.args.get("silent"):
+            return None
+        return [self._scored(p) for p in pieces]
+
+    def _scored(self, piece: Passage) -> Scored:
+        self._step()
+        text = Bytes().decode(piece.ids[: piece.start]).rpartition("say ")[2]
+        expected = Bytes().decode(piece.scored).strip() == text
+        return Scored(-len(piece.scored) * (0.1 if expected else 1.0), expected)
 
     def close(self) -> None:
         pass

@@ -93,6 +93,7 @@ class Engine:
         input_ids: list[int] | None = None,
         return_logprob: bool = False,
         logprob_start_len: int | None = None,
+        top_logprobs_num: int = 0,
         stream: bool = False,
         rid: str | None = None,
         *,
@@ -150,6 +151,8 @@ class Engine:
             if scored:
                 told = [(answers.logprob(ids, i), ids[i], None) for i in range(1, len(ids))]
                 meta["input_token_logprobs"] = [(None, ids[0], None), *told]
+                tops = [[(*answers.likeliest(ids, i), None)] for i in range(1, len(ids))]
+                meta["input_top_logprobs"] = [None, *tops]
             # Cumulative, and the same list each time, as in the original.
             text = " ".join(map(str, (t for t in out if t != answers.END)))
             yield {"text": text, "output_ids": out, "meta_info": meta}

@@ -24,7 +24,14 @@ def main(words: list[str]) -> None:
         ids = what["input_ids"]
         assert what["return_logprob"] and what["logprob_start_len"] == 0
         told = [[answers.logprob(ids, i), ids[i], None] for i in range(1, len(ids))]
-        return {"meta_info": {"input_token_logprobs": [[None, ids[0], None], *told]}}
+        tops = [[[*answers.likeliest(ids, i), None]] for i in range(1, len(ids))]
+        assert what["top_logprobs_num"] == 1
+        return {
+            "meta_info": {
+                "input_token_logprobs": [[None, ids[0], None], *told],
+                "input_top_logprobs": [None, *tops],
+            }
+        }
 
     server.serve(args.port, lambda _: None, {"/server_info": info, "/generate": generate})
 
