@@ -243,4 +243,6 @@ def _plain(name: str) -> str:
 
 
 if __name__ == "__main__":
+    # The sampler is a process of its own, and lem need not be installed here.
+    interpreter.show(CHECKOUT)
     sys.exit(main())

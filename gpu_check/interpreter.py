@@ -17,12 +17,17 @@ def unpack(wheels: Path, folder: Path) -> None:
     """Make the packages that were brought along importable, here and in what is started from here.
     They are unpacked, not installed."""
     found = sorted(wheels.glob("*.whl"))
-    if not found:
-        return
     for wheel in found:
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(folder)
-    sys.path.insert(0, str(folder))
+    if found:
+        show(folder)
+
+
+def show(folder: Path) -> None:
+    """Let this process and what it starts import from ``folder``."""
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
     others = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = str(folder) + (os.pathsep + others if others else "")
 

@@ -57,6 +57,26 @@ def test_parts_that_work_are_reported_and_those_that_cannot_are_typed(
     assert "counter_tick: done" in capsys.readouterr().out
 
 
+def test_lem_need_not_be_installed(play: Begin, tmp_path: Path) -> None:
+    """The sampler is a process of its own, which starts from no folder."""
+    play(played.Play([(played.NEVER, 75.0, 75.0)], {"tick_ms": 60}))
+    venv = [sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "bare")]
+    subprocess.run(venv, check=True)
+    # From PYTHONPATH, libraries are found and what is installed in place is not.
+    libraries = os.pathsep.join(p for p in sys.path if Path(p).name == "site-packages")
+    python = str(tmp_path / "bare/bin/python")
+    command = [python, "-m", "gpu_check", "--short", "--parts", "idle"]
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path)],
+        cwd=gpu_check.CHECKOUT,
+        env={**os.environ, "PYTHONPATH": libraries},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "idle: done" in done.stdout
+
+
 def test_a_frozen_counter_is_a_failed_part(play: Begin) -> None:
     play(played.Play(options={"freeze_s": 0.0}))
     report = Report(60)

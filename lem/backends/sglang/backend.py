@@ -35,6 +35,8 @@ NO_GPU = (
     "use `gpus: auto` on a machine with an NVIDIA GPU; a CPU build of SGLang's own is asked for "
     "with args.device: cpu"
 )
+BLIND = "No accelerator"
+"""In SGLang's words when it looks for one; its record of arguments does."""
 ENDED = "a process of SGLang ended"
 
 
@@ -62,11 +64,12 @@ class SGLang:
 
     def reject(self, job: Job) -> list[Rejection]:
         """SGLang's own record and command line take the arguments, its own class the sampling
-        parameters; that needs neither weights nor a GPU."""
+        parameters; that needs no weights, but an accelerator. Raises :class:`RunFailed` where
+        SGLang sees none (``unsupported``) or is not there (``image``)."""
         try:
             _checked(job)
         except RunFailed as e:
-            if e.kind == "image":
+            if e.kind == "image" or BLIND in e.message:
                 raise
             return [Rejection(arm_id=job.arm_id, argument=None, message=e.message)]
         return []
@@ -97,7 +100,14 @@ def _checked(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
     with named("bad_argument"), workers.installed("SGLang", MISSING):
         from sglang.srt.server_args import ServerArgs
 
-        ServerArgs(**arguments)
+        try:
+            ServerArgs(**arguments)
+        except RuntimeError as e:
+            if BLIND not in str(e):
+                raise
+            raise RunFailed(
+                "unsupported", f"SGLang checks its arguments only where it sees a GPU: {e}", NO_GPU
+            ) from e
         sglang_arguments.command_line(arguments)
         sglang_arguments.check_sampling(sampling, FastTokenizer(Path(job.model)).vocabulary)
         if not settings.offline(job):

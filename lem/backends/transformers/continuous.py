@@ -236,7 +236,7 @@ class ContinuousBatches:
             "batching": "continuous",
             "kv_cache": "paged",
             "kv_cache_blocks": used.num_blocks,
-            "kv_cache_page_tokens": used.page_size,
+            "kv_cache_page_tokens": _page_tokens(used),
             "prefix_caching": bool(used.allow_block_sharing),
             "scheduler": used.scheduler_type,
             "max_batch_tokens": used.max_batch_tokens,
@@ -275,6 +275,11 @@ class ContinuousBatches:
         gc.collect()
 
 
+def _page_tokens(settings: Any) -> int:
+    """Tokens in a page of the cache; ``block_size`` up to transformers 5.17 at least."""
+    return int(settings.page_size if hasattr(settings, "page_size") else settings.block_size)
+
+
 def _fit_cpu(settings: Any, hints: Any) -> None:
     """A cache for what the run needs. transformers itself would take nine tenths of the memory that
     is free, which on a CPU is the machine's own."""
@@ -283,7 +288,7 @@ def _fit_cpu(settings: Any, hints: Any) -> None:
     if settings.max_requests_per_batch is None:
         settings.max_requests_per_batch = min(hints.num_requests, CPU_REQUESTS)
     longest = hints.max_prompt_length + hints.max_generated_length
-    pages = -(-longest // settings.page_size) + 1
+    pages = -(-longest // _page_tokens(settings)) + 1
     settings.num_blocks = pages * settings.max_requests_per_batch
 
 

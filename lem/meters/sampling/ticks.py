@@ -18,11 +18,16 @@ from lem.meters.energy.series import median
 from lem.meters.protocol import Sample
 
 POLLED_NS = 2_500_000
-"""A change seen between two readings closer than this is a tick that was polled for."""
+"""A change seen between two readings closer than this is a tick that was polled for. Where a
+reading itself takes long (3.2 ms of an H200's counter): closer than twice what readings in a row
+are apart."""
+_SLOWEST_POLL_NS = 12_500_000
+"""Readings farther apart than this are not in a row."""
 USUAL_S = 0.1
 SHORTEST_S, LONGEST_S = 0.005, 2.0
 _MARGIN_NS = 1_200_000
-"""How long before a foretold tick polling begins, at least."""
+"""How long before a foretold tick polling begins, at least; half of what counts as polled for,
+where that is longer."""
 _FULL_LAPS = 3
 """After so many periods, each between two polled ticks with none unseen between, it is known."""
 _FIRST_UNSURE_NS, _LEAST_UNSURE_NS = 800_000.0, 50_000.0
@@ -45,6 +50,9 @@ class TickWatch:
         """When the last value but one was last read: the last tick came after that."""
         self._last_ns = 0
         self._coarse_ns: deque[int] = deque(maxlen=9)
+        self._rows_ns: deque[int] = deque(maxlen=15)
+        """Distances of readings in a row."""
+        self._polled_limit_ns = POLLED_NS
         self._polled_ns = 0
         """The last tick that was polled for; 0 where how many came since is not known."""
         self._laps_ns: deque[int] = deque(maxlen=9)
@@ -62,7 +70,12 @@ class TickWatch:
             self._given_s = None
         if previous is None or s.value != previous.value:
             self._still = s
-        if previous is None or s.value == previous.value:
+        if previous is None:
+            return
+        gap_ns = s.t_ns - previous.t_ns
+        if gap_ns <= _SLOWEST_POLL_NS:
+            self._rows_ns.append(gap_ns)
+        if s.value == previous.value:
             return
         self._before_ns = previous.t_ns
         # The same middle as lem.meters.energy.series.tick_points computes from the trace.
@@ -72,7 +85,10 @@ class TickWatch:
         if self._last_ns:
             self._coarse_ns.append(self.ticked_ns - self._last_ns)
         self._last_ns = self.ticked_ns
-        if s.t_ns - previous.t_ns <= POLLED_NS:
+        if self._rows_ns:
+            twice_ns = int(2 * median(self._rows_ns))
+            self._polled_limit_ns = max(POLLED_NS, min(twice_ns, _SLOWEST_POLL_NS))
+        if gap_ns <= self._polled_limit_ns:
             self._polled(self.ticked_ns)
         elif not self._learned_ns:
             # Of how many ticks this change is, is not known: the next polled one follows on none.
@@ -97,9 +113,9 @@ class TickWatch:
             off_ns = abs(since - laps * self._learned_ns)
             if unsure_ns > self._learned_ns / 4:
                 self._anchor_ns = t_ns  # too long ago to say how many periods it was
-            elif laps > 0 and off_ns < min(self._learned_ns / 4, 2 * _MARGIN_NS + unsure_ns):
+            elif laps > 0 and off_ns < min(self._learned_ns / 4, 2 * self._margin_ns + unsure_ns):
                 self._learned_ns = since / laps
-                sharper_ns = max(_LEAST_UNSURE_NS, POLLED_NS / 2 / laps)
+                sharper_ns = max(_LEAST_UNSURE_NS, self._polled_limit_ns / 2 / laps)
                 self._unsure_ns = min(self._unsure_ns, sharper_ns)
             else:
                 self._learned_ns = 0.0
@@ -110,9 +126,13 @@ class TickWatch:
             if len(self._laps_ns) >= _FULL_LAPS:
                 self._learned_ns = float(median(self._laps_ns))
                 self._given_s = None
-                self._unsure_ns = _FIRST_UNSURE_NS
+                self._unsure_ns = max(_FIRST_UNSURE_NS, self._polled_limit_ns / _FULL_LAPS)
                 self._anchor_ns = t_ns
         self._polled_ns = t_ns
+
+    @property
+    def _margin_ns(self) -> float:
+        return max(_MARGIN_NS, self._polled_limit_ns / 2)
 
     def known(self) -> bool:
         """Whether the period was learned by this process from ticks that were polled for, or
@@ -137,7 +157,7 @@ class TickWatch:
             return None
         period_ns, polled_ns = self._learned_ns, self._polled_ns
         laps = max(0.0, now_ns - polled_ns) / period_ns
-        margin_ns = _MARGIN_NS + self._unsure_ns * laps
+        margin_ns = self._margin_ns + self._unsure_ns * laps
         if margin_ns > period_ns / 3 or now_ns - self._last_ns > 1.5 * period_ns + margin_ns:
             return None
         seen_ns = max(self._previous.t_ns - margin_ns, self._last_ns + period_ns / 2)

@@ -149,6 +149,22 @@ class TestRealServed(Served, TestReal):
 
 
 @pytest.mark.engines
+def test_without_an_accelerator_arguments_are_not_called_wrong(
+    fake: Any, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As SGLang 0.5.16 was seen to do: its record of arguments looks for one."""
+    from sglang.srt import server_args
+
+    def blind(*_: object, **__: object) -> None:
+        raise RuntimeError("No accelerator (CUDA, XPU, ...) or platform plugin is available.")
+
+    monkeypatch.setattr(server_args.ServerArgs, "__init__", blind)
+    with pytest.raises(RunFailed, match="only where it sees a GPU") as e:
+        backend().reject(make_job("sglang", tiny, tmp_path, [REQUEST]))
+    assert e.value.kind == "unsupported"
+
+
+@pytest.mark.engines
 class TestEngine:
     def test_an_end_token_counts(self, loaded: Any) -> None:
         loaded._sampling["ignore_eos"] = False

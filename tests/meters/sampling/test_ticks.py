@@ -37,6 +37,27 @@ def test_a_tick_is_polled_for_only_where_it_is_due(tick_ms: int) -> None:
     assert polls < 34 * 7
 
 
+@pytest.mark.parametrize("tick_ms", [33, 100, 200])
+@pytest.mark.parametrize("call_ms", [3.2, 5.0])
+def test_a_counter_that_takes_long_to_read_is_learned(call_ms: float, tick_ms: int) -> None:
+    """As an H200 was seen: a reading takes 3.2 ms, now and then five times as long, and ticks are
+    seen up to 3 ms early or late."""
+    watch = TickWatch()
+    rng = random.Random(1)
+    now_ns, polls, seen_from = 0, 0, 12 * tick_ms * MS
+    while now_ns < 60 * tick_ms * MS:
+        call_ns = int(call_ms * MS * (5 if rng.random() < 0.01 else rng.uniform(0.85, 1.15)))
+        middle_ns = now_ns + call_ns // 2
+        watch.see(Sample(middle_ns, "m", "d", "energy_mj", middle_ns // (tick_ms * MS)))
+        now_ns += call_ns
+        if now_ns > seen_from:
+            polls += 1
+        now_ns = max(now_ns + 600_000, watch.wake_ns(now_ns) or 0)
+    assert watch.learned_s() == pytest.approx(tick_ms / 1e3, rel=0.01)
+    assert watch.ticks >= 58
+    assert polls < 48 * 6, "polls only where a tick is due"
+
+
 def test_a_counter_that_changes_its_rate_is_found_again() -> None:
     watch = TickWatch()
     polled(watch, 50 * MS, 1000 * MS)

@@ -9,6 +9,7 @@ dies.
 
 import asyncio
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -56,6 +57,8 @@ class Engine:
         handler: Callable[..., Any] | None = self.server_args.custom_sigquit_handler
         if handler is not None:
             signal.signal(signal.SIGQUIT, handler)
+            # As the record of settings is, on its way to the scheduler's process.
+            pickle.loads(pickle.dumps(handler))(signal.SIGQUIT, None)
         self.tokenizer_manager = _TokenizerManager(self.server_args)
         self.loop = asyncio.new_event_loop()
         self.cache = answers.Cache()
