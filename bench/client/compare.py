@@ -43,6 +43,12 @@ def main() -> int:
     parser.add_argument("--input-tokens", type=int, default=64)
     parser.add_argument("--output-tokens", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--core",
+        type=int,
+        help="the one core that tools may use; with the server on others (`taskset -c 0 …`) a tool "
+        "that works a lot takes nothing from it",
+    )
     chosen = parser.parse_args()
     tools = {
         "lem_client": sys.executable,
@@ -70,7 +76,7 @@ def main() -> int:
         for turn in range(chosen.rounds):
             order = list(tools)
             for name in order[turn % len(order) :] + order[: turn % len(order)]:
-                result = run(tools[name], name, task)
+                result = run(tools[name], name, task, chosen.core)
                 print(name, json.dumps(result), file=sys.stderr, flush=True)
                 found[name].append(result)
     finally:
@@ -93,8 +99,9 @@ def cell(values: list[float]) -> str:
     return f"{middle:.3g} ({min(values):.3g} to {max(values):.3g})"
 
 
-def run(python: str, name: str, task: dict[str, Any]) -> dict[str, Any]:
-    """One tool once, with its CPU time."""
+def run(python: str, name: str, task: dict[str, Any], core: int | None = None) -> dict[str, Any]:
+    """One tool once, with its CPU time; on ``core`` alone, where one is named."""
+    pinned = [] if core is None else ["taskset", "--cpu-list", str(core)]
     environment = {
         **os.environ,
         "PYTHONPATH": "." if name == "lem_client" else "",
@@ -103,7 +110,7 @@ def run(python: str, name: str, task: dict[str, Any]) -> dict[str, Any]:
         "TORCHDYNAMO_DISABLE": "1",
     }
     with subprocess.Popen(
-        [python, str(DRIVERS / f"{name}.py"), json.dumps(task)],
+        [*pinned, python, str(DRIVERS / f"{name}.py"), json.dumps(task)],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
