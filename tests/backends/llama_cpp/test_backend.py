@@ -257,6 +257,16 @@ except RunFailed as e:
 """
 
 
+@pytest.mark.parametrize(("args", "gpus"), [({"n_gpu_layers": -1}, []), ({}, [0])])
+def test_layers_do_not_stay_on_the_processor_where_a_gpu_was_asked_for(
+    smollm2_gguf: Path, tmp_path: Path, args: dict[str, int], gpus: list[int]
+) -> None:
+    job = make_job("llama_cpp", smollm2_gguf, tmp_path, [REQUEST], args=ONE_THREAD | args)
+    with pytest.raises(RunFailed, match="this build of llama.cpp sees none") as e:
+        backend().load(job.model_copy(update={"gpus": gpus}))
+    assert e.value.kind == "unsupported"
+
+
 def test_a_file_that_is_no_model(tmp_path: Path) -> None:
     file = tmp_path / "model.gguf"
     file.write_bytes(b"GGUF" + bytes(20))
