@@ -6,27 +6,40 @@ import json
 import os
 import signal
 import time
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lem import plugins
+from lem.agent.operating_point import load_held
 from lem.backends.protocol import Apart, Backend, Engine, Scoring
 from lem.contract.base import CONTRACT_VERSION
 from lem.contract.job import Job
 from lem.contract.spec import DeviceSettings, ExperimentModel, Limits, Measurement
-from lem.contract.workload import Arrival, Concurrency, LongContextDataset, Offline, Workload
+from lem.contract.workload import (
+    Arrival,
+    Concurrency,
+    Constant,
+    LongContextDataset,
+    Offline,
+    Poisson,
+    Workload,
+)
 from lem.errors import RunFailed
-from lem.workloads import datasets
+from lem.workloads import datasets, latency
 from lem.workloads.likelihood import Passage
 from lem.workloads.load import Log
 from lem.workloads.requests import Request, Tokenizer, dump
-from lem.workloads.sources import FirstTokens, Stock, Stopping, arriving
-from lem.workloads.steady import Phase
+from lem.workloads.schedules import at_rate
+from lem.workloads.sources import FirstTokens, OpenLoop, Stock, Stopping, arriving
+from lem.workloads.steady import Counts, Phase, count
 
 BATCH = 3
 CLIENTS = 4
+SEED = 5
+"""Of schedules."""
 ALWAYS = {
     "attention",
     "batching",
@@ -345,7 +358,84 @@ def living(group: int) -> list[int]:
     return found
 
 
-class Served(Conformance):
+class OpenLoad(Conformance):
+    """Requests come by a schedule of their own, whatever the answers do."""
+
+    HELD = 0.5
+    TOO_MUCH = 6.0
+    """Parts of the requests a second that the engine answers in a closed loop."""
+
+    def scheduled(
+        self, engine: Engine, requests: list[Request], arrival: Constant | Poisson, limit: int
+    ) -> tuple[OpenLoop, Counts]:
+        """What an open loop of so many requests was, and what fell into its schedule."""
+        log = Log()
+        source = arriving(arrival, Stock(requests), log, limit, seed=SEED)
+        assert isinstance(source, OpenLoop)
+        engine.serve(source, log)
+        assert [r.status for r in source.sent] == ["done"] * limit
+        assert source.sent == list(log.responses.values())
+        return source, count(source.sent, source.due[0], source.due[-1])
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def short(cls, requests: list[Request]) -> list[Request]:
+        """So that a few seconds hold enough of them to tell overload from chance."""
+        return [r._replace(output_tokens=2) for r in requests]
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def answered_per_s(cls, engine: Engine, short: list[Request]) -> float:
+        log = Log()
+        engine.serve(arriving(Concurrency(concurrency=CLIENTS), Stock(short), log, 20), log)
+        ends = sorted(r.end_ns for r in log.responses.values() if r.end_ns is not None)
+        # The first clients' answers are the engine's ramp-up.
+        return (len(ends) - CLIENTS) / ((ends[-1] - ends[CLIENTS - 1]) / 1e9)
+
+    @pytest.mark.parametrize(("kind", "limit"), [(Constant, 32), (Poisson, 12)])
+    def test_a_schedule_that_can_be_held_is_kept(
+        self,
+        engine: Engine,
+        short: list[Request],
+        answered_per_s: float,
+        kind: type[Constant] | type[Poisson],
+        limit: int,
+    ) -> None:
+        arrival = kind(rate=self.HELD * answered_per_s)
+        source, counts = self.scheduled(engine, short, arrival, limit)
+        planned = list(islice(at_rate(arrival, self.HELD * answered_per_s, SEED), limit))
+        # Each counts from its time in the schedule, to the nanosecond, and none leaves before it.
+        sent = [r.sent_ns for r in source.sent]
+        assert sent == source.due
+        after = [round((p - planned[0]) * 1e9) for p in planned]
+        assert [s - sent[0] for s in sent] == pytest.approx(after, abs=2)
+        for r in source.sent:
+            assert r.written_ns is not None
+            assert r.sent_ns <= r.written_ns <= r.token_ns[0] <= r.token_ns[-1]
+        # Everything that was sent is counted, and every latency begins when it should have been.
+        assert counts.sent == limit - 1 and counts.failed == counts.timed_out == 0
+        assert latency.ttft_s(source.sent) == [
+            (r.token_ns[0] - r.sent_ns) / 1e9 for r in source.sent
+        ]
+        assert len(latency.tpot_s(source.sent)) == limit
+        # Two tokens that a busy machine reads at once have one time and no gap.
+        assert 0 < len(latency.itl_s(source.sent)) <= limit
+        if kind is Constant:
+            assert "overloaded" not in load_held(source, [counts])
+
+    def test_more_than_it_can_answer_is_overload(
+        self, engine: Engine, short: list[Request], answered_per_s: float
+    ) -> None:
+        arrival = Constant(rate=self.TOO_MUCH * answered_per_s)
+        source, counts = self.scheduled(engine, short, arrival, 60)
+        assert "overloaded" in load_held(source, [counts])
+        # Nobody waited to send, and the waiting is in the latencies.
+        assert [r.sent_ns for r in source.sent] == source.due
+        first = latency.ttft_s(source.sent)
+        assert sum(first[-10:]) > 2 * sum(first[:10])
+
+
+class Served(OpenLoad):
     """The suite for an engine's own server, with one client more than it has slots."""
 
     arrival = Concurrency(concurrency=CLIENTS)

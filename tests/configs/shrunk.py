@@ -1,6 +1,5 @@
-"""An example campaign made small enough for a test: what it asks stays, how long it takes does not."""
+"""An example campaign made small enough for a test: what it asks stays."""
 
-from pathlib import Path
 from typing import Any
 
 from lem.config import PRESETS
@@ -12,9 +11,11 @@ OUTPUT_TOKENS = 8
 QUESTIONS = 6
 
 
-def shrunk(spec: dict[str, Any], model: Path, launcher: str, blocks: int) -> dict[str, Any]:
+def shrunk(
+    spec: dict[str, Any], model: dict[str, Any], launcher: str, blocks: int
+) -> dict[str, Any]:
     """The campaign with ``model`` in place of its own (unless that is made from nothing), the ends
-    of each swept axis, ``blocks`` short blocks, and few, short requests.
+    of each swept axis, ``blocks`` short blocks, few, short requests, and one thread.
 
     Sampler, arrivals, data sets, objectives, quality, accuracy and what is compared with what are
     the file's own. ``launcher`` holds where the file does not compare launchers.
@@ -22,9 +23,10 @@ def shrunk(spec: dict[str, Any], model: Path, launcher: str, blocks: int) -> dic
     workload = spec["workload"]
     small = {
         **spec,
-        "models": [m if "synthetic" in m else {"id": str(model)} for m in spec["models"]],
+        "models": [m if "synthetic" in m else model for m in spec["models"]],
         "sweep": {path: _ends(path, values) for path, values in spec.get("sweep", {}).items()},
         "workload": {**workload, "requests": 32, **_shortened(workload)},
+        "engine": {"threads": 1, **spec.get("engine", {})},
         "measure": _measure(spec["measure"], blocks),
     }
     if "baseline" in spec:

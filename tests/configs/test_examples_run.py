@@ -1,6 +1,5 @@
 """Every example campaign runs for real, shrunk, or says why it cannot on a machine without GPUs."""
 
-import math
 import re
 import shutil
 import subprocess
@@ -13,11 +12,12 @@ from typing import Any
 import pytest
 import yaml
 from configs.shrunk import shrunk
-from tick import LEM, counted_places, environment
+from tick import LEM, environment
 from tick_image import need_docker
 
 from lem import containers
 from lem.contract.failure import Failure
+from lem.contract.flags import worst
 from lem.contract.lock import Lock
 from lem.contract.metrics import METRICS
 from lem.contract.record import Record
@@ -34,12 +34,19 @@ class Refused:
     status: int
     words: str
     """Of what lem says, at once or in each failure."""
+    model: dict[str, Any] | None = None
+    """Where the small model would be another reason."""
 
 
 NOT_HERE = {
     "cpu-and-gpu": Refused("half of its arms run on a GPU", 1, "this build of llama.cpp sees none"),
     "power-limit": Refused("only a GPU has such a limit", 3, "this run uses no NVIDIA board"),
-    "tensor-parallel": Refused("it spreads a model over GPUs", 3, "needs 4 GPUs"),
+    "tensor-parallel": Refused(
+        "it spreads a model over GPUs",
+        1,
+        "Not enough allowed NUMA nodes",
+        {"synthetic": {"hidden_size": 512, "heads": 8, "layers": 1, "vocab_size": 512}},
+    ),
 }
 """The examples that need what no machine without GPUs has."""
 
@@ -55,6 +62,9 @@ ANSWERS = {
 """What each command's answer cannot do without."""
 OF_THE_SEARCH = "goodput_rate_per_s"
 """A comment of concurrency-slo.yaml says that it needs another arrival than the file's."""
+
+BUSY = {"overloaded", "target_not_held"}
+"""Flags of a schedule that a machine with other work may not keep up with."""
 
 ONE_WATT = """
 [[external]]
@@ -113,18 +123,20 @@ def run(name: str, folder: Path) -> Ran:
             for backend in spec["backends"]:
                 image.ensure(engine, backend, "cpu", None, print)
     # An answer can only be right where the whole model gives it.
-    model = models.smollm2() if "accuracy" in spec["measure"] else models.one_layer()
+    file = models.smollm2() if "accuracy" in spec["measure"] else models.one_layer()
+    refused = NOT_HERE.get(name)
+    model = {"id": str(file)} if refused is None or refused.model is None else refused.model
     blocks = 2 if set(spec["backends"]) == {"llama_cpp"} else 1
     launcher = "docker" if in_containers(spec) else "process"
     small = shrunk(spec, model, launcher, blocks)
-    if name in NOT_HERE:
+    if refused is not None:
         small["gpus"] = []
     for beside in CONFIGS.glob("*.jsonl"):
         shutil.copy(beside, folder)
-    file = folder / f"{name}.yaml"
-    file.write_text(yaml.safe_dump(small))
+    shrunken = folder / f"{name}.yaml"
+    shrunken.write_text(yaml.safe_dump(small))
     out = folder / "out"
-    return Ran(small, out, lem("campaign", "run", file, "--out", out))
+    return Ran(small, out, lem("campaign", "run", shrunken, "--out", out))
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +164,9 @@ def test_no_example_is_left_out() -> None:
     """Each one runs below, but for those of which it is known why they cannot."""
     assert set(NOT_HERE) <= set(NAMES)
     assert RUN_HERE and not set(RUN_HERE) & set(NOT_HERE)
-    assert set(RUN_HERE) | set(NOT_HERE) == {p.stem for p in CONFIGS.iterdir() if p.suffix != ".jsonl"}
+    assert set(RUN_HERE) | set(NOT_HERE) == {
+        p.stem for p in CONFIGS.iterdir() if p.suffix != ".jsonl"
+    }
 
 
 RUN_HERE = [name for name in NAMES if name not in NOT_HERE]
@@ -170,10 +184,12 @@ def test_an_example_answers_its_question(name: str, ran: Callable[[str], Ran]) -
     lock = Lock.read(found.out / "campaign.lock.json")
     blocks = found.spec["measure"]["blocks"]
     places = [(block, arm.arm_id) for block in range(blocks) for arm in lock.arms]
-    assert len(lock.arms) > 1 and sorted(counted_places(found.out)) == sorted(places)
     records = [Record.read(p) for p in sorted(found.out.rglob("record.json"))]
+    assert len(lock.arms) > 1
+    assert sorted((r.block, r.arm_id) for r in records) == sorted(places)
     assert {r.experiment.backend for r in records} == set(found.spec["backends"])
     for record in records:
+        assert worst(set(record.flags) - BUSY) == "info", record.flags
         figures_are_whole(record, found.spec)
     for words in {("compare", "DIR"), *commands(name)}:
         shows(words, found.out, lock)
@@ -192,7 +208,7 @@ def figures_are_whole(record: Record, spec: dict[str, Any]) -> None:
     assert metered == any(e.meter == "external" for e in window.energy)
     figures = record.metrics
     named = {m for m in METRICS if re.search(rf"\b{m}\b", comment(record.campaign))}
-    for metric in {"energy_per_output_token_j", "throughput_output_tokens_per_s", *named} - {
+    for metric in {"energy_per_output_token_j", "output_throughput_tokens_per_s", *named} - {
         OF_THE_SEARCH
     }:
         assert figures.get(metric), metric
@@ -235,5 +251,3 @@ def test_an_example_that_needs_a_gpu_says_so(name: str, ran: Callable[[str], Ran
     failures = [Failure.read(p) for p in sorted(found.out.rglob("failure.json"))]
     assert failures or expected.words in found.done.stderr
     assert all(expected.words in f.message for f in failures)
-    for path in found.out.rglob("record.json"):
-        assert not math.isnan(Record.read(path).windows[0].output_tokens)

@@ -76,7 +76,8 @@ class LlamaCpp:
             raise RunFailed(
                 "unsupported",
                 "GPUs were asked for, but this build of llama.cpp sees none",
-                hint="install xllamacpp's CUDA or ROCm wheel, or use `gpus: []` and no n_gpu_layers",
+                hint="install xllamacpp's CUDA or ROCm wheel, or leave out the GPUs (`gpus: []`) "
+                "and n_gpu_layers",
             )
         metadata = gguf_metadata.read(Path(job.model))
         if job.workload.arrival.kind != "offline":
