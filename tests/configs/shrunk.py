@@ -26,7 +26,7 @@ def shrunk(
         "models": [m if "synthetic" in m else model for m in spec["models"]],
         "sweep": {path: _ends(path, values) for path, values in spec.get("sweep", {}).items()},
         "workload": {**workload, "requests": 32, **_shortened(workload)},
-        "engine": {"threads": 1, **spec.get("engine", {})},
+        "engine": {"threads": 1, **(spec.get("engine") or {})},
         "measure": _measure(spec["measure"], blocks),
     }
     if "baseline" in spec:
