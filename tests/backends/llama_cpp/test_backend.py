@@ -19,7 +19,8 @@ from lem.workloads.load import Log
 from lem.workloads.requests import Request
 from lem.workloads.sources import Backlog, Stock
 
-from ..conformance import Conformance, Served, make_job
+from ..conformance import Conformance, make_job
+from ..conformance_served import Served
 
 pytestmark = pytest.mark.engines
 

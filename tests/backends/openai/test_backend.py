@@ -26,7 +26,8 @@ from lem.workloads import responses
 from lem.workloads.likelihood import Passage
 from lem.workloads.requests import Request
 
-from ..conformance import OpenLoad, make_job
+from ..conformance import make_job
+from ..conformance_served import OpenLoad
 from .llama_http import LlamaHttp
 
 pytestmark = pytest.mark.engines

@@ -13,7 +13,8 @@ from lem.workloads.requests import Request
 from lem.workloads.sources import Backlog, Stock
 from tests.campaign import given
 
-from ..conformance import Conformance, Served, gpus, make_job
+from ..conformance import Conformance, gpus, make_job
+from ..conformance_served import Served
 
 PROMPT = "The capital of France is"
 EAGER = {"enforce_eager": True}
