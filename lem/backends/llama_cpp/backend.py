@@ -70,11 +70,14 @@ class LlamaCpp:
     def load(self, job: Job) -> Engine:
         import xllamacpp
 
-        if job.gpus and not any("CPU" not in d["name"] for d in xllamacpp.get_device_info()):
+        # Layers that have no GPU to go to would stay on the processor, and nothing would say so.
+        asked = bool(job.gpus) or job.args.get("n_gpu_layers") not in (None, 0)
+        if asked and not any("CPU" not in d["name"] for d in xllamacpp.get_device_info()):
             raise RunFailed(
                 "unsupported",
                 "GPUs were asked for, but this build of llama.cpp sees none",
-                hint="install xllamacpp's CUDA or ROCm wheel, or use `gpus: []`",
+                hint="install xllamacpp's CUDA or ROCm wheel, or leave out the GPUs (`gpus: []`) "
+                "and n_gpu_layers",
             )
         metadata = gguf_metadata.read(Path(job.model))
         if job.workload.arrival.kind != "offline":

@@ -3,6 +3,7 @@ TensorRT-LLM's servers add: token counts with every chunk, cached prompt tokens 
 
 import argparse
 import json
+import threading
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,9 +15,13 @@ Check = Callable[[dict[str, Any]], str | None]
 """What is wrong with a request, in the server's words."""
 
 
-def serve(port: int, check: Check, more: dict[str, Callable[[dict[str, Any]], Any]]) -> None:
-    """Until the process is ended. ``more``: further paths → what they answer."""
+def serve(
+    port: int, check: Check, more: dict[str, Callable[[dict[str, Any]], Any]], slots: int
+) -> None:
+    """Until the process is ended. ``more``: further paths → what they answer. ``slots``: how many
+    requests are answered at once; the others wait."""
     cache = answers.Cache()
+    free = threading.Semaphore(slots)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -41,7 +46,8 @@ def serve(port: int, check: Check, more: dict[str, Callable[[dict[str, Any]], An
             if self.path != "/v1/completions" or wrong:
                 self._json(400, {"object": "error", "message": wrong, "code": 400})
                 return
-            self._stream(asked)
+            with free:
+                self._stream(asked)
 
         def _json(self, status: int, what: Any) -> None:
             data = json.dumps(what).encode()

@@ -19,7 +19,8 @@ from lem.workloads.load import Log
 from lem.workloads.requests import Request
 from lem.workloads.sources import Backlog, Stock
 
-from ..conformance import Conformance, Served, make_job
+from ..conformance import Conformance, make_job
+from ..conformance_served import Served
 
 pytestmark = pytest.mark.engines
 
@@ -255,6 +256,16 @@ try:
 except RunFailed as e:
     print(e.kind)
 """
+
+
+@pytest.mark.parametrize(("args", "gpus"), [({"n_gpu_layers": -1}, []), ({}, [0])])
+def test_layers_do_not_stay_on_the_processor_where_a_gpu_was_asked_for(
+    smollm2_gguf: Path, tmp_path: Path, args: dict[str, int], gpus: list[int]
+) -> None:
+    job = make_job("llama_cpp", smollm2_gguf, tmp_path, [REQUEST], args=ONE_THREAD | args)
+    with pytest.raises(RunFailed, match="this build of llama") as e:
+        backend().load(job.model_copy(update={"gpus": gpus}))
+    assert e.value.kind == "unsupported"
 
 
 def test_a_file_that_is_no_model(tmp_path: Path) -> None:

@@ -26,7 +26,8 @@ from lem.workloads import responses
 from lem.workloads.likelihood import Passage
 from lem.workloads.requests import Request
 
-from ..conformance import Conformance, make_job
+from ..conformance import make_job
+from ..conformance_served import OpenLoad
 from .llama_http import LlamaHttp
 
 pytestmark = pytest.mark.engines
@@ -45,7 +46,7 @@ def server(gguf: Path) -> Iterator[LlamaHttp]:
     server.stop()
 
 
-class TestReal(Conformance):
+class TestReal(OpenLoad):
     name = "openai"
     settings: dict[str, Any] = {}
     arrival = Concurrency(concurrency=3)

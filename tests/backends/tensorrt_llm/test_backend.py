@@ -18,7 +18,8 @@ from lem.workloads.load import Log
 from lem.workloads.requests import Request
 from lem.workloads.sources import Backlog, Stock, arriving
 
-from ..conformance import BATCH, Conformance, Served, make_job
+from ..conformance import BATCH, Conformance, make_job
+from ..conformance_served import Served
 from ..fakes import answers
 from ..fakes.use import fakes
 

@@ -13,7 +13,8 @@ from lem.workloads.requests import Request
 from lem.workloads.sources import Backlog, Stock
 from tests.campaign import given
 
-from ..conformance import Conformance, Served, gpus, make_job
+from ..conformance import Conformance, gpus, make_job
+from ..conformance_served import Served
 
 PROMPT = "The capital of France is"
 EAGER = {"enforce_eager": True}
@@ -43,19 +44,11 @@ def hits(engine: Any) -> tuple[int, int]:
     return facts["prefix_cache_query_tokens"], facts["prefix_cache_hit_tokens"]
 
 
-def likelihoods_are_the_harness_s(engine: Any, tokenizer: Any) -> None:
-    """Weights in bfloat16 here, arithmetic in float32 there."""
-    split = [text.rpartition(" ") for text in given.CLOZE]
-    found = engine.likelihoods([likelihood.split(tokenizer, a, f" {b}") for a, _, b in split])
-    for one, (logprob, greedy) in zip(found, given.CLOZE_TRUTH, strict=True):
-        assert one.logprob == pytest.approx(logprob, rel=0.05, abs=0.05)
-        assert one.greedy == greedy
+class Vllm(Conformance):
+    """What holds in this process and behind vLLM's own server."""
 
-
-class TestReal(Conformance):
     name = "vllm"
     arguments = EAGER
-    bad_argument = (EAGER | {"attention_speed": 11}, "unexpected keyword argument")
     bad_generate = ({"temperature": 0, "loudness": 11}, "loudness")
 
     @pytest.fixture(scope="class")
@@ -72,7 +65,12 @@ class TestReal(Conformance):
         assert engine.nll(ids) == pytest.approx(NLL, abs=0.02)
 
     def test_likelihoods_are_the_harness_s(self, engine: Any, tokenizer: Any) -> None:
-        likelihoods_are_the_harness_s(engine, tokenizer)
+        """Weights in bfloat16 here, arithmetic in float32 there."""
+        split = [text.rpartition(" ") for text in given.CLOZE]
+        found = engine.likelihoods([likelihood.split(tokenizer, a, f" {b}") for a, _, b in split])
+        for one, (logprob, greedy) in zip(found, given.CLOZE_TRUTH, strict=True):
+            assert one.logprob == pytest.approx(logprob, rel=0.05, abs=0.05)
+            assert one.greedy == greedy
 
     def test_a_second_time_round_the_list_finds_nothing_of_the_first(self, engine: Any) -> None:
         fresh = [
@@ -92,6 +90,10 @@ class TestReal(Conformance):
         looked, found = (b - a for a, b in zip(before, hits(engine), strict=True))
         # Those that begin together cannot find what the others are still computing.
         assert looked == 6 * 258 and 256 <= found <= 5 * 256
+
+
+class TestReal(Vllm):
+    bad_argument = (EAGER | {"attention_speed": 11}, "unexpected keyword argument")
 
     def test_a_request_that_is_too_long_fails_alone(self, engine: Any) -> None:
         requests = [Request("long", [5] * 8190, 5, ""), Request("short", [5] * 6, 5, "")]
@@ -148,44 +150,8 @@ class TestReal(Conformance):
         assert (blocks - 1) * tokens >= 8192
 
 
-class TestRealServed(Served):
-    name = "vllm"
-    arguments = EAGER
+class TestRealServed(Served, Vllm):
     bad_argument = (EAGER | {"attention_speed": 11}, "unrecognized arguments: --attention-speed")
-    bad_generate = ({"temperature": 0, "loudness": 11}, "loudness")
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def model(cls, smollm2_safetensors: Path) -> Path:
-        return smollm2_safetensors
-
-    def test_answers_are_readable(self, engine: Any, tokenizer: Any) -> None:
-        requests = [Request("r0", tokenizer.encode(PROMPT, False), 3, PROMPT)]
-        assert answer(engine, requests).responses["r0"].text.startswith(" Paris")
-
-    def test_likelihood_is_that_of_transformers(self, engine: Any, tokenizer: Any) -> None:
-        ids = tokenizer.encode(datasets.nll_text(), False)
-        assert engine.nll(ids) == pytest.approx(NLL, abs=0.02)
-
-    def test_likelihoods_are_the_harness_s(self, engine: Any, tokenizer: Any) -> None:
-        likelihoods_are_the_harness_s(engine, tokenizer)
-
-    def test_a_second_time_round_the_list_finds_nothing_of_the_first(self, engine: Any) -> None:
-        fresh = [
-            Request(f"f{i}", [1000 + 300 * i + j for j in range(260)], 2, "") for i in range(4)
-        ]
-        before = hits(engine)
-        answer(engine, fresh, limit=8)
-        looked, found = (b - a for a, b in zip(before, hits(engine), strict=True))
-        assert (looked, found) == (2 * 4 * 260, 0)
-
-    def test_a_shared_prefix_is_found(self, engine: Any) -> None:
-        prefix = list(range(20000, 20000 + 256))
-        shared = [Request(f"s{i}", [*prefix, 500 + i, 600 + i], 2, "") for i in range(6)]
-        before = hits(engine)
-        answer(engine, shared)
-        looked, found = (b - a for a, b in zip(before, hits(engine), strict=True))
-        assert looked == 6 * 258 and 256 <= found <= 5 * 256
 
     def test_facts_are_what_vllm_resolved(self, engine: Any) -> None:
         expected = {

@@ -33,7 +33,10 @@ def main(words: list[str]) -> None:
             }
         }
 
-    server.serve(args.port, lambda _: None, {"/server_info": info, "/generate": generate})
+    more = {"/server_info": info, "/generate": generate}
+    server.serve(
+        args.port, lambda _: None, more, args.resolved_dict()["max_running_requests"] or 48
+    )
 
 
 if __name__ == "__main__":
