@@ -83,7 +83,7 @@ class Asked(NamedTuple):
 
     request: Request
     question: Question
-    passages: Sequence[Passage] = ()
+    passages: tuple[Passage, ...] = ()
     """Its given answers, each after its context, where their likelihood is scored. The request then
     is the longest of them."""
 
@@ -161,10 +161,10 @@ def ask(
 def _given(name: str, question: Question, tokenizer: Tokenizer) -> Asked:
     """One whose answers are given. Raises :class:`BadInput` where one has no token."""
     assert question.likelihood is not None
-    passages = [
+    passages = tuple(
         split(tokenizer, question.question if g.context is None else g.context, g.text)
         for g in question.likelihood.given
-    ]
+    )
     longest = max((p.ids for p in passages), key=len)
     return Asked(Request(name, longest, 1, question.question), question, passages)
 
@@ -210,7 +210,8 @@ def read(path: Path, sha256: str) -> list[Asked]:
         raw = json.loads(line)
         question = Question.model_validate(raw["question"])
         request = Request(raw["id"], raw["input_ids"], raw["output_tokens"], question.question)
-        passages = [Passage(list(ids), int(start)) for ids, start in raw.get("passages", ())]
+        told = raw.get("passages", ())
+        passages = tuple(Passage(list(ids), int(start)) for ids, start in told)
         found.append(Asked(request, question, passages))
     return found
 
