@@ -142,7 +142,12 @@ def words(path: str, value: Scalar) -> str:
         return "none" if value is None else str(value)
     if isinstance(value, bool):
         return f"{noun(path)} {'on' if value else 'off'}"
-    return f"{noun(path)} {'unset' if value is None else value}"
+    name, bracket, unit = noun(path).partition(" (")
+    if value is None:
+        return f"{name} unset"
+    if isinstance(value, float) and value.is_integer():
+        value = f"{value:g}"
+    return f"{name} {value} {unit.removesuffix(')')}" if bracket else f"{name} {value}"
 
 
 def noun(path: str) -> str:

@@ -355,7 +355,8 @@ def open_results(path: str | Path) -> Results:
     if not found:
         raise BadInput(
             f"{folder} holds no results",
-            hint="a campaign's folder has campaign.lock.json and blocks/",
+            hint="`lem campaign run FILE` makes some; where they are elsewhere, name that folder "
+            "(a campaign's has campaign.lock.json and blocks/)",
         )
     return Results(folder, [Campaign(f) for f in found])
 

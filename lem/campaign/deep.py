@@ -99,9 +99,10 @@ def _problems(
         line, column = place or (None, None)
         more = ", among others" if len(ids) > 1 else ""
         label = labels.get(ids[0], "unknown experiment")
+        which = "" if label == backend and not more else f" ({label}{more})"
         problems.append(
             Problem(
-                f"{backend} rejects this ({label}{more}): {message}",
+                f"{backend} rejects this{which}: {message}",
                 file=str(campaign.file.path),
                 line=line,
                 column=column,

@@ -83,6 +83,8 @@ def init(
     if str(file) == "-":
         click.echo(text, nl=False)
         return
+    if file.is_dir():
+        raise BadInput(f"{file} is a folder", hint=f"name a file: {file / 'campaign.yaml'}")
     for path, content in {
         **{file.with_name(name): content for name, content in beside.items()},
         file: text,
@@ -91,10 +93,20 @@ def init(
             with path.open("w" if force else "x") as f:
                 f.write(content)
         except FileExistsError:
+            if path != file and _holds(path, content):
+                continue
             raise BadInput(f"{path} is there already", hint="use --force to overwrite it") from None
         except OSError as e:
             raise BadInput(f"{path} cannot be written: {e.strerror}") from e
     note(f"wrote {file}; next: lem campaign run {file}")
+
+
+def _holds(path: Path, content: str) -> bool:
+    """Whether a file is what would be written there."""
+    try:
+        return path.read_text(encoding="utf-8") == content
+    except (OSError, UnicodeError):
+        return False
 
 
 def _sweep(text: str) -> tuple[str, list[Any]]:
@@ -128,7 +140,8 @@ def validate(file: Path, deep: bool, as_json: bool, launcher: str | None) -> Non
         if as_json:
             emit({"valid": True, "problems": [], "experiments": len(found.drafts)})
         else:
-            click.echo(f"{file}: valid, {_count(len(found.drafts), 'experiment')}")
+            more = " to begin with; what is measured chooses more" if found.candidates else ""
+            click.echo(f"{file}: valid, {_count(len(found.drafts), 'experiment')}{more}")
         return
     from lem.campaign import Campaign
     from lem.campaign.deep import rejections
@@ -251,7 +264,7 @@ def _finish(
 ) -> None:
     """The table of results, and the exit status."""
     from lem.analysis.results import open_results
-    from lem.cli.plan_view import failed_runs, missed_precision, summary
+    from lem.cli.plan_view import decision_in_words, failed_runs, missed_precision, summary
     from lem.report.table import render
 
     failed = failed_runs(overview)
@@ -272,7 +285,10 @@ def _finish(
         )
     else:
         if nothing_new:
-            note("nothing to do: every run of this campaign is made")
+            note(
+                "nothing to do: every run of this campaign is made "
+                f"({decision_in_words(overview)}); --out FOLDER begins it anew elsewhere"
+            )
         if comparison is not None:
             render(comparison, out(), campaign.folder)
         else:

@@ -86,6 +86,9 @@ def list_images(backends: tuple[str, ...], as_json: bool) -> None:
         known = ", ".join(image.buildable())
         output.note(f"no images {which}; lem images build NAME builds them for: {known}")
     _show(wanted, as_json)
+    old = len({tag for tag, _ in image.superseded(wanted)})
+    if old:
+        output.note(f"{old} of them superseded by a newer build; lem images prune removes those")
 
 
 @command.command(name="prune")

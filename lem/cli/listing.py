@@ -117,7 +117,8 @@ def show_matches(wanted: str, campaigns: "list[Campaign]", as_json: bool, budget
             )
         raise BadInput(
             f"no run, arm or experiment goes by {wanted!r}",
-            hint="`lem results list PATH` shows the runs' ids (4 characters are enough) and the "
+            hint=_meant(wanted, campaigns)
+            or "`lem results list PATH` shows the runs' ids (4 characters are enough) and the "
             "arms' names",
         )
     if len(found) == 1 and len(found[0][1]) == 1:
@@ -131,6 +132,22 @@ def show_matches(wanted: str, campaigns: "list[Campaign]", as_json: bool, budget
     else:
         for campaign, rows in found:
             print_attempts(campaign, rows, 100)
+
+
+def _meant(wanted: str, campaigns: "list[Campaign]", most: int = 5) -> str | None:
+    """The arms whose names have ``wanted`` as a part, as a hint; None where there are none."""
+    from lem.analysis.naming import readable_names
+
+    def padded(text: str) -> str:
+        # "batch size 1" is no part of "batch size 16".
+        return f" {' '.join(text.lower().replace(',', ' ').split())} "
+
+    names = dict.fromkeys(n for c in campaigns for n in readable_names(c.arms()).values())
+    found = [n for n in names if padded(wanted) in padded(n)] if wanted.strip() else []
+    if not found:
+        return None
+    more = f" (and {len(found) - most} more)" if len(found) > most else ""
+    return "perhaps " + " or ".join(repr(n) for n in found[:most]) + more
 
 
 def _arm(campaign: "Campaign", wanted: str) -> str | None:

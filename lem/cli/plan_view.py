@@ -29,7 +29,7 @@ def plan_table(overview: Overview, expected: Estimate, folder: Path) -> "Rendera
     table.add_column("done", justify="right")
     for arm in lock.arms:
         mark = "  (baseline)" if arm.arm_id == lock.baseline else ""
-        name = "provisional" if overview.provisional else arm.experiment_id[:12]
+        name = "—" if overview.provisional else arm.experiment_id[:12]
         state = overview.plan.dropped.get(arm.arm_id)
         blocks = lock.blocks if arm.generation is not None else overview.plan.blocks
         count = f"{done[arm.arm_id]}/{blocks}"
@@ -58,7 +58,9 @@ def plan_table(overview: Overview, expected: Estimate, folder: Path) -> "Rendera
         if b not in overview.plan.given_up
     ]
     lines += [f"block {b:04d} is given up: {why}" for b, why in overview.plan.given_up.items()]
-    lines += skipped_arms(overview) + _doubtful_arms(overview)
+    lines += skipped_arms(overview) + _doubtful_arms(overview) + _for_gpus_only(overview)
+    if overview.provisional:
+        lines.append("ids come with the first run, which looks up models and engine versions")
     texts = [Text(visible(line)) for line in lines]
     return Group(texts[0], table, *texts[1:])
 
@@ -169,6 +171,16 @@ def _doubtful_arms(overview: Overview) -> list[str]:
     ]
 
 
+def _for_gpus_only(overview: Overview) -> list[str]:
+    """A line for backends without packages for the CPU in a campaign that uses no GPU."""
+    from lem.launchers import install
+
+    lock = overview.lock
+    names = sorted({a.experiment.backend for a in lock.arms})
+    found = [] if lock.gpus else [n for n in names if not install.on_cpu(n)]
+    return [f"no GPU is used here, and these are for NVIDIA GPUs: {', '.join(found)}"] * bool(found)
+
+
 def duration(seconds: float) -> str:
     """``90`` → ``1 min 30 s``."""
     whole = round(seconds)
@@ -182,7 +194,7 @@ def duration(seconds: float) -> str:
 def roughly(seconds: float) -> str:
     """A forecast is good for two digits: ``252`` → ``4 min``."""
     if seconds < 120:
-        return duration(max(5, 5 * round(seconds / 5)))
+        return duration(max(5, 5 * round(seconds / 5))).removesuffix(" 00 s")
     if seconds < 3600:
         return f"{round(seconds / 60)} min"
     return f"{seconds / 3600:.2g} h"

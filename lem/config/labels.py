@@ -70,4 +70,6 @@ def _shown(value: Scalar) -> str:
         return "default"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return f"{value:g}"
     return shorten(str(value), 40)

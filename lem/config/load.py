@@ -248,8 +248,7 @@ def _local_models(
 def _with_models(
     points: list[Point], written: list[ModelSpec], resolved: list[ModelSpec]
 ) -> tuple[Draft, ...]:
-    """The drafts with the models as found on this machine."""
-    if written == resolved:
-        return tuple(p.draft for p in points)
+    """The drafts with the models as found on this machine: the same objects, by which labels tell
+    models apart."""
     place_of = {id(m): r for m, r in zip(written, resolved, strict=True)}
     return tuple(replace(p.draft, model=place_of[id(p.draft.model)]) for p in points)

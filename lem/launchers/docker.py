@@ -54,6 +54,8 @@ class Docker:
     powercap_root = hardening.POWERCAP_ROOT
 
     def prepare(self, setup: BackendSetup, say: Say) -> Prepared:
+        if setup.image is None and not setup.gpu:
+            _check_cpu(setup.name)
         with containers.connect() as engine:
             if setup.gpu and not engine.facts.nvidia:
                 raise EnvironmentFault(
@@ -141,6 +143,17 @@ def _written(task: Task) -> list[Path]:
 def _handed(task: Task) -> list[Path]:
     """Those to hand over: only needed where the agent cannot be the invoking user."""
     return _written(task) if os.getuid() == 0 else []
+
+
+def _check_cpu(backend: str) -> None:
+    """Refuse a backend that has an image for GPUs alone in a campaign that uses none."""
+    if backend in image.buildable() and "cpu" not in image.variants(backend):
+        raise EnvironmentFault(
+            f"{backend} is for NVIDIA GPUs only, and none is used here",
+            hint="run it on a machine whose Docker can give containers a GPU (`lem doctor` tells), "
+            f"or leave {backend} out of `backends`",
+            kind="image",
+        )
 
 
 def _describe(engine: containers.Engine, image_id: str, backend: str) -> Described:

@@ -18,7 +18,10 @@ def hint(backend: str, gpu: bool, python: str | None = None) -> str:
     elif not gpu:
         found = _cpu_packages(backend)
         if found is None:
-            return f"its packages are for NVIDIA GPUs; name an interpreter that has it: {named}"
+            return (
+                f"its packages are for NVIDIA GPUs, and none is used here: leave {backend} out of "
+                f"`backends`, or name an interpreter that has it: {named}"
+            )
         packages = f"{found} (docs/backends.md says more)" if found else packages
     pip = "pip install" if python is None else f"{python} -m pip install"
     return f"{pip} {packages}, or name another interpreter: {named}"

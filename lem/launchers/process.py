@@ -170,7 +170,7 @@ class Process:
         found = described(result.stdout, result.returncode, setup.name)
         if found.engine_version == "missing":
             raise EnvironmentFault(
-                f"{python} does not have the engine of {setup.name}",
+                f"{setup.name} is not installed for {python}",
                 hint=install.hint(setup.name, setup.gpu, python),
                 kind="image",
             )

@@ -30,8 +30,8 @@ def about_quality(c: Comparison) -> Iterator[str]:
         )
     if "cannot_tell" in standings:
         yield (
-            f"~: not shown to lose less than {margin} % of NLL or {margin} points of accuracy: not"
-            " called better."
+            f"~: whether it loses less than {margin} % of NLL or {margin} points of accuracy can't"
+            " be told: not called better."
         )
     if c.quality_ignored:
         yield "Quality is left out of what is called better, as was asked."

@@ -136,7 +136,7 @@ def _stretches(record: Record) -> Table:
     for name in ("Seconds", "Requests", "Tokens out"):
         table.add_column(name, justify="right", overflow="fold")
     # Nothing is cut off on a narrow terminal: what a figure is of, and its flags, belong to it.
-    table.add_column("Device (meter)", overflow="fold")
+    table.add_column("Device (meter)", overflow="fold", min_width=10)
     table.add_column("Energy (J)", justify="right", no_wrap=True)
     table.add_column("Flags", overflow="fold")
     for n, window in enumerate(record.windows):

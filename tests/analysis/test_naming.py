@@ -33,6 +33,18 @@ def test_settings_in_words():
     ]
 
 
+def test_a_value_stands_before_its_unit_and_a_whole_number_without_point():
+    rate, limit, degrees = "workload.arrival.rate", "device.power_limit_w", "generate.temperature"
+    arms = [
+        arm(0, {rate: 1.0, limit: 300, degrees: 0.5}),
+        arm(1, {rate: 2.5, limit: None, degrees: 1.0}),
+    ]
+    assert list(readable_names(arms).values()) == [
+        "rate 1 requests/s, power limit 300 W, temperature 0.5",
+        "rate 2.5 requests/s, power limit unset, temperature 1",
+    ]
+
+
 def test_arms_that_settings_cannot_tell_apart_go_by_label_or_id():
     assert set(readable_names([arm(0, {}), arm(1, {})]).values()) == {"arm 0", "arm 1"}
     twins = [arm(0, {}, "x"), arm(1, {}, "x")]

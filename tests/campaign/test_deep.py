@@ -26,6 +26,16 @@ def test_one_rejection_of_many_experiments_is_said_once(tmp_path: Path) -> None:
     assert f"c.yaml:{number}:" in line and ", among others)" in line
 
 
+def test_an_experiment_is_named_where_its_name_says_more_than_the_backend() -> None:
+    campaign: Any = SimpleNamespace(
+        file=SimpleNamespace(where=lambda _: (4, 31), path=Path("c.yaml"))
+    )
+    said = [Rejection(arm_id="a", argument="args.x", message="no x")]
+    for label, which in (("vllm", ""), ("vllm · dtype float16", " (vllm · dtype float16)")):
+        (problem,) = deep._problems(campaign, "vllm", said, {"a": label})
+        assert problem.message == f"vllm rejects this{which}: no x"
+
+
 PARETO = {"kind": "pareto", "budget": 6, "generation": 1, "seed": 1}
 
 

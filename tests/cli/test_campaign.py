@@ -80,8 +80,29 @@ def test_plan_changes_nothing(here: Path, capsys: Shown) -> None:
     assert [a["baseline"] for a in found["arms"]] == [True, False, False]
     assert lem("campaign", "plan", "c.yaml", "--launcher", "process") == 0
     shown = capsys.readouterr().out
-    assert "3 experiments × 3 blocks" in shown and "provisional" in shown
+    assert "3 experiments × 3 blocks" in shown and "ids come with the first run" in shown
+    assert "GPU" not in shown
     assert sorted(here.rglob("*")) == before
+
+
+def test_plan_says_that_an_engine_wants_a_gpu(here: Path, capsys: Shown) -> None:
+    file = here / "gpu.yaml"
+    file.write_text(
+        "{version: 1, name: gpu, gpus: [], models: [{id: a/b}], "
+        "backends: {sglang: {}, transformers: {}}}"
+    )
+    assert lem("campaign", "plan", "gpu.yaml", "--launcher", "process") == 0
+    assert "these are for NVIDIA GPUs: sglang\n" in capsys.readouterr().out
+
+
+def test_of_chosen_experiments_only_the_first_are_counted(here: Path, capsys: Shown) -> None:
+    (here / "chosen.yaml").write_text(
+        "{version: 1, name: chosen, models: [{id: a/b}], backends: {transformers: {}}, "
+        "sweep: {engine.max_batch_size: [1, 2, 4, 8, 16]}, "
+        "sampler: {kind: pareto, budget: 4, generation: 2}}"
+    )
+    assert lem("campaign", "validate", "chosen.yaml") == 0
+    assert "2 experiments to begin with" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -129,6 +150,18 @@ def test_init_does_not_overwrite(here: Path, capsys: Shown) -> None:
     assert (here / "c.yaml").read_text() == before
     assert lem("campaign", "init", "c.yaml", "--force") == 0
     assert (here / "c.yaml").read_text() != before
+
+
+def test_init_beside_the_same_files_and_into_a_folder(here: Path, capsys: Shown) -> None:
+    assert lem("campaign", "init", "--example", "accuracy", "one.yaml") == 0
+    assert lem("campaign", "init", "--example", "accuracy", "two.yaml") == 0
+    (here / "accuracy.questions.jsonl").write_text("mine")
+    assert lem("campaign", "init", "--example", "accuracy", "three.yaml") == 2
+    assert (here / "accuracy.questions.jsonl").read_text() == "mine"
+    (here / "folder").mkdir()
+    capsys.readouterr()
+    assert lem("campaign", "init", "folder", "--force") == 2
+    assert "folder/campaign.yaml" in capsys.readouterr().err
 
 
 def test_init_to_stdout(here: Path, capsys: Shown) -> None:

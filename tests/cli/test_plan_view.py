@@ -66,7 +66,14 @@ def outcome(kind: str, block: int) -> Outcome:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(1, "5 s"), (62, "1 min 00 s"), (252, "4 min"), (3599, "60 min"), (9000, "2.5 h")],
+    [
+        (1, "5 s"),
+        (62, "1 min"),
+        (90, "1 min 30 s"),
+        (252, "4 min"),
+        (3599, "60 min"),
+        (9000, "2.5 h"),
+    ],
 )
 def test_a_forecast_has_few_digits(seconds: float, words: str) -> None:
     assert roughly(seconds) == words

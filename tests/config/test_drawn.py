@@ -1,11 +1,13 @@
 """Experiments that a sampler draws."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from lem.config import parse
+from lem.config import load, parse
+from lem.config.labels import labels
 from lem.config.load import CampaignFile
 
 BASE: dict[str, Any] = {
@@ -85,6 +87,21 @@ def test_pareto_begins_with_one_generation_and_knows_what_may_follow() -> None:
         assert (again.engine, again.generate) == (draft.engine, draft.generate)
     staged = list(file.candidates.staged())
     assert {d.backend for d in staged} == {"transformers", "llama_cpp"}
+
+
+def test_later_experiments_are_named_like_the_first_whatever_the_models_path(
+    tmp_path: Path,
+) -> None:
+    """Also where the file has it as an absolute one: nothing differs but the backend and sizes."""
+    (tmp_path / "m.gguf").touch()
+    for path in ("./m.gguf", str(tmp_path / "m.gguf")):
+        sampler = {"kind": "pareto", "budget": 12, "generation": 5}
+        text = {**BASE, "models": [{"id": path}], "sampler": sampler}
+        (tmp_path / "c.yaml").write_text(yaml.safe_dump(text))
+        file = load(tmp_path / "c.yaml")
+        assert file.candidates is not None
+        later = next(file.candidates.outermost()[0])
+        assert labels([*file.drafts, later])[-1].startswith(later.backend)
 
 
 def test_everything_that_later_experiments_come_from_is_in_a_pareto_files_digest() -> None:

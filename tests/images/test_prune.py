@@ -101,6 +101,9 @@ def test_only_the_older_build_goes_and_only_when_agreed(backend: str) -> None:
         assert json.loads(done.stdout) == {"superseded": [old], "removed": [], "kept": {}}
         assert there(backend) == ["1", "2"]
     assert "--yes removes them" in done.stderr
+    command = [sys.executable, "-m", "lem.cli.main", "images", "list", backend]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "1 of them superseded" in listed.stderr
     done = prune(backend, "--yes", "--json")
     assert json.loads(done.stdout)["removed"] == [old]
     assert there(backend) == ["2"]

@@ -3,7 +3,10 @@
 import pytest
 
 from lem import plugins
+from lem.errors import EnvironmentFault
 from lem.launchers import install
+from lem.launchers.docker import Docker
+from lem.launchers.protocol import BackendSetup
 
 CPU_INDEX = "--extra-index-url https://download.pytorch.org/whl/cpu "
 MORE = " (docs/backends.md says more)"
@@ -31,6 +34,9 @@ def test_what_runs_on_gpus_only_is_not_to_be_installed_without_one(backend: str)
     assert not install.on_cpu(backend)
     found = install.hint(backend, gpu=False)
     assert "pip install" not in found and f"backends.{backend}.python" in found
+    with pytest.raises(EnvironmentFault, match=f"{backend} is for NVIDIA GPUs only") as caught:
+        Docker().prepare(BackendSetup(backend, gpu=False), print)
+    assert f"leave {backend} out" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize("backend", sorted(plugins.own("backends")))

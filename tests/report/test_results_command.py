@@ -164,7 +164,10 @@ def test_show_by_the_name_in_the_tables(lem, folder):
 
 def test_show_what_is_not_there(lem, folder):
     code, _, err = lem("show", "ffffffff", folder)
-    assert code == 2 and "goes by 'ffffffff'" in err
+    assert code == 2 and "goes by 'ffffffff'" in err and "lem results list" in err
+    code, _, err = lem("show", "Size 4", folder)
+    assert code == 2 and "perhaps 'batch size 4'" in err
+    assert "perhaps" not in lem("show", "size 41", folder)[2]
     code, _, err = lem("show", folder / "blocks" / "0000" / records.arm_name(0) / "7", folder)
     assert code == 2
 

@@ -5,6 +5,7 @@
 prompt processing and generation alike. What the binding refuses, it refuses in its own words.
 """
 
+import difflib
 import os
 from typing import Any
 
@@ -219,7 +220,15 @@ def _assign(holder: Any, field: str, value: Any, name: str) -> None:
             raise TypeError(f"expected bool, got {type(value).__name__}")
         setattr(holder, field, _member(type(now), value) if hasattr(now, "name") else value)
     except (AttributeError, TypeError, ValueError, OverflowError) as e:
-        raise RunFailed("bad_argument", f"args.{name}: {e}") from e
+        near = "" if hasattr(holder, field) else _near(holder, name)
+        raise RunFailed("bad_argument", f"args.{name}: {e}{near}") from e
+
+
+def _near(holder: Any, name: str) -> str:
+    """A parameter that was perhaps meant, of those there are."""
+    known = {n for n in dir(holder) if not n.startswith("_")} - NOT_ARGUMENTS
+    near = difflib.get_close_matches(name, sorted({*known, *CPU_FIELDS, "n_threads_batch"}), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _member(kind: Any, value: Any) -> Any:

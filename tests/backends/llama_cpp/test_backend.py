@@ -33,6 +33,18 @@ def backend() -> Any:
     return plugins.load("backends", "llama_cpp")()
 
 
+def test_a_mistyped_parameter_is_answered_with_the_one_that_is_there() -> None:
+    import xllamacpp
+
+    p = xllamacpp.CommonParams()
+    for typed, meant in (("n_thread", "n_threads"), ("n_bach", "n_batch")):
+        with pytest.raises(RunFailed, match=f"did you mean '{meant}'"):
+            llama_parameters._set(p, typed, 2, {})
+    with pytest.raises(RunFailed) as caught:
+        llama_parameters._set(p, "loudness", 2, {})
+    assert "did you mean" not in str(caught.value)
+
+
 def answer(engine: Any, requests: list[Request]) -> Log:
     log = Log()
     engine.serve(Backlog(Stock(requests), log, limit=len(requests)), log)
