@@ -280,6 +280,8 @@ class OpenLoop:
         """The times in the schedule that have come, also of turns that wait for the one before."""
         self._known: set[str] = set()
         """Ids of all that this phase has drawn from the list."""
+        self.most_turns = max(map(len, conversations(stock.listed)))
+        """Of the list's conversations; 1 where there are none."""
         self.handed = 0
         self.late = 0
         """Of those ``handed`` out: more than 20 ms after the engine could have had them."""

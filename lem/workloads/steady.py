@@ -14,9 +14,9 @@ all slots in step and a window cut by the clock alone would hold all prefills of
 What is still being answered at the end is finished outside of the window.
 
 Under an open load nobody waits for slots: requests come by a schedule. A window begins when ramp-up
-is over: everything that was sent before the first answer ended has ended, as much time again has
-passed, and at least half of ``window_s``. It begins and ends by the clock, at moments that do not
-depend on what the engine is doing, so that on average it holds what comes and goes at any time.
+is over (:mod:`lem.workloads.ramp_up`), after half of ``window_s`` at least. It begins and ends by
+the clock, at moments that do not depend on what the engine is doing, so that on average it holds
+what comes and goes at any time.
 
 Consecutive windows of a continuous engine share the edge between them.
 """
@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
 from lem.workloads.load import Clock, Log, Response, Source
+from lem.workloads.ramp_up import RampUp
 from lem.workloads.requests import Request
 from lem.workloads.sources import OpenLoop
 
@@ -123,31 +124,6 @@ class Found:
         return self._at_ns
 
 
-class RampUp:
-    """Tells when an open load has become steady: everything that was sent before the first answer
-    ended has ended, as much time again has passed, and at least ``least_ns``."""
-
-    def __init__(self, least_ns: int) -> None:
-        self._least_ns = least_ns
-        self._begin_ns: int | None = None
-        self._first: list[Response] | None = None
-        """Sent before the first answer ended."""
-        self._over_ns: int | None = None
-
-    def over(self, now_ns: int, mine: list[Response]) -> bool:
-        """Asked again and again, with all that the phase has sent so far."""
-        if self._begin_ns is None:
-            self._begin_ns = now_ns
-        if self._first is None and any(r.end_ns is not None for r in mine):
-            self._first = list(mine)
-        if self._over_ns is None and self._first is not None:
-            ends = [r.end_ns for r in self._first]
-            if (turn := max((e for e in ends if e is not None), default=None)) and all(ends):
-                took_ns = max(2 * (turn - self._begin_ns), self._least_ns)
-                self._over_ns = self._begin_ns + took_ns
-        return self._over_ns is not None and now_ns >= self._over_ns
-
-
 def _one_window(windows: list[Counts]) -> bool:
     return True
 
@@ -168,7 +144,8 @@ class Phase:
     rest.
 
     After each window ``enough`` is asked, with all windows so far, whether the phase may end.
-    ``whole_turns=False`` (for warm-up) ends a continuous engine's windows by the clock alone.
+    ``whole_turns=False`` (for warm-up) ends a continuous engine's windows by the clock alone, and
+    begins those of an open load without regard to conversations.
 
     With ``open_load`` windows are those of an open load.
     """
@@ -211,7 +188,8 @@ class Phase:
         self._open_load = open_load
         self._begin_edge = begin_edge or (lambda: Found(self._on_edge()))
         self._edge: Edge | None = None
-        self._ramp_up = RampUp(self._window_ns // 2 if whole_turns else 0)
+        turns = inner.most_turns if isinstance(inner, OpenLoop) else 1
+        self._ramp_up = RampUp(self._window_ns // 2, turns) if whole_turns else RampUp(0)
 
     def take(self, room: int, busy: int) -> list[Request] | None:
         if self._open_load:

@@ -12,9 +12,9 @@ from typing import NamedTuple
 from lem.contract.workload import Slo
 from lem.workloads import latency, overload
 from lem.workloads.load import Clock, Response
+from lem.workloads.ramp_up import RampUp
 from lem.workloads.requests import Request
 from lem.workloads.sources import OpenLoop
-from lem.workloads.steady import RampUp
 
 LEAST_JUDGED = 20
 """A trial goes on until so many requests can be judged, up to ``LONGEST`` × ``trial_s``."""
@@ -46,7 +46,7 @@ class Trial:
         self._attainment = attainment
         self._trial_ns = round(trial_s * 1e9)
         self._clock = clock
-        self._ramp_up = RampUp(self._trial_ns // 2)
+        self._ramp_up = RampUp(self._trial_ns // 2, inner.most_turns)
         self._mine = inner.sent
         self._seen = 0
         self._begun_ns: int | None = None

@@ -9,7 +9,7 @@ from typing import Any
 
 from lem.backends import prepared
 from lem.backends.listener import process_listening
-from lem.backends.openai import server
+from lem.backends.openai import likelihood, server
 from lem.backends.openai.passing_on import passes_on
 from lem.backends.openai.server import Found, Settings
 from lem.backends.protocol import Load
@@ -82,8 +82,8 @@ class OpenAi:
             server=None,
             process=process,
             facts=lambda: server.facts(settings, found),
-            nll=lambda ids: server.nll(settings, found, ids),
-            likelihoods=lambda pieces: server.likelihoods(settings, found, pieces),
+            nll=lambda ids: likelihood.nll(settings, found, ids),
+            likelihoods=lambda pieces: likelihood.likelihoods(settings, found, pieces),
         )
 
 

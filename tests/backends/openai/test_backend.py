@@ -23,7 +23,6 @@ from lem.contract.workload import Concurrency
 from lem.errors import RunFailed
 from lem.stores.folder import outcomes
 from lem.workloads import responses
-from lem.workloads.likelihood import Passage
 from lem.workloads.requests import Request
 
 from ..conformance import make_job
@@ -348,45 +347,6 @@ def test_the_listener_is_found_by_its_port(strict: int, tmp_path: Path) -> None:
     for name in ("docker-proxy", "ssh", "kubectl", "nginx"):
         (proc / "7" / "comm").write_text(f"{name}\n")
         assert process_listening(8080, proc) is None
-
-
-def test_likelihoods_are_the_prompt_s_own() -> None:
-    asked = Passage([5, 6, 7], 1)
-    vllm = {
-        "choices": [
-            {
-                "prompt_logprobs": [
-                    None,
-                    {"6": {"logprob": -1.5}, "9": {"logprob": -0.1}},
-                    {"7": {"logprob": -2.5}},
-                ]
-            }
-        ]
-    }
-    assert openai_server._read_logprobs(vllm, asked) == (-4.0, False)
-    assert openai_server._read_logprobs(vllm, Passage(asked.ids, 2)) == (-2.5, True)
-    echo = {
-        "choices": [{"logprobs": {"token_logprobs": [None, -1.0, -2.0, -9.0]}}],
-        "usage": {"prompt_tokens": 3},
-    }
-    # Without the likeliest tokens beside them it can't be told what is greedy.
-    assert openai_server._read_logprobs(echo, asked) == (-3.0, None)
-    tops = [None, {" a": -1.0}, {" b": -0.5, " c": -2.0}, {" d": -9.0}]
-    whole = {
-        **echo,
-        "choices": [
-            {"logprobs": {"token_logprobs": [None, -1.0, -2.0, -9.0], "top_logprobs": tops}}
-        ],
-    }
-    assert openai_server._read_logprobs(whole, asked) == (-3.0, False)
-    for broken in (
-        {"choices": [{"prompt_logprobs": [None, {"9": {"logprob": -0.1}}, {}]}]},
-        {**echo, "usage": {"prompt_tokens": 4}},
-        {"choices": [{"logprobs": {"token_logprobs": [-0.2]}}], "usage": {"prompt_tokens": 3}},
-        {"choices": [{"logprobs": None}], "usage": {"prompt_tokens": 3}},
-    ):
-        with pytest.raises((KeyError, IndexError, TypeError, ValueError)):
-            openai_server._read_logprobs(broken, asked)
 
 
 def test_only_the_tokenizer_is_prepared(smollm2_safetensors: Path, tmp_path: Path) -> None:
