@@ -14,7 +14,7 @@ from lem.contract.job import Job
 from lem.errors import RunFailed
 from lem.meters.sampler import Sampler
 from lem.workloads.choices import chosen
-from lem.workloads.likelihood import Passage, Scored, checked
+from lem.workloads.likelihood import Scored, checked
 from lem.workloads.questions import Asked
 from lem.workloads.steady import Counts
 
@@ -27,7 +27,7 @@ def check(job: Job, engine: Engine, asked: Sequence[Asked]) -> None:
     Raises :class:`RunFailed` (``unsupported``).
     """
     longest = _longest(engine)
-    trial = next((p for a in asked for p in a.passages if _fits(p, longest)), None)
+    trial = next((a.passages[0] for a in asked if _fit(a, longest)), None)
     if trial is None:
         raise RunFailed(
             "unsupported",
@@ -55,7 +55,7 @@ def score(
     """Score all questions that fit into the engine's context. The others have no answer: cut, they
     would be other questions, and engines of one campaign would answer different ones."""
     scoring, longest = _scoring(job, engine), _longest(engine)
-    fitting = [all(_fits(p, longest) for p in a.passages) for a in asked]
+    fitting = [_fit(a, longest) for a in asked]
     passages = [p for a, fits in zip(asked, fitting, strict=True) if fits for p in a.passages]
     # The first time takes longer (kernels are compiled, a server is told to stop writing).
     checked(scoring.likelihoods(passages[:1]), passages[:1])
@@ -103,9 +103,9 @@ def _too_long(asked: Asked, longest: int | None) -> Answer:
     return Answer(id=asked.request.id, status="failed", output_tokens=0, text=text)
 
 
-def _fits(passage: Passage, longest: int | None) -> bool:
-    """With room for a token after it, which most engines want."""
-    return longest is None or len(passage.ids) < longest
+def _fit(asked: Asked, longest: int | None) -> bool:
+    """Whether all its answers do, with room for a token after them, which most engines want."""
+    return longest is None or all(len(p.ids) < longest for p in asked.passages)
 
 
 def _longest(engine: Engine) -> int | None:

@@ -165,20 +165,21 @@ def wilson(successes: int, n: int, z: float) -> tuple[float, float]:
 
 
 def energy_metrics(window: Window, scored: AccuracyResult) -> Metrics:
-    """Energy per answer and per correct answer by device class; the latter is left out where no
-    answer is correct.
+    """Energy per answer and per correct answer by device class; each is left out where there was
+    none. A question without an answer is no cheap answer: it is in neither number.
 
     The questions are a sample of those one could ask. So the share of correct ones is uncertain, by
     Wilson's interval at k = 2, whose longer side is taken; it and the energy's uncertainty have no
     cause in common.
     """
-    n, correct = scored.questions, scored.correct
+    n, answered, correct = scored.questions, window.requests, scored.correct
     energy = energy_by_class([window.energy])
-    per_answer = {
-        c: Value(value=v.value / n, uncertainty=_scaled(v.uncertainty, 1 / n))
-        for c, v in energy.items()
-    }
-    metrics: Metrics = {"energy_per_answer_j": per_answer}
+    metrics: Metrics = {}
+    if answered:
+        metrics["energy_per_answer_j"] = {
+            c: Value(value=v.value / answered, uncertainty=_scaled(v.uncertainty, 1 / answered))
+            for c, v in energy.items()
+        }
     if correct:
         low, _ = wilson(correct, n, 2.0)
         relative = correct / n / low - 1

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from lem.analysis.answering import check_alike
 from lem.analysis.comparison import ArmInfo
 from lem.analysis.gains import LEAST, gains_of
 from lem.analysis.gathered import Gathered
@@ -136,6 +137,8 @@ def attribute(
             "needed, to tell what the parameters do from scatter"
         )
     rows = [gathered.runs[a.arm_id][b] for a in arms for b in blocks]
+    if metric is not None:
+        check_alike(rows, metric)
     quantities, left_out = quantities_of(rows, metric)
     place = {_values(a, factors): a.arm_id for a in arms}
     cells = list(itertools.product(*(range(len(f.values)) for f in factors)))

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from lem.analysis.answering import unlike
 from lem.analysis.blocks import Blocks
 from lem.analysis.comparison import ArmInfo, ArmResult, Comparison, Shortfall
 from lem.analysis.gains import shared_log
@@ -106,7 +107,9 @@ def compare(
     base = by_arm.get(baseline.arm_id, {})
     outcomes = [r.outcome for r in rows]
     gone = dropped(outcomes).keys() - by_arm.keys()
-    tables = {q.key: _table(by_arm, q) for q in quantities}
+    apart = unlike(by_arm, baseline.arm_id, metric) if metric is not None else {}
+    alike = {arm: own for arm, own in by_arm.items() if arm not in apart}
+    tables = {q.key: _table(alike, q) for q in quantities}
     estimates = {
         key: ratios(
             table,
@@ -114,7 +117,7 @@ def compare(
             pilot=decision.pilot if decision is not None else None,
             target=target,
             level=1 - (1 - level) / len(quantities) if across else level,
-            comparisons=len(known - gone - {baseline.arm_id}),
+            comparisons=len(known - gone - apart.keys() - {baseline.arm_id}),
         )
         for key, table in tables.items()
         if base
@@ -164,6 +167,7 @@ def compare(
             )
         )
     notes = _notes(rows, used, baseline, base, names)
+    notes += [f"{names[a]} has no ratio in {metric}: {why}" for a, why in sorted(apart.items())]
     comparison = Comparison(
         campaign=campaign,
         baseline=baseline.arm_id,

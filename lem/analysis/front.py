@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from statistics import NormalDist
 from typing import Any, Literal
 
+from lem.analysis.answering import check_alike
 from lem.analysis.gains import shared_log
 from lem.analysis.gathered import Gathered
 from lem.analysis.objectives import key_of
@@ -83,6 +84,8 @@ def front(
         except ValueError as e:
             raise BadInput(str(e)) from None
         axes.append((wanted, *key_of(wanted, gathered.rows)))
+    for _, metric, _ in axes:
+        check_alike(gathered.rows, metric)
     if axes[0][1:] == axes[1][1:]:
         raise BadInput("--x and --y name the same figure")
     figures = {

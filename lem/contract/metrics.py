@@ -6,7 +6,7 @@ figures computed under different definitions are never compared.
 
 from typing import NamedTuple
 
-METRIC_SEMANTICS_VERSION = 2
+METRIC_SEMANTICS_VERSION = 3
 """1: a gap of ``itl_s`` was between any two tokens, also of one chunk; counts' uncertainties took a
 window's two edges to have as many requests under way."""
 
@@ -68,7 +68,8 @@ _TABLE = (
     Metric(
         "energy_per_answer_j",
         "J/answer",
-        "energy in which the questions of measure.accuracy were answered ÷ questions",
+        "energy in which the questions of measure.accuracy were answered ÷ those that got an "
+        "answer",
         "by_class",
     ),
     Metric(

@@ -47,7 +47,6 @@ def energy(info: MeterInfo, samples: list[Sample], start_ns: int, end_ns: int) -
     if info.quantity == "power_mw":
         flags += nvml_power.gap_flags(samples, start_ns, end_ns)
         return _from_power(info, samples, start_ns, end_ns, flags)
-    flags += series.gap_flags(samples, info.quantity, start_ns, end_ns)
     return _from_counter(info, samples, start_ns, end_ns, flags)
 
 
@@ -55,9 +54,11 @@ def _from_counter(
     info: MeterInfo, samples: list[Sample], start_ns: int, end_ns: int, flags: list[str]
 ) -> EnergyReading:
     points = series.tick_points(samples, "energy_mj", 1e-3)
+    tick_ns = series.tick_period_ns(points) or int(TICK_S * 1e9)
+    # Polls of several boards that take long to read look like regular rounds.
+    flags = [*flags, *series.gap_flags(samples, "energy_mj", start_ns, end_ns, least_ns=tick_ns)]
     if counter.falls(points, start_ns, end_ns):
         return counter.untrusted(info, [*flags, "counter_backwards"])
-    tick_ns = series.tick_period_ns(points) or int(TICK_S * 1e9)
     if series.stands_still(samples, "energy_mj", start_ns, end_ns, tick_ns):
         return counter.untrusted(info, [*flags, "counter_frozen"])
     limit_mw = series.last_value(samples, "power_limit_mw", end_ns)

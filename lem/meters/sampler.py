@@ -117,9 +117,10 @@ class Sampler:
         """An edge: a moment (monotonic ns) at which every meter was read.
 
         Where counters move in ticks, the edge is the next tick: polled for at ≤ 1 ms for at most
-        two of its periods, so this blocks for up to about 0.2 s (the caller's thread only). With
-        several GPUs it is the last one's tick. Where the sampler has died, the present moment: the
-        trace then does not reach it, and readings say so.
+        two of its periods, so this blocks for up to about 0.2 s (the caller's thread only); once
+        more where that tick came during a reading that took unusually long. With several GPUs it is
+        the last one's tick. Where the sampler has died, the present moment: the trace then does not
+        reach it, and readings say so.
         """
         with self._lock:
             self._marks += 1

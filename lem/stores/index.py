@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from lem.contract.record import Distribution, Record, Value
+from lem.stores.answering import Answering, answering_of
 from lem.stores.costs import meters_of
 from lem.stores.folder import Attempt, Entry, attempts, read
 from lem.stores.hardware import hardware
@@ -66,6 +67,8 @@ class Row(NamedTuple):
     (``mean``, ``p50``, ``p90``, ``p95``, ``p99``), or empty."""
     shares: dict[str, dict[str, Share]] = {}
     """Device class → device → how much of the energy it drew, and how well its gain is known."""
+    answering: Answering | None = None
+    """How its questions were answered; None where there were none."""
 
 
 class Index:
@@ -125,9 +128,8 @@ class Index:
     def _rows(self, metrics: Sequence[str] | None) -> list[Row]:
         a = ATTEMPTS.c
         about = (a.run_id, a.experiment_id, a.campaign, a.semantics, a.hardware)
-        query = sa.select(a.id, *about, a.meters, a.flags, a.problem, a.shares, *_OUTCOME).order_by(
-            *_ORDER
-        )
+        more = (a.meters, a.flags, a.problem, a.shares, a.answering)
+        query = sa.select(a.id, *about, *more, *_OUTCOME).order_by(*_ORDER)
         m = METRICS.c
         wanted = sa.select(m.id, m.metric, m.part, m.value, m.uncertainty)
         if metrics is not None:
@@ -192,6 +194,7 @@ def _columns(key: int, entry: Entry) -> dict[str, Any]:
         "meters": json.dumps(meters_of(record) if record else {}),
         "flags": json.dumps(record.flags if record else []),
         "shares": json.dumps(shares_of(record) if record else {}),
+        "answering": json.dumps(answering_of(record) if record else None),
     }
 
 
@@ -222,8 +225,9 @@ def metric_values(record: Record) -> Iterator[tuple[str, str, Value]]:
 
 def _row(row: Sequence[Any], metrics: dict[str, dict[str, Figure]]) -> Row:
     _, run_id, experiment_id, campaign, semantics, hardware_, meters, flags, problem = row[:9]
+    answering = _parsed(row[10])
     return Row(
-        outcome=_outcome(row[10:]),
+        outcome=_outcome(row[11:]),
         run_id=run_id,
         experiment_id=experiment_id,
         campaign=campaign,
@@ -237,6 +241,7 @@ def _row(row: Sequence[Any], metrics: dict[str, dict[str, Figure]]) -> Row:
             name: {device: Share(*share) for device, share in of_device.items()}
             for name, of_device in json.loads(row[9]).items()
         },
+        answering=None if answering is None else Answering(*answering),
     )
 
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 FILE_NAME = ".index.sqlite"
-VERSION = 4
+VERSION = 5
 """Raised whenever tables or their meaning change; an index of another version is rebuilt."""
 
 LOCK_TIMEOUT_S = 10.0
@@ -52,6 +52,7 @@ ATTEMPTS = sa.Table(
     sa.Column("meters", sa.Text, nullable=False),
     sa.Column("flags", sa.Text, nullable=False),
     sa.Column("shares", sa.Text, nullable=False),
+    sa.Column("answering", sa.Text, nullable=False),
 )
 
 # The metric comes first in the key: a comparison reads few metrics of many attempts.

@@ -91,7 +91,8 @@ def test_a_run_scores_every_answer_once_between_the_marks(
     assert reading.energy_j is not None and window.cpu_time_s is not None
     assert reading.energy_j == pytest.approx(10 * window.cpu_time_s, rel=1e-6)
     # Each of the 12 answers burns half a millisecond in the test backend.
-    assert window.cpu_time_s >= 12 * 0.0005
+    assert window.cpu_time_uncertainty_s is not None
+    assert window.cpu_time_s + window.cpu_time_uncertainty_s >= 12 * 0.0005
     correct = record.metrics["energy_per_correct_answer_j"]
     assert isinstance(correct, dict)
     assert correct["estimated"].value == pytest.approx(reading.energy_j / 3)
@@ -239,3 +240,10 @@ def test_a_file_is_of_one_kind() -> None:
     data = json.dumps(line(0, 1)) + "\n" + json.dumps({"question": "x", "answer": "y"})
     with pytest.raises(Exception, match="among others"):
         questions.parse(data.encode(), "q.jsonl")
+
+
+def test_an_engine_that_no_whole_question_fits_into_is_refused(job: Job) -> None:
+    """Though its shorter answers would fit."""
+    with pytest.raises(RunFailed, match=r"no question .* fits into the engine's context of 16"):
+        check(job, Engine(longest=16), asked(line(0, 1)))  # type: ignore[arg-type]
+    check(job, Engine(longest=17), asked(line(0, 1)))  # type: ignore[arg-type]

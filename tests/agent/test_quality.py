@@ -190,12 +190,12 @@ def test_wilsons_interval_is_the_published_one(k: int, n: int, low: float, high:
     assert mirrored == pytest.approx((1 - high, 1 - low), abs=5e-5)
 
 
-def window_of(energy_j: float | None, u: float | None, *found: str) -> Window:
+def window_of(energy_j: float | None, u: float | None, *found: str, answered: int = 10) -> Window:
     return Window.model_validate(
         {
             "start_ns": 0,
             "end_ns": 10,
-            "requests": 10,
+            "requests": answered,
             "input_tokens": 1,
             "output_tokens": 1,
             "energy": [
@@ -241,6 +241,15 @@ def test_energy_per_correct_answer_and_its_uncertainty() -> None:
     # Wilson at z = 2, n = 10, p = 0.8, by hand: (1 − 2·√(0.016 + 0.01)) ÷ 1.4 = 0.48394…
     relative = 0.8 / ((1 - 2 * math.sqrt(0.026)) / 1.4) - 1
     assert correct["gpu"].uncertainty == pytest.approx(math.hypot(0.5, 12.5 * relative))
+
+
+def test_questions_without_an_answer_make_the_others_no_cheaper() -> None:
+    """Ten were asked, four answered, three of them correctly."""
+    metrics = energy_metrics(window_of(100.0, 4.0, answered=4), scored("1110000000"))
+    assert metrics["energy_per_answer_j"] == {"gpu": Value(value=25.0, uncertainty=1.0)}
+    correct = metrics["energy_per_correct_answer_j"]
+    assert isinstance(correct, dict) and correct["gpu"].value == pytest.approx(100 / 3)
+    assert energy_metrics(window_of(1.0, 0.1, answered=0), scored("000")) == {}
 
 
 def test_all_correct_is_not_certainty() -> None:

@@ -115,7 +115,13 @@ FAULTS = [
     Fault("lost, power alone", _moment("lost_s", no_energy=1), counts=False),
     Fault("unknown error for a while", _outage("error_s", "error_end_s")),
     Fault("time-out for a while", _outage("error_s", "error_end_s", error_code=10)),
+    Fault(
+        "slow calls as of an H200",
+        _always(jitter_ms=1.5),
+        polling=Polling(call_s=0.0032, slow_share=0.02, slow_s=0.0135),
+    ),
     Fault("slow calls, 4 ms", _always(), polling=Polling(call_s=0.004)),
+    Fault("slow calls, 13 ms", _always(), polling=Polling(call_s=0.013)),
     Fault("slow calls, 30 ms", _always(), polling=Polling(call_s=0.030)),
     Fault("now and then a call of 60 ms", _always(), polling=Polling(slow_share=0.05, slow_s=0.06)),
     Fault("the sampler is starved", _always(), polling=Polling(hiccup=0.3, hiccup_s=0.03)),

@@ -47,6 +47,16 @@ def test_no_number_is_wrong(library: virtual_play.Library, fault: Fault, mode: M
         assert all(c.reading.flags == [] for c in found)
 
 
+@pytest.mark.parametrize("name", ["slow calls as of an H200", "slow calls, 13 ms"])
+def test_polls_that_take_long_make_no_gaps_of_regular_rounds(
+    library: virtual_play.Library, name: str
+) -> None:
+    fault = next(f for f in FAULTS if f.name == name)
+    found = list(faults.cases(library, fault, "isolated", range(12)))
+    assert all(c.reading.energy_j is not None for c in found)
+    assert not [c.seed for c in found if "sampler_gap" in c.reading.flags]
+
+
 def test_even_ticks_before_a_freeze_do_not_excuse_it(library: virtual_play.Library) -> None:
     """200 ms ticks of even idle power, all alike, then a freeze from before the work to after it:
     the change of the counter over the freeze says nothing of its smallest step."""

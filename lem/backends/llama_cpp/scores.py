@@ -1,7 +1,9 @@
 """How likely llama.cpp finds a text.
 
 Its server gives the raw log-probability of the token it picks, not those of a prompt. So each token
-of the text is forced in turn (by a bias) after the ones before it, which stay cached.
+of the text is forced in turn (by a bias) after the ones before it, which stay cached. What comes
+before the first one is read anew: else a question's context would be read once for all its answers
+here, and once for each by other engines.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,12 +42,15 @@ class Scorer:
             return list(pool.map(self._piece, pieces))
 
     def _piece(self, piece: Passage) -> Scored:
-        steps = [self.step(piece.ids[:i], piece.ids[i]) for i in range(piece.start, len(piece.ids))]
+        steps = [
+            self.step(piece.ids[:i], piece.ids[i], cached=i > piece.start)
+            for i in range(piece.start, len(piece.ids))
+        ]
         return Scored(sum(s.logprob for s in steps), all(s.greedy for s in steps))
 
-    def step(self, before: list[int], token: int) -> Scored:
-        """``token`` after ``before``."""
-        found = self._forced(before, token, 1)
+    def step(self, before: list[int], token: int, cached: bool = True) -> Scored:
+        """``token`` after ``before``, of which may be used what is ``cached``."""
+        found = self._forced(before, token, 1, cached)
         others = found["top_logprobs"] if found is not None else []
         if found is not None and found["id"] == token and others:
             return _beside(float(found["logprob"]), others)
@@ -58,7 +63,9 @@ class Scorer:
                 return _beside(float(other["logprob"]), others)
         raise RunFailed("engine_error", f"llama.cpp gives no probability for token {token}")
 
-    def _forced(self, before: list[int], token: int, others: int) -> dict[str, Any] | None:
+    def _forced(
+        self, before: list[int], token: int, others: int, cached: bool = True
+    ) -> dict[str, Any] | None:
         answer = self._complete(
             {
                 "prompt": before,
@@ -66,7 +73,7 @@ class Scorer:
                 "n_probs": others,
                 "temperature": 1.0,
                 "logit_bias": [[token, FORCE]],
-                "cache_prompt": True,
+                "cache_prompt": cached,
             }
         )
         if "error" in answer:

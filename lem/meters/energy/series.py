@@ -77,9 +77,10 @@ def timed(
     return samples
 
 
-def period_ns(times_ns: Sequence[int]) -> int | None:
-    """The usual time from one regular round to the next; None for fewer than two."""
-    gaps = [b - a for a, b in pairwise(times_ns) if b - a >= DENSE_NS]
+def period_ns(times_ns: Sequence[int], dense_ns: int = DENSE_NS) -> int | None:
+    """The usual time from one regular round to the next; None for fewer than two. Readings closer
+    than ``dense_ns`` are polls."""
+    gaps = [b - a for a, b in pairwise(times_ns) if b - a >= dense_ns]
     return int(median(gaps)) if gaps else None
 
 
@@ -88,11 +89,16 @@ def gap_flags(
 ) -> list[str]:
     """``sampler_gap`` where a quantity was not read for more than three periods in the window.
 
-    ``least_ns``: the period at which it is meant to be read. Where edges come oftener, they are no
-    measure of it.
+    ``least_ns``: the period at which it is meant to be read, or at which it moves. Where polls at
+    edges come oftener, they are no measure of it.
     """
     times_ns = [s.t_ns for s in of(samples, quantity)]
-    usual_ns = period_ns(times_ns)
+    if not times_ns:
+        return []
+    # Polls of what usually takes long to read are farther apart.
+    slow = _slow_calls(samples)
+    call_ns = int(2 * median(slow.get(t, CALL_NS) for t in times_ns))
+    usual_ns = period_ns(times_ns, DENSE_NS + 2 * call_ns)
     if usual_ns is None:
         return []
     usual_ns = max(usual_ns, least_ns)

@@ -190,12 +190,15 @@ class Rounds:
                     self._watts[s.device] = (s.value - before.value) * scale / span_s
 
     def _mark(self) -> int:
-        """Poll until every ticking counter has ticked, then read everything. The edge's time."""
+        """Poll until every ticking counter has ticked, then read everything. The edge's time. A
+        tick that came while one was read unusually slowly makes no good edge: then once more."""
         for meter in self._ticking:
             self._poll(meter)
         for watch in self._ticks.values():
             watch.ticked_ns = 0
         found = self._wait_for(1)
+        if found and not all(w.sharp for w in self._ticks.values()):
+            found = self._wait_for(1)
         ticked = [w.ticked_ns for w in self._ticks.values()]
         edge_ns = max(ticked) if found and ticked else time.monotonic_ns()
         self._read("full")

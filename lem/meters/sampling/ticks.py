@@ -22,12 +22,16 @@ POLLED_NS = 2_500_000
 reading itself takes long (3.2 ms of an H200's counter): closer than twice what readings in a row
 are apart."""
 _SLOWEST_POLL_NS = 12_500_000
-"""Readings farther apart than this are not in a row."""
+"""The most of that: of a counter whose readings in a row are farther apart nothing is learned. It
+is polled for at every edge, and the ticks are as uncertain as the readings' distances say."""
+_ROW_NS = 35_000_000
+"""Readings farther apart than this are not in a row, but of regular rounds."""
 USUAL_S = 0.1
 SHORTEST_S, LONGEST_S = 0.005, 2.0
 _MARGIN_NS = 1_200_000
-"""How long before a foretold tick polling begins, at least; half of what counts as polled for,
-where that is longer."""
+"""How long before a foretold tick polling begins, at least. Where a reading itself takes long: as
+long as two of them, since the first one ends so much later, and tells of the tick only what it was
+in its middle."""
 _FULL_LAPS = 3
 """After so many periods, each between two polled ticks with none unseen between, it is known."""
 _FIRST_UNSURE_NS, _LEAST_UNSURE_NS = 800_000.0, 50_000.0
@@ -55,11 +59,16 @@ class TickWatch:
         self._polled_limit_ns = POLLED_NS
         self._polled_ns = 0
         """The last tick that was polled for; 0 where how many came since is not known."""
-        self._laps_ns: deque[int] = deque(maxlen=9)
+        self._laps_ns: deque[tuple[int, bool]] = deque(maxlen=9)
+        """Each from one polled tick to the next, and whether it follows on the one before."""
+        self._follows = False
         self._anchor_ns = 0
         self._learned_ns = 0.0
         self._unsure_ns = 0.0
         self.ticked_ns = 0
+        self.sharp = True
+        """Whether that tick is known as well as readings in a row tell it. One that came during a
+        reading that took unusually long is not."""
         self.ticks = 0
         """How often it was seen to move."""
         self.value = 0.0
@@ -73,7 +82,7 @@ class TickWatch:
         if previous is None:
             return
         gap_ns = s.t_ns - previous.t_ns
-        if gap_ns <= _SLOWEST_POLL_NS:
+        if gap_ns <= _ROW_NS:
             self._rows_ns.append(gap_ns)
         if s.value == previous.value:
             return
@@ -85,9 +94,9 @@ class TickWatch:
         if self._last_ns:
             self._coarse_ns.append(self.ticked_ns - self._last_ns)
         self._last_ns = self.ticked_ns
-        if self._rows_ns:
-            twice_ns = int(2 * median(self._rows_ns))
-            self._polled_limit_ns = max(POLLED_NS, min(twice_ns, _SLOWEST_POLL_NS))
+        twice_ns = max(POLLED_NS, int(2 * median(self._rows_ns)) if self._rows_ns else 0)
+        self._polled_limit_ns = min(twice_ns, _SLOWEST_POLL_NS)
+        self.sharp = gap_ns <= twice_ns
         if gap_ns <= self._polled_limit_ns:
             self._polled(self.ticked_ns)
         elif not self._learned_ns:
@@ -122,17 +131,22 @@ class TickWatch:
                 self._laps_ns.clear()
                 self._polled_ns = 0
         if not self._learned_ns and self._polled_ns:
-            self._laps_ns.append(t_ns - self._polled_ns)
+            self._laps_ns.append((t_ns - self._polled_ns, self._follows))
             if len(self._laps_ns) >= _FULL_LAPS:
-                self._learned_ns = float(median(self._laps_ns))
+                laps = len(self._laps_ns)
+                self._learned_ns = sum(lap for lap, _ in self._laps_ns) / laps
                 self._given_s = None
-                self._unsure_ns = max(_FIRST_UNSURE_NS, self._polled_limit_ns / _FULL_LAPS)
+                # Of laps in a row only the first and the last tick are uncertain.
+                rows = 1 + sum(not follows for _, follows in list(self._laps_ns)[1:])
+                self._unsure_ns = max(_FIRST_UNSURE_NS, rows * self._polled_limit_ns / laps)
                 self._anchor_ns = t_ns
+        self._follows = bool(self._polled_ns)
         self._polled_ns = t_ns
 
     @property
     def _margin_ns(self) -> float:
-        return max(_MARGIN_NS, self._polled_limit_ns / 2)
+        slow = self._polled_limit_ns > POLLED_NS
+        return float(self._polled_limit_ns if slow else _MARGIN_NS)
 
     def known(self) -> bool:
         """Whether the period was learned by this process from ticks that were polled for, or

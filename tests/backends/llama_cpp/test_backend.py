@@ -15,6 +15,7 @@ from lem.contract.spec import ModelSpec, Synthetic
 from lem.contract.workload import LongContextDataset, PromptsDataset, RandomDataset, Workload
 from lem.errors import RunFailed
 from lem.workloads import datasets
+from lem.workloads.likelihood import Passage
 from lem.workloads.load import Log
 from lem.workloads.requests import Request
 from lem.workloads.sources import Backlog, Stock
@@ -76,6 +77,23 @@ class TestReal(Conformance):
             )
         assert [s["timings"]["cache_n"] for s in seen] == [0, 0]
         assert seen[1]["timings"]["prompt_n"] == 100
+
+    def test_each_answer_s_context_is_read_anew(self, engine: Any) -> None:
+        """Though it is that of the answer before; the answer's own tokens are cached."""
+        scorer, seen = engine._scorer(), []
+        complete = scorer._complete
+
+        def heard(what: dict[str, Any]) -> Any:
+            seen.append(complete(what))
+            return seen[-1]
+
+        scorer._complete = heard
+        context = REQUEST.input_ids * 20
+        scorer.likelihoods([Passage([*context, *more], 100) for more in ([504, 3575], [282])], 1)
+        read = [(s["timings"]["prompt_n"], s["timings"]["cache_n"]) for s in seen]
+        assert [sum(r) for r in read] == [100, 101, 100]
+        assert read[0] == read[2] == (100, 0)
+        assert read[1][1] >= 99
 
     def test_tokens_that_are_part_of_a_character_are_counted(
         self, engine: Any, monkeypatch: pytest.MonkeyPatch
