@@ -23,7 +23,9 @@ LINE = 401
 """Points that are looked at where the error has one part."""
 DIRECTIONS, RADII = 600, 12
 ROUNDS, NEIGHBOURS = 8, 200
-"""Elsewhere: first everywhere in the region, then around what was best, ever closer."""
+"""Elsewhere: first everywhere in the region, then around what was best, ever closer …"""
+STARTS = 6
+"""… from so many of the best points that lie apart: a share may be least at several."""
 
 
 @dataclass(frozen=True)
@@ -186,8 +188,19 @@ class _Region:
 
     def _end_point(self, figure: Callable[[Array], Array], sign: int) -> Array:
         values = sign * figure(self._points)
-        best: Array = self._points[int(np.argmin(values))]
-        return best if len(best) == 1 else self._closer(figure, sign, best)
+        order = np.argsort(values)
+        best: Array = self._points[order[0]]
+        if len(best) == 1:
+            return best
+        starts = [best]
+        for z in self._points[order[: len(order) // 10]]:
+            if min(float(np.linalg.norm(z - s)) for s in starts) > self._radius / 2:
+                starts.append(z)
+            if len(starts) == STARTS:
+                break
+        ends = np.vstack([self._closer(figure, sign, z)[None] for z in starts])
+        found: Array = ends[int(np.argmin(sign * figure(ends)))]
+        return found
 
     def _vertices(self) -> list[Array]:
         """Where an effect's variance, or that of all, is least: it may be 0, and a lattice misses

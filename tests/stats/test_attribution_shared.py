@@ -154,3 +154,33 @@ def test_equal_arms_on_unlike_boards_are_seldom_told_apart() -> None:
         found = with_shared(logs, shares(logs), [apart, together], LEAST)
         told += found is not None and found.total_low > LEAST**2
     assert told / 300 <= 0.07
+
+
+def test_a_share_that_is_least_at_several_errors_ends_at_the_least_of_them() -> None:
+    """Every cell on a board of its own: held against a search from many places by SLSQP."""
+    from scipy.optimize import minimize
+    from scipy.special import chdtri
+
+    draw = np.random.default_rng(10)
+    boards = draw.dirichlet(np.full(6, 0.3), size=(3, 2))
+    cells = draw.normal(size=(3, 2)) * 0.06
+    logs = np.stack([cells] * 3)
+    found = with_shared(logs, shares(logs), [GAIN * boards], LEAST)
+    assert found is not None
+    centred = (boards - boards.mean(axis=(0, 1))).reshape(6, 6)
+    left, sizes, _ = np.linalg.svd(GAIN * centred)
+    parts = (left * sizes)[:, :5]
+    radius = math.sqrt(float(chdtri(int((sizes[:5] > 0.1 * sizes[0]).sum()), 0.05)))
+    inside = {"type": "ineq", "fun": lambda z: radius**2 - z @ z}
+    for i in range(3):
+        for sign, end in ((1, found.low[i]), (-1, found.high[i])):
+
+            def figure(z: Any, i: int = i, sign: int = sign) -> float:
+                rest = cells - (parts @ z).reshape(3, 2)
+                return sign * float(shares(np.stack([rest, rest])).share[i])
+
+            best = min(
+                minimize(figure, z / np.linalg.norm(z) * draw.random(), constraints=[inside]).fun
+                for z in draw.normal(size=(12, 5))
+            )
+            assert sign * end <= best + 5e-3
