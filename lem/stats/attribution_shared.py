@@ -22,9 +22,10 @@ likely the others are together does not hang on them."""
 LINE = 401
 """Points that are looked at where the error has one part."""
 DIRECTIONS, RADII = 600, 12
-ROUNDS, NEIGHBOURS = 8, 200
-"""Elsewhere: first everywhere in the region, then around what was best, ever closer …"""
-STARTS = 6
+ROUNDS, NEIGHBOURS, CLOSER = 24, 200, 0.8
+"""Elsewhere: first everywhere in the region, then around what was best, ever closer (in many
+dimensions slowly, or it stops before it is there) …"""
+STARTS = 3
 """… from so many of the best points that lie apart: a share may be least at several."""
 
 
@@ -223,7 +224,8 @@ class _Region:
     def _closer(self, figure: Callable[[Array], Array], sign: int, best: Array) -> Array:
         draw = np.random.default_rng(0)
         for i in range(ROUNDS):
-            near = best + 0.5 ** (i + 1) * self._radius * draw.normal(size=(NEIGHBOURS, len(best)))
+            step = CLOSER ** (i + 1) * self._radius
+            near = best + step * draw.normal(size=(NEIGHBOURS, len(best)))
             far = np.maximum(np.linalg.norm(near, axis=1, keepdims=True) / self._radius, 1.0)
             near = np.vstack([best[None], near / far])
             best = near[int(np.argmin(sign * figure(near)))]
