@@ -22,8 +22,11 @@ likely the others are together does not hang on them."""
 LINE = 401
 """Points that are looked at where the error has one part."""
 DIRECTIONS, RADII = 600, 12
-ROUNDS, NEIGHBOURS = 8, 200
-"""Elsewhere: first everywhere in the region, then around what was best, ever closer."""
+ROUNDS, NEIGHBOURS, CLOSER = 24, 200, 0.8
+"""Elsewhere: first everywhere in the region, then around what was best, ever closer (in many
+dimensions slowly, or it stops before it is there) …"""
+STARTS = 3
+"""… from so many of the best points that lie apart: a share may be least at several."""
 
 
 @dataclass(frozen=True)
@@ -186,8 +189,19 @@ class _Region:
 
     def _end_point(self, figure: Callable[[Array], Array], sign: int) -> Array:
         values = sign * figure(self._points)
-        best: Array = self._points[int(np.argmin(values))]
-        return best if len(best) == 1 else self._closer(figure, sign, best)
+        order = np.argsort(values)
+        best: Array = self._points[order[0]]
+        if len(best) == 1:
+            return best
+        starts = [best]
+        for z in self._points[order[: len(order) // 10]]:
+            if min(float(np.linalg.norm(z - s)) for s in starts) > self._radius / 2:
+                starts.append(z)
+            if len(starts) == STARTS:
+                break
+        ends = np.vstack([self._closer(figure, sign, z)[None] for z in starts])
+        found: Array = ends[int(np.argmin(sign * figure(ends)))]
+        return found
 
     def _vertices(self) -> list[Array]:
         """Where an effect's variance, or that of all, is least: it may be 0, and a lattice misses
@@ -210,7 +224,8 @@ class _Region:
     def _closer(self, figure: Callable[[Array], Array], sign: int, best: Array) -> Array:
         draw = np.random.default_rng(0)
         for i in range(ROUNDS):
-            near = best + 0.5 ** (i + 1) * self._radius * draw.normal(size=(NEIGHBOURS, len(best)))
+            step = CLOSER ** (i + 1) * self._radius
+            near = best + step * draw.normal(size=(NEIGHBOURS, len(best)))
             far = np.maximum(np.linalg.norm(near, axis=1, keepdims=True) / self._radius, 1.0)
             near = np.vstack([best[None], near / far])
             best = near[int(np.argmin(sign * figure(near)))]

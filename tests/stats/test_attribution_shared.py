@@ -154,3 +154,36 @@ def test_equal_arms_on_unlike_boards_are_seldom_told_apart() -> None:
         found = with_shared(logs, shares(logs), [apart, together], LEAST)
         told += found is not None and found.total_low > LEAST**2
     assert told / 300 <= 0.07
+
+
+def test_the_ends_of_shares_are_found_among_many_boards() -> None:
+    """Sixteen cells, each on a board of its own: held against a search from many places by SLSQP,
+    of shares that are worked out by hand."""
+    from scipy.optimize import minimize
+    from scipy.special import chdtri
+
+    cells = np.random.default_rng(7).normal(size=(4, 4)) * 0.1
+    logs = np.stack([cells] * 3)
+    own = GAIN * np.eye(16).reshape(4, 4, 16)
+    found = with_shared(logs, shares(logs), [own], LEAST)
+    assert found is not None
+    # The mean of all cells is no error of a share: one of the sixteen directions drops out.
+    radius = math.sqrt(float(chdtri(15, 0.05)))
+
+    def share(z: Any, which: int) -> float:
+        rest = cells - GAIN * z.reshape(4, 4)
+        rest = rest - rest.mean()
+        rows, columns = rest.mean(axis=1), rest.mean(axis=0)
+        parts = [(rows**2).mean(), (columns**2).mean()]
+        whole = float((rest**2).mean())
+        return float([*parts, whole - sum(parts)][which]) / whole
+
+    inside = {"type": "ineq", "fun": lambda z: radius**2 - ((z - z.mean()) ** 2).sum()}
+    draw = np.random.default_rng(1)
+    for which in range(3):
+        for sign, end in ((1, found.low[which]), (-1, found.high[which])):
+            best = min(
+                minimize(lambda z, w=which, s=sign: s * share(z, w), z, constraints=[inside]).fun
+                for z in draw.normal(size=(6, 16))
+            )
+            assert sign * end <= best + 2e-3

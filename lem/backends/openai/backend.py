@@ -10,7 +10,7 @@ from typing import Any
 from lem.backends import prepared
 from lem.backends.listener import process_listening
 from lem.backends.openai import likelihood, server
-from lem.backends.openai.passing_on import passes_on
+from lem.backends.openai.passing_on import is_reached, passes_on
 from lem.backends.openai.server import Found, Settings
 from lem.backends.protocol import Load
 from lem.backends.served import ServedEngine
@@ -104,10 +104,21 @@ def _engine(settings: Settings, found: Found) -> int:
             "container needs the host's network (docker run --network host); of an engine behind "
             "a gateway on this machine name its own port: args.engine_port",
         )
-    # Whoever names a port vouches for it.
-    if settings.engine_port is None and passes_on(
-        process, lambda: server.answered(settings, found)
+
+    def answer() -> None:
+        server.answered(settings, found)
+
+    # Whoever names a port vouches that it is the engine's, but must not have named another one.
+    if settings.engine_port not in (None, settings.address[1]) and not is_reached(
+        process, port, answer
     ):
+        raise RunFailed(
+            "unsupported",
+            f"nothing was connected to port {port} while port {settings.address[1]} answered: "
+            "another process seems to make the answers",
+            hint="see which port the gateway passes requests on to: args.engine_port",
+        )
+    if settings.engine_port is None and passes_on(process, answer):
         raise RunFailed(
             "unsupported",
             f"what listens on port {port} is connected to another process while it answers: it "

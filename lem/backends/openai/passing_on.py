@@ -43,6 +43,26 @@ def passes_on(pid: int, answer: Callable[[], None], proc: Path = Path("/proc")) 
 
     A short answer may be over before its connections were looked at: then it is asked for again.
     """
+    return _seen(pid, connected_outside, answer, proc)
+
+
+def is_reached(pid: int, port: int, answer: Callable[[], None], proc: Path = Path("/proc")) -> bool:
+    """Whether anybody was connected to the process (or one below it) on this port, where it
+    listens, while ``answer`` had a request answered by the gateway in front of it. Raises what
+    ``answer`` does."""
+
+    def served(pids: Iterable[int], at: Path) -> bool:
+        return connected_inside(pids, port, at)
+
+    return _seen(pid, served, answer, proc)
+
+
+def _seen(
+    pid: int,
+    look: Callable[[Iterable[int], Path], bool],
+    answer: Callable[[], None],
+    proc: Path,
+) -> bool:
     tree = ProcessTree(pid, proc)
     looks = 0
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="asking") as asking:
@@ -50,7 +70,7 @@ def passes_on(pid: int, answer: Callable[[], None], proc: Path = Path("/proc")) 
             answered = asking.submit(answer)
             while True:
                 tree.cpu_time_ns()
-                if connected_outside(tree.members(), proc):
+                if look(tree.members(), proc):
                     answered.result()
                     return True
                 if answered.done():
@@ -85,6 +105,15 @@ def connected_outside(pids: Iterable[int], proc: Path = Path("/proc")) -> bool:
         return _port(s.remote) not in served and other not in {*inodes, NOBODY}
 
     return any(map(leads_outside, own))
+
+
+def connected_inside(pids: Iterable[int], port: int, proc: Path = Path("/proc")) -> bool:
+    """Whether one of these processes holds a connection that came to this port."""
+    own = {i for pid in pids for i in _inodes(proc / str(pid))}
+    return any(
+        s.state in OPEN and s.inode in own and int(_port(s.local), 16) == port
+        for s in _sockets(proc)
+    )
 
 
 def _is_loopback(address: str) -> bool:

@@ -15,7 +15,7 @@ import pytest
 
 from lem.backends.listener import process_listening
 from lem.backends.openai import backend, server
-from lem.backends.openai.passing_on import connected_outside, passes_on
+from lem.backends.openai.passing_on import connected_outside, is_reached, passes_on
 from lem.backends.openai.server import Settings
 from lem.errors import RunFailed
 
@@ -142,6 +142,21 @@ def test_behind_a_relay_the_engine_has_to_be_named(
     assert found_for(monkeypatch, relay.port, engine.port) == engine.pid
     # Whoever says that it is the engine all the same is believed.
     assert found_for(monkeypatch, relay.port, relay.port) == relay.pid
+
+
+def test_a_port_of_another_server_is_not_believed_to_be_the_engine_s(
+    monkeypatch: pytest.MonkeyPatch, engine: Started, relay: Started
+) -> None:
+    other = Started(ENGINE)
+    try:
+        with pytest.raises(RunFailed, match=f"nothing was connected to port {other.port}"):
+            found_for(monkeypatch, relay.port, other.port)
+        # Nor where somebody asks that one meanwhile on a connection that is over.
+        asked(other.port)
+        assert not is_reached(other.pid, other.port, lambda: asked(relay.port))
+        assert is_reached(engine.pid, engine.port, lambda: asked(relay.port))
+    finally:
+        other.stop()
 
 
 def test_tables_of_the_kernel_as_they_may_be(tmp_path: Path) -> None:
