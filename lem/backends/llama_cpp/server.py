@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from lem.workloads.requests import Request
 from lem.workloads.wire import Wire
 
 COMPLETIONS = "/v1/completions"
+FACTS_S = 30.0
+"""How long what is known of the server may come after its first answer, on a busy machine."""
 
 
 def start(job: Job, sampling: dict[str, Any], facts: dict[str, Scalar]) -> served.ServedEngine:
@@ -42,6 +45,20 @@ def start(job: Job, sampling: dict[str, Any], facts: dict[str, Scalar]) -> serve
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _told(file: Path, within_s: float = FACTS_S) -> dict[str, Scalar]:
+    """What the server's process says of itself. It says so right after its server, which a thread of
+    its own runs, has begun to answer. Raises :class:`RunFailed`."""
+    end_s = time.monotonic() + within_s
+    while not file.exists():
+        if time.monotonic() > end_s:
+            raise RunFailed(
+                "engine_error", "llama.cpp's server answers, and its process says nothing"
+            )
+        time.sleep(0.01)
+    found: dict[str, Scalar] = json.loads(file.read_bytes())
+    return found
+
+
 def _engine(
     job: Job,
     server: served.Server,
@@ -49,7 +66,7 @@ def _engine(
     sampling: dict[str, Any],
     facts: dict[str, Scalar],
 ) -> served.ServedEngine:
-    resolved: dict[str, Scalar] = facts | json.loads((folder / FACTS).read_bytes())
+    resolved: dict[str, Scalar] = facts | _told(folder / FACTS)
     tokens = gguf_metadata.read(Path(job.model)).get("tokenizer.ggml.tokens", [])
     caches = bool(resolved["cache_prompt"])
     slots = int(resolved["max_batch_size"] or 1)
