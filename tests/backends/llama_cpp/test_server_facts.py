@@ -1,4 +1,4 @@
-"""What the process of llama.cpp's server says of itself may come after the server's first answer."""
+"""What the process of llama.cpp's server says of itself may come after its first answer."""
 
 import threading
 from pathlib import Path
