@@ -46,8 +46,8 @@ def start(job: Job, sampling: dict[str, Any], facts: dict[str, Scalar]) -> serve
 
 
 def _told(file: Path, within_s: float = FACTS_S) -> dict[str, Scalar]:
-    """What the server's process says of itself. It says so right after its server, which has threads
-    of its own, has begun to answer. Raises :class:`RunFailed`."""
+    """What the server's process says of itself. It says so right after its server, which has
+    threads of its own, has begun to answer. Raises :class:`RunFailed`."""
     end_s = time.monotonic() + within_s
     while not file.exists():
         if time.monotonic() > end_s:
