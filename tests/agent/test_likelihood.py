@@ -8,12 +8,9 @@ import pytest
 from lem.agent.likelihood import check, score
 from lem.agent.quality import flags, result
 from lem.contract.answers import Answer, Answers
-from lem.contract.base import CONTRACT_VERSION
 from lem.contract.failure import Failure
 from lem.contract.job import Job
 from lem.contract.record import Record
-from lem.contract.spec import ModelSpec, Synthetic
-from lem.contract.stage import Staged, StageTask
 from lem.errors import RunFailed
 from lem.workloads import questions
 from lem.workloads.choices import Given, Rule
@@ -21,7 +18,7 @@ from lem.workloads.likelihood import Passage, Scored
 from lem.workloads.questions import Question
 
 from .conftest import MakeJob, Place, agent
-from .test_quality import MEASURE, sha256_of, window_of
+from .test_quality import MEASURE, staged, window_of
 
 
 def line(n: int, accepted: int) -> dict[str, Any]:
@@ -45,25 +42,7 @@ LINES = [line(0, 1), line(1, 0), line(2, 1), line(3, 1)]
 
 @pytest.fixture(scope="module")
 def listed(place: Place, tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("given")
-    text = "".join(json.dumps(q) + "\n" for q in LINES)
-    (folder / "questions.jsonl").write_text(text)
-    task = StageTask(
-        contract_version=CONTRACT_VERSION,
-        backend="tick",
-        model=ModelSpec(id="nothing", synthetic=Synthetic()),
-        source=None,
-        target=str(place.folder),
-        requests_folder=str(place.folder / "requests"),
-        workloads=[],
-        seed=1,
-        questions=str(folder / "questions.jsonl"),
-        questions_sha256=sha256_of(text),
-    )
-    task.write(folder / "stage.json")
-    done = agent("stage", folder / "stage.json")
-    assert done.returncode == 0, done.stderr
-    found = Staged.read(folder / "staged.json").questions_list
+    found = staged(place, tmp_path_factory.mktemp("given"), LINES).questions_list
     assert found is not None
     return found
 

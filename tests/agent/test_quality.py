@@ -30,8 +30,13 @@ Ask = Callable[..., tuple[Path, Record, Answers]]
 @pytest.fixture(scope="module")
 def lists(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Staged:
     """The lists that staging makes, beside the requests."""
-    folder = tmp_path_factory.mktemp("questions")
-    text = "".join(json.dumps(q) + "\n" for q in QUESTIONS)
+    more = {"agreement": True, "questions_limit": 8, "questions_output_tokens": 4}
+    return staged(place, tmp_path_factory.mktemp("questions"), QUESTIONS, **more)
+
+
+def staged(place: Place, folder: Path, asked: list[dict[str, Any]], **more: Any) -> Staged:
+    """What staging makes of these questions."""
+    text = "".join(json.dumps(q) + "\n" for q in asked)
     (folder / "questions.jsonl").write_text(text)
     task = StageTask(
         contract_version=CONTRACT_VERSION,
@@ -42,11 +47,9 @@ def lists(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Staged:
         requests_folder=str(place.folder / "requests"),
         workloads=[],
         seed=1,
-        agreement=True,
         questions=str(folder / "questions.jsonl"),
         questions_sha256=sha256_of(text),
-        questions_limit=8,
-        questions_output_tokens=4,
+        **more,
     )
     task.write(folder / "stage.json")
     done = agent("stage", folder / "stage.json")

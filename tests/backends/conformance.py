@@ -25,7 +25,7 @@ from lem.workloads import datasets
 from lem.workloads.likelihood import Passage
 from lem.workloads.load import Log
 from lem.workloads.requests import Request, Tokenizer, dump
-from lem.workloads.sources import FirstTokens, Stock, Stopping, arriving
+from lem.workloads.sources import Backlog, FirstTokens, Stock, Stopping, arriving
 from lem.workloads.steady import Phase
 
 BATCH = 3
@@ -98,6 +98,13 @@ def make_job(
         launcher="process",
         image_digest=None,
     )
+
+
+def answer(engine: Any, requests: list[Request], limit: int | None = None) -> Log:
+    """What comes of serving these, ``limit`` of them (going round) where it is given."""
+    log = Log()
+    engine.serve(Backlog(Stock(requests), log, limit=limit or len(requests)), log)
+    return log
 
 
 class Conformance:

@@ -5,6 +5,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +46,16 @@ def start(job: Job, sampling: dict[str, Any], facts: dict[str, Scalar]) -> serve
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _told(file: Path, within_s: float = FACTS_S) -> dict[str, Scalar]:
+def _told(
+    file: Path, died: Callable[[], str | None], within_s: float = FACTS_S
+) -> dict[str, Scalar]:
     """What the server's process says of itself. It says so right after its server, which has
-    threads of its own, has begun to answer. Raises :class:`RunFailed`."""
+    threads of its own, has begun to answer. ``died``: how the process ended, if it did. Raises
+    :class:`RunFailed`."""
     end_s = time.monotonic() + within_s
     while not file.exists():
+        if (how := died()) is not None:
+            raise RunFailed("engine_error", how)
         if time.monotonic() > end_s:
             raise RunFailed(
                 "engine_error", "llama.cpp's server answers, and its process says nothing"
@@ -66,7 +72,7 @@ def _engine(
     sampling: dict[str, Any],
     facts: dict[str, Scalar],
 ) -> served.ServedEngine:
-    resolved: dict[str, Scalar] = facts | _told(folder / FACTS)
+    resolved: dict[str, Scalar] = facts | _told(folder / FACTS, server.died)
     tokens = gguf_metadata.read(Path(job.model)).get("tokenizer.ggml.tokens", [])
     caches = bool(resolved["cache_prompt"])
     slots = int(resolved["max_batch_size"] or 1)

@@ -20,7 +20,7 @@ from lem.workloads.load import Log
 from lem.workloads.requests import Request
 from lem.workloads.sources import Backlog, Stock
 
-from ..conformance import Conformance, make_job
+from ..conformance import Conformance, answer, make_job
 from ..conformance_served import Served
 
 pytestmark = pytest.mark.engines
@@ -44,12 +44,6 @@ def test_a_mistyped_parameter_is_answered_with_the_one_that_is_there() -> None:
     with pytest.raises(RunFailed) as caught:
         llama_parameters._set(p, "loudness", 2, {})
     assert "did you mean" not in str(caught.value)
-
-
-def answer(engine: Any, requests: list[Request]) -> Log:
-    log = Log()
-    engine.serve(Backlog(Stock(requests), log, limit=len(requests)), log)
-    return log
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ from lem.workloads.load import Log
 from lem.workloads.requests import Request
 from lem.workloads.sources import Backlog, Stock, arriving
 
-from ..conformance import BATCH, Conformance, make_job
+from ..conformance import BATCH, Conformance, answer, make_job
 from ..conformance_served import Served
 from ..fakes import answers
 from ..fakes.use import fakes
@@ -30,12 +30,6 @@ REQUEST = Request("r0", [5, 6, 7], 4, "")
 
 def backend() -> Any:
     return plugins.load("backends", "sglang")()
-
-
-def answer(engine: Any, requests: list[Request], limit: int | None = None) -> Log:
-    log = Log()
-    engine.serve(Backlog(Stock(requests), log, limit=limit or len(requests)), log)
-    return log
 
 
 @pytest.fixture

@@ -11,11 +11,9 @@ from lem import plugins
 from lem.backends.protocol import Backend
 from lem.errors import Interrupted, RunFailed
 from lem.workloads import datasets
-from lem.workloads.load import Log
 from lem.workloads.requests import Request
-from lem.workloads.sources import Backlog, Stock
 
-from ..conformance import Conformance, make_job
+from ..conformance import Conformance, answer, make_job
 
 pytestmark = pytest.mark.engines
 
@@ -24,12 +22,6 @@ PROMPT = "The capital of France is"
 
 def backend() -> Any:
     return plugins.load("backends", "transformers")()
-
-
-def answer(engine: Any, requests: list[Request]) -> Log:
-    log = Log()
-    engine.serve(Backlog(Stock(requests), log, limit=len(requests)), log)
-    return log
 
 
 class TestTiny(Conformance):

@@ -13,7 +13,7 @@ from lem.workloads.requests import Request
 from lem.workloads.sources import Backlog, Stock
 from tests.campaign import given
 
-from ..conformance import Conformance, gpus, make_job
+from ..conformance import Conformance, answer, gpus, make_job
 from ..conformance_served import Served
 
 PROMPT = "The capital of France is"
@@ -31,12 +31,6 @@ NLL = 3.397
 
 def backend() -> Any:
     return plugins.load("backends", "vllm")()
-
-
-def answer(engine: Any, requests: list[Request], limit: int | None = None) -> Log:
-    log = Log()
-    engine.serve(Backlog(Stock(requests), log, limit=limit or len(requests)), log)
-    return log
 
 
 def hits(engine: Any) -> tuple[int, int]:
