@@ -10,8 +10,6 @@ import sys
 import zipfile
 from pathlib import Path
 
-ENTRY_POINTS = "[lem.backends]\ntransformers_continuous = gpu_check.continuous:plugin\n"
-
 
 def unpack(wheels: Path, folder: Path) -> None:
     """Make the packages that were brought along importable, here and in what is started from here.
@@ -49,11 +47,7 @@ def make(folder: Path, checkout: Path) -> Path:
             "install Python's venv module (Debian: python3-venv)",
         )
     python = folder / "bin/python"
-    described = folder / "described/gpu_check-0.dist-info"
-    described.mkdir(parents=True)
-    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: gpu_check\nVersion: 0\n")
-    (described / "entry_points.txt").write_text(ENTRY_POINTS)
-    lines = [str(described.parent), str(checkout)]
+    lines = [str(checkout)]
     # addsitedir also reads the .pth files there (editable installs), a bare line would not.
     lines += [f"import site; site.addsitedir({folder!r})" for folder in _own_folders()]
     (_site_packages(folder) / "gpu_check.pth").write_text("\n".join(lines) + "\n")
