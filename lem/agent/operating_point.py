@@ -102,9 +102,7 @@ def load_held(source: OpenLoop, windows: list[Counts]) -> set[str]:
     due = sum(start_ns <= t < end_ns for t in source.due)
     if sum(w.sent for w in windows) < SENT_SHARE * due:
         flags.add("target_not_held")
-    if overload.growth(source.sent, start_ns, end_ns, source.due).overloaded:
-        flags.add("overloaded")
-    return flags
+    return flags | overload.growth(source.sent, start_ns, end_ns, source.due).flags
 
 
 def rate_held(job: Job, responses: Sequence[Response], windows: Sequence[Counts]) -> set[str]:

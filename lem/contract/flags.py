@@ -171,6 +171,12 @@ _TABLE = (
         "exclude",
     ),
     Flag(
+        "overload_unknown",
+        "fewer than 40 requests came in the windows of an open load: even an overload of twice "
+        "what can be answered may not be told from chance",
+        "info",
+    ),
+    Flag(
         "target_not_held",
         "the load asked for was not held: clients of a closed loop were idle for over 5 % of the "
         "time, over 1 % of scheduled requests were sent over 20 ms late, or over 5 % fewer were "

@@ -32,7 +32,10 @@ def test_growth_by_hand() -> None:
 @pytest.mark.parametrize(
     ("grown", "expected"),
     [
-        (overload.Growth(29, 0, 0.0), False),  # too few to tell
+        (overload.Growth(9, 0, 0.0), False),  # too few to tell
+        (overload.Growth(24, 9, 10.0), False),  # of few more is asked for
+        (overload.Growth(24, 7, 10.0), True),
+        (overload.Growth(60, 45, 10.0), True),
         (overload.Growth(1000, 971, 1.0), False),  # too little to matter
         (overload.Growth(1000, 960, 40.0), False),  # chance
         (overload.Growth(1000, 940, 40.0), True),
@@ -40,6 +43,18 @@ def test_growth_by_hand() -> None:
 )
 def test_the_three_conditions(grown: overload.Growth, expected: bool) -> None:
     assert grown.overloaded is expected
+
+
+@pytest.mark.parametrize(
+    ("grown", "flags"),
+    [
+        (overload.Growth(39, 38, 5.0), {"overload_unknown"}),
+        (overload.Growth(40, 39, 5.0), set()),
+        (overload.Growth(39, 5, 5.0), {"overloaded"}),
+    ],
+)
+def test_that_there_were_too_few_to_tell_is_said(grown: overload.Growth, flags: set[str]) -> None:
+    assert grown.flags == flags
 
 
 def queue(load: float, servers: int, requests: int, seed: int) -> overload.Growth:
@@ -67,7 +82,8 @@ def share(load: float, servers: int, requests: int, n: int = 100) -> float:
 
 
 @pytest.mark.parametrize(
-    ("servers", "requests", "most"), [(1, 100, 0.05), (8, 300, 0.02), (64, 300, 0.02)]
+    ("servers", "requests", "most"),
+    [(1, 16, 0.05), (8, 24, 0.05), (1, 100, 0.05), (8, 300, 0.02), (64, 300, 0.02)],
 )
 def test_a_load_of_80_percent_is_rarely_called_overload(
     servers: int, requests: int, most: float
@@ -77,7 +93,13 @@ def test_a_load_of_80_percent_is_rarely_called_overload(
 
 @pytest.mark.parametrize(
     ("load", "servers", "requests", "least"),
-    [(1.1, 8, 1000, 0.7), (1.3, 1, 300, 0.85), (1.3, 64, 300, 0.85), (2.0, 8, 60, 0.95)],
+    [
+        (1.1, 8, 1000, 0.7),
+        (1.3, 1, 300, 0.85),
+        (1.3, 64, 300, 0.85),
+        (2.0, 8, 60, 0.95),
+        (3.0, 8, 24, 0.8),
+    ],
 )
 def test_overload_is_found(load: float, servers: int, requests: int, least: float) -> None:
     assert share(load, servers, requests) >= least
