@@ -11,19 +11,15 @@ from typing import Any
 import pytest
 
 from lem import plugins
-from lem.backends.protocol import Backend
 from lem.backends.sglang import arguments as sglang_arguments
-from lem.contract.workload import Concurrency
 from lem.errors import RunFailed
 from lem.workloads.likelihood import Passage
-from lem.workloads.load import Log
 from lem.workloads.requests import Request
-from lem.workloads.sources import Backlog, Stock, arriving
 
-from ..conformance import BATCH, Conformance, answer, make_job
-from ..conformance_served import Served
+from ..conformance import BATCH, answer, make_job
 from ..fakes import answers
 from ..fakes.use import fakes
+from ..on_gpus import OnGpu, OnGpuServed, OnStandIn, OnStandInServed, break_off
 
 REQUEST = Request("r0", [5, 6, 7], 4, "")
 
@@ -48,26 +44,10 @@ def loaded(fake: Any, tiny: Path, tmp_path: Path) -> Iterator[Any]:
 
 
 @pytest.mark.engines
-class TestFake(Conformance):
+class TestFake(OnStandIn):
     name = "sglang"
     bad_argument = ({"volume": 11}, "Unexpected keyword argument 'volume'")
     bad_generate = ({"temperature": 1, "top_p": -1.0}, "top_p must be in")
-
-    @pytest.fixture(scope="class", autouse=True)
-    @classmethod
-    def there(cls) -> Iterator[None]:
-        with fakes():
-            yield
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def backend(cls, there: None) -> Backend:
-        return backend()
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def model(cls, tiny: Path) -> Path:
-        return tiny
 
     def test_likelihood_is_the_mean_of_what_the_engine_tells(self, engine: Any) -> None:
         ids = [3 + i % 300 for i in range(700)]
@@ -84,63 +64,22 @@ class TestFake(Conformance):
 
 
 @pytest.mark.engines
-class TestFakeServed(Served, TestFake):
-    """Through a server of its own, whose process is a fake."""
-
-    def test_the_cache_s_hits_are_counted(self, engine: Any) -> None:
-        shared = [Request(f"c{i}", [9, 9, 9, 9], 2, "") for i in range(4)]
-        log = Log()
-        engine.serve(arriving(Concurrency(concurrency=1), Stock(shared), log, 4), log)
-        assert {r.status for r in log.responses.values()} == {"done"}
-        assert engine.facts()["prefix_cache_hit_tokens"] >= 9
+class TestFakeServed(OnStandInServed, TestFake):
+    pass
 
 
 @pytest.mark.gpu
 @pytest.mark.slow
-class TestReal(Conformance):
+class TestReal(OnGpu):
     name = "sglang"
     bad_argument = ({"volume": 11}, "volume")
     bad_generate = ({"temperature": 1, "top_p": -1.0}, "top_p")
 
-    @pytest.fixture(scope="class")
-    @classmethod
-    def backend(cls) -> Backend:
-        return backend()
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def model(cls, real_model: Path) -> Path:
-        return real_model
-
-    def test_likelihood_of_english_is_higher_than_of_noise(
-        self, engine: Any, tokenizer: Any
-    ) -> None:
-        self.likelihood_of_english_is_higher_than_of_noise(engine, tokenizer)
-
-    def test_an_answer_may_end_by_itself(
-        self, engine: Any, tokenizer: Any, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setitem(engine._sampling, "ignore_eos", False)
-        response = answer(engine, [self.yes(tokenizer)]).responses["yes"]
-        assert response.status == "done" and 1 <= len(response.token_ns) < 200
-
 
 @pytest.mark.gpu
 @pytest.mark.slow
-class TestRealServed(Served, TestReal):
-    """Through its own server."""
-
-    def test_an_answer_may_end_by_itself(
-        self, backend: Backend, model: Path, tokenizer: Any, tmp_path: Path
-    ) -> None:
-        request = self.yes(tokenizer)
-        generate = {"temperature": 0, "ignore_eos": False}
-        engine = backend.load(self.job(model, tmp_path, [request], generate=generate))
-        log = Log()
-        engine.serve(arriving(self.arrival, Stock([request]), log, 1), log)
-        engine.close()
-        response = log.responses["yes"]
-        assert response.status == "done" and 1 <= len(response.token_ns) < 200
+class TestRealServed(OnGpuServed, TestReal):
+    pass
 
 
 @pytest.mark.engines
@@ -194,26 +133,8 @@ class TestEngine:
         assert facts["max_batch_size"] == BATCH and facts["tp_size"] == 1
 
     def test_breaking_off_tells_the_engine(self, loaded: Any) -> None:
-        class Gone(Exception):
-            pass
-
-        log = Log()
-        source = Backlog(Stock([REQUEST._replace(output_tokens=900)]), log)
-
-        class Breaking:
-            def take(self, room: int, busy: int) -> list[Request] | None:
-                if log.tokens > 5:
-                    raise Gone
-                return source.take(room, busy)
-
-            def due_ns(self) -> int | None:
-                return None
-
-        with pytest.raises(Gone):
-            loaded.serve(Breaking(), log)
-        assert {(r.status, r.text) for r in log.responses.values()} == {("failed", "broken off")}
+        break_off(loaded, REQUEST)
         assert len(loaded._engine.tokenizer_manager.aborted) == 2 * BATCH
-        assert answer(loaded, [REQUEST._replace(id="after")]).responses["after"].status == "done"
 
 
 @pytest.mark.engines
