@@ -16,6 +16,7 @@ from lem.agent import operating_point
 from lem.agent.commentary import commentary, tell_answer
 from lem.agent.events import Events
 from lem.agent.quality import Answered, answer_questions, probe
+from lem.backends import prefix_cache
 from lem.backends.protocol import Apart, Backend, Engine
 from lem.contract.answers import Answers
 from lem.contract.base import Scalar
@@ -30,7 +31,15 @@ from lem.meters.sampler import Sampler
 from lem.workloads import latency, requests, schedules
 from lem.workloads.load import Log, Response, Source
 from lem.workloads.requests import Request
-from lem.workloads.sources import FirstTokens, OpenLoop, Requests, Stock, conversations
+from lem.workloads.sources import (
+    Backlog,
+    FirstTokens,
+    OpenLoop,
+    Requests,
+    Stock,
+    conversations,
+    from_slots,
+)
 from lem.workloads.steady import Counts, settled_by_chance, spread, warmed_up
 from lem.workloads.steady import Phase as Windows
 
@@ -65,7 +74,8 @@ class Measured:
     rate_search: RateSearch | None
     prefill: Counts | None
     facts: dict[str, Scalar]
-    """What the engine said it used, before the quality probe: that may take more memory."""
+    """What the engine said it used, before questions and the quality probe, which may take more
+    memory; of its prefix cache, what the windows' requests found there."""
     quality: Quality
     answers: Answers
     answered: Answered | None
@@ -117,15 +127,17 @@ def measure(job: Job, backend: Backend, engine: Engine, folder: Path, events: Ev
             warm_up_s, warm_up = _warm_up(run)
             arrival, found = _find_rate(run)
             idle = _idle(run)
+            known = engine.facts()
             run.phase("window")
             before = len(log.responses)
             windows = _windows(run, stock, job.measure.windows, arrival, "window")
+            cached = prefix_cache.since(known, engine.facts())
             if stock.exhausted:
                 flags.add("requests_exhausted")
             prefill = _prefill(run, arrival)
             idle += _idle(run)
+            facts = {**engine.facts(), **cached}
             answered = _questions(run)
-        facts = dict(engine.facts())
         if isinstance(engine, Apart):
             flags |= engine.flags()
         _note_memory(meter, facts)
@@ -296,7 +308,12 @@ def _windows(run: Run, stock: Requests, n: int, arrival: Arrival, phase: str) ->
             open_load=schedules.is_open(arrival),
             begin_edge=lambda: edges.submit(run.meter.mark),
         )
+        before = len(run.log.responses)
         run.serve(windows)
+    if isinstance(source, Backlog) and not run.engine.atomic_batches:
+        slots = run.engine.facts().get("max_batch_size")
+        if isinstance(slots, int):
+            from_slots(list(run.log.responses.values())[before:], slots)
     if len(windows.windows) < n:
         raise RunFailed("engine_error", "the engine stopped before the windows were complete")
     found = windows.recounted()

@@ -19,6 +19,10 @@ are what is swept, and boot and devices are a block's affair."""
 TOGETHER = ("engine_version", "engine_resolved", "libraries")
 CONFINEMENT = "confinement"
 MAX_SAID = 12
+CACHE_MATTERS = 0.05
+"""A smaller difference between shares of prompts found in prefix caches is not worth a word."""
+COUNTERS = ("engine_resolved.prefix_cache_",)
+"""What is counted while running differs by chance."""
 
 
 def of_one_experiment(arms: Sequence[ArmInfo]) -> list[list[ArmInfo]]:
@@ -82,6 +86,27 @@ def kinds_of_weights(records: Iterable[Record]) -> list[str]:
     return [f"The arms also differ in the type of their weights: {kinds}."]
 
 
+def found_in_caches(records: Iterable[Record], names: Mapping[str, str]) -> list[str]:
+    """A note where the arms' engines found unlike parts of the windows' prompts in their prefix
+    caches, which is work that they did not do. An engine that tells no such number counts as one
+    that finds nothing. ``records``: one of each arm; ``names``: arm id → how the arm is called."""
+    rates: dict[str, float | None] = {}
+    for record in records:
+        told = record.environment.engine_resolved.get("prefix_cache_hit_rate")
+        rates[record.arm_id] = float(told) if isinstance(told, int | float) else None
+    known = [rate or 0.0 for rate in rates.values()]
+    if not known or max(known) - min(known) < CACHE_MATTERS:
+        return []
+    said = ", ".join(
+        f"{names[arm]} {'nothing told' if rate is None else f'{100 * rate:.0f} %'}"
+        for arm, rate in sorted(rates.items(), key=lambda r: names[r[0]])
+    )
+    return [
+        "Unlike parts of the prompts were found in a prefix cache and not computed again, which is "
+        f"part of the ratios (one run of each): {said}."
+    ]
+
+
 def around(record: Record) -> dict[str, str]:
     """What → value, of everything that should be the same around two arms of one experiment."""
     environment = record.environment.model_dump(mode="json")
@@ -93,7 +118,7 @@ def around(record: Record) -> dict[str, str]:
     found |= flat(environment.get(CONFINEMENT, {}), f"{CONFINEMENT}.")
     for meter in record.meters:
         found[f"meter {meter.meter} {meter.device}"] = meter.description
-    return {what: str(value) for what, value in found.items()}
+    return {what: str(value) for what, value in found.items() if not what.startswith(COUNTERS)}
 
 
 def _listed(values: Mapping[str, set[str]], what: str) -> str:

@@ -13,6 +13,7 @@ from lem.analysis.curve import METRICS as CURVE_METRICS
 from lem.analysis.curve import Curve, curves
 from lem.analysis.environments import (
     differences,
+    found_in_caches,
     kinds_of_weights,
     of_one_experiment,
     unproven,
@@ -34,6 +35,7 @@ from lem.stores.outcomes import Outcome
 
 LOCK = "campaign.lock.json"
 _TYPES_OF_WEIGHTS = ("engine.dtype", "engine.quantization")
+_MANY_ARMS = 100
 
 
 class Campaign:
@@ -128,6 +130,7 @@ class Campaign:
                 *compared.notes,
                 *self._unlike(compared),
                 *self._weights(compared),
+                *self._cached(compared),
                 *self._unproven(compared),
                 *unusable,
             ),
@@ -212,6 +215,14 @@ class Campaign:
         if len(set(shared.values())) < 2:
             return []
         return kinds_of_weights(self._one_each(shared))
+
+    def _cached(self, compared: Comparison) -> list[str]:
+        """What engines found of prompts that they had read before; reads one record of each arm,
+        so not where there are too many to look at."""
+        names = {a.arm.arm_id: a.name for a in compared.arms}
+        if not 2 <= len(names) <= _MANY_ARMS:
+            return []
+        return found_in_caches(self._one_each({arm_id: arm_id for arm_id in names}), names)
 
     def _unproven(self, compared: Comparison) -> list[str]:
         """Engine versions that lem's own suite has not run with; reads one record of each backend

@@ -251,6 +251,9 @@ class Answer:
         times = self._chunks_ns or [self._at_ns]
         if self._end_ns is not None and total == len(times) + 1:
             return [*times, self._end_ns]
+        if 1 < total < len(times):
+            # The first and the last chunk had one: with them the answer begins and ends.
+            return [times[i * (len(times) - 1) // (total - 1)] for i in range(total)]
         return [times[i * len(times) // total] for i in range(total)]
 
 

@@ -25,6 +25,9 @@ class Request(NamedTuple):
     """The request of the same conversation whose answer must be there before this one is sent."""
     at_s: float | None = None
     """When to send it, in seconds from the first, where a trace says so."""
+    nth: int = 1
+    """The how-manieth time that this prompt is sent. An engine that keeps prompts would find it: a
+    backend that can tell its engine to keep them apart (vLLM's ``cache_salt``) does so by this."""
 
 
 Message = dict[str, str]
@@ -67,7 +70,7 @@ def dump(requests: Iterable[Request]) -> tuple[bytes, str]:
 
 def _told(request: Request) -> dict[str, Any]:
     """Without what is not there, so that lists keep the hash they had before a field was added."""
-    return {k: v for k, v in request._asdict().items() if v is not None}
+    return {k: v for k, v in request._asdict().items() if v is not None and (k, v) != ("nth", 1)}
 
 
 def read(path: Path, sha256: str) -> list[Request]:

@@ -7,8 +7,9 @@ neither a slow engine nor a slow client delays the load or makes a latency look 
 (no coordinated omission).
 """
 
+import heapq
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Protocol
 
@@ -52,9 +53,9 @@ class Stock:
     """A request list, handed out in order, again from the beginning when it ends.
 
     One stock serves all phases of a run, so ids stay unique in it: the second time round they are
-    ``r12#2`` (:func:`cycle`), and so are the ids in ``after``. A phase that takes requests after
-    one that took conversations goes on behind them: at the next request where none belong
-    together, else in the next time round; and the other way about.
+    ``r12#2``, and so are the ids in ``after``; ``nth`` goes on counting. A phase that takes
+    requests after one that took conversations goes on behind them: at the next request where none
+    belong together, else in the next time round; and the other way about.
     """
 
     def __init__(self, requests: list[Request]) -> None:
@@ -62,6 +63,8 @@ class Stock:
             raise ValueError("a request list must not be empty")
         self._requests = requests
         self._conversations = conversations(requests)
+        self._most = max(r.nth for r in requests)
+        """How often the list has a prompt."""
         self._given = 0
         self._begun = 0
         self._seen: set[str] = set()
@@ -108,7 +111,8 @@ class Stock:
         if turn == 0:
             return request
         after = None if request.after is None else f"{request.after}#{turn + 1}"
-        return request._replace(id=f"{request.id}#{turn + 1}", after=after)
+        nth = turn * self._most + request.nth
+        return request._replace(id=f"{request.id}#{turn + 1}", after=after, nth=nth)
 
 
 def conversations(requests: list[Request]) -> list[list[Request]]:
@@ -120,16 +124,6 @@ def conversations(requests: list[Request]) -> list[list[Request]]:
         of[r.id] = root
         found.setdefault(root, []).append(r)
     return list(found.values())
-
-
-def cycle(request_id: str) -> int:
-    """The how-manieth pass through the list the request belongs to: 1, and 2 for ``r12#2``.
-
-    An engine that keeps prompts knows those of an earlier pass. A backend that can tell its engine
-    to keep passes apart (vLLM's ``cache_salt``) does so by this number.
-    """
-    _, mark, number = request_id.rpartition("#")
-    return int(number) if mark and number.isdecimal() else 1
 
 
 class FirstTokens:
@@ -189,8 +183,9 @@ class _Walks:
 
 
 class Backlog:
-    """Offline: all requests are there; each counts as sent when the engine takes it. Of a
-    conversation there is the next turn when the last one has been answered."""
+    """Offline: all requests are there; each counts as sent when the engine takes it (for one that
+    takes more than it answers at a time see :func:`from_slots`). Of a conversation there is the
+    next turn when the last one has been answered."""
 
     def __init__(self, stock: Requests, log: Log, limit: int | None = None) -> None:
         self._walks = _Walks(stock, log)
@@ -213,9 +208,28 @@ class Backlog:
         return None
 
 
+def from_slots(responses: Sequence[Response], slots: int) -> None:
+    """Count requests of a backlog as sent when one of ``slots`` was free for them.
+
+    An engine whose scheduler runs ahead is handed more than it answers at a time, so that it never
+    wants for work. How far ahead is this program's choice: the time that a request waits for the
+    others is none of its latency, and differs from engine to engine. ``responses``: of one phase,
+    in the order in which they were handed over, which is that of their turn.
+    """
+    ends: list[int] = []
+    for r in responses:
+        if len(ends) >= slots:
+            free_ns = heapq.heappop(ends)
+            first_ns = r.token_ns[0] if r.token_ns else free_ns
+            r.sent_ns = max(r.sent_ns, min(free_ns, first_ns))
+        if r.end_ns is not None:
+            heapq.heappush(ends, r.end_ns)
+
+
 class ClosedLoop:
     """``clients`` clients, each of which sends its next request when its last one is answered: the
-    next turn of its conversation, or else a new one.
+    next turn of its conversation, or else a new one. That moment counts as sent, also where the
+    answer's end was noticed later.
 
     With more clients than the engine has room for, the rest wait; their waiting is part of their
     time to first token.
@@ -227,14 +241,20 @@ class ClosedLoop:
         self._log = log
         self._left = limit
         self._waiting: deque[tuple[int, Request]] = deque()
+        self._open: list[Response] = []
+        self._ended_ns: list[int] = []
+        """A heap: when clients got the answers after which they have sent nothing yet."""
         self._first = True
 
     def take(self, room: int, busy: int) -> list[Request] | None:
-        now = self._log.clock()
-        for _ in range(self._clients - busy - len(self._waiting)):
+        free = self._clients - busy - len(self._waiting)
+        if free > 0:
+            self._note_ends()
+        for _ in range(free):
             if self._left == 0:
                 break
-            self._waiting.append((now, self._walks.next(spread=self._first)))
+            at_ns = heapq.heappop(self._ended_ns) if self._ended_ns else self._log.clock()
+            self._waiting.append((at_ns, self._walks.next(spread=self._first)))
             if self._left is not None:
                 self._left -= 1
         self._first = False
@@ -244,8 +264,18 @@ class ClosedLoop:
         while self._waiting and len(taken) < room:
             sent_ns, request = self._waiting.popleft()
             self._log.sent([request], sent_ns)
+            self._open.append(self._log.responses[request.id])
             taken.append(request)
         return taken
+
+    def _note_ends(self) -> None:
+        still_open = []
+        for r in self._open:
+            if r.end_ns is None:
+                still_open.append(r)
+            else:
+                heapq.heappush(self._ended_ns, r.end_ns)
+        self._open = still_open
 
     def due_ns(self) -> int | None:
         return None

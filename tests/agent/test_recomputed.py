@@ -488,6 +488,14 @@ def ran(make_job: MakeJob, **changes: Any) -> Folder:
     return Folder.read(path.parent)
 
 
+def test_what_a_cache_of_prompts_found_is_told_of_the_windows_alone(make_job: MakeJob) -> None:
+    folder = ran(make_job, measure={"prefill_window": False})
+    told = folder.record["environment"]["engine_resolved"]
+    asked = sum(r.inputs for r in folder.requests)
+    assert told["prefix_cache_query_tokens"] == asked
+    assert told["prefix_cache_hit_rate"] == pytest.approx(0.25, abs=0.01)
+
+
 OF_PREFILL = {"energy_prefill_per_input_token_j", "energy_decode_per_output_token_j"}
 OF_EVERY_RUN = {
     "energy_per_output_token_j",

@@ -7,7 +7,7 @@ import pytest
 
 from lem import verified
 from lem.analysis.comparison import ArmInfo
-from lem.analysis.environments import around, differences, unproven
+from lem.analysis.environments import around, differences, found_in_caches, unproven
 from lem.analysis.results import open_results
 from lem.contract.record import Gpu, Record
 from tests import records
@@ -32,6 +32,26 @@ def said(*runs: Record) -> list[str]:
 def test_nothing_is_said_where_only_the_launcher_differs() -> None:
     docker = run("docker", image_digest="sha256:1", container=True)
     assert said(run("process", container=False), docker) == []
+
+
+def test_unlike_shares_of_prompts_found_in_caches_are_said() -> None:
+    def found(rates: dict[str, float | None]) -> list[str]:
+        made = [run(n, engine_resolved={"prefix_cache_hit_rate": r}) for n, r in rates.items()]
+        return found_in_caches(made, NAMES)
+
+    (note,) = found({"process": None, "docker": 0.734})
+    assert note.endswith("(one run of each): docker 73 %, process nothing told.")
+    assert found({"process": 0.70, "docker": 0.734}) == []
+    assert found({"process": None, "docker": 0.04}) == []
+    assert found_in_caches([], NAMES) == []
+
+
+def test_counts_of_a_prefix_cache_are_no_difference_around_arms() -> None:
+    counted = [
+        run(n, engine_resolved={"prefix_cache_hit_tokens": i, "prefix_cache_hit_rate": i / 10})
+        for i, n in enumerate(ARMS)
+    ]
+    assert said(*counted) == []
 
 
 @pytest.mark.parametrize(

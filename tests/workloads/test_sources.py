@@ -22,7 +22,7 @@ from lem.workloads.sources import (
     Stopping,
     arriving,
     conversations,
-    cycle,
+    from_slots,
 )
 
 from .engines import Clock, Server
@@ -78,6 +78,49 @@ def test_waiting_for_a_slot_counts_as_sent() -> None:
     assert sent == {"r0": 100, "r2": 100, "r3": 100, "r4": 200, "r5": 200}
 
 
+def test_a_client_sends_when_its_answer_is_there_not_when_that_is_noticed() -> None:
+    now = [100]
+    log = Log(clock=lambda: now[0])
+    source = ClosedLoop(3, Stock(some(10)), log)
+    source.take(9, 0)
+    log.done("r1", "", at_ns=150)
+    log.done("r0", "", at_ns=170)
+    now[0] = 200
+    # Two have ended, but the engine says so of one only.
+    assert ids(source.take(9, 2)) == ["r3"]
+    now[0] = 210
+    assert ids(source.take(9, 2)) == ["r4"]
+    assert [log.responses[r].sent_ns for r in ("r3", "r4")] == [150, 170]
+
+
+def test_a_backlog_s_requests_count_from_when_a_slot_was_free() -> None:
+    """Two slots, and an engine that is handed two requests more than it answers."""
+    log = Log(clock=lambda: 0)
+    requests = some(5)
+    log.sent(requests[:4], 0)
+    log.sent(requests[4:], 10)
+    # When each gets a slot, its first token, its end.
+    for r, (_, first, end) in zip(requests, BY_HAND, strict=True):
+        log.token(r.id, at_ns=first)
+        log.done(r.id, "", at_ns=end)
+    from_slots(list(log.responses.values()), 2)
+    assert [r.sent_ns for r in log.responses.values()] == [slot for slot, _, _ in BY_HAND]
+
+
+BY_HAND = [(0, 1, 10), (0, 1, 14), (10, 12, 20), (14, 15, 24), (20, 22, 30)]
+
+
+@pytest.mark.parametrize("slots", [5, 6])
+def test_with_a_slot_for_each_they_count_from_when_they_were_taken(slots: int) -> None:
+    log = Log(clock=lambda: 0)
+    log.sent(some(5), 7)
+    for r in some(5):
+        log.token(r.id, at_ns=8)
+        log.done(r.id, "", at_ns=9)
+    from_slots(list(log.responses.values()), slots)
+    assert {r.sent_ns for r in log.responses.values()} == {7}
+
+
 def test_a_request_that_never_got_a_slot_is_not_in_the_log() -> None:
     log = Log()
     ClosedLoop(4, Stock(some(10)), log).take(1, 0)
@@ -128,8 +171,15 @@ def test_the_second_time_round_a_turn_follows_the_same_time_round() -> None:
         stock.next()
     again = [stock.next() for _ in TALKS]
     assert [(r.id, r.after) for r in again[:2]] == [("a1#2", None), ("a2#2", "a1#2")]
-    assert {cycle(r.id) for r in again} == {2} and {cycle(r.id) for r in TALKS} == {1}
-    assert cycle("odd#name") == 1
+    assert {r.nth for r in again} == {2} and {r.nth for r in TALKS} == {1}
+
+
+def test_every_sending_of_a_prompt_has_its_own_number() -> None:
+    twice = [Request("a", [1], 1, ""), Request("b", [2], 1, ""), Request("c", [1], 1, "", nth=2)]
+    stock = Stock(twice)
+    sent = [stock.next() for _ in range(9)]
+    assert [r.nth for r in sent if r.input_ids == [1]] == [1, 2, 3, 4, 5, 6]
+    assert len({r.nth for r in sent if r.input_ids == [2]}) == 3
 
 
 @pytest.mark.parametrize("requests", [some(9), TALKS])

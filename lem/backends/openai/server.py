@@ -16,7 +16,7 @@ from lem.errors import RunFailed
 from lem.workloads.client import Client
 from lem.workloads.load import Log
 from lem.workloads.requests import Request
-from lem.workloads.sources import Backlog, Stock, cycle
+from lem.workloads.sources import Backlog, Stock
 from lem.workloads.wire import Wire, error_text, hide
 
 KNOWN = ("base_url", "model", "api", "prompt", "api_key_env", "engine_port")
@@ -242,7 +242,7 @@ def _body(settings: Settings, found: Found, options: dict[str, Any]) -> Any:
         else:
             asked = {"prompt": request.text if settings.prompt == "text" else request.input_ids}
         if found.prompt_cache == "salted":
-            asked["cache_salt"] = f"{settings.salt}-{cycle(request.id)}"
+            asked["cache_salt"] = f"{settings.salt}-{request.nth}"
         return {**fixed, **asked, "max_tokens": request.output_tokens}
 
     return body

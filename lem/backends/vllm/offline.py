@@ -18,7 +18,6 @@ from lem.workloads.datasets import NLL_CHUNK_TOKENS
 from lem.workloads.likelihood import Passage, Scored, mean_nll
 from lem.workloads.load import Sink, Source
 from lem.workloads.requests import Request
-from lem.workloads.sources import cycle
 
 ASK_EVERY_S = 0.05
 
@@ -95,11 +94,10 @@ class Offline:
         answers[request.id] = _Answer(request)
 
     def _prompt(self, request: Request) -> dict[str, Any]:
-        """The second time round a list, its prompts must not be found in the prefix cache; what
-        requests of one time round share may."""
+        """A prompt that is sent again must not be found in the prefix cache; what different prompts
+        share may."""
         prompt: dict[str, Any] = {"prompt_token_ids": request.input_ids}
-        turn = cycle(request.id)
-        return prompt if turn == 1 else {**prompt, "cache_salt": str(turn)}
+        return prompt if request.nth == 1 else {**prompt, "cache_salt": str(request.nth)}
 
     def _parameters(self, request: Request) -> Any:
         from vllm import SamplingParams

@@ -21,7 +21,6 @@ from lem.workloads.client import Client
 from lem.workloads.datasets import NLL_CHUNK_TOKENS
 from lem.workloads.likelihood import Passage, Scored, mean_nll
 from lem.workloads.requests import Request
-from lem.workloads.sources import cycle
 from lem.workloads.wire import Wire
 
 MODULE = "vllm.entrypoints.openai.api_server"
@@ -103,9 +102,9 @@ def body(sampling: dict[str, Any]) -> Callable[[Request], dict[str, Any]]:
             "stream": True,
             "stream_options": {"include_usage": True, "continuous_usage_stats": True},
         }
-        # The second time round a list, its prompts must not be found in the prefix cache.
-        if (turn := cycle(request.id)) > 1:
-            found["cache_salt"] = str(turn)
+        # A prompt that is sent again must not be found in the prefix cache.
+        if request.nth > 1:
+            found["cache_salt"] = str(request.nth)
         return found
 
     return make

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import random
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources
@@ -49,6 +50,7 @@ def requests(dataset: PromptsDataset, n: int, tokenizer: Tokenizer, seed: int) -
     known: dict[int, list[int]] = {}
     texts = [p["prompt"] for p in prompts()]
     order: list[int] = []
+    sent = Counter[int]()
     made = 0
     while made < n:
         if not order:
@@ -65,7 +67,8 @@ def requests(dataset: PromptsDataset, n: int, tokenizer: Tokenizer, seed: int) -
                     hint=f"the shortest has {shortest} with this model's tokenizer",
                 )
             continue
-        yield Request(f"r{made}", ids, dataset.output_tokens, texts[index])
+        sent[index] += 1
+        yield Request(f"r{made}", ids, dataset.output_tokens, texts[index], nth=sent[index])
         made += 1
 
 

@@ -108,7 +108,7 @@ def test_a_run_has_a_salt_of_its_own_where_the_server_knows_them(
             )
             assert ("prompts_maybe_known" in engine.flags()) is (kept == "unknown")
             assert engine.facts()["prompt_cache"] == kept
-            _serve(engine, [REQUEST, REQUEST._replace(id="r0#2")])
+            _serve(engine, [REQUEST, REQUEST._replace(id="r0#2", nth=2)])
         http.shutdown()
         thread.join()
     salts = [a.get("cache_salt") for a in asked if len(a["prompt"]) == len(REQUEST.input_ids)]

@@ -154,7 +154,7 @@ def test_the_server_listens_on_the_loopback_alone(job: Any) -> None:
 
 def test_a_request_says_its_ids_and_asks_for_counts() -> None:
     make = vllm_server.body({"temperature": 0, "ignore_eos": True})
-    first, again = make(REQUESTS[0]), make(REQUESTS[0]._replace(id="r0#2"))
+    first, again = make(REQUESTS[0]), make(REQUESTS[0]._replace(id="r0#2", nth=2))
     assert first == {
         "model": "model",
         "prompt": [5] * 40,

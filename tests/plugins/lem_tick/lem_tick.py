@@ -85,6 +85,7 @@ class TickEngine:
         self.atomic_batches = bool(args.get("static", False))
         self.batch_size = batch_size
         self.tokens = 0
+        self.asked = 0
 
     def serve(self, source: Source, sink: Sink) -> None:
         if self.atomic_batches:
@@ -94,6 +95,7 @@ class TickEngine:
 
     def _serve_batches(self, source: Source, sink: Sink) -> None:
         while (batch := source.take(self.batch_size, 0)) is not None:
+            self.asked += sum(len(r.input_ids) for r in batch)
             for step in range(max((r.output_tokens for r in batch), default=0)):
                 self._step()
                 for request in batch:
@@ -113,6 +115,7 @@ class TickEngine:
                     open_to_more = False
                 else:
                     active |= {r.id: (r, 0) for r in arrived}
+                    self.asked += sum(len(r.input_ids) for r in arrived)
             if not active:
                 time.sleep(0.001)
                 continue
@@ -152,6 +155,8 @@ class TickEngine:
             "dtype": "none",
             "threads": 1,
             "max_model_len": 100_000,
+            "prefix_cache_query_tokens": self.asked,
+            "prefix_cache_hit_tokens": self.asked // 4,
             "peak_memory_bytes.cpu": used,
         }
 
