@@ -62,7 +62,8 @@ _TABLE = (
         "energy_decode_per_output_token_j",
         "J/token",
         "energy in the windows, less energy_prefill_per_input_token_j × their input tokens, "
-        "÷ output tokens",
+        "÷ output tokens; prefill pays for each answer's first token, so of answers of n tokens "
+        "this is (n − 1)/n of a decoding step's energy per token",
         "by_class",
     ),
     Metric(
