@@ -17,7 +17,7 @@ from lem.config.problems import choices_of, said, suggest
 from lem.config.schema import EngineSettings, GenerateSettings, is_path
 from lem.config.yaml_source import KeyPath
 from lem.contract.base import Scalar, canonical_json
-from lem.contract.spec import DeviceSettings, ModelSpec, Settings
+from lem.contract.spec import MAX_SETTING_DEPTH, DeviceSettings, ModelSpec, Settings
 from lem.contract.workload import Dataset, RandomDataset, Slo, Workload
 from lem.errors import BadInput
 
@@ -119,7 +119,8 @@ def parse_path(text: str, backends: Iterable[str]) -> ExperimentPath:
 
 
 def _is_path(keys: tuple[str, ...]) -> bool:
-    open_ended = bool(keys) and keys[0] in OPEN and 2 <= len(keys) <= 3 and all(keys)
+    longest = 2 + MAX_SETTING_DEPTH
+    open_ended = bool(keys) and keys[0] in OPEN and 2 <= len(keys) <= longest and all(keys)
     return open_ended or ".".join(keys) in fixed_paths()
 
 

@@ -154,7 +154,9 @@ CASES = [
     Case("engine as a list", plus("engine: [dtype]\n"), 8, "must be a mapping"),
     Case("negative temperature", plus("generate: {temperature: -1}\n"), 8, "greater than"),
     Case("misspelt temperature", plus("generate: {temprature: 1}\n"), 8, "'temperature'"),
-    Case("args too deep", plus("args: {a: {b: {c: 1}}}\n"), 8, "no deeper"),
+    Case("args too deep", plus(f"args: {{a: {'[' * 9}1{']' * 9}}}\n"), 8, "nested more than 8 levels deep"),
+    Case("a dot deep in args", plus("args: {a: {b: [{c.d: 1}]}}\n"), 8, "the key 'c.d' holds a dot"),
+    Case("swept args too deep", plus(f"sweep:\n  args{'.a' * 10}: [1]\n"), 9, "write args.<name of"),
     Case("dotted argument", plus("args: {a.b: 1}\n"), 8, "holds a dot"),
     Case("args in two places",
          "version: 1\nname: t\nmodels: [{id: a/b}]\nargs: {n: 1}\n"

@@ -212,9 +212,13 @@ def _words(action: argparse.Action, value: Any) -> list[str]:
             return [next(o for o in options if o not in negative)]
         return negative[:1]
     if isinstance(value, list):
-        return [options[0], *map(str, value)]
+        return [options[0], *map(_word, value)]
     # In one word, so that no value can be taken for an option.
-    return [f"{options[0]}={json.dumps(value) if isinstance(value, dict) else value}"]
+    return [f"{options[0]}={_word(value)}"]
+
+
+def _word(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, dict | list) else str(value)
 
 
 class _Parser(argparse.ArgumentParser):

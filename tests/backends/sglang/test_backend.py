@@ -250,14 +250,14 @@ def test_a_command_line_says_what_the_arguments_do(fake: Any) -> None:
             "enable_torch_compile": False,
             "enable_fused_qk_norm_rope": False,
             "cuda_graph_bs": [1, 2, 4],
-            "preferred_sampling_params": {"top_k": 5},
+            "preferred_sampling_params": {"top_k": 5, "deep": {"x": [None, True]}},
             "quantization": None,
         }
     )
     assert words == [
         *("--model-path=/m", "--tp-size=2", "--disable-radix-cache"),
         *("--no-enable-fused-qk-norm-rope", "--cuda-graph-bs", "1", "2", "4"),
-        '--preferred-sampling-params={"top_k": 5}',
+        '--preferred-sampling-params={"top_k": 5, "deep": {"x": [null, true]}}',
     ]
     with pytest.raises(RunFailed, match="would be an option"):
         sglang_arguments.command_line({"cuda_graph_bs": [1, "--host=0.0.0.0"]})

@@ -135,7 +135,8 @@ def test_flags_of_the_server() -> None:
             "enforce_eager": True,
             "gpu_memory_utilization": 0.5,
             "cudagraph_capture_sizes": [1, 2],
-            "compilation_config": {"mode": 3},
+            "compilation_config": {"mode": 3, "pass_config": {"fuse_norm_quant": True}},
+            "lists": [{"a": [1]}],
             "quantization": None,
             "dtype": "float16",
         }
@@ -143,7 +144,8 @@ def test_flags_of_the_server() -> None:
     assert found == [
         *("--max-num-seqs=4", "--no-enable-prefix-caching", "--enforce-eager"),
         *("--gpu-memory-utilization=0.5", "--cudagraph-capture-sizes", "1", "2"),
-        *('--compilation-config={"mode": 3}', "--dtype=float16"),
+        '--compilation-config={"mode": 3, "pass_config": {"fuse_norm_quant": true}}',
+        *("--lists", '{"a": [1]}', "--dtype=float16"),
     ]
 
 
