@@ -96,10 +96,9 @@ def ran(name: str, pinned: str | None) -> tuple[str, str]:
         if kind == "cpu" and only_gpu:
             cells.append("runs on GPUs only")
         elif pinned is not None and not verified.runs(name, kind, pinned):
-            never = verified.NEVER if kind == "gpu" else "not verified"
-            cells.append(f"**{never}**" + (f" ({told})" if told else ""))
+            cells.append(f"**{verified.NEVER}**" + (f" ({told})" if told else ""))
         else:
-            cells.append(told or (verified.NEVER if kind == "gpu" else "not verified"))
+            cells.append(told or verified.NEVER)
     return cells[0], cells[1]
 
 

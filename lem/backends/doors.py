@@ -13,13 +13,14 @@ from typing import Any
 from lem.errors import RunFailed
 
 NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
-INSIDE = frozenset({"trust_remote_code", "auto_map", "code_revision"})
-"""Refused at any depth of a nested setting: it would run a model's own code."""
+INSIDE = frozenset({"trust_remote_code", "auto_map", "code_revision", "inductor_passes"})
+"""Refused at any depth of a nested setting: it would run a model's own code, or functions that are
+only named."""
 INSIDE_WORDS = frozenset(
-    {"dir", "path", "folder", "port", "ip", "url", "uri", "addr", "address", "endpoint"}
+    {"dir", "path", "folder", "port", "ip", "url", "uri", "addr", "address", "endpoint", "cxx"}
 )
 """No nested setting with one of these words in its name is a campaign's: it names a place to read
-code or data from, to write to, or to listen at."""
+code or data from, to write to, or to listen at, or a program to start."""
 
 
 def check(args: Mapping[str, Any], forbidden: Iterable[str], words: Iterable[str] = ()) -> None:
@@ -35,9 +36,9 @@ def check(args: Mapping[str, Any], forbidden: Iterable[str], words: Iterable[str
                 "bad_argument",
                 f"args.{name}: a name has small letters, digits and underscores alone",
             )
-        for inner in _keys(value):
+        for inner in _keys(value, name):
             plain = inner.replace("-", "_").lower()
-            if plain in INSIDE or INSIDE_WORDS & set(plain.split("_")):
+            if plain in INSIDE or INSIDE_WORDS & set(re.split(r"[._]", plain)):
                 raise _closed(f"{name}.{inner}")
 
 
@@ -63,20 +64,24 @@ def check_words(args: Mapping[str, Any]) -> None:
                 )
 
 
-def _keys(value: Any) -> Iterator[str]:
-    """All keys of a nested setting, also of one that is written as JSON."""
-    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            return
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield str(key)
-            yield from _keys(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _keys(inner)
+def _keys(value: Any, name: str) -> Iterator[str]:
+    """All keys of a nested setting at any depth, also of what is written there as JSON. Raises
+    :class:`RunFailed` for JSON that is too deep to look into."""
+    left = [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, str) and one.lstrip()[:1] in ("{", "["):
+            try:
+                one = json.loads(one)
+            except ValueError:
+                continue
+            except RecursionError as e:
+                raise RunFailed("bad_argument", f"args.{name} is nested too deep") from e
+        if isinstance(one, dict):
+            yield from map(str, one)
+            left += one.values()
+        elif isinstance(one, list):
+            left += one
 
 
 def _is_number(text: str) -> bool:

@@ -21,6 +21,22 @@ def whole(settings: Any, name: str) -> int | None:
     return value
 
 
+def size(settings: Any, *names: str) -> int:
+    """The largest of the whole numbers under these names, which mean the same; 1 where there is
+    none. A number in quotes counts: engines take it. What is none, the engine itself refuses."""
+    return max(map(_size, (settings.get(name) for name in names)), default=1)
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return 1
+    try:
+        found = int(value)
+    except (ValueError, OverflowError):
+        return 1
+    return found if found > 0 and (isinstance(value, str) or found == value) else 1
+
+
 def number(settings: Any, name: str) -> int | float | None:
     """A number of ``engine.*``, ``args.*`` or ``generate.*``; None where it is not set."""
     value = settings.get(name)

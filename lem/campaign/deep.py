@@ -18,6 +18,7 @@ from lem.config.drawn import ARGUMENTS
 from lem.contract.base import Scalar, canonical_json, write_atomic
 from lem.contract.job import Rejection, Rejections
 from lem.contract.lock import Arm, Lock
+from lem.contract.workload import Offline
 from lem.errors import BadInput, EnvironmentFault, Problem
 from lem.launchers.protocol import Folders, Launcher, Prepared, Say, Task
 
@@ -174,10 +175,12 @@ def _ask(
 
 
 def _distinct(arms: list[Arm]) -> list[Arm]:
-    """One arm for each different set of engine, args and generate settings and model."""
+    """One arm for each different set of engine, args and generate settings, model, and way of
+    driving the engine: its batch interface and its server take different arguments."""
     seen: dict[bytes, Arm] = {}
     for a in arms:
         e = a.experiment
-        what = [e.backend, e.model.content, e.engine, e.args, e.generate]
+        offline = isinstance(e.workload.arrival, Offline)
+        what = [e.backend, e.model.content, e.engine, e.args, e.generate, offline]
         seen.setdefault(canonical_json(what), a)
     return list(seen.values())

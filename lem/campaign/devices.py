@@ -5,21 +5,21 @@ runs on the first of them, the same in every block.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from lem import plugins
+from lem.backends import settings
 from lem.config import CampaignFile
-from lem.contract.base import Scalar
 from lem.contract.record import Gpu
 from lem.contract.spec import Settings
 from lem.errors import BadInput, EnvironmentFault
 
-PARALLEL_ARGUMENTS = (
+SIZES = (
     ("pipeline_parallel_size", "pp_size"),
-    ("data_parallel_size",),
+    ("data_parallel_size", "dp_size"),
 )
-"""Arguments by which engines spread one model, or copies of it, beside
-``engine.tensor_parallel_size``: each line is one thing under its names."""
+"""Arguments by which engines spread one model, or copies of it, beside the tensor parallel size:
+each line is one thing under its names."""
 
 
 def gpus_needed(backend: str, engine: Settings, args: Settings) -> int | None:
@@ -31,14 +31,11 @@ def gpus_needed(backend: str, engine: Settings, args: Settings) -> int | None:
     if own is not None:
         needed: int | None = own(engine, args)
         return needed
-    sizes = [_size(engine.get("tensor_parallel_size"))]
-    sizes += [max(_size(args.get(n)) for n in names) for names in PARALLEL_ARGUMENTS]
-    return math.prod(sizes)
-
-
-def _size(value: Scalar | Sequence[Scalar] | Mapping[str, Scalar] | None) -> int:
-    """What is no whole number, the engine itself will refuse."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 1
+    tensor = max(
+        settings.size(engine, "tensor_parallel_size"),
+        settings.size(args, "tensor_parallel_size", "tp_size"),
+    )
+    return math.prod([tensor, *(settings.size(args, *names) for names in SIZES)])
 
 
 def needs(file: CampaignFile) -> list[int | None]:

@@ -23,6 +23,8 @@ MISSES = 1000
 
 ARGUMENTS = ("args", "engine", "generate")
 """The sections of which an engine is told when it is asked about its arguments."""
+_DRIVEN = ("workload", "arrival", "kind")
+"""By its batch interface or its server, which take different arguments."""
 
 
 @dataclass(frozen=True)
@@ -201,7 +203,11 @@ class Candidates:
     def _outermost(self, model: int, backend: str) -> Iterator[Draft]:
         axes = self.space.backends[backend]
         paths = {_text(a): a.path for a in self.grid.applicable(backend)}
-        told = {n: a for n, a in axes.items() if paths[n].section in ARGUMENTS}
+        told = {
+            n: a
+            for n, a in axes.items()
+            if paths[n].section in ARGUMENTS or paths[n].keys == _DRIVEN
+        }
         others = {n: ends(a) for n, a in axes.items() if n not in told}
         for values in extremes(told):
             for rest in ({n: e[i] for n, e in others.items()} for i in (0, 1)):

@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
+from lem.config.objectives import SLO_PRESETS
 from lem.config.problems import choices_of, said, suggest
 from lem.config.schema import EngineSettings, GenerateSettings, is_path
 from lem.config.yaml_source import KeyPath
 from lem.contract.base import Scalar, canonical_json
-from lem.contract.spec import DeviceSettings, ModelSpec, Settings
-from lem.contract.workload import Dataset, RandomDataset, Workload
+from lem.contract.spec import MAX_SETTING_DEPTH, DeviceSettings, ModelSpec, Settings
+from lem.contract.workload import Dataset, RandomDataset, Slo, Workload
 from lem.errors import BadInput
 
 OPEN = ("args", "generate")
@@ -26,6 +27,8 @@ AXES = ("args", "device", "engine", "generate", "launcher", "workload")
 """What can be swept. Models and backends are swept by listing them."""
 SHAPE = "workload.dataset.shape"
 """Input and output tokens of random requests in one: ``512/256``."""
+SLO = "workload.slo"
+"""All objectives in one: a preset's name."""
 
 ALIASES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("workload", "slo", "tpot_ms"): ("workload", "slo", "itl_ms")
@@ -79,7 +82,7 @@ def fixed_paths() -> dict[str, bool]:
         ("workload", Workload),
     ):
         found.update(_leaves(model, section))
-    found[SHAPE] = False
+    found |= {SHAPE: False, SLO: False}
     return dict(sorted(found.items()))
 
 
@@ -116,7 +119,8 @@ def parse_path(text: str, backends: Iterable[str]) -> ExperimentPath:
 
 
 def _is_path(keys: tuple[str, ...]) -> bool:
-    open_ended = bool(keys) and keys[0] in OPEN and 2 <= len(keys) <= 3 and all(keys)
+    longest = 2 + MAX_SETTING_DEPTH
+    open_ended = bool(keys) and keys[0] in OPEN and 2 <= len(keys) <= longest and all(keys)
     return open_ended or ".".join(keys) in fixed_paths()
 
 
@@ -133,6 +137,8 @@ def value_at(draft: Draft, path: ExperimentPath) -> Scalar:
             return draft.model.revision
     if path.name == SHAPE:
         return _shape(draft.workload.dataset)
+    if path.name == SLO:
+        return _objectives(draft.workload.slo)
     value: Any = getattr(draft, path.section)
     for key in path.keys[1:]:
         value = value.get(key) if isinstance(value, dict) else getattr(value, key, None)
@@ -148,6 +154,14 @@ def _shape(dataset: Dataset) -> str | None:
         return None
     lengths = (dataset.input_tokens, dataset.output_tokens)
     return "/".join(map(str, lengths)) if all(isinstance(n, int) for n in lengths) else None
+
+
+def _objectives(slo: Slo) -> str | None:
+    """The name of the preset that says the same; limits that none has, as JSON."""
+    limits = {"ttft_ms": slo.ttft_ms, "itl_ms": slo.tpot_limit_ms, "e2e_ms": slo.e2e_ms}
+    limits = {k: v for k, v in limits.items() if v is not None}
+    name = next((n for n, preset in SLO_PRESETS.items() if preset == limits), None)
+    return name or (canonical_json(limits).decode() if limits else None)
 
 
 def named(path: str, value: Scalar) -> Scalar:

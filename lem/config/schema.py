@@ -17,9 +17,18 @@ from pydantic import (
 
 from lem.config import objectives
 from lem.config.bounds import MAX_EXPERIMENTS, Range, SamplerSpec
+from lem.config.dots import undotted
 from lem.config.shapes import with_lengths
 from lem.contract.base import Name, Part, Positive, wrong
-from lem.contract.spec import Accuracy, CoolDown, DeviceSettings, Limits, ModelSpec, Settings
+from lem.contract.spec import (
+    Accuracy,
+    CoolDown,
+    DeviceSettings,
+    Limits,
+    ModelSpec,
+    Settings,
+    setting,
+)
 from lem.contract.workload import Workload
 
 MAX_DURATION_S = 366 * 86400.0
@@ -52,22 +61,6 @@ def _one_scalar(value: Any) -> Any:
     return value
 
 
-def _setting(value: Any) -> Any:
-    """A scalar, a list of scalars, or a flat mapping of scalars."""
-    parts = list(value.values()) if isinstance(value, dict) else value
-    if not is_scalar(value) and not (isinstance(parts, list) and all(map(is_scalar, parts))):
-        raise wrong("must be a single value, a list of them, or a mapping of them, no deeper")
-    return value
-
-
-def _undotted(settings: dict[str, Any]) -> dict[str, Any]:
-    for key, value in settings.items():
-        inner = value if isinstance(value, dict) else ()
-        if bad := next((k for k in (key, *inner) if "." in k), None):
-            raise wrong(f"the key '{bad}' holds a dot; write nested keys as a mapping")
-    return settings
-
-
 Duration = re.compile(
     r"(?:([0-9.]+)\s*d)?\s*(?:([0-9.]+)\s*h)?\s*(?:([0-9.]+)\s*m(?:in)?)?"
     r"\s*(?:([0-9.]+)\s*s)?"
@@ -92,8 +85,8 @@ def duration_s(value: Any) -> Any:
 
 
 ScalarValue = Annotated[Any, AfterValidator(_one_scalar)]
-SettingValue = Annotated[Any, AfterValidator(_setting)]
-Arguments = Annotated[dict[str, SettingValue], AfterValidator(_undotted)]
+SettingValue = Annotated[Any, AfterValidator(setting)]
+Arguments = Annotated[dict[str, SettingValue], AfterValidator(undotted)]
 """What goes to an engine untouched."""
 Selector = Annotated[dict[str, ScalarValue], Field(min_length=1)]
 """Experiment path → the value it must have."""
@@ -151,7 +144,7 @@ class GenerateSettings(Part):
 
     @model_validator(mode="after")
     def _meant(self) -> "GenerateSettings":
-        _undotted(self.__pydantic_extra__ or {})
+        undotted(self.__pydantic_extra__ or {})
         for key in self.__pydantic_extra__ or ():
             plain = key.lower().replace("-", "_")
             if plain in _LENGTHS_OF_ANSWERS:

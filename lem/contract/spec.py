@@ -1,14 +1,45 @@
 """The pieces of a campaign that host and agent both need: model, device, measurement."""
 
 import datetime
-from typing import Annotated, Literal
+import math
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
 
-from lem.contract.base import Part, Positive, Scalar, Sha256
+from lem.contract.base import Part, Positive, Sha256, wrong
 from lem.contract.workload import Workload
 
-Settings = dict[str, Scalar | list[Scalar] | dict[str, Scalar]]
+MAX_SETTING_DEPTH = 8
+
+
+def setting(value: Any) -> Any:
+    """A value that an engine is told, if it is one: a single value, or lists and mappings of them,
+    so many levels deep. How large it is, the file's or document's own limit bounds.
+
+    Raises an error of a validator (:func:`lem.contract.base.wrong`).
+    """
+    layer = [value]
+    for _ in range(MAX_SETTING_DEPTH + 1):
+        layer = [inner for one in layer for inner in _parts(one)]
+        if not layer:
+            return value
+    raise wrong(f"is nested more than {MAX_SETTING_DEPTH} levels deep")
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return value.values()
+    if isinstance(value, list):
+        return value
+    if isinstance(value, float) and not math.isfinite(value):
+        raise wrong("must be a finite number")
+    if value is None or isinstance(value, str | int | float | bool):
+        return ()
+    raise wrong("must be a single value, or lists and mappings (by words) of them")
+
+
+Settings = dict[str, Annotated[JsonValue, BeforeValidator(setting)]]
 
 
 class Synthetic(Part):

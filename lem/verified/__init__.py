@@ -17,6 +17,7 @@ from lem.errors import BadInput, Problem
 DeviceClass = Literal["cpu", "gpu"]
 Result = Literal["passed", "failed"]
 NEVER = "never run on hardware"
+"""Of an engine version, on hardware of the kind that it is asked about: a CPU or GPUs."""
 RAN = "ran on "
 
 
@@ -102,10 +103,9 @@ def standing(backend: str, kind: DeviceClass, version: str) -> str:
     if found:
         return RAN + places(found)
     others = runs(backend, kind)
-    never = NEVER if kind == "gpu" else "not verified on a CPU"
     if others:
-        return f"{never} (version {others[-1].engine_version} was)"
-    return never
+        return f"{NEVER} (version {others[-1].engine_version} was)"
+    return NEVER
 
 
 def places(found: list[Conformance]) -> str:

@@ -119,7 +119,7 @@ def test_it_says_which_engine_never_ran_where(
     found = [run("process", 0), run("process", 1)]
     (note,) = unproven(found)
     version = found[0].environment.engine_version
-    assert note == f"conformance suite, transformers {version} on a CPU: not verified on a CPU"
+    assert note == f"conformance suite, transformers {version} on a CPU: never run on hardware"
     board = Gpu(index=0, name="NVIDIA L4", uuid="GPU-0", driver="575.57", memory_bytes=2**34)
     (note,) = unproven([run("process", gpus=[board])])
     assert note == f"conformance suite, transformers {version} on a GPU: never run on hardware"

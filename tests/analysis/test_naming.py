@@ -3,12 +3,21 @@
 import pytest
 
 from lem.analysis.comparison import ArmInfo
-from lem.analysis.naming import find_arm, readable_names
+from lem.analysis.naming import find_arm, flat, readable_names
 from lem.errors import BadInput
 
 
 def arm(n, settings, label=None, **paths):
     return ArmInfo(f"{n:064x}", f"{n + 99:064x}", label or f"arm {n}", settings, settings | paths)
+
+
+def test_nested_arguments_are_one_path_each():
+    args = {"c": {"p": {"fuse": True, "sizes": [1, {"x": 2}]}, "mode": 3}}
+    assert flat({"args": args}) == {
+        "args.c.p.fuse": True,
+        "args.c.p.sizes": '[1, {"x": 2}]',
+        "args.c.mode": 3,
+    }
 
 
 def test_backends_and_settings():

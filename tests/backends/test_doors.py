@@ -42,12 +42,27 @@ def job(tmp_path: Path, args: dict[str, Any], generate: dict[str, Any] | None = 
         {"config": '{"cache_dir": "/home/me/.ssh"}'},
         {"config": {"kv_connector_module_path": "x.y", "kv_connector": "z"}},
         {"config": {"kv_port": 1}},
+        {"config": {"a": {"b": [[{"c": {"d": {"output_path": 1}}}]]}}},
+        {"config": {"a": {"b": '{"c": [{"auto_map": {}}]}'}}},
+        {"config": ['{"a": "{\\"trust_remote_code\\": true}"}']},
+        {"config": {"inductor_compile_config": {"cpp.cxx": "sh"}}},
+        {"config": {"inductor_compile_config": {"aot_inductor.output_path": "/tmp"}}},
+        {"config": {"inductor_passes": {"x": "os.system"}}},
     ],
 )
 def test_doors_stay_closed(args: dict[str, Any]) -> None:
     with pytest.raises(RunFailed, match=CLOSED) as e:
         doors.check(args, FORBIDDEN)
     assert e.value.kind == "bad_argument"
+
+
+def test_json_that_is_too_deep_to_look_into_stays_outside() -> None:
+    """A reader with more patience than this one's might find something there."""
+    for levels in (300, 100_000):
+        text = '{"a":' * levels + '{"cache_dir": 1}' + "}" * levels
+        with pytest.raises(RunFailed, match="too deep|not for campaigns") as e:
+            doors.check({"config": text}, FORBIDDEN)
+        assert e.value.kind == "bad_argument"
 
 
 @pytest.mark.parametrize(
@@ -67,6 +82,7 @@ def test_what_measures_something_goes_through() -> None:
             "speculative_config": {"method": "ngram", "num_speculative_tokens": 3},
             "kv_cache_config": {"enable_block_reuse": True, "host_cache_size": 1},
             "json_text": "{not json",
+            "deep": {"pass_config": {"fuse_norm_quant": True, "sizes": [[1, {"x": "[1, 2]"}]]}},
         },
         FORBIDDEN,
     )

@@ -164,6 +164,44 @@ def test_other_axes_are_not_the_engines_business(
     assert asked == 3
 
 
+BOTH_WAYS: dict[str, Any] = {
+    "sweep": {"workload.arrival.kind": ["offline", "concurrency"], "engine.max_batch_size": [1, 2]}
+}
+
+
+def test_each_way_of_driving_an_engine_is_asked_about_once(tmp_path: Path) -> None:
+    """Its batch interface and its server take different arguments; which kind of load a server
+    gets is nothing to either."""
+    poisson = {"workload.arrival.kind": "poisson", "workload.arrival.rate": 2}
+    file = load(
+        write_campaign(
+            tmp_path / "c.yaml",
+            experiments=[{"engine.max_batch_size": 1, **poisson}],
+            **BOTH_WAYS,
+        )
+    )
+    staging = provisional_staging(file)
+    launchers = dict.fromkeys(range(len(file.drafts)), "process")
+    lock = make_lock(file, staging, Overrides(), launchers, [], ["cpu"], [0] * len(file.drafts))
+    assert len(lock.arms) == 5
+    asked = [a.experiment for a in deep._distinct(lock.arms)]
+    assert [(e.engine["max_batch_size"], e.workload.arrival.kind) for e in asked] == [
+        *((1, "offline"), (1, "concurrency")),
+        *((2, "offline"), (2, "concurrency")),
+    ]
+
+
+def test_also_where_experiments_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, _, asked = asked_about(
+        tmp_path / "c.yaml",
+        monkeypatch,
+        baseline={"engine.max_batch_size": 1, "workload.arrival.kind": "offline"},
+        sampler={**PARETO, "budget": 2},
+        **BOTH_WAYS,
+    )
+    assert asked == 4
+
+
 def test_the_command_says_what_was_asked(tmp_path: Path) -> None:
     file = write_campaign(
         tmp_path / "c.yaml",

@@ -121,6 +121,33 @@ def test_a_backend_that_cannot_be_driven_so_is_refused_at_its_line() -> None:
 
 
 @pytest.mark.usefixtures("driven")
+def test_presets_are_swept_named_and_selected() -> None:
+    names = ["llama-3.1-8b", "llama-3.1-8b-interactive", "llama-2-70b"]
+    swept = file(
+        f"workload: {{slo: {{e2e_ms: 9}}}}\nsweep: {{workload.slo: [null, {', '.join(names)}]}}\n"
+        "exclude: [{workload.slo: llama-2-70b}]\n"
+        "experiments: [{workload.slo: deepseek-r1}]\n"
+        "baseline: {workload.slo: llama-3.1-8b-interactive}\n"
+    )
+    assert [d.workload.slo for d in swept.drafts] == [
+        Slo(),
+        Slo(ttft_ms=2000, itl_ms=100),
+        Slo(ttft_ms=500, itl_ms=30),
+        Slo(ttft_ms=2000, itl_ms=80),
+    ]
+    assert [d.label for d in swept.drafts] == [
+        *("slo default", f"slo {names[0]}", f"slo {names[1]}", "slo deepseek-r1"),
+    ]
+    assert swept.baseline == 2
+    one = file("sweep: {workload.slo: [llama-3.1-8b-interactive]}\n")
+    (spelled,) = file("workload: {slo: {ttft_ms: 500, tpot_ms: 30}}\n").drafts
+    assert one.drafts[0].workload == spelled.workload
+    # An experiment with these limits is found however its file spells them.
+    assert select({"workload.slo": "llama-3.1-8b-interactive"}, [spelled]) == [0]
+    assert select({"workload.slo": "llama-3.1-8b"}, [spelled]) == []
+    assert select({"workload.slo": None}, swept.drafts) == [0]
+
+
 @pytest.mark.parametrize("slo", ["", ", slo: {}"])
 def test_a_search_needs_objectives(slo: str) -> None:
     text = f"\nworkload: {{arrival: {{kind: poisson, rate: {{search: goodput}}}}{slo}}}\n"

@@ -106,6 +106,21 @@ def test_a_local_models_name_tells_nothing_of_its_machine() -> None:
     assert model_name(ModelSpec(id="org/name")) == "org/name"
 
 
+def test_an_id_with_deeper_arguments_is_the_hash_of_its_json_too() -> None:
+    """However its mappings are ordered and its whole numbers are written."""
+    canonical = '{"a":{"fuse":true,"sizes":[1,{"a":null,"b":2}]},"b":1.5}'
+    expected = GOLDEN_JSON.replace('{"a":null,"b":1.5}', canonical)
+    assert canonical in expected
+    for nested in (
+        "{b: 1.5, a: {sizes: [1, {b: 2.0, a: null}], fuse: true}}",
+        "{a: {fuse: true, sizes: [1.0, {a: null, b: 2}]}, b: 1.5}",
+    ):
+        text = GOLDEN_FILE.replace("{b: 1.5, a: null}", nested)
+        assert nested in text
+        found = experiment_id(experiment(parse(text, "golden.yaml")))
+        assert found == hashlib.sha256(expected.encode()).hexdigest()
+
+
 SPELLED_OUT: dict[str, Any] = {
     "engine": {"quantization": None, "tensor_parallel_size": None},
     "args": {},

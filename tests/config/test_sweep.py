@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from lem.config import CampaignFile, Draft, parse, select
+from lem.config.paths import parse_path, value_at
 from lem.errors import BadInput
 
 
@@ -91,6 +92,21 @@ def test_arguments_for_all_and_for_one_backend_come_together() -> None:
     file = campaign(args={"a": 1}, backends={"transformers": {"args": {"b": {"c": 2}}}},
                     sweep={"args.b.d": [3]})  # fmt: skip
     assert file.drafts[0].args == {"a": 1, "b": {"c": 2, "d": 3}}
+
+
+def test_arguments_nest_and_are_swept_at_any_depth() -> None:
+    config = {"pass_config": {"fuse_norm_quant": True, "sizes": [[1, 2], {"x": None}]}}
+    path = "args.compilation_config.pass_config.fuse_norm_quant"
+    file = campaign(args={"compilation_config": config}, sweep={path: [True, False]})
+    on, off = file.drafts
+    assert on.args == {"compilation_config": config}
+    assert off.args == {
+        "compilation_config": {"pass_config": config["pass_config"] | {"fuse_norm_quant": False}}
+    }
+    assert [d.label for d in file.drafts] == ["fuse_norm_quant true", "fuse_norm_quant false"]
+    assert select({path: False}, file.drafts) == [1]
+    deepest = "args" + ".x" * 9
+    assert value_at(campaign(sweep={deepest: [7]}).drafts[0], parse_path(deepest, ())) == 7
 
 
 def test_values_that_are_the_same_count_once() -> None:

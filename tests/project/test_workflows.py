@@ -68,6 +68,18 @@ def test_matrix_covers_every_backend_with_an_image(root: Path) -> None:
     assert set(released["backend"]) == {b for b in images if "cpu" in image.variants(b)}
 
 
+def test_what_the_conformance_suite_is_made_of_runs_it_again(root: Path) -> None:
+    # YAML reads the key `on` as true.
+    paths = yaml.safe_load(workflow(root, "backends"))[True]["push"]["paths"]
+    for path in paths:
+        assert list(root.glob(path)), path
+    assert {"tests/backends/**", "scripts/conformance_in_image.sh", "images/**"} <= set(paths)
+    suite = "".join(p.read_text(encoding="utf-8") for p in root.glob("tests/backends/conform*.py"))
+    used = {n for n in re.findall(r"from lem\.(\w+)", suite) if (root / "lem" / n).is_dir()}
+    assert {"workloads", "backends"} <= used
+    assert {f"lem/{n}/**" for n in used} <= set(paths)
+
+
 def test_python_versions_agree(root: Path) -> None:
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     claimed = {c.rpartition(" ")[2] for c in project["classifiers"] if ":: Python :: 3." in c}

@@ -59,7 +59,7 @@ def test_a_version_counts_for_the_hardware_it_ran_on(with_records: Any) -> None:
     with_records(made())
     assert verified.standing("sglang", "gpu", "0.5.23") == "ran on NVIDIA H100 80GB HBM3"
     assert verified.standing("sglang", "gpu", "0.5.23+cu130") == "ran on NVIDIA H100 80GB HBM3"
-    assert verified.standing("sglang", "cpu", "0.5.23") == "not verified on a CPU"
+    assert verified.standing("sglang", "cpu", "0.5.23") == "never run on hardware"
     assert verified.standing("vllm", "gpu", "0.5.23") == "never run on hardware"
     told = verified.standing("sglang", "gpu", "0.5.24")
     assert told == "never run on hardware (version 0.5.23 was)"

@@ -13,6 +13,7 @@ from lem.backends import doors, settings
 from lem.backends.prefix_cache import salt
 from lem.contract.base import Scalar
 from lem.contract.job import Job
+from lem.contract.spec import Settings
 from lem.errors import RunFailed
 from lem.workloads.likelihood import Passage, Scored
 from lem.workloads.requests import Request
@@ -104,9 +105,30 @@ NEUTRAL = {
 """What SGLang does unless told otherwise; said, so that no model's own file says something else."""
 
 
+def gpus_needed(engine: Settings, args: Settings) -> int:
+    """How many GPUs SGLang spreads over: each replica has a tensor and pipeline parallel group of
+    its own. Attention data parallelism divides the tensor parallel group, also where its size is
+    still called ``dp_size``; a ``dwdp_size`` leaves one replica."""
+    tensor = settings.size(engine, "tensor_parallel_size") * settings.size(
+        args, "tp_size", "tensor_parallel_size"
+    )
+    pipeline = settings.size(args, "pp_size", "pipeline_parallel_size")
+    divided = bool(args.get("enable_dp_attention")) and settings.size(args, "attn_dp_size") == 1
+    if divided or settings.size(args, "dwdp_size") > 1:
+        return tensor * pipeline
+    return tensor * pipeline * settings.size(args, "dp_size", "data_parallel_size")
+
+
 def server_arguments(job: Job) -> dict[str, Any]:
     """Keyword arguments of ``ServerArgs``. Raises :class:`RunFailed`."""
     own = settings.mapped(job, NAMES, NOT_ARGUMENTS, NOT_WORDS)
+    if job.args.get("enable_prefill_cp") and settings.size(job.args, "dp_size") > 1:
+        # Some models then have one replica, and how many GPUs that is was settled without them.
+        raise RunFailed(
+            "bad_argument",
+            "args.dp_size beside enable_prefill_cp means replicas or attention groups, by model",
+            hint="say args.attn_dp_size, which is always attention groups",
+        )
     ours = {
         "model_path": job.model,
         "trust_remote_code": job.trust_remote_code,
@@ -190,9 +212,13 @@ def _words(action: argparse.Action, value: Any) -> list[str]:
             return [next(o for o in options if o not in negative)]
         return negative[:1]
     if isinstance(value, list):
-        return [options[0], *map(str, value)]
+        return [options[0], *map(_word, value)]
     # In one word, so that no value can be taken for an option.
-    return [f"{options[0]}={json.dumps(value) if isinstance(value, dict) else value}"]
+    return [f"{options[0]}={_word(value)}"]
+
+
+def _word(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, dict | list) else str(value)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -23,7 +23,7 @@ from lem.backends.sglang import arguments as sglang_arguments
 from lem.backends.streams import IN_FLIGHT, Refused, Streams, whole_answer
 from lem.contract.base import Scalar
 from lem.contract.job import Job, Rejection
-from lem.contract.spec import ModelSpec
+from lem.contract.spec import ModelSpec, Settings
 from lem.errors import RunFailed
 from lem.workloads.datasets import NLL_CHUNK_TOKENS
 from lem.workloads.likelihood import Passage, Scored, mean_nll
@@ -61,6 +61,9 @@ class SGLang:
     def tokenizer(self, path: Path) -> Tokenizer:
         stay_offline()
         return FastTokenizer(path)
+
+    def gpus_needed(self, engine: Settings, args: Settings) -> int:
+        return sglang_arguments.gpus_needed(engine, args)
 
     def reject(self, job: Job) -> list[Rejection]:
         """SGLang's own record and command line take the arguments, its own class the sampling

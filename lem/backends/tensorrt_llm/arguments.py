@@ -4,6 +4,7 @@
 ``args.*`` are fields of ``TorchLlmArgs``; what TensorRT-LLM refuses, it refuses in its own words.
 """
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from lem.backends import checkpoints, settings
 from lem.contract.base import Scalar
 from lem.contract.job import Job
+from lem.contract.spec import Settings
 from lem.errors import RunFailed
 from lem.workloads.requests import Request
 
@@ -44,6 +46,7 @@ NOT_ARGUMENTS = frozenset(
 """Fields that would load something else, start what lem does not see, or leave the machine."""
 NOT_WORDS = frozenset({"hook", "endpoint", "dir", "ray", "postprocess", "parser", "url"})
 """No field with one of these words in its name is a campaign's to set."""
+PARALLEL = ("tensor_parallel_size", "pipeline_parallel_size", "context_parallel_size")
 OWN_GENERATE = ("temperature", "ignore_eos", "n", "best_of", "use_beam_search")
 OWN_SAMPLING = (
     "max_tokens",
@@ -53,6 +56,14 @@ OWN_SAMPLING = (
     "truncate_prompt_tokens",
     "add_special_tokens",
 )
+
+
+def gpus_needed(engine: Settings, args: Settings) -> int:
+    """How many GPUs TensorRT-LLM spreads over (its ``Mapping.world_size``). Sizes of experts and
+    attention data parallelism divide these."""
+    return settings.size(engine, PARALLEL[0]) * math.prod(
+        settings.size(args, name) for name in PARALLEL
+    )
 
 
 def engine_arguments(job: Job) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from lem.backends.streams import IN_FLIGHT, Refused, Streams, whole_answer
 from lem.backends.tensorrt_llm import arguments
 from lem.contract.base import Scalar
 from lem.contract.job import Job, Rejection
-from lem.contract.spec import ModelSpec
+from lem.contract.spec import ModelSpec, Settings
 from lem.errors import RunFailed
 from lem.workloads.datasets import NLL_CHUNK_TOKENS
 from lem.workloads.likelihood import Passage, Scored, mean_nll
@@ -62,6 +62,9 @@ class TensorRTLLM:
     def tokenizer(self, path: Path) -> Tokenizer:
         stay_offline()
         return FastTokenizer(path)
+
+    def gpus_needed(self, engine: Settings, args: Settings) -> int:
+        return arguments.gpus_needed(engine, args)
 
     def reject(self, job: Job) -> list[Rejection]:
         """TensorRT-LLM's own classes take the arguments; no weights are loaded."""

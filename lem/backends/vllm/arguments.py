@@ -5,6 +5,7 @@ those of its server as well) and go through untouched.
 """
 
 import json
+import math
 import os
 import shutil
 import sysconfig
@@ -12,9 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lem.backends import doors
+from lem.backends import doors, settings
 from lem.contract.base import Scalar
 from lem.contract.job import Job
+from lem.contract.spec import Settings
 from lem.errors import RunFailed
 from lem.workloads import requests
 from lem.workloads.datasets import NLL_CHUNK_TOKENS
@@ -120,6 +122,15 @@ NOT_GENERATE = {
     "prompt_embeds": "a request is its list's token ids",
 }
 
+PARALLEL = (
+    "tensor_parallel_size",
+    "pipeline_parallel_size",
+    "prefill_context_parallel_size",
+    "data_parallel_size",
+)
+"""Their product is the number of GPUs (``ParallelConfig.world_size_across_dp``). The decode context
+parallel size is none of them: it divides the tensor parallel group."""
+
 WORKER_FACTS = "lem.backends.vllm.worker.WorkerFacts"
 IN_PROCESS = "VLLM_ENABLE_V1_MULTIPROCESSING"
 KV_SPACE = "VLLM_CPU_KVCACHE_SPACE"
@@ -142,6 +153,8 @@ def arguments(job: Job) -> dict[str, Any]:
     args = dict(job.args)
     doors.check(args, NOT_ARGUMENTS)
     doors.check_abbreviations(args, NOT_ARGUMENTS, WHOLE_OPTIONS)
+    # Under half a name a size would be the server's, and not counted (gpus_needed).
+    doors.check_abbreviations(args, PARALLEL, PARALLEL)
     for name, own in SHARED.items():
         value = job.engine.get(name)
         if value is None:
@@ -158,6 +171,13 @@ def arguments(job: Job) -> dict[str, Any]:
     # "auto" would take sampling settings from the model's folder.
     args.setdefault("generation_config", "vllm")
     return args
+
+
+def gpus_needed(engine: Settings, args: Settings) -> int:
+    """How many GPUs vLLM spreads over."""
+    return settings.size(engine, PARALLEL[0]) * math.prod(
+        settings.size(args, name) for name in PARALLEL
+    )
 
 
 def with_kv_space(job: Job, args: Mapping[str, Any], available_bytes: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from lem.backends.protocol import CPU_TORCH, Engine, Load
 from lem.backends.vllm import arguments as vllm_arguments
 from lem.backends.vllm.failures import typed
 from lem.contract.job import Job, Rejection
-from lem.contract.spec import ModelSpec
+from lem.contract.spec import ModelSpec, Settings
 from lem.errors import RunFailed
 from lem.workloads.requests import Tokenizer
 
@@ -43,6 +43,9 @@ class Vllm:
     def tokenizer(self, path: Path) -> Tokenizer:
         stay_offline()
         return FastTokenizer(path)
+
+    def gpus_needed(self, engine: Settings, args: Settings) -> int:
+        return vllm_arguments.gpus_needed(engine, args)
 
     def reject(self, job: Job) -> list[Rejection]:
         """Lets vLLM resolve its whole configuration from the arguments; loads no weights."""

@@ -229,6 +229,18 @@ def test_arguments_have_sglang_s_names(tmp_path: Path) -> None:
     assert (sampled["temperature"], sampled["top_p"], sampled["top_k"]) == (0.5, 0.9, -1)
 
 
+def test_what_would_be_replicas_by_model_only_is_refused(tmp_path: Path) -> None:
+    def named_by(args: dict[str, Any]) -> dict[str, Any]:
+        job = make_job("sglang", Path("/models/m"), tmp_path, [REQUEST], args=args)
+        return sglang_arguments.server_arguments(job)
+
+    with pytest.raises(RunFailed, match="means replicas or attention groups") as e:
+        named_by({"enable_prefill_cp": True, "tp_size": 4, "dp_size": 2})
+    assert e.value.kind == "bad_argument" and "attn_dp_size" in str(e.value.hint)
+    assert named_by({"enable_prefill_cp": True, "attn_dp_size": 2})["attn_dp_size"] == 2
+    assert named_by({"tp_size": 2, "dp_size": 2})["dp_size"] == 2
+
+
 def test_a_command_line_says_what_the_arguments_do(fake: Any) -> None:
     words = sglang_arguments.command_line(
         {
@@ -238,14 +250,14 @@ def test_a_command_line_says_what_the_arguments_do(fake: Any) -> None:
             "enable_torch_compile": False,
             "enable_fused_qk_norm_rope": False,
             "cuda_graph_bs": [1, 2, 4],
-            "preferred_sampling_params": {"top_k": 5},
+            "preferred_sampling_params": {"top_k": 5, "deep": {"x": [None, True]}},
             "quantization": None,
         }
     )
     assert words == [
         *("--model-path=/m", "--tp-size=2", "--disable-radix-cache"),
         *("--no-enable-fused-qk-norm-rope", "--cuda-graph-bs", "1", "2", "4"),
-        '--preferred-sampling-params={"top_k": 5}',
+        '--preferred-sampling-params={"top_k": 5, "deep": {"x": [null, true]}}',
     ]
     with pytest.raises(RunFailed, match="would be an option"):
         sglang_arguments.command_line({"cuda_graph_bs": [1, "--host=0.0.0.0"]})

@@ -96,6 +96,14 @@ def test_doors_stay_closed(job: Any, name: str) -> None:
         vllm_arguments.arguments(job(args={name: "x"}))
 
 
+def test_half_a_name_of_a_size_is_refused(job: Any) -> None:
+    """The server would take it, and the GPUs that it asks for would not be counted."""
+    for name in ("tensor_parallel", "data_parallel_siz", "prefill_context"):
+        with pytest.raises(RunFailed, match=f"args.{name} is not for campaigns"):
+            vllm_arguments.arguments(job(args={name: 4}))
+    assert vllm_arguments.arguments(job(args={"data_parallel_size": 2}))["data_parallel_size"] == 2
+
+
 def test_code_of_the_model_runs_only_if_the_job_says_so(job: Any) -> None:
     trusting = job().model_copy(update={"trust_remote_code": True})
     assert vllm_arguments.arguments(trusting)["trust_remote_code"] is True
@@ -127,7 +135,8 @@ def test_flags_of_the_server() -> None:
             "enforce_eager": True,
             "gpu_memory_utilization": 0.5,
             "cudagraph_capture_sizes": [1, 2],
-            "compilation_config": {"mode": 3},
+            "compilation_config": {"mode": 3, "pass_config": {"fuse_norm_quant": True}},
+            "lists": [{"a": [1]}],
             "quantization": None,
             "dtype": "float16",
         }
@@ -135,7 +144,8 @@ def test_flags_of_the_server() -> None:
     assert found == [
         *("--max-num-seqs=4", "--no-enable-prefix-caching", "--enforce-eager"),
         *("--gpu-memory-utilization=0.5", "--cudagraph-capture-sizes", "1", "2"),
-        *('--compilation-config={"mode": 3}', "--dtype=float16"),
+        '--compilation-config={"mode": 3, "pass_config": {"fuse_norm_quant": true}}',
+        *("--lists", '{"a": [1]}', "--dtype=float16"),
     ]
 
 
