@@ -104,3 +104,45 @@ def test_what_has_no_such_figure_is_refused_in_words(tmp_path: Path) -> None:
         open_results(tmp_path).pareto(x="quality")
     with pytest.raises(BadInput, match="the same figure"):
         open_results(tmp_path).pareto(x="energy", y="energy_per_output_token_j.gpu")
+
+
+def begun(folder: Path) -> None:
+    """Three arms with five blocks planned, of which the last has one run."""
+    values: dict[int, list[float | None]] = {1: [2.0, 2.1, 2.0, 2.1, 2.0], 2: [1.0] * 4}
+    values[4] = [0.5, 0.51, 0.5, 0.51]
+    records.campaign(folder, values, blocks=5, measured=("gpu",), tpot_s=0.02)
+
+
+def test_a_block_that_has_only_begun_is_not_done(tmp_path: Path) -> None:
+    """As a comparison has it; fronts, shares and curves say the same."""
+    begun(tmp_path)
+    results = open_results(tmp_path)
+    compared = results.compare()
+    assert (compared.blocks_done, compared.provisional) == (4, True)
+    front = results.pareto()
+    assert front.unfinished == "4 of 5 blocks"
+    assert front.sentences[0].startswith("So far ")
+    assert results.attribute().unfinished == "4 of 5 blocks"
+    assert results.curves()[0].unfinished == "4 of 5 blocks"
+
+
+def test_the_front_is_final_once_the_last_arm_has_run(tmp_path: Path) -> None:
+    begun(tmp_path)
+    for n, joules in ((1, 1.0), (2, 0.5)):
+        figures: dict[str, Any] = {"energy": {"gpu": joules}, "tpot_s": 0.02}
+        records.place(tmp_path, records.record(arm_id=records.arm_name(n), block=4, **figures))
+        found = open_results(tmp_path).one()
+        assert found.pareto().unfinished == ("4 of 5 blocks" if n == 1 else "")
+    assert open_results(tmp_path).pareto().sentences[0].startswith("1 arm is")
+
+
+def test_an_arm_that_was_given_up_is_not_awaited(tmp_path: Path) -> None:
+    values: dict[int, list[float | None]] = {1: [2.0, 2.1, 2.0], 2: [1.0, 1.1, 1.0]}
+    records.campaign(tmp_path, values | {4: [None, None]}, measured=("gpu",), tpot_s=0.02)
+    assert open_results(tmp_path).pareto().unfinished == ""
+
+
+def test_a_single_block_is_never_final(tmp_path: Path) -> None:
+    records.campaign(tmp_path, {1: [2.0], 2: [1.0]}, measured=("gpu",), tpot_s=0.02)
+    assert open_results(tmp_path).compare().provisional
+    assert open_results(tmp_path).pareto().unfinished == "only 1 block"
