@@ -18,6 +18,7 @@ from lem.analysis.gathered import Gathered
 from lem.analysis.naming import noun
 from lem.analysis.quantities import Quantity, quantities_of
 from lem.contract.base import Scalar
+from lem.contract.metrics import METRICS
 from lem.errors import BadInput
 
 _ALWAYS = ("model.id", "backend", "launcher")
@@ -120,6 +121,8 @@ def attribute(
     from lem.stats.attribution import shares
     from lem.stats.attribution_shared import with_shared
 
+    if metric is not None and metric not in METRICS:
+        raise BadInput(f"no metric named {metric!r}", hint="one of: " + ", ".join(METRICS))
     arms = gathered.arms
     factors = factors_of(arms)
     missing = [gathered.names[a.arm_id] for a in arms if a.arm_id not in gathered.runs]

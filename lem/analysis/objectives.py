@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
+from lem.analysis.answering import apart
 from lem.analysis.quantities import CPU_TIME, ENERGY, ESTIMATED, common_classes
 from lem.contract.objectives import NLL, Objective, objective
 from lem.errors import BadInput
@@ -48,7 +49,8 @@ def costs(
     Each is the mean over blocks of the within-block logarithm of arm ÷ baseline (with the sign
     turned where more is better), so that what drifts between blocks drops out; of the NLL, which is
     a logarithm already, the difference. Raises :class:`BadInput` where runs count, but none has a
-    figure for an objective.
+    figure for an objective, or it is not of the same thing in all of them
+    (:func:`lem.analysis.answering.apart`).
     """
     counting = {o.path for o in counted(r.outcome for r in rows)}
     used = [r for r in rows if r.outcome.path in counting]
@@ -56,6 +58,14 @@ def costs(
         return dict.fromkeys(arms)
     found: dict[str, list[float]] = {a: [] for a in arms}
     for wanted in map(objective, names):
+        if why := apart(used, wanted.metric):
+            kept = (
+                "models of one tokenizer" if wanted.metric == NLL else "backends that answer alike"
+            )
+            raise BadInput(
+                f"experiments can't be chosen by {wanted.name}: {why}",
+                hint=f"name other `objectives` under `sampler`, or sweep only {kept}",
+            )
         one = _beside(used, baseline, key_of(wanted, used), wanted.metric == NLL)
         if not one:
             raise BadInput(

@@ -106,6 +106,62 @@ def test_what_has_no_such_figure_is_refused_in_words(tmp_path: Path) -> None:
         open_results(tmp_path).pareto(x="energy", y="energy_per_output_token_j.gpu")
 
 
+def of_precisions(folder: Path, tokens: dict[str, int] | None = None) -> None:
+    """Two precisions with their NLL, as engines give it: the same in every block of an arm."""
+    nll = {"float16": 2.7134, "int4": 2.9021}
+    joules = {"float16": 1.0, "int4": 0.6}
+
+    def of(cell: dict[str, Any], block: int) -> dict[str, Any]:
+        kind = cell["engine.dtype"]
+        return {
+            "energy": {"gpu": joules[kind] * (1 + 0.01 * block)},
+            "gpus": [records.gpu()],
+            "nll": nll[kind],
+            "nll_tokens": (tokens or {}).get(kind, 1034),
+        }
+
+    records.grid(folder, {"engine.dtype": list(nll)}, of, blocks=4)
+
+
+@pytest.mark.parametrize("axes", [("quality", "energy"), ("energy", "quality")])
+def test_quality_is_an_axis(tmp_path: Path, axes: tuple[str, str]) -> None:
+    of_precisions(tmp_path)
+    found = open_results(tmp_path).pareto(*axes)
+    assert {p.name: p.state for p in found.points} == {
+        "float16": "front",
+        "int4": "front",
+    }
+    quality = {p.name: (p.x if axes[0] == "quality" else p.y).mean for p in found.points}
+    assert quality == {"float16": pytest.approx(2.7134), "int4": pytest.approx(2.9021)}
+    assert "negative log-likelihood per token" in found.sentences[0]
+
+
+def test_what_is_worse_in_quality_and_energy_is_dominated(tmp_path: Path) -> None:
+    def of(cell: dict[str, Any], block: int) -> dict[str, Any]:
+        worse = cell["engine.dtype"] == "int4"
+        return {
+            "energy": {"gpu": (1.2 + 0.001 * block if worse else 1.0) * (1 + 0.01 * block)},
+            "nll": 2.9 if worse else 2.7,
+            "nll_tokens": 1034,
+        }
+
+    records.grid(tmp_path, {"engine.dtype": ["float16", "int4"]}, of, blocks=4)
+    found = open_results(tmp_path).pareto("quality", "energy")
+    assert [(p.name, p.state) for p in found.points] == [
+        ("float16", "front"),
+        ("int4", "dominated"),
+    ]
+
+
+def test_likelihoods_of_other_tokens_make_no_front(tmp_path: Path) -> None:
+    of_precisions(tmp_path, {"int4": 912})
+    with pytest.raises(BadInput, match="cut the text into 912 or 1034 tokens") as caught:
+        open_results(tmp_path).pareto("quality", "energy")
+    assert "--where model.id=" in (caught.value.hint or "")
+    # Other figures have nothing to do with it.
+    assert open_results(tmp_path).pareto("throughput", "energy").points
+
+
 def begun(folder: Path) -> None:
     """Three arms with five blocks planned, of which the last has one run."""
     values: dict[int, list[float | None]] = {1: [2.0, 2.1, 2.0, 2.1, 2.0], 2: [1.0] * 4}
