@@ -229,7 +229,7 @@ def _array(
     for cell in cells:
         own = table[_arm(place, factors, cell)]
         for i, block in enumerate(blocks):
-            if block not in own:
+            if own.get(block, 0.0) <= 0:
                 raise BadInput("a run has a figure of 0 or less, of which there is no logarithm")
             logs[(i, *cell)] = math.log(own[block])
     return logs

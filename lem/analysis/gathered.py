@@ -33,12 +33,17 @@ class Gathered:
         return [r for own in self.runs.values() for r in own.values()]
 
     def table(self, metric: str, part: str) -> dict[str, dict[int, float]]:
-        """Arm → block → value, of those that are positive."""
-        found: dict[str, dict[int, float]] = {}
-        for arm, own in self.runs.items():
-            values = {b: f.value for b, r in own.items() if (f := _figure(r, metric, part))}
-            found[arm] = {b: v for b, v in values.items() if v > 0}
-        return found
+        """Arm → block → value, also of 0 or less: leaving out the blocks that have no logarithm
+        would leave those in which an arm did best, or worst."""
+        return {
+            arm: {b: f.value for b, r in own.items() if (f := _figure(r, metric, part))}
+            for arm, own in self.runs.items()
+        }
+
+    def positive(self, arm: str, metric: str, part: str) -> bool:
+        """Whether each of the arm's runs has the figure, and a logarithm of it."""
+        figures = [_figure(r, metric, part) for r in self.runs.get(arm, {}).values()]
+        return bool(figures) and all(f is not None and f.value > 0 for f in figures)
 
     def absolute(self, arm: str, metric: str, part: str) -> Absolute | None:
         """The arm's mean over blocks; None where a run of it has no such figure."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import records
 
-from lem.analysis.objectives import costs, needed_for
+from lem.analysis.objectives import costs, needed_for, with_nothing
 from lem.contract.record import Record
 from lem.errors import BadInput
 from lem.stores.index import Index, Row
@@ -82,3 +82,51 @@ def test_nothing_is_chosen_by_energy_of_answers_that_were_made_otherwise(tmp_pat
     with pytest.raises(BadInput, match="scored by forced tokens or scored by forward pass") as e:
         costs(ARMS[:2], ARMS[0], found, names)
     assert "backends that answer alike" in (e.value.hint or "")
+
+
+GOODPUT = ["energy", "goodput_per_s"]
+MISSED = [3.5, 3.5, 0.0, 0.0, 0.0]
+
+
+def arm(joules: float, goodput: list[float]) -> list[dict[str, Any]]:
+    return [{"energy": {"gpu": joules}, "goodput": (g, min(1.0, g))} for g in goodput]
+
+
+def test_an_arm_with_blocks_without_goodput_is_worse_than_all_that_have_some(
+    tmp_path: Path,
+) -> None:
+    """The geometric mean of the blocks that had some would be 17 % above the baseline's."""
+    found = rows(
+        tmp_path,
+        [arm(1.0, [3.0] * 5), arm(2.0, [1.0] * 5), arm(0.9, MISSED), arm(0.1, [0.0] * 5)],
+        GOODPUT,
+    )
+    paid = costs(ARMS, ARMS[0], found, GOODPUT)
+    assert paid[ARMS[1]] == pytest.approx((math.log(2), math.log(3)))
+    some, none = paid[ARMS[2]], paid[ARMS[3]]
+    assert some == pytest.approx((math.log(2) + 1.6, math.log(3) + 1.6))
+    assert none == pytest.approx((math.log(2) + 2, math.log(3) + 2))
+    assert with_nothing(found, GOODPUT) == {
+        ARMS[2]: (3, "goodput_per_s"),
+        ARMS[3]: (5, "goodput_per_s"),
+    }
+    # By what is not missing it is judged as any other.
+    assert costs(ARMS, ARMS[0], found, ["energy"])[ARMS[2]] == pytest.approx((math.log(0.9),))
+
+
+def test_a_baseline_without_goodput_is_said_to_be_the_reason(tmp_path: Path) -> None:
+    found = rows(tmp_path, [arm(1.0, [0.0] * 5), arm(0.9, [1.0] * 5)], GOODPUT)
+    with pytest.raises(BadInput, match="beside the baseline's") as caught:
+        costs(ARMS[:2], ARMS[0], found, GOODPUT)
+    assert "a baseline that has some" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("broken", [{}, {"above_idle": {"gpu": -0.01}}])
+def test_a_mean_over_some_of_an_arms_runs_is_no_cost(
+    tmp_path: Path, broken: dict[str, Any]
+) -> None:
+    name = "energy_above_idle_per_output_token_j.gpu"
+    whole = [{"energy": {"gpu": 1.0}, "above_idle": {"gpu": 0.5}}] * 3
+    found = rows(tmp_path, [whole, whole, [*whole[:2], {"energy": {"gpu": 1.0}, **broken}]], [name])
+    paid = costs(ARMS[:3], ARMS[0], found, [name])
+    assert paid == {ARMS[0]: (0.0,), ARMS[1]: (0.0,), ARMS[2]: None}
