@@ -71,6 +71,7 @@ def record(
     ttft_s: float = 0.1,
     itl_s: float = 0.025,
     nll: float | None = None,
+    nll_tokens: int | None = None,
     output_tokens: int = 1000,
     flags: list[str] | None = None,
     campaign: str = "test",
@@ -196,7 +197,11 @@ def record(
         ],
         "idle": [],
         "metrics": metrics,
-        "quality": {"nll_per_token": nll},
+        "quality": {
+            "nll_per_token": nll,
+            "text_sha256": None if nll_tokens is None else "7" * 64,
+            "tokens": nll_tokens,
+        },
         "flags": flags if flags is not None else (["estimated"] if "estimated" in energy else []),
     }
     return Record.model_validate(raw)

@@ -1,12 +1,13 @@
-"""Which runs' energies of answering questions may stand beside each other. Pure."""
+"""Which runs' energies of answering questions, and likelihoods of a text, may stand beside each
+other. Pure."""
 
 from collections.abc import Iterable, Mapping
 
+from lem.contract.objectives import NLL, PER_ANSWER
 from lem.errors import BadInput
 from lem.stores.answering import Answering
 from lem.stores.index import Row
 
-PER_ANSWER = ("energy_per_answer_j", "energy_per_correct_answer_j")
 Runs = Mapping[int, Row]
 """Block → the run that counts."""
 
@@ -38,13 +39,33 @@ def unlike(arms: Mapping[str, Runs], baseline: str, metric: str) -> dict[str, st
 
 
 def check_alike(rows: Iterable[Row], metric: str) -> None:
-    """Raises :class:`BadInput` where the metric is of answering questions, and that was not the
-    same in all runs."""
+    """Raises :class:`BadInput` where :func:`apart` says why the runs have no ratio in it."""
+    if why := apart(rows, metric):
+        path = "model.id" if metric == NLL else "backend"
+        raise BadInput(why, hint=f"look at those that are alike: --where {path}=…")
+
+
+def apart(rows: Iterable[Row], metric: str) -> str:
+    """Why the metric is of one thing in some of these runs and of another in others: of answering
+    questions, where that was not done alike, or of a text's likelihood, where that was cut into
+    other tokens. Empty where it is of the same in all."""
     if metric in PER_ANSWER and (why := difference(rows)):
-        raise BadInput(
-            f"{metric} is not of the same work in all runs: {why}",
-            hint="look at those that are alike: --where backend=…",
-        )
+        return f"{metric} is not of the same work in all runs: {why}"
+    if metric == NLL and (why := _other_tokens(rows)):
+        return f"{metric} is not of the same tokens in all runs: {why}"
+    return ""
+
+
+def _other_tokens(rows: Iterable[Row]) -> str:
+    """As comparisons have it (``lem/analysis/quality.py``)."""
+    found = {r.scored for r in rows if r.scored is not None}
+    if len(found) < 2:
+        return ""
+    if len({s.text for s in found}) > 1:
+        return "the texts were others"
+    counts = sorted({s.tokens or 0 for s in found})
+    listed = " or ".join(str(n) if n else "an unknown number of" for n in counts)
+    return f"their tokenizers cut the text into {listed} tokens"
 
 
 def difference(rows: Iterable[Row]) -> str:

@@ -18,6 +18,7 @@ from lem.analysis.gathered import Gathered
 from lem.analysis.naming import noun
 from lem.analysis.quantities import Quantity, quantities_of
 from lem.contract.base import Scalar
+from lem.contract.metrics import METRICS
 from lem.errors import BadInput
 
 _ALWAYS = ("model.id", "backend", "launcher")
@@ -120,6 +121,8 @@ def attribute(
     from lem.stats.attribution import shares
     from lem.stats.attribution_shared import with_shared
 
+    if metric is not None and metric not in METRICS:
+        raise BadInput(f"no metric named {metric!r}", hint="one of: " + ", ".join(METRICS))
     arms = gathered.arms
     factors = factors_of(arms)
     missing = [gathered.names[a.arm_id] for a in arms if a.arm_id not in gathered.runs]
@@ -226,7 +229,7 @@ def _array(
     for cell in cells:
         own = table[_arm(place, factors, cell)]
         for i, block in enumerate(blocks):
-            if block not in own:
+            if own.get(block, 0.0) <= 0:
                 raise BadInput("a run has a figure of 0 or less, of which there is no logarithm")
             logs[(i, *cell)] = math.log(own[block])
     return logs

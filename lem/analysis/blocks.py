@@ -6,14 +6,14 @@ the interval after every block until it is narrow enough would not cover what it
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from datetime import datetime
 from typing import Literal, NamedTuple
 
 from lem.analysis.quantities import CPU_TIME, ENERGY, ESTIMATED, OWNERS, common_classes
 from lem.contract.lock import Adaptive, Lock
 from lem.stores.awaited import AT_ONCE, MAX_FAILURES, dropped, settled
-from lem.stores.counted import counted, ended_by_itself, latest_passes
+from lem.stores.counted import counted, ended_by_itself, latest_passes, void_reason
 from lem.stores.outcomes import Cost, Outcome
 
 Cap = Literal["max_blocks", "time_budget"]
@@ -99,6 +99,21 @@ def of_latest_generation(lock: Lock, outcomes: Sequence[Outcome]) -> tuple[Block
         arms = [a.arm_id for a in lock.arms_of(block) if a.arm_id not in gone]
         done += bool(members) and settled(members, arms)
     return decide(lock, outcomes)._replace(n=lock.blocks), done
+
+
+def blocks_done(outcomes: Sequence[Outcome], arms: Set[str], among: Set[int]) -> int:
+    """In how many of the blocks ``among`` nothing is awaited any more: every arm has ended there,
+    or failed the last time it was tried (it may have been given up). Those that were given up are
+    done, too."""
+    by_block: dict[int, list[Outcome]] = defaultdict(list)
+    last: dict[str, Outcome] = {}
+    for o in sorted(outcomes, key=lambda o: o.started_at):
+        by_block[o.block].append(o)
+        if ended_by_itself(o):
+            last[o.arm_id] = o
+    live = arms - {a for a, o in last.items() if o.kind == "failure"}
+    void = {b for b, members in latest_passes(outcomes).items() if void_reason(members) is not None}
+    return sum(settled(by_block[b], live) for b in among | void)
 
 
 QUICK_BLOCKS = 3

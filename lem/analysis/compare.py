@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from lem.analysis.answering import unlike
-from lem.analysis.blocks import Blocks
+from lem.analysis.blocks import Blocks, blocks_done
 from lem.analysis.comparison import ArmInfo, ArmResult, Comparison, Shortfall
 from lem.analysis.gains import shared_log
 from lem.analysis.naming import readable_names
@@ -24,7 +24,7 @@ from lem.contract.flags import FLAGS
 from lem.contract.metrics import METRICS
 from lem.errors import BadInput
 from lem.stats import Absolute, CarryOver, absolute, carry_over, ratios, verdict, with_shared
-from lem.stores.awaited import dropped, settled
+from lem.stores.awaited import dropped
 from lem.stores.counted import counted, ended_by_itself, latest_passes, void_reason
 from lem.stores.index import Row
 from lem.stores.outcomes import Outcome
@@ -173,7 +173,7 @@ def compare(
         baseline=baseline.arm_id,
         quantities=tuple(quantities),
         arms=tuple(results),
-        blocks_done=_blocks_done(outcomes, known, {r.outcome.block for r in used}),
+        blocks_done=blocks_done(outcomes, known, {r.outcome.block for r in used}),
         decision=decision,
         level=level,
         across=across and len(quantities) > 1,
@@ -211,21 +211,6 @@ def _order(outcomes: Sequence[Outcome]) -> dict[int, list[str]]:
         block: list(dict.fromkeys(o.arm_id for o in sorted(members, key=lambda o: o.started_at)))
         for block, members in latest_passes(o for o in outcomes if ended_by_itself(o)).items()
     }
-
-
-def _blocks_done(outcomes: Sequence[Outcome], arms: set[str], among: set[int]) -> int:
-    """In how many of the blocks ``among`` nothing is awaited any more: every arm has ended there,
-    or failed the last time it was tried (it may have been given up). Those that were given up are
-    done, too."""
-    by_block: dict[int, list[Outcome]] = defaultdict(list)
-    last: dict[str, Outcome] = {}
-    for o in sorted(outcomes, key=lambda o: o.started_at):
-        by_block[o.block].append(o)
-        if ended_by_itself(o):
-            last[o.arm_id] = o
-    live = arms - {a for a, o in last.items() if o.kind == "failure"}
-    void = {b for b, members in latest_passes(outcomes).items() if void_reason(members) is not None}
-    return sum(settled(by_block[b], live) for b in among | void)
 
 
 def _only_one(what: str, found: set[str]) -> str:

@@ -83,6 +83,7 @@ def curves(gathered: Gathered, over: str | None = None) -> list[Curve]:
     found = []
     for part in common:
         quantity = quantity_of(ENERGY, part)
+        zero = [a for a in gathered.runs if not gathered.positive(a, ENERGY, part)]
         series = tuple(
             Series(", ".join(key), _points(gathered, arms, path, part))
             for key, arms in groups.items()
@@ -99,7 +100,10 @@ def curves(gathered: Gathered, over: str | None = None) -> list[Curve]:
                 noun=noun(path),
                 quantity=quantity,
                 series=series,
-                left_out=tuple(left_out),
+                left_out=(
+                    *left_out,
+                    *(f"{gathered.names[a]}, in which {quantity.noun} is 0 in a run" for a in zero),
+                ),
                 unfinished=gathered.unfinished,
                 sentences=tuple(s for s in said if s),
             )
@@ -142,7 +146,10 @@ def _points(
     gathered: Gathered, arms: Sequence[ArmInfo], path: str, part: str
 ) -> tuple[LoadPoint, ...]:
     totals = {
-        a.arm_id: t for a in arms if (t := gathered.absolute(a.arm_id, ENERGY, part)) is not None
+        a.arm_id: t
+        for a in arms
+        if gathered.positive(a.arm_id, ENERGY, part)
+        and (t := gathered.absolute(a.arm_id, ENERGY, part)) is not None
     }
     if not totals:
         return ()

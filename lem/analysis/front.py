@@ -15,7 +15,7 @@ from typing import Any, Literal
 from lem.analysis.answering import check_alike
 from lem.analysis.gains import shared_log
 from lem.analysis.gathered import Gathered
-from lem.analysis.objectives import key_of
+from lem.analysis.objectives import GOODPUT, PER_GOOD, got_nothing, key_of
 from lem.analysis.quantities import Quantity, quantity_of
 from lem.contract.objectives import NLL, Objective, objective
 from lem.errors import BadInput
@@ -25,6 +25,8 @@ from lem.stats.pairs import Beside, beside
 State = Literal["front", "cannot_tell", "dominated"]
 SAME_WITHIN = 0.02
 LEVEL = 0.95
+NAMED = 5
+"""Of more arms that are kept off the front, the number."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,10 @@ class Front:
     points: tuple[FrontPoint, ...]
     """Sorted by x, the better first."""
     left_out: tuple[str, ...]
-    """Names of arms without these figures."""
+    """Names of arms without these figures, or with one of 0 or less, which has no logarithm."""
+    got_nothing: tuple[str, ...]
+    """In words, arms that are kept off the front because they had nothing of what is to be raised
+    in some blocks: ``batch size 8 (goodput is 0 in 3 of 5 blocks)``."""
     margin: float
     level: float
     """Confidence that an arm is not called dominated by mistake, over all others."""
@@ -91,9 +96,15 @@ def front(
     figures = {
         a.arm_id: [gathered.absolute(a.arm_id, m, p) for _, m, p in axes] for a in gathered.arms
     }
-    kept = [a for a, both in figures.items() if all(f is not None and f.mean > 0 for f in both)]
-    if len(kept) < 2:
-        raise BadInput(f"fewer than two arms have both {axes[0][1]} and {axes[1][1]}")
+    nothing = _nothing(gathered, axes)
+    kept = [
+        a
+        for a in figures
+        if a not in nothing and all(gathered.positive(a, m, p) for _, m, p in axes)
+    ]
+    if not kept or len(kept) + len(nothing) < 2:
+        why = "".join(f"; {gathered.names[a]}: {said}" for a, said in nothing.items())
+        raise BadInput(f"fewer than two arms have both {axes[0][1]} and {axes[1][1]}{why}")
     tables = [{a: gathered.table(m, p)[a] for a in kept} for _, m, p in axes]
     level = 1 - (1 - LEVEL) / len(axes)
     beaten: dict[str, tuple[State, list[str]]] = {}
@@ -132,18 +143,30 @@ def front(
     sign = -1 if axes[0][0].higher_is_better else 1
     points.sort(key=lambda p: sign * p.x.mean)
     found = [quantity_of(m, p) for _, m, p in axes]
+    off = tuple(f"{gathered.names[a]} ({said})" for a, said in nothing.items())
     return Front(
         campaign=gathered.campaign,
         hardware=gathered.hardware,
         x=found[0],
         y=found[1],
         points=tuple(points),
-        left_out=tuple(gathered.names[a] for a in figures if a not in kept),
+        left_out=tuple(gathered.names[a] for a in figures if a not in kept and a not in nothing),
+        got_nothing=off,
         margin=margin,
         level=LEVEL,
         unfinished=gathered.unfinished,
-        sentences=tuple(_sentences(points, found, gathered.unfinished)),
+        sentences=tuple(_sentences(points, found, gathered.unfinished, off)),
     )
+
+
+def _nothing(gathered: Gathered, axes: Sequence[tuple[Objective, str, str]]) -> dict[str, str]:
+    """Arms that had nothing of what is to be raised in some of their blocks, and of what."""
+    found: dict[str, str] = {}
+    for wanted, metric, part in axes:
+        for arm, blocks in got_nothing(gathered.rows, wanted, (metric, part)).items():
+            noun = quantity_of(GOODPUT[0] if metric == PER_GOOD else metric, part).noun
+            found[arm] = f"{noun} is 0 in {blocks} of {len(gathered.runs[arm])} blocks"
+    return found
 
 
 def _with_gains(
@@ -189,7 +212,10 @@ def _state(
 
 
 def _sentences(
-    points: Sequence[FrontPoint], axes: Sequence[Quantity], unfinished: str
+    points: Sequence[FrontPoint],
+    axes: Sequence[Quantity],
+    unfinished: str,
+    off: Sequence[str],
 ) -> list[str]:
     on = [p for p in points if p.state == "front"]
     open_ = sum(p.state == "cannot_tell" for p in points)
@@ -200,6 +226,9 @@ def _sentences(
         text += f"; of {open_} more it can't be told yet"
     rest = sum(p.state == "dominated" for p in points)
     found = [f"{text}; {rest} of {len(points)} {'is' if rest == 1 else 'are'} dominated."]
+    if off:
+        listed = "; ".join(off[:NAMED]) + (f"; {len(off) - NAMED} more" if len(off) > NAMED else "")
+        found.append(f"Not on it, whatever else they cost: {listed}.")
     if len(on) > 1:
         first, last = on[0], on[-1]
         ratios = [

@@ -25,8 +25,8 @@ little."""
 
 def has_gain(metric: str) -> bool:
     """Whether it is an energy or a power, read by the devices of a class."""
-    about = METRICS[metric]
-    return about.shape == "by_class" and metric.endswith(("_j", "_w"))
+    about = METRICS.get(metric)  # the NLL is none of them
+    return about is not None and about.shape == "by_class" and metric.endswith(("_j", "_w"))
 
 
 def shared_log(

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lem.analysis.blocks import decide
+from lem.analysis.blocks import blocks_done, decide, of_latest_generation
 from lem.analysis.comparison import ArmInfo
 from lem.analysis.naming import matches, readable_names
 from lem.contract.lock import Lock
@@ -12,6 +12,7 @@ from lem.errors import BadInput
 from lem.stats import Absolute, absolute
 from lem.stores.counted import counted
 from lem.stores.index import Figure, Row
+from lem.stores.outcomes import Outcome
 
 
 @dataclass(frozen=True)
@@ -25,19 +26,24 @@ class Gathered:
     """Arm id → block → its run; arms without one are left out."""
     hardware: str
     unfinished: str
-    """While blocks are missing: how many there are of how many. Else empty."""
+    """While blocks are missing (or there is but one): how many are done of how many. Else empty."""
 
     @property
     def rows(self) -> list[Row]:
         return [r for own in self.runs.values() for r in own.values()]
 
     def table(self, metric: str, part: str) -> dict[str, dict[int, float]]:
-        """Arm → block → value, of those that are positive."""
-        found: dict[str, dict[int, float]] = {}
-        for arm, own in self.runs.items():
-            values = {b: f.value for b, r in own.items() if (f := _figure(r, metric, part))}
-            found[arm] = {b: v for b, v in values.items() if v > 0}
-        return found
+        """Arm → block → value, also of 0 or less: leaving out the blocks that have no logarithm
+        would leave those in which an arm did best, or worst."""
+        return {
+            arm: {b: f.value for b, r in own.items() if (f := _figure(r, metric, part))}
+            for arm, own in self.runs.items()
+        }
+
+    def positive(self, arm: str, metric: str, part: str) -> bool:
+        """Whether each of the arm's runs has the figure, and a logarithm of it."""
+        figures = [_figure(r, metric, part) for r in self.runs.get(arm, {}).values()]
+        return bool(figures) and all(f is not None and f.value > 0 for f in figures)
 
     def absolute(self, arm: str, metric: str, part: str) -> Absolute | None:
         """The arm's mean over blocks; None where a run of it has no such figure."""
@@ -93,11 +99,28 @@ def gather(
     runs: dict[str, dict[int, Row]] = defaultdict(dict)
     for r in used:
         runs[r.outcome.arm_id][r.outcome.block] = r
-    done = len({r.outcome.block for r in used})
-    planned = decide(lock, [r.outcome for r in rows]) if lock is not None else None
-    unfinished = ""
-    if planned is not None and (not planned.final or done < planned.n):
-        unfinished = f"{done} of {planned.n} {'blocks' if planned.final else 'pilot blocks'}"
     return Gathered(
-        campaign, tuple(chosen), readable_names(arms), dict(runs), machines[0], unfinished
+        campaign=campaign,
+        arms=tuple(chosen),
+        names=readable_names(arms),
+        runs=dict(runs),
+        hardware=machines[0],
+        unfinished=_unfinished(lock, [r.outcome for r in rows], wanted, used),
     )
+
+
+def _unfinished(
+    lock: Lock | None, outcomes: Sequence[Outcome], arms: set[str], used: Sequence[Row]
+) -> str:
+    """Empty where a comparison would not be provisional: a block is done once nothing is awaited of
+    any of the arms there, not once one has run."""
+    decision = None if lock is None else decide(lock, outcomes)
+    done = blocks_done(outcomes, arms, {r.outcome.block for r in used})
+    if lock is not None and lock.adaptive is not None:
+        decision, done = of_latest_generation(lock, outcomes)
+    planned = 0 if decision is None else decision.n
+    final = decision is None or decision.final
+    if final and done >= max(2, planned):
+        return ""
+    noun = "blocks" if final else "pilot blocks"
+    return f"{done} of {planned} {noun}" if planned > 1 else f"only {done} {noun[:-1]}"

@@ -205,7 +205,7 @@ class Campaign:
             retry_failed,
             on_event or _ignore,
             tell,
-            lambda lock: self._grown(lock, staging),
+            lambda lock: self._grown(lock, staging, tell),
         )
         lock = self.lock or lock
         return self._overview(lock, False, plan(lock, outcomes, present(lock.gpus)), outcomes)
@@ -214,7 +214,7 @@ class Campaign:
         """What makes the later arms; None where all are there beforehand."""
         return generations(self.file, staging, self.launchers()[0], len(self.gpus()))
 
-    def _grown(self, lock: Lock, staging: Staging) -> Lock:
+    def _grown(self, lock: Lock, staging: Staging, say: Say) -> Lock:
         """The lock with the generation of arms that comes next, written; the same where there is
         none."""
         later = self.generations(staging)
@@ -226,6 +226,8 @@ class Campaign:
         arms = later.next_arms(lock, rows)
         if not arms:
             return lock
+        for line in later.got_nothing(lock, rows):
+            say(line)
         grown = lock.model_copy(update={"arms": [*lock.arms, *arms]})
         grown.write(self.folder / LOCK)
         return grown

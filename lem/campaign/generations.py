@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from lem.analysis.objectives import costs
+from lem.analysis.objectives import costs, with_nothing
 from lem.campaign.arms import make_arm
 from lem.campaign.devices import gpus_needed
 from lem.campaign.stage import Ready, Staging, list_key
@@ -73,6 +73,20 @@ class Generations:
         return [
             self._arm(replace(draft, label=label), lock.generations)
             for draft, label in zip(chosen, named, strict=True)
+        ]
+
+    def got_nothing(self, lock: Lock, rows: Sequence[Row]) -> list[str]:
+        """In words, which arms of the latest generation (and whether the baseline) count as worse
+        than all others for what comes next, because they had nothing of an objective."""
+        if lock.adaptive is None:
+            return []
+        found = with_nothing(rows, lock.adaptive.objectives)
+        return [
+            f"{a.label}: {metric} is 0 in {n} block{'s' if n > 1 else ''}, so it counts as worse"
+            " than every experiment with some where the next are chosen"
+            for a in lock.arms
+            if a.arm_id in found and a.generation in (None, lock.generations - 1)
+            for n, metric in [found[a.arm_id]]
         ]
 
     def outermost(self, most: int) -> tuple[list[Arm], bool]:

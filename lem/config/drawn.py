@@ -14,7 +14,7 @@ from lem.config.spans import LISTS
 from lem.config.sweep import Grid
 from lem.contract.base import Scalar, canonical_json
 from lem.contract.lock import Arm
-from lem.contract.objectives import NLL, objective
+from lem.contract.objectives import NLL, PER_ANSWER, objective
 from lem.contract.spec import ModelSpec
 from lem.sampling import Choice, Point, Space, draw, ends, every_point, extremes
 
@@ -64,6 +64,8 @@ def _check_adaptive(grid: Grid, named: Sequence[Drafted]) -> None:
     for name in settings["objectives"]:
         if objective(name).metric == NLL and "nll" not in measure.quality:
             grid.note((("sampler", "objectives"), f"{name} needs `measure: {{quality: [nll]}}`"))
+        if objective(name).metric in PER_ANSWER and measure.accuracy is None:
+            grid.note((("sampler", "objectives"), f"{name} needs `measure: {{accuracy: …}}`"))
 
 
 def _size(grid: Grid) -> int | None:

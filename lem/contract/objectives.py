@@ -7,6 +7,8 @@ from lem.contract.metrics import METRICS
 
 NLL = "nll_per_token"
 """The quality probe's figure; it stands beside a record's metrics."""
+PER_ANSWER = ("energy_per_answer_j", "energy_per_correct_answer_j")
+"""Of the questions' phase, which only `measure.accuracy` has."""
 PARTS = ("mean", "p50", "p90", "p99")
 """Statistics of a distribution."""
 SHORT = {

@@ -67,12 +67,17 @@ def _footnotes(found: Front) -> list[str]:
         f"(within-block ratios; over all others {100 * found.level:g} % confidence for each arm).",
         "On the front: no arm is ahead in both, by the means of ratios within blocks. ?: another "
         "is, but not beyond uncertainty; more blocks would tell.",
+        *(
+            ["An arm with blocks that are 0 is never on the front: what it saves there is work."]
+            if found.got_nothing
+            else []
+        ),
         "± is the expanded uncertainty U (k = 2), or twice the standard error where no meter "
         "states one.",
     ]
     if found.left_out:
         shown = ", ".join(plain(n) for n in found.left_out[:5])
-        lines.append(f"Without these figures, so left out: {shown}")
+        lines.append(f"Without these figures in every run, so left out: {shown}")
     return lines
 
 

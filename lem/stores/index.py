@@ -29,6 +29,7 @@ from lem.stores.index_file import (
     remove,
 )
 from lem.stores.outcomes import Cost, Outcome
+from lem.stores.scored import Scored, scored_of
 from lem.stores.shares import Share, shares_of
 
 CHUNK = 500
@@ -69,6 +70,8 @@ class Row(NamedTuple):
     """Device class → device → how much of the energy it drew, and how well its gain is known."""
     answering: Answering | None = None
     """How its questions were answered; None where there were none."""
+    scored: Scored | None = None
+    """Of what its NLL per token is; None where it has none."""
 
 
 class Index:
@@ -128,7 +131,7 @@ class Index:
     def _rows(self, metrics: Sequence[str] | None) -> list[Row]:
         a = ATTEMPTS.c
         about = (a.run_id, a.experiment_id, a.campaign, a.semantics, a.hardware)
-        more = (a.meters, a.flags, a.problem, a.shares, a.answering)
+        more = (a.meters, a.flags, a.problem, a.shares, a.answering, a.scored)
         query = sa.select(a.id, *about, *more, *_OUTCOME).order_by(*_ORDER)
         m = METRICS.c
         wanted = sa.select(m.id, m.metric, m.part, m.value, m.uncertainty)
@@ -195,6 +198,7 @@ def _columns(key: int, entry: Entry) -> dict[str, Any]:
         "flags": json.dumps(record.flags if record else []),
         "shares": json.dumps(shares_of(record) if record else {}),
         "answering": json.dumps(answering_of(record) if record else None),
+        "scored": json.dumps(scored_of(record) if record else None),
     }
 
 
@@ -225,9 +229,9 @@ def metric_values(record: Record) -> Iterator[tuple[str, str, Value]]:
 
 def _row(row: Sequence[Any], metrics: dict[str, dict[str, Figure]]) -> Row:
     _, run_id, experiment_id, campaign, semantics, hardware_, meters, flags, problem = row[:9]
-    answering = _parsed(row[10])
+    answering, scored = _parsed(row[10]), _parsed(row[11])
     return Row(
-        outcome=_outcome(row[11:]),
+        outcome=_outcome(row[12:]),
         run_id=run_id,
         experiment_id=experiment_id,
         campaign=campaign,
@@ -242,6 +246,7 @@ def _row(row: Sequence[Any], metrics: dict[str, dict[str, Figure]]) -> Row:
             for name, of_device in json.loads(row[9]).items()
         },
         answering=None if answering is None else Answering(*answering),
+        scored=None if scored is None else Scored(*scored),
     )
 
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 FILE_NAME = ".index.sqlite"
-VERSION = 5
+VERSION = 6
 """Raised whenever tables or their meaning change; an index of another version is rebuilt."""
 
 LOCK_TIMEOUT_S = 10.0
@@ -53,6 +53,7 @@ ATTEMPTS = sa.Table(
     sa.Column("flags", sa.Text, nullable=False),
     sa.Column("shares", sa.Text, nullable=False),
     sa.Column("answering", sa.Text, nullable=False),
+    sa.Column("scored", sa.Text, nullable=False),
 )
 
 # The metric comes first in the key: a comparison reads few metrics of many attempts.

@@ -277,3 +277,10 @@ def test_arms_that_the_boards_alone_may_make_differ_are_not_told_apart(tmp_path:
     assert not one.told_apart and one.scatter < 0.01
     assert "by more than scatter and the gains of the boards" in found.sentences[0]
     assert any("may look like a difference" in line for line in footnotes(found))
+
+
+@pytest.mark.parametrize("metric", ["nll_per_token", "watts"])
+def test_what_is_no_metric_is_refused_in_words(tmp_path: Path, metric: str) -> None:
+    records.campaign(tmp_path, {1: [2.0, 2.1], 2: [1.0, 1.1]}, measured=("gpu",), nll=2.7)
+    with pytest.raises(BadInput, match=f"no metric named '{metric}'"):
+        open_results(tmp_path).attribute(metric)

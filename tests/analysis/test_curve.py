@@ -85,3 +85,18 @@ def test_what_scatters_too_much_cannot_be_told(tmp_path: Path) -> None:
     low = found.series[0].points[0].beside_least
     assert low is not None and low.low is not None and low.low < 1
     assert found.sentences[0].startswith("Can't tell yet whether a token takes more GPU energy at")
+
+
+def test_an_arm_with_a_run_of_no_energy_has_no_place_on_the_curve(tmp_path: Path) -> None:
+    """Not one from the blocks alone in which the meter moved."""
+
+    def still(cell: dict[str, Any], block: int) -> dict[str, Any]:
+        own = of(cell, block)
+        stood = cell["workload.arrival.concurrency"] == 4 and block == 1
+        return own | {"energy": {"gpu": 0.0}} if stood else own
+
+    records.grid(tmp_path, {"workload.arrival.concurrency": LOADS}, still)
+    (found,) = open_results(tmp_path).curves()
+    assert [p.load for p in found.series[0].points] == [1, 16]
+    (left_out,) = found.left_out
+    assert left_out.endswith("in which GPU energy per output token is 0 in a run")

@@ -140,6 +140,49 @@ def test_an_arm_that_failed_is_not_chosen_again(tmp_path: Path) -> None:
     assert len(arms) == 3
 
 
+def test_experiments_without_goodput_are_named_and_not_followed(tmp_path: Path) -> None:
+    """The largest batches cost least and serve nobody: what is chosen next lies elsewhere."""
+    path = write_campaign(
+        tmp_path / "c.yaml",
+        **{
+            **SPACE,
+            "sweep": {"engine.max_batch_size": {"low": 1, "high": 64}},
+            "baseline": {"engine.max_batch_size": 1},
+            "sampler": {
+                "kind": "pareto", "budget": 24, "generation": 12, "seed": 5,
+                "objectives": ["energy", "goodput_per_s"],
+            },
+        },
+        measure=QUICK,
+    )  # fmt: skip
+    file = load(path)
+    staging = provisional_staging(to_stage(file))
+    launchers = dict.fromkeys(range(len(file.drafts)), "process")
+    lock = make_lock(file, staging, Overrides(), launchers, [], ["cpu"], [0] * len(file.drafts))
+    later = generations(file, staging, "process", 0)
+    assert later is not None
+    clock = records.START
+    for block in range(lock.blocks):
+        for arm in lock.arms_of(block):
+            batch = float(arm.settings["engine.max_batch_size"])  # type: ignore[arg-type]
+            late = batch > 32 and block > 0
+            clock += timedelta(seconds=40)
+            made = records.record(
+                arm_id=arm.arm_id, block=block, started=clock, cpu_time_s=0.02 / batch,
+                goodput=(0.0, 0.0) if late else (4.0, 1.0),
+            )  # fmt: skip
+            records.place(tmp_path / "out", made)
+    with Index(tmp_path / "out") as index:
+        index.refresh()
+        rows = index.rows(needed_for(["energy", "goodput_per_s"]))
+    missed = {a.label for a in lock.arms if a.settings["engine.max_batch_size"] > 32}  # type: ignore[operator]
+    said = later.got_nothing(lock, rows)
+    assert missed and {s.partition(":")[0] for s in said} == missed
+    assert all("goodput_per_s is 0 in 1 block, so it counts as worse" in s for s in said)
+    chosen = [a.settings["engine.max_batch_size"] for a in later.next_arms(lock, rows)]
+    assert sum(b > 32 for b in chosen) < len(chosen) / 2  # type: ignore[operator, misc]
+
+
 def test_a_lock_with_somebody_elses_arm_is_refused(tmp_path: Path) -> None:
     """A folder may come from a stranger; what its user reads before running it is the file."""
     _, later, lock = begun(tmp_path / "c.yaml")

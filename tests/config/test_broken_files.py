@@ -247,6 +247,9 @@ CASES = [
     Case("quality without its probe",
          plus("sampler: {kind: pareto, budget: 2, objectives: [energy, quality]}\n"
               "sweep: {engine.max_batch_size: [1, 2]}\n"), 8, "needs `measure: {quality: [nll]}`"),
+    Case("energy per answer without questions",
+         plus("sampler: {kind: pareto, budget: 2, objectives: [latency, energy_per_answer_j]}\n"
+              "sweep: {engine.max_batch_size: [1, 2]}\n"), 8, "needs `measure: {accuracy: …}`"),
     Case("pareto with a precision",
          plus("sampler: {kind: pareto, budget: 2}\nsweep: {engine.max_batch_size: [1, 2]}\n"
               "measure: {precision: 0.01}\n"), 10, "does not go with sampler pareto"),

@@ -151,3 +151,16 @@ def test_an_axis_has_its_ticks_at_the_loads_where_there_is_room(
         x_ticks=(1, 1.01, 9),
     )  # fmt: skip
     assert ">1.01<" not in document([close])
+
+
+def test_a_front_names_what_is_kept_off_it(tmp_path: Path) -> None:
+    def serves(cell: dict[str, Any], block: int) -> dict[str, Any]:
+        late = cell["engine.max_batch_size"] == 8 and block
+        goodput = (0.0, 0.0) if late else (3.0, 1.0)
+        return {"energy": {"gpu": 1.0}, "goodput": goodput, "gpus": [records.gpu()]}
+
+    records.grid(tmp_path / "c", {"engine.max_batch_size": [1, 8]}, serves, blocks=3)
+    shown = run("pareto", tmp_path / "c", "--x", "goodput_per_s", "-o", tmp_path / "x.svg")
+    assert shown.exit_code == 0, shown.output
+    assert "batch size 8 (goodput is 0 in 2 of 3 blocks)" in " ".join(shown.output.split())
+    assert "batch size 1" in (tmp_path / "x.svg").read_text()
