@@ -1,18 +1,26 @@
 #!/bin/sh
 # Runs the backends' conformance suite inside a backend's newest image, without a network:
 # conformance_in_image.sh BACKEND [cpu|cuda]. Build it first: lem images build BACKEND. IMAGE names
-# another than the newest.
+# another than the newest. openai is run in vLLM's (lem images build vllm), on CPUs, against the server there.
 # LEM_CONFORMANCE_RECORD=FILE keeps what was run, on which hardware and how it went; in lem/verified/ it is what `lem images list` shows.
 set -eu
 cd "$(dirname "$0")/.."
 backend=$1 variant=${2:-cpu}
 VENV=${VENV:-.venv}
 TOOLS=$PWD/build/test-tools
+made=$backend suite=$backend/test_backend.py
+if [ "$backend" = openai ]; then
+    [ "$variant" = cpu ] || {
+        echo "conformance: the suite of openai is for CPUs; fix: $0 openai cpu" >&2
+        exit 3
+    }
+    made=vllm suite=openai/test_vllm_server.py
+fi
 
-image=${IMAGE:-$(docker image ls --filter "label=org.lem.backend=$backend" \
+image=${IMAGE:-$(docker image ls --filter "label=org.lem.backend=$made" \
     --filter "label=org.lem.variant=$variant" --format '{{.ID}}' | head -n 1)}
 [ -n "$image" ] || {
-    echo "conformance: no $variant image of $backend; fix: lem images build $backend" >&2
+    echo "conformance: no $variant image of $made; fix: lem images build $made" >&2
     exit 3
 }
 # The image has the engine and the agent: its own lem is tested, not the clone's. What the tests need beside them is pure Python and comes
@@ -36,6 +44,8 @@ case $backend in
         [ ! -d "$converted" ] || set -- "$@" --volume "$converted:/model:ro" --env LEM_TEST_SAFETENSORS=/model
         ;;
 esac
+# vLLM's processes, where its core is one, share more memory than the 64 MiB that a container has by default.
+[ "$backend" != openai ] || set -- "$@" --shm-size 1g
 record=${LEM_CONFORMANCE_RECORD:-}
 kept=
 if [ -n "$record" ]; then
@@ -50,7 +60,7 @@ docker run --rm --network none --read-only --tmpfs /tmp:exec,size=8g "$@" \
     --env HOME=/tmp --env PYTHONPATH=/tools --env LEM_TEST_GGUF=/model.gguf --env HF_HUB_OFFLINE=1 \
     --env PYTHONDONTWRITEBYTECODE=1 --env OMP_NUM_THREADS="${OMP_NUM_THREADS:-2}" \
     --workdir /suite --entrypoint python3 "$image" \
-    -m pytest -p no:cacheprovider "tests/backends/$backend/test_backend.py" -k TestReal || status=$?
+    -m pytest -p no:cacheprovider "tests/backends/$suite" -k TestReal || status=$?
 if [ -n "$kept" ]; then
     [ ! -f "$kept/record.json" ] || cp "$kept/record.json" "$record"
     rm -rf "$kept"

@@ -111,6 +111,8 @@ class Conformance:
     """The suite. A member sets the attributes and fixtures that have no default here."""
 
     name: str
+    software: str = ""
+    """Which server it is, where lem drives one that somebody else started."""
     arguments: dict[str, Any] = {}
     """``args`` that every job of this member has."""
     bad_argument: tuple[dict[str, Any], str]

@@ -17,7 +17,7 @@ from .conformance import gpus
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Engines that this environment does not have are tested in their images (test_in_image.py).
-collect_ignore = [] if find_spec("vllm") else ["vllm/test_backend.py"]
+collect_ignore = [] if find_spec("vllm") else ["vllm/test_backend.py", "openai/test_vllm_server.py"]
 LEFT_OUT = pytest.StashKey[int]()
 
 TINY = Synthetic(hidden_size=32, layers=2, heads=2, vocab_size=400, max_position_embeddings=1024)

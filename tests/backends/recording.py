@@ -45,9 +45,10 @@ def record(
     results: dict[tuple[str, str], bool],
     engine: dict[str, Any],
     boards: list[dict[str, Any]],
+    software: str = "",
 ) -> dict[str, Any]:
     """The document. ``results``: (load, test) → whether it passed; ``boards``: what NVML tells of
-    the GPUs that were used."""
+    the GPUs that were used; ``software``: which server it was, if somebody else's."""
     ran: dict[str, bool] = {}
     for (load, name), passed in sorted(results.items()):
         for area in areas(name, load):
@@ -55,7 +56,7 @@ def record(
     return {
         "schema_version": 1,
         "backend": backend.name,
-        "engine_version": environment.version_of(backend.distribution) or "unknown",
+        "engine_version": version(backend, engine, software),
         "lem_version": __version__,
         "date": utc_now(),
         "place": "container" if environment.in_container() else "bare metal",
@@ -69,9 +70,16 @@ def record(
     }
 
 
+def version(backend: Backend, engine: dict[str, Any], software: str) -> str:
+    """Of the engine; where it is in no environment of lem's, its name and what it says itself."""
+    if backend.distribution:
+        return environment.version_of(backend.distribution) or "unknown"
+    return f"{software or 'unknown'} {engine.get('engine_version', 'unknown')}"
+
+
 def device(boards: list[dict[str, Any]], engine: dict[str, Any]) -> dict[str, Any]:
     """GPUs only where the engine says that it used one: being there is not enough."""
-    used = bool(boards) and engine.get("device") not in (None, "cpu")
+    used = bool(boards) and engine.get("device") not in (None, "cpu", "unknown")
     return {
         "kind": "gpu" if used else "cpu",
         "name": boards[0]["name"] if used else environment._cpu_model(Path("/")),
@@ -95,12 +103,13 @@ def word(passed: bool) -> str:
 
 
 class Recorder:
-    """Collects the results of one session; of one backend, since a record is of one."""
+    """Collects the results of one session; of one engine, since a record is of one."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
         self.results: dict[tuple[str, str], bool] = {}
-        self.backends: set[str] = set()
+        self.backends: set[tuple[str, str]] = set()
+        """Each with the server that it drove, if somebody else's."""
         self.engine: dict[str, Any] = {}
 
     @pytest.hookimpl(hookwrapper=True)
@@ -114,7 +123,7 @@ class Recorder:
         load = "offline" if arrival is None or arrival.kind == "offline" else "served"
         key = (load, item.name.removeprefix("test_"))
         self.results[key] = self.results.get(key, True) and bool(report.passed)
-        self.backends.add(kind.name)
+        self.backends.add((kind.name, kind.software))
         told = getattr(item, "funcargs", {}).get("engine")
         if told is not None and report.when == "call" and not self.engine:
             self.engine = dict(told.facts())
@@ -123,10 +132,11 @@ class Recorder:
         if not self.results:
             return
         if len(self.backends) != 1:
-            raise pytest.UsageError(f"a record is of one backend, not of {sorted(self.backends)}")
-        (name,) = self.backends
+            raise pytest.UsageError(f"a record is of one engine, not of {sorted(self.backends)}")
+        ((name, software),) = self.backends
         boards = [g.model_dump() for g in environment.gpus(gpus())]
-        made = record(plugins.load("backends", name)(), self.results, self.engine, boards)
+        backend = plugins.load("backends", name)()
+        made = record(backend, self.results, self.engine, boards, software)
         write_atomic(self.file, (json.dumps(made, indent=1) + "\n").encode())
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lem import verified
+from lem import plugins, verified
 
 from . import recording
 
@@ -40,6 +40,7 @@ BOARD = {"name": "NVIDIA L4", "driver": "575.57", "index": 0}
         # A GPU that the engine left alone proves nothing.
         ([BOARD], {"device": "cpu"}, "cpu"),
         ([BOARD], {}, "cpu"),
+        ([BOARD], {"device": "unknown"}, "cpu"),
     ],
 )
 def test_a_gpu_counts_where_the_engine_used_it(
@@ -57,6 +58,19 @@ def test_a_gpu_counts_where_the_engine_used_it(
         "served": "failed",
     }
     assert not record.passed and set(record.libraries) == {"typing-extensions"}
+
+
+def test_somebody_else_s_server_is_named_with_the_version_that_it_tells() -> None:
+    results = {("served", "answers_are_readable"): True}
+    openai = plugins.load("backends", "openai")()
+    for told, version, file in (
+        ({"engine_version": "0.32.0"}, "vLLM 0.32.0", "openai-vllm-0.32.0-cpu-"),
+        ({}, "vLLM unknown", "openai-vllm-unknown-cpu-"),
+    ):
+        made = recording.record(openai, results, told, [], "vLLM")
+        record = verified.parse(json.dumps(made).encode())
+        assert record.engine_version == version
+        assert verified.name(record).startswith(file)
 
 
 @pytest.mark.parametrize("passes", [True, False])

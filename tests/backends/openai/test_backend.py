@@ -47,6 +47,7 @@ def server(gguf: Path) -> Iterator[LlamaHttp]:
 
 class TestReal(OpenLoad):
     name = "openai"
+    software = "llama.cpp"
     settings: dict[str, Any] = {}
     arrival = Concurrency(concurrency=3)
     bad_argument = ({"base_url": "http://127.0.0.1:1/v1", "colour": "red"}, "no such argument")
