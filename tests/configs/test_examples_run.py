@@ -60,6 +60,11 @@ ANSWERS = {
     "show": "energy_per_output_token_j",
 }
 """What each command's answer cannot do without."""
+ONE_LIST = {
+    "engines": {"transformers", "vllm", "llama_cpp"},
+    "engines-served": {"llama_cpp", "vllm"},
+}
+"""Examples that compare engines on the very same token ids, made by each engine's own tokenizer."""
 OF_THE_SEARCH = "goodput_rate_per_s"
 """A comment of concurrency-slo.yaml says that it needs another arrival than the file's."""
 
@@ -190,6 +195,9 @@ def test_an_example_answers_its_question(name: str, ran: Callable[[str], Ran]) -
     assert len(lock.arms) > 1
     assert sorted((r.block, r.arm_id) for r in records) == sorted(places)
     assert {r.experiment.backend for r in records} == set(found.spec["backends"])
+    if name in ONE_LIST:
+        lists = {r.experiment.backend: r.experiment.requests_sha256 for r in records}
+        assert set(lists) == ONE_LIST[name] and len(set(lists.values())) == 1, lists
     for record in records:
         assert worst(set(record.flags) - BUSY) == "info", record.flags
         figures_are_whole(record, name, found.spec)
