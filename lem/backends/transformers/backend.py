@@ -51,6 +51,8 @@ NOT_ARGUMENTS = frozenset(
 trust, or write files."""
 NOT_GENERATE = frozenset({"custom_generate", "trust_remote_code", "assistant_model"})
 """Arguments of ``generate`` that would run code of a folder, or another model."""
+GUESSES = ("prompt_lookup_num_tokens", "assistant_early_exit")
+"""Arguments of ``generate`` by which tokens are guessed ahead: several then come in a step."""
 NO_SERVER = (
     "transformers' own server takes prompts as text alone, so its token counts would not be those "
     "of the request list: transformers is driven offline only"
@@ -222,6 +224,13 @@ def _settle_generation(model: Any, job: Job) -> dict[str, Any]:
     if (number(arguments, "num_return_sequences") or 1) > 1:
         raise RunFailed(
             "unsupported", "generate.num_return_sequences: a request has one answer to count"
+        )
+    if guesses := [name for name in GUESSES if generate.get(name) is not None]:
+        raise RunFailed(
+            "unsupported",
+            f"generate.{guesses[0]}: lem counts one token of each row a step, and there several "
+            "come at once",
+            hint="of the engines here vLLM guesses ahead: args.speculative_config, method ngram",
         )
     check = GenerationConfig(eos_token_id=ends, pad_token_id=pad, max_new_tokens=1)
     unknown = check.update(**arguments)

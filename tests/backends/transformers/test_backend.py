@@ -197,11 +197,15 @@ def test_engine_settings_that_cannot_be(
     assert backend().reject(job)
 
 
-@pytest.mark.parametrize("name", ["num_beams", "num_return_sequences"])
+@pytest.mark.parametrize(
+    "name",
+    ["num_beams", "num_return_sequences", "prompt_lookup_num_tokens", "assistant_early_exit"],
+)
 def test_settings_whose_tokens_cannot_be_counted_are_refused(
     tiny: Path, tmp_path: Path, name: str
 ) -> None:
-    """Several answers to one prompt would cost energy, and one of them be counted."""
+    """Several answers to one prompt would cost energy, and one of them be counted; of tokens that
+    are guessed ahead several come in a step."""
     generate = {"temperature": 1.0, name: 2}
     requests = [Request("r0", [5], 1, "")]
     job = make_job("transformers", tiny, tmp_path, requests, generate=generate)
