@@ -136,7 +136,8 @@ _TABLE = (
     Metric(
         "ttft_s",
         "s",
-        "time to first token: sent → first token, of those that came in the windows",
+        "time to first token: from when the request was due (offline: a slot was free for it) "
+        "until its first token, of those that came in the windows",
         "distribution",
     ),
     Metric(
@@ -156,7 +157,8 @@ _TABLE = (
     Metric(
         "e2e_latency_s",
         "s",
-        "sent → last token, of requests finished in the windows",
+        "from when the request was due (offline: a slot was free for it) until its last token, of "
+        "requests finished in the windows",
         "distribution",
     ),
     Metric("peak_memory_bytes", "bytes", "largest memory in use, by device class", "by_class"),

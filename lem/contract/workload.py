@@ -235,13 +235,17 @@ class Slo(Part):
     """Service-level objectives: limits that each request must keep.
 
     ``itl_ms`` and ``tpot_ms`` are the same limit, on a request's mean time per output token after
-    the first, under its two names.
+    the first (its mean gap, no single one), under its two names.
     """
 
     ttft_ms: Annotated[float, Field(gt=0)] | None = None
+    """From when the request was due until its first token."""
     itl_ms: Annotated[float, Field(gt=0)] | None = None
+    """On TPOT, a request's mean gap between tokens; single gaps may be longer."""
     tpot_ms: Annotated[float, Field(gt=0)] | None = None
+    """The same limit under its other name."""
     e2e_ms: Annotated[float, Field(gt=0)] | None = None
+    """From when the request was due until its last token."""
 
     @model_validator(mode="after")
     def _one_limit(self) -> Self:

@@ -37,7 +37,8 @@ def within(responses: Iterable[Response], start_ns: int, end_ns: int) -> list[Re
 
 
 def ttft_s(responses: Iterable[Response], span_ns: Span = ALWAYS) -> list[float]:
-    """Time to first token of each request: sent → first token, which came in ``span_ns``."""
+    """Time to first token of each request: from when it was due (``sent_ns``) until its first
+    token, which came in ``span_ns``."""
     return [
         (r.token_ns[0] - r.sent_ns) / 1e9
         for r in _answered(responses)
@@ -66,7 +67,7 @@ def tpot_s(responses: Iterable[Response]) -> list[float]:
 
 
 def e2e_s(responses: Iterable[Response]) -> list[float]:
-    """End-to-end latency of each request: sent → last token."""
+    """End-to-end latency of each request: from when it was due until its last token."""
     return [(r.token_ns[-1] - r.sent_ns) / 1e9 for r in _answered(responses)]
 
 
