@@ -60,7 +60,7 @@ def test_json_that_is_too_deep_to_look_into_stays_outside() -> None:
     """A reader with more patience than this one's might find something there."""
     for levels in (300, 100_000):
         text = '{"a":' * levels + '{"cache_dir": 1}' + "}" * levels
-        with pytest.raises(RunFailed, match="too deep|not for campaigns") as e:
+        with pytest.raises(RunFailed, match=r"too deep|not for campaigns") as e:
             doors.check({"config": text}, FORBIDDEN)
         assert e.value.kind == "bad_argument"
 
