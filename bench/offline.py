@@ -23,8 +23,9 @@ from lem.contract.spec import DeviceSettings, ExperimentModel, Limits, Measureme
 from lem.contract.workload import Workload
 from lem.workloads.load import Log
 from lem.workloads.requests import Request, dump
-from lem.workloads.sources import Backlog, Stock
+from lem.workloads.sources import Backlog
 from lem.workloads.steady import Phase
+from lem.workloads.stock import Stock
 
 SLOTS = 8
 REQUESTS = 16

@@ -17,7 +17,8 @@ from lem.workloads.client import Client
 from lem.workloads.latency import quantile
 from lem.workloads.load import Log, Response
 from lem.workloads.requests import Request
-from lem.workloads.sources import ClosedLoop, Stock
+from lem.workloads.sources import ClosedLoop
+from lem.workloads.stock import Stock
 from lem.workloads.wire import Wire
 
 SERVER = Path(__file__).parents[2] / "tests" / "workloads" / "fake_server.py"

@@ -31,17 +31,10 @@ from lem.meters.sampler import Sampler
 from lem.workloads import latency, requests, schedules
 from lem.workloads.load import Log, Response, Source
 from lem.workloads.requests import Request
-from lem.workloads.sources import (
-    Backlog,
-    FirstTokens,
-    OpenLoop,
-    Requests,
-    Stock,
-    conversations,
-    from_slots,
-)
+from lem.workloads.sources import Backlog, OpenLoop, from_slots
 from lem.workloads.steady import Counts, settled_by_chance, spread, warmed_up
 from lem.workloads.steady import Phase as Windows
+from lem.workloads.stock import FirstTokens, Requests, Stock, conversations
 
 WARM_UP_PARTS = 8
 """The warm-up limit is cut into this many sub-windows to see whether throughput has settled."""

@@ -19,8 +19,9 @@ from lem.errors import RunFailed
 from lem.workloads import latency, overload, schedules
 from lem.workloads.load import Log, Response, Source
 from lem.workloads.rate_search import beyond_chance, search
-from lem.workloads.sources import OpenLoop, Requests, arriving
+from lem.workloads.sources import OpenLoop, arriving
 from lem.workloads.steady import Counts
+from lem.workloads.stock import Requests
 from lem.workloads.trials import Trial, Verdict
 
 CLIENTS = 8

@@ -29,8 +29,9 @@ from lem.workloads.likelihood import Scored
 from lem.workloads.load import Log, Response
 from lem.workloads.questions import Asked
 from lem.workloads.requests import Request
-from lem.workloads.sources import Stock, arriving
+from lem.workloads.sources import arriving
 from lem.workloads.steady import Counts, count
+from lem.workloads.stock import Stock
 
 CLIENTS = 8
 """Of the closed loop in which questions are asked where the workload's arrival is an open one."""

@@ -16,7 +16,7 @@ from lem.contract.workload import Concurrency, Poisson, Search, TraceArrival, Wo
 from lem.errors import RunFailed
 from lem.workloads.load import Log, Sink, Source
 from lem.workloads.requests import Request
-from lem.workloads.sources import Stock
+from lem.workloads.stock import Stock
 from tests.meters import rigs
 
 from .conftest import WORKLOAD, MakeJob

@@ -8,8 +8,9 @@ from lem.agent import operating_point
 from lem.contract.workload import Constant, Poisson, Search, Slo, TraceArrival
 from lem.workloads.load import Log, Response
 from lem.workloads.requests import Request
-from lem.workloads.sources import OpenLoop, Stock
+from lem.workloads.sources import OpenLoop
 from lem.workloads.steady import Counts
+from lem.workloads.stock import Stock
 
 MS = 1_000_000
 

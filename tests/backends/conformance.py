@@ -25,8 +25,9 @@ from lem.workloads import datasets
 from lem.workloads.likelihood import Passage
 from lem.workloads.load import Log
 from lem.workloads.requests import Request, Tokenizer, dump
-from lem.workloads.sources import Backlog, FirstTokens, Stock, Stopping, arriving
+from lem.workloads.sources import Backlog, Stopping, arriving
 from lem.workloads.steady import Phase
+from lem.workloads.stock import FirstTokens, Stock
 
 BATCH = 3
 ALWAYS = {

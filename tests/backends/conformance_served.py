@@ -17,8 +17,9 @@ from lem.workloads import latency
 from lem.workloads.load import Log
 from lem.workloads.requests import Request
 from lem.workloads.schedules import at_rate
-from lem.workloads.sources import OpenLoop, Stock, arriving
+from lem.workloads.sources import OpenLoop, arriving
 from lem.workloads.steady import Counts, count
+from lem.workloads.stock import Stock
 
 from .conformance import Conformance, make_job
 

@@ -12,7 +12,8 @@ from lem.backends.protocol import Backend
 from lem.contract.workload import Concurrency
 from lem.workloads.load import Log
 from lem.workloads.requests import Request
-from lem.workloads.sources import Backlog, Stock, arriving
+from lem.workloads.sources import Backlog, arriving
+from lem.workloads.stock import Stock
 
 from .conformance import Conformance, answer
 from .conformance_served import Served

@@ -20,7 +20,8 @@ from lem.meters.process_tree import ProcessTree
 from lem.workloads.client import Client
 from lem.workloads.load import Log
 from lem.workloads.requests import Request
-from lem.workloads.sources import ClosedLoop, Stock
+from lem.workloads.sources import ClosedLoop
+from lem.workloads.stock import Stock
 from lem.workloads.wire import Wire
 
 FAKE = Path(__file__).parent.parent / "workloads" / "fake_server.py"

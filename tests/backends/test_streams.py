@@ -10,7 +10,8 @@ from lem.backends.streams import Refused, Streams, whole_answer
 from lem.errors import RunFailed
 from lem.workloads.load import Log, Sink
 from lem.workloads.requests import Request
-from lem.workloads.sources import Backlog, Stock
+from lem.workloads.sources import Backlog
+from lem.workloads.stock import Stock
 
 REQUESTS = [Request(f"r{i}", [1], 5, "") for i in range(3)]
 

@@ -22,8 +22,9 @@ from lem.workloads.overload import growth
 from lem.workloads.requests import Request
 from lem.workloads.schedules import at_rate
 from lem.workloads.sockets import Connection, Sockets
-from lem.workloads.sources import Backlog, ClosedLoop, Stock, arriving
+from lem.workloads.sources import Backlog, ClosedLoop, arriving
 from lem.workloads.steady import Phase
+from lem.workloads.stock import Stock
 from lem.workloads.wire import Wire
 
 SERVER = Path(__file__).with_name("fake_server.py")

@@ -10,8 +10,9 @@ from lem.contract.workload import Concurrency, Offline
 from lem.workloads.edges import EXACT, Underway, few_turns, uncertainties, underway
 from lem.workloads.load import Log, Response
 from lem.workloads.requests import Request
-from lem.workloads.sources import FirstTokens, Stock, arriving
+from lem.workloads.sources import arriving
 from lem.workloads.steady import Counts, Phase, count
+from lem.workloads.stock import FirstTokens, Stock
 
 from .engines import Clock, SlotEngine, StaticEngine
 

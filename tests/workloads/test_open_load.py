@@ -14,8 +14,9 @@ from lem.workloads import edges
 from lem.workloads.load import Log, Response
 from lem.workloads.requests import Request
 from lem.workloads.schedules import at_rate
-from lem.workloads.sources import OpenLoop, Stock, arriving
+from lem.workloads.sources import OpenLoop, arriving
 from lem.workloads.steady import Counts, Edge, Phase, settled_by_chance
+from lem.workloads.stock import Stock
 
 from .engines import Clock, Server
 

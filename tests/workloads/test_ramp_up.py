@@ -18,8 +18,9 @@ from lem.workloads import edges
 from lem.workloads.load import Log, Response
 from lem.workloads.ramp_up import RampUp, mean_answer_ns
 from lem.workloads.requests import Request
-from lem.workloads.sources import OpenLoop, Stock, arriving
+from lem.workloads.sources import OpenLoop, arriving
 from lem.workloads.steady import Counts, Phase
+from lem.workloads.stock import Stock
 from lem.workloads.trials import Trial
 
 from .engines import Clock, Server

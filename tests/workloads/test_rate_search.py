@@ -13,7 +13,8 @@ from lem.workloads.load import Log
 from lem.workloads.rate_search import search
 from lem.workloads.requests import Request
 from lem.workloads.schedules import at_rate
-from lem.workloads.sources import OpenLoop, Stock, arriving
+from lem.workloads.sources import OpenLoop, arriving
+from lem.workloads.stock import Stock
 from lem.workloads.trials import Trial, Verdict
 
 from .engines import Clock, Server

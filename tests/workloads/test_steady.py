@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from lem.contract.workload import Concurrency, Offline
 from lem.workloads.load import Log, Response
 from lem.workloads.requests import Request
-from lem.workloads.sources import Stock, arriving
+from lem.workloads.sources import arriving
 from lem.workloads.steady import Counts, Phase, count, warmed_up
+from lem.workloads.stock import Stock
 
 from .engines import Clock, SlotEngine, StaticEngine
 

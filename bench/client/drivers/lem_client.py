@@ -9,7 +9,8 @@ from lem.workloads import latency
 from lem.workloads.client import Client
 from lem.workloads.load import Log, Response
 from lem.workloads.requests import Request
-from lem.workloads.sources import ClosedLoop, Stock
+from lem.workloads.sources import ClosedLoop
+from lem.workloads.stock import Stock
 from lem.workloads.wire import Wire
 
 

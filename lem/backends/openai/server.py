@@ -16,7 +16,8 @@ from lem.errors import RunFailed
 from lem.workloads.client import Client
 from lem.workloads.load import Log
 from lem.workloads.requests import Request
-from lem.workloads.sources import Backlog, Stock
+from lem.workloads.sources import Backlog
+from lem.workloads.stock import Stock
 from lem.workloads.wire import Wire, error_text, hide
 
 KNOWN = ("base_url", "model", "api", "prompt", "api_key_env", "engine_port")

@@ -18,7 +18,8 @@ from lem.workloads import datasets
 from lem.workloads.likelihood import Passage
 from lem.workloads.load import Log
 from lem.workloads.requests import Request
-from lem.workloads.sources import Backlog, Stock
+from lem.workloads.sources import Backlog
+from lem.workloads.stock import Stock
 
 from ..conformance import Conformance, answer, make_job
 from ..conformance_served import Served

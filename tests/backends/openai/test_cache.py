@@ -16,7 +16,8 @@ from lem.backends.protocol import Engine
 from lem.backends.served import ask
 from lem.workloads.load import Log
 from lem.workloads.requests import Request
-from lem.workloads.sources import Backlog, Stock
+from lem.workloads.sources import Backlog
+from lem.workloads.stock import Stock
 
 from ..conformance import make_job
 from .llama_http import LlamaHttp

@@ -17,7 +17,8 @@ from lem.meters.process_tree import ProcessTree
 from lem.workloads import datasets, likelihood
 from lem.workloads.load import Log
 from lem.workloads.requests import Request, Tokenizer
-from lem.workloads.sources import Stock, arriving
+from lem.workloads.sources import arriving
+from lem.workloads.stock import Stock
 from tests.campaign import given
 
 from ..conformance import ALWAYS, answer

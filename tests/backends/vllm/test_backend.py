@@ -10,7 +10,8 @@ from lem import plugins
 from lem.workloads import datasets, likelihood
 from lem.workloads.load import Log
 from lem.workloads.requests import Request
-from lem.workloads.sources import Backlog, Stock
+from lem.workloads.sources import Backlog
+from lem.workloads.stock import Stock
 from tests.campaign import given
 
 from ..conformance import Conformance, answer, gpus, make_job

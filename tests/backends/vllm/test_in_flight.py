@@ -9,8 +9,9 @@ import statistics
 
 from lem.workloads.load import Log, Sink, Source
 from lem.workloads.requests import Request
-from lem.workloads.sources import Backlog, Stock
+from lem.workloads.sources import Backlog
 from lem.workloads.steady import Phase
+from lem.workloads.stock import Stock
 from tests.workloads.engines import Clock
 
 SLOTS = 8
