@@ -1,4 +1,4 @@
-"""Prompts that an engine has read before: what it found of them, and keeping passes apart."""
+"""Prompts that an engine has read before: what it found of them, and keeping them apart."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,8 @@ QUERIES, HITS = "prefix_cache_query_tokens", "prefix_cache_hit_tokens"
 
 
 def hit_rate(queries: int, hits: int) -> dict[str, Scalar]:
-    """Tokens of prompts looked up in the prefix cache, and found there, since loading."""
+    """Facts: tokens of prompts looked up in the prefix cache, and found there. An engine tells
+    those since loading, a record those of its windows (:func:`since`)."""
     return {
         QUERIES: queries,
         HITS: hits,

@@ -6,9 +6,11 @@ figures computed under different definitions are never compared.
 
 from typing import NamedTuple
 
-METRIC_SEMANTICS_VERSION = 3
+METRIC_SEMANTICS_VERSION = 4
 """1: a gap of ``itl_s`` was between any two tokens, also of one chunk; counts' uncertainties took a
-window's two edges to have as many requests under way."""
+window's two edges to have as many requests under way. Up to 3: offline, latencies (and goodput)
+counted from when an engine was handed a request, also where it had no slot free; in a closed loop
+from when the end of a client's last answer was noticed."""
 
 
 class Metric(NamedTuple):

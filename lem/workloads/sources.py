@@ -124,7 +124,7 @@ class ClosedLoop:
         self._waiting: deque[tuple[int, Request]] = deque()
         self._open: list[Response] = []
         self._ended_ns: list[int] = []
-        """A heap: when clients got the answers after which they have sent nothing yet."""
+        """In order: when clients got the answers after which they have sent nothing yet."""
         self._first = True
 
     def take(self, room: int, busy: int) -> list[Request] | None:
@@ -134,8 +134,8 @@ class ClosedLoop:
         for _ in range(free):
             if self._left == 0:
                 break
-            at_ns = heapq.heappop(self._ended_ns) if self._ended_ns else self._log.clock()
-            self._waiting.append((at_ns, self._walks.next(spread=self._first)))
+            request = self._walks.next(spread=self._first)
+            self._waiting.append((self._free_ns(request), request))
             if self._left is not None:
                 self._left -= 1
         self._first = False
@@ -150,13 +150,18 @@ class ClosedLoop:
         return taken
 
     def _note_ends(self) -> None:
-        still_open = []
-        for r in self._open:
-            if r.end_ns is None:
-                still_open.append(r)
-            else:
-                heapq.heappush(self._ended_ns, r.end_ns)
-        self._open = still_open
+        self._ended_ns += [r.end_ns for r in self._open if r.end_ns is not None]
+        self._ended_ns.sort()
+        self._open = [r for r in self._open if r.end_ns is None]
+
+    def _free_ns(self, request: Request) -> int:
+        """Since when its client has had nothing to wait for: the end of the turn before it, else
+        the earliest end after which nobody has sent anything; now, where there is none."""
+        before = self._log.responses.get(request.after or "")
+        if before is not None and before.end_ns in self._ended_ns:
+            self._ended_ns.remove(before.end_ns)
+            return before.end_ns
+        return self._ended_ns.pop(0) if self._ended_ns else self._log.clock()
 
     def due_ns(self) -> int | None:
         return None

@@ -590,7 +590,7 @@ def test_a_run_under_an_open_load(make_job: MakeJob, arrival: dict[str, Any]) ->
     for window in folder.windows:
         assert window["end_ns"] - window["start_ns"] == pytest.approx(1e9, rel=0.2)
     assert "overloaded" not in folder.record["flags"]
-    assert folder.record["metric_semantics_version"] == 3
+    assert folder.record["metric_semantics_version"] == 4
 
 
 @pytest.mark.slow

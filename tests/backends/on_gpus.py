@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from lem import plugins
 from lem.backends.protocol import Backend
 from lem.contract.workload import Concurrency
 from lem.workloads.load import Log
@@ -31,12 +30,6 @@ class OnStandIn(Conformance):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def backend(cls, there: None) -> Backend:
-        found: Backend = plugins.load("backends", cls.name)()
-        return found
-
-    @pytest.fixture(scope="class")
-    @classmethod
     def model(cls, tiny: Path) -> Path:
         return tiny
 
@@ -54,12 +47,6 @@ class OnStandInServed(Served):
 
 class OnGpu(Conformance):
     """The engine itself, in this process."""
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def backend(cls) -> Backend:
-        found: Backend = plugins.load("backends", cls.name)()
-        return found
 
     @pytest.fixture(scope="class")
     @classmethod

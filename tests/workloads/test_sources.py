@@ -179,6 +179,18 @@ def test_a_client_walks_its_conversation_turn_by_turn() -> None:
     ]
 
 
+def test_a_turn_counts_from_the_end_of_the_one_before_it() -> None:
+    now = [100]
+    log = Log(clock=lambda: now[0])
+    source = ClosedLoop(3, Stock(LONG), log)
+    assert ids(source.take(9, 0)) == ["a1", "b2", "c3"]
+    for name, end_ns in {"b2": 150, "c3": 160, "a1": 170}.items():
+        log.done(name, "", at_ns=end_ns)
+    now[0] = 200
+    assert ids(source.take(9, 0)) == ["a2", "b3", "d1"]
+    assert [log.responses[r].sent_ns for r in ("a2", "b3", "d1")] == [170, 150, 160]
+
+
 def test_a_turn_waits_for_the_answer_before_it() -> None:
     log = Log()
     source = ClosedLoop(1, Stock(LONG), log)

@@ -60,21 +60,6 @@ class TestReal(Served):
         assert not list((target / name).glob("*.safetensors"))
         return target / name
 
-    @pytest.fixture(scope="class")
-    @classmethod
-    def engine(
-        cls,
-        arguments_of: None,
-        backend: Backend,
-        model: Path,
-        requests: list[Request],
-        tmp_path_factory: pytest.TempPathFactory,
-    ) -> Any:
-        folder = tmp_path_factory.mktemp("requests")
-        engine = backend.load(cls.job(model, folder, requests, args=cls.arguments))
-        yield engine
-        engine.close()
-
     def test_facts_name_what_the_engine_uses(self, engine: Engine) -> None:
         """What the server tells; the rest is said to be unknown."""
         import vllm
