@@ -8,14 +8,14 @@ counts), so that bursts, and answers that end together, count as the noise that 
 
 Around a load of 1 chance alone makes a queue grow by about that noise, so the rule cannot call a
 stable queue overloaded much more often than ``Z`` says, and in a stable one, which comes back, it
-hardly ever does. In simulation (Poisson arrivals, exponential answers, 1, 8 and 64 servers, 300 stretches each) it
-called a load of 80 % overloaded in at most 9 % of stretches of 50 requests, 8 % of 100 (1 % up to 8
-servers) and 2 % of 300; found 110 % in 25 % of stretches of 50, 45 % of 300, 80 % of 1,000; and 130
-% in 51, 94 and 100 %. A slight overload of few requests cannot be told from chance by anybody. Of
-fewer than ``SOME`` requests the two noises are themselves poorly known and more is asked for
-(``Z_OF_FEW``; 200 stretches each): 80 % was called overloaded in at most 6 % of stretches of 10, 16
-and 24 requests (8 % with 90 % of the load, 9 % with 64 servers at half of it), 200 % in 32 to 35,
-50 to 56 and 62 to 69 %, 300 % in 41 to 46, 73 to 81 and 87 to 91 %.
+hardly ever does. In simulation (Poisson arrivals, exponential answers, 1, 8 and 64 servers, 300
+stretches each) it called a load of 80 % overloaded in at most 9 % of stretches of 50 requests, 8 %
+of 100 (1 % up to 8 servers) and 2 % of 300; found 110 % in 25 % of stretches of 50, 45 % of 300,
+80 % of 1,000; and 130 % in 51, 94 and 100 %. A slight overload of few requests cannot be told from
+chance by anybody. Of fewer than ``SOME`` requests the two noises are themselves poorly known and
+more is asked for (``Z_OF_FEW``; 200 stretches each): 80 % was called overloaded in at most 6 % of
+stretches of 10, 16 and 24 requests (8 % with 90 % of the load, 9 % with 64 servers at half of it),
+200 % in 32 to 35, 50 to 56 and 62 to 69 %, 300 % in 41 to 46, 73 to 81 and 87 to 91 %.
 """
 
 from bisect import bisect_right
