@@ -22,6 +22,9 @@ CURRENT: dict[str, int] = {
     "described": 1,
     "rejections": 1,
     "answers": 1,
+    "manifest": 1,
+    "archiveinfo": 1,
+    "receipt": 1,
 }
 
 STEPS: dict[tuple[str, int], Callable[[Raw], Raw]] = {}
