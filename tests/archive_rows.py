@@ -3,11 +3,10 @@
 import hashlib
 from typing import Any
 
-from records import experiment
-
 from lem.archive.bulk import Origin, placeholder
 from lem.archive.rows import FIGURES, ConfigRow, RunRow, config_hash
 from lem.archive.schema import HEADLINE
+from tests.records import experiment
 
 START = 1_780_000_000.0
 
@@ -50,7 +49,7 @@ def config(n: int = 0, **changes: Any) -> ConfigRow:
         "output_tokens": 128,
         "experiment": experiment(n),
     }
-    return ConfigRow(config_hash(key), **key, **{**rest, **changes})
+    return ConfigRow(config_hash(key), **{**key, **rest, **changes})
 
 
 def run(

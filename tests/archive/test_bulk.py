@@ -1,9 +1,9 @@
-import archive_rows as made_rows
 import sqlalchemy as sa
 
 from lem.archive import bulk, summaries
 from lem.archive.rows import FIGURES
 from lem.archive.schema import BOARD_SET, CONFIG, RUN
+from tests import archive_rows as made_rows
 
 
 def test_many_rows_come_in_with_their_configurations_and_boards(archive) -> None:

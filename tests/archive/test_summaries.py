@@ -3,12 +3,12 @@
 import random
 from collections import Counter
 
-import archive_rows as made_rows
 import pytest
 import sqlalchemy as sa
 
 from lem.archive import bulk, facets, summaries
 from lem.archive.schema import CONFIG, CONFIG_SUMMARY, DIMENSIONS, FACET, RUN
+from tests import archive_rows as made_rows
 
 
 def everything(c):
