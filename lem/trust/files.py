@@ -40,11 +40,8 @@ def samples_of(data: bytes) -> list[Sample]:
         found.append(s)
         if len(found) > MAX_SAMPLES:
             raise TooLarge([Problem(f"holds more than {MAX_SAMPLES} samples", file="trace")])
-<<<<<<< HEAD
     if not found:
         raise _bad("trace", "holds no reading")
-=======
->>>>>>> ingest
     found.sort(key=lambda s: s.t_ns)
     return found
 

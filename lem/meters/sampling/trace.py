@@ -22,7 +22,7 @@ MAX_LINE_BYTES = 512
 _CHUNK_BYTES = 1 << 18
 _GZIP = 16 + zlib.MAX_WBITS
 _NAME = re.compile(r"[A-Za-z0-9_.:-]{1,64}", re.ASCII)
-LINE = re.compile(
+_LINE = re.compile(
     r"(\d{1,19}),([A-Za-z0-9_.:-]{1,64}),([A-Za-z0-9_.:-]{1,64}),([A-Za-z0-9_.:-]{1,64}),"
     r"(-?\d{1,20}(?:\.\d{1,20})?(?:e[+-]?\d{1,3})?)",
     re.ASCII,
@@ -105,7 +105,7 @@ def parse(text: Iterable[bytes], source: str) -> Iterator[Sample]:
             if line != HEADER:
                 raise BadInput([Problem("is not a lem trace", file=source, line=1)])
             continue
-        found = LINE.fullmatch(line)
+        found = _LINE.fullmatch(line)
         if found is None:
             raise BadInput([Problem("is not a sample", file=source, line=number)])
         t_ns, *given, value = found.groups()
@@ -139,13 +139,9 @@ def _pieces(path: Path) -> Iterator[bytes]:
         raise BadInput([Problem(f"cannot be read: {e.strerror}", file=str(path))]) from e
 
 
-<<<<<<< HEAD
 def _inflate(
     pieces: Iterable[bytes], source: str, max_text_bytes: int | None
 ) -> Iterator[bytes]:
-=======
-def _inflate(pieces: Iterable[bytes], source: str, max_text_bytes: int | None) -> Iterator[bytes]:
->>>>>>> ingest
     inflate = zlib.decompressobj(_GZIP)
     total = 0
     try:
