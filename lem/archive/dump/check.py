@@ -1,8 +1,6 @@
-"""Whether a dump holds what it says: every file whole, every signature right, log and submissions in
-agreement. Everything that does not hold is told, in words."""
+"""Whether a dump holds what it says: every file whole, every signature right, log and submissions
+in agreement. Everything that does not hold is told, in words."""
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -98,9 +96,9 @@ def _log(dump: Dump, tell: Tell) -> _Log:
     found = _Log({}, {}, {}, 0)
     count = 0
 
-    def entries() -> Iterator[log.Entry]:
+    def entries() -> Iterator[log.LogEntry]:
         nonlocal count
-        for entry in dump.parts(d.LOG, log.Entry):
+        for entry in dump.parts(d.LOG, log.LogEntry):
             count += 1
             subject = str(entry.payload.get("submission", ""))
             if entry.kind == "accepted":
@@ -137,7 +135,7 @@ def _keys(dump: Dump, names: list[str], tell: Tell) -> dict[str, bytes]:
             name = d.pem_name(line.key)
             if name not in names:
                 tell(Finding(name, "is missing"))
-            elif dump.bytes(name, 1024) != d.pem(public):
+            elif dump.data(name, 1024) != d.pem(public):
                 tell(Finding(name, f"is another key than {d.KEYS} says"))
     except BadInput as e:
         tell(Finding(d.KEYS, str(e)))

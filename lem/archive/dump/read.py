@@ -47,12 +47,12 @@ class Dump:
                     hint=f"lem results push {folder}",
                 )
             raise BadInput(f"{folder} is not a dump of an archive: it has no {d.DESCRIPTION}")
-        data = self.bytes(d.DESCRIPTION, d.MAX_DESCRIPTION_BYTES)
+        data = self.data(d.DESCRIPTION, d.MAX_DESCRIPTION_BYTES)
         self.description = d.Description.parse(data, str(folder / d.DESCRIPTION))
         if (self.description.model_dump_json(indent=1) + "\n").encode() != data:
             raise BadInput(f"{folder / d.DESCRIPTION} is not as lem writes it")
 
-    def bytes(self, name: str, limit: int) -> bytes:
+    def data(self, name: str, limit: int) -> bytes:
         """A file. Raises :class:`BadInput` where it is missing, no plain file, or larger."""
         with self._open(name) as f:
             data = f.read(limit + 1)
@@ -62,7 +62,7 @@ class Dump:
 
     def pack(self, content_sha256: str) -> bytes:
         """A submission as it was sent."""
-        return self.bytes(d.pack_name(content_sha256), d.MAX_PACK_BYTES)
+        return self.data(d.pack_name(content_sha256), d.MAX_PACK_BYTES)
 
     def sha256(self, name: str) -> str:
         """Of a file."""
