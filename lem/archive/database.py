@@ -1,0 +1,254 @@
+"""The archive's database: SQLite or PostgreSQL, opened, migrated, read and written in one way.
+
+Every write is one transaction, and there is never more than one at a time: summaries are then
+always made of everything that was committed before, in one order, on both databases. Reading sees
+one state from begin to end and never waits for writing.
+"""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
+
+from lem.archive.refused import Refused
+from lem.archive.schema import SETTING
+from lem.errors import BadInput, EnvironmentFault
+
+FILE_NAME = "archive.db"
+WAIT_S = 30
+"""How long a writer waits for the one before it."""
+READ_TIMEOUT_S = 20
+"""A query that takes longer is ended (PostgreSQL)."""
+_WRITE_LOCK = 0x6C656D01
+"""Key of PostgreSQL's advisory lock."""
+_WRITES = "lem_writes"
+
+
+class Database:
+    """An open archive. ``reading()`` and ``writing()`` give a connection in a transaction."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.is_sqlite = engine.dialect.name == "sqlite"
+        self._reader = engine if self.is_sqlite else _snapshot_reader(engine)
+        self._writer = engine.execution_options(**{_WRITES: True})
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that can only read, and sees one state of the archive."""
+        with self._reader.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """The one transaction that may write; committed at the end, rolled back on an error.
+
+        Raises :class:`Refused` (``busy``) where it is not its turn within ``WAIT_S``.
+        """
+        with self._writer.connect() as connection, self._turn(connection):
+            yield connection
+
+    @contextmanager
+    def _turn(self, connection: Connection) -> Iterator[None]:
+        try:
+            transaction = connection.begin()
+            if not self.is_sqlite:
+                connection.exec_driver_sql(
+                    f"SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '{WAIT_S}s'"
+                )
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITE_LOCK})")
+        except OperationalError as e:
+            if not is_busy(e):
+                raise
+            raise Refused("busy", "the archive is busy; try again", 503) from e
+        with transaction:
+            yield
+
+    def migrate(self) -> None:
+        """Bring the tables to this version of lem; whoever else starts meanwhile waits.
+
+        Raises :class:`EnvironmentFault` where they were made by a newer lem.
+        """
+        from alembic import command
+        from alembic.config import Config
+        from alembic.util.exc import CommandError
+
+        config = Config()
+        config.set_main_option(
+            "script_location", str(Path(__file__).parent / "migrations").replace("%", "%%")
+        )
+        with self.writing() as connection:
+            config.attributes["connection"] = connection
+            try:
+                command.upgrade(config, "head")
+            except CommandError as e:
+                raise EnvironmentFault(
+                    "this database was made by a newer lem",
+                    hint="pip install --upgrade 'lem-energy[server]'",
+                ) from e
+            known = set(connection.scalars(sa.select(SETTING.c.name)))
+            first = {
+                "archive": secrets.token_hex(32),
+                "board_salt": secrets.token_hex(16),
+                "data_version": "0",
+            }
+            missing = [{"name": n, "value": v} for n, v in first.items() if n not in known]
+            if missing:
+                connection.execute(SETTING.insert(), missing)
+
+    def setting(self, name: str) -> str:
+        """A value of the table ``setting``."""
+        with self.reading() as connection:
+            return setting(connection, name)
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def open_database(url: str | None, data: Path, *, pool: int = 10) -> Database:
+    """Open the database at ``url`` (``sqlite:///…``, ``postgresql://…``), or the SQLite file in the
+    folder ``data``. Nothing is created but that file and its folder; see :meth:`Database.migrate`.
+
+    Raises :class:`BadInput` for another URL, :class:`EnvironmentFault` where it does not answer.
+    Messages never show the URL: it may hold a password.
+    """
+    parsed = _parsed(url, data)
+    engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgres(parsed, pool)
+    try:
+        with engine.connect() as connection:
+            connection.exec_driver_sql("SELECT 1")
+    except SQLAlchemyError as e:
+        engine.dispose()
+        raise EnvironmentFault(
+            f"the database {described(parsed)} cannot be opened: {_cause(e, parsed)}",
+            hint="is it running, and are name, user and password right?",
+        ) from e
+    return Database(engine)
+
+
+def described(url: URL) -> str:
+    """Where a database is, without user, password and options."""
+    if url.get_backend_name() == "sqlite":
+        return url.database or "in memory"
+    return f"{url.database or ''} at {url.host or url.query.get('host') or 'this machine'}"
+
+
+def setting(connection: Connection, name: str) -> str:
+    """A value of the table ``setting``. Raises :class:`EnvironmentFault` if it is not there."""
+    try:
+        found = connection.scalar(sa.select(SETTING.c.value).where(SETTING.c.name == name))
+    except SQLAlchemyError as e:
+        raise EnvironmentFault(
+            "this database has no archive in it yet", hint="lem serve makes one"
+        ) from e
+    if found is None:
+        raise EnvironmentFault(f"this archive has no setting {name!r}", hint="start lem serve once")
+    return str(found)
+
+
+def raise_data_version(connection: Connection) -> int:
+    """Call in every transaction that changes what a reader can see: answers' ETags are made of it.
+    Returns the new version."""
+    version = int(setting(connection, "data_version")) + 1
+    connection.execute(
+        SETTING.update().where(SETTING.c.name == "data_version").values(value=str(version))
+    )
+    return version
+
+
+def is_busy(error: OperationalError) -> bool:
+    """Whether a lock was not got in time."""
+    code = getattr(error.orig, "sqlstate", None)
+    return code == "55P03" or "database is locked" in str(error.orig)
+
+
+def _parsed(url: str | None, data: Path) -> URL:
+    if url is None:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return URL.create("sqlite+pysqlite", database=str(data / FILE_NAME))
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except (ArgumentError, ValueError):
+        raise BadInput("the database's URL cannot be read", hint=_URLS) from None
+    if backend == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    if backend == "sqlite" and parsed.database not in (None, "", ":memory:"):
+        return parsed.set(drivername="sqlite+pysqlite")
+    raise BadInput(f"an archive cannot be kept in {backend} of this kind", hint=_URLS)
+
+
+_URLS = "sqlite:///folder/archive.db or postgresql+psycopg://user@host/name"
+
+
+def _sqlite(url: URL) -> Engine:
+    Path(url.database or "").parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    engine = sa.create_engine(url, hide_parameters=True, connect_args={"timeout": WAIT_S})
+
+    @event.listens_for(engine, "connect")
+    def _connected(dbapi: Any, _: Any) -> None:
+        # The driver would begin transactions by itself, and too late.
+        dbapi.isolation_level = None
+        with closing(dbapi.cursor()) as cursor:
+            for pragma in (
+                "journal_mode=WAL",
+                "synchronous=FULL",
+                "foreign_keys=ON",
+                f"busy_timeout={WAIT_S * 1000}",
+                "cache_size=-65536",
+                "temp_store=MEMORY",
+            ):
+                cursor.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get(_WRITES, False)
+        connection.exec_driver_sql(f"PRAGMA query_only={'OFF' if writes else 'ON'}")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _postgres(url: URL, pool: int) -> Engine:
+    options = f"-c statement_timeout={READ_TIMEOUT_S * 1000} -c synchronous_commit=on"
+    try:
+        return sa.create_engine(
+            url,
+            hide_parameters=True,
+            pool_size=pool,
+            max_overflow=pool,
+            pool_pre_ping=True,
+            connect_args={
+                "options": options,
+                "connect_timeout": 10,
+                "application_name": "lem",
+                "keepalives_idle": 60,
+            },
+        )
+    except ImportError as e:
+        raise EnvironmentFault(
+            "PostgreSQL needs packages that are not here", hint='pip install "lem-energy[server]"'
+        ) from e
+
+
+def _snapshot_reader(engine: Engine) -> Engine:
+    # Set with BEGIN itself: no further message to the server.
+    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+
+def _cause(error: SQLAlchemyError, url: URL) -> str:
+    text = str(getattr(error, "orig", None) or type(error).__name__).strip().splitlines()
+    cause = text[0][:300] if text else type(error).__name__
+    for secret in {url.password, *_texts(url.query.get("password"))} - {None, ""}:
+        cause = cause.replace(str(secret), "***")
+    return cause
+
+
+def _texts(value: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    return () if value is None else (value,) if isinstance(value, str) else value

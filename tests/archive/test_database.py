@@ -1,0 +1,139 @@
+import threading
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from lem.archive.database import open_database, raise_data_version, setting
+from lem.archive.schema import METADATA, SETTING, TOKEN
+from lem.errors import BadInput, EnvironmentFault
+
+
+def test_migrations_give_the_tables_of_the_schema(archive) -> None:
+    with archive.database.reading() as c:
+        assert compare_metadata(MigrationContext.configure(c), METADATA) == []
+
+
+def test_a_new_archive_has_a_name_a_salt_and_a_version_and_keeps_them(archive) -> None:
+    before = {n: archive.database.setting(n) for n in ("archive", "board_salt", "data_version")}
+    archive.database.migrate()
+    assert {n: archive.database.setting(n) for n in before} == before
+    assert [len(before["archive"]), len(before["board_salt"])] == [64, 32]
+    assert before["data_version"] == "0"
+
+
+def test_many_that_start_at_once_migrate_once(new_archive, archive, tmp_path) -> None:
+    url = archive.url
+    with archive.database.writing() as c:
+        METADATA.drop_all(c)
+        c.exec_driver_sql("DROP TABLE alembic_version")
+    databases = [open_database(url, tmp_path) for _ in range(4)]
+    failed: list[Exception] = []
+
+    def start(database) -> None:
+        try:
+            database.migrate()
+        except Exception as e:  # noqa: BLE001
+            failed.append(e)
+
+    threads = [threading.Thread(target=start, args=(d,)) for d in databases]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join(60)
+    assert failed == []
+    assert len({d.setting("archive") for d in databases}) == 1
+    for d in databases:
+        d.close()
+
+
+def test_tables_of_a_newer_lem_are_left_alone(archive) -> None:
+    with archive.database.writing() as c:
+        c.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(EnvironmentFault, match="newer lem"):
+        archive.database.migrate()
+
+
+def test_writers_take_turns_and_lose_nothing(archive) -> None:
+    def add() -> None:
+        for _ in range(10):
+            with archive.database.writing() as c:
+                raise_data_version(c)
+
+    threads = [threading.Thread(target=add) for _ in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join(60)
+    assert archive.database.setting("data_version") == "40"
+
+
+def test_an_error_takes_the_whole_transaction_back(archive) -> None:
+    with pytest.raises(ZeroDivisionError), archive.database.writing() as c:
+        raise_data_version(c)
+        _ = 1 / 0
+    assert archive.database.setting("data_version") == "0"
+
+
+def test_a_reader_sees_one_state_and_does_not_wait(archive) -> None:
+    with archive.database.reading() as reader:
+        assert setting(reader, "data_version") == "0"
+        with archive.database.writing() as c:
+            raise_data_version(c)
+            assert setting(reader, "data_version") == "0"
+        assert setting(reader, "data_version") == "0"
+    assert archive.database.setting("data_version") == "1"
+
+
+def test_a_reader_cannot_write(archive) -> None:
+    with pytest.raises(DBAPIError), archive.database.reading() as c:
+        c.execute(SETTING.insert().values(name="x", value="y"))
+    with archive.database.writing() as c:
+        c.execute(SETTING.insert().values(name="x", value="y"))
+    assert archive.database.setting("x") == "y"
+
+
+def test_references_are_enforced(archive) -> None:
+    values = {"hash": "h", "role": "admin", "name": "", "created_at": "", "identity_id": 77}
+    with pytest.raises(IntegrityError), archive.database.writing() as c:
+        c.execute(TOKEN.insert().values(values))
+
+
+def test_errors_show_no_parameters(archive) -> None:
+    with pytest.raises(IntegrityError) as caught, archive.database.writing() as c:
+        c.execute(SETTING.insert(), [{"name": "n", "value": "s3cr3t"}] * 2)
+    assert "s3cr3t" not in str(caught.value).replace("Key (name)=(n)", "")
+
+
+def test_what_cannot_be_opened_is_told_without_the_password(tmp_path: Path) -> None:
+    url = "postgresql+psycopg://someone:s3cr3t@127.0.0.1:9/x?connect_timeout=2"
+    with pytest.raises(EnvironmentFault) as caught:
+        open_database(url, tmp_path)
+    assert "s3cr3t" not in str(caught.value) and "127.0.0.1" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://x:s3cr3t@h/d", "s3cr3t", "sqlite://", "sqlite:///:memory:"]
+)
+def test_other_urls_are_refused(url: str, tmp_path: Path) -> None:
+    with pytest.raises(BadInput) as caught:
+        open_database(url, tmp_path)
+    assert "s3cr3t" not in str(caught.value)
+
+
+def test_sqlite_is_durable_and_checks_references(tmp_path: Path) -> None:
+    database = open_database(None, tmp_path / "new" / "folder")
+    with database.writing() as c:
+        pragma = {n: c.scalar(sa.text(f"PRAGMA {n}")) for n in ("journal_mode", "synchronous")}
+    assert pragma == {"journal_mode": "wal", "synchronous": 2}
+    database.close()
+
+
+def test_an_empty_database_says_that_nothing_is_in_it(tmp_path: Path) -> None:
+    database = open_database(None, tmp_path)
+    with pytest.raises(EnvironmentFault, match="no archive in it"):
+        database.setting("archive")
+    database.close()
