@@ -1,4 +1,4 @@
-"""Empty archives, on SQLite and on PostgreSQL: every test that asks for ``archive`` runs on both."""
+"""Empty archives, on SQLite and on PostgreSQL: a test that asks for one runs on both."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,0 +1,300 @@
+"""Who may submit: invitations, keys, nonces; and tokens, for those who run the server.
+
+Secrets are 256 random bits, shown once; the database has their SHA-256 only. All functions work
+within the caller's transaction, of which there is one at a time: what can be used once is used
+once.
+"""
+
+import hashlib
+import hmac
+import secrets
+import time
+from datetime import UTC, datetime
+from typing import Literal, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from lem.archive import log
+from lem.archive.database import setting
+from lem.archive.reasons import refused
+from lem.archive.schema import IDENTITY, INVITATION, KEY, NONCE, TOKEN
+from lem.contract.base import utc_now
+from lem.errors import BadInput
+from lem.submit import manifest
+
+Policy = Literal["open", "invitation"]
+Role = Literal["admin", "runner", "submitter"]
+INVITATION_S = 7 * 86400.0
+NONCE_S = 600.0
+MAX_NONCES = 200
+"""Unused ones of one key."""
+MAX_NAME = 80
+
+
+class Grant(NamedTuple):
+    """What a token allows."""
+
+    role: Role
+    name: str
+    identity_id: int | None
+
+
+class Key(NamedTuple):
+    """An enrolled key."""
+
+    id: str
+    identity_id: int
+    public_key: bytes
+    revoked: bool
+
+
+class Nonce(NamedTuple):
+    nonce: str
+    expires_at: str
+
+
+def invite(c: Connection, name: str, valid_s: float = INVITATION_S) -> str:
+    """A secret with which one key can be enrolled, once, within ``valid_s`` seconds. ``name`` is
+    whom it is for."""
+    secret = secrets.token_urlsafe(32)
+    c.execute(
+        INVITATION.insert().values(
+            hash=hash_of(secret),
+            name=checked_name(name),
+            created_at=utc_now(),
+            expires_at=_after(valid_s),
+        )
+    )
+    return secret
+
+
+def enrol(
+    c: Connection, public_key: bytes, proof: bytes, secret: str | None, name: str, policy: Policy
+) -> str:
+    """Enrol a key as a new identity; returns the key's id. ``proof``: its signature of
+    ``enrol_message``, so that nobody enrols another's key. Raises ``Refused``.
+
+    The same again (the answer was lost) gives the same answer and uses nothing up.
+    """
+    key = _proven(public_key, manifest.enrol_message(setting(c, "archive"), public_key), proof)
+    known = key_of(c, key)
+    if known is not None:
+        if known.revoked:
+            raise refused("key_revoked")
+        return key
+    if secret is None and policy != "open":
+        raise refused("invitation_needed", hint="ask whoever runs this archive for a link")
+    name = checked_name(name) if secret is None else _use_invitation(c, secret)
+    how = "open" if secret is None else "invitation"
+    identity = new_identity(c, name, how)
+    if secret is not None:
+        c.execute(
+            INVITATION.update()
+            .where(INVITATION.c.hash == hash_of(secret))
+            .values(identity_id=identity)
+        )
+    add_key(c, identity, public_key)
+    log.append(c, "key_enrolled", {"key": key, "how": how})
+    return key
+
+
+def rotate(
+    c: Connection, key: str, new_public_key: bytes, nonce: str, by_old: bytes, by_new: bytes
+) -> str:
+    """Put a new key in the old one's place, of the same identity; returns its id. Both have signed
+    ``rotate_message``. Raises ``Refused``."""
+    old = usable_key(c, key)
+    message = manifest.rotate_message(setting(c, "archive"), key, new_public_key, nonce)
+    _check_signature(message, by_old, old.public_key)
+    new = _proven(new_public_key, message, by_new)
+    use_nonce(c, nonce, key)
+    if key_of(c, new) is not None:
+        raise refused("key_known")
+    add_key(c, old.identity_id, new_public_key)
+    c.execute(KEY.update().where(KEY.c.id == key).values(revoked_at=utc_now(), replaced_by=new))
+    _forget_nonces(c, key)
+    log.append(c, "key_replaced", {"key": key, "by": new})
+    return new
+
+
+def revoke(c: Connection, key: str, nonce: str, signature: bytes) -> None:
+    """Revoke a key by itself. What it signed before stays. Raises ``Refused``."""
+    old = usable_key(c, key)
+    message = manifest.revoke_message(setting(c, "archive"), key, nonce)
+    _check_signature(message, signature, old.public_key)
+    use_nonce(c, nonce, key)
+    _revoke(c, key)
+
+
+def revoke_by_admin(c: Connection, key: str) -> None:
+    """Revoke a key because whoever runs the archive says so. Again: nothing happens."""
+    known = key_of(c, key)
+    if known is None:
+        raise refused("key_unknown")
+    if not known.revoked:
+        _revoke(c, key)
+
+
+def nonce(c: Connection, key: str) -> Nonce:
+    """A nonce for one submission by this key, within ten minutes. Raises ``Refused``."""
+    usable_key(c, key)
+    now = time.time()
+    c.execute(NONCE.delete().where(NONCE.c.expires_at <= now))
+    waiting = c.scalar(sa.select(sa.func.count()).where(NONCE.c.key_id == key)) or 0
+    if waiting >= MAX_NONCES:
+        raise refused("too_many_nonces")
+    value = secrets.token_urlsafe(32)
+    c.execute(NONCE.insert().values(nonce=value, key_id=key, expires_at=now + NONCE_S))
+    return Nonce(value, datetime.fromtimestamp(now + NONCE_S, UTC).isoformat("T", "milliseconds"))
+
+
+def nonce_is_there(c: Connection, value: str, key: str) -> bool:
+    """Whether a nonce of this key could be used now."""
+    found = sa.select(NONCE.c.nonce).where(
+        NONCE.c.nonce == value, NONCE.c.key_id == key, NONCE.c.expires_at > time.time()
+    )
+    return c.scalar(found) is not None
+
+
+def use_nonce(c: Connection, value: str, key: str) -> None:
+    """Use a nonce of this key up. Raises ``Refused`` where there is none, or not any more."""
+    gone = c.execute(
+        NONCE.delete().where(
+            NONCE.c.nonce == value, NONCE.c.key_id == key, NONCE.c.expires_at > time.time()
+        )
+    )
+    if gone.rowcount != 1:
+        raise refused("nonce_unknown")
+
+
+def key_of(c: Connection, key: str) -> Key | None:
+    """An enrolled key, revoked or not."""
+    row = c.execute(sa.select(KEY).where(KEY.c.id == key)).first()
+    if row is None:
+        return None
+    return Key(row.id, row.identity_id, bytes(row.public_key), row.revoked_at is not None)
+
+
+def usable_key(c: Connection, key: str) -> Key:
+    """An enrolled key that was not revoked. Raises ``Refused``."""
+    known = key_of(c, key)
+    if known is None:
+        raise refused("key_unknown", hint="lem key enrol")
+    if known.revoked:
+        raise refused("key_revoked")
+    return known
+
+
+def new_identity(c: Connection, name: str, enrolled_by: str) -> int:
+    """A new submitter's row."""
+    made = c.execute(
+        IDENTITY.insert().values(name=name, enrolled_by=enrolled_by, created_at=utc_now())
+    )
+    return int((made.inserted_primary_key or [0])[0])
+
+
+def add_key(c: Connection, identity: int, public_key: bytes) -> str:
+    """Give an identity a key; returns the key's id."""
+    key = manifest.key_id(public_key)
+    c.execute(
+        KEY.insert().values(
+            id=key, identity_id=identity, public_key=public_key, created_at=utc_now()
+        )
+    )
+    return key
+
+
+def issue_token(
+    c: Connection,
+    role: Role,
+    name: str,
+    valid_s: float | None = None,
+    identity_id: int | None = None,
+) -> str:
+    """A new bearer token. It is shown this once."""
+    secret = secrets.token_urlsafe(32)
+    c.execute(
+        TOKEN.insert().values(
+            hash=hash_of(secret),
+            role=role,
+            name=checked_name(name),
+            identity_id=identity_id,
+            created_at=utc_now(),
+            expires_at=None if valid_s is None else _after(valid_s),
+        )
+    )
+    return secret
+
+
+def role_of(c: Connection, token: str) -> Grant | None:
+    """What a token allows; None for one that is not known, revoked or expired."""
+    digest = hash_of(token)
+    row = c.execute(sa.select(TOKEN).where(TOKEN.c.hash == digest)).first()
+    if row is None or not hmac.compare_digest(row.hash, digest):
+        return None
+    if row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= utc_now()):
+        return None
+    return Grant(row.role, row.name, row.identity_id)
+
+
+def revoke_token(c: Connection, name: str) -> int:
+    """Revoke every token of this name; returns how many there were."""
+    gone = c.execute(
+        TOKEN.update()
+        .where(TOKEN.c.name == name, TOKEN.c.revoked_at.is_(None))
+        .values(revoked_at=utc_now())
+    )
+    return gone.rowcount
+
+
+def hash_of(secret: str) -> str:
+    """What the database knows of a secret. 256 random bits need no salt."""
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
+
+
+def checked_name(name: str) -> str:
+    """A name that can be shown. Raises ``Refused``."""
+    name = name.strip()
+    if not name or len(name) > MAX_NAME or not name.isprintable():
+        raise refused("bad_name", f"a name has 1 to {MAX_NAME} printable characters")
+    return name
+
+
+def _use_invitation(c: Connection, secret: str) -> str:
+    """Use an invitation up; returns the name it was made for."""
+    mine = INVITATION.c.hash == hash_of(secret)
+    used = c.execute(
+        INVITATION.update()
+        .where(mine, INVITATION.c.used_at.is_(None), INVITATION.c.expires_at > utc_now())
+        .values(used_at=utc_now())
+    )
+    if used.rowcount != 1:
+        raise refused("invitation_unknown")
+    return str(c.scalar(sa.select(INVITATION.c.name).where(mine)))
+
+
+def _revoke(c: Connection, key: str) -> None:
+    c.execute(KEY.update().where(KEY.c.id == key).values(revoked_at=utc_now()))
+    _forget_nonces(c, key)
+    log.append(c, "key_revoked", {"key": key})
+
+
+def _forget_nonces(c: Connection, key: str) -> None:
+    c.execute(NONCE.delete().where(NONCE.c.key_id == key))
+
+
+def _proven(public_key: bytes, message: bytes, proof: bytes) -> str:
+    _check_signature(message, proof, public_key)
+    return manifest.key_id(public_key)
+
+
+def _check_signature(message: bytes, signature: bytes, public_key: bytes) -> None:
+    try:
+        manifest.check_signature(message, signature, public_key)
+    except BadInput as e:
+        raise refused("bad_signature") from e
+
+
+def _after(seconds: float) -> str:
+    return datetime.fromtimestamp(time.time() + seconds, UTC).isoformat("T", "milliseconds")

@@ -1,0 +1,54 @@
+"""Why an archive refuses something: every code once, with its meaning and HTTP status."""
+
+from typing import NamedTuple
+
+from lem.archive.refused import Refused
+
+
+class Reason(NamedTuple):
+    name: str
+    status: int
+    meaning: str
+
+
+_TABLE = (
+    Reason("too_large", 413, "the submission, or what is packed in it, is larger than allowed"),
+    Reason("bad_submission", 422, "it is not a submission as lem writes it"),
+    Reason("bad_record", 422, "a record is not what its schema says: keys, types, limits, numbers"),
+    Reason("bad_failure", 422, "a failure's document is not what its schema says"),
+    Reason("bad_lock", 422, "the campaign's lock is not what its schema says"),
+    Reason("newer_schema", 422, "a document is of a newer schema than this server reads"),
+    Reason("newer_semantics", 422, "metrics of a newer meaning than this server knows"),
+    Reason("not_private", 422, "a board's identifier is there that should not have been sent"),
+    Reason("wrong_archive", 422, "the manifest is meant for another archive"),
+    Reason("key_unknown", 403, "the key that signs is not enrolled here"),
+    Reason("key_revoked", 403, "the key that signs was revoked or replaced"),
+    Reason("bad_signature", 403, "the signature is not of these bytes by this key"),
+    Reason("nonce_unknown", 409, "the nonce is not known here, was used, or has expired"),
+    Reason("too_many_nonces", 429, "this key has many nonces that were not used yet"),
+    Reason("experiment_differs", 422, "experiment_id is not the hash of the record's experiment"),
+    Reason("wrong_place", 422, "a document is of another block, arm or attempt than it is sent as"),
+    Reason("arm_unknown", 422, "an arm is not in the lock, or is another experiment there"),
+    Reason("lock_differs", 409, "the campaign's lock says something else than when it was begun"),
+    Reason("attempt_differs", 409, "this attempt was submitted before, with other bytes"),
+    Reason("attempt_known", 409, "this attempt was submitted before, in another submission"),
+    Reason("already_submitted", 409, "files of it are in another submission: they are replayed"),
+    Reason("campaign_retracted", 409, "the campaign was taken back by its submitter"),
+    Reason("campaign_rejected", 409, "the campaign was rejected: what it says cannot be so"),
+    Reason("campaign_unknown", 404, "there is no such campaign of this submitter"),
+    Reason("submission_unknown", 404, "there is no such submission"),
+    Reason("invitation_needed", 403, "this archive enrols keys by invitation only"),
+    Reason("invitation_unknown", 403, "the invitation is not known here, was used, or has expired"),
+    Reason("bad_name", 422, "a name is empty, too long, or has control characters"),
+    Reason("key_known", 409, "this key is enrolled already"),
+    Reason("pack_missing", 503, "what was submitted is not on this server's disk"),
+    Reason("busy", 503, "another change took too long; try again"),
+)
+
+REASONS = {r.name: r for r in _TABLE}
+
+
+def refused(name: str, message: str = "", hint: str | None = None) -> Refused:
+    """The error for a reason of the table; its meaning is the message where none is given."""
+    reason = REASONS[name]
+    return Refused(name, message or reason.meaning, reason.status, hint)
