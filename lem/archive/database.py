@@ -16,11 +16,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
-<<<<<<< HEAD
-from lem.archive.refused import Refused
-=======
 from lem.archive.reasons import refused
->>>>>>> ingest
 from lem.archive.schema import SETTING
 from lem.errors import BadInput, EnvironmentFault
 
@@ -53,11 +49,7 @@ class Database:
     def writing(self) -> Iterator[Connection]:
         """The one transaction that may write; committed at the end, rolled back on an error.
 
-<<<<<<< HEAD
-        Raises :class:`Refused` (``busy``) where it is not its turn within ``WAIT_S``.
-=======
         Raises ``Refused`` (``busy``) where it is not its turn within ``WAIT_S``.
->>>>>>> ingest
         """
         with self._writer.connect() as connection, self._turn(connection):
             yield connection
@@ -74,11 +66,7 @@ class Database:
         except OperationalError as e:
             if not is_busy(e):
                 raise
-<<<<<<< HEAD
-            raise Refused("busy", "the archive is busy; try again", 503) from e
-=======
             raise refused("busy") from e
->>>>>>> ingest
         with transaction:
             yield
 

@@ -13,10 +13,7 @@ from collections.abc import Container, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-<<<<<<< HEAD
-=======
 from lem.archive.reasons import refused
->>>>>>> ingest
 from lem.archive.refused import Refused
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -128,8 +125,4 @@ def _sync_folder(path: Path) -> None:
 
 
 def _missing() -> Refused:
-<<<<<<< HEAD
-    return Refused("pack_missing", "what was submitted is not on this server's disk", 503)
-=======
     return refused("pack_missing")
->>>>>>> ingest
