@@ -16,6 +16,7 @@ GROUPS = {
     "images": "build and list the engine images",
     "meter": "the energy meters of this machine",
     "results": "list, show, compare and export results",
+    "serve": "an archive of records over HTTP",
 }
 """Name → one line of help, here so that ``lem --help`` imports none of them."""
 

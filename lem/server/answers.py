@@ -1,0 +1,105 @@
+"""How answers go out: as JSON, with an ETag of the archive's state and the question, kept encoded
+while that state lasts, compressed where the client takes it.
+
+Nothing that is answered here is secret, so that its compressed length gives nothing away.
+"""
+
+import gzip
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from fastapi import Request, Response
+from pydantic import BaseModel
+
+from lem import __version__
+from lem.archive.database import setting
+from lem.contract.metrics import METRIC_SEMANTICS_VERSION
+from lem.server.cache import Encoded
+from lem.server.problems import API_SCHEMA_VERSION
+from lem.server.service import Service
+
+REVALIDATED = "public, no-cache"
+"""May be kept by anyone, and is asked for again each time: the answer is then mostly a 304."""
+_GZIP_LEVEL = 5
+
+
+def encode(answer: BaseModel | dict[str, Any]) -> bytes:
+    if isinstance(answer, BaseModel):
+        # pydantic writes models faster than orjson writes what they dump to.
+        return answer.__pydantic_serializer__.to_json(answer, by_alias=True)
+    return orjson.dumps(answer)
+
+
+def fresh(answer: BaseModel | dict[str, Any], status: int = 200, **headers: str) -> Response:
+    """An answer of its moment, not to be kept."""
+    return Response(encode(answer), status, media_type="application/json", headers=headers)
+
+
+def queried(
+    service: Service,
+    request: Request,
+    question: BaseModel | None,
+    ask: Callable[[sa.Connection], BaseModel],
+) -> Response:
+    """The answer to a GET. ``ask`` is only called where nobody asked this of this state before."""
+    with service.database.reading() as connection:
+        version = int(setting(connection, "data_version"))
+        key = _key(request.scope["path"], question)
+        headers = {
+            "ETag": f'W/"{version}-{key[:24]}"',
+            "Cache-Control": REVALIDATED,
+            "Vary": "Accept-Encoding",
+            "Lem-Data-Version": str(version),
+        }
+        if is_known(request.headers.get("if-none-match", ""), headers["ETag"]):
+            service.metrics.cached.labels("not_modified").inc()
+            return Response(status_code=304, headers=headers)
+        encoded = service.cache.get(version, key)
+        if encoded is None:
+            service.metrics.cached.labels("made").inc()
+            answer = ask(connection)
+        else:
+            service.metrics.cached.labels("cache").inc()
+    if encoded is None:
+        encoded = _encoded(encode(answer), service.settings.bounds.compress_bytes)
+        service.cache.put(version, key, encoded)
+    return _sent(encoded, request, headers)
+
+
+def _key(path: str, question: BaseModel | None) -> str:
+    asked = b"" if question is None else question.model_dump_json().encode()
+    versions = f"{__version__} {API_SCHEMA_VERSION} {METRIC_SEMANTICS_VERSION}"
+    return hashlib.sha256(f"{versions} {path}\n".encode() + asked).hexdigest()
+
+
+def _encoded(plain: bytes, compress_from: int) -> Encoded:
+    if len(plain) < compress_from:
+        return Encoded(plain, None)
+    return Encoded(plain, gzip.compress(plain, _GZIP_LEVEL, mtime=0))
+
+
+def _sent(encoded: Encoded, request: Request, headers: dict[str, str]) -> Response:
+    body = encoded.plain
+    if encoded.gzip is not None and takes_gzip(request.headers.get("accept-encoding", "")):
+        body = encoded.gzip
+        headers = {**headers, "Content-Encoding": "gzip"}
+    return Response(body, media_type="application/json", headers=headers)
+
+
+def takes_gzip(accepted: str) -> bool:
+    """Whether an ``Accept-Encoding`` names gzip, and not only to refuse it."""
+    for part in accepted.lower().split(","):
+        name, _, parameter = part.strip().partition(";")
+        if name.strip() in ("gzip", "x-gzip"):
+            weight = parameter.strip().removeprefix("q=").strip()
+            return not weight or weight.strip("0.") != ""
+    return False
+
+
+def is_known(if_none_match: str, etag: str) -> bool:
+    """Whether the client has it. Compared weakly (RFC 9110, 13.1.2)."""
+    tags = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
+    return "*" in tags or etag.removeprefix("W/") in tags

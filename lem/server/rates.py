@@ -1,0 +1,50 @@
+"""How often one client may ask: counted in this process, by address and by key."""
+
+import ipaddress
+import math
+import time
+
+from limits import RateLimitItem, parse
+from limits.storage import MemoryStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+
+from lem.server.problems import HttpProblem
+from lem.server.settings import Rates
+
+
+class RateLimits:
+    """Raises a 429 with ``Retry-After`` where a client asks more often than it may."""
+
+    def __init__(self, rates: Rates) -> None:
+        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._items: dict[str, RateLimitItem] = {
+            name: parse(getattr(rates, name))
+            for name in ("reading", "heavy", "writing", "enrolling", "key")
+        }
+
+    def check(self, what: str, who: str) -> None:
+        """``what`` is a field of :class:`Rates`; ``who`` an address or a key."""
+        item = self._items[what]
+        if self._limiter.hit(item, what, who):
+            return
+        stats = self._limiter.get_window_stats(item, what, who)
+        wait_s = max(1, math.ceil(stats.reset_time - time.time()))
+        raise HttpProblem(
+            429,
+            "too_many_requests",
+            f"more than {item} from one {'key' if what == 'key' else 'address'}",
+            headers={"Retry-After": str(wait_s)},
+        )
+
+
+def client_group(address: str) -> str:
+    """An IPv4 address as it is; of an IPv6 address its /64, since one client has all of it."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return "unknown"
+    if ip.version == 6:
+        if ip.ipv4_mapped is not None:
+            return str(ip.ipv4_mapped)
+        return str(ipaddress.ip_network((ip, 64), strict=False))
+    return str(ip)

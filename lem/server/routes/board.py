@@ -1,0 +1,102 @@
+"""What the archive has, over all configurations: the board, counts, points, comparisons, fronts."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Request, Response
+
+from lem.archive.queries.compare import CompareQuestion, Comparison, compare
+from lem.archive.queries.configurations import ConfigurationAnswer, configuration
+from lem.archive.queries.facets import Facets, FacetsQuestion, facets
+from lem.archive.queries.leaderboard import Leaderboard, LeaderboardQuestion, leaderboard
+from lem.archive.queries.pareto import ParetoFront, ParetoQuestion, pareto
+from lem.archive.queries.scatter import Scatter, ScatterQuestion, scatter
+from lem.server.answers import queried
+from lem.server.auth import Here
+from lem.server.describe import asked, parameters, read
+
+router = APIRouter(tags=["board"])
+Sha256 = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
+
+
+@router.get(
+    "/leaderboard",
+    response_model=Leaderboard,
+    responses=read(410),
+    openapi_extra=parameters(LeaderboardQuestion),
+)
+def get_leaderboard(
+    request: Request,
+    service: Here,
+    question: Annotated[LeaderboardQuestion, Depends(asked(LeaderboardQuestion))],
+) -> Response:
+    """Configurations from the best to the worst. Ranks are given only where intervals tell
+    configurations apart; the answer says which device class and tier it is about."""
+    return queried(service, request, question, lambda c: leaderboard(c, question))
+
+
+@router.get(
+    "/facets",
+    response_model=Facets,
+    responses=read(),
+    openapi_extra=parameters(FacetsQuestion),
+)
+def get_facets(
+    request: Request,
+    service: Here,
+    question: Annotated[FacetsQuestion, Depends(asked(FacetsQuestion))],
+) -> Response:
+    """How many configurations have which values, under the same filters as the board."""
+    return queried(service, request, question, lambda c: facets(c, question))
+
+
+@router.get(
+    "/scatter",
+    response_model=Scatter,
+    responses=read(),
+    openapi_extra=parameters(ScatterQuestion),
+)
+def get_scatter(
+    request: Request,
+    service: Here,
+    question: Annotated[ScatterQuestion, Depends(asked(ScatterQuestion))],
+) -> Response:
+    """Two metrics of every configuration that matches, as columns."""
+    return queried(service, request, question, lambda c: scatter(c, question))
+
+
+@router.get(
+    "/compare",
+    response_model=Comparison,
+    responses=read(404),
+    openapi_extra=parameters(CompareQuestion),
+)
+def get_compare(
+    request: Request,
+    service: Here,
+    question: Annotated[CompareQuestion, Depends(asked(CompareQuestion))],
+) -> Response:
+    """Configurations beside each other, with intervals of their ratios."""
+    return queried(service, request, question, lambda c: compare(c, question))
+
+
+@router.get(
+    "/pareto",
+    response_model=ParetoFront,
+    responses=read(),
+    openapi_extra=parameters(ParetoQuestion),
+)
+def get_pareto(
+    request: Request,
+    service: Here,
+    question: Annotated[ParetoQuestion, Depends(asked(ParetoQuestion))],
+) -> Response:
+    """Configurations that no other beats in both of two metrics."""
+    return queried(service, request, question, lambda c: pareto(c, question))
+
+
+@router.get(
+    "/configurations/{id}", response_model=ConfigurationAnswer, responses=read(404)
+)
+def get_configuration(request: Request, service: Here, id: Sha256) -> Response:
+    """All that is known of one configuration: figures, submitters, replications, history."""
+    return queried(service, request, None, lambda c: configuration(c, id))

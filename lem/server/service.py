@@ -1,0 +1,83 @@
+"""What the routes of one server share: the archive, and what counts and limits."""
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import QueuePool
+
+from lem.archive.database import Database, open_database, setting
+from lem.archive.packs import Packs
+from lem.archive.schema import SUBMISSION
+from lem.errors import LemError
+from lem.server.cache import Cache
+from lem.server.metrics import Metrics, State
+from lem.server.rates import RateLimits
+from lem.server.settings import ServerSettings
+
+if TYPE_CHECKING:
+    from lem.server.checkers import Checkers
+
+
+class Service:
+    """Made without touching anything; :meth:`open` opens the archive."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self.settings = settings
+        self.rates = RateLimits(settings.rates)
+        self.metrics = Metrics(self._state)
+        self.cache = Cache(settings.bounds.cache_bytes)
+        self.packs = Packs(settings.data / "packs")
+        self.spool: Path = settings.data / "incoming"
+        self.receiving = threading.BoundedSemaphore(settings.bounds.concurrent_submissions)
+        self.exporting = threading.BoundedSemaphore(settings.bounds.concurrent_exports)
+        self.checkers: Checkers | None = None
+        self._database: Database | None = None
+
+    @property
+    def database(self) -> Database:
+        if self._database is None:
+            raise RuntimeError("the archive is not open")
+        return self._database
+
+    def open(self) -> None:
+        """Open the database, bring its tables up to date, and make the folders.
+
+        Raises :class:`BadInput` and :class:`EnvironmentFault`.
+        """
+        for folder in (self.settings.data, self.packs.folder, self.spool):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._database = open_database(self.settings.database_url, self.settings.data)
+        self._database.migrate()
+
+    def close(self) -> None:
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+    def _state(self) -> State:
+        state: State = {
+            "lem_answer_cache_bytes": {"": float(self.cache.bytes)},
+            "lem_checkers_running": {"": float(self.checkers.running if self.checkers else 0)},
+        }
+        if self._database is None:
+            return state
+        pool = self._database.engine.pool
+        if isinstance(pool, QueuePool):
+            state["lem_database_connections"] = {
+                "in_use": float(pool.checkedout()),
+                "idle": float(pool.checkedin()),
+            }
+        try:
+            with self._database.reading() as connection:
+                state["lem_data_version"] = {"": float(setting(connection, "data_version"))}
+                rows = connection.execute(
+                    sa.select(SUBMISSION.c.checks, sa.func.count()).group_by(SUBMISSION.c.checks)
+                ).tuples()
+                state["lem_submissions_by_checks"] = {name: float(n) for name, n in rows}
+        except (SQLAlchemyError, LemError):
+            # The rest is most wanted when the database is away.
+            pass
+        return state

@@ -1,0 +1,82 @@
+"""What an operator can set, in one place. Nothing here is read from the environment; ``lem serve``
+does that."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+Enrolment = Literal["open", "invitation"]
+LogFormat = Literal["text", "json"]
+Addresses = Literal["full", "shortened", "none"]
+MEBIBYTE = 2**20
+
+
+@dataclass(frozen=True)
+class Rates:
+    """How often one client may ask, as ``limits`` writes it. Addresses are whole for IPv4, the /64
+    for IPv6."""
+
+    reading: str = "1200/minute"
+    """GET, by address."""
+    heavy: str = "30/minute"
+    """Exports and plans, by address."""
+    writing: str = "240/minute"
+    """Every other POST, by address."""
+    enrolling: str = "20/hour"
+    """New keys, by address."""
+    key: str = "120/minute"
+    """Nonces, by key: so many submissions can one key make."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Sizes in bytes, times in seconds."""
+
+    submission_bytes: int = 64 * MEBIBYTE
+    document_bytes: int = MEBIBYTE
+    """The body of any other request."""
+    target_bytes: int = 8192
+    """Path and query of a request."""
+    spool_bytes: int = MEBIBYTE
+    """A submission beyond this waits on disk while it arrives."""
+    header_s: float = 10
+    """From the first byte of a request, or from connecting, until its headers are there."""
+    chunk_s: float = 20
+    """Without a byte from a client that sends, or taken by one that reads."""
+    body_s: float = 300
+    """For a whole body to arrive."""
+    request_s: float = 60
+    """From a whole body to the first byte of the answer."""
+    shutdown_s: float = 30
+    """For what is under way when the server is told to stop."""
+    concurrent_requests: int = 64
+    concurrent_submissions: int = 4
+    """Taken in at once; others wait on disk."""
+    concurrent_exports: int = 2
+    connections: int = 1000
+    cache_bytes: int = 64 * MEBIBYTE
+    """Encoded answers that are kept."""
+    compress_bytes: int = 1024
+    """Answers from this size on are compressed for clients that take it."""
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    data: Path
+    database_url: str | None = field(default=None, repr=False)
+    """Without one: SQLite in ``data``."""
+    host: str = "127.0.0.1"
+    port: int = 8000
+    enrolment: Enrolment = "open"
+    public_url: str | None = None
+    """Where clients find this server: for the links of invitations, and its host is then the only
+    one that requests may name."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses and networks whose ``X-Forwarded-For`` and ``-Proto`` are believed."""
+    log_format: LogFormat = "text"
+    log_addresses: Addresses = "shortened"
+    metrics_public: bool = False
+    """Otherwise ``/metrics`` answers loopback and private addresses, and admins."""
+    checkers: int = 1
+    rates: Rates = Rates()
+    bounds: Bounds = Bounds()
