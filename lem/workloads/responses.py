@@ -4,7 +4,7 @@ import csv
 import gzip
 import io
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
@@ -70,13 +70,24 @@ def read(path: Path) -> list[Row]:
             data = f.read(MAX_FILE_BYTES + 1)
         if len(data) > MAX_FILE_BYTES:
             raise ValueError("larger than 1 GiB")
+    except (OSError, EOFError, ValueError, zlib.error) as e:
+        raise BadInput([Problem(f"is not a response file: {e}", file=str(path))]) from e
+    return list(parse(data, str(path)))
+
+
+def parse(data: bytes, source: str) -> Iterator[Row]:
+    """The rows of such a file's text; ``source`` names it in errors. Raises as :func:`read`."""
+    # The gaps of a long answer are one cell; by itself the module takes 128 KiB.
+    csv.field_size_limit(MAX_FILE_BYTES)
+    try:
         lines = csv.reader(io.StringIO(data.decode()))
         header = tuple(next(lines, ()))
         if header not in (Row._fields, Row._fields[:WITHOUT_END]):
             raise ValueError(f"its first line is not {','.join(Row._fields)}")
-        return [_row(line, len(header)) for line in lines]
-    except (OSError, EOFError, ValueError, csv.Error, zlib.error) as e:
-        raise BadInput([Problem(f"is not a response file: {e}", file=str(path))]) from e
+        for line in lines:
+            yield _row(line, len(header))
+    except (ValueError, csv.Error) as e:
+        raise BadInput([Problem(f"is not a response file: {e}", file=source)]) from e
 
 
 def _row(cells: list[str], columns: int) -> Row:

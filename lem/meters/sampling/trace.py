@@ -29,6 +29,10 @@ _LINE = re.compile(
 )
 
 
+class TooMuchText(BadInput):
+    """More than was allowed for."""
+
+
 class TraceWriter:
     """Appends samples to a new file. Not safe across threads; the sampler has one."""
 
@@ -88,51 +92,70 @@ def iterate(path: Path, max_text_bytes: int | None = MAX_TEXT_BYTES) -> Iterator
     missing, no gzip, has another header, a line that is no sample, or more text than
     ``max_text_bytes``.
     """
-    lines = _lines(path, max_text_bytes)
+    return parse(_inflate(_pieces(path), str(path), max_text_bytes), str(path))
+
+
+def parse(text: Iterable[bytes], source: str) -> Iterator[Sample]:
+    """The samples in a trace's text, which comes in pieces; ``source`` names it in errors. Raises
+    as :func:`iterate`."""
     # Hours of samples share a few names: a string of its own for each would double the memory.
     names: dict[str, str] = {}
-    number = 0
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(_lines(text, source), 1):
         if number == 1:
             if line != HEADER:
-                raise BadInput([Problem("is not a lem trace", file=str(path), line=1)])
+                raise BadInput([Problem("is not a lem trace", file=source, line=1)])
             continue
         found = _LINE.fullmatch(line)
         if found is None:
-            raise BadInput([Problem("is not a sample", file=str(path), line=number)])
+            raise BadInput([Problem("is not a sample", file=source, line=number)])
         t_ns, *given, value = found.groups()
         meter, device, quantity = (names.setdefault(name, name) for name in given)
         yield Sample(int(t_ns), meter, device, quantity, float(value))
 
 
-def _lines(path: Path, max_text_bytes: int | None) -> Iterator[str]:
+def _lines(pieces: Iterable[bytes], source: str) -> Iterator[str]:
     """Whole lines; the piece after the last line break is dropped."""
     rest = b""
-    for text in _inflate(path, max_text_bytes):
+    for text in pieces:
         *whole, rest = (rest + text).split(b"\n")
         if len(rest) > MAX_LINE_BYTES:
-            raise BadInput([Problem("has a line that is too long", file=str(path))])
+            raise BadInput([Problem("has a line that is too long", file=source)])
         for line in whole:
             yield line.decode("ascii", "replace")
 
 
-def _inflate(path: Path, max_text_bytes: int | None) -> Iterator[bytes]:
-    inflate = zlib.decompressobj(_GZIP)
-    total = 0
+def inflated(data: bytes, source: str, max_text_bytes: int | None) -> Iterator[bytes]:
+    """The text of gzipped bytes in pieces of bounded size. Raises :class:`BadInput` where they are
+    no gzip, or hold more text than ``max_text_bytes``."""
+    return _inflate([data], source, max_text_bytes)
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
     try:
         with path.open("rb") as f:
             while data := f.read(_CHUNK_BYTES):
-                while data and not inflate.eof:
-                    text = inflate.decompress(data, _CHUNK_BYTES)
-                    data = inflate.unconsumed_tail
-                    total += len(text)
-                    if max_text_bytes is not None and total > max_text_bytes:
-                        raise BadInput([Problem("holds too much text", file=str(path))])
-                    yield text
+                yield data
     except OSError as e:
         raise BadInput([Problem(f"cannot be read: {e.strerror}", file=str(path))]) from e
+
+
+def _inflate(
+    pieces: Iterable[bytes], source: str, max_text_bytes: int | None
+) -> Iterator[bytes]:
+    inflate = zlib.decompressobj(_GZIP)
+    total = 0
+    try:
+        for piece in pieces:
+            data = piece
+            while data and not inflate.eof:
+                text = inflate.decompress(data, _CHUNK_BYTES)
+                data = inflate.unconsumed_tail
+                total += len(text)
+                if max_text_bytes is not None and total > max_text_bytes:
+                    raise TooMuchText([Problem("holds too much text", file=source)])
+                yield text
     except zlib.error as e:
-        raise BadInput([Problem(f"is damaged: {e}", file=str(path))]) from e
+        raise BadInput([Problem(f"is damaged: {e}", file=source)]) from e
 
 
 def _write_all(write: Callable[[memoryview], int | None], data: bytes) -> None:

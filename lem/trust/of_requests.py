@@ -1,0 +1,5 @@
+"""To come."""
+
+from lem.trust.case import Check
+
+CHECKS: tuple[Check, ...] = ()

@@ -1,0 +1,139 @@
+"""What is kept of each run so that the runs of a campaign can be held against each other."""
+
+import hashlib
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import pairwise
+from typing import NamedTuple
+
+from lem.contract.record import Record
+from lem.meters.protocol import Sample
+
+CLOCKS_AGREE_S = 120.0
+"""Wall clocks are set now and then; between the end of loading and the trace's beginning lies the
+sampler's start, which takes up to a minute."""
+SLACK_S = 1.0
+SHAPE_SAMPLES = 20
+"""A trace with fewer steps of a counter has no shape of its own."""
+
+
+class Traits(NamedTuple):
+    """Plain values: they can be kept as JSON."""
+
+    block: int
+    arm_id: str
+    attempt: int
+    started_at: str
+    ended_at: str
+    load_s: float
+    boot_id: str
+    device_set: tuple[str, ...]
+    trace_sha256: str
+    """Of the trace's bytes as submitted."""
+    begin_ns: int | None
+    """First and last moment of the trace on the machine's monotonic clock; None where it could not
+    be read."""
+    end_ns: int | None
+    shape_sha256: str | None
+    """Of the counters' steps, whenever they came: the same trace with its times moved, or with the
+    counter's beginning moved, has the same. None where there are too few."""
+
+
+def unread(record: Record, trace: bytes) -> Traits:
+    """Of a run whose trace cannot be read."""
+    environment = record.environment
+    return Traits(
+        record.block,
+        record.arm_id,
+        record.attempt,
+        record.started_at,
+        record.ended_at,
+        record.load_s,
+        environment.boot_id,
+        tuple(environment.device_set),
+        hashlib.sha256(trace).hexdigest(),
+        None,
+        None,
+        None,
+    )
+
+
+def of(record: Record, trace: bytes, samples: Sequence[Sample]) -> Traits:
+    plain = unread(record, trace)
+    if not samples:
+        return plain
+    return plain._replace(
+        begin_ns=samples[0].t_ns, end_ns=samples[-1].t_ns, shape_sha256=_shape(samples)
+    )
+
+
+def _shape(samples: Sequence[Sample]) -> str | None:
+    counters: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+    for s in samples:
+        if s.quantity in ("energy_mj", "energy_uj", "cpu_time_ns"):
+            counters[s[1:4]].append(s.value)
+    steps = {
+        key: [b - a for a, b in pairwise(values) if b != a] for key, values in counters.items()
+    }
+    if not any(len(each) >= SHAPE_SAMPLES for each in steps.values()):
+        return None
+    # CPU time comes in uneven nanoseconds: no two honest runs have the same steps of it.
+    text = repr(sorted(steps.items()))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def across(runs: Sequence[Traits]) -> Iterator[tuple[str, str, Traits]]:
+    """Rule, detail and run: where runs of one campaign have one trace, lie over each other, or
+    their clocks do not go together."""
+    yield from _same(runs, "trace_repeated", lambda t: t.trace_sha256)
+    yield from _same(runs, "trace_shape_repeated", lambda t: t.shape_sha256)
+    yield from _overlapping(runs)
+    yield from _clocks(runs)
+
+
+def _same(runs: Sequence[Traits], rule: str, of_run: object) -> Iterator[tuple[str, str, Traits]]:
+    assert callable(of_run)
+    first: dict[str, Traits] = {}
+    for t in runs:
+        key = of_run(t)
+        if key is None:
+            continue
+        other = first.setdefault(key, t)
+        if other is not t:
+            yield rule, f"as that of block {other.block}, attempt {other.attempt}", t
+
+
+def _overlapping(runs: Sequence[Traits]) -> Iterator[tuple[str, str, Traits]]:
+    """Runs on one device set one after the other; those of one machine's parallel blocks are on
+    different ones."""
+    groups: dict[tuple[str, tuple[str, ...]], list[Traits]] = defaultdict(list)
+    for t in runs:
+        groups[t.boot_id, t.device_set].append(t)
+    for members in groups.values():
+        spans = sorted(members, key=lambda t: _time(t.started_at))
+        for a, b in pairwise(spans):
+            if _time(b.started_at) < _time(a.ended_at) - SLACK_S:
+                yield "runs_overlap", f"it began before block {a.block}'s run had ended", b
+
+
+def _clocks(runs: Sequence[Traits]) -> Iterator[tuple[str, str, Traits]]:
+    """Within one boot the wall clock runs ahead of the monotonic one while the machine sleeps, and
+    never falls behind it."""
+    boots: dict[str, list[Traits]] = defaultdict(list)
+    for t in runs:
+        if t.begin_ns is not None:
+            boots[t.boot_id].append(t)
+    for members in boots.values():
+        most = -math.inf
+        for t in sorted(members, key=lambda t: _time(t.started_at)):
+            assert t.begin_ns is not None
+            ahead_s = _time(t.started_at) + t.load_s - t.begin_ns / 1e9
+            if ahead_s < most - CLOCKS_AGREE_S:
+                yield "clocks_disagree", f"{ahead_s - most:.0f} s against an earlier run", t
+            most = max(most, ahead_s)
+
+
+def _time(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
