@@ -5,6 +5,7 @@ Every signature is of JSON in the canonical form of RFC 8785, so that one meanin
 
 import base64
 import hashlib
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -86,7 +87,7 @@ def parsed(manifest_bytes: bytes) -> Manifest:
 def check_runs(content: Content) -> None:
     """Raise :class:`BadInput` unless runs are in order, each once, and each has what it needs."""
     places = [(r.block, r.arm_id, r.attempt) for r in content.runs]
-    if any(a >= b for a, b in zip(places, places[1:], strict=False)):
+    if any(a >= b for a, b in itertools.pairwise(places)):
         raise BadInput("the manifest's runs are not in order of block, arm and attempt, each once")
     for run in content.runs:
         if not _whole(run):

@@ -22,7 +22,7 @@ MAX_LINE_BYTES = 512
 _CHUNK_BYTES = 1 << 18
 _GZIP = 16 + zlib.MAX_WBITS
 _NAME = re.compile(r"[A-Za-z0-9_.:-]{1,64}", re.ASCII)
-_LINE = re.compile(
+LINE = re.compile(
     r"(\d{1,19}),([A-Za-z0-9_.:-]{1,64}),([A-Za-z0-9_.:-]{1,64}),([A-Za-z0-9_.:-]{1,64}),"
     r"(-?\d{1,20}(?:\.\d{1,20})?(?:e[+-]?\d{1,3})?)",
     re.ASCII,
@@ -105,7 +105,7 @@ def parse(text: Iterable[bytes], source: str) -> Iterator[Sample]:
             if line != HEADER:
                 raise BadInput([Problem("is not a lem trace", file=source, line=1)])
             continue
-        found = _LINE.fullmatch(line)
+        found = LINE.fullmatch(line)
         if found is None:
             raise BadInput([Problem("is not a sample", file=source, line=number)])
         t_ns, *given, value = found.groups()
