@@ -25,6 +25,7 @@ CURRENT: dict[str, int] = {
     "manifest": 1,
     "archiveinfo": 1,
     "receipt": 1,
+    "archivedump": 1,
 }
 
 STEPS: dict[tuple[str, int], Callable[[Raw], Raw]] = {}

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from lem.archive import log
-from lem.archive.dump import documents as d
+from lem.archive.dump import layout
 from lem.archive.dump.read import Dump, Finding
 from lem.archive.external import External
+from lem.contract.dump import KeyLine
 from lem.contract.submission import Manifest
 from lem.errors import BadInput
 from lem.submit import manifest, pack
@@ -57,7 +58,7 @@ def check(dump: Dump, progress: Progress = lambda done, of: None) -> Checked:
         told = _log(dump, tell)
         keys = _keys(dump, names, tell)
         _external(dump, tell)
-        present = {s for n in names if (s := d.submission_of(n))}
+        present = {s for n in names if (s := layout.submission_of(n))}
         _agree(present, told, tell)
         order = sorted(present & set(told.accepted), key=told.accepted.__getitem__)
         for number, content in enumerate(order):
@@ -76,17 +77,17 @@ def _sums(dump: Dump, names: list[str], tell: Tell) -> None:
     try:
         said = dump.sums()
     except BadInput as e:
-        tell(Finding(d.SUMS, str(e)))
+        tell(Finding(layout.SUMS, str(e)))
         return
-    for name in sorted({*names, *said, *d.FIXED}):
+    for name in sorted({*names, *said, *layout.FIXED}):
         if name not in said:
-            tell(Finding(name, f"is not in {d.SUMS}"))
+            tell(Finding(name, f"is not in {layout.SUMS}"))
         elif name not in names:
             tell(Finding(name, "is missing"))
         else:
             try:
                 if dump.sha256(name) != said[name]:
-                    tell(Finding(name, f"is not what {d.SUMS} says: it was altered"))
+                    tell(Finding(name, f"is not what {layout.SUMS} says: it was altered"))
             except BadInput as e:
                 tell(Finding(name, str(e)))
 
@@ -98,12 +99,12 @@ def _log(dump: Dump, tell: Tell) -> _Log:
 
     def entries() -> Iterator[log.LogEntry]:
         nonlocal count
-        for entry in dump.parts(d.LOG, log.LogEntry):
+        for entry in dump.parts(layout.LOG, log.LogEntry):
             count += 1
             subject = str(entry.payload.get("submission", ""))
             if entry.kind == "accepted":
                 if subject in found.accepted:
-                    tell(Finding(f"{d.LOG}:{count}", f"accepts {subject} a second time"))
+                    tell(Finding(f"{layout.LOG}:{count}", f"accepts {subject} a second time"))
                 found.accepted.setdefault(subject, entry.seq)
             elif entry.kind == "retracted":
                 found.retracted[subject] = entry.seq
@@ -114,11 +115,15 @@ def _log(dump: Dump, tell: Tell) -> _Log:
     try:
         head = log.verify(entries())
     except BadInput as e:
-        tell(Finding(d.LOG, str(e)))
+        tell(Finding(layout.LOG, str(e)))
     else:
         named = dump.description.log
         if (head.seq, head.hash) != (named.seq, named.hash):
-            tell(Finding(d.LOG, f"ends at entry {head.seq}; {d.DESCRIPTION} names another end"))
+            tell(
+                Finding(
+                    layout.LOG, f"ends at entry {head.seq}; {layout.DESCRIPTION} names another end"
+                )
+            )
     return found._replace(entries=count)
 
 
@@ -126,53 +131,53 @@ def _keys(dump: Dump, names: list[str], tell: Tell) -> dict[str, bytes]:
     """Key → its raw public half."""
     found: dict[str, bytes] = {}
     try:
-        for line in dump.parts(d.KEYS, d.KeyLine):
+        for line in dump.parts(layout.KEYS, KeyLine):
             public = bytes.fromhex(line.public_key)
             if manifest.key_id(public) != line.key:
-                tell(Finding(d.KEYS, f"{line.key} is not the SHA-256 of its public key"))
+                tell(Finding(layout.KEYS, f"{line.key} is not the SHA-256 of its public key"))
                 continue
             found[line.key] = public
-            name = d.pem_name(line.key)
+            name = layout.pem_name(line.key)
             if name not in names:
                 tell(Finding(name, "is missing"))
-            elif dump.data(name, 1024) != d.pem(public):
-                tell(Finding(name, f"is another key than {d.KEYS} says"))
+            elif dump.data(name, 1024) != layout.pem(public):
+                tell(Finding(name, f"is another key than {layout.KEYS} says"))
     except BadInput as e:
-        tell(Finding(d.KEYS, str(e)))
+        tell(Finding(layout.KEYS, str(e)))
     for name in names:
-        if (key := d.key_of(name)) and key not in found:
-            tell(Finding(name, f"is not in {d.KEYS}"))
+        if (key := layout.key_of(name)) and key not in found:
+            tell(Finding(name, f"is not in {layout.KEYS}"))
     return found
 
 
 def _external(dump: Dump, tell: Tell) -> None:
     try:
-        count = sum(1 for _ in dump.parts(d.EXTERNAL, External))
+        count = sum(1 for _ in dump.parts(layout.EXTERNAL, External))
     except BadInput as e:
-        tell(Finding(d.EXTERNAL, str(e)))
+        tell(Finding(layout.EXTERNAL, str(e)))
         return
     if count != dump.description.counts.external:
-        tell(Finding(d.EXTERNAL, f"has {count} figures; {d.DESCRIPTION} says otherwise"))
+        tell(Finding(layout.EXTERNAL, f"has {count} figures; {layout.DESCRIPTION} says otherwise"))
 
 
 def _agree(present: set[str], told: _Log, tell: Tell) -> None:
     for content in sorted(set(told.accepted) - present - set(told.retracted)):
-        tell(Finding(d.pack_name(content), "was accepted, never retracted, and is not here"))
+        tell(Finding(layout.pack_name(content), "was accepted, never retracted, and is not here"))
     for content in sorted(present - set(told.accepted)):
-        tell(Finding(d.pack_name(content), f"is here, and {d.LOG} has not accepted it"))
+        tell(Finding(layout.pack_name(content), f"is here, and {layout.LOG} has not accepted it"))
     for content in sorted(present & set(told.retracted)):
-        tell(Finding(d.pack_name(content), "is here, though it was retracted"))
+        tell(Finding(layout.pack_name(content), "is here, though it was retracted"))
 
 
 def _submission(dump: Dump, content: str, keys: dict[str, bytes], told: _Log, tell: Tell) -> int:
     """Check one; the number of its runs (records)."""
-    name = d.pack_name(content)
+    name = layout.pack_name(content)
     try:
         read = pack.read(dump.pack(content))
         signed = read.unverified
         key = keys.get(signed.key)
         if key is None:
-            raise BadInput(f"its key {signed.key} is not in {d.KEYS}")
+            raise BadInput(f"its key {signed.key} is not in {layout.KEYS}")
         manifest.check_signature(read.manifest, read.signature, key)
         if manifest.content_sha256(signed.content) != content:
             raise BadInput("its content has another SHA-256 than its name")
@@ -188,7 +193,7 @@ def _submission(dump: Dump, content: str, keys: dict[str, bytes], told: _Log, te
 def _belongs(dump: Dump, signed: Manifest) -> None:
     salt = dump.description.salts().get(signed.archive)
     if salt is None:
-        raise BadInput(f"it is signed for an archive that {d.DESCRIPTION} does not name")
+        raise BadInput(f"it is signed for an archive that {layout.DESCRIPTION} does not name")
     if salt != signed.content.board_salt:
         raise BadInput("its boards are under another salt than its archive's")
 
@@ -201,4 +206,4 @@ def _counts(dump: Dump, order: list[str], runs: int, keys: int, tell: Tell) -> N
         ("keys", keys, said.keys),
     ):
         if count != named:
-            tell(Finding(d.DESCRIPTION, f"says {named} {what}; here are {count}"))
+            tell(Finding(layout.DESCRIPTION, f"says {named} {what}; here are {count}"))

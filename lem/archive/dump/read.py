@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from lem.archive.dump import documents as d
+from lem.archive.dump import layout
 from lem.contract.base import Part
+from lem.contract.dump import ArchiveDump
 from lem.errors import BadInput
 from lem.submit.manifest import canonical
 
@@ -40,17 +41,17 @@ class Dump:
         self.folder = folder
         if not folder.is_dir():
             raise BadInput(f"{folder} is not a folder")
-        if not os.path.lexists(folder / d.DESCRIPTION):
+        if not os.path.lexists(folder / layout.DESCRIPTION):
             if os.path.lexists(folder / "campaign.lock.json"):
                 raise BadInput(
                     f"{folder} is a campaign's folder, not a dump of an archive",
                     hint=f"lem results push {folder}",
                 )
-            raise BadInput(f"{folder} is not a dump of an archive: it has no {d.DESCRIPTION}")
-        data = self.data(d.DESCRIPTION, d.MAX_DESCRIPTION_BYTES)
-        self.description = d.Description.parse(data, str(folder / d.DESCRIPTION))
+            raise BadInput(f"{folder} is not a dump of an archive: it has no {layout.DESCRIPTION}")
+        data = self.data(layout.DESCRIPTION, layout.MAX_DESCRIPTION_BYTES)
+        self.description = ArchiveDump.parse(data, str(folder / layout.DESCRIPTION))
         if (self.description.model_dump_json(indent=1) + "\n").encode() != data:
-            raise BadInput(f"{folder / d.DESCRIPTION} is not as lem writes it")
+            raise BadInput(f"{folder / layout.DESCRIPTION} is not as lem writes it")
 
     def data(self, name: str, limit: int) -> bytes:
         """A file. Raises :class:`BadInput` where it is missing, no plain file, or larger."""
@@ -62,7 +63,7 @@ class Dump:
 
     def pack(self, content_sha256: str) -> bytes:
         """A submission as it was sent."""
-        return self.data(d.pack_name(content_sha256), d.MAX_PACK_BYTES)
+        return self.data(layout.pack_name(content_sha256), layout.MAX_PACK_BYTES)
 
     def sha256(self, name: str) -> str:
         """Of a file."""
@@ -75,14 +76,14 @@ class Dump:
     def lines(self, name: str) -> Iterator[tuple[int, bytes]]:
         """The lines of a file with their numbers. Raises :class:`BadInput` for one without end."""
         with self._open(name) as f:
-            for number in range(1, d.MAX_LINES + 1):
-                line = f.readline(d.MAX_LINE_BYTES + 1)
+            for number in range(1, layout.MAX_LINES + 1):
+                line = f.readline(layout.MAX_LINE_BYTES + 1)
                 if not line:
                     return
                 if not line.endswith(b"\n"):
                     raise BadInput(f"{name}:{number}: is too long, or not a whole line")
                 yield number, line[:-1]
-        raise BadInput(f"{name} has more than {d.MAX_LINES} lines")
+        raise BadInput(f"{name} has more than {layout.MAX_LINES} lines")
 
     def parts(self, name: str, kind: type[P]) -> Iterator[P]:
         """The documents of a file, one a line, each in its one spelling."""
@@ -109,9 +110,9 @@ class Dump:
                     continue
                 if not stat.S_ISREG(mode):
                     on_finding(Finding(repr(shown), "is not a plain file"))
-                elif d.belongs(shown):
+                elif layout.belongs(shown):
                     found.append(shown)
-                elif shown != d.SUMS:
+                elif shown != layout.SUMS:
                     on_finding(Finding(repr(shown), "does not belong here"))
             folders[:] = [n for n in folders if depth < _DEEPEST - 1 and not _is_link(Path(at) / n)]
         return sorted(found)
@@ -120,16 +121,16 @@ class Dump:
         """Name → SHA-256, as ``SHA256SUMS`` says. Raises :class:`BadInput`."""
         found: dict[str, str] = {}
         last = ""
-        for number, line in self.lines(d.SUMS):
+        for number, line in self.lines(layout.SUMS):
             parts = _SUM.fullmatch(line.decode("ascii", "replace"))
-            if parts is None or not d.belongs(parts[2]) or parts[2] <= last:
-                raise BadInput(f"{d.SUMS}:{number}: is not as lem writes it")
+            if parts is None or not layout.belongs(parts[2]) or parts[2] <= last:
+                raise BadInput(f"{layout.SUMS}:{number}: is not as lem writes it")
             last = parts[2]
             found[last] = parts[1]
         return found
 
     def _open(self, name: str) -> "_File":
-        if name != d.SUMS and not d.belongs(name):
+        if name != layout.SUMS and not layout.belongs(name):
             raise BadInput(f"{name!r} does not belong to a dump")
         path = self.folder / name
         inner = [p for p in path.relative_to(self.folder).parents if p != Path()]

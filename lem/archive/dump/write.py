@@ -14,12 +14,12 @@ import sqlalchemy as sa
 
 from lem.archive import external
 from lem.archive.database import Database, setting
-from lem.archive.dump import documents as d
-from lem.archive.dump import tables
+from lem.archive.dump import layout, tables
 from lem.archive.packs import Packs
 from lem.archive.refused import Refused
 from lem.archive.schema import CAMPAIGN, CONFIG, IDENTITY, KEY, LOG, RUN, SUBMISSION
 from lem.contract.base import Part
+from lem.contract.dump import ArchiveDump, Counts, Head, KeyLine, Origin
 from lem.errors import BadInput, EnvironmentFault
 from lem.submit.manifest import canonical, parsed
 
@@ -30,7 +30,7 @@ _TRIES = 3
 
 class Written(NamedTuple):
     folder: Path
-    description: d.Description
+    description: ArchiveDump
     bytes: int
 
 
@@ -63,7 +63,7 @@ def export(
     return Written(folder, description, size)
 
 
-def _whole(database: Database, packs: Packs, folder: Path, progress: Progress) -> d.Description:
+def _whole(database: Database, packs: Packs, folder: Path, progress: Progress) -> ArchiveDump:
     """A submission may be retracted while this reads: then once more, of the newer state."""
     for attempt in range(_TRIES):
         try:
@@ -81,7 +81,7 @@ def _whole(database: Database, packs: Packs, folder: Path, progress: Progress) -
 
 def _write(
     connection: sa.Connection, packs: Packs, folder: Path, progress: Progress
-) -> d.Description:
+) -> ArchiveDump:
     sums: dict[str, str] = {}
 
     def put(name: str, data: Iterable[bytes]) -> None:
@@ -97,29 +97,29 @@ def _write(
     ).all()
     for number, (content, manifest, board_salt) in enumerate(submissions):
         origins[parsed(manifest).archive] = board_salt
-        put(d.pack_name(content), [packs.whole(content)])
+        put(layout.pack_name(content), [packs.whole(content)])
         progress(number + 1, len(submissions))
     keys = _keys(connection)
-    put(d.KEYS, _lines(keys))
+    put(layout.KEYS, _lines(keys))
     for key in keys:
-        put(d.pem_name(key.key), [d.pem(bytes.fromhex(key.public_key))])
+        put(layout.pem_name(key.key), [layout.pem(bytes.fromhex(key.public_key))])
     figures = list(external.exported(connection))
-    put(d.EXTERNAL, _lines(figures))
+    put(layout.EXTERNAL, _lines(figures))
     head, as_of = _log(connection, put)
-    cited = d.citation(archive, head)
-    sums[d.RUNS] = tables.write_runs(connection, folder / d.RUNS, cited)
-    sums[d.CONFIGURATIONS] = tables.write_configurations(
-        connection, folder / d.CONFIGURATIONS, cited
+    cited = layout.citation(archive, head)
+    sums[layout.RUNS] = tables.write_runs(connection, folder / layout.RUNS, cited)
+    sums[layout.CONFIGURATIONS] = tables.write_configurations(
+        connection, folder / layout.CONFIGURATIONS, cited
     )
-    description = d.Description(
+    description = ArchiveDump(
         archive=archive,
         board_salt=salt,
         origins=[
-            d.Origin(archive=a, board_salt=s) for a, s in sorted(origins.items()) if a != archive
+            Origin(archive=a, board_salt=s) for a, s in sorted(origins.items()) if a != archive
         ],
         as_of=as_of,
         log=head,
-        counts=d.Counts(
+        counts=Counts(
             submissions=len(submissions),
             runs=_count(connection, RUN),
             configurations=_count(connection, CONFIG),
@@ -131,18 +131,18 @@ def _write(
         ),
         citation=cited,
     )
-    put(d.DESCRIPTION, [(description.model_dump_json(indent=1) + "\n").encode()])
-    put(d.README, [(Path(__file__).parent / "readme.txt").read_bytes()])
-    _put(folder / d.SUMS, (f"{sums[name]}  {name}\n".encode() for name in sorted(sums)))
+    put(layout.DESCRIPTION, [(description.model_dump_json(indent=1) + "\n").encode()])
+    put(layout.README, [(Path(__file__).parent / "readme.txt").read_bytes()])
+    _put(folder / layout.SUMS, (f"{sums[name]}  {name}\n".encode() for name in sorted(sums)))
     return description
 
 
-def _keys(connection: sa.Connection) -> list[d.KeyLine]:
+def _keys(connection: sa.Connection) -> list[KeyLine]:
     rows = connection.execute(
         sa.select(KEY, IDENTITY.c.name, IDENTITY.c.enrolled_by).join(IDENTITY).order_by(KEY.c.id)
     )
     return [
-        d.KeyLine(
+        KeyLine(
             key=row.id,
             public_key=row.public_key.hex(),
             identity=row.identity_id,
@@ -158,7 +158,7 @@ def _keys(connection: sa.Connection) -> list[d.KeyLine]:
 
 def _log(
     connection: sa.Connection, put: Callable[[str, Iterable[bytes]], None]
-) -> tuple[d.Head, str | None]:
+) -> tuple[Head, str | None]:
     last: list[tuple[int, str, str]] = [(0, "0" * 64, "")]
 
     def lines() -> Iterable[bytes]:
@@ -170,9 +170,9 @@ def _log(
             last[0] = (row.seq, row.hash, row.at)
             yield canonical(entry) + b"\n"
 
-    put(d.LOG, lines())
+    put(layout.LOG, lines())
     seq, hash_, at = last[0]
-    return d.Head(seq=seq, hash=hash_), at or None
+    return Head(seq=seq, hash=hash_), at or None
 
 
 def _lines(documents: Iterable[Part]) -> Iterable[bytes]:

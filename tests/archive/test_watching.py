@@ -1,0 +1,133 @@
+"""A log that is read from elsewhere: broken, shortened, rewritten, without what it acknowledged."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from lem.archive.log import Head, LogEntry
+from lem.archive.watching import recall, remember, watch
+from lem.contract.base import canonical_json
+from lem.contract.submission import Receipt
+from lem.errors import BadInput
+
+AT = "2026-05-04T12:00:00.000+00:00"
+
+
+def chain(*submissions: str, after: Sequence[LogEntry] = ()) -> list[LogEntry]:
+    """A log that accepts these, its hashes worked out here."""
+    made = list(after)
+    for submission in submissions:
+        raw = {
+            "seq": len(made) + 1,
+            "at": AT,
+            "kind": "accepted",
+            "payload": {"submission": submission},
+            "previous": made[-1].hash if made else "0" * 64,
+        }
+        digest = hashlib.sha256(canonical_json(raw)).hexdigest()
+        made.append(LogEntry.model_validate({**raw, "hash": digest}))
+    return made
+
+
+def pages(log: Sequence[LogEntry], size: int = 2):
+    return lambda after: [e for e in log if e.seq > after][:size]
+
+
+def receipt(entry: LogEntry, **changes: object) -> Receipt:
+    return Receipt.model_validate(
+        {
+            "submission": entry.payload["submission"],
+            "campaign": "c" * 64,
+            "received_at": AT,
+            "already_there": False,
+            "runs": 1,
+            "campaign_state": "open",
+            "checks": "pending",
+            "log_seq": entry.seq,
+            "log_hash": entry.hash,
+            **changes,
+        }
+    )
+
+
+SUBMISSIONS = [f"{n:064x}" for n in range(5)]
+
+
+def test_a_log_that_grew_holds() -> None:
+    log = chain(*SUBMISSIONS)
+    seen = watch(pages(log), Head(3, log[2].hash), [receipt(log[1]), receipt(log[4])])
+    assert seen == (Head(5, log[4].hash), [], 2)
+
+
+def test_an_empty_log_holds() -> None:
+    assert watch(pages([]), None, []).problems == []
+
+
+@pytest.mark.parametrize("left", range(5))
+def test_a_shorter_log_is_told(left: int) -> None:
+    log = chain(*SUBMISSIONS)
+    (problem,) = watch(pages(log[:left]), Head(5, log[4].hash), []).problems
+    assert problem.startswith("the log was shortened") and f"entry {left}," in problem
+
+
+@pytest.mark.parametrize("at", range(5))
+def test_a_log_made_anew_is_told(at: int) -> None:
+    """From entry ``at`` on it says something else, and its chain is whole."""
+    log = chain(*SUBMISSIONS)
+    other = chain("f" * 64, *SUBMISSIONS[at + 1 :], after=log[:at])
+    (problem,) = watch(pages(other), Head(5, log[4].hash), []).problems
+    assert problem.startswith("the log was rewritten")
+    assert log[4].hash in problem
+
+
+@pytest.mark.parametrize("at", range(5))
+@pytest.mark.parametrize("field", ["payload", "previous", "hash", "at"])
+def test_a_changed_entry_is_told(at: int, field: str) -> None:
+    log = chain(*SUBMISSIONS)
+    new = {"payload": {"submission": "e" * 64}, "at": AT.replace("12", "13")}.get(field, "d" * 64)
+    log[at] = log[at].model_copy(update={field: new})
+    (problem,) = watch(pages(log), None, []).problems
+    assert problem.startswith("the chain is broken: entry")
+
+
+def test_a_missing_entry_is_told() -> None:
+    log = chain(*SUBMISSIONS)
+    seen = watch(pages([*log[:2], *log[3:]]), None, [receipt(log[4])])
+    assert "entry 3 is missing" in seen.problems[0]
+    assert "entry 5, which is not there" in seen.problems[1]
+    assert seen.head == Head(2, log[1].hash)
+
+
+def test_receipts_are_held_against_the_log() -> None:
+    log = chain(*SUBMISSIONS)
+    own = [
+        receipt(log[0]),
+        receipt(log[1], log_hash="a" * 64),
+        receipt(log[2], submission="b" * 64),
+        receipt(log[4], log_seq=9),
+    ]
+    seen = watch(pages(log), None, own)
+    assert seen.receipts == 1
+    assert [p.split("log ")[-1] for p in seen.problems[:2]] == [
+        "has another hash than its receipt",
+        "does not accept it",
+    ]
+    assert "entry 9, which is not there" in seen.problems[2]
+
+
+def test_a_server_that_never_ends_is_told() -> None:
+    log = chain(*SUBMISSIONS)
+    seen = watch(lambda after: log[:2], None, [])
+    assert "missing" in seen.problems[0] or "again" in seen.problems[0]
+
+
+def test_heads_are_kept_by_archive(tmp_path: Path) -> None:
+    assert recall(tmp_path / "heads", "a" * 64) is None
+    remember(tmp_path / "heads", "a" * 64, Head(7, "b" * 64))
+    assert recall(tmp_path / "heads", "a" * 64) == Head(7, "b" * 64)
+    assert recall(tmp_path / "heads", "c" * 64) is None
+    (tmp_path / "heads" / f"{'a' * 64}.json").write_text("{}")
+    with pytest.raises(BadInput):
+        recall(tmp_path / "heads", "a" * 64)
