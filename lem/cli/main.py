@@ -11,9 +11,11 @@ from lem import __version__
 from lem.errors import EnvironmentFault, LemError
 
 GROUPS = {
+    "archive": "the archive of a server as data: export, import, verify; its keys and tokens",
     "campaign": "write, check, plan and run campaigns",
     "doctor": "what works on this machine and what doesn't, each with its fix",
     "images": "build and list the engine images",
+    "log": "verify the public log of a server's archive",
     "meter": "the energy meters of this machine",
     "results": "list, show, compare and export results",
     "serve": "an archive of records over HTTP",

@@ -36,8 +36,8 @@ class Counts(Part):
 
 
 class ArchiveDump(Document):
-    """``archive.json`` of a dump. Says nothing of when and by which ``lem`` it was written: the same state of
-    an archive gives the same bytes."""
+    """``archive.json`` of a dump. Says nothing of when and by which ``lem`` it was written: the
+    same state of an archive gives the same bytes."""
 
     schema_version: Literal[1] = 1
     format: Literal["lem-archive-dump"] = "lem-archive-dump"

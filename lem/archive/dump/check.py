@@ -23,6 +23,9 @@ class Checked(NamedTuple):
     findings: list[Finding]
     submissions: list[str]
     retracted: list[str]
+    keys: list[KeyLine]
+    signers: set[str]
+    """Keys that signed any of ``submissions``."""
     runs: int
     log_entries: int
 
@@ -51,6 +54,8 @@ def check(dump: Dump, progress: Progress = lambda done, of: None) -> Checked:
 
     told = _Log({}, {}, {}, 0)
     order: list[str] = []
+    keys: dict[str, KeyLine] = {}
+    signers: set[str] = set()
     runs = 0
     try:
         names = dump.files(tell)
@@ -62,12 +67,13 @@ def check(dump: Dump, progress: Progress = lambda done, of: None) -> Checked:
         _agree(present, told, tell)
         order = sorted(present & set(told.accepted), key=told.accepted.__getitem__)
         for number, content in enumerate(order):
-            runs += _submission(dump, content, keys, told, tell)
+            runs += _submission(dump, content, keys, signers, told, tell)
             progress(number + 1, len(order))
         _counts(dump, order, runs, len(keys), tell)
     except _TooMany:
         findings.append(Finding(str(dump.folder), "more does not hold; only this much is listed"))
-    return Checked(findings, order, sorted(told.retracted), runs, told.entries)
+    lines = [keys[key] for key in sorted(keys)]
+    return Checked(findings, order, sorted(told.retracted), lines, signers, runs, told.entries)
 
 
 Tell = Callable[[Finding], None]
@@ -127,16 +133,16 @@ def _log(dump: Dump, tell: Tell) -> _Log:
     return found._replace(entries=count)
 
 
-def _keys(dump: Dump, names: list[str], tell: Tell) -> dict[str, bytes]:
-    """Key → its raw public half."""
-    found: dict[str, bytes] = {}
+def _keys(dump: Dump, names: list[str], tell: Tell) -> dict[str, KeyLine]:
+    """Keys by their ids."""
+    found: dict[str, KeyLine] = {}
     try:
         for line in dump.parts(layout.KEYS, KeyLine):
             public = bytes.fromhex(line.public_key)
             if manifest.key_id(public) != line.key:
                 tell(Finding(layout.KEYS, f"{line.key} is not the SHA-256 of its public key"))
                 continue
-            found[line.key] = public
+            found[line.key] = line
             name = layout.pem_name(line.key)
             if name not in names:
                 tell(Finding(name, "is missing"))
@@ -169,7 +175,14 @@ def _agree(present: set[str], told: _Log, tell: Tell) -> None:
         tell(Finding(layout.pack_name(content), "is here, though it was retracted"))
 
 
-def _submission(dump: Dump, content: str, keys: dict[str, bytes], told: _Log, tell: Tell) -> int:
+def _submission(
+    dump: Dump,
+    content: str,
+    keys: dict[str, KeyLine],
+    signers: set[str],
+    told: _Log,
+    tell: Tell,
+) -> int:
     """Check one; the number of its runs (records)."""
     name = layout.pack_name(content)
     try:
@@ -178,13 +191,15 @@ def _submission(dump: Dump, content: str, keys: dict[str, bytes], told: _Log, te
         key = keys.get(signed.key)
         if key is None:
             raise BadInput(f"its key {signed.key} is not in {layout.KEYS}")
-        manifest.check_signature(read.manifest, read.signature, key)
+        public = bytes.fromhex(key.public_key)
+        manifest.check_signature(read.manifest, read.signature, public)
         if manifest.content_sha256(signed.content) != content:
             raise BadInput("its content has another SHA-256 than its name")
         _belongs(dump, signed)
     except BadInput as e:
         tell(Finding(name, str(e)))
         return 0
+    signers.add(signed.key)
     if told.revoked.get(signed.key, told.accepted[content]) < told.accepted[content]:
         tell(Finding(name, "was accepted after its key had been revoked"))
     return sum(1 for run in signed.content.runs if run.record is not None)
