@@ -123,17 +123,25 @@ def _deciding(folder: str) -> tuple[str | None, int, int]:
     return None, 0, 0
 
 
-def _bytes(folder: Path, attempt: Attempt, name: str) -> bytes:
+def beside(folder: Path, attempt: Attempt, name: str, most: int) -> bytes | None:
+    """A file of an attempt, or None where there is none. Raises :class:`BadInput` where it is no
+    plain file, cannot be read or has more than ``most`` bytes."""
+    if not os.path.lexists(folder / attempt.path / name):
+        return None
+    return _bytes(folder, attempt, name, most)
+
+
+def _bytes(folder: Path, attempt: Attempt, name: str, most: int = MAX_RECORD_BYTES) -> bytes:
     """A regular file's content, opened without following a link and with a bound on its size."""
     path = folder / attempt.path / name
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         with os.fdopen(handle, "rb") as f:
-            data = f.read(MAX_RECORD_BYTES + 1)
+            data = f.read(most + 1)
     except OSError as e:
         raise BadInput(f"{path} cannot be read: {e.strerror}") from e
-    if len(data) > MAX_RECORD_BYTES:
-        raise BadInput(f"{path} is larger than {MAX_RECORD_BYTES >> 20} MiB")
+    if len(data) > most:
+        raise BadInput(f"{path} is larger than {most >> 20} MiB")
     return data
 
 

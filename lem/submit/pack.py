@@ -59,12 +59,6 @@ def write(
     return b"".join([*parts, END])
 
 
-def size(content: Content, lengths: Mapping[str, int], manifest_bytes: int) -> int:
-    """How many bytes :func:`write` gives, from the lengths of the files."""
-    members = [manifest_bytes, SIGNATURE_BYTES, *(lengths[sha] for sha in order(content))]
-    return sum(BLOCK + n + -n % BLOCK for n in members) + len(END)
-
-
 def read(body: bytes) -> Pack:
     """Read a submission. Raises :class:`BadInput` for anything that :func:`write` would not have
     written: other or missing members, another order, links, names, padding, trailing bytes, files
