@@ -5,7 +5,7 @@ from typing import Annotated
 import sqlalchemy as sa
 from pydantic import Field
 
-from lem.archive.queries.answer import Answer, CampaignId, Metric, Shape
+from lem.archive.queries.answer import Answer, CampaignId, Metric, Packs, Shape
 from lem.archive.queries.filters import Question, Text
 from lem.contract.base import Scalar
 
@@ -53,7 +53,9 @@ class Attribution(Answer):
     sentences: list[str]
 
 
-def attribute(connection: sa.Connection, campaign: str, question: AttributeQuestion) -> Attribution:
+def attribute(
+    connection: sa.Connection, packs: Packs, campaign: CampaignId, question: AttributeQuestion
+) -> Attribution:
     """Raises :class:`Refused`: 404 for an unknown campaign, 422 ``not_a_grid`` where the arms are
     no complete grid or too little was measured."""
     raise NotImplementedError

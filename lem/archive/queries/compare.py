@@ -12,6 +12,7 @@ from lem.archive.queries.answer import (
     ConfigurationId,
     Figure,
     Metric,
+    Packs,
     Shape,
     Tier,
 )
@@ -75,7 +76,7 @@ class Comparison(Answer):
     notes: list[str]
 
 
-def compare(connection: sa.Connection, question: CompareQuestion) -> Comparison:
+def compare(connection: sa.Connection, packs: Packs, question: CompareQuestion) -> Comparison:
     """Raises :class:`Refused`: 404 for an unknown configuration; 422 ``not_comparable`` for
     different energy classes or definitions of the metric."""
     raise NotImplementedError

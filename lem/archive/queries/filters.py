@@ -6,20 +6,16 @@ means any of its values. Nothing else is taken. Values and JSON paths only ever 
 parameters.
 """
 
-import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self, get_origin
 
-import sqlalchemy as sa
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from lem.archive.queries.answer import TIER_NUMBERS, Metric, Tier
-from lem.archive.schema import CONFIG, DIMENSIONS
-from lem.config import scalar
+from lem.archive.queries.answer import Metric, Tier
+from lem.archive.schema import DIMENSIONS
 from lem.config.paths import ALIASES, OPEN, fixed_paths
-from lem.contract.base import Scalar
 from lem.contract.metrics import DEVICE_CLASSES
 from lem.contract.spec import MAX_SETTING_DEPTH
 from lem.errors import BadInput, Problem
