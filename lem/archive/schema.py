@@ -8,6 +8,7 @@ know of runners already.
 """
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 
 METADATA = sa.MetaData(
     naming_convention={
@@ -20,7 +21,7 @@ METADATA = sa.MetaData(
 
 # SQLite counts rowids only where the key is INTEGER.
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-JSON = sa.JSON()
+JSON = sa.JSON().with_variant(JSONB(), "postgresql")
 
 SELF_REPORTED, RECOMPUTED, REPLICATED = 1, 2, 3
 TIERS = {SELF_REPORTED: "self-reported", RECOMPUTED: "recomputed", REPLICATED: "replicated"}
@@ -176,6 +177,12 @@ CONFIG = sa.Table(
     sa.Column("disagrees", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("last_at", sa.Text),
     sa.Index("ix_config_class", "energy_class", "best_tier"),
+    sa.Index(
+        "ix_config_experiment",
+        "experiment",
+        postgresql_using="gin",
+        postgresql_ops={"experiment": "jsonb_path_ops"},
+    ).ddl_if(dialect="postgresql"),
 )
 """``hash``: SHA-256 of the canonical JSON of the natural key: experiment_id, device_model,
 device_count, meter_class, semantics_version. ``energy_class``: the device class that its figures
@@ -294,6 +301,26 @@ DIMENSIONS = (
     "weights",
 )
 """Columns of ``config`` that are counted in facets and can be filtered by their own name."""
+
+BOARD = sa.Table(
+    "board",
+    METADATA,
+    sa.Column("config_id", sa.ForeignKey("config.id"), primary_key=True, autoincrement=False),
+    sa.Column("hash", sa.Text, nullable=False),
+    sa.Column("energy_class", sa.Text, nullable=False),
+    sa.Column("semantics_version", sa.Integer, nullable=False),
+    sa.Column("tier", sa.SmallInteger, nullable=False),
+    sa.Column("last_at", sa.Text),
+    sa.Column("runs", sa.Integer, nullable=False),
+    sa.Column("submitters", sa.Integer, nullable=False),
+    *(sa.Column(name, CONFIG.c[name].type) for name in DIMENSIONS),
+    *(sa.Column(name, sa.Float) for name in HEADLINE),
+    *(sa.Column(f"{name}_u", sa.Float) for name in HEADLINE),
+)
+"""Configurations that have counted runs, with the figures of their best tier: ``config`` and
+``config_summary`` in one narrow row, so that one scan of it answers a question about all of them.
+``board.py`` makes it of those two, and nothing else writes it. ``tier``: ``config.best_tier``.
+``<metric>_u``: U, null without one."""
 
 FINDING = sa.Table(
     "finding",

@@ -9,14 +9,13 @@ parameters.
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, Self, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, Self, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from lem.archive.queries.answer import Metric, Tier
 from lem.archive.schema import DIMENSIONS
 from lem.config.paths import ALIASES, OPEN, fixed_paths
-from lem.contract.metrics import DEVICE_CLASSES
 from lem.contract.spec import MAX_SETTING_DEPTH
 from lem.errors import BadInput, Problem
 
@@ -25,20 +24,9 @@ MAX_VALUES = 50
 MAX_FILTERS = 40
 MAX_TEXT = 300
 _KEY = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}\Z")
-_AS_COLUMN: dict[str, str] = {
-    "backend": "backend",
-    "model.id": "model",
-    "model.content": "model_content",
-    "model.weights": "weights",
-    "engine_version": "engine_version",
-    "workload.arrival.kind": "arrival",
-    "workload.dataset.kind": "dataset",
-}
-"""Experiment paths that a column holds as it is."""
-_NUMBERS = ("device_count", "max_batch_size", "tensor_parallel_size", "input_tokens",
-            "output_tokens")  # fmt: skip
-_DECIMALS = ("load",)
-_MORE_PATHS = ("engine_version", "model.content", "model.weights")
+_MORE_PATHS = ("engine_version", "model.content", "model.weights", "requests_sha256")
+_NO_FILTER = ("launcher", "workload.dataset.shape", "workload.slo")
+"""The first is no part of what a configuration is; the others stand for several settings."""
 
 
 def _plain(text: str) -> str:
@@ -61,10 +49,10 @@ def _moment(text: str) -> str:
 
 Text = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(_plain)]
 Moment = Annotated[str, Field(max_length=40), AfterValidator(_moment)]
-EnergyClass = Literal["gpu", "cpu", "dram", "module", "node", "sensor", "estimated"]
-CLASS_ORDER = ("gpu", "module", "cpu", "dram", "node", "sensor", "estimated")
+EnergyClass = Literal["gpu", "cpu", "dram", "module", "node", "sensor", "estimated", "none"]
+"""``none``: without a figure of energy."""
+CLASS_ORDER = ("gpu", "module", "cpu", "dram", "node", "sensor", "estimated", "none")
 """Where nobody asks for a class, the first of these that has data."""
-assert set(CLASS_ORDER) == set(DEVICE_CLASSES)
 
 
 class Question(BaseModel):
@@ -137,6 +125,9 @@ class Filtered(Question):
     """By default the first of gpu, module, cpu, … that has data; ``estimated`` comes last."""
     tier: Tier | None = None
     """At least this one."""
+    semantics: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """Version of the metrics' definitions; by default the newest. Figures of different versions
+    never stand in one answer."""
     q: Annotated[Text, Field(min_length=1)] | None = None
     """Part of the model's name, in upper or lower case."""
     since: Moment | None = None
@@ -156,20 +147,32 @@ class OfMetric(Filtered):
     metric: Metric = "energy_per_output_token_j"
 
 
+class Path(NamedTuple):
+    backend: str | None
+    """The only backend that it is looked at for."""
+    keys: tuple[str, ...]
+
+
 def is_filter(name: str) -> bool:
     """Whether this is a column or an experiment path by which configurations can be chosen."""
-    return name in DIMENSIONS or keys_of(name) is not None
+    return name in DIMENSIONS or path_of(name) is not None
 
 
-def keys_of(path: str) -> tuple[str, ...] | None:
-    """The keys of an experiment path; None where it is none. ``launcher`` and ``model.revision``
-    are left out: they are no part of what a configuration is."""
-    keys = tuple(path.split("."))
-    keys = ALIASES.get(keys, keys)
-    if len(path) > 200 or not all(_KEY.match(k) for k in keys):
+def path_of(text: str) -> Path | None:
+    """None where it is no experiment path. ``vllm.args.x`` is ``args.x`` of vllm alone."""
+    keys = tuple(text.split("."))
+    if len(text) > 200 or not all(_KEY.match(k) for k in keys):
         return None
-    if keys[0] in OPEN and 2 <= len(keys) <= 2 + MAX_SETTING_DEPTH:
-        return keys
+    if _is_path(keys):
+        return Path(None, ALIASES.get(keys, keys))
+    rest = keys[1:]
+    if len(keys) > 2 and rest[0] not in ("backend", "model") and _is_path(rest):
+        return Path(keys[0], ALIASES.get(rest, rest))
+    return None
+
+
+def _is_path(keys: tuple[str, ...]) -> bool:
+    if keys[0] in OPEN:
+        return 2 <= len(keys) <= 2 + MAX_SETTING_DEPTH
     name = ".".join(keys)
-    known = name in fixed_paths() or name in _MORE_PATHS
-    return keys if known and name not in ("launcher", "workload.dataset.shape") else None
+    return (name in fixed_paths() or name in _MORE_PATHS) and name not in _NO_FILTER

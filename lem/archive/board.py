@@ -1,0 +1,63 @@
+"""Keeps the table ``board``: a row for each configuration with counted runs, with the figures of
+its best tier."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import sqlalchemy as sa
+
+from lem.archive.schema import BOARD, CONFIG, CONFIG_SUMMARY, DIMENSIONS, HEADLINE
+
+CHUNK = 500
+
+
+def refresh(connection: sa.Connection, config_ids: Iterable[int] | None = None) -> None:
+    """Make the rows of these configurations anew (of all, with None) from ``config`` and
+    ``config_summary``. To be called in the transaction that changed either, after it did."""
+    if config_ids is None:
+        connection.execute(sa.delete(BOARD))
+        connection.execute(_insert(sa.true()))
+        return
+    for ids in _chunks(sorted(set(config_ids))):
+        connection.execute(sa.delete(BOARD).where(BOARD.c.config_id.in_(ids)))
+        connection.execute(_insert(CONFIG.c.id.in_(ids)))
+
+
+def expected() -> sa.Select[tuple[object, ...]]:
+    """The rows that the table should have."""
+    return _rows(sa.true())
+
+
+def _insert(which: sa.ColumnElement[bool]) -> sa.Insert:
+    return sa.insert(BOARD).from_select([c.name for c in BOARD.c], _rows(which))
+
+
+def _rows(which: sa.ColumnElement[bool]) -> sa.Select[tuple[object, ...]]:
+    c, s = CONFIG.c, CONFIG_SUMMARY.c
+
+    def of(column: sa.Column[object], name: str, label: str) -> sa.Label[object]:
+        chosen = sa.case((s.metric == HEADLINE.index(name), column))
+        return sa.func.max(chosen).label(label)
+
+    copied = [c.hash, c.energy_class, c.semantics_version]
+    dimensions = [c[name] for name in DIMENSIONS]
+    return (
+        sa.select(
+            c.id.label("config_id"),
+            *copied,
+            c.best_tier.label("tier"),
+            c.last_at,
+            sa.func.max(s.n).label("runs"),
+            sa.func.max(s.submitters).label("submitters"),
+            *dimensions,
+            *(of(s.mean, name, name) for name in HEADLINE),
+            *(of(s.expanded, name, f"{name}_u") for name in HEADLINE),
+        )
+        .join(CONFIG_SUMMARY, sa.and_(s.config_id == c.id, s.tier == c.best_tier))
+        .where(c.best_tier > 0, which)
+        .group_by(c.id)
+    )
+
+
+def _chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(ids), CHUNK):
+        yield ids[start : start + CHUNK]

@@ -1,0 +1,91 @@
+"""Configurations and their figures, as answers show them."""
+
+from collections.abc import Iterable, Sequence
+
+import sqlalchemy as sa
+
+from lem.archive.figures import WHY_NONE
+from lem.archive.queries.answer import (
+    Configuration,
+    Figure,
+    better_of,
+    number_of,
+    tier_name,
+    unit_of,
+)
+from lem.archive.refused import Refused
+from lem.archive.schema import CONFIG, CONFIG_SUMMARY, HEADLINE
+
+NOT_BY_ITS_INTERVAL = "there is no interval"
+_SHOWN = [c for c in CONFIG.c if c.name != "experiment"]
+
+
+def configurations_of(connection: sa.Connection, ids: Sequence[int]) -> dict[int, Configuration]:
+    """By their row's id."""
+    if not ids:
+        return {}
+    query = sa.select(*_SHOWN).where(CONFIG.c.id.in_(ids))
+    return {row.id: shown(row) for row in connection.execute(query)}
+
+
+def shown(row: sa.Row[tuple[object, ...]]) -> Configuration:
+    """A row of ``config`` as answers have it."""
+    found = dict(row._mapping)
+    del found["id"]
+    return Configuration(
+        id=found.pop("hash"), best_tier=tier_name(found.pop("best_tier")), **found
+    )
+
+
+def id_of(connection: sa.Connection, configuration: str) -> int:
+    """The row's id of a configuration. Raises :class:`Refused` (404)."""
+    query = sa.select(CONFIG.c.id).where(CONFIG.c.hash == configuration)
+    found = connection.execute(query).scalar()
+    if found is None:
+        raise Refused("no_such_configuration", "there is no such configuration here", 404)
+    return int(found)
+
+
+def figures_of(
+    connection: sa.Connection, ids: Sequence[int], metrics: Iterable[str], tier: int
+) -> dict[tuple[int, str], Figure]:
+    """(Row's id, metric) → figure of runs of at least this tier; with 0 of each one's best."""
+    s = CONFIG_SUMMARY.c
+    if not ids:
+        return {}
+    query = (
+        sa.select(CONFIG_SUMMARY, CONFIG.c.energy_class)
+        .join(CONFIG, CONFIG.c.id == s.config_id)
+        .where(
+            s.config_id.in_(ids),
+            s.metric.in_([number_of(m) for m in metrics]),
+            s.tier == (tier or CONFIG.c.best_tier),
+        )
+    )
+    return {
+        (row.config_id, HEADLINE[row.metric]): figure(row, row.energy_class)
+        for row in connection.execute(query)
+    }
+
+
+def figure(row: sa.Row[tuple[object, ...]], energy_class: str) -> Figure:
+    """A row of ``config_summary`` as answers have it."""
+    found = row._mapping
+    name = HEADLINE[found["metric"]]
+    tier = tier_name(found["tier"])
+    assert tier is not None
+    why = None if found["expanded"] is not None else WHY_NONE.get(found["why_none"])
+    return Figure(
+        metric=name,
+        unit=unit_of(name),
+        better=better_of(name),
+        value=found["mean"],
+        uncertainty=found["expanded"],
+        why_no_uncertainty=why or (NOT_BY_ITS_INTERVAL if found["expanded"] is None else None),
+        runs=found["n"],
+        submitters=found["submitters"],
+        tier=tier,
+        energy_class=energy_class,
+        best_run=found["best"],
+        newest_run=found["last"],
+    )
