@@ -34,7 +34,9 @@ EXTRA = 'pip install "lem-energy[server]"'
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8000, envvar="LEM_PORT", show_default=True
 )
-@click.option("--url", envvar="LEM_URL", help="Where clients find it, e.g. https://lem.example.org.")
+@click.option(
+    "--url", envvar="LEM_URL", help="Where clients find it, e.g. https://lem.example.org."
+)
 @click.option(
     "--enrolment",
     type=click.Choice(["open", "invitation"]),
@@ -97,7 +99,9 @@ def command(**options: Any) -> None:
     running.serve(settings, sock)
 
 
-def settings_of(options: dict[str, Any], environment: "os._Environ[str] | dict[str, str]") -> "ServerSettings":
+def settings_of(
+    options: dict[str, Any], environment: "os._Environ[str] | dict[str, str]"
+) -> "ServerSettings":
     """Options and environment as settings. Raises :class:`BadInput`."""
     from lem.server.clients import is_loopback, networks
     from lem.server.settings import ServerSettings
@@ -143,7 +147,7 @@ def database_url(given: str | None, environment: "os._Environ[str] | dict[str, s
         from sqlalchemy.engine import make_url
 
         parsed = make_url(url)
-    except Exception as e:  # noqa: BLE001 - its text could show the URL
+    except Exception as e:
         raise BadInput("the database's URL cannot be read") from e
     return parsed.set(password=_secret(file, "LEM_DATABASE_PASSWORD_FILE")).render_as_string(
         hide_password=False
@@ -190,7 +194,9 @@ def banner(settings: "ServerSettings", port: int) -> list[str]:
         f"data:    {settings.data}, {kept}",
     ]
     if settings.enrolment == "open":
-        lines.append("enrol:   open to anybody who can connect; such keys never make a result replicated")
+        lines.append(
+            "enrol:   open to anybody who can connect; such keys never make a result replicated"
+        )
     else:
         lines.append("enrol:   by invitation: lem archive invite --name NAME")
     lines.append(f"push:    lem results push --to {where}")
