@@ -147,7 +147,7 @@ def database_url(given: str | None, environment: "os._Environ[str] | dict[str, s
         from sqlalchemy.engine import make_url
 
         parsed = make_url(url)
-    except Exception as e:  # noqa: BLE001 - its text could show the URL
+    except Exception as e:
         raise BadInput("the database's URL cannot be read") from e
     return parsed.set(password=_secret(file, "LEM_DATABASE_PASSWORD_FILE")).render_as_string(
         hide_password=False

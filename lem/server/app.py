@@ -1,4 +1,4 @@
-"""The application: routes, what turns errors into problem documents, and the front before it all."""
+"""The application: routes, errors as problem documents, and the front before it all."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -44,8 +44,8 @@ API = "/api/v1"
 DESCRIPTION = """\
 Records of what LLM inference costs in energy, from anyone who measures it with `lem`.
 
-Reading needs no account. What is sent is signed (Ed25519); what a signature, a tier or a figure does
-not prove stands in docs/trust.md. Every answer carries the version of its schema, of the metrics'
+Reading needs no account. What is sent is signed (Ed25519); what a signature, a tier or a figure
+does not prove stands in docs/trust.md. Every answer carries the version of its schema, of the metrics'
 meaning and of the archive's state. Errors are problem documents (RFC 9457). Data: CC-BY-4.0.
 """
 
@@ -84,7 +84,10 @@ def create_app(settings: ServerSettings) -> FastAPI:
     _add_handlers(app)
     app.openapi = describe.complete(app)  # type: ignore[method-assign]
     app.add_middleware(
-        Front, settings=settings, rates=service.rates, metrics=service.metrics  # type: ignore[arg-type]
+        Front,
+        settings=settings,
+        rates=service.rates,
+        metrics=service.metrics,
     )
     return app
 

@@ -49,7 +49,7 @@ def granted(service: Service, request: Request) -> Grant | None:
 
 
 def needs(role: str) -> Callable[[Request], Grant]:
-    """A dependency: only holders of a token of this role come through. An admin's does everything."""
+    """A dependency: only holders of a token of this role, or an admin's, come through."""
 
     def check(request: Request) -> Grant:
         grant = granted(the_service(request), request)

@@ -5,7 +5,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 from lem.server.problems import HttpProblem
 from lem.server.settings import Bounds
@@ -59,7 +59,9 @@ class Bodies:
             try:
                 return await asyncio.wait_for(receive(), max(0.001, wait_s))
             except TimeoutError:
-                raise HttpProblem(408, "body_too_slow", "the body took too long to arrive") from None
+                raise HttpProblem(
+                    408, "body_too_slow", "the body took too long to arrive"
+                ) from None
 
         return waited
 
@@ -87,12 +89,34 @@ def too_large(limit: int) -> HttpProblem:
     return HttpProblem(413, "too_large", f"the body is larger than {limit} bytes")
 
 
-async def spooled(receive: Receive, folder: Path, bounds: Bounds) -> bytes:
-    """A submission's bytes, kept on disk while they arrive. Raises :class:`HttpProblem`."""
-    with tempfile.SpooledTemporaryFile(max_size=bounds.spool_bytes, dir=folder) as spool:
-        file = cast("BinaryIO", spool)
-        more = True
+class Spool:
+    """What arrived, kept on disk beyond ``spool_bytes`` until it is its turn. Close it."""
+
+    def __init__(self, folder: Path, bounds: Bounds) -> None:
+        self._file = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - closed by __exit__
+            max_size=bounds.spool_bytes, dir=str(folder)
+        )
+
+    def write(self, data: bytes) -> None:
+        self._file.write(data)
+
+    def read(self) -> bytes:
+        self._file.seek(0)
+        return self._file.read()
+
+    def __enter__(self) -> "Spool":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+async def spooled(receive: Receive, folder: Path, bounds: Bounds) -> Spool:
+    """A submission as it arrives. Raises :class:`HttpProblem`."""
+    spool = Spool(folder, bounds)
+    try:
         size = 0
+        more = True
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
@@ -101,7 +125,9 @@ async def spooled(receive: Receive, folder: Path, bounds: Bounds) -> bytes:
             size += len(part)
             if size > bounds.submission_bytes:
                 raise too_large(bounds.submission_bytes)
-            file.write(part)
+            spool.write(part)
             more = message.get("more_body", False)
-        file.seek(0)
-        return file.read()
+    except BaseException:
+        spool.__exit__()
+        raise
+    return spool

@@ -59,7 +59,9 @@ def client_of(scope: Mapping[str, object], trusted: tuple[Network, ...]) -> Clie
     secure = scope.get("scheme") == "https"
     if not _is_in(address, trusted):
         return Client(address, secure)
-    hops = [hop.strip() for value in _values(headers, b"x-forwarded-for") for hop in value.split(",")]
+    hops = [
+        hop.strip() for value in _values(headers, b"x-forwarded-for") for hop in value.split(",")
+    ]
     for hop in reversed(hops):
         bare = hop.strip("[]")
         if not _is_address(bare):

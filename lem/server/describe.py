@@ -15,7 +15,10 @@ Responses = dict[int | str, dict[str, Any]]
 ALWAYS = (400, 408, 413, 414, 421, 422, 429, 500, 503)
 """What any route may answer."""
 _HEADERS: dict[str, dict[str, Any]] = {
-    "ETag": {"schema": {"type": "string"}, "description": "Of the archive's state and the question."},
+    "ETag": {
+        "schema": {"type": "string"},
+        "description": "Of the archive's state and the question.",
+    },
     "Lem-Data-Version": {"schema": {"type": "string"}},
 }
 _RETRY = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}}

@@ -85,9 +85,7 @@ class Outgoing:
         ]
         if close:
             given.append((b"connection", b"close"))
-        await self.send(
-            {"type": "http.response.start", "status": problem.status, "headers": given}
-        )
+        await self.send({"type": "http.response.start", "status": problem.status, "headers": given})
         await self.send({"type": "http.response.body", "body": body})
 
 
@@ -153,7 +151,10 @@ class Front:
             await outgoing.problem(problem, close=close)
 
     def _admit(self, scope: Scope, request: Request) -> None:
-        if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > self._bounds.target_bytes:
+        if (
+            len(scope.get("raw_path") or b"") + len(scope["query_string"])
+            > self._bounds.target_bytes
+        ):
             raise HttpProblem(414, "address_too_long", "the request's address is too long")
         check_host(scope["headers"], self._settings)
         if request.path in UNLIMITED:
@@ -188,9 +189,7 @@ class Front:
             return
         task.add_done_callback(_heard)
         await outgoing.problem(
-            HttpProblem(
-                503, "took_too_long", "no answer in time", headers={"Retry-After": "10"}
-            ),
+            HttpProblem(503, "took_too_long", "no answer in time", headers={"Retry-After": "10"}),
             close=True,
         )
         outgoing.shut()

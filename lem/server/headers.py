@@ -11,7 +11,10 @@ ALWAYS: tuple[Header, ...] = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
+    (
+        b"content-security-policy",
+        b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    ),
     (b"permissions-policy", b"interest-cohort=()"),
     (b"cross-origin-opener-policy", b"same-origin"),
 )
@@ -37,7 +40,9 @@ def is_public(path: str) -> bool:
     return path.startswith("/api/v1/") and not path.startswith("/api/v1/admin/")
 
 
-def of_answer(given: list[Header], method: str, path: str, secure: bool, request_id: str) -> list[Header]:
+def of_answer(
+    given: list[Header], method: str, path: str, secure: bool, request_id: str
+) -> list[Header]:
     """``given`` with what every answer has; what a route set itself stays."""
     names = {name.lower() for name, _ in given}
     more = [*ALWAYS, (b"x-request-id", request_id.encode())]

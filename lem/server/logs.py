@@ -1,4 +1,4 @@
-"""The server's log: one line an event on stderr, JSON or text, never a body, a query or a secret."""
+"""The server's log: one line an event on stderr, JSON or text; never a body, query or secret."""
 
 import ipaddress
 import json

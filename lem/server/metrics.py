@@ -1,4 +1,4 @@
-"""What Prometheus reads at ``/metrics``: counts and times by route, never by client, key or query."""
+"""What Prometheus reads at ``/metrics``: counts and times by route, never by client or key."""
 
 from collections.abc import Callable, Iterator
 

@@ -76,7 +76,7 @@ def get_compare(
     question: Annotated[CompareQuestion, Depends(asked(CompareQuestion))],
 ) -> Response:
     """Configurations beside each other, with intervals of their ratios."""
-    return queried(service, request, question, lambda c: compare(c, question))
+    return queried(service, request, question, lambda c: compare(c, service.packs, question))
 
 
 @router.get(
@@ -94,9 +94,7 @@ def get_pareto(
     return queried(service, request, question, lambda c: pareto(c, question))
 
 
-@router.get(
-    "/configurations/{id}", response_model=ConfigurationAnswer, responses=read(404)
-)
+@router.get("/configurations/{id}", response_model=ConfigurationAnswer, responses=read(404))
 def get_configuration(request: Request, service: Here, id: Sha256) -> Response:
     """All that is known of one configuration: figures, submitters, replications, history."""
     return queried(service, request, None, lambda c: configuration(c, id))

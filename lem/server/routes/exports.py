@@ -76,11 +76,9 @@ def get_export(
     return StreamingResponse(_read(file), media_type=media_type, headers=headers)
 
 
-def _made(
-    service: Service, question: ExportQuestion, compress: bool
-) -> tuple[BinaryIO, str, str]:
+def _made(service: Service, question: ExportQuestion, compress: bool) -> tuple[BinaryIO, str, str]:
     """A file on disk, so that a slow reader holds no connection to the database."""
-    file = cast("BinaryIO", tempfile.TemporaryFile(dir=service.spool))
+    file = cast("BinaryIO", tempfile.TemporaryFile(dir=service.spool))  # noqa: SIM115
     try:
         with service.database.reading() as connection:
             exported = export(connection, service.packs, question)
@@ -89,7 +87,9 @@ def _made(
             for chunk in exported.chunks:
                 written += len(chunk)
                 if written > MAX_EXPORT_BYTES:
-                    raise HttpProblem(422, "too_many", "too large for one file: narrow the question")
+                    raise HttpProblem(
+                        422, "too_many", "too large for one file: narrow the question"
+                    )
                 (sink if compress else file).write(chunk)
             if compress:
                 sink.close()

@@ -38,7 +38,7 @@ def get_ready(service: Here, request: Request) -> Response:
     try:
         with service.database.reading() as connection:
             setting(connection, "data_version")
-    except (LemError, Exception) as e:  # noqa: BLE001 - whatever it is: not ready
+    except (LemError, Exception) as e:
         failure("not ready: database", e, request_id=request.scope.get("lem.request_id"))
         raise _not_ready("the database does not answer") from e
     try:

@@ -1,16 +1,67 @@
-"""The public log: every accept, tier change, retraction and key, each entry bound to the one before."""
+"""The public log: every acceptance, change of tier, retraction and key, each entry bound to the one
+before it."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Query, Request, Response
 
-from lem.archive.log import entries, head
-from lem.archive.queries.answer import Answer, Shape
-from lem.archive.queries.answer import head as answer_head
+from lem.archive.log import LogEntry, entries, head
+from lem.archive.queries.answer import Answer
+from lem.archive.queries.answer import head as state
 from lem.archive.queries.filters import Question
+from lem.contract.base import Sha256
 from lem.server.answers import queried
 from lem.server.auth import Here
 from lem.server.describe import read
 
 router = APIRouter(tags=["log"])
+
+
+class LogQuestion(Question):
+    after: int
+    limit: int
+
+
+class LogPage(Answer):
+    entries: list[LogEntry]
+    next: int | None
+    """``after`` of the next page; None where there are no more."""
+
+
+class LogHead(Answer):
+    """The last entry: kept by a reader, it holds for all before it."""
+
+    seq: int
+    hash: Sha256
+
+
+@router.get("/log", response_model=LogPage, responses=read())
+def get_log(
+    request: Request,
+    service: Here,
+    after: Annotated[int, Query(ge=0, le=2**53, description="The last entry seen.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
+) -> Response:
+    """Entries, the oldest first. ``lem log verify URL`` checks the chain."""
+
+    def ask(connection: sa.Connection) -> LogPage:
+        found = entries(connection, after, limit)
+        return LogPage(
+            **state(connection).model_dump(),
+            entries=found,
+            next=found[-1].seq if len(found) == limit else None,
+        )
+
+    return queried(service, request, LogQuestion(after=after, limit=limit), ask)
+
+
+@router.get("/log/head", response_model=LogHead, responses=read())
+def get_log_head(request: Request, service: Here) -> Response:
+    """Place and hash of the last entry; 0 and zeros where there is none."""
+
+    def ask(connection: sa.Connection) -> LogHead:
+        last = head(connection)
+        return LogHead(**state(connection).model_dump(), seq=last.seq, hash=last.hash)
+
+    return queried(service, request, None, ask)

@@ -1,0 +1,74 @@
+"""Submissions: taken in, and their receipts."""
+
+from typing import Annotated
+
+from anyio import to_thread
+from fastapi import APIRouter, Path, Request, Response
+
+from lem.archive.ingest import receipt, receive
+from lem.archive.refused import Refused
+from lem.contract.submission import Receipt
+from lem.server.answers import fresh
+from lem.server.auth import Here
+from lem.server.bodies import Spool, spooled
+from lem.server.describe import problems
+from lem.server.problems import HttpProblem
+from lem.server.service import Service
+
+router = APIRouter(prefix="/submissions", tags=["submissions"])
+MEDIA_TYPE = "application/x-tar"
+
+
+@router.post(
+    "",
+    response_model=Receipt,
+    responses={
+        200: {"description": "It was there already: nothing changed"},
+        201: {"model": Receipt, "description": "Accepted"},
+        **problems(403, 409, 415),
+    },
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "description": "One uncompressed tar: manifest.json, signature, files/<sha256> …",
+            "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
+)
+async def post_submission(request: Request, service: Here) -> Response:
+    """A signed submission. Once this is answered with 200 or 201, it is kept. The same content
+    again, however often, gives the same receipt."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != MEDIA_TYPE:
+        raise HttpProblem(415, "unsupported_media_type", f"a submission is sent as {MEDIA_TYPE}")
+    with await spooled(request.receive, service.spool, service.settings.bounds) as spool:
+        return await to_thread.run_sync(_received, service, spool)
+
+
+def _received(service: Service, spool: Spool) -> Response:
+    if not service.receiving.acquire(timeout=service.settings.bounds.request_s / 2):
+        raise HttpProblem(
+            503, "busy", "other submissions are being taken in", headers={"Retry-After": "5"}
+        )
+    try:
+        body = spool.read()
+        made = receive(service.database, service.packs, body)
+    except Refused as e:
+        service.metrics.submissions.labels(e.reason).inc()
+        raise
+    finally:
+        service.receiving.release()
+    service.metrics.submissions.labels("already_there" if made.already_there else "accepted").inc()
+    if not made.already_there:
+        service.metrics.submission_bytes.inc(len(body))
+        service.metrics.runs.inc(made.runs)
+        if service.checkers is not None:
+            service.checkers.ring()
+    return fresh(made, 200 if made.already_there else 201)
+
+
+@router.get("/{sha256}", response_model=Receipt, responses=problems(404))
+def get_submission(
+    service: Here, sha256: Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
+) -> Response:
+    """The receipt as it is now: state of the campaign, checks, findings."""
+    return fresh(receipt(service.database, sha256))
