@@ -1,4 +1,4 @@
-"""A real ``lem serve`` in a process of its own, and load on it from another."""
+"""The real server in a process of its own, and load on it from another."""
 
 import json
 import os
@@ -19,17 +19,17 @@ START_S = 60
 
 
 @contextmanager
-def served(database_url: str | None, data: Path, *arguments: str) -> Iterator[str]:
+def served(database_url: str | None, data: Path, checkers: int = 0) -> Iterator[str]:
     """The server's address while it runs."""
     port = _free_port()
     environment = {k: v for k, v in os.environ.items() if not k.startswith("LEM_")}
+    environment |= {"LEM_CHECKERS": str(checkers)}
     if database_url is not None:
         environment["LEM_DATABASE_URL"] = database_url
     log = data / "serve.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "lem.cli.main", "serve", "--data", str(data)]
-            + ["--host", "127.0.0.1", "--port", str(port), *arguments],
+            [sys.executable, "-m", "bench.archive.server", str(data), str(port)],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
@@ -51,9 +51,9 @@ def served(database_url: str | None, data: Path, *arguments: str) -> Iterator[st
 
 def load(url: str, kind: str, count: int, clients: int, seed: int = 1) -> Taken:
     """What a process of its own measures; see ``bench.archive.load``."""
+    arguments = [url, kind, str(count), str(clients), str(seed)]
     done = subprocess.run(
-        [sys.executable, "-m", "bench.archive.load", url, kind, str(count), str(clients)]
-        + [str(seed)],
+        [sys.executable, "-m", "bench.archive.load", *arguments],
         check=True,
         capture_output=True,
         text=True,
