@@ -126,13 +126,14 @@ SUBMISSION = sa.Table(
     sa.Column("outcomes", sa.LargeBinary),
     sa.Column("checks", sa.Text, nullable=False),
     sa.Column("lease_until", sa.Float, nullable=False, server_default="0"),
+    sa.Column("tries", sa.Integer, nullable=False, server_default="0"),
     sa.Column("log_seq", BIG, nullable=False),
     sa.Index("ix_submission_checks", "checks", "lease_until"),
 )
 """``manifest``: the exact signed bytes. ``outcomes``: what the plan needs of its attempts (gzip
 JSON). ``checks``: ``pending``, ``passed``, ``held``, ``rejected``, ``retracted`` (then manifest,
 signature, outcomes are null and its pack is deleted). ``lease_until``: who checks it now
-has until then."""
+has until then; ``tries``: how often that was begun."""
 
 BLOB = sa.Table(
     "blob",
@@ -185,8 +186,9 @@ CONFIG = sa.Table(
     ).ddl_if(dialect="postgresql"),
 )
 """``hash``: SHA-256 of the canonical JSON of the natural key: experiment_id, device_model,
-device_count, meter_class, semantics_version. ``energy_class``: the device class that its figures
-are of (``gpu`` where GPUs were used, ``cpu``, …, ``estimated``). ``meter_class``: how it was
+device_count, meter_class, semantics_version, energy_class. ``energy_class``: the device class that
+its figures are of (``gpu`` where GPUs were used, ``cpu``, …, ``estimated``; ``none``
+without energy). ``meter_class``: how it was
 read (``nvml``, ``nvml (power)``, ``rapl``, ``estimate``). Texts are empty and numbers null where an
 experiment says nothing. ``load``: clients of a closed loop, or requests per second. ``best_tier``:
 0 where nothing of it counts. ``disagrees``: a replication contradicts another."""

@@ -127,7 +127,8 @@ def slope(values: Array) -> tuple[Array, Array]:
     if n < 4:
         return np.full(len(values), np.nan), np.ones(len(values))
     time = np.linspace(-0.5, 0.5, n)
-    change = values @ time / (time @ time)
+    # Row by row, not a product of matrices: those differ in the last digit with the stack's height.
+    change = np.sum(values * time, axis=-1) / (time @ time)
     rest = values - values.mean(axis=-1, keepdims=True) - change[:, None] * time
     squares = np.sum(rest**2, axis=-1)
     widened = np.sqrt(_variance_ratio(rest) * n)

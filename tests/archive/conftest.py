@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from postgres import TEMPLATE, postgres
 
 from lem.archive.database import Database, open_database
 from lem.archive.packs import Packs
+from tests.postgres import TEMPLATE, postgres
 
 __all__ = ["Archive", "archive", "new_archive", "postgres"]
 

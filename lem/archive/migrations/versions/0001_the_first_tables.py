@@ -252,6 +252,7 @@ def upgrade() -> None:
         sa.Column("outcomes", sa.LargeBinary(), nullable=True),
         sa.Column("checks", sa.Text(), nullable=False),
         sa.Column("lease_until", sa.Float(), server_default="0", nullable=False),
+        sa.Column("tries", sa.Integer(), server_default="0", nullable=False),
         sa.Column("log_seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.ForeignKeyConstraint(
             ["campaign_id"], ["campaign.id"], name=op.f("fk_submission_campaign_id")

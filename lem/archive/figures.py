@@ -1,0 +1,184 @@
+"""What is said of a configuration, from its counted runs: pure arithmetic on arrays, many
+configurations at once.
+
+- Each submitter counts once: ``mean`` is the mean of the submitters' means.
+- U of one submitter's mean: √(h² + ū²), where h is the half-width of its repeatability interval
+  (:func:`lem.stats.serial.absolute_intervals` over its runs in the order of campaign, block, arm)
+  and ū the mean of the runs' own U: those come from the meter, which all its runs share, so they do
+  not shrink by averaging. Of latencies, throughput and quality it is h alone.
+- U of several: the mean of theirs, times the Birge ratio where that is above 1: √(Σ((xᵢ − x̄) ÷
+  (Uᵢ/2))² ÷ (k − 1)) (Birge, Phys. Rev. 40 (1932) 207). It is not divided by √k: boards and meters
+  of one make may err alike.
+- Where one submitter has no U there is none, and ``why_none`` says why.
+
+Nothing depends on which other configurations are in the same call, or on the order of the runs
+given: the same runs give the same bits.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lem.archive.schema import HEADLINE, TIERS, WITH_UNCERTAINTY
+from lem.contract.metrics import METRICS
+from lem.stats.serial import REFUSALS, absolute_intervals
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+UNSTATED = 5
+WHY_NONE = {**REFUSALS, UNSTATED: "a run states no uncertainty"}
+"""``config_summary.why_none`` in words; 0 where there is an interval."""
+
+HIGHER_IS_BETTER = frozenset(
+    i for i, name in enumerate(HEADLINE) if name in METRICS and METRICS[name].better == "higher"
+)
+
+
+class Runs(NamedTuple):
+    """Counted runs, one a row."""
+
+    config: Ints
+    identity: Ints
+    place: Ints
+    """(runs, 4): campaign, block, arm, attempt: what their order is by."""
+    started: Floats
+    tier: Ints
+    values: Floats
+    """(runs, headline metrics); NaN where a run has no such figure."""
+    expanded: Floats
+    """(runs, metrics with uncertainty); NaN where a run states none."""
+
+
+class Summaries(NamedTuple):
+    """Rows of ``config_summary``, one an element, by config, tier, metric."""
+
+    config: Ints
+    tier: Ints
+    metric: Ints
+    n: Ints
+    submitters: Ints
+    mean: Floats
+    m2_within: Floats
+    m2_between: Floats
+    best: Floats
+    last: Floats
+    expanded: Floats
+    """NaN where there is none."""
+    why_none: Ints
+
+
+def summarise(runs: Runs) -> Summaries:
+    """The summaries of these runs' configurations. All counted runs of each have to be there."""
+    runs = _ordered(runs)
+    found = [
+        part
+        for tier in TIERS
+        for metric in range(len(HEADLINE))
+        if (part := _of_metric(runs, tier, metric)) is not None
+    ]
+    if not found:
+        return Summaries(*(np.zeros(0, dtype=t) for t in _TYPES))  # type: ignore[arg-type]
+    columns = [np.concatenate(column) for column in zip(*found, strict=True)]
+    order = np.lexsort((columns[2], columns[1], columns[0]))
+    return Summaries(*(column[order] for column in columns))
+
+
+_TYPES = (*(np.int64,) * 5, *(np.float64,) * 6, np.int64)
+
+
+def _ordered(runs: Runs) -> Runs:
+    order = np.lexsort((*runs.place.T[::-1], runs.identity, runs.config))
+    return Runs(*(column[order] for column in runs))  # type: ignore[arg-type]
+
+
+def _of_metric(runs: Runs, tier: int, metric: int) -> Summaries | None:
+    kept = (runs.tier >= tier) & np.isfinite(runs.values[:, metric])
+    if not kept.any():
+        return None
+    config, identity = runs.config[kept], runs.identity[kept]
+    values, started = runs.values[kept, metric], runs.started[kept]
+    new_config = _starts(config)
+    new_submitter = new_config | _starts(identity)
+    of_run = np.cumsum(new_submitter) - 1
+    of_submitter = np.cumsum(new_config)[new_submitter] - 1
+    n = np.bincount(of_run)
+    means = _sums(of_run, values) / n
+    k = np.bincount(of_submitter)
+    # Sorted within each configuration, so that it does not matter who was enrolled first.
+    by_value = np.lexsort((means, of_submitter))
+    mean = _sums(of_submitter, means[by_value]) / k
+    config_of_run = of_submitter[of_run]
+    own = runs.expanded[kept, metric] if metric < len(WITH_UNCERTAINTY) else None
+    each, why = _of_submitters(values, of_run, n, own)
+    expanded, why_none = _together(means, mean, each, why, of_submitter, k)
+    first = np.flatnonzero(new_config)
+    size = np.diff(np.append(first, len(values)))
+    ends = first + size - 1
+    best_by = np.lexsort((values, config_of_run))
+    best = values[best_by][ends if metric in HIGHER_IS_BETTER else first]
+    last = values[np.lexsort((started, config_of_run))][ends]
+    return Summaries(
+        config=config[first],
+        tier=np.full(len(first), tier),
+        metric=np.full(len(first), metric),
+        n=size,
+        submitters=k,
+        mean=mean,
+        m2_within=_sums(config_of_run, (values - means[of_run]) ** 2),
+        m2_between=_sums(of_submitter, ((means - mean[of_submitter]) ** 2)[by_value]),
+        best=best,
+        last=last,
+        expanded=expanded,
+        why_none=why_none,
+    )
+
+
+def _of_submitters(
+    values: Floats, of_run: Ints, n: Ints, own: Floats | None
+) -> tuple[Floats, Ints]:
+    """U of each submitter's mean (NaN without one), and why there is none (0 where there is)."""
+    half = np.full(len(n), np.nan)
+    why = np.ones(len(n), dtype=np.int64)
+    starts = np.cumsum(n) - n
+    for length in np.unique(n[n >= 3]):
+        those = np.flatnonzero(n == length)
+        series = values[starts[those][:, None] + np.arange(length)]
+        found = absolute_intervals(series)
+        half[those], why[those] = found.half_width, found.refused
+    if own is None:
+        return half, why
+    # NaN of one run makes the mean NaN.
+    u = _sums(of_run, own) / n
+    why[(why == 0) & np.isnan(u)] = UNSTATED
+    return np.hypot(half, u), why
+
+
+def _together(
+    means: Floats, mean: Floats, each: Floats, why: Ints, of_submitter: Ints, k: Ints
+) -> tuple[Floats, Ints]:
+    """U of each configuration's mean, and why there is none."""
+    order = np.lexsort((means, each, of_submitter))
+    averaged = _sums(of_submitter, each[order]) / k
+    with np.errstate(divide="ignore", invalid="ignore"):
+        away = ((means - mean[of_submitter]) / (each / 2)) ** 2
+        birge = np.sqrt(_sums(of_submitter, away[order]) / (k - 1))
+    expanded = np.where(k > 1, averaged * np.maximum(1, birge), averaged)
+    worst = np.zeros(len(k), dtype=np.int64)
+    np.maximum.at(worst, of_submitter, why)
+    # A half-width too small for a number: as good as none.
+    worst[(worst == 0) & ~np.isfinite(expanded)] = 2
+    expanded[worst > 0] = np.nan
+    return expanded, worst
+
+
+def _sums(groups: Ints, values: Floats) -> Floats:
+    """Of each group, added in the order of the values."""
+    sums: Floats = np.bincount(groups, values).astype(np.float64)
+    return sums
+
+
+def _starts(keys: Ints) -> NDArray[np.bool_]:
+    """True where another key begins than that of the row before."""
+    return np.append(True, keys[1:] != keys[:-1])

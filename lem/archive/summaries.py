@@ -1,0 +1,178 @@
+"""``config_summary``, and what ``config`` and ``facet`` say of it, kept as their runs are.
+
+There is one way to make them, from the counted runs of a configuration: after each change for those
+that it touched, and for all in :func:`refresh` without a choice. So both give the same.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from lem.archive import facets
+from lem.archive.copying import insert_many
+from lem.archive.figures import Runs, Summaries, summarise
+from lem.archive.rows import FIGURES
+from lem.archive.schema import CONFIG, CONFIG_SUMMARY, DIMENSIONS, HEADLINE, RUN
+
+AT_ONCE = 400
+"""Configurations whose runs are read together."""
+_KEYS = ("config_id", "identity_id", "campaign_id", "block", "arm", "attempt", "started_at", "tier")
+
+
+class State(NamedTuple):
+    """What a configuration's row says of its runs."""
+
+    best_tier: int
+    last_at: str | None
+
+
+def refresh(c: Connection, config_ids: Iterable[int] | None) -> None:
+    """Make the summaries of these configurations (of all: None) from their counted runs, and adjust
+    best tiers and facets."""
+    everything = config_ids is None
+    for chunk in _chunks(c, config_ids):
+        found = computed(c, chunk)
+        c.execute(CONFIG_SUMMARY.delete().where(CONFIG_SUMMARY.c.config_id.in_(chunk)))
+        insert_many(c, CONFIG_SUMMARY, CONFIG_SUMMARY.c.keys(), rows_of(found.summaries))
+        changes = _set_states(c, chunk, found.states)
+        if not everything:
+            facets.adjust(c, changes)
+    if everything:
+        facets.rebuild(c)
+
+
+def differences(c: Connection, limit: int = 100) -> list[str]:
+    """Where summaries, best tiers or facets are not what the runs say; empty if they all are.
+    Compared to the last bit."""
+    found: list[str] = []
+    for chunk in _chunks(c, None):
+        made = computed(c, chunk)
+        there = c.execute(
+            sa.select(CONFIG_SUMMARY).where(CONFIG_SUMMARY.c.config_id.in_(chunk))
+        ).all()
+        expected = {row[:3]: row for row in rows_of(made.summaries)}
+        actual = {tuple(row[:3]): tuple(row) for row in there}
+        for key in sorted(expected.keys() | actual.keys()):
+            if expected.get(key) != actual.get(key):
+                config, tier, metric = key
+                found.append(
+                    f"configuration {config}, tier {tier}, {HEADLINE[metric]}: "
+                    f"{actual.get(key)} should be {expected.get(key)}"
+                )
+        for config, state in _states_there(c, chunk).items():
+            should = made.states.get(config, State(0, None))
+            if state != should:
+                found.append(f"configuration {config}: {state} should be {should}")
+        if len(found) >= limit:
+            return found[:limit]
+    counted, stored = facets.counted(c), facets.stored(c)
+    found += [
+        f"facet {key}: {stored[key]} should be {counted[key]}"
+        for key in sorted(counted.keys() | stored.keys())
+        if counted[key] != stored[key]
+    ]
+    return found[:limit]
+
+
+class Computed(NamedTuple):
+    summaries: Summaries
+    states: dict[int, State]
+    """Of the configurations that have counted runs."""
+
+
+def computed(c: Connection, config_ids: Sequence[int]) -> Computed:
+    """What the counted runs of these configurations say."""
+    columns = [RUN.c[name] for name in (*_KEYS, *FIGURES)]
+    rows = c.execute(
+        sa.select(*columns).where(RUN.c.config_id.in_(config_ids), RUN.c.counted)
+    ).fetchall()
+    table = np.array([tuple(r) for r in rows], dtype=float).reshape(-1, len(columns))
+    whole = table[:, :6].astype(np.int64)
+    figures = table[:, len(_KEYS) :]
+    runs = Runs(
+        config=whole[:, 0],
+        identity=whole[:, 1],
+        place=whole[:, 2:6],
+        started=table[:, 6],
+        tier=table[:, 7].astype(np.int64),
+        values=figures[:, : len(HEADLINE)],
+        expanded=figures[:, len(HEADLINE) :],
+    )
+    return Computed(summarise(runs), _states(runs))
+
+
+def rows_of(found: Summaries) -> list[tuple[Any, ...]]:
+    """As rows of ``config_summary``, in the order of its columns."""
+    columns = [column.tolist() for column in found]
+    expanded = CONFIG_SUMMARY.c.keys().index("expanded")
+    columns[expanded] = [None if u != u else u for u in columns[expanded]]
+    return list(zip(*columns, strict=True))
+
+
+def _states(runs: Runs) -> dict[int, State]:
+    configs, of_run = np.unique(runs.config, return_inverse=True)
+    best = np.zeros(len(configs), dtype=np.int64)
+    last = np.full(len(configs), -np.inf)
+    np.maximum.at(best, of_run, runs.tier)
+    np.maximum.at(last, of_run, runs.started)
+    return {
+        int(config): State(int(tier), _time(float(at)))
+        for config, tier, at in zip(configs, best, last, strict=True)
+    }
+
+
+def _set_states(
+    c: Connection, config_ids: Sequence[int], states: dict[int, State]
+) -> list[facets.Change]:
+    """Write what changed of best tiers; returns those changes, by configuration's id."""
+    dimensions = [CONFIG.c[d] for d in DIMENSIONS]
+    rows = c.execute(
+        sa.select(
+            CONFIG.c.id, CONFIG.c.energy_class, CONFIG.c.best_tier, CONFIG.c.last_at, *dimensions
+        )
+        .where(CONFIG.c.id.in_(config_ids))
+        .order_by(CONFIG.c.id)
+    ).mappings()
+    changes: list[facets.Change] = []
+    updates: list[dict[str, Any]] = []
+    for row in rows:
+        state = states.get(row["id"], State(0, None))
+        if state != State(row["best_tier"], row["last_at"]):
+            updates.append({"key": row["id"], "tier": state.best_tier, "at": state.last_at})
+        if state.best_tier != row["best_tier"]:
+            changes.append(facets.Change(dict(row), row["best_tier"], state.best_tier))
+    if updates:
+        c.execute(
+            CONFIG.update()
+            .where(CONFIG.c.id == sa.bindparam("key"))
+            .values(best_tier=sa.bindparam("tier"), last_at=sa.bindparam("at")),
+            updates,
+        )
+    return changes
+
+
+def _states_there(c: Connection, config_ids: Sequence[int]) -> dict[int, State]:
+    rows = c.execute(
+        sa.select(CONFIG.c.id, CONFIG.c.best_tier, CONFIG.c.last_at).where(
+            CONFIG.c.id.in_(config_ids)
+        )
+    )
+    return {r.id: State(r.best_tier, r.last_at) for r in rows}
+
+
+def _chunks(c: Connection, config_ids: Iterable[int] | None) -> Iterator[list[int]]:
+    ids = (
+        list(c.scalars(sa.select(CONFIG.c.id).order_by(CONFIG.c.id)))
+        if config_ids is None
+        else sorted(set(config_ids))
+    )
+    for at in range(0, len(ids), AT_ONCE):
+        yield ids[at : at + AT_ONCE]
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat("T", "milliseconds")

@@ -1,0 +1,178 @@
+"""Summaries against the standard library's statistics, and against themselves in other company."""
+
+import math
+import statistics
+from itertools import groupby
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lem.archive.figures import HIGHER_IS_BETTER, UNSTATED, WHY_NONE, Runs, summarise
+from lem.archive.schema import HEADLINE, WITH_UNCERTAINTY
+from lem.stats.absolute import absolute
+
+ONE = HEADLINE.index("energy_per_output_token_j")
+SPEED = HEADLINE.index("output_throughput_tokens_per_s")
+
+
+def runs(rows) -> Runs:
+    """Of (config, identity, campaign, block, started, tier, value or None, U or None); the same
+    value in every metric."""
+    nan = math.nan
+    table = [[nan if x is None else x for x in row] for row in rows]
+    t = np.array(table, dtype=float).reshape(-1, 8)
+    whole = t[:, :4].astype(np.int64)
+    n = len(t)
+    return Runs(
+        whole[:, 0],
+        whole[:, 1],
+        np.column_stack([whole[:, 2:4], np.zeros((n, 2), dtype=np.int64)]),
+        t[:, 4],
+        t[:, 5].astype(np.int64),
+        np.repeat(t[:, 6:7], len(HEADLINE), axis=1),
+        np.repeat(t[:, 7:8], len(WITH_UNCERTAINTY), axis=1),
+    )
+
+
+def summary(rows, metric: int = ONE, tier: int = 1, config: int = 1) -> dict[str, float]:
+    found = summarise(runs(rows))
+    (i,) = np.flatnonzero(
+        (found.metric == metric) & (found.tier == tier) & (found.config == config)
+    )
+    return {name: column[i].item() for name, column in found._asdict().items()}
+
+
+values = st.floats(min_value=1e-3, max_value=1e3) | st.floats(min_value=0.9, max_value=1.1)
+rows_of = st.lists(
+    st.tuples(
+        st.integers(1, 3),
+        st.integers(1, 3),
+        st.integers(1, 2),
+        st.integers(0, 8),
+        st.floats(min_value=0, max_value=1e9),
+        st.integers(1, 3),
+        st.none() | values,
+        st.none() | st.floats(min_value=0, max_value=10),
+    ),
+    max_size=60,
+    unique_by=lambda r: r[:4],
+)
+
+
+@given(rows_of)
+@settings(max_examples=150)
+def test_equals_a_straightforward_reference(rows) -> None:
+    found = summarise(runs(rows))
+    keys = list(zip(found.config, found.tier, found.metric, strict=True))
+    assert keys == sorted(set(keys))
+    expected = 0
+    for tier in (1, 2, 3):
+        for config in (1, 2, 3):
+            mine = sorted(r for r in rows if r[0] == config and r[5] >= tier and r[6] is not None)
+            if not mine:
+                continue
+            expected += len(HEADLINE)
+            for metric in (ONE, SPEED):
+                check(mine, found, keys.index((config, tier, metric)), metric)
+    assert len(keys) == expected
+
+
+def check(mine, found, i: int, metric: int) -> None:
+    series = {k: list(g) for k, g in groupby(mine, key=lambda r: r[1])}
+    means = {k: statistics.fmean(r[6] for r in g) for k, g in series.items()}
+    mean = statistics.fmean(means.values())
+    assert found.n[i] == len(mine) and found.submitters[i] == len(series)
+    assert math.isclose(found.mean[i], mean, rel_tol=1e-12)
+    scale = 1e-12 * max(r[6] for r in mine) ** 2
+    within = sum((r[6] - means[r[1]]) ** 2 for r in mine)
+    between = sum((m - mean) ** 2 for m in means.values())
+    assert math.isclose(found.m2_within[i], within, rel_tol=1e-9, abs_tol=scale)
+    assert math.isclose(found.m2_between[i], between, rel_tol=1e-9, abs_tol=scale)
+    best = max if metric == SPEED else min
+    assert found.best[i] == best(r[6] for r in mine)
+    newest = max(r[4] for r in mine)
+    assert found.last[i] in {r[6] for r in mine if r[4] == newest}
+    each, why = [], 0
+    for g in series.values():
+        one = absolute([r[6] for r in g], [r[7] for r in g])
+        half = None if one.low is None else one.mean - one.low
+        if half is None:
+            why = max(why, next(k for k, text in WHY_NONE.items() if text == one.reason))
+        elif metric == SPEED:
+            each.append(half)
+        elif any(r[7] is None for r in g):
+            why = max(why, UNSTATED)
+        else:
+            each.append(math.hypot(half, statistics.fmean(r[7] for r in g)))
+    assert found.why_none[i] == why
+    if why:
+        assert math.isnan(found.expanded[i])
+        return
+    u = statistics.fmean(each)
+    if len(each) > 1:
+        away = sum(((m - mean) / (e / 2)) ** 2 for m, e in zip(means.values(), each, strict=True))
+        u *= max(1, math.sqrt(away / (len(each) - 1)))
+    assert math.isclose(found.expanded[i], u, rel_tol=1e-6)
+
+
+@given(rows_of, st.randoms())
+@settings(max_examples=60)
+def test_the_same_bits_alone_and_in_company_and_in_any_order(rows, random) -> None:
+    shuffled = list(rows)
+    random.shuffle(shuffled)
+    together = summarise(runs(shuffled))
+    for config in (1, 2, 3):
+        alone = summarise(runs([r for r in rows if r[0] == config]))
+        mine = together.config == config
+        for name, column in alone._asdict().items():
+            np.testing.assert_array_equal(getattr(together, name)[mine], column, err_msg=name)
+
+
+def test_one_submitters_u_is_its_repeatability_and_its_meters_together() -> None:
+    x = [1.00, 1.02, 0.99, 1.01]
+    rows = [(1, 1, 1, b, b, 1, v, 0.03) for b, v in enumerate(x)]
+    one = absolute(x, [0.03] * 4)
+    half = one.high - one.mean
+    assert math.isclose(summary(rows, SPEED)["expanded"], half, rel_tol=1e-9)
+    assert math.isclose(summary(rows)["expanded"], math.hypot(half, 0.03), rel_tol=1e-9)
+
+
+def test_one_with_many_runs_does_not_outweigh_the_others() -> None:
+    rows = [(1, 1, 1, b, b, 1, 1.0, None) for b in range(98)]
+    rows += [(1, 2, 2, b, b, 1, 3.0, None) for b in range(2)]
+    assert summary(rows)["mean"] == 2.0
+    assert summary(rows)["m2_between"] == 2.0
+    assert summary(rows)["m2_within"] == 0.0
+
+
+def test_submitters_that_disagree_widen_the_interval() -> None:
+    x = [1.00, 1.02, 0.99, 1.01]
+    alone = [(1, 1, 1, b, b, 1, v, 0.03) for b, v in enumerate(x)]
+    same = alone + [(1, 2, 2, b, b, 1, v, 0.03) for b, v in enumerate(x)]
+    apart = alone + [(1, 2, 2, b, b, 1, 2 * v, 0.06) for b, v in enumerate(x)]
+    u = summary(alone)["expanded"]
+    assert math.isclose(summary(same)["expanded"], u, rel_tol=1e-12)
+    each = (u + 2 * u) / 2
+    centre = statistics.fmean(x)
+    birge = math.hypot(centre / 2 / (u / 2), centre / 2 / u)
+    assert math.isclose(summary(apart)["expanded"], each * birge, rel_tol=1e-12)
+
+
+def test_without_an_interval_it_says_why() -> None:
+    assert summary([(1, 1, 1, b, b, 1, 1.0 + b, 0.1) for b in range(2)])["why_none"] == 1
+    assert summary([(1, 1, 1, b, b, 1, 1.0, 0.1) for b in range(5)])["why_none"] == 2
+    some = [(1, 1, 1, b, b, 1, v, None) for b, v in enumerate([1.0, 1.2, 0.9])]
+    assert summary(some)["why_none"] == UNSTATED and summary(some, SPEED)["why_none"] == 0
+    one_more = [*some, (1, 2, 2, 0, 9, 1, 1.1, 0.1)]
+    assert summary(one_more, SPEED)["why_none"] == 1
+
+
+def test_tiers_hold_what_is_of_them_or_better() -> None:
+    rows = [(1, 1, 1, b, b, tier, float(tier), 0.1) for b, tier in enumerate([1, 2, 2, 3])]
+    assert [summary(rows, tier=t)["n"] for t in (1, 2, 3)] == [4, 3, 1]
+    assert summary(rows, tier=3)["mean"] == 3.0
+
+
+def test_throughput_alone_is_better_when_higher() -> None:
+    assert {HEADLINE[i] for i in HIGHER_IS_BETTER} == {"output_throughput_tokens_per_s"}
