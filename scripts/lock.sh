@@ -15,7 +15,7 @@ command -v "$UV" >/dev/null 2>&1 || {
 }
 
 [ "${1:-}" = --keep ] || rm -f requirements/host.txt requirements/dev.txt requirements/engines.txt \
-    requirements/peers.txt
+    requirements/server.txt requirements/peers.txt
 
 compile() { # compile OUTPUT SOURCE...
     output=$1
@@ -25,9 +25,11 @@ compile() { # compile OUTPUT SOURCE...
         --output-file "requirements/$output" "$@"
 }
 
-# One resolution for all three, the largest first, so that they never disagree on a version.
-compile dev.txt pyproject.toml requirements/build.in --extra dev --extra docs
+# One resolution for all four, the largest first, so that they never disagree on a version.
+compile dev.txt pyproject.toml requirements/build.in --extra dev --extra docs --extra server
 compile host.txt pyproject.toml requirements/build.in --constraint requirements/dev.txt
+compile server.txt pyproject.toml requirements/build.in --extra server \
+    --constraint requirements/dev.txt
 compile engines.txt pyproject.toml --extra transformers --extra llama_cpp \
     --constraint requirements/dev.txt --override requirements/without-torch.in
 # What lem is compared with lives apart.

@@ -16,7 +16,7 @@ from lem.archive.refused import Refused
 from lem.errors import BadInput, EnvironmentFault, LemError
 from lem.server import describe
 from lem.server.checkers import Checkers
-from lem.server.front import Front
+from lem.server.front import API, Front
 from lem.server.logs import failure
 from lem.server.problems import (
     MEDIA_TYPE,
@@ -40,13 +40,12 @@ from lem.server.routes import (
 from lem.server.service import Service
 from lem.server.settings import ServerSettings
 
-API = "/api/v1"
 DESCRIPTION = """\
 Records of what LLM inference costs in energy, from anyone who measures it with `lem`.
 
 Reading needs no account. What is sent is signed (Ed25519); what a signature, a tier or a figure
-does not prove stands in docs/trust.md. Every answer carries the version of its schema, of the metrics'
-meaning and of the archive's state. Errors are problem documents (RFC 9457). Data: CC-BY-4.0.
+does not prove stands in docs/trust.md. Every answer carries the versions of its schema, of the
+metrics' meaning and of the archive's state. Errors are problem documents (RFC 9457). Data: CC-BY-4.0.
 """
 
 

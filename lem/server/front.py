@@ -26,8 +26,9 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-SUBMISSIONS = "/api/v1/submissions"
-HEAVY = ("/api/v1/export", "/api/v1/campaigns/plan")
+API = "/api/v1"
+SUBMISSIONS = f"{API}/submissions"
+HEAVY = (f"{API}/export", f"{API}/campaigns/plan")
 UNLIMITED = ("/healthz",)
 METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE", "QUERY"})
 
@@ -218,7 +219,7 @@ class Front:
 
     def _note(self, scope: Scope, request: Request, outgoing: Outgoing) -> None:
         seconds = time.perf_counter() - request.started
-        route = getattr(scope.get("route"), "path", None) or "other"
+        route = _route(scope)
         method = request.method if request.method in METHODS else "other"
         status = str(outgoing.status or 499)
         self._metrics.requests.labels(method, route, status).inc()
@@ -241,6 +242,15 @@ def _kind(request: Request) -> str:
     if request.path in HEAVY or request.path.endswith("/attribute"):
         return "heavy"
     return "reading" if request.method in ("GET", "HEAD", "OPTIONS") else "writing"
+
+
+def _route(scope: Scope) -> str:
+    """The template that a request matched, never what stood in its place."""
+    path: str | None = getattr(scope.get("route"), "path", None)
+    if not path:
+        return "other"
+    begins = scope["path"].startswith(f"{API}/") and not path.startswith(f"{API}/")
+    return API + path if begins else path
 
 
 def _heard(task: "asyncio.Future[None]") -> None:

@@ -12,7 +12,12 @@ from packaging.version import Version
 
 RENEW = "run scripts/lock.sh --keep"
 PIN = re.compile(r"^(\S+?)==(\S+)(?: ; (.+?))? \\$", re.MULTILINE)
-EXTRAS = {"host": (), "dev": ("dev", "docs"), "engines": ("transformers", "llama_cpp")}
+EXTRAS = {
+    "host": (),
+    "dev": ("dev", "docs", "server"),
+    "server": ("server",),
+    "engines": ("transformers", "llama_cpp"),
+}
 
 
 @pytest.fixture
