@@ -26,7 +26,8 @@ Metric = Literal[
     "nll_per_token",
 ]
 """The names of ``HEADLINE``; a test holds the two together."""
-ConfigurationId = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+ConfigurationId = Annotated[str, Field(pattern=r"^[0-9a-f]{16,64}$")]
+"""64 digits, or the first ones of them, at least 16."""
 RunId = Annotated[str, Field(pattern=r"^[0-9a-f]{64}-[0-9]{1,5}$")]
 """The submission, and the run's place in it: the same in every copy of the archive."""
 CampaignId = Annotated[str, Field(pattern=r"^[0-9a-f]{64}-[0-9]{1,12}$")]

@@ -16,6 +16,7 @@ from lem.archive.queries.answer import (
 from lem.archive.refused import Refused
 from lem.archive.schema import CONFIG, CONFIG_SUMMARY, HEADLINE
 
+
 NOT_BY_ITS_INTERVAL = "there is no interval"
 _SHOWN = [c for c in CONFIG.c if c.name != "experiment"]
 
@@ -32,18 +33,17 @@ def shown(row: sa.Row[tuple[object, ...]]) -> Configuration:
     """A row of ``config`` as answers have it."""
     found = dict(row._mapping)
     del found["id"]
-    return Configuration(
-        id=found.pop("hash"), best_tier=tier_name(found.pop("best_tier")), **found
-    )
+    return Configuration(id=found.pop("hash"), best_tier=tier_name(found.pop("best_tier")), **found)
 
 
 def id_of(connection: sa.Connection, configuration: str) -> int:
     """The row's id of a configuration. Raises :class:`Refused` (404)."""
-    query = sa.select(CONFIG.c.id).where(CONFIG.c.hash == configuration)
-    found = connection.execute(query).scalar()
-    if found is None:
+    last = configuration + "g"  # beyond every digit
+    query = sa.select(CONFIG.c.id).where(CONFIG.c.hash.between(configuration, last)).limit(2)
+    found = connection.scalars(query).all()
+    if len(found) != 1:
         raise Refused("no_such_configuration", "there is no such configuration here", 404)
-    return int(found)
+    return found[0]
 
 
 def figures_of(

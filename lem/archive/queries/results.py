@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from pydantic import Field
 
 from lem.archive.queries.answer import (
+    NOT_PROVEN,
     Answer,
     CampaignId,
     Configuration,
@@ -14,9 +15,29 @@ from lem.archive.queries.answer import (
     RunId,
     Shape,
     Tier,
+    head,
+    tier_name,
 )
-from lem.archive.queries.cursor import CursorText
+from lem.archive.queries.cursor import Cursor, CursorText, question_key
+from lem.archive.queries.figures import configurations_of
 from lem.archive.queries.filters import Filtered
+from lem.archive.queries.members import (
+    MAX_TRACE_BYTES,
+    Members,
+    evenly,
+    run_row,
+    series_of,
+    unpacked,
+)
+from lem.archive.queries.runs import (
+    OF_CONFIG,
+    boards_of,
+    figures_of_run,
+    run_conditions,
+    runs_query,
+    time_of,
+)
+from lem.archive.schema import BOARD_SET, FINDING, IDENTITY, RUN, SUBMISSION
 from lem.contract.submission import Finding
 
 
@@ -100,17 +121,6 @@ class Result(Answer):
     """Relative to the API's root."""
 
 
-def results(connection: sa.Connection, question: ResultsQuestion) -> Runs:
-    """Newest submission first. A cursor stays good while the archive grows: no run comes twice;
-    those that arrive meanwhile are not in later pages."""
-    raise NotImplementedError
-
-
-def result(connection: sa.Connection, packs: Packs, run: str) -> Result:
-    """Raises :class:`Refused` (404)."""
-    raise NotImplementedError
-
-
 class Series(Shape):
     meter: str
     device: str
@@ -125,18 +135,153 @@ class Series(Shape):
 class Trace(Answer):
     run: RunId
     sampled: bool
-    """Whether readings were left out: then each kept one is a reading as it was, none a mean."""
+    """Whether readings were left out: each one that is here is a reading as it was, none a mean."""
     series: list[Series]
 
 
 Kind = Literal["trace", "responses"]
 
 
+class Place(Cursor):
+    before: Annotated[int, Field(ge=0)]
+    """Runs before this one follow."""
+
+
+def results(connection: sa.Connection, question: ResultsQuestion) -> Runs:
+    """Newest arrival first. A cursor stays good while the archive grows: no run comes twice; those
+    that arrive meanwhile are not in later pages."""
+    where = run_conditions(
+        connection, question, question.configuration, question.campaign, question.counted
+    )
+    if question.cursor is not None:
+        where.append(RUN.c.id < Place.read(question.cursor, question).before)
+    query = runs_query().where(*where).order_by(RUN.c.id.desc()).limit(question.limit + 1)
+    rows = connection.execute(query).all()
+    shown_rows = rows[: question.limit]
+    following = None
+    if len(rows) > question.limit:
+        key = question_key(question)
+        following = Place(question=key, before=shown_rows[-1]._mapping["id"]).text()
+    return Runs(
+        **head(connection).fields(),
+        energy_class=question.energy_class,
+        rows=[run_of(row) for row in shown_rows],
+        next=following,
+    )
+
+
+def run_of(row: sa.Row[tuple[object, ...]]) -> Run:
+    r = row._mapping
+    tier = tier_name(r["tier"])
+    assert tier is not None
+    return Run(
+        id=f"{r['content_sha256']}-{r['number']}",
+        configuration=r["hash"],
+        campaign=f"{r['owner']}-{r['identity_id']}",
+        submitter=r["submitter"],
+        block=r["block"],
+        attempt=r["attempt"],
+        started_at=time_of(r["started_at"]),
+        tier=tier,
+        counted=r["counted"],
+        flags=[f for f in r["flags"].split(",") if f],
+        **{name: r[name] for name in OF_CONFIG},
+        figures={
+            name: RunFigure(value=value, uncertainty=u, unit=unit)
+            for name, value, u, unit in figures_of_run(row)
+        },
+    )
+
+
+def result(connection: sa.Connection, packs: Packs, run: str) -> Result:
+    """Raises :class:`Refused` (404)."""
+    row = run_row(connection, run)
+    r = row._mapping
+    files = Members(connection, packs, row)
+    record = files.record()
+    configuration = configurations_of(connection, [r["config_id"]])[r["config_id"]]
+    return Result(
+        **head(connection, configuration.semantics_version).fields(),
+        run=run_of(row),
+        configuration=configuration,
+        record=record.model_dump(mode="json"),
+        provenance=_provenance(connection, row),
+        files=Files(**files.hashes()),
+        trace_url=f"results/{run}/trace" if files.hashes()["trace"] else None,
+    )
+
+
+def _provenance(connection: sa.Connection, row: sa.Row[tuple[object, ...]]) -> Provenance:
+    r = row._mapping
+    query = (
+        sa.select(
+            SUBMISSION.c.received_at,
+            SUBMISSION.c.key_id,
+            SUBMISSION.c.checks,
+            SUBMISSION.c.log_seq,
+            IDENTITY.c.enrolled_by,
+            BOARD_SET.c.boards,
+        )
+        .select_from(
+            RUN.join(SUBMISSION, SUBMISSION.c.id == RUN.c.submission_id)
+            .join(IDENTITY, IDENTITY.c.id == RUN.c.identity_id)
+            .join(BOARD_SET, BOARD_SET.c.id == RUN.c.board_set_id)
+        )
+        .where(RUN.c.id == r["id"])
+    )
+    about = connection.execute(query).one()
+    f = FINDING.c
+    findings = connection.execute(
+        sa.select(f.rule, f.consequence, f.detail).where(f.run_id == r["id"]).order_by(f.id)
+    )
+    tier = tier_name(r["tier"])
+    assert tier is not None
+    return Provenance(
+        submission=r["content_sha256"],
+        received_at=about.received_at,
+        key=about.key_id,
+        submitter=r["submitter"],
+        enrolled_by=about.enrolled_by,
+        checks=about.checks,
+        log_seq=about.log_seq,
+        tier=tier,
+        does_not_prove=NOT_PROVEN[tier],
+        findings=[
+            Finding(rule=x.rule, consequence=x.consequence, detail=x.detail, block=r["block"])
+            for x in findings
+        ],
+        boards=boards_of(about.boards),
+    )
+
+
 def trace(connection: sa.Connection, packs: Packs, run: str, points: int = 2000) -> Trace:
-    """At most ``points`` (10 to 20,000) readings of each series. Raises :class:`Refused` (404)."""
-    raise NotImplementedError
+    """At most ``points`` (10 to 20,000) readings of each series, the first and the last among them.
+    Raises :class:`Refused` (404)."""
+    points = min(max(points, 10), 20_000)
+    text = unpacked(file_of(connection, packs, run, "trace"), MAX_TRACE_BYTES)
+    found = series_of(text)
+    first = min((t[0] for t, _ in found.values() if t), default=0)
+    shown_series = []
+    for (meter, device, quantity), (times, values) in found.items():
+        kept = evenly(len(times), points)
+        shown_series.append(
+            Series(
+                meter=meter,
+                device=device,
+                quantity=quantity,
+                readings=len(times),
+                t_s=[(times[i] - first) / 1e9 for i in kept],
+                value=[values[i] for i in kept],
+            )
+        )
+    return Trace(
+        **head(connection).fields(),
+        run=run,
+        sampled=any(len(s.t_s) < s.readings for s in shown_series),
+        series=shown_series,
+    )
 
 
 def file_of(connection: sa.Connection, packs: Packs, run: str, kind: Kind) -> bytes:
     """The file as it was sent: CSV, gzip. Raises :class:`Refused` (404)."""
-    raise NotImplementedError
+    return Members(connection, packs, run_row(connection, run)).read(kind)

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from lem.archive.queries.answer import TIER_NUMBERS, Tier, tier_name
 from lem.archive.queries.filters import CLASS_ORDER, Filtered, path_of
-from lem.archive.schema import BOARD, CONFIG, DIMENSIONS, FACET
+from lem.archive.schema import BOARD, CONFIG, DIMENSIONS
 from lem.contract.base import Scalar
 from lem.contract.metrics import METRIC_SEMANTICS_VERSION
 
@@ -161,14 +161,3 @@ class _OnSqlite:
             return kind == ("true" if value else "false")
         is_kind = kind == "text" if isinstance(value, str) else kind.in_(["integer", "real"])
         return sa.and_(sa.func.json_extract(CONFIG.c.experiment, self.path) == value, is_kind)
-
-
-def of_facets(connection: sa.Connection, tier: int) -> dict[str, int]:
-    """Energy class → configurations with counted runs of at least this tier."""
-    f = FACET.c
-    query = (
-        sa.select(f.energy_class, sa.func.sum(f.configurations))
-        .where(f.tier == max(1, tier), f.dimension == "backend")
-        .group_by(f.energy_class)
-    )
-    return {name: int(count) for name, count in connection.execute(query).tuples()}

@@ -1,0 +1,117 @@
+"""The files that a run was submitted with, out of its submission's pack."""
+
+import csv
+import io
+import math
+import zlib
+from typing import Literal
+
+import sqlalchemy as sa
+
+from lem.archive.queries.answer import Packs
+from lem.archive.queries.runs import runs_query
+from lem.archive.refused import Refused
+from lem.archive.schema import BLOB, RUN, SUBMISSION
+from lem.contract.base import MAX_DOCUMENT_BYTES
+from lem.contract.record import Record
+from lem.contract.submission import Manifest, Submitted
+from lem.errors import BadInput
+
+MAX_TRACE_BYTES = 256 * 2**20
+"""Unpacked."""
+MAX_SERIES = 500
+Key = tuple[str, str, str]
+"""Meter, device, quantity."""
+
+
+def run_row(connection: sa.Connection, run: str) -> sa.Row[tuple[object, ...]]:
+    """A run by its public id. Raises :class:`Refused` (404)."""
+    submission, _, number = run.partition("-")
+    query = runs_query().where(
+        SUBMISSION.c.content_sha256 == submission, RUN.c.number == int(number)
+    )
+    found = connection.execute(query).first()
+    if found is None:
+        raise Refused("no_such_run", "there is no such run here", 404)
+    return found
+
+
+class Members:
+    """Of one run. ``row``: as :func:`run_row` gives it."""
+
+    def __init__(
+        self, connection: sa.Connection, packs: Packs, row: sa.Row[tuple[object, ...]]
+    ) -> None:
+        self._connection, self._packs = connection, packs
+        self._submission: str = row._mapping["content_sha256"]
+        query = sa.select(SUBMISSION.c.id, SUBMISSION.c.manifest).where(
+            SUBMISSION.c.content_sha256 == self._submission
+        )
+        self._id, manifest = connection.execute(query).one()
+        self._sent: Submitted | None = None
+        if manifest is not None:
+            content = Manifest.parse(manifest).content
+            self._sent = content.runs[row._mapping["number"]]
+
+    def hashes(self) -> dict[str, str | None]:
+        """Kind → SHA-256."""
+        names = ("record", "trace", "responses")
+        return {name: getattr(self._sent, name, None) for name in names}
+
+    def read(self, kind: Literal["record", "trace", "responses"]) -> bytes:
+        """Gzip, as it was sent. Raises :class:`Refused` (404)."""
+        sha256 = self.hashes()[kind]
+        found = None
+        if sha256 is not None:
+            query = sa.select(BLOB.c.offset, BLOB.c.length).where(
+                BLOB.c.submission_id == self._id, BLOB.c.sha256 == bytes.fromhex(sha256)
+            )
+            found = self._connection.execute(query).first()
+        if found is None:
+            raise Refused("no_such_file", f"this run has no {kind} here", 404)
+        return self._packs.read(self._submission, found.offset, found.length)
+
+    def record(self) -> Record:
+        """The public record. Raises :class:`Refused` (404)."""
+        return Record.parse(unpacked(self.read("record"), MAX_DOCUMENT_BYTES))
+
+
+def unpacked(packed: bytes, limit: int) -> bytes:
+    """Gunzipped, no further than ``limit`` bytes: raises :class:`BadInput` beyond."""
+    stream = zlib.decompressobj(wbits=31)
+    try:
+        data = stream.decompress(packed, limit + 1)
+    except zlib.error:
+        raise BadInput("a file of this archive is not gzip") from None
+    if len(data) > limit or not stream.eof:
+        raise BadInput("a file of this archive is larger than it may be, or cut off")
+    return data
+
+
+def series_of(text: bytes) -> dict[Key, tuple[list[int], list[float]]]:
+    """A trace's readings by series: times in nanoseconds, values. Lines that are none are left
+    out, as are those beyond ``MAX_SERIES`` series."""
+    found: dict[Key, tuple[list[int], list[float]]] = {}
+    lines = csv.reader(io.StringIO(text.decode("utf-8", "replace")))
+    next(lines, None)
+    for line in lines:
+        if len(line) != 5:
+            continue
+        try:
+            at, value = int(line[0]), float(line[4])
+        except ValueError:
+            continue
+        key = (line[1], line[2], line[3])
+        if not math.isfinite(value) or (key not in found and len(found) >= MAX_SERIES):
+            continue
+        times, values = found.setdefault(key, ([], []))
+        times.append(at)
+        values.append(value)
+    return found
+
+
+def evenly(n: int, most: int) -> list[int]:
+    """At most so many of n places, evenly spread, with the first and the last."""
+    if n <= most:
+        return list(range(n))
+    return [round(i * (n - 1) / (most - 1)) for i in range(most)]

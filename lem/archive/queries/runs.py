@@ -1,0 +1,157 @@
+"""Rows of ``run`` with all that belongs to them, and the filters that lead to them."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from lem.archive.queries.answer import (
+    TIER_NUMBERS,
+    CampaignId,
+    ConfigurationId,
+    tier_name,
+    unit_of,
+)
+from lem.archive.queries.figures import id_of
+from lem.archive.queries.filters import Filtered
+from lem.archive.queries.selection import Condition, filters, seconds
+from lem.archive.refused import Refused
+from lem.archive.schema import (
+    CAMPAIGN,
+    CONFIG,
+    HEADLINE,
+    IDENTITY,
+    RUN,
+    SUBMISSION,
+    WITH_UNCERTAINTY,
+)
+from lem.contract.metrics import METRIC_SEMANTICS_VERSION
+
+OF_CONFIG = (
+    "energy_class",
+    "model",
+    "backend",
+    "engine_version",
+    "device_model",
+    "device_count",
+    "meter_class",
+)
+"""Columns of a configuration that stand in a run's row, too."""
+FIGURES = (*HEADLINE, *(f"{name}_u" for name in WITH_UNCERTAINTY))
+
+_COLUMNS = (
+    RUN.c.id,
+    RUN.c.config_id,
+    RUN.c.number,
+    RUN.c.block,
+    RUN.c.attempt,
+    RUN.c.started_at,
+    RUN.c.tier,
+    RUN.c.counted,
+    RUN.c.flags,
+    *(RUN.c[name] for name in FIGURES),
+    SUBMISSION.c.content_sha256,
+    CAMPAIGN.c.owner,
+    RUN.c.identity_id,
+    IDENTITY.c.name.label("submitter"),
+    CONFIG.c.hash,
+    CONFIG.c.experiment_id,
+    *(CONFIG.c[name] for name in OF_CONFIG),
+)
+
+
+def runs_query() -> sa.Select[tuple[object, ...]]:
+    """Runs with their configuration, campaign, submission and submitter."""
+    return sa.select(*_COLUMNS).select_from(
+        RUN.join(CONFIG, CONFIG.c.id == RUN.c.config_id)
+        .join(SUBMISSION, SUBMISSION.c.id == RUN.c.submission_id)
+        .join(CAMPAIGN, CAMPAIGN.c.id == RUN.c.campaign_id)
+        .join(IDENTITY, IDENTITY.c.id == RUN.c.identity_id)
+    )
+
+
+def run_conditions(
+    connection: sa.Connection,
+    question: Filtered,
+    configuration: ConfigurationId | None,
+    campaign: CampaignId | None,
+    counted: bool | None,
+) -> list[Condition]:
+    """Which runs a question is about. Raises :class:`Refused` (404) for a configuration or a
+    campaign that is not here."""
+    times = {"since": None, "until": None}
+    found = filters(connection, question.model_copy(update=times), CONFIG)
+    semantics = question.semantics
+    if semantics is None and configuration is None and campaign is None:
+        semantics = METRIC_SEMANTICS_VERSION
+    if semantics is not None:
+        found.append(CONFIG.c.semantics_version == semantics)
+    if question.energy_class is not None:
+        found.append(CONFIG.c.energy_class == question.energy_class)
+    if question.tier is not None:
+        found.append(RUN.c.tier >= TIER_NUMBERS[question.tier])
+    if question.since is not None:
+        found.append(RUN.c.started_at >= seconds(question.since))
+    if question.until is not None:
+        found.append(RUN.c.started_at <= seconds(question.until))
+    if configuration is not None:
+        found.append(RUN.c.config_id == id_of(connection, configuration))
+    if campaign is not None:
+        found.append(RUN.c.campaign_id == campaign_of(connection, campaign).id)
+    if counted is not None:
+        found.append(RUN.c.counted.is_(counted))
+    return found
+
+
+def campaign_of(connection: sa.Connection, campaign: str) -> sa.Row[tuple[object, ...]]:
+    """Its row. Raises :class:`Refused` (404)."""
+    owner, _, identity = campaign.partition("-")
+    query = sa.select(CAMPAIGN).where(
+        CAMPAIGN.c.owner == owner, CAMPAIGN.c.identity_id == int(identity)
+    )
+    found = connection.execute(query).first()
+    if found is None:
+        raise Refused("no_such_campaign", "there is no such campaign here", 404)
+    return found
+
+
+def time_of(seconds_: float) -> str:
+    """ISO 8601, UTC."""
+    return datetime.fromtimestamp(seconds_, UTC).isoformat(timespec="milliseconds")
+
+
+def flat(row: sa.Row[tuple[object, ...]]) -> dict[str, object]:
+    """A run as one flat row of plain values, as exports have it."""
+    r = row._mapping
+    names = ("energy_class", *OF_CONFIG[1:])
+    return {
+        "run": f"{r['content_sha256']}-{r['number']}",
+        "configuration": r["hash"],
+        "experiment_id": r["experiment_id"],
+        "campaign": f"{r['owner']}-{r['identity_id']}",
+        "submitter": r["submitter"],
+        "block": r["block"],
+        "attempt": r["attempt"],
+        "started_at": time_of(r["started_at"]),
+        "tier": tier_name(r["tier"]),
+        "counted": r["counted"],
+        "flags": r["flags"].replace(",", " "),
+        **{name: r[name] for name in names},
+        **{name: r[name] for name in HEADLINE},
+        **{f"{name}_uncertainty": r[f"{name}_u"] for name in WITH_UNCERTAINTY},
+    }
+
+
+def boards_of(text: str) -> list[str]:
+    """Of ``board_set.boards``: the salted hashes."""
+    return [b for b in text.partition(":")[2].split(",") if b]
+
+
+def figures_of_run(
+    row: sa.Row[tuple[object, ...]],
+) -> Iterator[tuple[str, float, float | None, str]]:
+    """(metric, value, uncertainty, unit) of each figure that the run has."""
+    r = row._mapping
+    for name in HEADLINE:
+        if r[name] is not None:
+            yield name, r[name], r.get(f"{name}_u"), unit_of(name)
