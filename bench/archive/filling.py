@@ -173,4 +173,4 @@ def _key(submitter: int) -> str:
     return hashlib.sha256(hashlib.sha256(f"key {submitter}".encode()).digest()).hexdigest()
 
 
-assert FIGURES == (*HEADLINE, *(f"{name}_u" for name in WITH_UNCERTAINTY))
+assert (*HEADLINE, *(f"{name}_u" for name in WITH_UNCERTAINTY)) == FIGURES

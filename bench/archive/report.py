@@ -72,9 +72,7 @@ def _sqlite(data: Path, sizes: Sizes) -> Iterator[Line]:
     database.migrate()
     configurations = max(1, sizes.configurations * sizes.sqlite_runs // sizes.runs)
     taken, seconds = fill(database, sizes.sqlite_runs, configurations)
-    yield Line(
-        f"SQLite: bulk import of {taken:,} runs", f"{taken / seconds:,.0f} runs/s", "", "–"
-    )
+    yield Line(f"SQLite: bulk import of {taken:,} runs", f"{taken / seconds:,.0f} runs/s", "", "–")
     with serving.served(None, data) as address:
         yield from _questions("SQLite", address, database, sizes, "≤ 100 ms")
     database.close()

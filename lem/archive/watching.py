@@ -1,30 +1,19 @@
 """Whether a public log is still the one that it was: for whoever reads one from elsewhere.
 
 A chain shows that nothing within it was changed. That the whole of it was not made anew, only
-someone who kept a hash can tell: this remembers the newest one, and holds receipts to be others.
+someone who kept a hash can tell: the newest that this machine saw, and those in its receipts.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from lem.archive.log import EMPTY, Head, LogEntry, verify
-from lem.contract.base import Part, Sha256, write_atomic
 from lem.contract.submission import Receipt
 from lem.errors import BadInput
 
 Page = Callable[[int], Sequence[LogEntry]]
 """Entries after a number, the oldest first; none where it ends."""
 MAX_ENTRIES = 50_000_000
-
-
-class Remembered(Part):
-    """The newest entry of an archive's log that was seen and verified from here."""
-
-    schema_version: Literal[1] = 1
-    archive: Sha256
-    seq: int
-    hash: Sha256
 
 
 class Watched(NamedTuple):
@@ -77,34 +66,6 @@ def watch(page: Page, remembered: Head | None, receipts: Sequence[Receipt]) -> W
             for r in left
         ]
     return Watched(last, problems, found)
-
-
-def recall(folder: Path, archive: str) -> Head | None:
-    """What is remembered of an archive's log; None where it was never verified from here.
-    Raises :class:`BadInput` where the file was damaged: forgetting must not happen in silence."""
-    path = _path(folder, archive)
-    if not path.exists():
-        return None
-    try:
-        kept = Remembered.model_validate_json(path.read_bytes())
-    except (OSError, ValueError) as e:
-        raise BadInput(
-            f"what is remembered of this log cannot be read: {path}",
-            hint="look at it; without the file, the next verification starts anew",
-        ) from e
-    if kept.archive != archive:
-        raise BadInput(f"{path} is of another archive")
-    return Head(kept.seq, kept.hash)
-
-
-def remember(folder: Path, archive: str, head: Head) -> None:
-    """Keep this as the newest entry that was seen."""
-    kept = Remembered(archive=archive, seq=head.seq, hash=head.hash)
-    write_atomic(_path(folder, archive), (kept.model_dump_json() + "\n").encode())
-
-
-def _path(folder: Path, archive: str) -> Path:
-    return folder / f"{archive}.json"
 
 
 def _entries(page: Page) -> Iterator[LogEntry]:

@@ -2,15 +2,13 @@
 
 import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 
 from lem.archive.log import Head, LogEntry
-from lem.archive.watching import recall, remember, watch
+from lem.archive.watching import watch
 from lem.contract.base import canonical_json
 from lem.contract.submission import Receipt
-from lem.errors import BadInput
 
 AT = "2026-05-04T12:00:00.000+00:00"
 
@@ -121,13 +119,3 @@ def test_a_server_that_never_ends_is_told() -> None:
     log = chain(*SUBMISSIONS)
     seen = watch(lambda after: log[:2], None, [])
     assert "missing" in seen.problems[0] or "again" in seen.problems[0]
-
-
-def test_heads_are_kept_by_archive(tmp_path: Path) -> None:
-    assert recall(tmp_path / "heads", "a" * 64) is None
-    remember(tmp_path / "heads", "a" * 64, Head(7, "b" * 64))
-    assert recall(tmp_path / "heads", "a" * 64) == Head(7, "b" * 64)
-    assert recall(tmp_path / "heads", "c" * 64) is None
-    (tmp_path / "heads" / f"{'a' * 64}.json").write_text("{}")
-    with pytest.raises(BadInput):
-        recall(tmp_path / "heads", "a" * 64)
