@@ -16,49 +16,24 @@ from lem.contract.base import utc_now
 
 SALT = "5" * 32
 RELATIVE_U = 0.02
-CHUNK = 200_000
-"""Runs of one merge."""
 
 
 def fill(database: Database, runs: int, configurations: int, seed: int = 1) -> tuple[int, float]:
-    """Runs that were taken in, and the seconds that took: from rows in memory to rows, summaries
-    and facets that are committed. What campaigns and submissions need beside is not counted."""
+    """Runs that were taken in, and the seconds that took: until rows, summaries and facets are
+    committed, with the making of the rows. What campaigns and submissions need is not counted."""
     configs = synthetic.configurations(configurations, seed)
     rows = [_config(c) for c in configs]
     boards = [[_boards(s, b) for b in range(4)] for s in range(synthetic.SUBMITTERS)]
     identities = _identities(database)
-    taken, seconds = 0, 0.0
-    chunk: list[synthetic.Campaign] = []
-    size = 0
-    for campaign in synthetic.campaigns(runs, configs, seed):
-        chunk.append(campaign)
-        size += campaign.arms.size * synthetic.BLOCKS
-        if size >= CHUNK:
-            done, took = _merge(database, chunk, rows, boards, identities)
-            taken, seconds = taken + done, seconds + took
-            chunk, size = [], 0
-    if chunk:
-        done, took = _merge(database, chunk, rows, boards, identities)
-        taken, seconds = taken + done, seconds + took
-    return taken, seconds
-
-
-def _merge(
-    database: Database,
-    campaigns: Sequence[synthetic.Campaign],
-    rows: Sequence[ConfigRow],
-    boards: Sequence[Sequence[str]],
-    identities: Sequence[int],
-) -> tuple[int, float]:
-    places = _places(database, campaigns, identities)
-    made = [
+    places = _places(database, list(synthetic.campaigns(runs, configs, seed)), identities)
+    made = (
         run
-        for campaign in campaigns
+        for campaign in synthetic.campaigns(runs, configs, seed)
         for run in _runs(campaign, rows, boards, identities, places[campaign.number])
-    ]
+    )
     start = time.perf_counter()
-    done = merge(database, made)
-    return done, time.perf_counter() - start
+    taken = merge(database, made)
+    return taken, time.perf_counter() - start
 
 
 def _runs(
@@ -68,10 +43,10 @@ def _runs(
     identities: Sequence[int],
     place: tuple[int, int],
 ) -> Iterator[RunRow]:
-    columns = [campaign.values[name] for name in HEADLINE]
+    columns = [campaign.values[name].tolist() for name in HEADLINE]
     for block in range(synthetic.BLOCKS):
         for arm, config in enumerate(campaign.arms):
-            values = [float(column[block, arm]) for column in columns]
+            values = [column[block][arm] for column in columns]
             energy_class = rows[config].energy_class
             relative = 0.5 if energy_class == "estimated" else RELATIVE_U
             number = block * campaign.arms.size + arm
