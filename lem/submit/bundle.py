@@ -50,7 +50,7 @@ class Made(NamedTuple):
     names: dict[str, str]
 
     @property
-    def bytes(self) -> int:
+    def size(self) -> int:
         """At most so many in a submission."""
         return RUN_BYTES + sum(map(_member_bytes, self.files.values()))
 
@@ -238,7 +238,7 @@ def _fitting(block: Sequence[Made], room: int) -> Iterator[list[Made]]:
 
 def _fits(parts: Sequence[Made], room: int) -> bool:
     """``room``: bytes for runs and their files, the manifest's part of them included."""
-    return len(parts) <= MAX_RUNS and sum(m.bytes for m in parts) <= room
+    return len(parts) <= MAX_RUNS and sum(m.size for m in parts) <= room
 
 
 def _member_bytes(data: bytes) -> int:
