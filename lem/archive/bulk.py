@@ -75,9 +75,7 @@ def insert_runs(c: Connection, rows: Iterable[RunRow]) -> tuple[int, set[int]]:
         ]
         touched.update(row[0] for row in made)
         if c.dialect.name == "sqlite" or (len(made) < WORTH_STAGING and not staged):
-            new += c.execute(
-                _insert(c), [dict(zip(COLUMNS, row, strict=True)) for row in made]
-            ).rowcount
+            new += c.exec_driver_sql(_insert(c), made).rowcount
             continue
         if not staged:
             c.exec_driver_sql(
@@ -180,11 +178,10 @@ def _chunks(rows: Iterable[RunRow]) -> Iterator[list[RunRow]]:
         yield chunk
 
 
-def _insert(c: Connection) -> Any:
-    from sqlalchemy.dialects import postgresql, sqlite
-
-    dialect: Any = sqlite if c.dialect.name == "sqlite" else postgresql
-    return dialect.insert(RUN).on_conflict_do_nothing()
+def _insert(c: Connection) -> str:
+    mark = "?" if c.dialect.name == "sqlite" else "%s"
+    marks = ", ".join([mark] * len(COLUMNS))
+    return f"INSERT INTO run ({_names(c, COLUMNS)}) VALUES ({marks}) ON CONFLICT DO NOTHING"
 
 
 def _names(c: Connection, columns: Sequence[str]) -> str:
