@@ -33,8 +33,10 @@ class Process:
         data.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "lem.cli.main", "serve", "--data", str(data)]
-                + ["--port", str(self.port), "--log-format", "json", *arguments],
+                [
+                    *(sys.executable, "-m", "lem.cli.main", "serve", "--data", str(data)),
+                    *("--port", str(self.port), "--log-format", "json", *arguments),
+                ],
                 env={**kept, **(environment or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=log,

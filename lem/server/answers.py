@@ -43,11 +43,13 @@ def queried(
     request: Request,
     question: BaseModel | None,
     ask: Callable[[sa.Connection], BaseModel],
+    state: Callable[[sa.Connection], str] | None = None,
 ) -> Response:
-    """The answer to a GET. ``ask`` is only called where nobody asked this of this state before."""
+    """The answer to a GET. ``ask`` is only called where nobody asked this of this state before.
+    ``state``: what else the answer depends on, where the data version does not tell."""
     with service.database.reading() as connection:
         version = int(setting(connection, "data_version"))
-        key = _key(request.scope["path"], question)
+        key = _key(request.scope["path"], question, state(connection) if state else "")
         headers = {
             "ETag": f'W/"{version}-{key[:24]}"',
             "Cache-Control": REVALIDATED,
@@ -69,9 +71,9 @@ def queried(
     return _sent(encoded, request, headers)
 
 
-def _key(path: str, question: BaseModel | None) -> str:
+def _key(path: str, question: BaseModel | None, state: str) -> str:
     asked = b"" if question is None else question.model_dump_json().encode()
-    versions = f"{__version__} {API_SCHEMA_VERSION} {METRIC_SEMANTICS_VERSION}"
+    versions = f"{__version__} {API_SCHEMA_VERSION} {METRIC_SEMANTICS_VERSION} {state}"
     return hashlib.sha256(f"{versions} {path}\n".encode() + asked).hexdigest()
 
 

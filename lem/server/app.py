@@ -45,7 +45,8 @@ Records of what LLM inference costs in energy, from anyone who measures it with 
 
 Reading needs no account. What is sent is signed (Ed25519); what a signature, a tier or a figure
 does not prove stands in docs/trust.md. Every answer carries the versions of its schema, of the
-metrics' meaning and of the archive's state. Errors are problem documents (RFC 9457). Data: CC-BY-4.0.
+metrics' meaning and of the archive's state. Errors are problem documents (RFC 9457).
+Data: CC-BY-4.0.
 """
 
 

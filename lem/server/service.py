@@ -75,7 +75,7 @@ class Service:
                 state["lem_data_version"] = {"": float(setting(connection, "data_version"))}
                 rows = connection.execute(
                     sa.select(SUBMISSION.c.checks, sa.func.count()).group_by(SUBMISSION.c.checks)
-                ).tuples()
+                ).all()
                 state["lem_submissions_by_checks"] = {name: float(n) for name, n in rows}
         except (SQLAlchemyError, LemError):
             # The rest is most wanted when the database is away.

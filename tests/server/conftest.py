@@ -1,4 +1,4 @@
-"""Servers on SQLite and PostgreSQL: in this process (``served``), or as ``lem serve`` (``Process``)."""
+"""Servers on SQLite and PostgreSQL: in this process, or as ``lem serve``."""
 
 import dataclasses
 from collections.abc import Callable, Iterator
