@@ -33,7 +33,10 @@ def check(
             .where(SUBMISSION.c.checks != "retracted")
             .order_by(SUBMISSION.c.id)
         ).all()
-        keys = dict(connection.execute(sa.select(KEY.c.id, KEY.c.public_key)).tuples().all())
+        keys = {
+            row.id: bytes(row.public_key)
+            for row in connection.execute(sa.select(KEY.c.id, KEY.c.public_key))
+        }
         for number, row in enumerate(rows):
             told = list(_submission(connection, packs, row, keys, accepted))
             if told and not _retracted_meanwhile(database, row.id):
@@ -80,7 +83,7 @@ def _submission(
         yield "is not accepted in the log where its row says"
     try:
         read = pack.read(packs.whole(content))
-        signed = manifest.verify(read.manifest, read.signature, bytes(keys[row.key_id]))
+        signed = manifest.verify(read.manifest, read.signature, keys[row.key_id])
     except LemError as e:
         yield e.message
         return

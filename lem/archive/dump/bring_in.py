@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from lem.archive import external, ingest, log, retract
+from lem.archive import external, ingest, log
 from lem.archive.database import Database, raise_data_version
 from lem.archive.dump import layout
 from lem.archive.dump.check import check
@@ -17,7 +17,6 @@ from lem.archive.refused import Refused
 from lem.archive.schema import KEY, SUBMISSION
 from lem.contract.dump import KeyLine
 from lem.errors import BadInput, Problem
-from lem.submit.pack import read
 
 Progress = Callable[[int, int], None]
 MAX_SHOWN = 20
@@ -55,18 +54,14 @@ def bring_in(
         )
     _enrol(database, checked.keys, checked.signers, trust_enrolment)
     known = _known(database)
-    salts = dump.description.salts()
     new = already = 0
     refused: list[Finding] = []
     for number, content in enumerate(checked.submissions):
         if content in known:
             already += 1
         else:
-            body = dump.pack(content)
-            manifest = read(body).unverified
-            origin = ingest.Origin(manifest.archive, salts[manifest.archive])
             try:
-                receipt = ingest.receive(database, packs, body, origin=origin)
+                receipt = ingest.receive(database, packs, dump.pack(content), imported=True)
                 already += receipt.already_there
                 new += not receipt.already_there
             except Refused as e:
@@ -74,7 +69,7 @@ def bring_in(
                     raise
                 refused.append(Finding(layout.pack_name(content), f"{e.message} ({e.reason})"))
         progress(number + 1, len(checked.submissions))
-    gone = _retractions(database, packs, checked.retracted)
+    gone = 0
     with database.writing() as connection:
         figures = list(dump.parts(layout.EXTERNAL, external.External))
         added = external.add(connection, figures).new
@@ -95,15 +90,8 @@ def _enrol(
         for _, keys in sorted(identities.items()):
             if not any(line.key in signers for line in keys):
                 continue
-            known = dict(
-                connection.execute(
-                    sa.select(KEY.c.id, KEY.c.identity_id).where(
-                        KEY.c.id.in_([k.key for k in keys])
-                    )
-                )
-                .tuples()
-                .all()
-            )
+            ours = sa.select(KEY.c.id, KEY.c.identity_id).where(KEY.c.id.in_([k.key for k in keys]))
+            known = {row.id: row.identity_id for row in connection.execute(ours)}
             believed = trust_enrolment and keys[0].enrolled_by == "invitation"
             how = "invitation" if believed else "imported"
             identity = min(known.values(), default=0) or new_identity(connection, keys[0].name, how)
