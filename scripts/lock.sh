@@ -26,7 +26,7 @@ compile() { # compile OUTPUT SOURCE...
 }
 
 # One resolution for all four, the largest first, so that they never disagree on a version.
-compile dev.txt pyproject.toml requirements/build.in --extra dev --extra docs --extra server
+compile dev.txt pyproject.toml requirements/build.in --extra dev --extra docs
 compile host.txt pyproject.toml requirements/build.in --constraint requirements/dev.txt
 compile server.txt pyproject.toml requirements/build.in --extra server \
     --constraint requirements/dev.txt

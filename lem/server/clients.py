@@ -11,6 +11,14 @@ from lem.server.settings import ServerSettings
 
 Headers = Iterable[tuple[bytes, bytes]]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+NEAR: tuple[Network, ...] = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        *("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"),
+        *("::1/128", "fc00::/7", "fe80::/10"),
+    )
+)
+"""This machine and private networks."""
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -23,11 +31,7 @@ class Client:
     @property
     def near(self) -> bool:
         """On this machine or a private network."""
-        try:
-            ip = ipaddress.ip_address(self.address)
-        except ValueError:
-            return False
-        return ip.is_loopback or ip.is_private
+        return _is_in(self.address, NEAR)
 
 
 def is_loopback(host: str) -> bool:

@@ -79,7 +79,8 @@ class Play:
       2: 186, 4: 83, 8: for the module too, which draws ``module_w`` more) with
       ``instant_window_ms`` every ``instant_update_ms``; ``field_type`` (0 a double, 1 unsigned,
       3 unsigned long long) and ``ignores_scope``, as some drivers do;
-    - several: ``devices``, ``device_step`` (each next one counts so much more), ``mig``,
+    - several: ``devices``, ``device_step`` (each next one counts so much more), ``serial`` (other
+      boards than those of another number: it stands in their UUIDs), ``mig``,
       ``mig_devices``; ``graphics_pid`` (a process that draws);
     - settings: ``limit_w`` ``most_limit_w``; ``held_w`` (the limit enforced is never above it);
       ``set_error`` (what the calls that set something give), ``ignores_set`` (they succeed and

@@ -22,6 +22,10 @@ static int device_of(void *handle) {
 static int is_partition(void *handle) { return (size_t)handle > 100; }
 static Board *board_of(void *handle) { return &play.board[device_of(handle)]; }
 
+static void uuid_of(int device, char *uuid, size_t length) {
+    snprintf(uuid, length, "GPU-%08d-0000-0000-0000-%012d", (int)play.serial, device);
+}
+
 static int check(void *handle) {
     wait_as_long_as_a_call();
     if (!running) return UNINITIALIZED;
@@ -50,7 +54,7 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **handle) {
 int nvmlDeviceGetHandleByUUID(const char *uuid, void **handle) {
     char own[64];
     for (int i = 0; i < (int)play.devices; i++) {
-        snprintf(own, sizeof own, "GPU-00000000-0000-0000-0000-%012d", i);
+        uuid_of(i, own, sizeof own);
         if (strcmp(own, uuid)) continue;
         *handle = (void *)(size_t)(i + 1);
         return SUCCESS;
@@ -66,7 +70,7 @@ int nvmlDeviceGetName(void *handle, char *name, unsigned length) {
     return check(handle);
 }
 int nvmlDeviceGetUUID(void *handle, char *uuid, unsigned length) {
-    snprintf(uuid, length, "GPU-00000000-0000-0000-0000-%012d", device_of(handle));
+    uuid_of(device_of(handle), uuid, length);
     return check(handle);
 }
 int nvmlSystemGetDriverVersion(char *version, unsigned length) {

@@ -186,7 +186,7 @@ static const struct { const char *name; size_t at; } board_field[] = {
 #undef FIELD
 #define FIELD(name) {#name, offsetof(Play, name)}
 static const struct { const char *name; size_t at; } play_field[] = {
-    FIELD(devices), FIELD(device_step), FIELD(init_error), FIELD(mig), FIELD(mig_devices),
+    FIELD(devices), FIELD(device_step), FIELD(serial), FIELD(init_error), FIELD(mig), FIELD(mig_devices),
     FIELD(live), FIELD(architecture), FIELD(fields), FIELD(call_us), FIELD(slow_us),
     FIELD(slow_share), FIELD(field_type), FIELD(ignores_scope), FIELD(graphics_pid),
 };

@@ -38,7 +38,7 @@ typedef struct {
 
 typedef struct {
     long long t0_ns;
-    double devices, device_step, init_error, mig, mig_devices, live, architecture, fields;
+    double devices, device_step, serial, init_error, mig, mig_devices, live, architecture, fields;
     double field_type, ignores_scope;
     double call_us, slow_us, slow_share, graphics_pid;
     int pids;

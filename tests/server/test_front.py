@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from server.conftest import Serve, Served, UNLIMITED
+from server.conftest import UNLIMITED, Serve, Served
 
 from lem.server.rates import client_group
 from lem.server.settings import Bounds, Rates
@@ -147,7 +147,7 @@ class TestProxies:
         caplog.clear()
         with caplog.at_level(logging.INFO, "lem.server"):
             served.client.get("/api/v1/archive", headers=headers)
-        return [r.fields["client"] for r in caplog.records if r.getMessage() == "request"][0]
+        return next(r.fields["client"] for r in caplog.records if r.getMessage() == "request")
 
     def test_nobody_is_believed_unasked(
         self, serve: Serve, caplog: pytest.LogCaptureFixture
