@@ -1,6 +1,7 @@
 """Configurations and their figures, as answers show them."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -16,7 +17,6 @@ from lem.archive.queries.answer import (
 from lem.archive.refused import Refused
 from lem.archive.schema import CONFIG, CONFIG_SUMMARY, HEADLINE
 
-
 NOT_BY_ITS_INTERVAL = "there is no interval"
 _SHOWN = [c for c in CONFIG.c if c.name != "experiment"]
 
@@ -29,7 +29,7 @@ def configurations_of(connection: sa.Connection, ids: Sequence[int]) -> dict[int
     return {row.id: shown(row) for row in connection.execute(query)}
 
 
-def shown(row: sa.Row[tuple[object, ...]]) -> Configuration:
+def shown(row: sa.Row[Any]) -> Configuration:
     """A row of ``config`` as answers have it."""
     found = dict(row._mapping)
     del found["id"]
@@ -68,7 +68,7 @@ def figures_of(
     }
 
 
-def figure(row: sa.Row[tuple[object, ...]], energy_class: str) -> Figure:
+def figure(row: sa.Row[Any], energy_class: str) -> Figure:
     """A row of ``config_summary`` as answers have it."""
     found = row._mapping
     name = HEADLINE[found["metric"]]

@@ -1,6 +1,6 @@
 """Two metrics of all configurations that match, as columns."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import orjson
 import sqlalchemy as sa
@@ -96,7 +96,7 @@ def scatter(connection: sa.Connection, question: ScatterQuestion) -> Scatter:
     )
 
 
-def _matching(question: ScatterQuestion, about: Selected) -> sa.Select[tuple[object, ...]]:
+def _matching(question: ScatterQuestion, about: Selected) -> sa.Select[Any]:
     """Configurations that match and have both figures."""
     b = BOARD.c
     shared = [b.hash, b.runs, b.submitters, b.model, b.backend, b.device_model]
@@ -122,6 +122,6 @@ def _matching(question: ScatterQuestion, about: Selected) -> sa.Select[tuple[obj
     return query.select_from(source).where(*where)
 
 
-def _count(connection: sa.Connection, matching: sa.Select[tuple[object, ...]]) -> int:
+def _count(connection: sa.Connection, matching: sa.Select[Any]) -> int:
     query = sa.select(sa.func.count()).select_from(matching.subquery())
     return int(connection.execute(query).scalar_one())
