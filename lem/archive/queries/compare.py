@@ -30,6 +30,7 @@ from lem.archive.schema import HEADLINE
 from lem.contract.base import Scalar
 
 MOST_SETTINGS = 200
+MEASURED_ON = ("device_model", "device_count", "meter_class")
 
 
 class CompareQuestion(Question):
@@ -122,9 +123,7 @@ def _settings(
     paths = {
         key: {
             **flat(experiments[key]),
-            **{
-                name: getattr(one, name) for name in ("device_model", "device_count", "meter_class")
-            },
+            **{name: getattr(one, name) for name in MEASURED_ON},
         }
         for key, one in configurations.items()
     }

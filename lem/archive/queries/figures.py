@@ -1,6 +1,6 @@
 """Configurations and their figures, as answers show them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -43,7 +43,7 @@ def id_of(connection: sa.Connection, configuration: str) -> int:
     found = connection.scalars(query).all()
     if len(found) != 1:
         raise Refused("no_such_configuration", "there is no such configuration here", 404)
-    return found[0]
+    return int(found[0])
 
 
 def figures_of(
@@ -63,14 +63,13 @@ def figures_of(
         )
     )
     return {
-        (row.config_id, HEADLINE[row.metric]): figure(row, row.energy_class)
+        (row.config_id, HEADLINE[row.metric]): figure(row._mapping, row.energy_class)
         for row in connection.execute(query)
     }
 
 
-def figure(row: sa.Row[Any], energy_class: str) -> Figure:
+def figure(found: Mapping[str, Any], energy_class: str) -> Figure:
     """A row of ``config_summary`` as answers have it."""
-    found = row._mapping
     name = HEADLINE[found["metric"]]
     tier = tier_name(found["tier"])
     assert tier is not None

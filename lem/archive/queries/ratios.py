@@ -194,15 +194,9 @@ class Sides:
         if u_log is not None:
             return with_shared(estimate, u_log)
         why = "how their energy was spread over boards, whose gains may differ, is not known"
+        none = (None, None)
         return RatioEstimate(
-            estimate.ratio,
-            None,
-            None,
-            estimate.n,
-            estimate.sd_log,
-            estimate.level,
-            self._others,
-            why,
+            estimate.ratio, *none, estimate.n, estimate.sd_log, LEVEL, self._others, why
         )
 
     def _ratio_within(
@@ -312,10 +306,7 @@ class Sides:
     def _tokens(self, key: int) -> Scored | None:
         """Of what its likelihood is; None where that is not known."""
         if key not in self._scored:
-            run = next(
-                (r for runs in self._runs.values() for r in runs if r.config_id == key), None
-            )
-            record = self._records.of_configuration(key) if run is None else self._records.of(run)
+            record = self._records.of_configuration(key)
             self._scored[key] = scored_of(record) if record is not None else None
         return self._scored[key]
 
