@@ -68,7 +68,7 @@ def figures_of(
     }
 
 
-def figure(found: Mapping[str, Any], energy_class: str) -> Figure:
+def figure(found: Mapping[str, Any] | sa.RowMapping, energy_class: str) -> Figure:
     """A row of ``config_summary`` as answers have it."""
     name = HEADLINE[found["metric"]]
     tier = tier_name(found["tier"])

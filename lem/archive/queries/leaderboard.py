@@ -164,7 +164,7 @@ class _Ranked:
         self._where.append(self._mean.is_not(None))
 
     def count(self) -> sa.Select[Any]:
-        query = sa.select(sa.func.count(), sa.func.max(BOARD.c.tier))
+        query: sa.Select[Any] = sa.select(sa.func.count(), sa.func.max(BOARD.c.tier))
         return query.select_from(self._source).where(*self._where)
 
     def page(self, walk: Walk, limit: int) -> sa.Select[Any]:

@@ -67,10 +67,10 @@ def pareto(connection: sa.Connection, question: ParetoQuestion) -> ParetoFront:
     total = connection.execute(
         sa.select(sa.func.count()).select_from(BOARD).where(*about.conditions)
     ).scalar_one()
-    columns = [np.array([getattr(r, n) for r in rows], dtype=float) for n in COLUMNS]
+    x, x_u, y, y_u = (np.array([getattr(r, n) for r in rows], dtype=float) for n in COLUMNS)
     signs = [1 if better_of(m) == "lower" else -1 for m in (question.x, question.y)]
-    states, by = states_of(*columns, signs[0], signs[1])
-    kept = [i for i in np.argsort(signs[0] * columns[0], kind="stable") if states[i] < DOMINATED]
+    states, by = states_of(x, x_u, y, y_u, signs[0], signs[1])
+    kept = [i for i in np.argsort(signs[0] * x, kind="stable") if states[i] < DOMINATED]
     shown = kept[: question.limit]
     ids = [rows[i].config_id for i in shown]
     configurations = configurations_of(connection, ids)

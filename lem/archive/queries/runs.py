@@ -57,6 +57,7 @@ _COLUMNS = (
     IDENTITY.c.name.label("submitter"),
     CONFIG.c.hash,
     CONFIG.c.experiment_id,
+    CONFIG.c.semantics_version,
     *(CONFIG.c[name] for name in OF_CONFIG),
 )
 
