@@ -91,6 +91,8 @@ def attribute(
         raise Refused("not_attributable", why)
     energy_class = classes.pop()
     name, part = source_of(question.metric)
+    if has_gain(name) and len({r.row._mapping["meter_class"] for r in runs}) > 1:
+        raise Refused("not_attributable", "its energies were read by different kinds of meters")
     try:
         gathered = _gathered(lock, runs, Records(connection, packs), question, energy_class)
         quantity = quantity_of(name, part or part_of(name, energy_class))
