@@ -22,9 +22,15 @@ def refresh(connection: sa.Connection, config_ids: Iterable[int] | None = None) 
         connection.execute(_insert(CONFIG.c.id.in_(ids)))
 
 
-def expected() -> sa.Select[tuple[object, ...]]:
-    """The rows that the table should have."""
-    return _rows(sa.true())
+def differences(connection: sa.Connection) -> list[str]:
+    """Rows that are not what ``config`` and ``config_summary`` say; empty if they all are."""
+    should = {row[0]: tuple(row) for row in connection.execute(_rows(sa.true()))}
+    there = {row[0]: tuple(row) for row in connection.execute(sa.select(BOARD))}
+    return [
+        f"board, configuration {key}: {there.get(key)} should be {should.get(key)}"
+        for key in sorted(should.keys() | there.keys())
+        if should.get(key) != there.get(key)
+    ]
 
 
 def _insert(which: sa.ColumnElement[bool]) -> sa.Insert:
@@ -46,13 +52,13 @@ def _rows(which: sa.ColumnElement[bool]) -> sa.Select[tuple[object, ...]]:
             *copied,
             c.best_tier.label("tier"),
             c.last_at,
-            sa.func.max(s.n).label("runs"),
-            sa.func.max(s.submitters).label("submitters"),
+            sa.func.coalesce(sa.func.max(s.n), 0).label("runs"),
+            sa.func.coalesce(sa.func.max(s.submitters), 0).label("submitters"),
             *dimensions,
             *(of(s.mean, name, name) for name in HEADLINE),
             *(of(s.expanded, name, f"{name}_u") for name in HEADLINE),
         )
-        .join(CONFIG_SUMMARY, sa.and_(s.config_id == c.id, s.tier == c.best_tier))
+        .outerjoin(CONFIG_SUMMARY, sa.and_(s.config_id == c.id, s.tier == c.best_tier))
         .where(c.best_tier > 0, which)
         .group_by(c.id)
     )

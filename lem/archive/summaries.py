@@ -12,7 +12,7 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from lem.archive import facets
+from lem.archive import board, facets
 from lem.archive.copying import insert_many
 from lem.archive.figures import Runs, Summaries, summarise
 from lem.archive.rows import FIGURES
@@ -39,6 +39,7 @@ def refresh(c: Connection, config_ids: Iterable[int] | None) -> None:
         c.execute(CONFIG_SUMMARY.delete().where(CONFIG_SUMMARY.c.config_id.in_(chunk)))
         insert_many(c, CONFIG_SUMMARY, CONFIG_SUMMARY.c.keys(), rows_of(found.summaries))
         changes = _set_states(c, chunk, found.states)
+        board.refresh(c, chunk)
         if not everything:
             facets.adjust(c, changes)
     if everything:
@@ -69,6 +70,7 @@ def differences(c: Connection, limit: int = 100) -> list[str]:
                 found.append(f"configuration {config}: {state} should be {should}")
         if len(found) >= limit:
             return found[:limit]
+    found += board.differences(c)
     counted, stored = facets.counted(c), facets.stored(c)
     found += [
         f"facet {key}: {stored[key]} should be {counted[key]}"
