@@ -108,7 +108,11 @@ def _to_run(lock: Lock, outcomes: Sequence[Outcome]) -> Iterator[str]:
         yield f"block {block}" if whole else f"block {block}: arm {arms[0][:12]}"
     beyond = sorted({o.block for o in outcomes if o.block >= todo.blocks})
     if beyond and todo.decision.final:
-        yield f"block {beyond[0]} is there, of a campaign of {todo.blocks}"
+        # Under a time budget blocks that ran beside the first may turn out to be too many.
+        if lock.time_budget_s is None:
+            yield f"block {beyond[0]} is there, of a campaign of {todo.blocks}"
+        elif absent := sorted(set(range(todo.blocks, beyond[-1])) - set(beyond)):
+            yield f"block {absent[0]}"
 
 
 def _arms_of(lock: Lock, block: int) -> set[str]:

@@ -40,6 +40,8 @@ def samples_of(data: bytes) -> list[Sample]:
         found.append(s)
         if len(found) > MAX_SAMPLES:
             raise TooLarge([Problem(f"holds more than {MAX_SAMPLES} samples", file="trace")])
+    if not found:
+        raise _bad("trace", "holds no reading")
     found.sort(key=lambda s: s.t_ns)
     return found
 

@@ -175,10 +175,11 @@ def whole_batches(case: Case) -> Found:
         return
     windows = [(w.start_ns, w.end_ns) for w in record.windows]
     for r in case.responses:
-        end_ns = r.end_ns or r.sent_ns
-        if not begun.start_ns <= r.sent_ns < begun.end_ns:
+        # A client may have sent it while the devices were watched at rest.
+        first_ns, end_ns = (r.token_ns or [r.end_ns or r.sent_ns])[0], r.end_ns or r.sent_ns
+        if not begun.start_ns <= first_ns < begun.end_ns:
             continue
-        if not any(a <= r.sent_ns and end_ns <= b for a, b in windows):
+        if not any(a <= first_ns and end_ns <= b for a, b in windows):
             yield "work_outside_windows", f"request {r.request.id[:40]}"
             return
 
