@@ -226,21 +226,31 @@ def run(
     """Run what is missing; running it again resumes."""
     from lem.campaign import Campaign
     from lem.cli.progress import progress
+    from lem.cli.submitting import Submitting, ask, wanted
 
     campaign = Campaign.load(file, **options)
     if dry_run:
         _show_plan(campaign, as_json)
         return
+    submit = wanted(campaign)
     before = len(campaign.outcomes())
     _announce(campaign)
     try:
         with progress(campaign, show_provisional=not as_json) as on_moment:
-            overview = campaign.run(on_moment, note, retry_failed=retry_failed)
+            submitting = Submitting(campaign.folder, on_moment)
+            overview = campaign.run(
+                submitting if submit == "always" else on_moment, note, retry_failed=retry_failed
+            )
     except Interrupted:
         note(f"interrupted; what is done is kept. Go on with: {_again()}")
         sys.exit(130)
     nothing_new = len(overview.outcomes) == before
-    _finish(campaign, overview, nothing_new, as_json, strict)
+    code = _finish(campaign, overview, nothing_new, as_json, strict)
+    if submit == "always":
+        submitting.finish()
+    elif submit == "ask" and not nothing_new:
+        ask(campaign.folder)
+    sys.exit(code)
 
 
 def _announce(campaign: "Campaign") -> None:
@@ -261,8 +271,8 @@ def _announce(campaign: "Campaign") -> None:
 
 def _finish(
     campaign: "Campaign", overview: "Overview", nothing_new: bool, as_json: bool, strict: bool
-) -> None:
-    """The table of results, and the exit status."""
+) -> int:
+    """Print the table of results; the exit status."""
     from lem.analysis.results import open_results
     from lem.cli.plan_view import decision_in_words, failed_runs, missed_precision, summary
     from lem.report.table import render
@@ -299,7 +309,7 @@ def _finish(
             note(line)
         if failed:
             note(f"try them again with: {_again()} --retry-failed")
-    sys.exit(1 if failed or (strict and missed) else 0)
+    return 1 if failed or (strict and missed) else 0
 
 
 def _again() -> str:

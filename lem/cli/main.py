@@ -15,10 +15,9 @@ GROUPS = {
     "campaign": "write, check, plan and run campaigns",
     "doctor": "what works on this machine and what doesn't, each with its fix",
     "images": "build and list the engine images",
-    "log": "verify the public log of a server's archive",
+    "key": "this machine's key, with which results are submitted",
     "meter": "the energy meters of this machine",
-    "results": "list, show, compare and export results",
-    "serve": "an archive of records over HTTP",
+    "results": "list, show, compare, export and submit results",
 }
 """Name → one line of help, here so that ``lem --help`` imports none of them."""
 

@@ -1,4 +1,4 @@
-"""``lem results``: list, show, compare and export what was measured."""
+"""``lem results``: list, show, compare, export and submit what was measured."""
 
 import sys
 from pathlib import Path
@@ -20,6 +20,7 @@ from lem.cli.listing import (
     summary,
 )
 from lem.cli.output import emit, note, out, visible
+from lem.cli.push import push, retract
 from lem.errors import BadInput
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ _paths, _json = PATHS, JSON
 
 @click.group()
 def command() -> None:
-    """List, show, compare, draw and export results.
+    """List, show, compare, draw, export and submit results.
 
     PATH is a campaign's folder or a folder of several (default: ./results).
     """
@@ -195,8 +196,8 @@ def export(paths: tuple[Path, ...], kind: str, output: Path | None, as_json: boo
         note(f"{rows} records written to {output}")
 
 
-for _chart in charts.COMMANDS:
-    command.add_command(_chart)
+for _other in (*charts.COMMANDS, push, retract):
+    command.add_command(_other)
 
 
 def _percentage(text: str, option: str, most: float) -> float:

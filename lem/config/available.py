@@ -30,8 +30,6 @@ def check_available(file: CampaignFile) -> None:
         )
     if spec.parallel_blocks not in ("auto", 1):
         refuse("parallel_blocks", "this version runs one block at a time; use auto or 1")
-    if spec.submit == "always":
-        refuse("submit", "this version has no archive to submit to; use ask or never")
     if problems:
         raise BadInput(problems)
 

@@ -241,7 +241,7 @@ measure:
 gpus: auto                            # auto, a list such as [0, 1], or []: on the CPU
 parallel_blocks: auto                 # auto or 1: this version runs one block at a time
 launcher: auto                        # auto: docker where it works, else process
-submit: ask                           # ask or never: this version sends nothing anywhere
+submit: ask                           # ask, always or never: send results to an archive
 trust_remote_code: false              # let a model bring its own Python code
 limits: {load_s: 1800, run_s: 3600}   # when to give up; also memory_bytes, pids
 """

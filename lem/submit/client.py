@@ -2,8 +2,9 @@
 
 import ipaddress
 import json
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -20,6 +21,7 @@ API = "/api/v1"
 MAX_ANSWER_BYTES = 64 * 2**20
 MAX_WORDS = 500
 CONNECT_S, READ_S = 10.0, 60.0
+PIECE_BYTES = 1 << 18
 ANSWER_S = 300.0
 """An answer that comes drop by drop is given up after this."""
 
@@ -51,8 +53,8 @@ class Declined(LemError):
 class ArchiveClient:
     """One archive. Use as a context manager, or :meth:`close` it.
 
-    ``plain_http``: whether another machine may be spoken to without encryption. ``transport`` is
-    for tests.
+    ``plain_http``: whether another machine may be spoken to without encryption. ``within_s``: after
+    so many seconds everything is given up, whatever is under way. ``transport`` is for tests.
     """
 
     def __init__(
@@ -61,9 +63,11 @@ class ArchiveClient:
         *,
         plain_http: bool = False,
         token: str | None = None,
+        within_s: float | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.url = address(url)
+        self._until = None if within_s is None else time.monotonic() + within_s
         parts = urlsplit(self.url)
         if parts.scheme == "http" and not plain_http and not is_loopback(parts.hostname or ""):
             raise BadInput(
@@ -76,7 +80,6 @@ class ArchiveClient:
             headers["Authorization"] = f"Bearer {token}"
         self._http = httpx.Client(
             headers=headers,
-            timeout=httpx.Timeout(READ_S, connect=CONNECT_S),
             follow_redirects=False,
             transport=transport,
         )
@@ -208,7 +211,7 @@ class ArchiveClient:
         content: bytes | None = None,
     ) -> bytes:
         given = {k: v for k, v in (params or {}).items() if v is not None}
-        headers = {} if content is None else {"Content-Type": "application/x-tar"}
+        headers = {} if content is None else _body_headers(content)
         if isinstance(body, Part):
             body = body.model_dump(mode="json")
         try:
@@ -217,8 +220,9 @@ class ArchiveClient:
                 self.url + API + quote(path, safe="/-._~"),
                 params=given or None,
                 json=body,
-                content=content,
+                content=None if content is None else self._pieces(content),
                 headers=headers,
+                timeout=self._timeout(),
             ) as answer:
                 data = self._read(answer)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as e:
@@ -232,15 +236,30 @@ class ArchiveClient:
     def _read(self, answer: httpx.Response) -> bytes:
         if answer.headers.get("content-encoding", "identity") != "identity":
             raise self._strange("an encoded answer that was not asked for")
-        until = time.monotonic() + ANSWER_S
+        until = min(time.monotonic() + ANSWER_S, self._until or math.inf)
         data = bytearray()
         for piece in answer.iter_raw():
             data += piece
             if len(data) > MAX_ANSWER_BYTES:
                 raise self._strange(f"more than {MAX_ANSWER_BYTES >> 20} MiB")
             if time.monotonic() > until:
-                raise Unreachable(f"the archive at {self.url} takes too long to answer")
+                raise self._slow()
         return bytes(data)
+
+    def _pieces(self, content: bytes) -> Iterator[bytes]:
+        for at in range(0, len(content), PIECE_BYTES):
+            if self._until is not None and time.monotonic() > self._until:
+                raise self._slow()
+            yield content[at : at + PIECE_BYTES]
+
+    def _timeout(self) -> httpx.Timeout:
+        left_s = math.inf if self._until is None else self._until - time.monotonic()
+        if left_s <= 0:
+            raise self._slow()
+        return httpx.Timeout(min(READ_S, left_s), connect=min(CONNECT_S, left_s))
+
+    def _slow(self) -> Unreachable:
+        return Unreachable(f"the archive at {self.url} takes too long to answer")
 
     def _no(self, answer: httpx.Response, data: bytes) -> LemError:
         status = answer.status_code
@@ -272,6 +291,10 @@ class ArchiveClient:
             f"{self.url} does not answer as an archive does: {_words(what)}",
             hint="is this the address of an archive, and of one that this lem knows?",
         )
+
+
+def _body_headers(content: bytes) -> dict[str, str]:
+    return {"Content-Type": "application/x-tar", "Content-Length": str(len(content))}
 
 
 def is_loopback(host: str) -> bool:

@@ -32,6 +32,8 @@ ENTRY, RECEIPT, REFUSED, TRIED, FILES = (
 )  # fmt: skip
 ASIDE = ".aside-"
 ABANDONED_S = 86_400.0
+ATTEMPT_KNOWN = "attempt_known"
+"""An archive's code: it has an attempt already, with the same bytes, in another submission."""
 _NAME = re.compile(r"[0-9a-f]{16}-[0-9a-f]{64}", re.ASCII)
 State = Literal["queued", "sent", "refused"]
 
@@ -76,6 +78,13 @@ class Entry(NamedTuple):
     def tried(self) -> bool:
         """Whether it may have arrived, though no answer did."""
         return (self.path / TRIED).exists()
+
+    @property
+    def there(self) -> bool:
+        """Whether it is one attempt that the archive has from another submission: an outbox was
+        lost, or the folder was pushed from elsewhere."""
+        known = self.refusal is not None and self.refusal.reason == ATTEMPT_KNOWN
+        return known and len(self.queued.content.runs) == 1
 
     @property
     def places(self) -> set[Place]:
@@ -167,7 +176,7 @@ class Outbox:
 
     def done(self, archive: str, campaign: str) -> set[Place]:
         """The attempts that are sent, or are going to be."""
-        every = (e.places for e in self.of(archive, campaign) if e.state != "refused")
+        every = (e.places for e in self.of(archive, campaign) if e.state != "refused" or e.there)
         return set().union(*every)
 
     @contextmanager

@@ -74,9 +74,14 @@ class Settings(Document):
 
     def with_key(self, url: str, key: str) -> "Settings":
         """Knowing that the archive at this address has taken a key."""
-        known = self.archives[url]
-        keys = list(dict.fromkeys([*known.keys, key]))
-        new = known.model_copy(update={"keys": keys})
+        return self._with_keys(url, [*self.archives[url].keys, key])
+
+    def without_key(self, url: str, key: str) -> "Settings":
+        """Knowing that it takes that key no more."""
+        return self._with_keys(url, [k for k in self.archives[url].keys if k != key])
+
+    def _with_keys(self, url: str, keys: list[str]) -> "Settings":
+        new = self.archives[url].model_copy(update={"keys": list(dict.fromkeys(keys))})
         return self.model_copy(update={"archives": {**self.archives, url: new}})
 
     def seen(self, archive: str, seq: int, hash_: str) -> "Settings":
