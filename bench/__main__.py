@@ -1,5 +1,6 @@
 """Prints the report as a Markdown table: ``python -m bench [PART]…`` from the clone's root."""
 
+import argparse
 import os
 import platform
 import sys
@@ -8,19 +9,29 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench import folders, host, orchestration, planning, sampling, start_up
+from bench.archive import report as archive
 from bench.measure import Line
 
-PARTS: dict[str, Callable[[Path], Iterator[Line]]] = {
-    "start": start_up.lines,
-    "plan": lambda folder: planning.lines(),
-    "folder": folders.lines,
-    "docker": orchestration.lines,
-    "host": host.lines,
-    "sampler": sampling.lines,
+PARTS: dict[str, Callable[[Path, archive.Sizes], Iterator[Line]]] = {
+    "start": lambda folder, sizes: start_up.lines(folder),
+    "plan": lambda folder, sizes: planning.lines(),
+    "folder": lambda folder, sizes: folders.lines(folder),
+    "docker": lambda folder, sizes: orchestration.lines(folder),
+    "host": lambda folder, sizes: host.lines(folder),
+    "sampler": lambda folder, sizes: sampling.lines(folder),
+    "archive": archive.lines,
 }
 
 
-def main(chosen: list[str]) -> int:
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
+    for name, default in archive.Sizes._field_defaults.items():
+        text = f"of the archive (default: {default})"
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default, help=text)
+    options = vars(parser.parse_args(arguments))
+    chosen = options.pop("parts")
+    sizes = archive.Sizes(**options)
     if unknown := set(chosen) - set(PARTS):
         print(f"no part {', '.join(unknown)}; there are: {', '.join(PARTS)}", file=sys.stderr)
         return 2
@@ -29,7 +40,7 @@ def main(chosen: list[str]) -> int:
     print("| what | found | beside | goal |\n| --- | --- | --- | --- |")
     for name in chosen or PARTS:
         with tempfile.TemporaryDirectory(prefix="lem-bench-") as folder:
-            for line in PARTS[name](Path(folder)):
+            for line in PARTS[name](Path(folder), sizes):
                 print(f"| {' | '.join(line)} |", flush=True)
     return 0
 

@@ -116,33 +116,27 @@ def attribute(
     Raises :class:`BadInput`, with the reason, where the arms are no complete grid, where a
     parameter holds for some of them only, or where fewer than two blocks are whole.
     """
+    if metric is not None and metric not in METRICS:
+        raise BadInput(f"no metric named {metric!r}", hint="one of: " + ", ".join(METRICS))
+    _, blocks, _ = _whole_blocks(gathered)
+    rows = [gathered.runs[a.arm_id][b] for a in gathered.arms for b in blocks]
+    if metric is not None:
+        check_alike(rows, metric)
+    quantities, left_out = quantities_of(rows, metric)
+    return replace(split(gathered, quantities, where), left_out=tuple(left_out))
+
+
+def split(
+    gathered: Gathered, quantities: Sequence[Quantity], where: str | None = None
+) -> Attribution:
+    """:func:`attribute` of these quantities, which every run has from the same kind of meter."""
     import numpy as np
 
     from lem.stats.attribution import shares
     from lem.stats.attribution_shared import with_shared
 
-    if metric is not None and metric not in METRICS:
-        raise BadInput(f"no metric named {metric!r}", hint="one of: " + ", ".join(METRICS))
     arms = gathered.arms
-    factors = factors_of(arms)
-    missing = [gathered.names[a.arm_id] for a in arms if a.arm_id not in gathered.runs]
-    if missing:
-        raise BadInput(
-            f"{missing[0]} has no run that counts, so the grid is not complete; an unbalanced one "
-            "would give its parameters shares that are not theirs",
-            hint=_hint(factors),
-        )
-    blocks = sorted(set.intersection(*(set(own) for own in gathered.runs.values())))
-    every = {b for own in gathered.runs.values() for b in own}
-    if len(blocks) < 2:
-        raise BadInput(
-            f"{len(blocks)} of {len(every)} blocks have a run of every arm that counts; 2 are "
-            "needed, to tell what the parameters do from scatter"
-        )
-    rows = [gathered.runs[a.arm_id][b] for a in arms for b in blocks]
-    if metric is not None:
-        check_alike(rows, metric)
-    quantities, left_out = quantities_of(rows, metric)
+    factors, blocks, every = _whole_blocks(gathered)
     place = {_values(a, factors): a.arm_id for a in arms}
     cells = list(itertools.product(*(range(len(f.values)) for f in factors)))
     found = []
@@ -160,14 +154,35 @@ def attribute(
         hardware=gathered.hardware,
         factors=tuple(factors),
         blocks=len(blocks),
-        left_out_blocks=len(every) - len(blocks),
+        left_out_blocks=every - len(blocks),
         found=tuple(found),
-        left_out=tuple(left_out),
+        left_out=(),
         unfinished=gathered.unfinished,
         where=where,
         sentences=(),
     )
     return replace(attribution, sentences=tuple(sentence(attribution, f) for f in found))
+
+
+def _whole_blocks(gathered: Gathered) -> tuple[list[Factor], list[int], int]:
+    """The grid's parameters, the blocks that have a run of every arm, and how many blocks there
+    are. Raises :class:`BadInput` where that is no complete grid, or too little."""
+    factors = factors_of(gathered.arms)
+    missing = [gathered.names[a.arm_id] for a in gathered.arms if a.arm_id not in gathered.runs]
+    if missing:
+        raise BadInput(
+            f"{missing[0]} has no run that counts, so the grid is not complete; an unbalanced one "
+            "would give its parameters shares that are not theirs",
+            hint=_hint(factors),
+        )
+    blocks = sorted(set.intersection(*(set(own) for own in gathered.runs.values())))
+    every = {b for own in gathered.runs.values() for b in own}
+    if len(blocks) < 2:
+        raise BadInput(
+            f"{len(blocks)} of {len(every)} blocks have a run of every arm that counts; 2 are "
+            "needed, to tell what the parameters do from scatter"
+        )
+    return factors, blocks, len(every)
 
 
 def factors_of(arms: Sequence[ArmInfo]) -> list[Factor]:

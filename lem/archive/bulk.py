@@ -16,7 +16,7 @@ from lem.archive.copying import copy, insert_many
 from lem.archive.database import Database, raise_data_version
 from lem.archive.identities import add_key, new_identity
 from lem.archive.rows import FIGURES, ConfigRow, RunRow
-from lem.archive.schema import BOARD_SET, CAMPAIGN, CONFIG, RUN, SUBMISSION
+from lem.archive.schema import BOARD_SET, CAMPAIGN, CONFIG, SUBMISSION
 from lem.contract.base import utc_now
 
 AT_ONCE = 20_000

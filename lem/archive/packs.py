@@ -18,6 +18,7 @@ from lem.archive.refused import Refused
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PACK = re.compile(r"[0-9a-f]{64}\.tar")
+_ASIDE = ".aside-"
 SWEEP_AFTER_S = 3600.0
 """A pack without a row may be one whose transaction is still under way."""
 
@@ -34,30 +35,35 @@ class Packs:
             raise ValueError("not a SHA-256 in hexadecimal digits")
         return self.folder / content_sha256[:2] / f"{content_sha256}.tar"
 
-    def put(self, content_sha256: str, body: bytes) -> bool:
-        """Write a pack so that it outlasts a power cut: aside, fsync, rename, fsync the folders.
-        Returns whether it is new; one that is there stays as it is, if it is the same."""
+    def prepare(self, content_sha256: str, body: bytes) -> Path:
+        """Write a pack aside, so that it outlasts a power cut; :meth:`place` puts it where it
+        belongs."""
         path = self.path(content_sha256)
-        if path.is_file() and path.stat().st_size == len(body) and path.read_bytes() == body:
-            os.utime(path)
-            _sync_folder(path.parent)
-            return False
         new = not path.parent.is_dir()
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, aside = tempfile.mkstemp(dir=path.parent, prefix=".aside-")
+        handle, aside = tempfile.mkstemp(dir=path.parent, prefix=_ASIDE)
         try:
             with os.fdopen(handle, "wb") as f:
                 f.write(body)
                 f.flush()
                 os.fsync(f.fileno())
-            Path(aside).replace(path)
         except BaseException:
             Path(aside).unlink(missing_ok=True)
             raise
-        _sync_folder(path.parent)
         if new:
             _sync_folder(self.folder)
-        return True
+        return Path(aside)
+
+    def place(self, content_sha256: str, aside: Path) -> None:
+        """Put a prepared pack where it belongs; one that is there already has the same content and
+        gives way (another signature, a nonce that was not used in the end)."""
+        path = self.path(content_sha256)
+        aside.replace(path)
+        _sync_folder(path.parent)
+
+    def put(self, content_sha256: str, body: bytes) -> None:
+        """Write a pack, in one step."""
+        self.place(content_sha256, self.prepare(content_sha256, body))
 
     def read(self, content_sha256: str, offset: int, length: int) -> bytes:
         """A piece of a pack. Raises :class:`Refused` (``pack_missing``) where it is not whole."""
@@ -96,24 +102,27 @@ class Packs:
                     if _PACK.fullmatch(path.name):
                         yield path.stem
 
-    def sweep(self, known: Container[str], older_than_s: float = SWEEP_AFTER_S) -> int:
-        """Remove what no row names and what was left half written, if it is old enough to belong to
-        no transaction that is under way. Returns how many files went."""
-        if not self.folder.is_dir():
-            return 0
+    def strays(self, known: Container[str], older_than_s: float = SWEEP_AFTER_S) -> list[Path]:
+        """Packs that no row names and what was left half written, if they are old enough to belong
+        to no transaction that is under way."""
         before = time.time() - older_than_s
-        gone = 0
-        for path in self.folder.glob("*/*"):
-            if _PACK.fullmatch(path.name) and path.stem in known:
-                continue
-            if not _PACK.fullmatch(path.name) and not path.name.startswith(".aside-"):
+        found: list[Path] = []
+        for path in self.folder.glob("*/*") if self.folder.is_dir() else ():
+            pack = _PACK.fullmatch(path.name) is not None
+            if (path.stem in known) if pack else not path.name.startswith(_ASIDE):
                 continue
             with suppress(FileNotFoundError):
                 status = path.lstat()
                 if stat.S_ISREG(status.st_mode) and status.st_mtime <= before:
-                    path.unlink()
-                    gone += 1
-        return gone
+                    found.append(path)
+        return found
+
+    def sweep(self, known: Container[str], older_than_s: float = SWEEP_AFTER_S) -> int:
+        """Remove :meth:`strays`; returns how many went. For the one that may write alone."""
+        strays = self.strays(known, older_than_s)
+        for path in strays:
+            path.unlink(missing_ok=True)
+        return len(strays)
 
 
 def _sync_folder(path: Path) -> None:

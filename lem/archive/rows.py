@@ -165,9 +165,14 @@ def boards_of(record: Record, salt: str) -> str:
     (``not_private``) where one is told by anything but its salted hash."""
     boards = sorted(g.uuid for g in record.environment.gpus)
     others = [d for d in record.environment.device_set if d != "cpu"]
-    if not all(_BOARD.fullmatch(b) for b in [*boards, *others]):
+    if not all(map(is_board, [*boards, *others])):
         raise refused("not_private", "a board's own identifier is in a record")
     return f"{salt}:{','.join(boards)}" if boards else ""
+
+
+def is_board(text: str) -> bool:
+    """Whether a text is a board's salted hash."""
+    return _BOARD.fullmatch(text) is not None
 
 
 def flags_of(record: Record) -> str:

@@ -124,6 +124,7 @@ SUBMISSION = sa.Table(
     sa.Column("runs", sa.Integer, nullable=False),
     sa.Column("bytes", BIG, nullable=False),
     sa.Column("outcomes", sa.LargeBinary),
+    sa.Column("traits", sa.LargeBinary),
     sa.Column("checks", sa.Text, nullable=False),
     sa.Column("lease_until", sa.Float, nullable=False, server_default="0"),
     sa.Column("tries", sa.Integer, nullable=False, server_default="0"),
@@ -131,9 +132,10 @@ SUBMISSION = sa.Table(
     sa.Index("ix_submission_checks", "checks", "lease_until"),
 )
 """``manifest``: the exact signed bytes. ``outcomes``: what the plan needs of its attempts (gzip
-JSON). ``checks``: ``pending``, ``passed``, ``held``, ``rejected``, ``retracted`` (then manifest,
-signature, outcomes are null and its pack is deleted). ``lease_until``: who checks it now
-has until then; ``tries``: how often that was begun."""
+JSON); ``traits``: what is held against other runs of the campaign, once it was checked. ``checks``:
+``pending``, ``passed``, ``held``, ``rejected``, ``retracted`` (then manifest, signature, outcomes
+and traits are null and its pack is deleted). ``lease_until``: who checks it now has until then;
+``tries``: how often that was begun."""
 
 BLOB = sa.Table(
     "blob",
@@ -348,7 +350,8 @@ REPLICATION = sa.Table(
     sa.Column("verdict", sa.Text, nullable=False),
 )
 """Pairs of submitters of one configuration. ``verdict``: ``agrees`` (equivalent by TOST),
-``disagrees`` (shown to differ by more than the margin), ``cannot_tell``, ``same_boards``."""
+``disagrees`` (shown to differ by more than the margin), ``cannot_tell``, ``same_boards``,
+``boards_unknown``, ``not_invited`` (``lem/trust/replication.py``)."""
 
 LOG = sa.Table(
     "log",

@@ -11,6 +11,7 @@ from lem import __version__
 from lem.errors import EnvironmentFault, LemError
 
 GROUPS = {
+    "archive": "the archive of a server as data: export, import, verify; its keys and tokens",
     "campaign": "write, check, plan and run campaigns",
     "doctor": "what works on this machine and what doesn't, each with its fix",
     "images": "build and list the engine images",

@@ -12,7 +12,7 @@ SHA = "ab" * 32
 
 def test_a_pack_is_read_in_pieces(tmp_path: Path) -> None:
     packs = Packs(tmp_path / "packs")
-    assert packs.put(SHA, b"0123456789") and not packs.put(SHA, b"0123456789")
+    packs.put(SHA, b"0123456789")
     assert packs.read(SHA, 3, 4) == b"3456"
     assert packs.whole(SHA) == b"0123456789"
     assert list(packs.every()) == [SHA]
@@ -29,7 +29,7 @@ def test_half_a_pack_is_written_anew(tmp_path: Path) -> None:
     packs = Packs(tmp_path)
     packs.put(SHA, b"0123456789")
     packs.path(SHA).write_bytes(b"01234")
-    assert packs.put(SHA, b"0123456789")
+    packs.put(SHA, b"0123456789")
     assert packs.whole(SHA) == b"0123456789"
 
 

@@ -1,6 +1,6 @@
 """What every answer carries, and what a figure is."""
 
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field
@@ -77,8 +77,8 @@ class Head(Shape):
     data_version: int
     citation: str
 
-    def fields(self) -> dict[str, int | str]:
-        return dict(self.model_dump())
+    def fields(self) -> dict[str, Any]:
+        return self.model_dump()
 
 
 class Figure(Shape):

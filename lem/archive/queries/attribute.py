@@ -1,13 +1,29 @@
 """Which choice mattered in one campaign."""
 
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Annotated
 
 import sqlalchemy as sa
 from pydantic import Field
 
-from lem.archive.queries.answer import Answer, CampaignId, Metric, Packs, Shape
+from lem.analysis.attribute import split
+from lem.analysis.gains import has_gain
+from lem.analysis.gathered import Gathered
+from lem.analysis.naming import arms_of_lock, matches, readable_names
+from lem.analysis.quantities import quantity_of
+from lem.archive.queries.answer import Answer, CampaignId, Metric, Packs, Shape, head, source_of
+from lem.archive.queries.blocks import OneRun, Records, as_row, counted_runs, part_of
+from lem.archive.queries.campaigns import lock_of
 from lem.archive.queries.filters import Question, Text
+from lem.archive.queries.runs import campaign_of
+from lem.archive.refused import Refused
 from lem.contract.base import Scalar
+from lem.contract.lock import Lock
+from lem.errors import BadInput
+from lem.stores.index import Row
+from lem.stores.shares import shares_of
 
 
 class AttributeQuestion(Question):
@@ -32,7 +48,7 @@ class Share(Shape):
     boards_may_explain: bool
 
 
-class Attribution(Answer):
+class Answered(Answer):
     campaign: CampaignId
     name: str
     metric: Metric
@@ -55,7 +71,87 @@ class Attribution(Answer):
 
 def attribute(
     connection: sa.Connection, packs: Packs, campaign: CampaignId, question: AttributeQuestion
-) -> Attribution:
-    """Raises :class:`Refused`: 404 for an unknown campaign, 422 ``not_a_grid`` where the arms are
-    no complete grid or too little was measured."""
-    raise NotImplementedError
+) -> Answered:
+    """Raises :class:`Refused`: 404 for an unknown campaign, 422 ``not_attributable`` where the arms
+    are no complete grid or too little was measured."""
+    row = campaign_of(connection, campaign)
+    lock = lock_of(connection, row.id)
+    if lock is None:
+        raise Refused("not_attributable", "this campaign was submitted without its lock")
+    if lock.adaptive is not None:
+        raise Refused(
+            "not_attributable",
+            "this campaign chose its experiments while it ran, most of them where energy is low: "
+            "the shares would be an artefact of the choice",
+        )
+    runs = counted_runs(connection, row.id, question.metric, tier=1)
+    classes = {r.row._mapping["energy_class"] for r in runs}
+    if len(classes) != 1:
+        why = "no run of it counts" if not classes else "its runs' energies are of several classes"
+        raise Refused("not_attributable", why)
+    energy_class = classes.pop()
+    name, part = source_of(question.metric)
+    if has_gain(name) and len({r.row._mapping["meter_class"] for r in runs}) > 1:
+        raise Refused("not_attributable", "its energies were read by different kinds of meters")
+    try:
+        gathered = _gathered(lock, runs, Records(connection, packs), question, energy_class)
+        quantity = quantity_of(name, part or part_of(name, energy_class))
+        found = split(gathered, [quantity], question.only)
+    except BadInput as e:
+        raise Refused("not_attributable", e.problems[0].message, hint=e.hint) from None
+    one = found.found[0]
+    return Answered(
+        **head(connection, runs[0].row._mapping["semantics_version"]).fields(),
+        campaign=campaign,
+        name=row.name,
+        metric=question.metric,
+        energy_class=energy_class,
+        hardware=found.hardware,
+        blocks=found.blocks,
+        left_out_blocks=found.left_out_blocks,
+        factors=[Factor(path=f.path, noun=f.noun, values=list(f.values)) for f in found.factors],
+        shares=[Share(**asdict(s) | {"paths": list(s.paths)}) for s in one.shares],
+        told_apart=one.told_apart,
+        spread=one.spread,
+        scatter=one.scatter,
+        least=one.least,
+        most=one.most,
+        sentences=list(found.sentences),
+    )
+
+
+def _gathered(
+    lock: Lock,
+    runs: Sequence[OneRun],
+    records: Records,
+    question: AttributeQuestion,
+    energy_class: str,
+) -> Gathered:
+    """The campaign's runs as the analysis of a folder has them. What counts is decided already."""
+    arms = arms_of_lock(lock)
+    chosen = [a for a in arms if question.only is None or matches(a, question.only)]
+    if not chosen:
+        raise BadInput(f"no arm of this campaign has {question.only}")
+    wanted = {a.arm_id for a in chosen}
+    by_arm: dict[str, dict[int, Row]] = defaultdict(dict)
+    on = set()
+    for run in runs:
+        arm_id = lock.arms[run.arm].arm_id
+        if arm_id not in wanted:
+            continue
+        record = records.of(run)
+        shares = shares_of(record) if record is not None else {}
+        if energy_class not in shares and has_gain(source_of(question.metric)[0]):
+            raise BadInput("how its energy was spread over boards is not known")
+        by_arm[arm_id][run.block] = as_row(run, question.metric, energy_class, shares, record)
+        on.add(by_arm[arm_id][run.block].hardware)
+    if len(on) > 1:
+        raise BadInput("the runs were made on different hardware")
+    return Gathered(
+        campaign=lock.name,
+        arms=tuple(chosen),
+        names=readable_names(arms),
+        runs=dict(by_arm),
+        hardware=next(iter(on), ""),
+        unfinished="",
+    )

@@ -1,13 +1,16 @@
 """Any configurations beside each other: absolute figures, and ratios with their intervals."""
 
-from typing import Annotated, Literal
+import json
+from collections.abc import Sequence
+from typing import Annotated
 
 import sqlalchemy as sa
 from pydantic import Field
 
+from lem.analysis.naming import flat
 from lem.archive.queries.answer import (
+    TIER_NUMBERS,
     Answer,
-    CampaignId,
     Configuration,
     ConfigurationId,
     Figure,
@@ -15,9 +18,19 @@ from lem.archive.queries.answer import (
     Packs,
     Shape,
     Tier,
+    head,
+    unit_of,
 )
+from lem.archive.queries.blocks import experiments_of
+from lem.archive.queries.figures import configurations_of, figures_of, id_of
 from lem.archive.queries.filters import Question
+from lem.archive.queries.ratios import NLL, Ratio, Sides
+from lem.archive.refused import Refused
+from lem.archive.schema import HEADLINE
 from lem.contract.base import Scalar
+
+MOST_SETTINGS = 200
+MEASURED_ON = ("device_model", "device_count", "meter_class")
 
 
 class CompareQuestion(Question):
@@ -29,29 +42,6 @@ class CompareQuestion(Question):
     """Only runs of at least this tier."""
     margin: Annotated[float, Field(gt=0, le=0.5)] = 0.02
     """Within which two count as the same."""
-
-
-class Ratio(Shape):
-    """To the baseline."""
-
-    basis: Literal["within campaign", "across campaigns"]
-    """``within campaign``: mean over blocks of the ratio within each block, so that gains of boards
-    and drift cancel. ``across campaigns``: ratio of two absolute figures, whose uncertainties both
-    enter."""
-    ratio: float
-    low: float | None
-    high: float | None
-    level: float
-    """Joint confidence of all intervals of this basis, with the number of comparisons. Across
-    campaigns the interval is of expanded uncertainties (k = 2)."""
-    comparisons: int
-    blocks: int | None
-    """Blocks that have both; None across campaigns."""
-    campaign: CampaignId | None
-    reason: str | None
-    """Why there is no interval."""
-    verdict: Literal["less", "more", "same", "cannot_tell"]
-    words: str
 
 
 class Compared(Shape):
@@ -79,4 +69,68 @@ class Comparison(Answer):
 def compare(connection: sa.Connection, packs: Packs, question: CompareQuestion) -> Comparison:
     """Raises :class:`Refused`: 404 for an unknown configuration; 422 ``not_comparable`` for
     different energy classes or definitions of the metric."""
-    raise NotImplementedError
+    ids = list(dict.fromkeys(id_of(connection, one) for one in question.id))
+    base = ids[0] if question.baseline is None else id_of(connection, question.baseline)
+    if len(ids) < 2 or base not in ids:
+        raise Refused("not_comparable", "name two configurations or more, the baseline among them")
+    configurations = configurations_of(connection, ids)
+    _check_alike(list(configurations.values()), question.metric)
+    tier = TIER_NUMBERS[question.tier] if question.tier else 0
+    figures = figures_of(connection, ids, HEADLINE, tier)
+    sides = Sides(connection, packs, question, tier, configurations, figures, base)
+    found = sides.ratios()
+    differing, settings = _settings(connection, configurations)
+    order = [question.metric, NLL, *(m for m in HEADLINE if m not in (question.metric, NLL))]
+    return Comparison(
+        **head(connection, configurations[base].semantics_version).fields(),
+        baseline=configurations[base].id,
+        metric=question.metric,
+        unit=unit_of(question.metric),
+        energy_class=configurations[base].energy_class,
+        margin=question.margin,
+        rows=[
+            Compared(
+                configuration=configurations[key],
+                figures=[figures[key, m] for m in order if (key, m) in figures],
+                settings=settings[key],
+                ratio=found.get(key),
+            )
+            for key in ids
+        ],
+        differing=differing,
+        notes=sides.notes(),
+    )
+
+
+def _check_alike(configurations: Sequence[Configuration], metric: str) -> None:
+    for what, values in (
+        ("device classes", {c.energy_class for c in configurations}),
+        ("definitions of the metrics", {str(c.semantics_version) for c in configurations}),
+    ):
+        if len(values) > 1:
+            raise Refused(
+                "not_comparable",
+                f"these configurations have figures of different {what}, which are not compared: "
+                + ", ".join(sorted(values)),
+            )
+
+
+def _settings(
+    connection: sa.Connection, configurations: dict[int, Configuration]
+) -> tuple[list[str], dict[int, dict[str, Scalar]]]:
+    """Where they differ: experiment paths, and what they were measured on."""
+    experiments = experiments_of(connection, list(configurations))
+    paths = {
+        key: {
+            **flat(experiments[key]),
+            **{name: getattr(one, name) for name in MEASURED_ON},
+        }
+        for key, one in configurations.items()
+    }
+    every = dict.fromkeys(p for one in paths.values() for p in one)
+    differing = [p for p in every if len({json.dumps(one.get(p)) for one in paths.values()}) > 1][
+        :MOST_SETTINGS
+    ]
+    return differing, {
+        key: {p: one[p] for p in differing if p in one} for key, one in paths.items()
+    }

@@ -122,15 +122,16 @@ def _group(
     columns = [BOARD.c[name] for name in names]
     if connection.dialect.name != "postgresql":
         rows = connection.execute(sa.select(*columns).where(*conditions)).all()
-        for name, values in zip(names, zip(*rows, strict=True), strict=True) if rows else ():
-            found[name] = list(Counter(values).items())
+        for name, column in zip(names, zip(*rows, strict=True), strict=True) if rows else ():
+            found[name] = list(Counter(column).items())
         return found
     # Which of the sets a row is of: its bit is 0 where its column is not taken together.
     which = sa.func.grouping(*columns)
     sets = sa.func.grouping_sets(*(sa.tuple_(c) for c in columns))
     query = sa.select(which, sa.func.count(), *columns).where(*conditions).group_by(sets)
     last = len(names) - 1
-    for bits, n, *values in connection.execute(query):
+    for row in connection.execute(query):
+        bits, n, values = row[0], row[1], row[2:]
         at = next(i for i in range(len(names)) if not bits >> (last - i) & 1)
         found[names[at]].append((values[at], n))
     return found

@@ -1,6 +1,7 @@
 """Configurations and their figures, as answers show them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -16,7 +17,6 @@ from lem.archive.queries.answer import (
 from lem.archive.refused import Refused
 from lem.archive.schema import CONFIG, CONFIG_SUMMARY, HEADLINE
 
-
 NOT_BY_ITS_INTERVAL = "there is no interval"
 _SHOWN = [c for c in CONFIG.c if c.name != "experiment"]
 
@@ -29,7 +29,7 @@ def configurations_of(connection: sa.Connection, ids: Sequence[int]) -> dict[int
     return {row.id: shown(row) for row in connection.execute(query)}
 
 
-def shown(row: sa.Row[tuple[object, ...]]) -> Configuration:
+def shown(row: sa.Row[Any]) -> Configuration:
     """A row of ``config`` as answers have it."""
     found = dict(row._mapping)
     del found["id"]
@@ -43,7 +43,7 @@ def id_of(connection: sa.Connection, configuration: str) -> int:
     found = connection.scalars(query).all()
     if len(found) != 1:
         raise Refused("no_such_configuration", "there is no such configuration here", 404)
-    return found[0]
+    return int(found[0])
 
 
 def figures_of(
@@ -63,14 +63,13 @@ def figures_of(
         )
     )
     return {
-        (row.config_id, HEADLINE[row.metric]): figure(row, row.energy_class)
+        (row.config_id, HEADLINE[row.metric]): figure(row._mapping, row.energy_class)
         for row in connection.execute(query)
     }
 
 
-def figure(row: sa.Row[tuple[object, ...]], energy_class: str) -> Figure:
+def figure(found: Mapping[str, Any] | sa.RowMapping, energy_class: str) -> Figure:
     """A row of ``config_summary`` as answers have it."""
-    found = row._mapping
     name = HEADLINE[found["metric"]]
     tier = tier_name(found["tier"])
     assert tier is not None

@@ -1,6 +1,6 @@
 """Configurations from the best to the worst, with ranks only where intervals tell them apart."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import sqlalchemy as sa
 from pydantic import Field
@@ -163,11 +163,11 @@ class _Ranked:
             self._where += [s.metric == number_of(metric), s.tier == about.tier]
         self._where.append(self._mean.is_not(None))
 
-    def count(self) -> sa.Select[tuple[int, int]]:
-        query = sa.select(sa.func.count(), sa.func.max(BOARD.c.tier))
+    def count(self) -> sa.Select[Any]:
+        query: sa.Select[Any] = sa.select(sa.func.count(), sa.func.max(BOARD.c.tier))
         return query.select_from(self._source).where(*self._where)
 
-    def page(self, walk: Walk, limit: int) -> sa.Select[tuple[int, str, float, float | None]]:
+    def page(self, walk: Walk, limit: int) -> sa.Select[Any]:
         hash_ = BOARD.c.hash
         # A number, not a truth value: SQLite has none to sort by.
         unranked = sa.case((self._expanded.is_(None), 1), else_=0)

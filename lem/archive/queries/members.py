@@ -4,7 +4,7 @@ import csv
 import io
 import math
 import zlib
-from typing import Literal
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
@@ -24,7 +24,7 @@ Key = tuple[str, str, str]
 """Meter, device, quantity."""
 
 
-def run_row(connection: sa.Connection, run: str) -> sa.Row[tuple[object, ...]]:
+def run_row(connection: sa.Connection, run: str) -> sa.Row[Any]:
     """A run by its public id. Raises :class:`Refused` (404)."""
     submission, _, number = run.partition("-")
     query = runs_query().where(
@@ -39,9 +39,7 @@ def run_row(connection: sa.Connection, run: str) -> sa.Row[tuple[object, ...]]:
 class Members:
     """Of one run. ``row``: as :func:`run_row` gives it."""
 
-    def __init__(
-        self, connection: sa.Connection, packs: Packs, row: sa.Row[tuple[object, ...]]
-    ) -> None:
+    def __init__(self, connection: sa.Connection, packs: Packs, row: sa.Row[Any]) -> None:
         self._connection, self._packs = connection, packs
         self._submission: str = row._mapping["content_sha256"]
         query = sa.select(SUBMISSION.c.id, SUBMISSION.c.manifest).where(

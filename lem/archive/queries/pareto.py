@@ -2,11 +2,26 @@
 
 from typing import Annotated, Literal
 
+import numpy as np
 import sqlalchemy as sa
+from numpy.typing import NDArray
 from pydantic import Field
 
-from lem.archive.queries.answer import Answer, Configuration, Figure, Metric, Shape
+from lem.archive.queries.answer import (
+    Answer,
+    Configuration,
+    Figure,
+    Metric,
+    Shape,
+    better_of,
+    head,
+)
+from lem.archive.queries.figures import configurations_of, figures_of
 from lem.archive.queries.filters import Filtered
+from lem.archive.queries.scatter import matching_both
+from lem.archive.queries.selection import select
+from lem.archive.refused import Refused
+from lem.archive.schema import BOARD
 
 
 class ParetoQuestion(Filtered):
@@ -39,4 +54,101 @@ class ParetoFront(Answer):
 
 
 def pareto(connection: sa.Connection, question: ParetoQuestion) -> ParetoFront:
-    raise NotImplementedError
+    """A configuration is *dominated* where another is better beyond both uncertainties in one
+    metric and, beyond them, not worse than by ``MARGIN`` in the other. It is *on the front* where
+    none is better by the means in one and at least as good in the other. Between the two it cannot
+    be told. Raises :class:`Refused` (422) where both metrics are the same."""
+    if question.x == question.y:
+        raise Refused("same_metric", "x and y name the same metric")
+    about = select(connection, question)
+    top = head(connection, about.semantics)
+    matching = matching_both(question, about).add_columns(BOARD.c.config_id)
+    rows = connection.execute(matching.order_by(BOARD.c.hash)).all()
+    total = connection.execute(
+        sa.select(sa.func.count()).select_from(BOARD).where(*about.conditions)
+    ).scalar_one()
+    x, x_u, y, y_u = (np.array([getattr(r, n) for r in rows], dtype=float) for n in COLUMNS)
+    signs = [1 if better_of(m) == "lower" else -1 for m in (question.x, question.y)]
+    states, by = states_of(x, x_u, y, y_u, signs[0], signs[1])
+    kept = [i for i in np.argsort(signs[0] * x, kind="stable") if states[i] < DOMINATED]
+    shown = kept[: question.limit]
+    ids = [rows[i].config_id for i in shown]
+    configurations = configurations_of(connection, ids)
+    figures = figures_of(connection, ids, [question.x, question.y], about.tier)
+    points = [
+        FrontPoint(
+            configuration=configurations[rows[i].config_id],
+            x=figures[rows[i].config_id, question.x],
+            y=figures[rows[i].config_id, question.y],
+            state="front" if states[i] == FRONT else "cannot_tell",
+            by=rows[by[i]].hash if by[i] >= 0 else None,
+        )
+        for i in shown
+    ]
+    on = int((states == FRONT).sum())
+    open_ = int((states == CANNOT_TELL).sum())
+    return ParetoFront(
+        **top.fields(),
+        energy_class=about.energy_class,
+        x_metric=question.x,
+        y_metric=question.y,
+        points=points,
+        complete=len(shown) == len(kept),
+        dominated=len(rows) - len(kept),
+        without_both=total - len(rows),
+        sentence=_sentence(on, open_, len(rows)),
+    )
+
+
+FRONT, CANNOT_TELL, DOMINATED = 0, 1, 2
+MARGIN = 0.02
+COLUMNS = ("x", "x_uncertainty", "y", "y_uncertainty")
+AT_ONCE = 500
+Floats = NDArray[np.float64]
+
+
+def states_of(
+    x: Floats, x_u: Floats, y: Floats, y_u: Floats, x_sign: int, y_sign: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Each one's state, and the place of one that is ahead of it (−1: none). Uncertainties of two
+    add in squares; NaN where there is none, and then nothing is shown beyond it. ``…_sign``: −1
+    where more is better."""
+    costs = [(x_sign * x, x_u, np.abs(x)), (y_sign * y, y_u, np.abs(y))]
+    states = np.zeros(len(x), dtype=np.int64)
+    by = np.full(len(x), -1, dtype=np.int64)
+    for start in range(0, len(x), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        better, not_worse, ahead, at_least = [], [], [], []
+        for cost, u, size in costs:
+            # Of every other (column) beside each of this part (row); below 0: the other is better.
+            difference = cost[None, :] - cost[part, None]
+            half = np.hypot(u[None, :], u[part, None])
+            better.append(difference + half < 0)
+            not_worse.append(difference + half <= MARGIN * size[part, None])
+            ahead.append(difference < 0)
+            at_least.append(difference <= 0)
+        dominating = (better[0] | better[1]) & not_worse[0] & not_worse[1]
+        leading = (ahead[0] | ahead[1]) & at_least[0] & at_least[1]
+        states[part] = np.where(
+            dominating.any(axis=1), DOMINATED, np.where(leading.any(axis=1), CANNOT_TELL, FRONT)
+        )
+        by[part] = np.where(leading.any(axis=1), leading.argmax(axis=1), -1)
+    # Of all that are ahead, one that is on the front itself says most.
+    on = np.flatnonzero(states == FRONT)
+    for i in np.flatnonzero(states == CANNOT_TELL):
+        wins = np.ones(len(on), dtype=bool)
+        strictly = np.zeros(len(on), dtype=bool)
+        for cost, _, _ in costs:
+            wins &= cost[on] <= cost[i]
+            strictly |= cost[on] < cost[i]
+        if (found := on[wins & strictly]).size:
+            by[i] = found[0]
+    return states, by
+
+
+def _sentence(on: int, open_: int, total: int) -> str:
+    text = f"{on} of {total} configurations {'is' if on == 1 else 'are'} on the front"
+    if open_:
+        text += f"; of {open_} more it cannot be told within their uncertainties"
+    rest = total - on - open_
+    return f"{text}; {rest} {'is' if rest == 1 else 'are'} dominated."

@@ -170,7 +170,7 @@ def results(connection: sa.Connection, question: ResultsQuestion) -> Runs:
     )
 
 
-def run_of(row: sa.Row[tuple[object, ...]]) -> Run:
+def run_of(row: sa.Row[Any]) -> Run:
     r = row._mapping
     tier = tier_name(r["tier"])
     assert tier is not None
@@ -211,7 +211,7 @@ def result(connection: sa.Connection, packs: Packs, run: str) -> Result:
     )
 
 
-def _provenance(connection: sa.Connection, row: sa.Row[tuple[object, ...]]) -> Provenance:
+def _provenance(connection: sa.Connection, row: sa.Row[Any]) -> Provenance:
     r = row._mapping
     query = (
         sa.select(

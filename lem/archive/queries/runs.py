@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -56,11 +57,12 @@ _COLUMNS = (
     IDENTITY.c.name.label("submitter"),
     CONFIG.c.hash,
     CONFIG.c.experiment_id,
+    CONFIG.c.semantics_version,
     *(CONFIG.c[name] for name in OF_CONFIG),
 )
 
 
-def runs_query() -> sa.Select[tuple[object, ...]]:
+def runs_query() -> sa.Select[Any]:
     """Runs with their configuration, campaign, submission and submitter."""
     return sa.select(*_COLUMNS).select_from(
         RUN.join(CONFIG, CONFIG.c.id == RUN.c.config_id)
@@ -103,7 +105,7 @@ def run_conditions(
     return found
 
 
-def campaign_of(connection: sa.Connection, campaign: str) -> sa.Row[tuple[object, ...]]:
+def campaign_of(connection: sa.Connection, campaign: str) -> sa.Row[Any]:
     """Its row. Raises :class:`Refused` (404)."""
     owner, _, identity = campaign.partition("-")
     query = sa.select(CAMPAIGN).where(
@@ -120,7 +122,7 @@ def time_of(seconds_: float) -> str:
     return datetime.fromtimestamp(seconds_, UTC).isoformat(timespec="milliseconds")
 
 
-def flat(row: sa.Row[tuple[object, ...]]) -> dict[str, object]:
+def flat(row: sa.Row[Any]) -> dict[str, object]:
     """A run as one flat row of plain values, as exports have it."""
     r = row._mapping
     names = ("energy_class", *OF_CONFIG[1:])
@@ -148,7 +150,7 @@ def boards_of(text: str) -> list[str]:
 
 
 def figures_of_run(
-    row: sa.Row[tuple[object, ...]],
+    row: sa.Row[Any],
 ) -> Iterator[tuple[str, float, float | None, str]]:
     """(metric, value, uncertainty, unit) of each figure that the run has."""
     r = row._mapping

@@ -1,6 +1,6 @@
 """Two metrics of all configurations that match, as columns."""
 
-from typing import Annotated
+from typing import Annotated, Any, Protocol
 
 import orjson
 import sqlalchemy as sa
@@ -20,6 +20,15 @@ class ScatterQuestion(Filtered):
     x: Metric = "output_throughput_tokens_per_s"
     y: Metric = "energy_per_output_token_j"
     limit: Annotated[int, Field(ge=1, le=MOST)] = MOST
+
+
+class Pair(Protocol):
+    """Of a question about two metrics."""
+
+    @property
+    def x(self) -> str: ...
+    @property
+    def y(self) -> str: ...
 
 
 class Scatter(Answer):
@@ -57,7 +66,7 @@ def scatter(connection: sa.Connection, question: ScatterQuestion) -> Scatter:
     Python objects for 20,000 configurations would take most of the time."""
     about = select(connection, question)
     top = head(connection, about.semantics)
-    matching = _matching(question, about)
+    matching = matching_both(question, about)
     if question.limit < MOST:
         matching = matching.order_by(BOARD.c.config_id)
     chosen = matching.limit(question.limit).subquery("chosen")
@@ -96,10 +105,17 @@ def scatter(connection: sa.Connection, question: ScatterQuestion) -> Scatter:
     )
 
 
-def _matching(question: ScatterQuestion, about: Selected) -> sa.Select[tuple[object, ...]]:
+def matching_both(question: Pair, about: Selected) -> sa.Select[Any]:
     """Configurations that match and have both figures."""
     b = BOARD.c
-    shared = [b.hash, b.runs, b.submitters, b.model, b.backend, b.device_model]
+    shared: list[sa.ColumnElement[Any]] = [
+        b.hash,
+        b.runs,
+        b.submitters,
+        b.model,
+        b.backend,
+        b.device_model,
+    ]
     if not about.tier:
         x, y = b[question.x], b[question.y]
         figures = [x, b[f"{question.x}_u"], y, b[f"{question.y}_u"]]
@@ -122,6 +138,6 @@ def _matching(question: ScatterQuestion, about: Selected) -> sa.Select[tuple[obj
     return query.select_from(source).where(*where)
 
 
-def _count(connection: sa.Connection, matching: sa.Select[tuple[object, ...]]) -> int:
+def _count(connection: sa.Connection, matching: sa.Select[Any]) -> int:
     query = sa.select(sa.func.count()).select_from(matching.subquery())
     return int(connection.execute(query).scalar_one())

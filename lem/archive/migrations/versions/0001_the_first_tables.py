@@ -250,6 +250,7 @@ def upgrade() -> None:
         sa.Column("runs", sa.Integer(), nullable=False),
         sa.Column("bytes", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("outcomes", sa.LargeBinary(), nullable=True),
+        sa.Column("traits", sa.LargeBinary(), nullable=True),
         sa.Column("checks", sa.Text(), nullable=False),
         sa.Column("lease_until", sa.Float(), server_default="0", nullable=False),
         sa.Column("tries", sa.Integer(), server_default="0", nullable=False),

@@ -1,0 +1,1 @@
+"""How fast an archive answers and takes in: ``python -m bench archive``."""

@@ -1,0 +1,225 @@
+"""Counted runs of one campaign by configuration and block, for what is compared within blocks."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from lem.analysis.gains import has_gain, shared_log
+from lem.archive.queries.answer import Packs, source_of
+from lem.archive.queries.members import Members
+from lem.archive.queries.runs import runs_query
+from lem.archive.refused import Refused
+from lem.archive.schema import BOARD_SET, CONFIG, RUN
+from lem.contract.record import Record
+from lem.errors import BadInput
+from lem.stores.hardware import hardware
+from lem.stores.index import Figure, Row
+from lem.stores.outcomes import Outcome
+from lem.stores.shares import Share, shares_of
+
+MAX_RECORDS = 200
+"""Records that are read for one answer."""
+
+Shares = dict[str, dict[str, Share]]
+
+
+@dataclass(frozen=True)
+class OneRun:
+    """A counted run, as far as comparing needs it."""
+
+    config_id: int
+    arm: int
+    block: int
+    value: float
+    uncertainty: float | None
+    started_at: float
+    board_set_id: int
+    boards: str
+    row: sa.Row[Any] = field(repr=False)
+
+
+class Records:
+    """Reads records, one for each configuration and set of boards: how its energy is spread over
+    devices is much the same in all of their runs."""
+
+    def __init__(self, connection: sa.Connection, packs: Packs) -> None:
+        self._connection, self._packs = connection, packs
+        self._known: dict[tuple[int, int], Record | None] = {}
+
+    def of(self, run: OneRun) -> Record | None:
+        """None where it is not here, or where too many were read already."""
+        key = (run.config_id, run.board_set_id)
+        if key not in self._known:
+            self._known[key] = self._read(run.row) if len(self._known) < MAX_RECORDS else None
+        return self._known[key]
+
+    def of_configuration(self, config_id: int) -> Record | None:
+        """Of any counted run of it."""
+        query = runs_query().where(RUN.c.config_id == config_id, RUN.c.counted).limit(1)
+        row = self._connection.execute(query).first()
+        return None if row is None else self._read(row)
+
+    def _read(self, row: sa.Row[Any]) -> Record | None:
+        try:
+            return Members(self._connection, self._packs, row).record()
+        except (Refused, BadInput, OSError):
+            return None
+
+
+def counted_runs(
+    connection: sa.Connection, campaign_id: int, metric: str, tier: int
+) -> list[OneRun]:
+    """Of one campaign, with this figure above 0, in the order of blocks; ``tier``: at least."""
+    figure = RUN.c[metric]
+    query = (
+        runs_query()
+        .add_columns(RUN.c.arm, RUN.c.board_set_id, BOARD_SET.c.boards)
+        .join(BOARD_SET, BOARD_SET.c.id == RUN.c.board_set_id)
+        .where(RUN.c.campaign_id == campaign_id, RUN.c.counted, RUN.c.tier >= tier, figure > 0)
+        .order_by(RUN.c.block, RUN.c.started_at, RUN.c.id)
+    )
+    found = []
+    for row in connection.execute(query):
+        r = row._mapping
+        found.append(
+            OneRun(
+                config_id=r["config_id"],
+                arm=r["arm"],
+                block=r["block"],
+                value=r[metric],
+                uncertainty=r.get(f"{metric}_u"),
+                started_at=r["started_at"],
+                board_set_id=r["board_set_id"],
+                boards=r["boards"],
+                row=row,
+            )
+        )
+    return found
+
+
+def table_of(runs: Iterable[OneRun]) -> dict[int, dict[int, float]]:
+    """Configuration → block → value. One that ran as several arms (another launcher) has the
+    geometric mean of them, where all are there."""
+    logs: dict[int, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    arms: dict[int, set[int]] = defaultdict(set)
+    for run in runs:
+        logs[run.config_id][run.block].append(math.log(run.value))
+        arms[run.config_id].add(run.arm)
+    return {
+        config: {
+            block: math.exp(math.fsum(found) / len(found))
+            for block, found in own.items()
+            if len(found) == len(arms[config])
+        }
+        for config, own in logs.items()
+    }
+
+
+def order_of(connection: sa.Connection, campaign_id: int) -> dict[int, list[int]]:
+    """Block → configurations in the order in which they ran, also in runs that don't count."""
+    query = (
+        sa.select(RUN.c.block, RUN.c.config_id)
+        .where(RUN.c.campaign_id == campaign_id)
+        .order_by(RUN.c.block, RUN.c.started_at, RUN.c.id)
+    )
+    found: dict[int, list[int]] = defaultdict(list)
+    for block, config in connection.execute(query).tuples():
+        if config not in found[block]:
+            found[block].append(config)
+    return dict(found)
+
+
+def gains_log(
+    records: Records,
+    metric: str,
+    energy_class: str,
+    own: Sequence[OneRun],
+    base: Sequence[OneRun],
+) -> float | None:
+    """Standard uncertainty that boards' gains give the mean log-ratio of two configurations; 0
+    where they ran on the same boards alike; None where that is not known."""
+    name, _ = source_of(metric)
+    if not has_gain(name):
+        return 0.0
+    boards = {r.boards for r in (*own, *base)}
+    alone = len(boards) == 1 and energy_class == "gpu" and "," not in next(iter(boards))
+    if alone and next(iter(boards)):
+        return 0.0
+    sides: list[Mapping[int, Row]] = []
+    for runs in (own, base):
+        rows = {}
+        for run in runs:
+            record = records.of(run)
+            shares = shares_of(record) if record is not None else {}
+            if energy_class not in shares:
+                return None
+            rows[run.block] = as_row(run, metric, energy_class, shares)
+        sides.append(rows)
+    return shared_log(sides[0], sides[1], name, energy_class)
+
+
+def as_row(
+    run: OneRun, metric: str, energy_class: str, shares: Shares, record: Record | None = None
+) -> Row:
+    """As the analysis of a folder has it. The run counts already: what decides that is left out."""
+    name, part = source_of(metric)
+    r = run.row._mapping
+    where = f"{run.block}/{run.arm}/{r['attempt']}"
+    return Row(
+        outcome=Outcome(
+            arm_id=str(run.arm),
+            block=run.block,
+            block_pass=0,
+            attempt=r["attempt"],
+            kind="record",
+            failure_kind=None,
+            consequence="info",
+            started_at="",
+            ended_at="",
+            boot_id="",
+            device_set=(),
+            path=where,
+        ),
+        run_id=where,
+        experiment_id=r["experiment_id"],
+        campaign="",
+        semantics=0,
+        hardware=hardware(record) if record is not None else r["device_model"],
+        meters={energy_class: r["meter_class"]},
+        flags=(),
+        message="",
+        metrics={name: {part or part_of(name, energy_class): Figure(run.value, run.uncertainty)}},
+        shares=shares,
+    )
+
+
+def part_of(name: str, energy_class: str) -> str:
+    """The part of a metric that the archive's figure is of."""
+    return energy_class if has_gain(name) else ""
+
+
+def campaigns_with(
+    connection: sa.Connection, config_ids: Sequence[int], tier: int
+) -> dict[int, set[int]]:
+    """Campaign's row → those of the configurations of which it has counted runs, where two or more
+    are there."""
+    query = (
+        sa.select(RUN.c.campaign_id, RUN.c.config_id)
+        .where(RUN.c.config_id.in_(config_ids), RUN.c.counted, RUN.c.tier >= tier)
+        .distinct()
+    )
+    found: dict[int, set[int]] = defaultdict(set)
+    for campaign, config in connection.execute(query).tuples():
+        found[campaign].add(config)
+    return {campaign: configs for campaign, configs in found.items() if len(configs) > 1}
+
+
+def experiments_of(
+    connection: sa.Connection, config_ids: Sequence[int]
+) -> dict[int, dict[str, object]]:
+    query = sa.select(CONFIG.c.id, CONFIG.c.experiment).where(CONFIG.c.id.in_(config_ids))
+    return dict(connection.execute(query).tuples().all())
