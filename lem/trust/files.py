@@ -30,6 +30,10 @@ class TooLarge(BadInput):
     """More than is recomputed here."""
 
 
+class TooOld(BadInput):
+    """From before something was written down without which figures cannot be recomputed."""
+
+
 def samples_of(data: bytes) -> list[Sample]:
     """All samples of a gzipped trace, in order of time. Raises :class:`BadInput` for what is no
     trace, :class:`TooLarge` for one that is."""
@@ -60,7 +64,8 @@ def responses_of(data: bytes) -> list[Response]:
             raise _bad("responses", "has a request twice")
         seen.add(row.id)
         if row.end_ns is None:
-            raise _bad("responses", "is from before answers' ends were noted")
+            old = "is from before answers' ends were noted"
+            raise TooOld([Problem(old, file="responses")])
         if not 0 <= row.input_tokens <= MAX_REQUEST_TOKENS:
             raise _bad("responses", "has a prompt that no model reads")
         if min(row.itl_ns, default=0) < 0 or not 0 <= row.sent_ns <= row.end_ns <= MOST_NS:
