@@ -8,6 +8,7 @@ from typing import cast
 
 from lem.contract.workload import MAX_REQUEST_TOKENS
 from lem.errors import BadInput, Problem
+from lem.meters.energy.series import Remembered
 from lem.meters.protocol import Sample
 from lem.meters.sampling import trace
 from lem.workloads import responses
@@ -46,8 +47,7 @@ def samples_of(data: bytes) -> list[Sample]:
             raise TooLarge([Problem(f"holds more than {MAX_SAMPLES} samples", file="trace")])
     if not found:
         raise _bad("trace", "holds no reading")
-    found.sort(key=lambda s: s.t_ns)
-    return found
+    return Remembered(sorted(found, key=lambda s: s.t_ns))
 
 
 def responses_of(data: bytes) -> list[Response]:

@@ -132,7 +132,7 @@ def test_a_submitter_is_one_group_and_figures_are_positive() -> None:
 
 def test_honest_boards_are_replicated_and_those_far_apart_are_not() -> None:
     """Gains of 3.4 % RMS, blocks that scatter by 1 %, five blocks: two honest submitters agree in
-    nine of ten cases; 20 % apart in (nearly) none. docs/trust.md has the table."""
+    nine of ten cases; 20 % apart in one of fifty. docs/trust.md has the table."""
     rng = np.random.default_rng(2026)
 
     def pair(apart: float) -> frozenset[int]:
@@ -145,4 +145,5 @@ def test_honest_boards_are_replicated_and_those_far_apart_are_not() -> None:
     forged = sum(len(pair(0.2)) == 2 for _ in range(n))
     # (ln 1.1 − t₈·σ) ÷ √(2·0.034² + σ²) with σ² = 2·0.01² ÷ 5 is 1.72: 91 %.
     assert 0.88 * n <= honest <= 0.94 * n
-    assert forged <= 0.02 * n
+    # Boards 20 % apart whose gains happen to make up for most of it: (ln 1.2 − 0.084) ÷ 0.048 is 2.06.
+    assert forged <= 0.04 * n
