@@ -68,11 +68,11 @@ def responses_of(data: bytes) -> list[Response]:
             raise TooOld([Problem(old, file="responses")])
         if not 0 <= row.input_tokens <= MAX_REQUEST_TOKENS:
             raise _bad("responses", "has a prompt that no model reads")
-        if min(row.itl_ns, default=0) < 0 or not 0 <= row.sent_ns <= row.end_ns <= MOST_NS:
+        if not 0 <= row.sent_ns <= row.end_ns <= MOST_NS:
             raise _bad("responses", "has times that do not follow each other")
         times = row.token_ns()
-        if times and times[0] < row.sent_ns:
-            raise _bad("responses", "has a token from before its request was sent")
+        if times and not row.sent_ns <= min(times) <= max(times) <= row.end_ns:
+            raise _bad("responses", "has a token from outside of its request's time")
         tokens += len(times)
         if tokens > MAX_TOKENS or len(found) >= MAX_REQUESTS:
             raise TooLarge([Problem("holds more than is recomputed here", file="responses")])

@@ -160,18 +160,3 @@ FAMILIES = {
 }
 
 RULES: dict[str, Rule] = {r.name: r for family in FAMILIES.values() for r in family}
-
-
-def table() -> str:
-    """The rules as Markdown, for the docs."""
-    lines = []
-    for family, rules in FAMILIES.items():
-        lines += [
-            f"**{family}**",
-            "",
-            "| rule | what it says | consequence |",
-            "| --- | --- | --- |",
-        ]
-        lines += [f"| `{r.name}` | {r.meaning} | {r.consequence} |" for r in rules]
-        lines.append("")
-    return "\n".join(lines)

@@ -145,5 +145,5 @@ def test_honest_boards_are_replicated_and_those_far_apart_are_not() -> None:
     forged = sum(len(pair(0.2)) == 2 for _ in range(n))
     # (ln 1.1 − t₈·σ) ÷ √(2·0.034² + σ²) with σ² = 2·0.01² ÷ 5 is 1.72: 91 %.
     assert 0.88 * n <= honest <= 0.94 * n
-    # Boards 20 % apart whose gains happen to make up for most of it: (ln 1.2 − 0.084) ÷ 0.048 is 2.06.
+    # Where the gains make up for most of it: (ln 1.2 − 0.084) ÷ 0.048 is 2.06, 2 %.
     assert forged <= 0.04 * n
