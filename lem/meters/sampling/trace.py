@@ -139,9 +139,7 @@ def _pieces(path: Path) -> Iterator[bytes]:
         raise BadInput([Problem(f"cannot be read: {e.strerror}", file=str(path))]) from e
 
 
-def _inflate(
-    pieces: Iterable[bytes], source: str, max_text_bytes: int | None
-) -> Iterator[bytes]:
+def _inflate(pieces: Iterable[bytes], source: str, max_text_bytes: int | None) -> Iterator[bytes]:
     inflate = zlib.decompressobj(_GZIP)
     total = 0
     try:
