@@ -144,9 +144,8 @@ def _incomplete(detail: str) -> Finding:
 
 
 def _write(c: Connection, claim: Claim, judged: Sequence[Judged]) -> None:
-    run_ids = dict(
-        c.execute(sa.select(RUN.c.number, RUN.c.id).where(RUN.c.submission_id == claim.id)).tuples()
-    )
+    rows = c.execute(sa.select(RUN.c.number, RUN.c.id).where(RUN.c.submission_id == claim.id))
+    run_ids = {r.number: r.id for r in rows}
     _insert(c, [(claim.id, run_ids.get(one.number), f) for one in judged for f in one.findings])
     c.execute(
         SUBMISSION.update()

@@ -74,11 +74,8 @@ def _again(c: Connection, packs: Packs, row: Row[tuple[object, ...]]) -> None:
         .values(outcomes=packed_outcomes(a.outcome for a in parsed.attempts))
     )
     if found:
-        now = dict(
-            c.execute(
-                sa.select(RUN.c.number, RUN.c.id).where(RUN.c.submission_id == row.id)
-            ).tuples()
-        )
+        rows = c.execute(sa.select(RUN.c.number, RUN.c.id).where(RUN.c.submission_id == row.id))
+        now = {r.number: r.id for r in rows}
         c.execute(
             FINDING.update()
             .where(FINDING.c.id == sa.bindparam("finding"))

@@ -18,6 +18,7 @@ GROUPS = {
     "key": "this machine's key, with which results are submitted",
     "meter": "the energy meters of this machine",
     "results": "list, show, compare, export and submit results",
+    "serve": "an archive of records over HTTP",
 }
 """Name → one line of help, here so that ``lem --help`` imports none of them."""
 
