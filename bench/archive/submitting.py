@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from lem.archive.checks import check_next
 
 from bench.archive import campaigns
 from bench.measure import Line
+from lem.archive.checks import check_next
 from lem.archive.database import Database
 from lem.archive.packs import Packs
 from lem.contract.submission import ArchiveInfo, Manifest, Receipt
