@@ -62,8 +62,8 @@ def made_up(folder: Path, number: int, blocks: int) -> str:
     return model
 
 
-def run(folder: Path, blocks: int) -> str:
-    """Two arms × ``blocks`` runs by a real agent, windows of two seconds. Empty, or why not."""
+def run(folder: Path, blocks: int, window_s: float) -> str:
+    """Two arms × ``blocks`` runs by a real agent. Empty, or why not."""
     file = tick.write_campaign(
         folder / "campaign.yaml",
         sweep={"engine.max_batch_size": [1, 4]},
@@ -71,7 +71,7 @@ def run(folder: Path, blocks: int) -> str:
             "requests": 200,
             "dataset": {"kind": "random", "input_tokens": 64, "output_tokens": 32},
         },
-        measure={"preset": "quick", "window_s": 2, "idle_s": 0.5, "warm_up_cap_s": 1},
+        measure={"preset": "quick", "window_s": window_s, "idle_s": 0.5, "warm_up_cap_s": 1},
         submit="never",
     )
     arguments = ["campaign", "run", str(file), "--out", str(folder / "out")]

@@ -24,6 +24,8 @@ class Sizes(NamedTuple):
     """Of two arms: 30 runs."""
     checked_blocks: int = 3
     """Of two arms, really run."""
+    window_s: int = 10
+    """Of those runs; 0: a tenth of a second."""
     clients: int = 1
     """That ask at the same time."""
 
@@ -62,7 +64,9 @@ def _postgresql(url: str, folder: Path, sizes: Sizes) -> Iterator[Line]:
     with serving.served(url, data) as address:
         yield from _questions("PostgreSQL", address, database, sizes, "≤ 50 ms")
         yield from submitting.lines(address, folder, sizes.submissions, sizes.submission_blocks)
-    yield from submitting.checked(database, data, folder, sizes.checked_blocks)
+    yield from submitting.checked(
+        database, data, folder, sizes.checked_blocks, sizes.window_s or 0.1
+    )
     database.close()
 
 

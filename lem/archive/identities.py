@@ -47,6 +47,9 @@ class Key(NamedTuple):
     identity_id: int
     public_key: bytes
     revoked: bool
+    imported: bool = False
+    """It came with another archive's dump: what it signed for that one is here, and it can sign
+    nothing here before whoever holds it enrols it."""
 
 
 class Nonce(NamedTuple):
@@ -82,19 +85,24 @@ def enrol(
     if known is not None:
         if known.revoked:
             raise refused("key_revoked")
-        return key
+        if not known.imported:
+            return key
     if secret is None and policy != "open":
         raise refused("invitation_needed", hint="ask whoever runs this archive for a link")
     name = checked_name(name) if secret is None else _use_invitation(c, secret)
     how = "open" if secret is None else "invitation"
-    identity = new_identity(c, name, how)
+    identity = new_identity(c, name, how) if known is None else known.identity_id
+    if known is not None:
+        mine = IDENTITY.c.id == identity
+        c.execute(IDENTITY.update().where(mine).values(name=name, enrolled_by=how))
     if secret is not None:
         c.execute(
             INVITATION.update()
             .where(INVITATION.c.hash == hash_of(secret))
             .values(identity_id=identity)
         )
-    add_key(c, identity, public_key)
+    if known is None:
+        add_key(c, identity, public_key)
     log.append(c, "key_enrolled", {"key": key, "how": how})
     return key
 
@@ -170,16 +178,19 @@ def use_nonce(c: Connection, value: str, key: str) -> None:
 
 def key_of(c: Connection, key: str) -> Key | None:
     """An enrolled key, revoked or not."""
-    row = c.execute(sa.select(KEY).where(KEY.c.id == key)).first()
+    row = c.execute(
+        sa.select(KEY, IDENTITY.c.enrolled_by).join(IDENTITY).where(KEY.c.id == key)
+    ).first()
     if row is None:
         return None
-    return Key(row.id, row.identity_id, bytes(row.public_key), row.revoked_at is not None)
+    imported = row.enrolled_by == "imported"
+    return Key(row.id, row.identity_id, bytes(row.public_key), row.revoked_at is not None, imported)
 
 
 def usable_key(c: Connection, key: str) -> Key:
     """An enrolled key that was not revoked. Raises ``Refused``."""
     known = key_of(c, key)
-    if known is None:
+    if known is None or known.imported:
         raise refused("key_unknown", hint="lem key enrol")
     if known.revoked:
         raise refused("key_revoked")

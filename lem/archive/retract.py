@@ -52,6 +52,29 @@ def retract(
     return len(gone)
 
 
+def retract_with_origin(db: Database, packs: Packs, archive: str, submissions: list[str]) -> int:
+    """Take back what was taken back in the other ``archive`` that it came from; returns how many
+    submissions went. Of what is signed for any other archive, this one included, nothing goes,
+    whatever that one says."""
+    gone: list[str] = []
+    with db.writing() as c:
+        for at in range(0, len(submissions), 500):
+            rows = c.execute(
+                sa.select(SUBMISSION.c.manifest, CAMPAIGN.c.id, CAMPAIGN.c.owner)
+                .join(CAMPAIGN)
+                .where(
+                    SUBMISSION.c.content_sha256.in_(submissions[at : at + 500]),
+                    SUBMISSION.c.manifest.is_not(None),
+                )
+            ).all()
+            theirs = {r.id: r.owner for r in rows if signing.parsed(r.manifest).archive == archive}
+            for campaign_id, owner in sorted(theirs.items()):
+                gone += _take_back(c, campaign_id, owner)
+    for sha256 in gone:
+        packs.delete(sha256)
+    return len(gone)
+
+
 def _take_back(c: Connection, campaign_id: int, campaign: str) -> list[str]:
     of_campaign = SUBMISSION.c.campaign_id == campaign_id
     submissions = c.execute(

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lem.cli import archive_admin
 from lem.cli import archive_place as place
 from lem.cli.choosing import JSON
 from lem.cli.output import emit, note
@@ -23,6 +24,10 @@ def command() -> None:
     An archive is what lem serve keeps. A dump is a folder with everything public in it, that anyone
     can verify, cite, and set up anew.
     """
+
+
+command.add_command(archive_admin.invite)
+command.add_command(archive_admin.token)
 
 
 @command.command()

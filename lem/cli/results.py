@@ -159,37 +159,48 @@ def compare(
 @command.command()
 @_paths
 @click.option(
-    "--format", "kind", type=click.Choice(["jsonl", "csv"]), default="jsonl", show_default=True
+    "--format",
+    "kind",
+    type=click.Choice(["jsonl", "csv", "parquet", "boamps"]),
+    default="jsonl",
+    show_default=True,
 )
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Default: stdout."
 )
 @_json
 def export(paths: tuple[Path, ...], kind: str, output: Path | None, as_json: bool) -> None:
-    """The records: whole documents (jsonl), or one flat row a run (csv).
+    """The records: whole documents (jsonl), one flat row a run (csv, parquet), or one BoAmps report
+    a line of each run that has energy (boamps).
 
-    csv has a column ``counted``; text that a spreadsheet would run as a formula gets a leading '.
+    csv and parquet have a column ``counted``; in csv, text that a spreadsheet would run as a
+    formula gets a leading '.
     """
     from lem.analysis.results import Results
+    from lem.cli.exporting import chunks_of
     from lem.contract.base import write_atomic
-    from lem.report.export import csv_text, jsonl_lines
 
     if as_json and output is None:
-        if kind == "csv":
-            raise BadInput("--json and --format csv both want stdout", hint="add -o FILE")
+        if kind in ("csv", "parquet"):
+            raise BadInput(f"--json and --format {kind} both want stdout", hint="add -o FILE")
         as_json = False
-    results = Results(Path(DEFAULT), open_campaigns(paths))
-    lines = jsonl_lines(results.records()) if kind == "jsonl" else csv_text(results.table())
+    if kind == "parquet" and output is None and sys.stdout.isatty():
+        raise BadInput("a Parquet file is nothing for a terminal", hint="add -o FILE")
+    chunks = chunks_of(Results(Path(DEFAULT), open_campaigns(paths)), kind)
     if output is None:
-        for line in lines:
-            sys.stdout.write(visible(line) if sys.stdout.isatty() else line)
+        for chunk in chunks:
+            if sys.stdout.isatty():
+                sys.stdout.write(visible(chunk.data.decode()))
+            else:
+                sys.stdout.buffer.write(chunk.data)
+        sys.stdout.flush()
         return
-    text = list(lines)
+    kept = list(chunks)
     try:
-        write_atomic(output, "".join(text).encode())
+        write_atomic(output, b"".join(c.data for c in kept))
     except OSError as e:
         raise BadInput(f"{output} cannot be written: {e.strerror}") from e
-    rows = len(text) - (kind == "csv" and len(text) > 0)
+    rows = sum(c.records for c in kept)
     if as_json:
         emit({"schema_version": 1, "format": kind, "file": str(output), "records": rows})
     else:

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from lem.contract.record import Record
@@ -23,8 +23,13 @@ def csv_text(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     kept = list(rows)
     columns = list(dict.fromkeys(c for row in kept for c in row))
     if kept:
-        yield _line(columns)
-    for row in kept:
+        yield from csv_lines(columns, kept)
+
+
+def csv_lines(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """As :func:`csv_text`, under these columns, while the rows come."""
+    yield _line(columns)
+    for row in rows:
         yield _line([row.get(c) for c in columns])
 
 

@@ -1,6 +1,8 @@
 """What the routes of one server share: the archive, and what counts and limits."""
 
+import logging
 import threading
+from collections.abc import Container
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,12 +15,21 @@ from lem.archive.packs import Packs
 from lem.archive.schema import SUBMISSION
 from lem.errors import LemError
 from lem.server.cache import Cache
+from lem.server.logs import log
 from lem.server.metrics import Metrics, State
 from lem.server.rates import RateLimits
 from lem.server.settings import ServerSettings
 
 if TYPE_CHECKING:
     from lem.server.checkers import Checkers
+
+
+class _AllBut(Container[str]):
+    def __init__(self, these: frozenset[str]) -> None:
+        self._these = these
+
+    def __contains__(self, sha256: object) -> bool:
+        return sha256 not in self._these
 
 
 class Service:
@@ -51,6 +62,20 @@ class Service:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._database = open_database(self.settings.database_url, self.settings.data)
         self._database.migrate()
+        self._sweep(self._database)
+
+    def _sweep(self, database: Database) -> None:
+        """Delete what a crash kept from being deleted: packs that were taken back, and half-written
+        files. A pack that no row names stays: where an older database was restored, it may be
+        the only copy of what was acknowledged."""
+        with database.reading() as connection:
+            gone = connection.scalars(
+                sa.select(SUBMISSION.c.content_sha256).where(SUBMISSION.c.checks == "retracted")
+            )
+            retracted = frozenset(gone)
+        swept = self.packs.sweep(_AllBut(retracted))
+        if swept:
+            log(logging.INFO, "removed packs that were taken back or half written", files=swept)
 
     def close(self) -> None:
         if self._database is not None:

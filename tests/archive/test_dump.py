@@ -9,13 +9,17 @@ import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 
+from lem.archive import identities
+from lem.archive import retract as retraction
 from lem.archive.dump import layout
 from lem.archive.dump.bring_in import bring_in
 from lem.archive.dump.check import check
 from lem.archive.dump.read import Dump
 from lem.archive.dump.write import export
+from lem.archive.refused import Refused
 from lem.archive.schema import CONFIG, EXTERNAL, HEADLINE, IDENTITY, KEY, RUN, SUBMISSION
 from lem.errors import BadInput
+from lem.submit import manifest
 from tests.archive import dumps
 
 ROOT = Path(__file__).parents[2]
@@ -183,6 +187,71 @@ def test_an_import_that_was_broken_off_goes_on(
     done = bring_in(other.database, other.packs, Dump(made))
     assert (done.new, done.already) == (1, 1)
     assert figures(other.database) == figures(archive.database)
+
+
+def retract(archive: Any, signer: int, campaign: str) -> None:
+    private = dumps.key(signer)
+    key = manifest.key_id(manifest.raw_public(private))
+    with archive.database.writing() as c:
+        nonce = identities.nonce(c, key).nonce
+    message = manifest.retract_message(archive.database.setting("archive"), campaign, nonce)
+    retraction.retract(archive.database, archive.packs, key, campaign, nonce, private.sign(message))
+
+
+def test_what_was_taken_back_there_is_taken_back_here(
+    archive: Any, other: Any, tmp_path: Path
+) -> None:
+    receipts = dumps.filled(archive.database, archive.packs, tmp_path / "folders")
+    first = export(archive.database, archive.packs, tmp_path / "first").folder
+    bring_in(other.database, other.packs, Dump(first))
+    retract(archive, 1, receipts[0].campaign)
+    second = Dump(export(archive.database, archive.packs, tmp_path / "second").folder)
+    assert check(second).findings == []
+    done = bring_in(other.database, other.packs, second)
+    assert (done.new, done.already, done.retracted) == (0, 1, 1)
+    assert {content for content, _ in figures(other.database)} == {receipts[1].submission}
+    assert list(other.packs.every()) == [receipts[1].submission]
+    assert check(Dump(export(other.database, other.packs, tmp_path / "o").folder)).findings == []
+    again = bring_in(other.database, other.packs, Dump(first))
+    assert (again.new, again.refused) == (0, [])
+    assert {content for content, _ in figures(other.database)} == {receipts[1].submission}
+
+
+def test_an_archives_own_submissions_are_not_taken_back_by_a_dump(
+    archive: Any, tmp_path: Path
+) -> None:
+    (receipt, _) = dumps.filled(archive.database, archive.packs, tmp_path / "folders")
+    gone = retraction.retract_with_origin(
+        archive.database, archive.packs, "e" * 64, [receipt.submission]
+    )
+    assert gone == 0
+    assert receipt.submission in {content for content, _ in figures(archive.database)}
+
+
+def test_an_imported_key_signs_nothing_here_before_it_is_enrolled(made: Path, other: Any) -> None:
+    bring_in(other.database, other.packs, Dump(made))
+    key = manifest.key_id(manifest.raw_public(dumps.key(1)))
+    with other.database.writing() as c, pytest.raises(Refused) as caught:
+        identities.nonce(c, key)
+    assert caught.value.reason == "key_unknown"
+    assert dumps.enrol(other.database, 1, "Ann of here") == key
+    with other.database.writing() as c:
+        assert identities.nonce(c, key).nonce
+        rows = c.execute(sa.select(IDENTITY.c.name, IDENTITY.c.enrolled_by)).all()
+    assert {tuple(r) for r in rows} == {("Ann of here", "invitation"), ("Ben", "imported")}
+
+
+def test_keys_that_were_revoked_there_are_so_here(archive: Any, other: Any, tmp_path: Path) -> None:
+    dumps.filled(archive.database, archive.packs, tmp_path / "folders")
+    key = manifest.key_id(manifest.raw_public(dumps.key(1)))
+    with archive.database.writing() as c:
+        identities.revoke_by_admin(c, key)
+    dump = Dump(export(archive.database, archive.packs, tmp_path / "dump").folder)
+    assert bring_in(other.database, other.packs, dump).new == 2
+    with other.database.reading() as c:
+        known = identities.key_of(c, key)
+    assert known is not None and known.revoked
+    assert check(Dump(export(other.database, other.packs, tmp_path / "o").folder)).findings == []
 
 
 def shell_of(page: Path) -> list[str]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from lem.submit.manifest import base64_of, enrol_message, key_id, raw_public
 
 

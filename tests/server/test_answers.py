@@ -5,10 +5,10 @@ import json
 from typing import Any
 
 import pytest
-from lem.archive.database import raise_data_version
 from server.conftest import Served
 from server.signing import enrolled
 
+from lem.archive.database import raise_data_version
 from lem.server.answers import is_known, takes_gzip
 from lem.server.cache import Cache, Encoded
 

@@ -1,9 +1,10 @@
 """Enrolment, nonces, rotation and revocation over HTTP, on both databases."""
 
 import pytest
-from lem.submit.manifest import base64_of, revoke_message, rotate_message
 from server.conftest import Serve, Served
 from server.signing import Holder, archive_of, enrolled, nonce_for
+
+from lem.submit.manifest import base64_of, revoke_message, rotate_message
 
 
 def test_anybody_enrols_where_enrolment_is_open(served: Served) -> None:

@@ -78,7 +78,6 @@ def test_who_is_let_in(serve: Serve, kind: str) -> None:
 
 def test_a_revoked_or_expired_token_opens_nothing(served: Served) -> None:
     from lem.archive.identities import issue_token, revoke_token
-
     from lem.archive.schema import TOKEN
 
     with served.service.database.writing() as connection:

@@ -14,6 +14,7 @@ from lem.archive.dump.read import Dump, Finding
 from lem.archive.identities import add_key, new_identity
 from lem.archive.packs import Packs
 from lem.archive.refused import Refused
+from lem.archive.retract import retract_with_origin
 from lem.archive.schema import KEY, SUBMISSION
 from lem.contract.dump import KeyLine
 from lem.errors import BadInput, Problem
@@ -69,7 +70,10 @@ def bring_in(
                     raise
                 refused.append(Finding(layout.pack_name(content), f"{e.message} ({e.reason})"))
         progress(number + 1, len(checked.submissions))
+    origin = dump.description.archive
     gone = 0
+    if checked.retracted and origin != database.setting("archive"):
+        gone = retract_with_origin(database, packs, origin, checked.retracted)
     with database.writing() as connection:
         figures = list(dump.parts(layout.EXTERNAL, external.External))
         added = external.add(connection, figures).new

@@ -113,8 +113,11 @@ def _log(dump: Dump, tell: Tell) -> _Log:
                     tell(Finding(f"{layout.LOG}:{count}", f"accepts {subject} a second time"))
                 found.accepted.setdefault(subject, entry.seq)
             elif entry.kind == "retracted":
-                found.retracted[subject] = entry.seq
-            elif entry.kind == "key_revoked":
+                gone = entry.payload.get("submissions")
+                found.retracted.update(
+                    dict.fromkeys(gone if isinstance(gone, list) else [], entry.seq)
+                )
+            elif entry.kind in ("key_revoked", "key_replaced"):
                 found.revoked.setdefault(str(entry.payload.get("key", "")), entry.seq)
             yield entry
 
@@ -200,7 +203,9 @@ def _submission(
         tell(Finding(name, str(e)))
         return 0
     signers.add(signed.key)
-    if told.revoked.get(signed.key, told.accepted[content]) < told.accepted[content]:
+    # What came from another archive was accepted there before.
+    own = signed.archive == dump.description.archive
+    if own and told.revoked.get(signed.key, told.accepted[content]) < told.accepted[content]:
         tell(Finding(name, "was accepted after its key had been revoked"))
     return sum(1 for run in signed.content.runs if run.record is not None)
 

@@ -164,8 +164,10 @@ class _Ranked:
         self._where.append(self._mean.is_not(None))
 
     def count(self) -> sa.Select[Any]:
-        query: sa.Select[Any] = sa.select(sa.func.count(), sa.func.max(BOARD.c.tier))
-        return query.select_from(self._source).where(*self._where)
+        counted = [sa.func.count(), sa.func.max(BOARD.c.tier)]
+        query: Any = sa.select(*counted)
+        found: sa.Select[Any] = query.select_from(self._source).where(*self._where)
+        return found
 
     def page(self, walk: Walk, limit: int) -> sa.Select[Any]:
         hash_ = BOARD.c.hash

@@ -4,6 +4,7 @@ import csv
 import io
 import math
 import zlib
+from functools import lru_cache
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -48,8 +49,7 @@ class Members:
         self._id, manifest = connection.execute(query).one()
         self._sent: Submitted | None = None
         if manifest is not None:
-            content = Manifest.parse(manifest).content
-            self._sent = content.runs[row._mapping["number"]]
+            self._sent = _sent(bytes(manifest))[row._mapping["number"]]
 
     def hashes(self) -> dict[str, str | None]:
         """Kind → SHA-256."""
@@ -72,6 +72,12 @@ class Members:
     def record(self) -> Record:
         """The public record. Raises :class:`Refused` (404)."""
         return Record.parse(unpacked(self.read("record"), MAX_DOCUMENT_BYTES))
+
+
+@lru_cache(maxsize=8)
+def _sent(manifest: bytes) -> list[Submitted]:
+    """Many runs are asked for of one submission."""
+    return Manifest.parse(manifest).content.runs
 
 
 def unpacked(packed: bytes, limit: int) -> bytes:

@@ -122,26 +122,39 @@ def time_of(seconds_: float) -> str:
     return datetime.fromtimestamp(seconds_, UTC).isoformat(timespec="milliseconds")
 
 
+FLAT = (
+    "run",
+    "configuration",
+    "experiment_id",
+    "campaign",
+    "submitter",
+    "block",
+    "attempt",
+    "started_at",
+    "tier",
+    "counted",
+    "flags",
+    *OF_CONFIG,
+    "semantics_version",
+    *HEADLINE,
+    *(f"{name}_uncertainty" for name in WITH_UNCERTAINTY),
+)
+"""Columns of a run as one flat row."""
+
+
 def flat(row: sa.Row[Any]) -> dict[str, object]:
-    """A run as one flat row of plain values, as exports have it."""
+    """A run as one flat row of plain values, as exports have it: ``FLAT``."""
     r = row._mapping
-    names = ("energy_class", *OF_CONFIG[1:])
-    return {
+    said = {
         "run": f"{r['content_sha256']}-{r['number']}",
         "configuration": r["hash"],
-        "experiment_id": r["experiment_id"],
         "campaign": f"{r['owner']}-{r['identity_id']}",
-        "submitter": r["submitter"],
-        "block": r["block"],
-        "attempt": r["attempt"],
         "started_at": time_of(r["started_at"]),
         "tier": tier_name(r["tier"]),
-        "counted": r["counted"],
         "flags": r["flags"].replace(",", " "),
-        **{name: r[name] for name in names},
-        **{name: r[name] for name in HEADLINE},
         **{f"{name}_uncertainty": r[f"{name}_u"] for name in WITH_UNCERTAINTY},
     }
+    return {name: said[name] if name in said else r[name] for name in FLAT}
 
 
 def boards_of(text: str) -> list[str]:

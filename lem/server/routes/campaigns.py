@@ -6,15 +6,16 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import BaseModel, Field
 
-from lem.archive.queries.attribute import AttributeQuestion, Attribution, attribute
-from lem.archive.queries.campaigns import (
+from lem.archive.queries.attribute import Answered as Attribution
+from lem.archive.queries.attribute import AttributeQuestion, attribute
+from lem.archive.queries.plan import MAX_CAMPAIGN_BYTES, Plan, plan
+from lem.archive.queries.submitted import (
     CampaignAnswer,
     Campaigns,
     CampaignsQuestion,
     campaign,
     campaigns,
 )
-from lem.archive.queries.plan import MAX_CAMPAIGN_BYTES, Plan, plan
 from lem.archive.retract import retract
 from lem.contract.base import Sha256
 from lem.contract.submission import Nonce

@@ -30,7 +30,7 @@ class TraceQuestion(Question):
 @router.get(
     "/results",
     response_model=Runs,
-    responses=read(410),
+    responses=read(404, 410),
     openapi_extra=parameters(ResultsQuestion),
 )
 def get_results(

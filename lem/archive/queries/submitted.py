@@ -1,0 +1,173 @@
+"""Campaigns as they were sent: who, when, whether all of it is there, and what the checks said."""
+
+from typing import Annotated, Literal
+
+import sqlalchemy as sa
+from pydantic import Field
+
+from lem.archive.queries.answer import Answer, CampaignId, Shape, head
+from lem.archive.queries.cursor import Cursor, CursorText, question_key
+from lem.archive.queries.filters import Question
+from lem.archive.refused import Refused
+from lem.archive.schema import CAMPAIGN, CONFIG, FINDING, IDENTITY, RUN, SUBMISSION
+from lem.contract.base import Sha256
+from lem.contract.submission import CheckState, Finding
+
+State = Literal["open", "complete", "rejected", "retracted"]
+MAX_SUBMISSIONS = 1000
+MAX_FINDINGS = 500
+
+
+class CampaignsQuestion(Question):
+    state: State | None = None
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    cursor: CursorText | None = None
+
+
+class Campaign(Shape):
+    id: CampaignId
+    name: str
+    """Empty once it was taken back."""
+    submitter: str
+    enrolled_by: str
+    state: State
+    missing: str
+    """Of an open one, in words."""
+    created_at: str
+
+
+class Campaigns(Answer):
+    rows: list[Campaign]
+    next: str | None
+
+
+class SubmissionOf(Shape):
+    submission: Sha256
+    received_at: str
+    checks: CheckState
+    runs: int
+    log_seq: int
+
+
+class CampaignAnswer(Answer):
+    campaign: Campaign
+    submissions: list[SubmissionOf]
+    runs: int
+    counted: int
+    """Runs that enter figures."""
+    configurations: list[Sha256]
+    """Of its runs, by id."""
+    findings: list[Finding]
+    """The worst first."""
+
+
+class _After(Cursor):
+    id: int
+
+
+_COLUMNS = (
+    CAMPAIGN.c.id.label("row"),
+    CAMPAIGN.c.owner,
+    CAMPAIGN.c.identity_id,
+    CAMPAIGN.c.name,
+    CAMPAIGN.c.state,
+    CAMPAIGN.c.missing,
+    CAMPAIGN.c.created_at,
+    IDENTITY.c.name.label("submitter"),
+    IDENTITY.c.enrolled_by,
+)
+
+
+def campaigns(connection: sa.Connection, question: CampaignsQuestion) -> Campaigns:
+    """The newest first. Raises :class:`Refused` (400) for a cursor that is none."""
+    wanted = _joined().order_by(CAMPAIGN.c.id.desc()).limit(question.limit + 1)
+    if question.state is not None:
+        wanted = wanted.where(CAMPAIGN.c.state == question.state)
+    if question.cursor is not None:
+        wanted = wanted.where(CAMPAIGN.c.id < _After.read(question.cursor, question).id)
+    found = connection.execute(wanted).all()
+    rows = found[: question.limit]
+    more = len(found) > question.limit
+    return Campaigns(
+        **head(connection).model_dump(),
+        rows=[_campaign(row) for row in rows],
+        next=_After(question=question_key(question), id=rows[-1].row).text() if more else None,
+    )
+
+
+def campaign(connection: sa.Connection, campaign: str) -> CampaignAnswer:
+    """Raises :class:`Refused` (404)."""
+    row = connection.execute(
+        _joined().where(_is(campaign)),
+    ).first()
+    if row is None:
+        raise Refused("campaign_unknown", "there is no such campaign", 404)
+    runs, counted = connection.execute(
+        sa.select(
+            sa.func.count(), sa.func.coalesce(sa.func.sum(sa.cast(RUN.c.counted, sa.Integer)), 0)
+        ).where(RUN.c.campaign_id == row.row)
+    ).one()
+    configurations = connection.scalars(
+        sa.select(CONFIG.c.hash)
+        .where(CONFIG.c.id.in_(sa.select(RUN.c.config_id).where(RUN.c.campaign_id == row.row)))
+        .order_by(CONFIG.c.hash)
+    )
+    return CampaignAnswer(
+        **head(connection).model_dump(),
+        campaign=_campaign(row),
+        submissions=_submissions(connection, row.row),
+        runs=runs,
+        counted=counted,
+        configurations=list(configurations),
+        findings=_findings(connection, row.row),
+    )
+
+
+def _joined() -> sa.Select[tuple[object, ...]]:
+    return sa.select(*_COLUMNS).join(IDENTITY, IDENTITY.c.id == CAMPAIGN.c.identity_id)
+
+
+def _is(campaign: str) -> sa.ColumnElement[bool]:
+    owner, _, identity = campaign.partition("-")
+    return sa.and_(CAMPAIGN.c.owner == owner, CAMPAIGN.c.identity_id == int(identity))
+
+
+def _campaign(row: sa.Row[tuple[object, ...]]) -> Campaign:
+    return Campaign(
+        id=f"{row.owner}-{row.identity_id}",
+        name=row.name,
+        submitter=row.submitter,
+        enrolled_by=row.enrolled_by,
+        state=row.state,
+        missing=row.missing,
+        created_at=row.created_at,
+    )
+
+
+def _submissions(connection: sa.Connection, campaign_id: int) -> list[SubmissionOf]:
+    rows = connection.execute(
+        sa.select(
+            SUBMISSION.c.content_sha256.label("submission"),
+            SUBMISSION.c.received_at,
+            SUBMISSION.c.checks,
+            SUBMISSION.c.runs,
+            SUBMISSION.c.log_seq,
+        )
+        .where(SUBMISSION.c.campaign_id == campaign_id)
+        .order_by(SUBMISSION.c.id)
+        .limit(MAX_SUBMISSIONS)
+    )
+    return [SubmissionOf(**row) for row in rows.mappings()]
+
+
+def _findings(connection: sa.Connection, campaign_id: int) -> list[Finding]:
+    worst = sa.case({"reject": 0, "hold": 1}, value=FINDING.c.consequence, else_=2)
+    rows = connection.execute(
+        sa.select(FINDING.c.rule, FINDING.c.consequence, FINDING.c.detail, RUN.c.block)
+        .join(SUBMISSION, SUBMISSION.c.id == FINDING.c.submission_id)
+        .outerjoin(RUN, RUN.c.id == FINDING.c.run_id)
+        .where(SUBMISSION.c.campaign_id == campaign_id)
+        .order_by(worst, FINDING.c.id)
+        .limit(MAX_FINDINGS)
+    )
+    return [Finding(**row) for row in rows.mappings()]
