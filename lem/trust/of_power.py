@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from lem.contract.record import EnergyReading, Gpu, MeterInfo
-from lem.meters import nvml_power
+from lem.meters import nvml_power, readings
 from lem.meters.energy import series
 from lem.meters.protocol import Sample
 from lem.trust import boards
@@ -132,7 +132,7 @@ def counter_against_power(case: Case) -> Found:
     for m in _gpus(case):
         if m.meter != "nvml" or m.quantity != "energy_mj":
             continue
-        own = [s for s in case.samples if (s.meter, s.device) == (m.meter, m.device)]
+        own = readings.of_device(case.samples, m)
         for start_ns, end_ns in _spans(case, own):
             energy_j = _moved(own, start_ns, end_ns)
             found = (
@@ -182,7 +182,7 @@ def _moved(own: Sequence[Sample], start_ns: int, end_ns: int) -> float | None:
     return None if found is None else found.amount
 
 
-def readings(case: Case) -> Found:
+def told(case: Case) -> Found:
     for s in case.samples:
         if s.quantity == "temperature_c" and not COLD_C <= s.value <= HOT_C:
             yield "reading_impossible", f"{s.device}: {s.value:g} °C"
@@ -197,7 +197,7 @@ def steepness(case: Case) -> Found:
         board = boards.known().find(gpu.name) if gpu is not None else None
         if board is None or m.quantity != "energy_mj":
             continue
-        own = [s for s in case.samples if (s.meter, s.device) == (m.meter, m.device)]
+        own = readings.of_device(case.samples, m)
         points = [
             p for i, p in enumerate(series.tick_points(own, "energy_mj", 1e-3)) if i % 10 == 0
         ]
@@ -213,6 +213,6 @@ CHECKS: tuple[Check, ...] = (
     floor,
     idle,
     counter_against_power,
-    readings,
+    told,
     steepness,
 )
