@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Everything that must hold: format, lint, types, floors, docs, workflows, tests with containers.
+# Everything that must hold: format, lint, types, floors, docs, workflows, advisories, tests with
+# containers and PostgreSQL.
 #
 # What a test needs and this machine lacks is set up where that is possible; otherwise it is named
 # in the summary with the way to get it. Under CI=true a missing component is a failure.
@@ -15,6 +16,7 @@ VENV=${VENV:-.venv}
 export PATH=$PWD/$VENV/bin:$PATH
 failed=()
 missing=()
+unknown=()
 
 step() { # step NAME COMMAND...
     local name=$1
@@ -34,6 +36,42 @@ checks() {
     step "citation" check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
     # With --quiet, --strict would not see the warnings.
     step "site" mkdocs build --strict --site-dir build/site
+    advisories
+}
+
+# Advisories come from a service on the network, and change without any change here: where it does
+# not answer, the summary says so, and nothing fails, not even under CI=true.
+advisories() {
+    echo "== advisories"
+    python scripts/audit.py requirements/dev.txt requirements/engines.txt
+    case $? in
+        0) ;;
+        4) unknown+=("advisories: no service answered for every locked package") ;;
+        *) failed+=("advisories") ;;
+    esac
+}
+
+prepare_postgres() {
+    [ -n "${LEM_POSTGRES_BIN:-}" ] && return 0
+    command -v initdb >/dev/null 2>&1 && return 0
+    ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && return 0
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 || return
+    echo "test: installing PostgreSQL (its programs alone; each test makes its own cluster)"
+    # Debian's package would make and start a cluster of its own.
+    mkdir -p /etc/postgresql-common/createcluster.d
+    echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.d/lem-tests.conf
+    apt_install postgresql || { apt-get update -qq && apt_install postgresql; }
+}
+
+prepare_compose() {
+    docker compose version >/dev/null 2>&1 && return 0
+    command -v docker-compose >/dev/null 2>&1 && return 0
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 || return
+    apt_install docker-compose || { apt-get update -qq && apt_install docker-compose; }
+}
+
+apt_install() {
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
 prepare_docker() {
@@ -64,6 +102,11 @@ tests() {
     elif ! prepare_docker; then
         missing+=("Docker: the tests marked docker were left out; fix: sudo scripts/docker-testbed.sh")
         without+=(docker)
+    elif ! prepare_compose; then
+        missing+=("Docker Compose: the tests of compose/ were left out; fix: apt-get install docker-compose")
+    fi
+    if ! prepare_postgres; then
+        missing+=("PostgreSQL: its half of the archive's tests was left out; fix: apt-get install postgresql")
     fi
     if ! prepare_harness; then
         missing+=("lm-evaluation-harness: the tests marked harness were left out; fix: pip install lm_eval")
@@ -103,6 +146,7 @@ esac
 
 echo "== summary"
 [ ${#missing[@]} = 0 ] || printf 'missing here: %s\n' "${missing[@]}"
+[ ${#unknown[@]} = 0 ] || printf 'not looked up: %s\n' "${unknown[@]}"
 [ ${#failed[@]} = 0 ] || printf 'failed: %s\n' "${failed[@]}"
 [ ! -s build/pytest.log ] || tail -n 1 build/pytest.log
 [ ${#failed[@]} = 0 ] && { [ ${#missing[@]} = 0 ] || [ "${CI:-}" != true ]; }

@@ -8,6 +8,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from lem.archive.database import open_database, raise_data_version, setting
+from lem.archive.refused import Refused
 from lem.archive.schema import METADATA, SETTING, TOKEN
 from lem.errors import BadInput, EnvironmentFault
 
@@ -69,6 +70,17 @@ def test_writers_take_turns_and_lose_nothing(archive) -> None:
     for t in threads:
         t.join(60)
     assert archive.database.setting("data_version") == "40"
+
+
+def test_who_waits_too_long_is_told_so(archive, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("lem.archive.database.WAIT_S", 0.2)
+    other = open_database(archive.url, tmp_path)
+    with archive.database.writing(), pytest.raises(Refused) as caught, other.writing():
+        pass
+    assert (caught.value.reason, caught.value.status) == ("busy", 503)
+    with other.writing() as c:
+        raise_data_version(c)
+    other.close()
 
 
 def test_an_error_takes_the_whole_transaction_back(archive) -> None:

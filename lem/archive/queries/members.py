@@ -3,7 +3,6 @@
 import csv
 import io
 import math
-import zlib
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -16,7 +15,7 @@ from lem.archive.schema import BLOB, RUN, SUBMISSION
 from lem.contract.base import MAX_DOCUMENT_BYTES
 from lem.contract.record import Record
 from lem.contract.submission import Manifest, Submitted
-from lem.errors import BadInput
+from lem.submit.pack import unpacked
 
 MAX_TRACE_BYTES = 256 * 2**20
 """Unpacked."""
@@ -78,18 +77,6 @@ class Members:
 def _sent(manifest: bytes) -> list[Submitted]:
     """Many runs are asked for of one submission."""
     return Manifest.parse(manifest).content.runs
-
-
-def unpacked(packed: bytes, limit: int) -> bytes:
-    """Gunzipped, no further than ``limit`` bytes: raises :class:`BadInput` beyond."""
-    stream = zlib.decompressobj(wbits=31)
-    try:
-        data = stream.decompress(packed, limit + 1)
-    except zlib.error:
-        raise BadInput("a file of this archive is not gzip") from None
-    if len(data) > limit or not stream.eof:
-        raise BadInput("a file of this archive is larger than it may be, or cut off")
-    return data
 
 
 def series_of(text: bytes) -> dict[Key, tuple[list[int], list[float]]]:
