@@ -119,6 +119,7 @@ def submitted(
 ) -> Origin:
     """A campaign as it is after its submission was taken: pack, manifest, rows. Traces are a few
     lines; boards are those of the records."""
+    records = sorted(records, key=lambda r: (r.block, r.arm_id, r.attempt))
     key = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"k%d" % submitter).digest())
     files = {}
 
