@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from lem.archive.ingest import MAX_SUBMISSION_BYTES
+
 Enrolment = Literal["open", "invitation"]
 LogFormat = Literal["text", "json"]
 Addresses = Literal["full", "shortened", "none"]
@@ -32,7 +34,7 @@ class Rates:
 class Bounds:
     """Sizes in bytes, times in seconds."""
 
-    submission_bytes: int = 64 * MEBIBYTE
+    submission_bytes: int = MAX_SUBMISSION_BYTES
     document_bytes: int = MEBIBYTE
     """The body of any other request."""
     target_bytes: int = 8192

@@ -74,7 +74,8 @@ def get_campaigns(
                 "application/yaml": {
                     "schema": {"type": "string", "maxLength": MAX_CAMPAIGN_BYTES},
                     "example": _EXAMPLE,
-                }
+                },
+                "application/json": {"schema": {"type": "object"}},
             },
         }
     },
