@@ -32,7 +32,7 @@ from lem.contract.record import Record
 from lem.contract.submission import ArchiveInfo, Content, Manifest, Submitted
 from lem.submit import manifest as signing
 from lem.submit import pack as packing
-from lem.submit.public import board, campaign_of
+from lem.submit.veil import board, campaign_of
 
 CLIENTS = 4
 ROUNDS = int(os.environ.get("LEM_KILL_ROUNDS", "8"))
@@ -103,14 +103,15 @@ class Client(threading.Thread):
         document["run_id"] = f"{self.label}-{number}"
         made = Record.model_validate(document)
         arms = [{"arm_id": own, "label": "one", "settings": {}, "experiment": raw}]
+        campaign = campaign_of(f"{self.label}-{number}", self.info.board_salt)
         locked = lock(arms, blocks=1).model_copy(
-            update={"device_set": made.environment.device_set}
+            update={"device_set": made.environment.device_set, "owner": campaign}
         )
         lock_gz = packing.packed(locked.model_dump_json().encode())
         record_gz = packing.packed(made.model_dump_json().encode())
         sha = {name: sha256(gz) for name, gz in (("lock", lock_gz), ("record", record_gz))}
         content = Content(
-            campaign=campaign_of(f"{self.label}-{number}", self.info.board_salt),
+            campaign=campaign,
             lock=sha["lock"],
             board_salt=self.info.board_salt,
             runs=[Submitted(block=0, arm_id=own, attempt=0, record=sha["record"])],
