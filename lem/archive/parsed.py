@@ -38,7 +38,7 @@ MAX_TEXT_BYTES = 256 * 2**20
 """Of all documents of one submission together, uncompressed."""
 MAX_WINDOWS = 1000
 MAX_BLOCKS = 10_000
-MAX_CELLS = 200_000
+MAX_CELLS = 50_000
 """Blocks × arms that a lock may promise: the plan looks at each."""
 SAME_RESPONSES_BYTES = 256
 """Two runs in which nothing was answered have the same responses: so small a file may be there
