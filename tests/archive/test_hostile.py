@@ -86,7 +86,7 @@ def put(raw: Any, path: tuple[Any, ...], value: Any) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @pytest.mark.parametrize("kind", ["record", "failure", "lock"])
 def test_a_document_with_anything_anywhere(whole: Any, kind: str, data: st.DataObject) -> None:
     runs: list[Submitted] = whole.content.runs
