@@ -92,13 +92,12 @@ class Host:
     def measure(self) -> Path:
         campaign = write_campaign(
             self.folder / "campaign.yaml",
-            # Steps that are long beside what a busy machine adds to them.
-            backends={"tick": {"args": {"token_ms": 20}}},
+            backends={"tick": {"args": {"token_ms": 20, "paced": True}}},
             sweep={"engine.max_batch_size": [1, 4]},
             gpus=[0],
             measure={
                 "preset": "quick",
-                "window_s": 1.0,
+                "window_s": 2.0,
                 "idle_s": 0.3,
                 "settle_s": 0,
                 "warm_up_cap_s": 0.2,

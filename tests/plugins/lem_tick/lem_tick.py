@@ -4,6 +4,8 @@ Also the example of a backend outside lem's own tree. Its arguments (``args`` of
 
 - ``static``: whole batches, one after another, instead of requests that come and go
 - ``token_ms``: time per step, half of it burnt, half of it slept (default 1)
+- ``paced``: steps keep time, so that tokens per second don't depend on how busy the machine is: what
+  made one late, the next ones make up
 - ``echo``: answer with what stands behind the last ``say `` of the prompt
 - ``silent``: tell no likelihoods
 - ``forget``: answer with nonsense where this divides the number of the request
@@ -42,6 +44,7 @@ from lem.workloads.requests import Message, Request, plain_chat
 
 KNOWN = {
     "static",
+    "paced",
     "echo",
     "silent",
     "forget",
@@ -84,6 +87,7 @@ class TickEngine:
         self.args = args
         self.atomic_batches = bool(args.get("static", False))
         self.batch_size = batch_size
+        self.due = 0.0
         self.tokens = 0
         self.asked = 0
 
@@ -143,6 +147,12 @@ class TickEngine:
         ):
             fault(self.args)
         half_s = float(self.args.get("token_ms", 1)) / 2000
+        if self.args.get("paced"):
+            now = time.perf_counter()
+            # What is later than two steps was a pause, such as an idle phase.
+            self.due = max(self.due, now - 4 * half_s) + 2 * half_s
+            time.sleep(max(0.0, self.due - now))
+            return
         end = time.perf_counter() + half_s
         while time.perf_counter() < end:
             pass
