@@ -11,4 +11,5 @@ if [ "${1:-}" = --check ]; then
     exec "$PYTHON" -m pytest -q -p no:xdist tests/project/test_generated.py
 fi
 "$PYTHON" -m lem.contract.schema docs/schema
-"$PYTHON" scripts/tables.py docs/records.md docs/commands.md docs/backends.md
+"$PYTHON" scripts/tables.py docs/records.md docs/commands.md docs/backends.md docs/trust.md
+"$PYTHON" -m coverage_study.replication docs/trust.md

@@ -11,12 +11,15 @@ from pathlib import Path
 import click
 
 from lem import plugins, verified
+from lem.archive.reasons import REASONS
 from lem.cli.main import cli
 from lem.contract.base import Document
 from lem.contract.flags import FLAGS
 from lem.contract.metrics import METRICS
 from lem.contract.schema import documents
 from lem.launchers import image
+from lem.trust.rules import FAMILIES
+from lem.trust.tiers import TIERS
 
 CONSEQUENCES = {
     "info": "shown",
@@ -43,6 +46,22 @@ def tables() -> dict[str, str]:
                 (f"`{m.name}`", m.unit, m.meaning, SHAPES[m.shape], m.better)
                 for m in METRICS.values()
             ),
+        ),
+        "trust_rules": markdown(
+            ("Of", "Rule", "What it says", "Consequence"),
+            (
+                (family.lower(), f"`{r.name}`", r.meaning, r.consequence)
+                for family, rules in FAMILIES.items()
+                for r in rules
+            ),
+        ),
+        "reasons": markdown(
+            ("Reason", "Status", "What it says"),
+            ((f"`{r.name}`", str(r.status), r.meaning) for r in REASONS.values()),
+        ),
+        "tiers": markdown(
+            ("Tier", "What it means", "What it does not prove"),
+            ((t.name, t.meaning, t.does_not_prove) for t in TIERS.values()),
         ),
         "commands": markdown(("Command", "What it does"), commands()),
         "backends": markdown(

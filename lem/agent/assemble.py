@@ -90,11 +90,16 @@ def assemble(
     flags = _flags(windows, idles, alone) | _load_flags(responses, every, counts, arrival)
     if not whole_batches and any(edges.few_turns(responses, c) for c in counts):
         flags.add("few_turns")
-    views = reconcile.reconciled(
-        infos, [readings.every(infos, samples, w.start_ns, w.end_ns) for w in windows]
-    )
+    views = reconcile.reconciled(infos, [_every(infos, samples, w) for w in windows])
     flags |= reconcile.flags(views, seconds)
     return Figures(windows, idles, metrics, attributed(flags, metrics), alone, views)
+
+
+def _every(infos: list[MeterInfo], samples: list[Sample], w: Window) -> list[EnergyReading]:
+    """Of all devices, also those that enter no figure; where all of them do, they are there."""
+    if len(readings.counted(infos)) == len(infos):
+        return w.energy
+    return readings.every(infos, samples, w.start_ns, w.end_ns)
 
 
 def attributed(flags: set[str], metrics: Metrics) -> set[str]:

@@ -200,7 +200,7 @@ def _sqlite(url: URL) -> Engine:
                 "journal_mode=WAL",
                 "synchronous=FULL",
                 "foreign_keys=ON",
-                f"busy_timeout={WAIT_S * 1000}",
+                f"busy_timeout={int(WAIT_S * 1000)}",
                 "cache_size=-65536",
                 "temp_store=MEMORY",
             ):

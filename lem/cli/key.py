@@ -81,7 +81,7 @@ def enrol(server: str | None, plain_http: bool, name: str, link_file: Path | Non
     """Make this machine's key known to an archive.
 
     With the link (or the secret) that its operator gave you: asked for without showing it, or from
-    --link-file, stdin or $LEM_TOKEN; never on the command line, where others could see it.
+    --link-file (- for stdin) or $LEM_TOKEN; never on the command line, where others could see it.
     """
     from lem.submit import keys, push
 
@@ -120,7 +120,7 @@ def _invitation(file: Path | None) -> str:
             err=True,
         )
         return text.strip()
-    return sys.stdin.read(MAX_LINK).strip()
+    return ""
 
 
 def link_parts(text: str) -> tuple[str | None, str]:

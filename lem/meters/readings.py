@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from lem import plugins
 from lem.contract.record import EnergyReading, MeterInfo
@@ -47,9 +47,7 @@ def every(
 ) -> list[EnergyReading]:
     """As :func:`readings`, of all these devices, also those that enter no figure."""
     found = []
-    slept = series.within(
-        [s for s in samples if s[1:4] == CLOCK], CLOCK[2], start_ns - 1_500_000_000, end_ns
-    )
+    slept = series.within(_of(samples, *CLOCK[:2]), CLOCK[2], start_ns - 1_500_000_000, end_ns)
     suspended = bool(slept) and max(slept) - min(slept) > SUSPENDED_NS
     for info in infos:
         own = of_device(samples, info)
@@ -88,8 +86,8 @@ def _with_load(
 def host_load(samples: Sequence[Sample], start_ns: int, end_ns: int) -> foreign.Load | None:
     """How busy the machine's processors were, and with what of it not the run's."""
     return foreign.load(
-        [s for s in samples if s.meter == "estimate" and s.device == estimate.DEVICE],
-        [s for s in samples if s.meter == "sampler" and s.device == "self"],
+        _of(samples, "estimate", estimate.DEVICE),
+        _of(samples, "sampler", "self"),
         start_ns,
         end_ns,
         estimate.REACH_NS,
@@ -101,8 +99,18 @@ def counted(infos: Sequence[MeterInfo]) -> list[MeterInfo]:
     return reconcile.counted(infos)
 
 
-def of_device(samples: Iterable[Sample], info: MeterInfo) -> list[Sample]:
-    return [s for s in samples if s.meter == info.meter and s.device == info.device]
+def of_device(samples: Sequence[Sample], info: MeterInfo) -> list[Sample]:
+    return _of(samples, info.meter, info.device)
+
+
+def _of(samples: Sequence[Sample], meter: str, device: str) -> list[Sample]:
+    """Where the samples remember, so do these."""
+
+    def make() -> list[Sample]:
+        own = [s for s in samples if s.meter == meter and s.device == device]
+        return series.Remembered(own) if isinstance(samples, series.Remembered) else own
+
+    return series.remembered(samples, ("device", meter, device), make)
 
 
 def cpu_time_s(samples: Sequence[Sample], start_ns: int, end_ns: int) -> float | None:
@@ -114,7 +122,7 @@ def cpu_time_s(samples: Sequence[Sample], start_ns: int, end_ns: int) -> float |
 
 def cpu_time(samples: Sequence[Sample], start_ns: int, end_ns: int) -> counter.Amount | None:
     """As :func:`cpu_time_s`, with its uncertainty."""
-    own = [s for s in samples if s.meter == "estimate" and s.device == estimate.DEVICE]
+    own = _of(samples, "estimate", estimate.DEVICE)
     points = series.steady_points(own, "cpu_time_ns", 1e-9)
     if counter.falls(points, start_ns, end_ns):
         return None

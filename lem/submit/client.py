@@ -238,7 +238,7 @@ class ArchiveClient:
             raise self._strange("an encoded answer that was not asked for")
         until = min(time.monotonic() + ANSWER_S, self._until or math.inf)
         data = bytearray()
-        for piece in answer.iter_raw():
+        for piece in answer.iter_bytes():
             data += piece
             if len(data) > MAX_ANSWER_BYTES:
                 raise self._strange(f"more than {MAX_ANSWER_BYTES >> 20} MiB")

@@ -20,10 +20,11 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
-from lem.contract.base import Document, Sha256, Timestamp, utc_now
+from lem.contract.base import Sha256, Timestamp, utc_now
 from lem.contract.submission import Content, Receipt
 from lem.errors import BadInput, EnvironmentFault
 from lem.submit.bundle import Bundle, Place
+from lem.submit.kept import Kept
 from lem.submit.manifest import content_sha256
 from lem.submit.places import state_folder
 
@@ -38,7 +39,7 @@ _NAME = re.compile(r"[0-9a-f]{16}-[0-9a-f]{64}", re.ASCII)
 State = Literal["queued", "sent", "refused"]
 
 
-class Queued(Document):
+class Queued(Kept):
     """A submission that is to be sent, and where to."""
 
     schema_version: Literal[1] = 1
@@ -50,7 +51,7 @@ class Queued(Document):
     content: Content
 
 
-class Refusal(Document):
+class Refusal(Kept):
     """Why an archive did not take a submission."""
 
     schema_version: Literal[1] = 1

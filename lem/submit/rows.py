@@ -23,6 +23,7 @@ HEADERS = (
     "id,status,sent_ns,first_ns,last_ns,input_tokens,output_tokens,itl_ns,end_ns",
 )
 STATUSES = ("done", "failed", "timed_out")
+_OWN = re.compile(r"r\d{1,7}(?:#\d{1,7})?", re.ASCII)
 _WHOLE = re.compile(r"\d{1,19}", re.ASCII)
 _WHOLE_OR_NONE = re.compile(r"(?:\d{1,19})?", re.ASCII)
 _GAPS = re.compile(r"(?:-?\d{1,19}(?: -?\d{1,19})*)?", re.ASCII)
@@ -58,9 +59,13 @@ def names_in(text: bytes) -> set[str]:
 
 
 def public_responses(data: bytes) -> bytes:
-    """The responses' lines with ordinals for the requests' names, as gzip. Raises
-    :class:`BadInput` for anything that is no response file."""
+    """The responses' lines, as gzip. Raises :class:`BadInput` for what is no response file.
+
+    Requests keep the names that lem gives them (``r17``: its place in the list, from which follows
+    whether its turn had come); where any has another name, ordinals stand for all of them.
+    """
     out = _Gzip()
+    own = all(_OWN.fullmatch(name) for name in _request_names(data))
     lines = _lines(inflated(data), MAX_RESPONSES_TEXT, MAX_RESPONSE_LINE)
     header = next(lines, "")
     if header not in HEADERS:
@@ -73,9 +78,16 @@ def public_responses(data: bytes) -> bytes:
             raise BadInput(f"line {number} is not a response")
         if not all(p.fullmatch(c) for p, c in zip(_CELLS, cells[2:], strict=False)):
             raise BadInput(f"line {number} is not a response: a number is none")
-        name = ordinals.setdefault(cells[0], len(ordinals))
-        out.add(",".join([f"r{name}", *cells[1:]]))
+        ordinal = ordinals.setdefault(cells[0], len(ordinals))
+        out.add(",".join([cells[0] if own else f"r{ordinal}", *cells[1:]]))
     return out.end()
+
+
+def _request_names(data: bytes) -> Iterator[str]:
+    """The first cell of each line but the first."""
+    lines = _lines(inflated(data), MAX_RESPONSES_TEXT, MAX_RESPONSE_LINE)
+    next(lines, "")
+    return (cells[0] for cells in csv.reader(lines) if cells)
 
 
 class _Gzip:

@@ -14,9 +14,10 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from lem.contract.base import Document, Part, Sha256
+from lem.contract.base import Part, Sha256
 from lem.contract.submission import ArchiveInfo
 from lem.errors import BadInput, EnvironmentFault
+from lem.submit.kept import Kept
 from lem.submit.places import config_folder
 
 FILE = "archives.json"
@@ -40,7 +41,7 @@ class Known(Part):
     """Keys of this machine that it has taken."""
 
 
-class Settings(Document):
+class Settings(Kept):
     schema_version: Literal[1] = 1
     server: str | None = None
     """Where to send to where nothing else is said: the one that was used last."""

@@ -8,6 +8,7 @@ from typing import cast
 
 from lem.contract.workload import MAX_REQUEST_TOKENS
 from lem.errors import BadInput, Problem
+from lem.meters.energy.series import Remembered
 from lem.meters.protocol import Sample
 from lem.meters.sampling import trace
 from lem.workloads import responses
@@ -30,6 +31,10 @@ class TooLarge(BadInput):
     """More than is recomputed here."""
 
 
+class TooOld(BadInput):
+    """From before something was written down without which figures cannot be recomputed."""
+
+
 def samples_of(data: bytes) -> list[Sample]:
     """All samples of a gzipped trace, in order of time. Raises :class:`BadInput` for what is no
     trace, :class:`TooLarge` for one that is."""
@@ -42,8 +47,7 @@ def samples_of(data: bytes) -> list[Sample]:
             raise TooLarge([Problem(f"holds more than {MAX_SAMPLES} samples", file="trace")])
     if not found:
         raise _bad("trace", "holds no reading")
-    found.sort(key=lambda s: s.t_ns)
-    return found
+    return Remembered(sorted(found, key=lambda s: s.t_ns))
 
 
 def responses_of(data: bytes) -> list[Response]:
@@ -60,14 +64,15 @@ def responses_of(data: bytes) -> list[Response]:
             raise _bad("responses", "has a request twice")
         seen.add(row.id)
         if row.end_ns is None:
-            raise _bad("responses", "is from before answers' ends were noted")
+            old = "is from before answers' ends were noted"
+            raise TooOld([Problem(old, file="responses")])
         if not 0 <= row.input_tokens <= MAX_REQUEST_TOKENS:
             raise _bad("responses", "has a prompt that no model reads")
-        if min(row.itl_ns, default=0) < 0 or not 0 <= row.sent_ns <= row.end_ns <= MOST_NS:
+        if not 0 <= row.sent_ns <= row.end_ns <= MOST_NS:
             raise _bad("responses", "has times that do not follow each other")
         times = row.token_ns()
-        if times and times[0] < row.sent_ns:
-            raise _bad("responses", "has a token from before its request was sent")
+        if times and not row.sent_ns <= min(times) <= max(times) <= row.end_ns:
+            raise _bad("responses", "has a token from outside of its request's time")
         tokens += len(times)
         if tokens > MAX_TOKENS or len(found) >= MAX_REQUESTS:
             raise TooLarge([Problem("holds more than is recomputed here", file="responses")])

@@ -12,7 +12,7 @@ from lem.contract.submission import Finding
 from lem.errors import BadInput
 from lem.trust import traits
 from lem.trust.case import Case
-from lem.trust.files import TooLarge, responses_of, samples_of
+from lem.trust.files import TooLarge, TooOld, responses_of, samples_of
 from lem.trust.plausibility import findings as of_rules
 from lem.trust.recompute import (
     CannotRecompute,
@@ -68,7 +68,7 @@ def judge(
         found += of_rules(case)
     except TooLarge as e:
         found.append(("too_large", e.message))
-    except CannotRecompute as e:
+    except (CannotRecompute, TooOld) as e:
         found.append(("not_recomputable", e.message))
     except BadInput as e:
         found.append(("files_unreadable", e.message))
@@ -79,7 +79,7 @@ def judge(
     return Judgement(SELF_REPORTED if held else RECOMPUTED, told, metrics, own)
 
 
-def across(runs: Iterable[Traits]) -> list[Finding]:
+def across(runs: Iterable[Traits], lock: Lock | None = None) -> list[Finding]:
     """What the runs of one campaign say of each other; see :func:`lem.trust.traits.across`."""
     return [
         Finding(
@@ -89,7 +89,7 @@ def across(runs: Iterable[Traits]) -> list[Finding]:
             block=t.block,
             arm_id=t.arm_id,
         )
-        for name, detail, t in traits.across(list(runs))
+        for name, detail, t in traits.across(list(runs), lock)
     ]
 
 

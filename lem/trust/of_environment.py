@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from lem.config.identity import experiment_id
+from lem.config.identity import PROVISIONAL, experiment_id
 from lem.trust import boards
 from lem.trust.case import Case, Check, Found
 
@@ -16,6 +16,8 @@ def identity(case: Case) -> Found:
     record = case.record
     if experiment_id(record.experiment) != record.experiment_id:
         yield "experiment_id_differs", "another hash"
+    if record.experiment.model.content == PROVISIONAL:
+        yield "model_unresolved", record.experiment.model.id[:80]
 
 
 def of_lock(case: Case) -> Found:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from lem.contract.record import MeterInfo, Record
+from lem.meters import readings
 from lem.meters.energy import series
 from lem.meters.protocol import Sample
 from lem.trust.case import Case, Check, Found
@@ -143,7 +144,7 @@ def ticks(case: Case) -> Found:
     for m in energetic(case.record):
         if m.quantity != "energy_mj":
             continue
-        own = [s for s in case.samples if (s.meter, s.device) == (m.meter, m.device)]
+        own = readings.of_device(case.samples, m)
         points = series.tick_points(own, m.quantity, 1e-3)
         period_ns = series.tick_period_ns(points)
         if period_ns is None or len(points) < 20:

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from lem.contract.record import EnergyReading, Gpu, MeterInfo
-from lem.meters import nvml_power
+from lem.meters import nvml_power, readings
 from lem.meters.energy import series
 from lem.meters.protocol import Sample
 from lem.trust import boards
@@ -64,12 +64,11 @@ def limits(case: Case) -> Found:
         told = [v / 1e3 for v in _values(case, device, "power_limit_mw")]
         if board is not None and any(w > LIMIT_SLACK * board.most_w for w in told):
             yield "limit_impossible", f"{device}: {max(told):.0f} W of at most {board.most_w:g} W"
-        if gpu.power_limit_w is not None and told:
-            # What the environment says was asked at another moment: it may lie between the two.
-            low, high = min(told), max(told)
-            if not low - SLACK_W <= gpu.power_limit_w <= high + SLACK_W and low == high:
-                detail = f"{device}: {gpu.power_limit_w:g} W said, {low:g} W in the trace"
-                yield "limit_impossible", detail
+        # The limit in force is the one that was set or, where heat or supply ask for it, less.
+        said_w = gpu.power_limit_w
+        if said_w is not None and told and said_w < min(told) - SLACK_W:
+            detail = f"{device}: {said_w:g} W said, {min(told):g} W in the trace"
+            yield "limit_impossible", detail
         for draw in draws(case):
             if draw.device != device or draw.seconds < LEAST_S:
                 continue
@@ -132,7 +131,7 @@ def counter_against_power(case: Case) -> Found:
     for m in _gpus(case):
         if m.meter != "nvml" or m.quantity != "energy_mj":
             continue
-        own = [s for s in case.samples if (s.meter, s.device) == (m.meter, m.device)]
+        own = readings.of_device(case.samples, m)
         for start_ns, end_ns in _spans(case, own):
             energy_j = _moved(own, start_ns, end_ns)
             found = (
@@ -182,7 +181,7 @@ def _moved(own: Sequence[Sample], start_ns: int, end_ns: int) -> float | None:
     return None if found is None else found.amount
 
 
-def readings(case: Case) -> Found:
+def told(case: Case) -> Found:
     for s in case.samples:
         if s.quantity == "temperature_c" and not COLD_C <= s.value <= HOT_C:
             yield "reading_impossible", f"{s.device}: {s.value:g} °C"
@@ -197,7 +196,7 @@ def steepness(case: Case) -> Found:
         board = boards.known().find(gpu.name) if gpu is not None else None
         if board is None or m.quantity != "energy_mj":
             continue
-        own = [s for s in case.samples if (s.meter, s.device) == (m.meter, m.device)]
+        own = readings.of_device(case.samples, m)
         points = [
             p for i, p in enumerate(series.tick_points(own, "energy_mj", 1e-3)) if i % 10 == 0
         ]
@@ -213,6 +212,6 @@ CHECKS: tuple[Check, ...] = (
     floor,
     idle,
     counter_against_power,
-    readings,
+    told,
     steepness,
 )

@@ -126,6 +126,7 @@ _PROVENANCE = (
     Rule(
         "experiment_id_differs", "the experiment's id is not the hash of the experiment", "reject"
     ),
+    Rule("model_unresolved", "the model is named, and not by the hash of its weights", "hold"),
     Rule("not_of_its_lock", "experiment or measurement is not the campaign's", "reject"),
     Rule("engine_version_differs", "the engine that ran is not the experiment's version", "hold"),
     Rule("devices_differ", "boards, meters and device set do not go together", "hold"),
@@ -138,6 +139,11 @@ _PROVENANCE = (
     Rule("image_unknown", "a container ran whose image is not named by its digest", "note"),
     Rule("times_contradict", "the run was over before its trace", "reject"),
     Rule("in_the_future", "the run ended after it was received", "hold"),
+    Rule(
+        "arms_not_in_order",
+        "a block's runs were not made in the order that the campaign's seed draws",
+        "hold",
+    ),
     Rule("runs_overlap", "two runs used the same devices at the same time", "hold"),
     Rule(
         "clocks_disagree", "wall clock and monotonic clock do not go together in a campaign", "hold"
@@ -154,18 +160,3 @@ FAMILIES = {
 }
 
 RULES: dict[str, Rule] = {r.name: r for family in FAMILIES.values() for r in family}
-
-
-def table() -> str:
-    """The rules as Markdown, for the docs."""
-    lines = []
-    for family, rules in FAMILIES.items():
-        lines += [
-            f"**{family}**",
-            "",
-            "| rule | what it says | consequence |",
-            "| --- | --- | --- |",
-        ]
-        lines += [f"| `{r.name}` | {r.meaning} | {r.consequence} |" for r in rules]
-        lines.append("")
-    return "\n".join(lines)

@@ -3,11 +3,13 @@
 import hashlib
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import NamedTuple
 
+from lem.campaign.plan import order
+from lem.contract.lock import Lock
 from lem.contract.record import Record
 from lem.meters.protocol import Sample
 
@@ -23,6 +25,7 @@ class Traits(NamedTuple):
     """Plain values: they can be kept as JSON."""
 
     block: int
+    block_pass: int
     arm_id: str
     attempt: int
     started_at: str
@@ -46,6 +49,7 @@ def unread(record: Record, trace: bytes) -> Traits:
     environment = record.environment
     return Traits(
         record.block,
+        record.block_pass,
         record.arm_id,
         record.attempt,
         record.started_at,
@@ -65,11 +69,11 @@ def of(record: Record, trace: bytes, samples: Sequence[Sample]) -> Traits:
     if not samples:
         return plain
     return plain._replace(
-        begin_ns=samples[0].t_ns, end_ns=samples[-1].t_ns, shape_sha256=_shape(samples)
+        begin_ns=samples[0].t_ns, end_ns=samples[-1].t_ns, shape_sha256=shape(samples)
     )
 
 
-def _shape(samples: Sequence[Sample]) -> str | None:
+def shape(samples: Sequence[Sample]) -> str | None:
     counters: dict[tuple[str, str, str], list[float]] = defaultdict(list)
     for s in samples:
         if s.quantity in ("energy_mj", "energy_uj", "cpu_time_ns"):
@@ -84,17 +88,20 @@ def _shape(samples: Sequence[Sample]) -> str | None:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def across(runs: Sequence[Traits]) -> Iterator[tuple[str, str, Traits]]:
-    """Rule, detail and run: where runs of one campaign have one trace, lie over each other, or
-    their clocks do not go together."""
+def across(runs: Sequence[Traits], lock: Lock | None = None) -> Iterator[tuple[str, str, Traits]]:
+    """Rule, detail and run: where runs of one campaign have one trace, lie over each other, were
+    not made in the order that was drawn for them, or their clocks do not go together."""
     yield from _same(runs, "trace_repeated", lambda t: t.trace_sha256)
     yield from _same(runs, "trace_shape_repeated", lambda t: t.shape_sha256)
     yield from _overlapping(runs)
     yield from _clocks(runs)
+    if lock is not None:
+        yield from _disordered(runs, lock.seed)
 
 
-def _same(runs: Sequence[Traits], rule: str, of_run: object) -> Iterator[tuple[str, str, Traits]]:
-    assert callable(of_run)
+def _same(
+    runs: Sequence[Traits], rule: str, of_run: Callable[[Traits], str | None]
+) -> Iterator[tuple[str, str, Traits]]:
     first: dict[str, Traits] = {}
     for t in runs:
         key = of_run(t)
@@ -103,6 +110,19 @@ def _same(runs: Sequence[Traits], rule: str, of_run: object) -> Iterator[tuple[s
         other = first.setdefault(key, t)
         if other is not t:
             yield rule, f"as that of block {other.block}, attempt {other.attempt}", t
+
+
+def _disordered(runs: Sequence[Traits], seed: int) -> Iterator[tuple[str, str, Traits]]:
+    """Of the first attempts of a pass; what is repeated comes when it comes."""
+    passes: dict[tuple[int, int], dict[str, Traits]] = defaultdict(dict)
+    for t in sorted(runs, key=lambda t: (t.attempt, _time(t.started_at))):
+        passes[t.block, t.block_pass].setdefault(t.arm_id, t)
+    for (block, block_pass), first in passes.items():
+        made = sorted(first, key=lambda arm: _time(first[arm].started_at))
+        drawn = order(seed, block, block_pass, made)
+        if made != drawn:
+            at = next(i for i, (a, b) in enumerate(zip(made, drawn, strict=True)) if a != b)
+            yield "arms_not_in_order", f"arm {drawn[at][:12]} was due", first[made[at]]
 
 
 def _overlapping(runs: Sequence[Traits]) -> Iterator[tuple[str, str, Traits]]:

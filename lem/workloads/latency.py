@@ -52,6 +52,7 @@ def itl_s(responses: Iterable[Response], span_ns: Span = ALWAYS) -> list[float]:
     return [
         (b - a) / 1e9
         for r in _answered(responses)
+        if r.token_ns[0] <= span_ns[1] and r.token_ns[-1] > span_ns[0]
         for a, b in pairwise(r.token_ns)
         if a < b and span_ns[0] < b <= span_ns[1]
     ]

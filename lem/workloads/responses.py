@@ -105,8 +105,10 @@ def _row(cells: list[str], columns: int) -> Row:
         [int(g) for g in gaps.split()],
         int(end[0]) if end and end[0] else None,
     )
-    times = row.token_ns()
-    if len(times) != row.output_tokens or (times[-1] if times else None) != row.last_ns:
+    told = (
+        (0, None) if row.first_ns is None else (1 + len(row.itl_ns), row.first_ns + sum(row.itl_ns))
+    )
+    if told != (row.output_tokens, row.last_ns):
         raise ValueError(f"the tokens of {name} do not add up")
     if row.end_ns is not None and row.end_ns < (row.last_ns or row.sent_ns):
         raise ValueError(f"{name} ends before its last token")

@@ -12,7 +12,7 @@ from lem.archive.database import Database, raise_data_version
 from lem.archive.packs import Packs
 from lem.contract.submission import ArchiveInfo, Manifest, Receipt
 from lem.submit import manifest, pack
-from lem.submit.bundle import bundles
+from lem.submit.bundle import Bundle, bundles
 from tests.submit.given import info as archive_info
 
 FIGURE: dict[str, Any] = {
@@ -52,15 +52,20 @@ def submit(
     """A made-up campaign of two arms × ``blocks``, signed and received."""
     folder.mkdir(parents=True)
     campaigns.made_up(folder, number, blocks)
-    info = info_of(database)
-    (bundle,) = bundles(folder, info)
+    (bundle,) = bundles(folder, info_of(database))
+    return receive(database, packs, bundle, signer)
+
+
+def receive(database: Database, packs: Packs, bundle: Bundle, signer: int) -> Receipt:
+    """Sign a bundle, and have it received."""
     private = key(signer)
+    signed_by = manifest.key_id(manifest.raw_public(private))
     with database.writing() as c:
-        nonce = identities.nonce(c, manifest.key_id(manifest.raw_public(private))).nonce
+        nonce = identities.nonce(c, signed_by).nonce
     signed = manifest.sign(
         Manifest(
-            archive=info.archive,
-            key=manifest.key_id(manifest.raw_public(private)),
+            archive=database.setting("archive"),
+            key=signed_by,
             nonce=nonce,
             signed_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
             content=bundle.content,

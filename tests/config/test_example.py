@@ -114,8 +114,8 @@ def test_what_the_commented_example_says_of_values_is_true() -> None:
         (said,) = re.findall(rf"  # {name}: ([0-9.]+)", text)
         assert float(said) == getattr(quick, name), name
     for key in ("submit", "parallel_blocks"):
-        ((now, first, second),) = re.findall(rf"\n{key}: (\w+) +# (\w+) or (\w+):", text)
-        for value in (first, second):
+        ((now, more, last),) = re.findall(rf"\n{key}: (\w+) +# ([\w, ]+) or (\w+):", text)
+        for value in (*more.split(", "), last):
             changed = text.replace(f"\n{key}: {now} ", f"\n{key}: {value} ")
             check_available(parse(changed, "c.yaml"))
 

@@ -80,6 +80,15 @@ def test_a_trace_bomb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         trace(TRACE + "1,a,b,c,2\n" * 1000)
 
 
+def test_requests_keep_the_names_that_lem_gave_them() -> None:
+    """By them it is told whether a request's turn had come."""
+    head = "id,status,sent_ns,first_ns,last_ns,input_tokens,output_tokens,itl_ns,end_ns\n"
+    text = f"{head}r17,done,10,20,40,7,3,5 15,41\nr3#2,failed,11,,,7,0,,\n"
+    assert responses(text) == text
+    other = text.replace("r3#2", "r3@home")
+    assert responses(other) == text.replace("r17", "r0").replace("r3#2", "r1")
+
+
 def test_requests_are_called_by_ordinals() -> None:
     assert responses(RESPONSES) == (
         "id,status,sent_ns,first_ns,last_ns,input_tokens,output_tokens,itl_ns,end_ns\n"

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from lem.agent.events import Events  # noqa: F401 - the agent has to be importable
 from lem.contract.base import CONTRACT_VERSION, canonical_json
 from lem.contract.job import Job
 from lem.contract.lock import Lock
@@ -65,6 +64,12 @@ KINDS: dict[str, dict[str, Any]] = {
     "turns": {"data": {**DATA, "turns": 3}},
 }
 """Name of a run → what is special about it."""
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository's."""
+    return Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")

@@ -178,9 +178,7 @@ def head(connection: sa.Connection, semantics: int = METRIC_SEMANTICS_VERSION) -
             sa.select(SETTING.c.name, SETTING.c.value).where(
                 SETTING.c.name.in_(["archive", "data_version"])
             )
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     version = int(found.get("data_version", "0"))
     name = found.get("archive", "")[:16] or "without a name"

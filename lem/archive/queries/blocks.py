@@ -127,7 +127,7 @@ def order_of(connection: sa.Connection, campaign_id: int) -> dict[int, list[int]
         .order_by(RUN.c.block, RUN.c.started_at, RUN.c.id)
     )
     found: dict[int, list[int]] = defaultdict(list)
-    for block, config in connection.execute(query).tuples():
+    for block, config in connection.execute(query):
         if config not in found[block]:
             found[block].append(config)
     return dict(found)
@@ -213,7 +213,7 @@ def campaigns_with(
         .distinct()
     )
     found: dict[int, set[int]] = defaultdict(set)
-    for campaign, config in connection.execute(query).tuples():
+    for campaign, config in connection.execute(query):
         found[campaign].add(config)
     return {campaign: configs for campaign, configs in found.items() if len(configs) > 1}
 
@@ -222,4 +222,4 @@ def experiments_of(
     connection: sa.Connection, config_ids: Sequence[int]
 ) -> dict[int, dict[str, object]]:
     query = sa.select(CONFIG.c.id, CONFIG.c.experiment).where(CONFIG.c.id.in_(config_ids))
-    return dict(connection.execute(query).tuples().all())
+    return dict(connection.execute(query).all())

@@ -2,10 +2,10 @@
 
 import sqlalchemy as sa
 
-from lem.archive.queries.members import unpacked
 from lem.archive.schema import CAMPAIGN
 from lem.contract.base import MAX_DOCUMENT_BYTES
 from lem.contract.lock import Lock
+from lem.submit.pack import unpacked
 
 
 def lock_of(connection: sa.Connection, campaign_id: int) -> Lock | None:

@@ -84,7 +84,7 @@ def _classes(connection: sa.Connection, tier: int) -> dict[str, int]:
         .group_by(f.energy_class)
         .order_by(f.energy_class)
     )
-    return {name: int(n) for name, n in connection.execute(query).tuples()}
+    return {name: int(n) for name, n in connection.execute(query)}
 
 
 def _kept(connection: sa.Connection, about: Selected) -> dict[str, list[tuple[Value, int]]]:
@@ -93,7 +93,7 @@ def _kept(connection: sa.Connection, about: Selected) -> dict[str, list[tuple[Va
         f.energy_class == about.energy_class, f.tier == max(1, about.tier)
     )
     found: dict[str, list[tuple[Value, int]]] = {name: [] for name in DIMENSIONS}
-    for dimension, text, n in connection.execute(query).tuples():
+    for dimension, text, n in connection.execute(query):
         value: Value = text
         if not isinstance(BOARD.c[dimension].type, sa.Text):
             value = None if text == "" else json.loads(text)

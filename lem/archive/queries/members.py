@@ -1,9 +1,7 @@
 """The files that a run was submitted with, out of its submission's pack."""
 
 import csv
-import io
 import math
-import zlib
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -16,7 +14,7 @@ from lem.archive.schema import BLOB, RUN, SUBMISSION
 from lem.contract.base import MAX_DOCUMENT_BYTES
 from lem.contract.record import Record
 from lem.contract.submission import Manifest, Submitted
-from lem.errors import BadInput
+from lem.submit.pack import unpacked
 
 MAX_TRACE_BYTES = 256 * 2**20
 """Unpacked."""
@@ -80,25 +78,12 @@ def _sent(manifest: bytes) -> list[Submitted]:
     return Manifest.parse(manifest).content.runs
 
 
-def unpacked(packed: bytes, limit: int) -> bytes:
-    """Gunzipped, no further than ``limit`` bytes: raises :class:`BadInput` beyond."""
-    stream = zlib.decompressobj(wbits=31)
-    try:
-        data = stream.decompress(packed, limit + 1)
-    except zlib.error:
-        raise BadInput("a file of this archive is not gzip") from None
-    if len(data) > limit or not stream.eof:
-        raise BadInput("a file of this archive is larger than it may be, or cut off")
-    return data
-
-
 def series_of(text: bytes) -> dict[Key, tuple[list[int], list[float]]]:
     """A trace's readings by series: times in nanoseconds, values. Lines that are none are left
     out, as are those beyond ``MAX_SERIES`` series."""
     found: dict[Key, tuple[list[int], list[float]]] = {}
-    lines = csv.reader(io.StringIO(text.decode("utf-8", "replace")))
-    next(lines, None)
-    for line in lines:
+    for text_line in text.decode("utf-8", "replace").splitlines()[1:]:
+        line = _fields(text_line)
         if len(line) != 5:
             continue
         try:
@@ -112,6 +97,15 @@ def series_of(text: bytes) -> dict[Key, tuple[list[int], list[float]]]:
         times.append(at)
         values.append(value)
     return found
+
+
+def _fields(line: str) -> list[str]:
+    if '"' not in line:
+        return line.split(",")
+    try:
+        return next(csv.reader([line]))
+    except (csv.Error, StopIteration):
+        return []
 
 
 def evenly(n: int, most: int) -> list[int]:

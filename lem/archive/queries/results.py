@@ -27,7 +27,6 @@ from lem.archive.queries.members import (
     evenly,
     run_row,
     series_of,
-    unpacked,
 )
 from lem.archive.queries.runs import (
     OF_CONFIG,
@@ -39,6 +38,7 @@ from lem.archive.queries.runs import (
 )
 from lem.archive.schema import BOARD_SET, FINDING, IDENTITY, RUN, SUBMISSION
 from lem.contract.submission import Finding
+from lem.submit.pack import unpacked
 
 
 class ResultsQuestion(Filtered):

@@ -6,11 +6,14 @@ All functions take the samples of one device, sorted by time, and are pure.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
+from typing import Any, TypeVar
 
 from lem.meters.energy.counter import Point
 from lem.meters.protocol import Sample
+
+Found = TypeVar("Found")
 
 DENSE_NS = 5_000_000
 """Readings closer than this are polls around an edge, not regular rounds."""
@@ -25,6 +28,25 @@ CALL_NS = 100_000
 beside the reading as ``call_ns``."""
 
 
+class Remembered(list[Sample]):
+    """Samples that remember what was worked out of all of them, where many stretches of one trace
+    are looked at. They, and what is remembered, must not be changed."""
+
+    def __init__(self, samples: Iterable[Sample]) -> None:
+        super().__init__(samples)
+        self.known: dict[tuple[Any, ...], Any] = {}
+
+
+def remembered(samples: Sequence[Sample], key: tuple[Any, ...], make: Callable[[], Found]) -> Found:
+    """What ``make`` gives; once for each ``key``, where the samples remember."""
+    if not isinstance(samples, Remembered):
+        return make()
+    if key not in samples.known:
+        samples.known[key] = make()
+    found: Found = samples.known[key]
+    return found
+
+
 def median(values: Iterable[float]) -> float:
     """The middle one, or the mean of the middle two. Raises IndexError for none. (The standard
     library's takes two megabytes, in a process that has to stay small.)"""
@@ -33,12 +55,14 @@ def median(values: Iterable[float]) -> float:
 
 
 def of(samples: Sequence[Sample], quantity: str) -> list[Sample]:
-    return [s for s in samples if s.quantity == quantity]
+    return remembered(
+        samples, ("of", quantity), lambda: [s for s in samples if s.quantity == quantity]
+    )
 
 
 def within(samples: Sequence[Sample], quantity: str, start_ns: int, end_ns: int) -> list[float]:
     """Values of a quantity read between the two moments."""
-    return [s.value for s in samples if s.quantity == quantity and start_ns <= s.t_ns <= end_ns]
+    return [s.value for s in of(samples, quantity) if start_ns <= s.t_ns <= end_ns]
 
 
 def during(samples: Sequence[Sample], quantity: str, start_ns: int, end_ns: int) -> list[float]:
@@ -63,7 +87,7 @@ def last_value(samples: Sequence[Sample], quantity: str, end_ns: int) -> float |
 
 def changes(samples: Sequence[Sample], quantity: str) -> bool:
     """Whether a quantity that should be constant had more than one value."""
-    return len({s.value for s in samples if s.quantity == quantity}) > 1
+    return len({s.value for s in of(samples, quantity)}) > 1
 
 
 def timed(
@@ -133,6 +157,11 @@ def steady_points(
 def tick_points(samples: Sequence[Sample], quantity: str, scale: float) -> list[Point]:
     """Points of a counter that moves in ticks: each change is one, somewhere between the last
     reading of the old value and the first of the new."""
+    key = ("ticks", quantity, scale)
+    return remembered(samples, key, lambda: _tick_points(samples, quantity, scale))
+
+
+def _tick_points(samples: Sequence[Sample], quantity: str, scale: float) -> list[Point]:
     points: list[Point] = []
     slow = _slow_calls(samples)
     previous: Sample | None = None
@@ -147,7 +176,7 @@ def tick_points(samples: Sequence[Sample], quantity: str, scale: float) -> list[
 
 def _slow_calls(samples: Sequence[Sample]) -> dict[int, int]:
     """Time of a reading → half of how long it took, for those that took long."""
-    return {s.t_ns: int(s.value) // 2 for s in samples if s.quantity == "call_ns"}
+    return {s.t_ns: int(s.value) // 2 for s in of(samples, "call_ns")}
 
 
 def longest_still_ns(

@@ -1,0 +1,152 @@
+"""Facets, scatter and front."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from lem.archive.queries.answer import better_of
+from lem.archive.queries.facets import FacetsQuestion, facets
+from lem.archive.queries.pareto import MARGIN, ParetoQuestion, pareto
+from lem.archive.queries.scatter import ScatterQuestion, scatter
+from lem.archive.refused import Refused
+from lem.archive.schema import DIMENSIONS
+from tests import archive_queries
+
+
+def ask(archive, function, model, *items):
+    with archive.database.reading() as c:
+        return function(c, model.from_query(items))
+
+
+def counts_of(known, test, name, tier=1):
+    return Counter(
+        getattr(c, name)
+        for h, c in known.configurations().items()
+        if known.best_tier(h) >= tier and test(c)
+    )
+
+
+def shown(answer, name):
+    return {c.value: c.configurations for c in answer.dimensions[name]}
+
+
+def test_facets_without_filters(archive) -> None:
+    known = archive_queries.filled(archive)
+    for items, tier in ([], 1), ([("tier", "replicated")], 3):
+        answer = ask(archive, facets, FacetsQuestion, *items)
+        for name in DIMENSIONS:
+            wanted = counts_of(known, lambda c: c.energy_class == "gpu", name, tier)
+            assert shown(answer, name) == wanted, name
+        assert answer.configurations == sum(wanted.values())
+        classes = counts_of(known, lambda c: True, "energy_class", tier)
+        assert answer.classes == classes
+
+
+def test_facets_with_filters_do_not_narrow_their_own_counts(archive) -> None:
+    known = archive_queries.filled(archive)
+    answer = ask(archive, facets, FacetsQuestion, ("backend", "vllm"), ("model", "org/Model-7B"))
+
+    def gpu(c):
+        return c.energy_class == "gpu"
+
+    assert shown(answer, "backend") == counts_of(
+        known, lambda c: gpu(c) and c.model == "org/Model-7B", "backend"
+    )
+    assert shown(answer, "model") == counts_of(
+        known, lambda c: gpu(c) and c.backend == "vllm", "model"
+    )
+    both = counts_of(
+        known,
+        lambda c: gpu(c) and c.backend == "vllm" and c.model == "org/Model-7B",
+        "max_batch_size",
+    )
+    assert shown(answer, "max_batch_size") == both
+    assert answer.configurations == sum(both.values())
+
+
+def test_kept_and_counted_facets_agree(archive) -> None:
+    archive_queries.filled(archive)
+    kept = ask(archive, facets, FacetsQuestion)
+    counted = ask(archive, facets, FacetsQuestion, ("since", "1990-01-01"))
+    assert kept.dimensions == counted.dimensions
+    assert kept.configurations == counted.configurations
+
+
+@pytest.mark.parametrize("items", [[], [("tier", "recomputed")]])
+def test_scatter_has_every_configuration_with_both_figures(archive, items) -> None:
+    known = archive_queries.filled(archive)
+    answer = ask(archive, scatter, ScatterQuestion, ("x", "ttft_p50_s"), *items)
+    least = 2 if items else 1
+    wanted = {}
+    for h, c in known.configurations().items():
+        tier = 2 if items else known.best_tier(h)
+        x = known.mean(h, "ttft_p50_s", tier) if tier else None
+        if c.energy_class == "gpu" and known.best_tier(h) >= least and x is not None:
+            y = known.mean(h, "energy_per_output_token_j", tier)
+            wanted[h[:16]] = (x, y, tier, c.model, c.backend, c.device_model)
+    found = {
+        i: (x, y, tier, answer.models[m], answer.backends[b], answer.device_models[d])
+        for i, x, y, tier, m, b, d in zip(
+            answer.id,
+            answer.x,
+            answer.y,
+            answer.tier,
+            answer.model,
+            answer.backend,
+            answer.device_model,
+            strict=True,
+        )
+    }
+    assert found.keys() == wanted.keys()
+    for key, (x, y, *rest) in wanted.items():
+        assert found[key][:2] == (pytest.approx(x), pytest.approx(y))
+        assert list(found[key][2:]) == rest
+    assert answer.complete and answer.configurations == len(wanted)
+    assert type(answer).model_validate(answer.model_dump()) == answer
+    few = ask(archive, scatter, ScatterQuestion, ("x", "ttft_p50_s"), ("limit", "3"), *items)
+    assert len(few.id) == 3 and not few.complete and few.configurations == len(wanted)
+
+
+def test_the_front_is_what_comparing_every_pair_says(archive) -> None:
+    archive_queries.filled(archive)
+    x, y = "output_throughput_tokens_per_s", "energy_per_request_j"
+    front = ask(archive, pareto, ParetoQuestion, ("x", x), ("y", y))
+    columns = ask(archive, scatter, ScatterQuestion, ("x", x), ("y", y))
+    sign = -1 if better_of(x) == "higher" else 1
+    points = list(
+        zip(
+            columns.id,
+            columns.x,
+            columns.x_uncertainty,
+            columns.y,
+            columns.y_uncertainty,
+            strict=True,
+        )
+    )
+    states = {}
+    for i, a, ua, b, ub in points:
+        dominated = ahead = False
+        for j, c, uc, d, ud in points:
+            if i == j:
+                continue
+            one, other = sign * (c - a), d - b
+            half = [np.hypot(u or np.nan, v or np.nan) for u, v in ((ua, uc), (ub, ud))]
+            sure = one + half[0] < 0 or other + half[1] < 0
+            fine = one + half[0] <= MARGIN * a and other + half[1] <= MARGIN * b
+            dominated |= bool(sure and fine)
+            ahead |= one <= 0 and other <= 0 and (one < 0 or other < 0)
+        states[i] = "dominated" if dominated else "cannot_tell" if ahead else "front"
+    assert {p.configuration.id[:16]: p.state for p in front.points} == {
+        i: s for i, s in states.items() if s != "dominated"
+    }
+    assert front.dominated == sum(s == "dominated" for s in states.values()) > 0
+    values = [p.x.value for p in front.points]
+    assert values == sorted(values, reverse=True)
+    for p in front.points:
+        assert (p.by is None) == (p.state == "front")
+
+
+def test_a_front_of_one_metric_is_none(archive) -> None:
+    with pytest.raises(Refused, match="same metric"):
+        ask(archive, pareto, ParetoQuestion, ("x", "mean_power_w"), ("y", "mean_power_w"))
