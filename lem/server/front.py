@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from lem.server import headers
-from lem.server.bodies import Bodies, replayed
+from lem.server.bodies import Bodies, has_body, replayed
 from lem.server.clients import Client, check_host, client_of, networks
 from lem.server.logs import failure, log, shown_address
 from lem.server.metrics import Metrics
@@ -59,6 +59,9 @@ class Outgoing:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             given = list(message.get("headers", ()))
+            if request.unread:
+                # What is left of the body would be taken for the next request, or never end.
+                given.append((b"connection", b"close"))
             message = {
                 **message,
                 "headers": headers.of_answer(
@@ -77,15 +80,13 @@ class Outgoing:
             self._shut = True
             raise Gone from None
 
-    async def problem(self, problem: HttpProblem, close: bool = False) -> None:
+    async def problem(self, problem: HttpProblem) -> None:
         body = document(problem, self._request.id)
         given = [
             (b"content-type", MEDIA_TYPE.encode()),
             (b"content-length", str(len(body)).encode()),
             *((k.lower().encode(), v.encode()) for k, v in problem.headers.items()),
         ]
-        if close:
-            given.append((b"connection", b"close"))
         await self.send({"type": "http.response.start", "status": problem.status, "headers": given})
         await self.send({"type": "http.response.body", "body": body})
 
@@ -99,6 +100,19 @@ class Request:
         self.path: str = scope["path"]
         self.client = client
         self.started = time.perf_counter()
+        self.unread = has_body(scope)
+        """Whether some of its body may still be on its way."""
+
+    def reading(self, receive: Receive) -> Receive:
+        """``receive`` that knows when the body has ended."""
+
+        async def noted() -> Message:
+            message = await receive()
+            if message["type"] == "http.request" and not message.get("more_body", False):
+                self.unread = False
+            return message
+
+        return noted
 
 
 class Front:
@@ -132,7 +146,7 @@ class Front:
     async def _answer(
         self, scope: Scope, receive: Receive, request: Request, outgoing: Outgoing
     ) -> None:
-        close = True
+        receive = request.reading(receive)
         try:
             self._admit(scope, request)
             if headers.is_preflight(request.method, request.path, scope["headers"]):
@@ -140,7 +154,6 @@ class Front:
                 return
             if request.path != SUBMISSIONS or request.method != "POST":
                 receive = replayed(await self._bodies.whole(scope, receive), receive)
-                close = False
             else:
                 self._bodies.check_length(scope, self._bounds.submission_bytes)
                 receive = self._bodies.timed(receive)
@@ -148,8 +161,7 @@ class Front:
                 scope["method"] = "GET"
             await self._routed(scope, receive, request, outgoing)
         except HttpProblem as problem:
-            # What is left of a body is not read: the connection can serve no other request.
-            await outgoing.problem(problem, close=close)
+            await outgoing.problem(problem)
 
     def _admit(self, scope: Scope, request: Request) -> None:
         if (
@@ -190,8 +202,7 @@ class Front:
             return
         task.add_done_callback(_heard)
         await outgoing.problem(
-            HttpProblem(503, "took_too_long", "no answer in time", headers={"Retry-After": "10"}),
-            close=True,
+            HttpProblem(503, "took_too_long", "no answer in time", headers={"Retry-After": "10"})
         )
         outgoing.shut()
 
@@ -210,7 +221,7 @@ class Front:
             # Cut short, so that the client sees that something is missing.
             raise Gone
         await outgoing.problem(
-            HttpProblem(500, "internal_error", "the server failed; its log says why"), close=True
+            HttpProblem(500, "internal_error", "the server failed; its log says why")
         )
 
     def _ended(self, task: "asyncio.Future[None]") -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import signal
 import socket
 import sys
@@ -81,6 +82,9 @@ def serve(settings: ServerSettings, sock: socket.socket) -> None:
     finished for as long as ``bounds.shutdown_s``."""
     set_up(settings.log_format)
     bounds = settings.bounds
+    # Each connection is an open file, and so are packs and the database.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     config = uvicorn.Config(
         create_app(settings),
         http=patient(bounds.header_s),

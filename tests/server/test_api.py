@@ -10,6 +10,7 @@ import httpx
 import pytest
 import schemathesis
 import uvicorn
+import yaml
 from archive_submissions import Submitter, campaign
 from hypothesis import HealthCheck, Phase, given, settings, strategies
 from postgres import TEMPLATE, free_port
@@ -153,7 +154,9 @@ def test_so_are_answers_about_what_is_there(live: Any, description: Any) -> None
         r["configuration"]["id"] for r in httpx.get(f"{base}/api/v1/leaderboard").json()["rows"]
     )
     of_run, of_campaign = {"id": run["id"]}, {"id": run["campaign"]}
-    plan = "models: [Qwen/Qwen3-0.6B]\nbackends: {transformers: {}}\n"
+    body = httpx.get(f"{base}/api/v1/openapi.json").json()["paths"]["/api/v1/campaigns/plan"]
+    example = body["post"]["requestBody"]["content"]["application/yaml"]["example"]
+    plan = yaml.safe_load(example)
     asked: list[tuple[str, str, dict[str, Any]]] = [
         ("GET", "/results/{id}", {"path_parameters": of_run}),
         ("GET", "/results/{id}/trace", {"path_parameters": of_run}),

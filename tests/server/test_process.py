@@ -166,6 +166,19 @@ class TestSlowClients:
         ]
         assert under_way == ["lem_http_requests_in_flight 1.0"]
 
+    def test_a_body_that_was_not_read_begins_no_request(self, process: Start) -> None:
+        server = process()
+        inner = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        head = b"POST /api/v1/submissions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999"
+        with socket.create_connection(("127.0.0.1", server.port), 10) as s:
+            s.sendall(head + b"\r\nContent-Type: application/x-tar\r\n\r\n" + inner)
+            s.settimeout(20)
+            answer = b""
+            while piece := s.recv(65536):
+                answer += piece
+        assert answer.startswith(b"HTTP/1.1 413 ") and b"connection: close" in answer.lower()
+        assert answer.count(b"HTTP/1.1 ") == 1 and b"lem_http" not in answer
+
     def test_headers_cannot_be_smuggled_in(self, process: Start) -> None:
         server = process()
         with socket.create_connection(("127.0.0.1", server.port), 10) as s:

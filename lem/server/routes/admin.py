@@ -3,15 +3,16 @@
 from typing import Annotated, Literal
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
 from lem.archive import identities
+from lem.archive.queries.filters import Question
 from lem.archive.schema import IDENTITY, KEY
 from lem.contract.base import Sha256
 from lem.server.answers import fresh
 from lem.server.auth import Here, needs
-from lem.server.describe import problems
+from lem.server.describe import asked, parameters, problems
 from lem.server.problems import API_SCHEMA_VERSION, HttpProblem
 from lem.server.routes.keys import Body, KeyPath, Revoked
 
@@ -48,6 +49,11 @@ class TokensRevoked(BaseModel):
 
 class TokenNamed(Body):
     name: str = Field(max_length=200)
+
+
+class KeysQuestion(Question):
+    after: Sha256 = "0" * 64
+    limit: Annotated[int, Field(ge=1, le=500)] = 100
 
 
 class KeyListed(BaseModel):
@@ -97,20 +103,24 @@ def post_token_revocation(service: Here, named: TokenNamed) -> Response:
     return fresh(TokensRevoked(revoked=gone))
 
 
-@router.get("/keys", response_model=Keys, responses=problems(401, 403))
+@router.get(
+    "/keys",
+    response_model=Keys,
+    responses=problems(401, 403),
+    openapi_extra=parameters(KeysQuestion),
+)
 def get_keys(
     service: Here,
-    after: Annotated[str, Query(pattern="^[0-9a-f]{64}$")] = "0" * 64,
-    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    question: Annotated[KeysQuestion, Depends(asked(KeysQuestion))],
 ) -> Response:
     """Every key, by its id."""
     with service.database.reading() as connection:
         found = connection.execute(
             sa.select(KEY, IDENTITY.c.name, IDENTITY.c.enrolled_by)
             .join(IDENTITY, IDENTITY.c.id == KEY.c.identity_id)
-            .where(KEY.c.id > after)
+            .where(KEY.c.id > question.after)
             .order_by(KEY.c.id)
-            .limit(limit)
+            .limit(question.limit)
         ).all()
     rows = [
         KeyListed(
@@ -124,7 +134,7 @@ def get_keys(
         )
         for row in found
     ]
-    return fresh(Keys(rows=rows, next=rows[-1].key if len(rows) == limit else None))
+    return fresh(Keys(rows=rows, next=rows[-1].key if len(rows) == question.limit else None))
 
 
 @router.post("/keys/{key}/revoke", response_model=Revoked, responses=problems(401, 403, 404))

@@ -29,9 +29,14 @@ from lem.submit.manifest import SIGNATURE_BYTES
 router = APIRouter(prefix="/campaigns", tags=["campaigns"])
 CampaignPath = Annotated[str, Path(pattern=r"^[0-9a-f]{64}-[0-9]{1,12}$")]
 _EXAMPLE = """\
-models: [Qwen/Qwen3-0.6B]
-backends: {transformers: {}, vllm: {}}
+version: 1
+name: batching
+models: [{id: Qwen/Qwen3-0.6B}]
+backends: {transformers: {}}
 sweep: {engine.max_batch_size: [1, 8]}
+workload:
+  requests: 64
+  dataset: {kind: random, input_tokens: 128, output_tokens: 64}
 """
 
 

@@ -5,8 +5,9 @@ import tempfile
 from collections.abc import Iterator
 from typing import Annotated, BinaryIO, cast
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import StreamingResponse
+from pydantic import Field
 
 from lem.archive.external import Listed, listed
 from lem.archive.queries.answer import Answer, head
@@ -33,8 +34,8 @@ class Externals(Answer):
 
 
 class ExternalQuestion(Question):
-    after: int
-    limit: int
+    after: Annotated[int, Field(ge=0, le=2**53)] = 0
+    limit: Annotated[int, Field(ge=1, le=500)] = 100
 
 
 @router.get(
@@ -106,21 +107,25 @@ def _read(file: BinaryIO) -> Iterator[bytes]:
             yield chunk
 
 
-@router.get("/external", response_model=Externals, responses=read())
+@router.get(
+    "/external",
+    response_model=Externals,
+    responses=read(),
+    openapi_extra=parameters(ExternalQuestion),
+)
 def get_external(
     request: Request,
     service: Here,
-    after: Annotated[int, Query(ge=0, le=2**53)] = 0,
-    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    question: Annotated[ExternalQuestion, Depends(asked(ExternalQuestion))],
 ) -> Response:
     """Figures that others published, in the order in which they were added."""
 
     def ask(c: object) -> Externals:
-        rows = listed(c, after, limit)  # type: ignore[arg-type]
+        rows = listed(c, question.after, question.limit)  # type: ignore[arg-type]
         return Externals(
             **head(c).fields(),  # type: ignore[arg-type]
             rows=rows,
-            next=rows[-1].id if len(rows) == limit else None,
+            next=rows[-1].id if len(rows) == question.limit else None,
         )
 
-    return queried(service, request, ExternalQuestion(after=after, limit=limit), ask)
+    return queried(service, request, question, ask)

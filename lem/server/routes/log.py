@@ -4,7 +4,8 @@ before it."""
 from typing import Annotated
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import Field
 
 from lem.archive.log import LogEntry, entries, head
 from lem.archive.queries.answer import Answer
@@ -13,14 +14,14 @@ from lem.archive.queries.filters import Question
 from lem.contract.base import Sha256
 from lem.server.answers import queried
 from lem.server.auth import Here
-from lem.server.describe import read
+from lem.server.describe import asked, parameters, read
 
 router = APIRouter(tags=["log"])
 
 
 class LogQuestion(Question):
-    after: int
-    limit: int
+    after: Annotated[int, Field(ge=0, le=2**53, description="The last entry seen.")] = 0
+    limit: Annotated[int, Field(ge=1, le=1000)] = 1000
 
 
 class LogPage(Answer):
@@ -36,24 +37,23 @@ class LogHead(Answer):
     hash: Sha256
 
 
-@router.get("/log", response_model=LogPage, responses=read())
+@router.get("/log", response_model=LogPage, responses=read(), openapi_extra=parameters(LogQuestion))
 def get_log(
     request: Request,
     service: Here,
-    after: Annotated[int, Query(ge=0, le=2**53, description="The last entry seen.")] = 0,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
+    question: Annotated[LogQuestion, Depends(asked(LogQuestion))],
 ) -> Response:
     """Entries, the oldest first. ``lem log verify URL`` checks the chain."""
 
     def ask(connection: sa.Connection) -> LogPage:
-        found = entries(connection, after, limit)
+        found = entries(connection, question.after, question.limit)
         return LogPage(
             **state(connection).model_dump(),
             entries=found,
-            next=found[-1].seq if len(found) == limit else None,
+            next=found[-1].seq if len(found) == question.limit else None,
         )
 
-    return queried(service, request, LogQuestion(after=after, limit=limit), ask, _last)
+    return queried(service, request, question, ask, _last)
 
 
 @router.get("/log/head", response_model=LogHead, responses=read())

@@ -2,7 +2,8 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
+from pydantic import Field
 
 from lem.archive.queries.filters import Question
 from lem.archive.queries.results import (
@@ -24,7 +25,7 @@ RunPath = Annotated[str, Path(pattern=r"^[0-9a-f]{64}-[0-9]{1,5}$")]
 
 
 class TraceQuestion(Question):
-    points: int
+    points: Annotated[int, Field(ge=10, le=20_000, description="Of each series, at most.")] = 2000
 
 
 @router.get(
@@ -48,19 +49,24 @@ def get_result(request: Request, service: Here, id: RunPath) -> Response:
     return queried(service, request, None, lambda c: result(c, service.packs, id))
 
 
-@router.get("/results/{id}/trace", response_model=Trace, responses=read(404))
+@router.get(
+    "/results/{id}/trace",
+    response_model=Trace,
+    responses=read(404),
+    openapi_extra=parameters(TraceQuestion),
+)
 def get_trace(
     request: Request,
     service: Here,
     id: RunPath,
-    points: Annotated[int, Query(ge=10, le=20_000, description="Of each series, at most.")] = 2000,
+    question: Annotated[TraceQuestion, Depends(asked(TraceQuestion))],
 ) -> Response:
     """The readings that a run's figures come from; where there are many, a part of them."""
     return queried(
         service,
         request,
-        TraceQuestion(points=points),
-        lambda c: trace(c, service.packs, id, points),
+        question,
+        lambda c: trace(c, service.packs, id, question.points),
     )
 
 
