@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from lem import plugins, verified
+from lem.archive.reasons import REASONS
 from lem.cli.main import cli
 from lem.contract.base import Document
 from lem.contract.flags import FLAGS
@@ -53,6 +54,10 @@ def tables() -> dict[str, str]:
                 for family, rules in FAMILIES.items()
                 for r in rules
             ),
+        ),
+        "reasons": markdown(
+            ("Reason", "Status", "What it says"),
+            ((f"`{r.name}`", str(r.status), r.meaning) for r in REASONS.values()),
         ),
         "tiers": markdown(
             ("Tier", "What it means", "What it does not prove"),

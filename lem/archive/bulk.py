@@ -16,7 +16,7 @@ from lem.archive.copying import copy, insert_many
 from lem.archive.database import Database, raise_data_version
 from lem.archive.identities import add_key, new_identity
 from lem.archive.rows import FIGURES, ConfigRow, RunRow
-from lem.archive.schema import BOARD_SET, CAMPAIGN, CONFIG, SUBMISSION
+from lem.archive.schema import BOARD_SET, CAMPAIGN, CONFIG, RUN, SUBMISSION
 from lem.contract.base import utc_now
 
 AT_ONCE = 20_000
@@ -83,7 +83,7 @@ def insert_runs(c: Connection, rows: Iterable[RunRow]) -> tuple[int, set[int]]:
                 f"SELECT {_names(c, COLUMNS)} FROM run WITH NO DATA"
             )
             staged = True
-        copy(c, "staged", COLUMNS, made)
+        copy(c, RUN, COLUMNS, made, "staged")
     if staged:
         names = _names(c, COLUMNS)
         new += c.exec_driver_sql(

@@ -38,8 +38,10 @@ MAX_TEXT_BYTES = 256 * 2**20
 """Of all documents of one submission together, uncompressed."""
 MAX_WINDOWS = 1000
 MAX_BLOCKS = 10_000
-MAX_CELLS = 200_000
+MAX_CELLS = 50_000
 """Blocks × arms that a lock may promise: the plan looks at each."""
+MAX_TRIES = 1000
+"""Passes of a block, and attempts in one: the plan gives up long before."""
 SAME_RESPONSES_BYTES = 256
 """Two runs in which nothing was answered have the same responses: so small a file may be there
 twice."""
@@ -209,6 +211,8 @@ def _of_failure(failure: Failure, run: Submitted) -> Outcome:
 def _check_place(document: Record | Failure, run: Submitted) -> None:
     if (document.block, document.arm_id, document.attempt) != (run.block, run.arm_id, run.attempt):
         raise refused("wrong_place")
+    if run.block >= MAX_BLOCKS or max(document.block_pass, run.attempt) > MAX_TRIES:
+        raise refused("wrong_place", "more blocks, passes or attempts than anybody makes")
 
 
 def _document(

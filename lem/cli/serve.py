@@ -199,7 +199,7 @@ def banner(settings: "ServerSettings", port: int) -> list[str]:
         )
     else:
         lines.append("enrol:   by invitation: lem archive invite --name NAME")
-    lines.append(f"push:    lem results push --to {where}")
+    lines.append(f"push:    lem results push --server {where}")
     if not sys.stderr.isatty():
         return lines
     return [*lines, "stop:    Ctrl-C"]

@@ -15,7 +15,10 @@ from lem.errors import BadInput, EnvironmentFault
 
 def test_migrations_give_the_tables_of_the_schema(archive) -> None:
     with archive.database.reading() as c:
-        assert compare_metadata(MigrationContext.configure(c), METADATA) == []
+        found = compare_metadata(MigrationContext.configure(c), METADATA)
+    # SQLite has no index on what is inside documents.
+    expected = {"ix_config_experiment"} if archive.database.is_sqlite else set()
+    assert {(d[0], d[1].name) for d in found} == {("add_index", name) for name in expected}
 
 
 def test_a_new_archive_has_a_name_a_salt_and_a_version_and_keeps_them(archive) -> None:

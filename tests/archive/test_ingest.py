@@ -279,6 +279,7 @@ def test_a_lock_may_get_more_arms_and_nothing_else(archive, me, tmp_path) -> Non
 
 WRONG_RECORDS = {
     "another block": (lambda r: r.update(block=1), "wrong_place"),
+    "a pass that nobody makes": (lambda r: r.update(block_pass=2**63), "wrong_place"),
     "another campaign": (lambda r: r.update(campaign="x"), "wrong_place"),
     "another experiment": (
         lambda r: r["experiment"]["engine"].update(dtype="x"),

@@ -79,6 +79,14 @@ def test_counter_and_power_scaled_alike_beyond_the_limit(gpu: Run) -> None:
     assert forged.found() == {"power_above_board": "reject", "limit_impossible": "hold"}
 
 
+def test_a_limit_that_is_not_the_traces(gpu: Run) -> None:
+    assert gpu.told(environment__gpus__0__power_limit_w=100.0).found() == {
+        "limit_impossible": "hold"
+    }
+    # What is in force may be less than what was set.
+    assert gpu.told(environment__gpus__0__power_limit_w=600.0).found() == {}
+
+
 def test_a_consistent_forgery_within_what_a_board_does_passes(gpu: Run) -> None:
     """What is left, and what replication is for (docs/trust.md)."""
     assert gpu.traced(scaled(0.8, "energy_mj", *POWER)).consistent().found() == {}

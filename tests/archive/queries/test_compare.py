@@ -22,13 +22,22 @@ def gpu_board(n: int) -> dict:
 
 
 def campaign(
-    archive, submitter, means, *, blocks=6, board_of=lambda arm: 0, seed=1, nll=None, lock=None
+    archive,
+    submitter,
+    means,
+    *,
+    blocks=6,
+    board_of=lambda arm: 0,
+    seed=1,
+    nll=None,
+    lock=None,
+    drift=0.05,
 ):
     """``means``: batch size → joules per token."""
     chance = random.Random(seed)
     made, table = [], {}
     for block in range(blocks):
-        shared = math.exp(chance.gauss(0, 0.05))
+        shared = math.exp(chance.gauss(0, drift))
         for arm, (batch, mean) in enumerate(means.items()):
             value = mean * shared * math.exp(chance.gauss(0, 0.003))
             experiment_id = hashlib.sha256(b"%d" % batch).hexdigest()
@@ -95,8 +104,8 @@ def test_a_baseline_can_be_named(archive) -> None:
 
 
 def test_across_campaigns_both_uncertainties_enter(archive) -> None:
-    campaign(archive, 0, {1: 1.0}, seed=1)
-    campaign(archive, 1, {2: 0.5}, seed=2)
+    campaign(archive, 0, {1: 1.0}, seed=3, drift=0.002)
+    campaign(archive, 1, {2: 0.5}, seed=4, drift=0.002)
     ids = ids_of(archive)
     found = ask(archive, [ids[1], ids[2]])
     ratio = found.rows[1].ratio

@@ -34,7 +34,11 @@ def ask(archive, *items) -> bytes:
 
 
 def expected(known, test):
-    return sorted((r.config.hash, r.block, known.names[r.identity_id], r.figures[0]) for r in known.rows if test(r))  # fmt: skip
+    return sorted(
+        (r.config.hash, r.block, known.names[r.identity_id], r.figures[0])
+        for r in known.rows
+        if test(r)
+    )
 
 
 def test_csv_reads_back(archive) -> None:

@@ -96,10 +96,28 @@ def test_times_are_those_of_the_newest_run(archive) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["launcher", "nothing", "engine", "engine.nothing", "args", "args.", "args.x y", "args.x'--",
-     "args.\"x", "model", "where", "__class__", "args." + ".".join("a" * 12), "vllm.backend",
-     "args.é", "config_id", "experiment", "; DROP TABLE run", "args.x\x00"],
-)  # fmt: skip
+    [
+        "launcher",
+        "nothing",
+        "engine",
+        "engine.nothing",
+        "args",
+        "args.",
+        "args.x y",
+        "args.x'--",
+        'args."x',
+        "model",
+        "where",
+        "__class__",
+        "args." + ".".join("a" * 12),
+        "vllm.backend",
+        "args.é",
+        "config_id",
+        "experiment",
+        "; DROP TABLE run",
+        "args.x\x00",
+    ],
+)
 def test_other_names_are_refused(name: str) -> None:
     if name == "model":
         assert is_filter(name)
@@ -134,16 +152,48 @@ def test_what_is_out_of_bounds_is_refused(items) -> None:
         LeaderboardQuestion.from_query(items)
 
 
-PATHS = ["engine.max_batch_size", "args.x", "args.name", "vllm.args.share", "generate.temperature",
-         "workload.arrival.concurrency", "model.content", "device.power_limit_w"]  # fmt: skip
+PATHS = [
+    "engine.max_batch_size",
+    "args.x",
+    "args.name",
+    "vllm.args.share",
+    "generate.temperature",
+    "workload.arrival.concurrency",
+    "model.content",
+    "device.power_limit_w",
+]
 TEXTS = st.one_of(
     st.text(max_size=40),
-    st.sampled_from(["null", "true", "1e308", "1e999", "-0", "NaN", "Infinity", "9" * 300, "'", '"',
-                     "%", "_", "\\", "{}", "[1]", "0x1", "1_0", "\u2028", "🙂", "99999999999999999999",
-                     "9223372036854775808", "-9223372036854775809", "1" + "0" * 200]),
+    st.sampled_from(
+        [
+            "null",
+            "true",
+            "1e308",
+            "1e999",
+            "-0",
+            "NaN",
+            "Infinity",
+            "9" * 300,
+            "'",
+            '"',
+            "%",
+            "_",
+            "\\",
+            "{}",
+            "[1]",
+            "0x1",
+            "1_0",
+            "\u2028",
+            "🙂",
+            "99999999999999999999",
+            "9223372036854775808",
+            "-9223372036854775809",
+            "1" + "0" * 200,
+        ]
+    ),
     st.integers().map(str),
     st.floats().map(json.dumps),
-)  # fmt: skip
+)
 
 
 def test_no_text_makes_an_error_of_the_database(archive) -> None:
@@ -151,9 +201,11 @@ def test_no_text_makes_an_error_of_the_database(archive) -> None:
 
     @settings(max_examples=150, suppress_health_check=list(HealthCheck), deadline=None)
     @given(
-        st.lists(st.tuples(st.sampled_from([*DIMENSIONS, *PATHS, "q", "since", "until"]), TEXTS),
-                 max_size=4)
-    )  # fmt: skip
+        st.lists(
+            st.tuples(st.sampled_from([*DIMENSIONS, *PATHS, "q", "since", "until"]), TEXTS),
+            max_size=4,
+        )
+    )
     def ask(items) -> None:
         for model, function in (
             (LeaderboardQuestion, leaderboard),

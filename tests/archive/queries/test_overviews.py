@@ -88,10 +88,16 @@ def test_scatter_has_every_configuration_with_both_figures(archive, items) -> No
     found = {
         i: (x, y, tier, answer.models[m], answer.backends[b], answer.device_models[d])
         for i, x, y, tier, m, b, d in zip(
-            answer.id, answer.x, answer.y, answer.tier, answer.model, answer.backend,
-            answer.device_model, strict=True,
+            answer.id,
+            answer.x,
+            answer.y,
+            answer.tier,
+            answer.model,
+            answer.backend,
+            answer.device_model,
+            strict=True,
         )
-    }  # fmt: skip
+    }
     assert found.keys() == wanted.keys()
     for key, (x, y, *rest) in wanted.items():
         assert found[key][:2] == (pytest.approx(x), pytest.approx(y))
@@ -109,9 +115,15 @@ def test_the_front_is_what_comparing_every_pair_says(archive) -> None:
     columns = ask(archive, scatter, ScatterQuestion, ("x", x), ("y", y))
     sign = -1 if better_of(x) == "higher" else 1
     points = list(
-        zip(columns.id, columns.x, columns.x_uncertainty, columns.y, columns.y_uncertainty,
-            strict=True)
-    )  # fmt: skip
+        zip(
+            columns.id,
+            columns.x,
+            columns.x_uncertainty,
+            columns.y,
+            columns.y_uncertainty,
+            strict=True,
+        )
+    )
     states = {}
     for i, a, ua, b, ub in points:
         dominated = ahead = False

@@ -39,11 +39,20 @@ def test_rows_are_the_runs_that_match(archive) -> None:
     known = archive_queries.filled(archive)
     for items, test in (
         ([], lambda r: True),
-        ([("counted", "true"), ("backend", "vllm")], lambda r: r.counted and r.config.backend == "vllm"),
-        ([("tier", "replicated"), ("class", "gpu")], lambda r: r.tier == 3 and r.config.energy_class == "gpu"),
+        (
+            [("counted", "true"), ("backend", "vllm")],
+            lambda r: r.counted and r.config.backend == "vllm",
+        ),
+        (
+            [("tier", "replicated"), ("class", "gpu")],
+            lambda r: r.tier == 3 and r.config.energy_class == "gpu",
+        ),
         ([("since", "2026-05-30")], lambda r: r.started_at >= 1780099200),
-        ([("args.name", "x1"), ("counted", "false")], lambda r: not r.counted and r.config.experiment["args"]["name"] == "x1"),
-    ):  # fmt: skip
+        (
+            [("args.name", "x1"), ("counted", "false")],
+            lambda r: not r.counted and r.config.experiment["args"]["name"] == "x1",
+        ),
+    ):
         page = ask(archive, *items, ("limit", "500"))
         assert page.next is None
         wanted = sorted(
@@ -57,13 +66,17 @@ def test_rows_are_the_runs_that_match(archive) -> None:
         assert wanted
     row = page.rows[0]
     source = next(
-        r for r in known.rows
-        if (known.names[r.identity_id], r.config.hash, r.block) == (row.submitter, row.configuration, row.block)
-    )  # fmt: skip
+        r
+        for r in known.rows
+        if (known.names[r.identity_id], r.config.hash, r.block)
+        == (row.submitter, row.configuration, row.block)
+    )
     figure = row.figures["energy_per_output_token_j"]
     assert (figure.value, figure.uncertainty, figure.unit) == (
-        source.figures[0], source.figures[len(HEADLINE)], "J/token",
-    )  # fmt: skip
+        source.figures[0],
+        source.figures[len(HEADLINE)],
+        "J/token",
+    )
 
 
 def test_pages_have_every_run_once_also_while_others_arrive(archive) -> None:
@@ -88,8 +101,11 @@ def made(archive, **changes):
     gpus = [{**records.gpu(), "uuid": BOARD}]
     return archive_queries.submitted(
         archive,
-        [records.record(energy={"gpu": 0.5}, gpus=gpus, semantics=4, block=b, **changes) for b in (0, 1)],
-    )  # fmt: skip
+        [
+            records.record(energy={"gpu": 0.5}, gpus=gpus, semantics=4, block=b, **changes)
+            for b in (0, 1)
+        ],
+    )
 
 
 def test_a_result_has_its_whole_record_and_where_it_is_from(archive) -> None:
@@ -158,9 +174,10 @@ def test_a_trace_may_be_anything(data: bytes) -> None:
 def test_a_configuration_shows_submitters_beside_each_other(archive) -> None:
     known = archive_queries.filled(archive)
     chosen = next(
-        h for h in known.configurations()
+        h
+        for h in known.configurations()
         if len({r.identity_id for r in known.of(h) if r.counted}) == 3
-    )  # fmt: skip
+    )
     with archive.database.writing() as c:
         ids = [r.id for r in c.execute(IDENTITY.select().order_by(IDENTITY.c.id))]
         config_id = c.execute(RUN.select().where(RUN.c.number == 0)).first().config_id
