@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 from pydantic import AfterValidator, Field, ValidationError
 
-from lem.archive.refused import Refused
+from lem.archive.reasons import refused
 from lem.archive.schema import EXTERNAL, HEADLINE
 from lem.contract.base import Part, path_of, wrong
 from lem.errors import BadInput, Problem
@@ -169,7 +169,7 @@ def parse(data: bytes, source: str = "", *, as_csv: bool = False) -> list[Extern
 def add(connection: sa.Connection, records: list[External]) -> Added:
     """Store those that are not there yet; the caller raises ``data_version`` if any are new.
 
-    Raises :class:`Refused` (``external_differs``) where the same figure is there with other values:
+    Raises ``Refused`` (``external_differs``) where the same figure is there with other values:
     a corrected figure says so in its note, and both are shown.
     """
     new: list[dict[str, Any]] = []
@@ -180,11 +180,10 @@ def add(connection: sa.Connection, records: list[External]) -> Added:
             new.append(record.model_dump())
         elif External(**{name: there[name] for name in FIELDS}) != record:
             differing = [name for name in FIELDS if there[name] != getattr(record, name)]
-            raise Refused(
+            raise refused(
                 "external_differs",
                 f"{record.source}, {record.model} on {record.device_model}, {record.metric}: "
                 f"is there already with another {', '.join(differing)}",
-                409,
                 hint="say in its note what was corrected; both are shown then",
             )
     if new:

@@ -42,6 +42,7 @@ _TABLE = (
     Reason("bad_name", 422, "a name is empty, too long, or has control characters"),
     Reason("key_known", 409, "this key is enrolled already"),
     Reason("pack_missing", 503, "what was submitted is not on this server's disk"),
+    Reason("external_differs", 409, "this published figure is there already, with other values"),
     Reason("busy", 503, "another change took too long; try again"),
 )
 

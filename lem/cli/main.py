@@ -16,6 +16,7 @@ GROUPS = {
     "doctor": "what works on this machine and what doesn't, each with its fix",
     "images": "build and list the engine images",
     "key": "this machine's key, with which results are submitted",
+    "log": "verify the public log of a server's archive",
     "meter": "the energy meters of this machine",
     "results": "list, show, compare, export and submit results",
     "serve": "an archive of records over HTTP",

@@ -256,7 +256,7 @@ def test_keys_that_were_revoked_there_are_so_here(archive: Any, other: Any, tmp_
 
 def shell_of(page: Path) -> list[str]:
     """The fenced shell blocks of the docs."""
-    return [part.split("```")[0] for part in page.read_text().split("```sh\n")[1:]]
+    return [part.split("```")[0] for part in page.read_text().split("```bash\n")[1:]]
 
 
 def run_shell(folder: Path, scripts: list[str], pack: str) -> "subprocess.CompletedProcess[str]":
