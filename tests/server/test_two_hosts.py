@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ class Host:
         ip("-n", self.space, "link", "set", there, "up")
         ip("-n", self.space, "link", "set", "lo", "up")
         self.config = self.folder / "played.txt"
-        options = {"gain": gain, "serial": number, "power_noise_w": 1.0}
+        options = {"gain": gain, "serial": number, "noise_w": 8.0, "seed": number}
         played.Play([(played.NEVER, WATTS, WATTS)], options).write(self.config)
 
     def close(self) -> None:
@@ -89,7 +90,7 @@ class Host:
         assert done.returncode == 0, done.stdout + done.stderr
         return done
 
-    def measure(self) -> Path:
+    def measure(self) -> None:
         campaign = write_campaign(
             self.folder / "campaign.yaml",
             backends={"tick": {"args": {"token_ms": 20, "paced": True}}},
@@ -111,10 +112,9 @@ class Host:
         )
         out = self.folder / "out"
         self.lem("campaign", "run", campaign, "--out", out, "--blocks", str(BLOCKS))
-        return out
 
-    def push(self, out: Path) -> Any:
-        url = f"http://{self.server}:{self.port}"
+    def push(self) -> Any:
+        url, out = f"http://{self.server}:{self.port}", self.folder / "out"
         return json.loads(
             self.lem(
                 *("results", "push", out, "--server", url, "--plain-http", "--yes", "--json")
@@ -124,14 +124,20 @@ class Host:
     port = 0
 
 
-@pytest.fixture
-def hosts(tmp_path: Path) -> Iterator[list[Host]]:
-    library = played.build_library(tmp_path)
+@pytest.fixture(scope="module")
+def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Host]]:
+    """All have measured, at the same time."""
+    folder = tmp_path_factory.mktemp("hosts")
+    library = played.build_library(folder)
     made: list[Host] = []
     try:
         # Honest boards differ by some per cent; the third reads a fifth too much.
         for number, gain in ((1, 1.01), (2, 0.985), (3, 1.2)):
-            made.append(Host(tmp_path, number, library, gain))
+            made.append(Host(folder, number, library, gain))
+        with ThreadPoolExecutor(len(made)) as together:
+            list(together.map(Host.measure, made))
+            for host in made:
+                host.lem("key", "new")
         yield made
     finally:
         for host in made:
@@ -163,18 +169,21 @@ def test_two_agree_and_a_third_is_shown_to_disagree(
                     check=True,
                     env=dict(os.environ) | environment,
                 )
-                host.lem("key", "new")
                 host.lem("key", "enrol", "--plain-http", "--link-file", "-", stdin=invite.stdout)
             first, second, third = hosts
-            first.push(first.measure())
+            first.push()
             alone = board_when(client, "recomputed")
+            before = client.get("/log/head").json()
+            first.push()
+            assert client.get("/log/head").json() == before
+            assert board_when(client, "recomputed") == alone
             assert {r["figure"]["tier"] for r in alone["rows"]} == {"recomputed"}
-            second.push(second.measure())
+            second.push()
             both = board_when(client, "replicated")
             assert len(both["rows"]) == 2
             assert {r["figure"]["submitters"] for r in both["rows"]} == {2}
             assert not any(r["configuration"]["disagrees"] for r in both["rows"])
-            third.push(third.measure())
+            third.push()
             contested = board_when(client, "replicated", disagreeing=True)
             # It is shown, and not averaged in.
             for before, after in zip(both["rows"], contested["rows"], strict=True):

@@ -4,8 +4,8 @@ Also the example of a backend outside lem's own tree. Its arguments (``args`` of
 
 - ``static``: whole batches, one after another, instead of requests that come and go
 - ``token_ms``: time per step, half of it burnt, half of it slept (default 1)
-- ``paced``: steps keep time, so that tokens per second don't depend on how busy the machine is: what
-  made one late, the next ones make up
+- ``paced``: steps keep time, so that tokens per second don't depend on how busy the machine is:
+  what made one late, the next ones make up
 - ``echo``: answer with what stands behind the last ``say `` of the prompt
 - ``silent``: tell no likelihoods
 - ``forget``: answer with nonsense where this divides the number of the request
