@@ -35,6 +35,7 @@ ACROSS = (
     "trace_shape_repeated",
     "runs_overlap",
     "clocks_disagree",
+    "arms_not_in_order",
 )
 """Rules that hold the runs of a campaign against each other."""
 INCOMPLETE = "not_recomputable"
@@ -196,7 +197,7 @@ def _hold_together(c: Connection, campaign_id: int) -> None:
     ids = [row.id for row in submissions]
     c.execute(FINDING.delete().where(FINDING.c.submission_id.in_(ids), FINDING.c.rule.in_(ACROSS)))
     found: list[tuple[int, int | None, Finding]] = []
-    for rule, detail, t in across(traits):
+    for rule, detail, t in across(traits, lock):
         row = runs.get((t.block, arms.get(t.arm_id, -1), t.attempt))
         if row is not None:
             finding = Finding(

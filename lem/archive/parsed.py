@@ -136,7 +136,11 @@ def check_lock(lock: Lock, content: Content) -> None:
 
 
 def extends(old: Lock, new: Lock) -> bool:
-    """Whether ``new`` is ``old`` with nothing changed but arms (and request lists) added."""
+    """Whether ``new`` is ``old`` with nothing changed but arms (and request lists) added, which is
+    what campaigns that choose their arms as they go do. Another that grew after it was complete
+    would be open again, and so take its figures back without a word in the public log."""
+    if old.adaptive is None:
+        return new == old
     if new.arms[: len(old.arms)] != old.arms:
         return False
     if not old.requests.items() <= new.requests.items():

@@ -3,6 +3,7 @@
 import difflib
 import re
 import types
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -28,23 +29,29 @@ def explain(
 ) -> list[tuple[KeyPath, str]]:
     """Each error as (path in the file, message). ``data``, found at ``at``, is what was checked."""
     placed = []
+    kinds: dict[KeyPath, set[str]] = defaultdict(set)
+    within: dict[KeyPath, set[str]] = defaultdict(set)
     for e in error.errors(include_url=False):
         path, label = _file_path(e["loc"], data, e["type"] == "missing")
         placed.append((path, label, e))
+        kinds[path].add(e["type"])
+        for length in range(len(path) + 1):
+            within[path[:length]].add(e["type"])
     return [
         ((*at, *path), _message(e, model, label))
         for path, label, e in placed
-        if not _is_of_the_other_kind(path, e, [(p, o["type"]) for p, _, o in placed if o is not e])
+        if not _is_of_the_other_kind(e, kinds[path], within[path])
     ]
 
 
-def _is_of_the_other_kind(path: KeyPath, e: Any, others: list[tuple[KeyPath, str]]) -> bool:
+def _is_of_the_other_kind(e: Any, here: set[str], within: set[str]) -> bool:
     """Whether the error only says that a number is no mapping, or the reverse, where both may stand
-    and another error says what is wrong with what does."""
+    and another error says what is wrong with what does. ``here``, ``within``: the kinds of all
+    errors at its path, and at or below it."""
     if e["type"] in _NO_MAPPING:
-        return any(p == path and kind not in _NO_MAPPING for p, kind in others)
+        return bool(here - set(_NO_MAPPING))
     if e["type"] in _NO_NUMBER and isinstance(e.get("input"), dict):
-        return any(p[: len(path)] == path and kind not in _NO_NUMBER for p, kind in others)
+        return bool(within - set(_NO_NUMBER))
     return False
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from lem.campaign.plan import Here, plan
 from lem.contract.lock import Lock
-from lem.stores.counted import counted
+from lem.stores.counted import counted, void_reason
 from lem.stores.outcomes import Outcome
 
 MOST_WORDS = 300
@@ -40,6 +40,7 @@ def _missing(lock: Lock, outcomes: Sequence[Outcome]) -> Iterator[str]:
     yield from _strangers(lock, outcomes)
     yield from _gaps(outcomes)
     yield from _passes(outcomes)
+    yield from _needless(lock, outcomes)
     yield from _to_run(lock, outcomes)
     if not counted(outcomes):
         yield "no run counts"
@@ -87,6 +88,24 @@ def _passes(outcomes: Sequence[Outcome]) -> Iterator[str]:
             ordered = [o.block_pass for o in tried]
             if ordered != sorted(ordered):
                 yield f"block {block}: attempts of arm {arm[:12]} are not in the order of passes"
+
+
+def _needless(lock: Lock, outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """What ``lem`` never runs: an arm once more in a pass in which it has a record, and a pass after
+    one that was whole. The newest counts, so whoever may repeat what ended well may choose."""
+    passes: dict[tuple[int, int], list[Outcome]] = defaultdict(list)
+    for o in outcomes:
+        passes[o.block, o.block_pass].append(o)
+    for (block, number), members in sorted(passes.items()):
+        recorded: set[str] = set()
+        for o in sorted(members, key=lambda o: o.attempt):
+            if o.arm_id in recorded:
+                yield f"block {block}: arm {o.arm_id[:12]} was run again after it had ended"
+            if o.kind == "record":
+                recorded.add(o.arm_id)
+        followed = (block, number + 1) in passes
+        if followed and _arms_of(lock, block) <= recorded and void_reason(members) is None:
+            yield f"block {block}: it was run again after its pass {number} was whole"
 
 
 def _to_run(lock: Lock, outcomes: Sequence[Outcome]) -> Iterator[str]:

@@ -23,7 +23,7 @@ from lem.archive.schema import (
     RUN,
     SUBMISSION,
 )
-from lem.contract.lock import Lock
+from lem.contract.lock import Adaptive, Lock
 from lem.contract.record import Record
 from tests.archive_submissions import (
     Submitter,
@@ -33,6 +33,9 @@ from tests.archive_submissions import (
     with_file,
 )
 
+CHOOSES = Adaptive(
+    kind="pareto", budget=2, generation=1, objectives=["energy_per_output_token_j"], seed=1
+)
 TWO_ARMS = [[0.10, 0.11, 0.12], [0.20, 0.21, 0.22]]
 
 
@@ -252,9 +255,12 @@ def test_an_attempt_is_submitted_once(archive, me, whole) -> None:
 def test_a_lock_may_get_more_arms_and_nothing_else(archive, me, tmp_path) -> None:
     one = me.bundle(campaign(tmp_path / "one", TWO_ARMS[:1], owner="me", board="GPU-x"))
     two = me.bundle(campaign(tmp_path / "two", TWO_ARMS, owner="me", board="GPU-x"))
-    both = Lock.parse(text_of(two, 0, "lock"))
+    first, both = (
+        Lock.parse(text_of(b, 0, "lock")).model_copy(update={"adaptive": CHOOSES})
+        for b in (one, two)
+    )
     extended = both.model_dump_json().encode()
-    me.send(with_file(part_of(one, [0]), 0, "lock", text_of(one, 0, "lock")))
+    me.send(with_file(part_of(one, [0]), 0, "lock", first.model_dump_json().encode()))
     for change in (
         {"seed": 2},
         {"blocks": 2},
@@ -272,9 +278,33 @@ def test_a_lock_may_get_more_arms_and_nothing_else(archive, me, tmp_path) -> Non
         lock = gzip.decompress(c.scalar(sa.select(CAMPAIGN.c.lock)))
     assert lock == extended
     # One that was made before the arm was added, and sent after it.
-    me.send(part_of(one, [2]))
+    me.send(with_file(part_of(one, [2]), 0, "lock", first.model_dump_json().encode()))
     with archive.database.reading() as c:
         assert gzip.decompress(c.scalar(sa.select(CAMPAIGN.c.lock))) == extended
+
+
+def test_a_complete_campaign_cannot_be_opened_again_by_one_more_arm(archive, me, tmp_path) -> None:
+    """Its figures would be gone from the board, and the public log would say nothing of it."""
+    one = me.bundle(campaign(tmp_path / "one", TWO_ARMS[:1], owner="me", board="GPU-x", blocks=2))
+    two = me.bundle(campaign(tmp_path / "two", TWO_ARMS, owner="me", board="GPU-x", blocks=2))
+    made = me.send(part_of(one, [0, 1]))
+    assert made.campaign_state == "complete"
+    more = with_file(part_of(one, [2]), 0, "lock", text_of(two, 0, "lock"))
+    assert refusal(archive, me.body(more)) == "lock_differs"
+
+
+def test_a_bad_run_cannot_be_replaced_by_another_attempt(archive, me, tmp_path) -> None:
+    """Complete, its rank seen: the worst run once more. The newest attempt would count."""
+    bundle = me.bundle(campaign(tmp_path / "one", [[0.10, 0.11, 0.19]]))
+    assert me.send(bundle).campaign_state == "complete"
+    better = edited(bundle, 2, "record", lambda r: r.update(attempt=1))
+    run = better.content.runs[2].model_copy(update={"attempt": 1, "trace": None, "responses": None})
+    content = better.content.model_copy(update={"runs": [run]})
+    files = {sha: better.files[sha] for sha in (content.lock, run.record)}
+    again = ingest.receive(archive.database, archive.packs, me.signed(content, files))
+    assert again.campaign_state == "open"
+    assert "was run again after it had ended" in again.missing
+    assert count(archive, FACET) == 0
 
 
 WRONG_RECORDS = {

@@ -125,6 +125,59 @@ def test_a_void_pass_left_out() -> None:
     assert state(campaign.lock, hidden).complete
 
 
+def test_a_block_that_ended_well_is_not_run_again() -> None:
+    """A block once more, to choose the better one: the newest pass would count."""
+    campaign = Campaign(lock_of())
+    outcomes = campaign.finish()
+    again = [
+        o._replace(block_pass=1, attempt=1, path=f"{o.path}-again")
+        for o in outcomes
+        if o.block == 2
+    ]
+    found = state(campaign.lock, outcomes + again)
+    assert found.missing == "block 2: it was run again after its pass 0 was whole"
+
+
+@pytest.mark.parametrize("kind", ["record", "failure", "open"])
+def test_an_arm_is_not_run_again_in_the_pass_in_which_it_ended(kind: str) -> None:
+    campaign = Campaign(lock_of())
+    outcomes = campaign.finish()
+    last = outcomes[-1]
+    again = last._replace(
+        attempt=1, kind=cast(Any, kind), failure_kind="hang" if kind == "failure" else None
+    )
+    found = state(campaign.lock, [*outcomes, again])
+    assert found.missing == f"block 2: arm {last.arm_id[:12]} was run again after it had ended"
+
+
+@pytest.mark.parametrize("pause_s", [0, 3600])
+def test_what_failed_and_was_tried_again_on_demand_is_complete(pause_s: int) -> None:
+    """``--retry-failed``, in the same pass or, after a pause, in a new one."""
+    campaign = Campaign(lock_of(blocks=1))
+    campaign.step()
+    campaign.step("engine_error")
+    campaign.finish()
+    assert state(campaign.lock, campaign.outcomes).complete
+    campaign.now += timedelta(seconds=pause_s)
+    failed = frozenset(o.path for o in campaign.outcomes if o.kind == "failure")
+    here = Here(campaign.now.isoformat(), "boot-1", ("cpu",))
+    for run in plan(campaign.lock, campaign.outcomes, here, failed).runs:
+        started = campaign.now
+        campaign.now += timedelta(seconds=30)
+        campaign.outcomes.append(
+            campaign.outcomes[0]._replace(
+                arm_id=run.arm_id,
+                block_pass=run.block_pass,
+                attempt=run.attempt,
+                started_at=started.isoformat(),
+                ended_at=campaign.now.isoformat(),
+                path=f"again/{run.arm_id}",
+            )
+        )
+    assert len(campaign.outcomes) == (6 if pause_s else 4)
+    assert state(campaign.lock, campaign.outcomes).complete
+
+
 def test_a_run_that_was_lost_is_an_attempt_too() -> None:
     campaign = Campaign(lock_of())
     campaign.step("open")
