@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lem.archive import identities
 from lem.archive.ingest import MAX_SUBMISSION_BYTES, receive
+from lem.campaign.plan import order
 from lem.config.identity import experiment_id
 from lem.contract.base import utc_now
 from lem.contract.lock import Lock
@@ -153,7 +154,8 @@ def campaign(
     lock.write(folder / "campaign.lock.json")
     clock = records.START + timedelta(days=number)
     for block in range(most):
-        for i, arm in enumerate(arms):
+        drawn = order(lock.seed, block, 0, [arm["arm_id"] for arm in arms])
+        for i, arm in sorted(enumerate(arms), key=lambda a: drawn.index(a[1]["arm_id"])):
             if block >= len(energies[i]):
                 continue
             value = energies[i][block]
