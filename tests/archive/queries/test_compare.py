@@ -30,6 +30,7 @@ def campaign(
     board_of=lambda arm: 0,
     seed=1,
     nll=None,
+    nll_tokens={},  # noqa: B006
     lock=None,
     drift=0.05,
 ):
@@ -51,7 +52,7 @@ def campaign(
                     gpus=[gpu_board(board_of(arm))],
                     semantics=4,
                     nll=None if nll is None else nll[batch],
-                    nll_tokens=None if nll is None else 100,
+                    nll_tokens=None if nll is None else nll_tokens.get(batch, 100),
                     started=records.START.replace(hour=12 + block, minute=arm),
                 )
             )
