@@ -154,8 +154,8 @@ def campaign(
     lock.write(folder / "campaign.lock.json")
     clock = records.START + timedelta(days=number)
     for block in range(most):
-        drawn = order(lock.seed, block, 0, [a["arm_id"] for a in arms])
-        for i, arm in sorted(enumerate(arms), key=lambda each: drawn.index(each[1]["arm_id"])):
+        drawn = order(lock.seed, block, 0, [arm["arm_id"] for arm in arms])
+        for i, arm in sorted(enumerate(arms), key=lambda a: drawn.index(a[1]["arm_id"])):
             if block >= len(energies[i]):
                 continue
             value = energies[i][block]

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 
 from lem.archive import campaigns, log, replicate, summaries
 from lem.archive.database import Database, raise_data_version
-from lem.archive.kept import packed_traits, traits_of
+from lem.archive.kept import outcomes_of, packed_traits, traits_of
 from lem.archive.packs import Packs
 from lem.archive.parsed import MAX_RECORD_BYTES, read_lock
 from lem.archive.schema import BLOB, CAMPAIGN, FINDING, RUN, SUBMISSION
@@ -25,7 +25,7 @@ from lem.submit import manifest as signing
 from lem.submit.pack import unpacked
 from lem.trust.judge import DETAIL_CHARACTERS, judge
 from lem.trust.rules import RULES
-from lem.trust.traits import Traits, across
+from lem.trust.traits import Traits, across, firsts_of
 
 LEASE_S = 900.0
 MAX_TRIES = 3
@@ -174,7 +174,7 @@ def _write(c: Connection, claim: Claim, judged: Sequence[Judged]) -> None:
 def _hold_together(c: Connection, campaign_id: int) -> None:
     """Hold the campaign's runs against each other, as many as were judged so far."""
     submissions = c.execute(
-        sa.select(SUBMISSION.c.id, SUBMISSION.c.traits).where(
+        sa.select(SUBMISSION.c.id, SUBMISSION.c.traits, SUBMISSION.c.outcomes).where(
             SUBMISSION.c.campaign_id == campaign_id
         )
     ).all()
@@ -196,8 +196,9 @@ def _hold_together(c: Connection, campaign_id: int) -> None:
     }
     ids = [row.id for row in submissions]
     c.execute(FINDING.delete().where(FINDING.c.submission_id.in_(ids), FINDING.c.rule.in_(ACROSS)))
+    outcomes = [o for row in submissions for o in outcomes_of(row.outcomes)]
     found: list[tuple[int, int | None, Finding]] = []
-    for rule, detail, t in across(traits, lock):
+    for rule, detail, t in across(traits, lock, firsts_of(outcomes)):
         row = runs.get((t.block, arms.get(t.arm_id, -1), t.attempt))
         if row is not None:
             finding = Finding(

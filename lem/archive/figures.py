@@ -8,7 +8,8 @@ configurations at once.
   not shrink by averaging. Of latencies, throughput and quality it is h alone.
 - U of several: the mean of theirs, times the Birge ratio where that is above 1: √(Σ((xᵢ − x̄) ÷
   (Uᵢ/2))² ÷ (k − 1)) (Birge, Phys. Rev. 40 (1932) 207). It is not divided by √k: boards and meters
-  of one make may err alike.
+  of one make may err alike. Where it is above ``UNEXPLAINED``, what they scatter by is known from
+  themselves alone: U is then at least t(k − 1)·s ÷ √k, which matters with two or three.
 - Where one submitter has no U there is none, and ``why_none`` says why.
 
 Nothing depends on which other configurations are in the same call, or on the order of the runs
@@ -22,11 +23,15 @@ from numpy.typing import NDArray
 
 from lem.archive.schema import HEADLINE, TIERS, WITH_UNCERTAINTY
 from lem.contract.metrics import METRICS
+from lem.stats.quantiles import t_quantile
 from lem.stats.serial import REFUSALS, absolute_intervals
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+UNEXPLAINED, UNEXPLAINED_ALONE = 2.0, 1.0
+"""Birge ratios beyond which submitters contradict each other: of what a meter's uncertainty is
+stated of, and of what only the scatter on one machine is known of."""
 UNSTATED = 5
 WHY_NONE = {**REFUSALS, UNSTATED: "a run states no uncertainty"}
 """``config_summary.why_none`` in words; 0 where there is an interval."""
@@ -112,7 +117,8 @@ def _of_metric(runs: Runs, tier: int, metric: int) -> Summaries | None:
     config_of_run = of_submitter[of_run]
     own = runs.expanded[kept, metric] if metric < len(WITH_UNCERTAINTY) else None
     each, why = _of_submitters(values, of_run, n, own)
-    expanded, why_none = _together(means, mean, each, why, of_submitter, k)
+    most = UNEXPLAINED if own is not None else UNEXPLAINED_ALONE
+    expanded, why_none = _together(means, mean, each, why, of_submitter, k, most)
     first = np.flatnonzero(new_config)
     size = np.diff(np.append(first, len(values)))
     ends = first + size - 1
@@ -156,7 +162,13 @@ def _of_submitters(
 
 
 def _together(
-    means: Floats, mean: Floats, each: Floats, why: Ints, of_submitter: Ints, k: Ints
+    means: Floats,
+    mean: Floats,
+    each: Floats,
+    why: Ints,
+    of_submitter: Ints,
+    k: Ints,
+    most: float,
 ) -> tuple[Floats, Ints]:
     """U of each configuration's mean, and why there is none."""
     order = np.lexsort((means, each, of_submitter))
@@ -164,7 +176,10 @@ def _together(
     with np.errstate(divide="ignore", invalid="ignore"):
         away = ((means - mean[of_submitter]) / (each / 2)) ** 2
         birge = np.sqrt(_sums(of_submitter, away[order]) / (k - 1))
-    expanded = np.where(k > 1, averaged * np.maximum(1, birge), averaged)
+    # Two or three whose scatter nothing explains know it badly: Student's quantile, not 2.
+    student = np.maximum(1, t_quantile(0.975, np.maximum(1, k - 1)) / (2 * np.sqrt(k)))
+    widened = np.where(birge > most, birge * student, np.maximum(1, birge))
+    expanded = np.where(k > 1, averaged * widened, averaged)
     worst = np.zeros(len(k), dtype=np.int64)
     np.maximum.at(worst, of_submitter, why)
     # A half-width too small for a number: as good as none.

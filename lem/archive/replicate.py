@@ -127,13 +127,27 @@ def _groups(c: Connection, ids: Sequence[int]) -> Iterator[tuple[int, list[Group
     for row in rows:
         configs[row.config_id][row.identity_id].append(row)
     for config, submitters in configs.items():
-        yield config, [_group(identity, runs) for identity, runs in submitters.items()]
+        yield (
+            config,
+            [
+                group_of(
+                    identity,
+                    {r.boards for r in runs},
+                    runs[0].enrolled_by == INVITED,
+                    [r.energy for r in runs],
+                )
+                for identity, runs in submitters.items()
+            ],
+        )
 
 
-def _group(identity: int, runs: Sequence[Any]) -> Group:
+def group_of(
+    identity: int, board_sets: Iterable[str], invited: bool, values: Sequence[float]
+) -> Group:
+    """A submitter as replication looks at it; ``board_sets``: as the table has them."""
     salts: set[str] = set()
     boards: set[str] = set()
-    for text in {r.boards for r in runs}:
+    for text in board_sets:
         salt, _, names = text.partition(":")
         salts.add(salt)
         boards.update(filter(None, names.split(",")))
@@ -142,8 +156,8 @@ def _group(identity: int, runs: Sequence[Any]) -> Group:
         # Boards under different salts cannot be told apart: such a submitter's are not known.
         boards=frozenset(boards) if len(salts) == 1 else frozenset(),
         salt=min(salts),
-        invited=runs[0].enrolled_by == INVITED,
-        values=[r.energy for r in runs],
+        invited=invited,
+        values=values,
     )
 
 

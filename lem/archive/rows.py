@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from lem.archive.reasons import refused
 from lem.archive.schema import HEADLINE, WITH_UNCERTAINTY
 from lem.contract.base import canonical_json
-from lem.contract.record import Distribution, Record, Value
+from lem.contract.record import Distribution, Gpu, Record, Value
 from lem.contract.spec import Experiment
 from lem.contract.workload import (
     Concurrency,
@@ -28,6 +28,8 @@ from lem.contract.workload import (
     RandomDataset,
 )
 from lem.stores.costs import meters_of
+from lem.trust import boards
+from lem.workloads.datasets import NLL_SHA256
 
 OF_GPU_RUNS = ("gpu", "module", "node")
 OF_OTHER_RUNS = ("module", "cpu", "node", "estimated")
@@ -152,22 +154,33 @@ def energy_class_of(record: Record) -> str:
 
 def device_of(record: Record) -> tuple[str, int]:
     """What the run was made on, and how many of it. A CPU's model comes with the number of CPUs
-    that the run could use: a part of it is another device."""
+    that the run could use: a part of it is another device. So is a GPU under another power limit
+    than its usual one (of boards that nobody here knows: any), where the experiment asks for none:
+    a board at half its power is no more of the same than another board."""
     env = record.environment
+    asked = record.experiment.device.power_limit_w
     if not env.gpus:
         return f"{env.cpu_model} ({env.cpu_count} CPUs)", 1
-    names = sorted(f"{g.name} (MIG)" if g.mig else g.name for g in env.gpus)
+    names = sorted(_board_of(g, asked is None) for g in env.gpus)
     return " + ".join(dict.fromkeys(names)), len(names)
+
+
+def _board_of(gpu: Gpu, unasked: bool) -> str:
+    name = f"{gpu.name} (MIG)" if gpu.mig else gpu.name
+    known, limit = boards.known().find(gpu.name), gpu.power_limit_w
+    if not unasked or limit is None or (known is not None and abs(limit - known.limit_w) < 1):
+        return name
+    return f"{name} at {limit:.0f} W"
 
 
 def boards_of(record: Record, salt: str) -> str:
     """The boards that the run used, as ``board_set`` has them. Raises ``Refused``
     (``not_private``) where one is told by anything but its salted hash."""
-    boards = sorted(g.uuid for g in record.environment.gpus)
+    used = sorted(g.uuid for g in record.environment.gpus)
     others = [d for d in record.environment.device_set if d != "cpu"]
-    if not all(map(is_board, [*boards, *others])):
+    if not all(map(is_board, [*used, *others])):
         raise refused("not_private", "a board's own identifier is in a record")
-    return f"{salt}:{','.join(boards)}" if boards else ""
+    return f"{salt}:{','.join(used)}" if used else ""
 
 
 def is_board(text: str) -> bool:
@@ -195,8 +208,9 @@ def figures_of(record: Record, energy_class: str) -> tuple[float | None, ...]:
 def figure(record: Record, name: str, energy_class: str) -> Value | None:
     """One headline figure of a record, by its column's name."""
     if name == "nll_per_token":
-        nll = record.quality.nll_per_token
-        return None if nll is None else Value(value=nll)
+        nll, text = record.quality.nll_per_token, record.quality.text_sha256
+        # Of another text it is another figure.
+        return None if nll is None or text not in (None, NLL_SHA256) else Value(value=nll)
     if name in _DISTRIBUTIONS:
         metric, percentile = _DISTRIBUTIONS[name]
         found = record.metrics.get(metric)

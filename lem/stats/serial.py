@@ -134,7 +134,9 @@ def slope(values: Array) -> tuple[Array, Array]:
     widened = np.sqrt(_variance_ratio(rest) * n)
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.abs(change) / (np.sqrt(squares / (n - 2) / (time @ time)) * widened)
-    return change, np.where(squares > 0, 2 * stdtr(n - 2, -t), 1.0)
+    # What lies on a line to the last bit is a drift, unless the line is level.
+    exact = np.where(change != 0, 0.0, 1.0)
+    return change, np.where(squares > 0, 2 * stdtr(n - 2, -t), exact)
 
 
 def _half_width(series: Array, level: float) -> Array:

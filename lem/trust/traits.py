@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import NamedTuple
@@ -12,6 +12,7 @@ from lem.campaign.plan import order
 from lem.contract.lock import Lock
 from lem.contract.record import Record
 from lem.meters.protocol import Sample
+from lem.stores.outcomes import Outcome
 
 CLOCKS_AGREE_S = 120.0
 """Wall clocks are set now and then; between the end of loading and the trace's beginning lies the
@@ -88,15 +89,30 @@ def shape(samples: Sequence[Sample]) -> str | None:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def across(runs: Sequence[Traits], lock: Lock | None = None) -> Iterator[tuple[str, str, Traits]]:
+Firsts = Mapping[tuple[int, int, str], int]
+"""Block, pass and arm → number of the first attempt, whether it has a record or failed."""
+
+
+def firsts_of(outcomes: Iterable[Outcome]) -> Firsts:
+    firsts: dict[tuple[int, int, str], int] = {}
+    for o in outcomes:
+        key = (o.block, o.block_pass, o.arm_id)
+        firsts[key] = min(firsts.get(key, o.attempt), o.attempt)
+    return firsts
+
+
+def across(
+    runs: Sequence[Traits], lock: Lock | None = None, firsts: Firsts | None = None
+) -> Iterator[tuple[str, str, Traits]]:
     """Rule, detail and run: where runs of one campaign have one trace, lie over each other, were
-    not made in the order that was drawn for them, or their clocks do not go together."""
+    not made in the order that was drawn for them, or their clocks do not go together. ``firsts``:
+    where it is not given, all attempts are taken to be among the runs."""
     yield from _same(runs, "trace_repeated", lambda t: t.trace_sha256)
     yield from _same(runs, "trace_shape_repeated", lambda t: t.shape_sha256)
     yield from _overlapping(runs)
     yield from _clocks(runs)
     if lock is not None:
-        yield from _disordered(runs, lock.seed)
+        yield from _disordered(runs, lock.seed, firsts or {})
 
 
 def _same(
@@ -112,11 +128,15 @@ def _same(
             yield rule, f"as that of block {other.block}, attempt {other.attempt}", t
 
 
-def _disordered(runs: Sequence[Traits], seed: int) -> Iterator[tuple[str, str, Traits]]:
-    """Of the first attempts of a pass; what is repeated comes when it comes."""
+def _disordered(
+    runs: Sequence[Traits], seed: int, firsts: Firsts
+) -> Iterator[tuple[str, str, Traits]]:
+    """Of the first attempts of a pass; what is repeated, after a failure too, comes when it
+    comes."""
     passes: dict[tuple[int, int], dict[str, Traits]] = defaultdict(dict)
     for t in sorted(runs, key=lambda t: (t.attempt, _time(t.started_at))):
-        passes[t.block, t.block_pass].setdefault(t.arm_id, t)
+        if t.attempt == firsts.get((t.block, t.block_pass, t.arm_id), t.attempt):
+            passes[t.block, t.block_pass].setdefault(t.arm_id, t)
     for (block, block_pass), first in passes.items():
         made = sorted(first, key=lambda arm: _time(first[arm].started_at))
         drawn = order(seed, block, block_pass, made)

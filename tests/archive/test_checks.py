@@ -1,5 +1,6 @@
 """What follows from the checks: tiers, rejections, replications, and that nothing is told twice."""
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -304,3 +305,26 @@ def test_a_run_without_its_trace_cannot_be_recomputed(archive, tmp_path, judged)
     check_all(archive)
     told = receipt(archive.database, made.submission)
     assert told.checks == "held" and len(told.findings) == 8
+
+
+def test_runs_in_another_order_than_was_drawn_are_held(archive, tmp_path, judged) -> None:
+    """Also where the second half of a block comes in another submission."""
+    me = Submitter(archive)
+    folder = campaign(tmp_path / "c", ARMS)
+    paths = sorted(folder.glob("blocks/0001/*/0/record.json"))
+    one, other = (json.loads(p.read_text()) for p in paths)
+    for path, own, times in zip(paths, (one, other), (other, one), strict=True):
+        changed = own | {name: times[name] for name in ("started_at", "ended_at")}
+        path.write_text(json.dumps(changed))
+    whole = me.bundle(folder)
+    places = [(r.block, i) for i, r in enumerate(whole.content.runs)]
+    half = [i for block, i in places if block < 1] + [min(i for b, i in places if b == 1)]
+    rest = [i for _, i in places if i not in half]
+    first = me.send(part_of(whole, half))
+    check_all(archive)
+    assert receipt(archive.database, first.submission).checks == "passed"
+    made = me.send(part_of(whole, rest))
+    check_all(archive)
+    told = [receipt(archive.database, r.submission) for r in (first, made)]
+    assert {(f.rule, f.block) for r in told for f in r.findings} == {("arms_not_in_order", 1)}
+    assert told[1].campaign_state == "complete" and tiers(archive) == [1, 2]

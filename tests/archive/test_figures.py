@@ -5,10 +5,20 @@ import statistics
 from itertools import groupby
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
-from lem.archive.figures import HIGHER_IS_BETTER, UNSTATED, WHY_NONE, Runs, summarise
+from lem.archive.figures import (
+    HIGHER_IS_BETTER,
+    UNEXPLAINED,
+    UNEXPLAINED_ALONE,
+    UNSTATED,
+    WHY_NONE,
+    Runs,
+    summarise,
+)
 from lem.archive.schema import HEADLINE, WITH_UNCERTAINTY
 from lem.stats.absolute import absolute
 
@@ -112,7 +122,11 @@ def check(mine, found, i: int, metric: int) -> None:
     u = statistics.fmean(each)
     if len(each) > 1:
         away = sum(((m - mean) / (e / 2)) ** 2 for m, e in zip(means.values(), each, strict=True))
-        u *= max(1, math.sqrt(away / (len(each) - 1)))
+        k = len(each)
+        birge = math.sqrt(away / (k - 1))
+        student = max(1, stats.t.ppf(0.975, k - 1) / (2 * math.sqrt(k)))
+        most = UNEXPLAINED_ALONE if metric == SPEED else UNEXPLAINED
+        u *= max(1, birge if birge <= most else birge * student)
     assert math.isclose(found.expanded[i], u, rel_tol=1e-6)
 
 
@@ -156,7 +170,44 @@ def test_submitters_that_disagree_widen_the_interval() -> None:
     each = (u + 2 * u) / 2
     centre = statistics.fmean(x)
     birge = math.hypot(centre / 2 / (u / 2), centre / 2 / u)
-    assert math.isclose(summary(apart)["expanded"], each * birge, rel_tol=1e-12)
+    student = 12.706204736174707 / math.sqrt(8)
+    assert birge > UNEXPLAINED
+    assert math.isclose(summary(apart)["expanded"], each * birge * student, rel_tol=1e-12)
+
+
+@pytest.mark.parametrize("submitters", [2, 3, 4])
+def test_u_covers_though_machines_differ_by_more_than_it_explains(submitters: int) -> None:
+    """Throughput: U knows of the scatter on one machine, and machines differ by ten times that."""
+    chance = np.random.default_rng(submitters)
+    rows, n = [], 400
+    for config in range(n):
+        for who in range(submitters):
+            level = 1 + chance.normal(0, 0.05)
+            rows += [
+                (config, who, who, b, b, 1, level + x, None)
+                for b, x in enumerate(chance.normal(0, 0.005, 5))
+            ]
+    found = summarise(runs(rows))
+    of = (found.metric == SPEED) & (found.tier == 1) & np.isfinite(found.expanded)
+    covered = (np.abs(found.mean - 1) <= found.expanded)[of]
+    assert of.sum() > 0.8 * n and covered.mean() > 0.92
+
+
+@pytest.mark.parametrize("submitters", [1, 2, 3])
+def test_u_of_energy_covers_with_boards_gains(submitters: int) -> None:
+    """3.4 % RMS, which every run states as 6.8 %."""
+    chance = np.random.default_rng(10 + submitters)
+    rows = []
+    for config in range(400):
+        for who in range(submitters):
+            gain = 1 + chance.normal(0, 0.034)
+            rows += [
+                (config, who, who, b, b, 1, gain + x, 0.068)
+                for b, x in enumerate(chance.normal(0, 0.01, 5))
+            ]
+    found = summarise(runs(rows))
+    of = (found.metric == ONE) & (found.tier == 1) & np.isfinite(found.expanded)
+    assert (np.abs(found.mean - 1) <= found.expanded)[of].mean() > 0.945
 
 
 def test_without_an_interval_it_says_why() -> None:

@@ -91,3 +91,10 @@ def test_many_series_at_once_are_each_on_their_own() -> None:
         alone = absolute_intervals(values[at])
         assert together.half_width[at] == pytest.approx(float(alone.half_width), nan_ok=True)
         assert together.merged[at] == alone.merged and together.refused[at] == alone.refused
+
+
+def test_a_drift_without_any_scatter_is_one() -> None:
+    """The remainder of a straight line may be nothing at all, and then so is its error."""
+    found = absolute_intervals(np.array([[1.0, 2.0, 3.0, 4.0, 5.0], [5.0, 4.0, 3.0, 2.0, 1.0]]))
+    assert (found.refused == 4).all() and (found.slope_p == 0).all()
+    assert absolute_intervals(np.full((1, 5), 3.0)).refused.tolist() == [2]

@@ -11,6 +11,7 @@ from lem.meters.protocol import Sample
 from lem.trust import traits
 from lem.trust.judge import across
 from lem.trust.traits import Traits
+from lem.trust.traits import across as of_campaign
 
 ARMS = [hashlib.sha256(str(i).encode()).hexdigest() for i in range(4)]
 SECOND = 1_000_000_000
@@ -117,3 +118,14 @@ def test_runs_that_were_not_made_in_the_order_that_was_drawn() -> None:
     renumbered = [r._replace(block=0) for r in runs[4:8]]
     assert order(locked.seed, 0, 0, ARMS) != order(locked.seed, 1, 0, ARMS)
     assert rules(renumbered, locked) == ["arms_not_in_order"]
+
+
+def test_what_is_made_again_after_a_failure_comes_when_it_comes() -> None:
+    """A failure leaves no trace, so that the second attempt is the first that has one."""
+    locked, runs = campaign(1)
+    late = (START + timedelta(hours=0.1)).isoformat()
+    later = (START + timedelta(hours=0.11)).isoformat()
+    again = runs[0]._replace(attempt=1, started_at=late, ended_at=later, begin_ns=None)
+    known = {(0, 0, again.arm_id): 0}
+    assert [r for r, _, _ in of_campaign([*runs[1:], again], locked)] == ["arms_not_in_order"]
+    assert list(of_campaign([*runs[1:], again], locked, known)) == []

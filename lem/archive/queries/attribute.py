@@ -8,6 +8,7 @@ from typing import Annotated
 import sqlalchemy as sa
 from pydantic import Field
 
+from lem.analysis.answering import check_alike
 from lem.analysis.attribute import split
 from lem.analysis.gains import has_gain
 from lem.analysis.gathered import Gathered
@@ -21,6 +22,7 @@ from lem.archive.queries.runs import campaign_of
 from lem.archive.refused import Refused
 from lem.contract.base import Scalar
 from lem.contract.lock import Lock
+from lem.contract.objectives import NLL
 from lem.errors import BadInput
 from lem.stores.index import Row
 from lem.stores.shares import shares_of
@@ -90,11 +92,14 @@ def attribute(
         why = "no run of it counts" if not classes else "its runs' energies are of several classes"
         raise Refused("not_attributable", why)
     energy_class = classes.pop()
+    if len({r.row._mapping["semantics_version"] for r in runs}) > 1:
+        raise Refused("not_attributable", "its runs follow several definitions of the metrics")
     name, part = source_of(question.metric)
     if has_gain(name) and len({r.row._mapping["meter_class"] for r in runs}) > 1:
         raise Refused("not_attributable", "its energies were read by different kinds of meters")
     try:
         gathered = _gathered(lock, runs, Records(connection, packs), question, energy_class)
+        check_alike(gathered.rows, name)
         quantity = quantity_of(name, part or part_of(name, energy_class))
         found = split(gathered, [quantity], question.only)
     except BadInput as e:
@@ -140,6 +145,8 @@ def _gathered(
         if arm_id not in wanted:
             continue
         record = records.of(run)
+        if record is None and question.metric == NLL:
+            raise BadInput("of which tokens its likelihoods are is not known")
         shares = shares_of(record) if record is not None else {}
         if energy_class not in shares and has_gain(source_of(question.metric)[0]):
             raise BadInput("how its energy was spread over boards is not known")

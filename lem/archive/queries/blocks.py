@@ -19,6 +19,7 @@ from lem.errors import BadInput
 from lem.stores.hardware import hardware
 from lem.stores.index import Figure, Row
 from lem.stores.outcomes import Outcome
+from lem.stores.scored import scored_of
 from lem.stores.shares import Share, shares_of
 
 MAX_RECORDS = 200
@@ -194,6 +195,7 @@ def as_row(
         message="",
         metrics={name: {part or part_of(name, energy_class): Figure(run.value, run.uncertainty)}},
         shares=shares,
+        scored=scored_of(record) if record is not None else None,
     )
 
 

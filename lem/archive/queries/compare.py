@@ -77,7 +77,9 @@ def compare(connection: sa.Connection, packs: Packs, question: CompareQuestion) 
     _check_alike(list(configurations.values()), question.metric)
     tier = TIER_NUMBERS[question.tier] if question.tier else 0
     figures = figures_of(connection, ids, HEADLINE, tier)
-    sides = Sides(connection, packs, question, tier, configurations, figures, base)
+    # A ratio is of runs that are as well known as the figures beside it.
+    least = min(TIER_NUMBERS[c.best_tier] if c.best_tier else 1 for c in configurations.values())
+    sides = Sides(connection, packs, question, tier or least, configurations, figures, base)
     found = sides.ratios()
     differing, settings = _settings(connection, configurations)
     order = [question.metric, NLL, *(m for m in HEADLINE if m not in (question.metric, NLL))]

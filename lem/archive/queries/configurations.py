@@ -22,6 +22,7 @@ from lem.archive.queries.answer import (
 )
 from lem.archive.queries.blocks import experiments_of
 from lem.archive.queries.figures import configurations_of, figure, id_of
+from lem.archive.queries.ratio_replications import RatioReplication, ratio_replications
 from lem.archive.queries.runs import FIGURES, boards_of, time_of
 from lem.archive.schema import (
     BOARD_SET,
@@ -83,6 +84,8 @@ class ConfigurationAnswer(Answer):
     submitters: list[Submitter]
     replications: list[Replication]
     """Also those that disagree."""
+    ratio_replications: list[RatioReplication]
+    """The same for its ratio to a baseline that campaigns share, which is held to less."""
     history: list[Day]
     """Of counted runs; the newest 366 days that have any, oldest first."""
 
@@ -106,6 +109,7 @@ def configuration(connection: sa.Connection, configuration: ConfigurationId) -> 
         figures=[figure(row._mapping, about.energy_class) for row in summaries],
         submitters=_submitters(runs, about.energy_class),
         replications=_replications(connection, key),
+        ratio_replications=ratio_replications(connection, key, about.energy_class),
         history=_history(runs),
     )
 

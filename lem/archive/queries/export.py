@@ -18,14 +18,13 @@ from lem.archive.queries.answer import (
     tier_name,
     unit_of,
 )
-from lem.archive.queries.filters import Filtered
+from lem.archive.queries.filters import CLASS_ORDER, Filtered
 from lem.archive.queries.members import Members
-from lem.archive.queries.runs import FLAT, flat, run_conditions, runs_query
+from lem.archive.queries.runs import FLAT, flat, run_conditions, runs_query, semantics_of
 from lem.archive.queries.selection import Condition
 from lem.archive.refused import Refused
-from lem.archive.schema import HEADLINE, RUN
+from lem.archive.schema import CONFIG, HEADLINE, RUN
 from lem.contract.base import canonical_json
-from lem.contract.metrics import METRIC_SEMANTICS_VERSION
 from lem.report.boamps import report
 from lem.report.export import csv_lines
 from lem.report.parquet import Kind, parquet_chunks
@@ -44,7 +43,8 @@ MEDIA_TYPES: dict[Format, str] = {
 
 
 class ExportQuestion(Filtered):
-    """As :class:`~lem.archive.queries.results.ResultsQuestion`, without pages."""
+    """As :class:`~lem.archive.queries.results.ResultsQuestion`, without pages, and of one class:
+    without ``class``, the first of gpu, module, cpu, … of which runs match."""
 
     format: Format = "csv"
     configuration: ConfigurationId | None = None
@@ -67,6 +67,7 @@ def export(connection: sa.Connection, packs: Packs, question: ExportQuestion) ->
     Every row says its licence, its citation and the versions of data and definitions; a Parquet
     file says them in its metadata too.
     """
+    question = _of_one_class(connection, question)
     where = run_conditions(
         connection, question, question.configuration, question.campaign, question.counted
     )
@@ -79,7 +80,8 @@ def export(connection: sa.Connection, packs: Packs, question: ExportQuestion) ->
             f"more than {limit} runs match, and a part of them would look like all",
             hint="add filters, raise limit, or take the archive's dump",
         )
-    about = head(connection, question.semantics or METRIC_SEMANTICS_VERSION)
+    semantics = semantics_of(connection, question, question.configuration, question.campaign)
+    about = head(connection, semantics)
     rows = _rows(connection, where, about)
     chunks: Iterator[bytes]
     if question.format == "csv":
@@ -93,6 +95,21 @@ def export(connection: sa.Connection, packs: Packs, question: ExportQuestion) ->
     ending = "jsonl" if question.format == "boamps" else question.format
     name = f"lem-{question.format}-{about.data_version}.{ending}"
     return Exported(MEDIA_TYPES[question.format], name, _together(chunks))
+
+
+def _of_one_class(connection: sa.Connection, question: ExportQuestion) -> ExportQuestion:
+    """Energies of several device classes, and estimates, never stand in one column: without a
+    class, the first that matches."""
+    if question.energy_class is not None:
+        return question
+    where = run_conditions(
+        connection, question, question.configuration, question.campaign, question.counted
+    )
+    for name in CLASS_ORDER:
+        one = runs_query().with_only_columns(RUN.c.id).where(*where, CONFIG.c.energy_class == name)
+        if connection.execute(one.limit(1)).first() is not None:
+            return question.model_copy(update={"energy_class": name})
+    return question
 
 
 PAGE = 2000

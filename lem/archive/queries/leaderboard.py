@@ -23,7 +23,7 @@ from lem.archive.queries.figures import configurations_of, figures_of
 from lem.archive.queries.filters import OfMetric
 from lem.archive.queries.selection import Selected, select
 from lem.archive.refused import Refused
-from lem.archive.schema import BOARD, CONFIG_SUMMARY
+from lem.archive.schema import BOARD, CONFIG, CONFIG_SUMMARY
 
 
 class LeaderboardQuestion(OfMetric):
@@ -64,8 +64,9 @@ class Leaderboard(Answer):
 
 def leaderboard(connection: sa.Connection, question: LeaderboardQuestion) -> Leaderboard:
     """Raises :class:`Refused` for a cursor that is none (400) or from before the archive changed
-    (410): ranks of two states are no ranks."""
+    (410): ranks of two states are no ranks; for likelihoods of several models (422)."""
     about = select(connection, question)
+    _check_one_model(connection, about, question.metric)
     top = head(connection, about.semantics)
     walk = Walk.begin(question, top.data_version)
     better = better_of(question.metric)
@@ -101,6 +102,25 @@ def leaderboard(connection: sa.Connection, question: LeaderboardQuestion) -> Lea
         ],
         next=walk.text() if len(found) > question.limit else None,
     )
+
+
+def _check_one_model(connection: sa.Connection, about: Selected, metric: str) -> None:
+    """A likelihood per token is of the model's own tokens: those of others have no order."""
+    if metric != "nll_per_token":
+        return
+    models = (
+        sa.select(CONFIG.c.model_content)
+        .join(BOARD, BOARD.c.config_id == CONFIG.c.id)
+        .where(*about.conditions, BOARD.c.nll_per_token.is_not(None))
+        .distinct()
+        .limit(2)
+    )
+    if len(connection.scalars(models).all()) > 1:
+        raise Refused(
+            "not_comparable",
+            "likelihoods of several models match, and those of other tokens have no order",
+            hint="choose one with model.content=…, or compare configurations",
+        )
 
 
 class Walk(Cursor):

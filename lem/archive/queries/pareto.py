@@ -1,6 +1,6 @@
 """Configurations that no other beats in both of two metrics."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
@@ -15,13 +15,15 @@ from lem.archive.queries.answer import (
     Shape,
     better_of,
     head,
+    number_of,
 )
 from lem.archive.queries.figures import configurations_of, figures_of
 from lem.archive.queries.filters import Filtered
 from lem.archive.queries.scatter import matching_both
-from lem.archive.queries.selection import select
+from lem.archive.queries.selection import Selected, select
 from lem.archive.refused import Refused
-from lem.archive.schema import BOARD
+from lem.archive.schema import BOARD, CONFIG, CONFIG_SUMMARY
+from lem.contract.objectives import NLL
 
 
 class ParetoQuestion(Filtered):
@@ -57,7 +59,9 @@ def pareto(connection: sa.Connection, question: ParetoQuestion) -> ParetoFront:
     """A configuration is *dominated* where another is better beyond both uncertainties in one
     metric and, beyond them, not worse than by ``MARGIN`` in the other. It is *on the front* where
     none is better by the means in one and at least as good in the other. Between the two it cannot
-    be told. Raises :class:`Refused` (422) where both metrics are the same."""
+    be told. Likelihoods are held against each other only where the weights are the same, since
+    other models cut the text into other tokens. One that is the same in every run is exact. Raises
+    :class:`Refused` (422) where both metrics are the same."""
     if question.x == question.y:
         raise Refused("same_metric", "x and y name the same metric")
     about = select(connection, question)
@@ -68,8 +72,15 @@ def pareto(connection: sa.Connection, question: ParetoQuestion) -> ParetoFront:
         sa.select(sa.func.count()).select_from(BOARD).where(*about.conditions)
     ).scalar_one()
     x, x_u, y, y_u = (np.array([getattr(r, n) for r in rows], dtype=float) for n in COLUMNS)
+    models = None
+    if NLL in (question.x, question.y):
+        scored = _scored(connection, about)
+        contents = [scored[r.config_id].content for r in rows]
+        models = np.unique(contents, return_inverse=True)[1]
+        exact = [scored[r.config_id].exact for r in rows]
+        (x_u if question.x == NLL else y_u)[np.array(exact, dtype=bool)] = 0.0
     signs = [1 if better_of(m) == "lower" else -1 for m in (question.x, question.y)]
-    states, by = states_of(x, x_u, y, y_u, signs[0], signs[1])
+    states, by = states_of(x, x_u, y, y_u, signs[0], signs[1], models)
     kept = [i for i in np.argsort(signs[0] * x, kind="stable") if states[i] < DOMINATED]
     shown = kept[: question.limit]
     ids = [rows[i].config_id for i in shown]
@@ -96,8 +107,42 @@ def pareto(connection: sa.Connection, question: ParetoQuestion) -> ParetoFront:
         complete=len(shown) == len(kept),
         dominated=len(rows) - len(kept),
         without_both=total - len(rows),
-        sentence=_sentence(on, open_, len(rows)),
+        sentence=_sentence(on, open_, len(rows)) + (OTHER_TOKENS if models is not None else ""),
     )
+
+
+OTHER_TOKENS = (
+    " Likelihoods of different weights may be of other tokens: such configurations are not held "
+    "against each other here."
+)
+SAME = 1e-12
+"""Likelihoods whose standard deviation is less, relative, are the same in every run."""
+
+
+class _Scored(NamedTuple):
+    content: str
+    """Of the model."""
+    exact: bool
+    """Two runs or more had the same likelihood, and none another."""
+
+
+def _scored(connection: sa.Connection, about: Selected) -> dict[int, _Scored]:
+    s = CONFIG_SUMMARY.c
+    query = (
+        sa.select(CONFIG.c.id, CONFIG.c.model_content, s.n, s.mean, s.m2_within, s.m2_between)
+        .select_from(BOARD.join(CONFIG, CONFIG.c.id == BOARD.c.config_id))
+        .join(CONFIG_SUMMARY, s.config_id == CONFIG.c.id)
+        .where(
+            *about.conditions, s.metric == number_of(NLL), s.tier == (about.tier or BOARD.c.tier)
+        )
+    )
+    return {
+        r.id: _Scored(
+            r.model_content,
+            r.n > 1 and max(r.m2_within, r.m2_between) <= r.n * (SAME * r.mean) ** 2,
+        )
+        for r in connection.execute(query)
+    }
 
 
 FRONT, CANNOT_TELL, DOMINATED = 0, 1, 2
@@ -108,11 +153,18 @@ Floats = NDArray[np.float64]
 
 
 def states_of(
-    x: Floats, x_u: Floats, y: Floats, y_u: Floats, x_sign: int, y_sign: int
+    x: Floats,
+    x_u: Floats,
+    y: Floats,
+    y_u: Floats,
+    x_sign: int,
+    y_sign: int,
+    groups: NDArray[np.int64] | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Each one's state, and the place of one that is ahead of it (−1: none). Uncertainties of two
     add in squares; NaN where there is none, and then nothing is shown beyond it. ``…_sign``: −1
-    where more is better."""
+    where more is better. ``groups``: only those of one group are held against each other."""
+    groups = np.zeros(len(x), dtype=np.int64) if groups is None else groups
     costs = [(x_sign * x, x_u, np.abs(x)), (y_sign * y, y_u, np.abs(y))]
     states = np.zeros(len(x), dtype=np.int64)
     by = np.full(len(x), -1, dtype=np.int64)
@@ -129,6 +181,8 @@ def states_of(
             at_least.append(difference <= 0)
         dominating = (better[0] | better[1]) & not_worse[0] & not_worse[1]
         leading = (ahead[0] | ahead[1]) & at_least[0] & at_least[1]
+        alike = groups[None, :] == groups[part, None]
+        dominating, leading = dominating & alike, leading & alike
         states[part] = np.where(
             dominating.any(axis=1), DOMINATED, np.where(leading.any(axis=1), CANNOT_TELL, FRONT)
         )
@@ -136,7 +190,7 @@ def states_of(
     # Of all that are ahead, one that is on the front itself says most.
     on = np.flatnonzero(states == FRONT)
     for i in np.flatnonzero(states == CANNOT_TELL):
-        wins = np.ones(len(on), dtype=bool)
+        wins = groups[on] == groups[i]
         strictly = np.zeros(len(on), dtype=bool)
         for cost, _, _ in costs:
             wins &= cost[on] <= cost[i]

@@ -34,6 +34,7 @@ from lem.archive.queries.runs import (
     figures_of_run,
     run_conditions,
     runs_query,
+    semantics_of,
     time_of,
 )
 from lem.archive.schema import BOARD_SET, FINDING, IDENTITY, RUN, SUBMISSION
@@ -162,8 +163,9 @@ def results(connection: sa.Connection, question: ResultsQuestion) -> Runs:
     if len(rows) > question.limit:
         key = question_key(question)
         following = Place(question=key, before=shown_rows[-1]._mapping["id"]).text()
+    semantics = semantics_of(connection, question, question.configuration, question.campaign)
     return Runs(
-        **head(connection).fields(),
+        **head(connection, semantics).fields(),
         energy_class=question.energy_class,
         rows=[run_of(row) for row in shown_rows],
         next=following,

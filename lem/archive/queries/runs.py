@@ -83,11 +83,8 @@ def run_conditions(
     campaign that is not here."""
     times = {"since": None, "until": None}
     found = filters(connection, question.model_copy(update=times), CONFIG)
-    semantics = question.semantics
-    if semantics is None and configuration is None and campaign is None:
-        semantics = METRIC_SEMANTICS_VERSION
-    if semantics is not None:
-        found.append(CONFIG.c.semantics_version == semantics)
+    semantics = semantics_of(connection, question, configuration, campaign)
+    found.append(CONFIG.c.semantics_version == semantics)
     if question.energy_class is not None:
         found.append(CONFIG.c.energy_class == question.energy_class)
     if question.tier is not None:
@@ -103,6 +100,28 @@ def run_conditions(
     if counted is not None:
         found.append(RUN.c.counted.is_(counted))
     return found
+
+
+def semantics_of(
+    connection: sa.Connection,
+    question: Filtered,
+    configuration: ConfigurationId | None,
+    campaign: CampaignId | None,
+) -> int:
+    """The version of the metrics' definitions that an answer's runs follow, never several: the one
+    asked for, else the configuration's own, else the newest in the campaign, else the newest."""
+    if question.semantics is not None:
+        return question.semantics
+    found: Any = None
+    if configuration is not None:
+        own = CONFIG.c.id == id_of(connection, configuration)
+        found = connection.scalar(sa.select(CONFIG.c.semantics_version).where(own))
+    elif campaign is not None:
+        runs = RUN.join(CONFIG, CONFIG.c.id == RUN.c.config_id)
+        newest = sa.select(sa.func.max(CONFIG.c.semantics_version)).select_from(runs)
+        key = campaign_of(connection, campaign).id
+        found = connection.scalar(newest.where(RUN.c.campaign_id == key))
+    return METRIC_SEMANTICS_VERSION if found is None else int(found)
 
 
 def campaign_of(connection: sa.Connection, campaign: str) -> sa.Row[Any]:

@@ -51,6 +51,7 @@ class Scatter(Answer):
     tier: list[int]
     """1 self-reported, 2 recomputed, 3 replicated."""
     runs: list[int]
+    """That count, of this tier; a single figure may be of fewer."""
     submitters: list[int]
     model: list[int]
     """Place in ``models``; likewise the next two."""

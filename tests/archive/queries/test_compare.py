@@ -4,11 +4,13 @@ import random
 
 import pytest
 
+from lem.archive import summaries
 from lem.archive.queries.attribute import AttributeQuestion, attribute
 from lem.archive.queries.compare import CompareQuestion, compare
+from lem.archive.queries.configurations import configuration
 from lem.archive.queries.ratios import across
 from lem.archive.refused import Refused
-from lem.archive.schema import BLOB, CAMPAIGN, CONFIG
+from lem.archive.schema import BLOB, CAMPAIGN, CONFIG, IDENTITY, RUN
 from lem.errors import BadInput
 from lem.stats import ratios
 from tests import archive_queries, records
@@ -30,6 +32,7 @@ def campaign(
     board_of=lambda arm: 0,
     seed=1,
     nll=None,
+    nll_tokens={},  # noqa: B006
     lock=None,
     drift=0.05,
 ):
@@ -51,7 +54,7 @@ def campaign(
                     gpus=[gpu_board(board_of(arm))],
                     semantics=4,
                     nll=None if nll is None else nll[batch],
-                    nll_tokens=None if nll is None else 100,
+                    nll_tokens=None if nll is None else nll_tokens.get(batch, 100),
                     started=records.START.replace(hour=12 + block, minute=arm),
                 )
             )
@@ -248,3 +251,79 @@ def test_attribution_refuses_what_is_no_grid(archive) -> None:
         with pytest.raises(Refused) as refused:
             attribute(c, archive.packs, "0" * 64 + "-1", AttributeQuestion())
     assert refused.value.status == 404
+
+
+def names(lock_batches):
+    arms = [
+        {
+            "arm_id": hashlib.sha256(b"%d" % b).hexdigest(),
+            "label": f"batch {b}",
+            "settings": {},
+            "experiment": records.experiment(b),
+        }
+        for b in lock_batches
+    ]
+    return records.lock(arms, blocks=6)
+
+
+def test_ratios_to_a_shared_baseline_are_held_to_less(archive) -> None:
+    """Absolute energies 8 % apart, from boards' gains: the ratios show who really agrees."""
+    lock = names((1, 2))
+    for who, (base, own) in enumerate([(1.0, 0.8), (1.08, 0.8 * 1.08), (1.0, 0.8 * 1.08)]):
+        o, _ = campaign(
+            archive,
+            who,
+            {1: base, 2: own},
+            lock=lock,
+            seed=who,
+            drift=0.002,
+            board_of=lambda arm, who=who: who,
+        )
+        with archive.database.writing() as c:
+            invited = IDENTITY.update().where(IDENTITY.c.id == o.identity_id)
+            c.execute(invited.values(enrolled_by="invitation"))
+    ids = ids_of(archive)
+    with archive.database.reading() as c:
+        found = configuration(c, ids[2]).ratio_replications
+        assert configuration(c, ids[1]).ratio_replications == []
+    assert {r.baseline for r in found} == {ids[1]} and {r.margin for r in found} == {0.03}
+    by = {(r.submitter_a[-1], r.submitter_b[-1]): r for r in found}
+    assert {k: r.verdict for k, r in by.items()} == {
+        ("0", "1"): "agrees",
+        ("0", "2"): "disagrees",
+        ("1", "2"): "disagrees",
+    }
+    assert by["0", "2"].ratio == pytest.approx(1 / 1.08, rel=0.005)
+
+
+def test_ratios_of_runs_on_different_boards_are_not_held_against_each_other(archive) -> None:
+    lock = names((1, 2))
+    for who in range(2):
+        campaign(archive, who, {1: 1.0, 2: 0.8}, lock=lock, board_of=lambda arm, w=who: 2 * w + arm)
+    with archive.database.reading() as c:
+        assert configuration(c, ids_of(archive)[2]).ratio_replications == []
+
+
+def test_ratios_are_of_runs_as_well_known_as_the_figures(archive) -> None:
+    """Self-reported runs do not enter beside figures that were recomputed."""
+    campaign(archive, 0, {1: 1.0, 2: 0.8})
+    with archive.database.writing() as c:
+        c.execute(RUN.update().where(RUN.c.block == 0).values(tier=1))
+        summaries.refresh(c, None)
+    ids = ids_of(archive)
+    ratio = ask(archive, [ids[1], ids[2]]).rows[1].ratio
+    assert ratio.blocks == 5
+    assert ask(archive, [ids[1], ids[2]], tier="self-reported").rows[1].ratio.blocks == 6
+
+
+def test_likelihoods_of_other_tokens_are_no_share_of_anything(archive) -> None:
+    lock = names((1, 2))
+    lock.arms[1].settings["engine.max_batch_size"] = 2
+    lock.arms[0].settings["engine.max_batch_size"] = 1
+    nll = {1: 2.0, 2: 2.5}
+    o, _ = campaign(archive, 0, {1: 1.0, 2: 0.8}, lock=lock, nll=nll, nll_tokens={2: 90})
+    with archive.database.reading() as c:
+        owner = c.execute(CAMPAIGN.select().where(CAMPAIGN.c.id == o.campaign_id)).one().owner
+        with pytest.raises(Refused, match="same tokens"):
+            question = AttributeQuestion(metric="nll_per_token")
+            attribute(c, archive.packs, f"{owner}-{o.identity_id}", question)

@@ -5,13 +5,15 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from lem.archive import bulk
 from lem.archive.queries.answer import better_of
 from lem.archive.queries.facets import FacetsQuestion, facets
+from lem.archive.queries.leaderboard import LeaderboardQuestion, leaderboard
 from lem.archive.queries.pareto import MARGIN, ParetoQuestion, pareto
 from lem.archive.queries.scatter import ScatterQuestion, scatter
 from lem.archive.refused import Refused
-from lem.archive.schema import DIMENSIONS
-from tests import archive_queries
+from lem.archive.schema import DIMENSIONS, HEADLINE
+from tests import archive_queries, archive_rows
 
 
 def ask(archive, function, model, *items):
@@ -150,3 +152,47 @@ def test_the_front_is_what_comparing_every_pair_says(archive) -> None:
 def test_a_front_of_one_metric_is_none(archive) -> None:
     with pytest.raises(Refused, match="same metric"):
         ask(archive, pareto, ParetoQuestion, ("x", "mean_power_w"), ("y", "mean_power_w"))
+
+
+def scored(archive, nlls) -> None:
+    """Configurations as (model, energy, its likelihood in three runs)."""
+    rows = []
+    with archive.database.writing() as c:
+        o = archive_rows.origin(c, 0)
+    for n, (model, energy, nll) in enumerate(nlls):
+        what = archive_rows.config(n, model_content=model)
+        for block, x in enumerate(nll):
+            value = energy * (1 + 0.002 * (block % 2))
+            run = archive_rows.run(
+                o, what, block, value, 0.01 * energy, arm=n, number=9 * n + block
+            )
+            figures = list(run.figures)
+            figures[HEADLINE.index("nll_per_token")] = x
+            rows.append(run._replace(figures=tuple(figures)))
+    bulk.merge(archive.database, rows)
+
+
+def test_a_likelihood_that_is_the_same_in_every_run_is_exact(archive) -> None:
+    """So one that is as good and saves energy dominates; of other weights it says nothing."""
+    scored(archive, [("a", 1.0, [2.5] * 3), ("a", 0.5, [2.5] * 3), ("b", 2.0, [2.6] * 3)])
+    front = ask(archive, pareto, ParetoQuestion, ("x", "nll_per_token"))
+    assert front.dominated == 1
+    assert {(p.y.value > 1, p.state) for p in front.points} == {(False, "front"), (True, "front")}
+    assert "other tokens" in front.sentence
+
+
+def test_a_likelihood_of_one_run_is_not_called_exact(archive) -> None:
+    scored(archive, [("a", 1.0, [2.5]), ("a", 0.5, [2.5])])
+    front = ask(archive, pareto, ParetoQuestion, ("x", "nll_per_token"))
+    assert front.dominated == 0 and {p.state for p in front.points} == {"front", "cannot_tell"}
+
+
+def test_likelihoods_of_several_models_have_no_order(archive) -> None:
+    scored(archive, [("a", 1.0, [2.5] * 3), ("a", 0.5, [2.6] * 3), ("b", 2.0, [2.6] * 3)])
+    items = [("metric", "nll_per_token")]
+    with pytest.raises(Refused, match="other tokens") as refused:
+        ask(archive, leaderboard, LeaderboardQuestion, *items)
+    assert refused.value.status == 422
+    one = [*items, ("max_batch_size", "1"), ("max_batch_size", "2")]
+    rows = ask(archive, leaderboard, LeaderboardQuestion, *one).rows
+    assert [r.figure.value for r in rows] == [2.5, pytest.approx(2.6)]
