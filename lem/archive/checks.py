@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from lem.archive import campaigns, log, replicate, summaries
+from lem.archive import campaigns, log, replays, replicate, summaries
 from lem.archive.database import Database, raise_data_version
 from lem.archive.kept import outcomes_of, packed_traits, traits_of
 from lem.archive.packs import Packs
@@ -158,16 +158,23 @@ def _write(c: Connection, claim: Claim, judged: Sequence[Judged]) -> None:
         )
     )
     _hold_together(c, claim.campaign_id)
-    before = _checks(c, claim.campaign_id) | {claim.id: "pending"}
-    touched = campaigns.settle(c, claim.campaign_id)
-    configs = touched.configs | campaigns.evaluate(c, claim.campaign_id)
-    changed = replicate.refresh(c, configs)
+    series = {one.number: one.traits.series for one in judged if one.traits is not None}
+    reached = {claim.campaign_id} | replays.note(c, claim.id, series)
+    before = {s: k for campaign in reached for s, k in _checks(c, campaign).items()}
+    before[claim.id] = "pending"
+    configs: set[int] = set()
+    changed: set[int] = set()
+    for campaign in sorted(reached):
+        touched = campaigns.settle(c, campaign)
+        configs |= touched.configs | campaigns.evaluate(c, campaign)
+        changed |= touched.submissions
+    changed |= replicate.refresh(c, configs)
     summaries.refresh(c, configs)
-    after = _checks(c, claim.campaign_id)
+    after = {s: k for campaign in reached for s, k in _checks(c, campaign).items()}
     for submission, checks in sorted(after.items()):
         if checks == "rejected" and before.get(submission) != "rejected":
             log.append(c, "rejected", _rejection(c, submission))
-    replicate.log_tiers(c, touched.submissions | changed)
+    replicate.log_tiers(c, changed)
     raise_data_version(c)
 
 

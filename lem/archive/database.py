@@ -5,7 +5,9 @@ always made of everything that was committed before, in one order, on both datab
 one state from begin to end and never waits for writing.
 """
 
+import math
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -24,7 +26,10 @@ FILE_NAME = "archive.db"
 WAIT_S = 30
 """How long a writer waits for the one before it."""
 READ_TIMEOUT_S = 20
-"""A query that takes longer is ended (PostgreSQL)."""
+"""A query that takes longer is ended; on SQLite, whatever a transaction that began so long ago
+asks for once more than ``_STEPS`` steps are needed for it."""
+_STEPS = 1_000_000
+"""Of SQLite's machine, some hundredths of a second: what streams page by page takes fewer."""
 _WRITE_LOCK = 0x6C656D01
 """Key of PostgreSQL's advisory lock."""
 _WRITES = "lem_writes"
@@ -209,6 +214,9 @@ def _sqlite(url: URL) -> Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         writes = connection.get_execution_options().get(_WRITES, False)
+        until = math.inf if writes else time.monotonic() + READ_TIMEOUT_S
+        driver: Any = connection.connection.driver_connection
+        driver.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
         connection.exec_driver_sql(f"PRAGMA query_only={'OFF' if writes else 'ON'}")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 

@@ -15,10 +15,10 @@ from typing import Literal, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from lem.archive import log
-from lem.archive.database import setting
+from lem.archive import log, replicate, summaries
+from lem.archive.database import raise_data_version, setting
 from lem.archive.reasons import refused
-from lem.archive.schema import IDENTITY, INVITATION, KEY, NONCE, TOKEN
+from lem.archive.schema import IDENTITY, INVITATION, KEY, NONCE, RUN, TOKEN
 from lem.contract.base import utc_now
 from lem.errors import BadInput
 from lem.submit import manifest
@@ -27,8 +27,9 @@ Policy = Literal["open", "invitation"]
 Role = Literal["admin", "runner", "submitter"]
 INVITATION_S = 7 * 86400.0
 NONCE_S = 600.0
-MAX_NONCES = 200
-"""Unused ones of one key."""
+MAX_NONCES = 2000
+"""Unused ones of one key; of more, the oldest go. Anybody can ask for nonces for anybody's key, so
+they must not use up what its holder may have."""
 MAX_NAME = 80
 
 
@@ -91,10 +92,7 @@ def enrol(
         raise refused("invitation_needed", hint="ask whoever runs this archive for a link")
     name = checked_name(name) if secret is None else _use_invitation(c, secret)
     how = "open" if secret is None else "invitation"
-    identity = new_identity(c, name, how) if known is None else known.identity_id
-    if known is not None:
-        mine = IDENTITY.c.id == identity
-        c.execute(IDENTITY.update().where(mine).values(name=name, enrolled_by=how))
+    identity = new_identity(c, name, how) if known is None else _taken_over(c, known, name, how)
     if secret is not None:
         c.execute(
             INVITATION.update()
@@ -105,6 +103,26 @@ def enrol(
         add_key(c, identity, public_key)
     log.append(c, "key_enrolled", {"key": key, "how": how})
     return key
+
+
+def _taken_over(c: Connection, known: Key, name: str, how: str) -> int:
+    """The identity of an imported key whose holder enrols it here. Where that identity has other
+    keys, which only another archive says are the same submitter's, the key gets one of its own."""
+    others = sa.select(KEY.c.id).where(KEY.c.identity_id == known.identity_id, KEY.c.id != known.id)
+    if c.execute(others.limit(1)).first() is not None:
+        identity = new_identity(c, name, how)
+        c.execute(KEY.update().where(KEY.c.id == known.id).values(identity_id=identity))
+        return identity
+    mine = IDENTITY.c.id == known.identity_id
+    c.execute(IDENTITY.update().where(mine).values(name=name, enrolled_by=how))
+    # Who was invited counts towards replications.
+    runs = sa.select(RUN.c.config_id).where(RUN.c.identity_id == known.identity_id).distinct()
+    configs = set(c.scalars(runs))
+    changed = replicate.refresh(c, configs)
+    summaries.refresh(c, configs)
+    replicate.log_tiers(c, changed)
+    raise_data_version(c)
+    return known.identity_id
 
 
 def rotate(
@@ -151,7 +169,9 @@ def nonce(c: Connection, key: str) -> Nonce:
     c.execute(NONCE.delete().where(NONCE.c.expires_at <= now))
     waiting = c.scalar(sa.select(sa.func.count()).where(NONCE.c.key_id == key)) or 0
     if waiting >= MAX_NONCES:
-        raise refused("too_many_nonces")
+        mine = sa.select(NONCE.c.nonce).where(NONCE.c.key_id == key)
+        oldest = mine.order_by(NONCE.c.expires_at, NONCE.c.nonce).limit(waiting - MAX_NONCES + 1)
+        c.execute(NONCE.delete().where(NONCE.c.nonce.in_(oldest)))
     value = secrets.token_urlsafe(32)
     c.execute(NONCE.insert().values(nonce=value, key_id=key, expires_at=now + NONCE_S))
     return Nonce(value, datetime.fromtimestamp(now + NONCE_S, UTC).isoformat("T", "milliseconds"))

@@ -1,13 +1,15 @@
 """A submission comes in: checked, stored, counted, logged, in one transaction or not at all.
 
 Order: what needs no database first, then what it can be asked without waiting, then the turn to
-write. The pack is on the disk before the transaction commits; where that fails, it is removed.
+write. The pack is on the disk before the transaction commits; where that fails, it is removed if it
+is certainly nobody else's, and left for :func:`sweep` otherwise.
 """
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
+from sqlalchemy.exc import SQLAlchemyError
 
-from lem.archive import campaigns, identities, log, summaries
+from lem.archive import campaigns, identities, log, replays, summaries
 from lem.archive.bulk import insert_runs
 from lem.archive.database import Database, raise_data_version, setting
 from lem.archive.kept import outcomes_of, packed_outcomes
@@ -67,13 +69,25 @@ def receive(db: Database, packs: Packs, body: bytes, *, imported: bool = False) 
                 submission.store()
                 made = _receipt(c, sha256, again=False)
                 assert made is not None
-            except BaseException:
-                # Nobody else writes until this is over, so it is nobody else's pack.
-                packs.delete(sha256)
+            except Exception:
+                # Where the connection was lost, the turn to write is lost too: somebody else may
+                # have committed the same content since, and this pack is theirs.
+                if _is_our_turn(c):
+                    packs.delete(sha256)
                 raise
             return made
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _is_our_turn(c: Connection) -> bool:
+    """Whether the transaction still goes on, and with it the lock by which nobody else writes. One
+    that failed in the database (rather than here) may be over: then it is not asked again."""
+    try:
+        c.exec_driver_sql("SELECT 1")
+    except SQLAlchemyError:
+        return False
+    return True
 
 
 def receipt(db: Database, content_sha256: str) -> Receipt:
@@ -224,6 +238,8 @@ class _Submission:
             there = sa.select(BLOB.c.kind).where(BLOB.c.sha256.in_(wanted[at : at + 500]))
             if (kind := self.c.scalar(there.limit(1))) is not None:
                 raise refused("already_submitted", f"a {kind} of it is in another submission")
+        if replays.is_known(self.c, wanted):
+            raise refused("already_submitted", "a trace of it was taken back before")
 
     def _campaign_id(self) -> int:
         gz = self.pack.file(self.content.lock)

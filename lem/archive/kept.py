@@ -32,7 +32,7 @@ def packed_traits(traits: Iterable[Traits]) -> bytes:
 
 def traits_of(data: bytes | None) -> list[Traits]:
     rows = [Traits(*row) for row in _unpacked(data)]
-    return [t._replace(device_set=tuple(t.device_set)) for t in rows]
+    return [t._replace(device_set=tuple(t.device_set), series=tuple(t.series)) for t in rows]
 
 
 def _packed(rows: list[Any]) -> bytes:

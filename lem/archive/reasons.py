@@ -25,7 +25,6 @@ _TABLE = (
     Reason("key_revoked", 403, "the key that signs was revoked or replaced"),
     Reason("bad_signature", 403, "the signature is not of these bytes by this key"),
     Reason("nonce_unknown", 409, "the nonce is not known here, was used, or has expired"),
-    Reason("too_many_nonces", 429, "this key has many nonces that were not used yet"),
     Reason("experiment_differs", 422, "experiment_id is not the hash of the record's experiment"),
     Reason("wrong_place", 422, "a document is of another block, arm or attempt than it is sent as"),
     Reason("arm_unknown", 422, "an arm is not in the lock, or is another experiment there"),

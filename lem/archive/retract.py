@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from lem.archive import identities, log, replicate, summaries
+from lem.archive import identities, log, replays, replicate, summaries
 from lem.archive.database import Database, raise_data_version, setting
 from lem.archive.packs import Packs
 from lem.archive.reasons import refused
@@ -89,6 +89,7 @@ def _take_back(c: Connection, campaign_id: int, campaign: str) -> list[str]:
         .distinct()
     ).all()
     configs = {r.config_id for r in used}
+    replays.keep(c, ids)
     c.execute(FINDING.delete().where(FINDING.c.submission_id.in_(ids)))
     c.execute(RUN.delete().where(RUN.c.campaign_id == campaign_id))
     c.execute(BLOB.delete().where(BLOB.c.submission_id.in_(ids)))

@@ -150,6 +150,18 @@ BLOB = sa.Table(
 """Where in its submission's pack a file lies. ``kind``: ``lock``, ``record``, ``trace``,
 ``responses``, ``failure``."""
 
+FINGERPRINT = sa.Table(
+    "fingerprint",
+    METADATA,
+    sa.Column("sha256", sa.LargeBinary(32), primary_key=True),
+    sa.Column("submission_id", sa.ForeignKey("submission.id"), primary_key=True),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Index("ix_fingerprint_submission_id", "submission_id"),
+)
+"""By what a run's readings are known again, whoever sends them, however they are packed: of series
+of its trace (``lem/trust/traits.py``) once it was checked; once it was retracted, of its files too.
+They outlast a retraction. ``number``: its place in the manifest."""
+
 CONFIG = sa.Table(
     "config",
     METADATA,

@@ -27,7 +27,7 @@ class Rates:
     enrolling: str = "20/hour"
     """New keys, by address."""
     key: str = "120/minute"
-    """Nonces, by key: so many submissions can one key make."""
+    """Nonces, by key and address: so many submissions can one key make from one place."""
 
 
 @dataclass(frozen=True)

@@ -91,8 +91,8 @@ def _passes(outcomes: Sequence[Outcome]) -> Iterator[str]:
 
 
 def _needless(lock: Lock, outcomes: Sequence[Outcome]) -> Iterator[str]:
-    """What ``lem`` never runs: an arm once more in a pass in which it has a record, and a pass after
-    one that was whole. The newest counts, so whoever may repeat what ended well may choose."""
+    """What ``lem`` never runs: an arm once more in a pass in which it has a record, and a pass
+    after one that was whole. The newest counts, so who may repeat what ended well may choose."""
     passes: dict[tuple[int, int], list[Outcome]] = defaultdict(list)
     for o in outcomes:
         passes[o.block, o.block_pass].append(o)

@@ -118,7 +118,8 @@ def _finding(rule: str, detail: str, record: Record) -> Finding:
     return Finding(
         rule=rule,
         consequence=RULES[rule].consequence,
-        detail=detail[:DETAIL_CHARACTERS],
+        # A submitter's own words are in it: what a database cannot hold must not hide a finding.
+        detail="".join(c if c.isprintable() else "?" for c in detail[:DETAIL_CHARACTERS]),
         block=record.block,
         arm_id=record.arm_id,
     )

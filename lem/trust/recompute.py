@@ -191,9 +191,10 @@ def _plain(value: Any) -> Any:
 
 def _check_bounds(record: Record, samples: Sequence[Sample]) -> None:
     stretches = len(record.windows) + len(record.idle) + 2
-    if stretches > MOST_STRETCHES or len(record.meters) > MOST_METERS:
-        raise CannotRecompute("it has more windows or meters than are looked at here")
-    if stretches * (len(record.meters) + 2) * len(samples) > MOST_WORK:
+    boards = len(record.environment.gpus)
+    if stretches > MOST_STRETCHES or max(len(record.meters), boards) > MOST_METERS:
+        raise CannotRecompute("it has more windows, meters or boards than are looked at here")
+    if stretches * (max(len(record.meters), boards) + 2) * len(samples) > MOST_WORK:
         raise CannotRecompute("its trace is too long for so many windows and meters")
     if strange := sorted({m.meter for m in record.meters} - set(METERS)):
         raise CannotRecompute(f"its meter {strange[0][:40]} does not come with lem")

@@ -33,6 +33,10 @@ MOST_GROUPS = 16
 """Among how many submitters the largest set that agrees is searched for exactly; beyond that,
 from the one that agrees with most."""
 
+MOST_UNINVITED = 20
+"""Submitters without an invitation that are compared at all. Nothing follows from it, keys cost
+nothing, and the pairs of a thousand are half a million."""
+
 Verdict = Literal[
     "agrees", "disagrees", "cannot_tell", "same_boards", "boards_unknown", "not_invited"
 ]
@@ -83,6 +87,9 @@ def replicated(groups: Iterable[Group], margin: float = ABSOLUTE_MARGIN) -> Repl
     known = sorted(groups, key=lambda g: g.identity)
     if len({g.identity for g in known}) < len(known):
         raise ValueError("a submitter is one group")
+    uninvited = [g.identity for g in known if not g.invited]
+    passed_over = set(uninvited[MOST_UNINVITED:])
+    known = [g for g in known if g.identity not in passed_over]
     pairs = [compare(a, b, margin) for a, b in combinations(known, 2)]
     agree = {frozenset((p.a, p.b)) for p in pairs if p.verdict == "agrees"}
     members = _largest([g.identity for g in known if g.invited], agree)

@@ -59,6 +59,11 @@ _TRACE = (
         "another run of the campaign has the same counter steps at other times",
         "reject",
     ),
+    Rule(
+        "trace_replayed",
+        "a run of another campaign that was submitted before has the same readings",
+        "reject",
+    ),
 )
 
 _POWER = (

@@ -20,6 +20,10 @@ sampler's start, which takes up to a minute."""
 SLACK_S = 1.0
 SHAPE_SAMPLES = 20
 """A trace with fewer steps of a counter has no shape of its own."""
+COUNTERS = ("energy_mj", "energy_uj", "cpu_time_ns")
+POWERS = ("power_mw", "power_instant_mw", "power_average_mw")
+POWER_STEPS, POWER_VALUES = 100, 50
+"""Readings of power repeat themselves: fewer steps or values are not those of one run alone."""
 
 
 class Traits(NamedTuple):
@@ -43,6 +47,8 @@ class Traits(NamedTuple):
     shape_sha256: str | None
     """Of the counters' steps, whenever they came: the same trace with its times moved, or with the
     counter's beginning moved, has the same. None where there are too few."""
+    series: tuple[str, ...] = ()
+    """As ``shape_sha256``, of each series of readings by itself, whatever its device is called."""
 
 
 def unread(record: Record, trace: bytes) -> Traits:
@@ -70,14 +76,35 @@ def of(record: Record, trace: bytes, samples: Sequence[Sample]) -> Traits:
     if not samples:
         return plain
     return plain._replace(
-        begin_ns=samples[0].t_ns, end_ns=samples[-1].t_ns, shape_sha256=shape(samples)
+        begin_ns=samples[0].t_ns,
+        end_ns=samples[-1].t_ns,
+        shape_sha256=shape(samples),
+        series=series(samples),
     )
+
+
+def series(samples: Sequence[Sample]) -> tuple[str, ...]:
+    """SHA-256 of each series' steps that no other run can have: of counters, and of power that took
+    many values. Renaming the device, moving times, or adding other readings changes none."""
+    values: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+    for s in samples:
+        if s.quantity in COUNTERS or s.quantity in POWERS:
+            values[s[1:4]].append(s.value)
+    found: set[str] = set()
+    for (_, _, quantity), own in values.items():
+        steps = [float(b - a) for a, b in pairwise(own) if b != a]
+        counts = quantity in COUNTERS
+        if len(steps) < (SHAPE_SAMPLES if counts else POWER_STEPS):
+            continue
+        if counts or len(set(own)) >= POWER_VALUES:
+            found.add(hashlib.sha256(f"{quantity}{steps!r}".encode()).hexdigest())
+    return tuple(sorted(found))
 
 
 def shape(samples: Sequence[Sample]) -> str | None:
     counters: dict[tuple[str, str, str], list[float]] = defaultdict(list)
     for s in samples:
-        if s.quantity in ("energy_mj", "energy_uj", "cpu_time_ns"):
+        if s.quantity in COUNTERS:
             counters[s[1:4]].append(s.value)
     steps = {
         key: [b - a for a, b in pairwise(values) if b != a] for key, values in counters.items()

@@ -5,7 +5,7 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from lem.archive.database import open_database, raise_data_version, setting
 from lem.archive.refused import Refused
@@ -152,3 +152,16 @@ def test_an_empty_database_says_that_nothing_is_in_it(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentFault, match="no archive in it"):
         database.setting("archive")
     database.close()
+
+
+def test_a_question_that_takes_too_long_is_ended(archive, monkeypatch) -> None:
+    """On SQLite too: else one query with thousands of filters holds a thread for minutes."""
+    if archive.database.is_sqlite:
+        monkeypatch.setattr("lem.archive.database.READ_TIMEOUT_S", 0.2)
+    forever = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+    with pytest.raises(OperationalError), archive.database.reading() as c:
+        if not archive.database.is_sqlite:
+            c.exec_driver_sql("SET LOCAL statement_timeout = 200")
+        c.exec_driver_sql(forever)
+    with archive.database.writing() as c:
+        assert c.exec_driver_sql("SELECT 1").scalar() == 1

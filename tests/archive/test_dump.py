@@ -241,6 +241,48 @@ def test_an_imported_key_signs_nothing_here_before_it_is_enrolled(made: Path, ot
     assert {tuple(r) for r in rows} == {("Ann of here", "invitation"), ("Ben", "imported")}
 
 
+def test_a_dump_gives_nobody_a_part_in_who_is_enrolled_here(
+    archive: Any, other: Any, tmp_path: Path
+) -> None:
+    """A hostile archive says that its own key and one that was invited here are one submitter's,
+    and that the latter was revoked."""
+    dumps.filled(archive.database, archive.packs, tmp_path / "folders")
+    mine = dumps.enrol(other.database, 3, "Cleo")
+    thief = manifest.key_id(manifest.raw_public(dumps.key(1)))
+    with archive.database.writing() as c:
+        identity = c.scalar(sa.select(KEY.c.identity_id).where(KEY.c.id == thief))
+        identities.add_key(c, identity, manifest.raw_public(dumps.key(3)))
+        identities.revoke_by_admin(c, mine)
+    hostile = Dump(export(archive.database, archive.packs, tmp_path / "dump").folder)
+    bring_in(other.database, other.packs, hostile)
+    with other.database.writing() as c:
+        known, stranger = identities.key_of(c, mine), identities.key_of(c, thief)
+        assert known is not None and stranger is not None
+        assert not known.revoked and not known.imported
+        assert stranger.imported and stranger.identity_id != known.identity_id
+        with pytest.raises(Refused):
+            identities.nonce(c, thief)
+
+
+def test_enrolling_one_imported_key_lets_no_other_sign(
+    archive: Any, other: Any, tmp_path: Path
+) -> None:
+    """The same before the victim is enrolled: whoever enrols vouches for one key alone."""
+    dumps.filled(archive.database, archive.packs, tmp_path / "folders")
+    thief = manifest.key_id(manifest.raw_public(dumps.key(1)))
+    with archive.database.writing() as c:
+        identity = c.scalar(sa.select(KEY.c.identity_id).where(KEY.c.id == thief))
+        identities.add_key(c, identity, manifest.raw_public(dumps.key(3)))
+    hostile = Dump(export(archive.database, archive.packs, tmp_path / "dump").folder)
+    bring_in(other.database, other.packs, hostile)
+    mine = dumps.enrol(other.database, 3, "Cleo")
+    with other.database.writing() as c:
+        assert identities.nonce(c, mine).nonce
+        with pytest.raises(Refused) as caught:
+            identities.nonce(c, thief)
+        assert caught.value.reason == "key_unknown"
+
+
 def test_keys_that_were_revoked_there_are_so_here(archive: Any, other: Any, tmp_path: Path) -> None:
     dumps.filled(archive.database, archive.packs, tmp_path / "folders")
     key = manifest.key_id(manifest.raw_public(dumps.key(1)))

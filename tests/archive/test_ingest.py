@@ -307,6 +307,33 @@ def test_a_bad_run_cannot_be_replaced_by_another_attempt(archive, me, tmp_path) 
     assert count(archive, FACET) == 0
 
 
+def test_a_lost_connection_does_not_delete_what_another_sender_committed(
+    archive, me, whole, monkeypatch
+) -> None:
+    """With the connection the turn to write is lost; the same content is sent again at once."""
+    body, again = me.body(whole), me.body(whole)
+    store = ingest._Submission.store
+    made = []
+
+    def lost(self) -> None:
+        monkeypatch.setattr(ingest._Submission, "store", store)
+        if archive.database.is_sqlite:
+            self.c.connection.driver_connection.close()
+        else:
+            own = self.c.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+            with archive.database.engine.connect() as other:
+                other.exec_driver_sql(f"SELECT pg_terminate_backend({own}, 5000)")
+        made.append(ingest.receive(archive.database, archive.packs, again))
+        store(self)
+
+    monkeypatch.setattr(ingest._Submission, "store", lost)
+    with pytest.raises(sa.exc.SQLAlchemyError):
+        ingest.receive(archive.database, archive.packs, body)
+    assert list(archive.packs.every()) == [made[0].submission]
+    assert archive.packs.whole(made[0].submission) == again
+    assert rebuild.rebuild(archive.database, archive.packs) == 1
+
+
 WRONG_RECORDS = {
     "another block": (lambda r: r.update(block=1), "wrong_place"),
     "a pass that nobody makes": (lambda r: r.update(block_pass=2**63), "wrong_place"),

@@ -129,3 +129,32 @@ def test_what_is_made_again_after_a_failure_comes_when_it_comes() -> None:
     known = {(0, 0, again.arm_id): 0}
     assert [r for r, _, _ in of_campaign([*runs[1:], again], locked)] == ["arms_not_in_order"]
     assert list(of_campaign([*runs[1:], again], locked, known)) == []
+
+
+def test_a_series_is_known_again_under_another_name_and_time() -> None:
+    """What a thief of a published trace changes first."""
+
+    def run(
+        shift_ns: int = 0, device: str = "gpu0", start: float = 0, step: int = 0
+    ) -> list[Sample]:
+        values = [start + i * 25_000 + i * i % 97 + step * (i > 30) for i in range(40)]
+        return [
+            Sample(shift_ns + i * 100_000_000, "nvml", device, "energy_mj", v)
+            for i, v in enumerate(values)
+        ]
+
+    known = traits.series(run())
+    assert len(known) == 1
+    assert traits.series(run(7, "gpu3", 1e6)) == known
+    more = [Sample(5, "nvml", "gpu1", "energy_mj", float(i * i)) for i in range(50)]
+    assert set(known) < set(traits.series(run() + more))
+    assert traits.series(run(step=1)) != known
+    assert traits.series(run()[:10]) == ()
+
+
+def test_power_that_repeats_itself_is_of_no_run_alone() -> None:
+    """A meter of whole watts at rest reads the same on every machine."""
+    flat = [Sample(i, "ipmi", "node", "power_mw", 30_000.0 + 1000 * (i % 2)) for i in range(500)]
+    assert traits.series(flat) == ()
+    lively = [Sample(i, "nvml", "gpu0", "power_mw", 30_000.0 + i * i % 997) for i in range(500)]
+    assert len(traits.series(lively)) == 1

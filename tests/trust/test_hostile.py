@@ -101,3 +101,18 @@ def test_extreme_settings(runs: Runs, value: float) -> None:
     }
     ends_in_findings(run.told(meters__0__calibration=gain, meters__0__update_period_s=value))
     ends_in_findings(run.told(load_s=value))
+
+
+def test_a_reject_is_not_lost_for_a_character_that_no_database_holds(runs: Runs) -> None:
+    """PostgreSQL holds no NUL: where findings could not be written, the check was given up after
+    some tries, and what was to be rejected was only held."""
+    run = runs("static_gpu").told(metrics__mean_power_w={"g\x00pu\u202e": {"value": 1.0}})
+    findings = run.judged().findings
+    assert "figures_differ" in {f.rule for f in findings}
+    assert all(f.detail.isprintable() for f in findings)
+
+
+def test_a_record_of_ten_thousand_boards_is_not_looked_through_for_each(runs: Runs) -> None:
+    run = runs("static_gpu")
+    gpus = [g.model_dump() for g in run.record.environment.gpus]
+    assert run.told(environment__gpus=gpus * 10_000).found() == {"not_recomputable": "hold"}

@@ -30,6 +30,14 @@ def group(identity: int, mean: float = 1.0, scatter: float = 0.01, **changes: ob
     return Group(identity, **(fields | changes))  # type: ignore[arg-type]
 
 
+def test_a_thousand_keys_without_invitation_make_no_half_million_pairs() -> None:
+    sybils = [Group(i, frozenset({str(i)}), "s", False, [1.0, 1.01, 0.99]) for i in range(2, 1002)]
+    invited = [Group(i, frozenset({str(i)}), "s", True, [1.0, 1.01, 0.99]) for i in (1, 2000, 2001)]
+    found = replicated([*sybils, *invited])
+    assert found.members == {1, 2000, 2001} and not found.disputed
+    assert len(found.pairs) == 23 * 22 // 2
+
+
 def test_the_interval_is_welchs() -> None:
     a, b = [1.0, 1.02, 0.97, 1.01], [1.1, 1.18, 1.12]
     ratio, low, high = interval(a, b)

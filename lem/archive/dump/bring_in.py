@@ -15,7 +15,7 @@ from lem.archive.identities import add_key, new_identity
 from lem.archive.packs import Packs
 from lem.archive.refused import Refused
 from lem.archive.retract import retract_with_origin
-from lem.archive.schema import KEY, SUBMISSION
+from lem.archive.schema import IDENTITY, KEY, SUBMISSION
 from lem.contract.dump import KeyLine
 from lem.errors import BadInput, Problem
 
@@ -85,8 +85,10 @@ def bring_in(
 def _enrol(
     database: Database, lines: Iterable[KeyLine], signers: set[str], trust_enrolment: bool
 ) -> None:
-    """The identities that signed anything, with all their keys. One of which a key is here already
-    stays who it is here."""
+    """The identities that signed anything, with all their keys. One that came with a dump before
+    stays who it is here. A dump only says that keys are one submitter's: none is given a part in an
+    identity that was enrolled here, nor is a key that was enrolled here taken away, unless whoever
+    runs this archive trusts the other's enrolment."""
     identities: dict[int, list[KeyLine]] = {}
     for line in lines:
         identities.setdefault(line.identity, []).append(line)
@@ -95,16 +97,21 @@ def _enrol(
             if not any(line.key in signers for line in keys):
                 continue
             ours = sa.select(KEY.c.id, KEY.c.identity_id).where(KEY.c.id.in_([k.key for k in keys]))
-            known = {row.id: row.identity_id for row in connection.execute(ours)}
+            rows = connection.execute(ours.add_columns(IDENTITY.c.enrolled_by).join(IDENTITY)).all()
+            proven = {row.id for row in rows if row.enrolled_by != "imported"}
+            if trust_enrolment:
+                proven.clear()
+            theirs = [row.identity_id for row in rows if row.id not in proven]
+            new = sorted({line.key for line in keys} - {row.id for row in rows})
             believed = trust_enrolment and keys[0].enrolled_by == "invitation"
             how = "invitation" if believed else "imported"
-            identity = min(known.values(), default=0) or new_identity(connection, keys[0].name, how)
-            for line in keys:
-                if line.key in known:
-                    continue
-                add_key(connection, identity, bytes.fromhex(line.public_key))
-                log.append(connection, "key_enrolled", {"key": line.key, "how": how})
-            _revoke(connection, keys)
+            if new:
+                identity = min(theirs, default=0) or new_identity(connection, keys[0].name, how)
+                public = {line.key: bytes.fromhex(line.public_key) for line in keys}
+                for key in new:
+                    add_key(connection, identity, public[key])
+                    log.append(connection, "key_enrolled", {"key": key, "how": how})
+            _revoke(connection, [line for line in keys if line.key not in proven])
 
 
 def _revoke(connection: sa.Connection, keys: Iterable[KeyLine]) -> None:

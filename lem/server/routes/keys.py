@@ -89,9 +89,11 @@ def decoded(text: str, length: int, where: str) -> bytes:
 
 
 @router.post("/nonces", response_model=NonceGiven, status_code=201, responses=problems(403))
-def post_nonce(service: Here, wanted: NonceWanted) -> Response:
+def post_nonce(request: Request, service: Here, wanted: NonceWanted) -> Response:
     """A nonce for one signature by this key, within ten minutes."""
-    service.rates.check("key", wanted.key)
+    # By address too: else anybody could use up what a key's holder may ask.
+    asking = client_group(request.scope["lem.client"].address)
+    service.rates.check("key", f"{wanted.key} {asking}")
     with service.database.writing() as connection:
         nonce = identities.nonce(connection, wanted.key)
     return fresh(NonceGiven(nonce=nonce.nonce, expires_at=nonce.expires_at), 201)
