@@ -307,6 +307,16 @@ def test_a_bad_run_cannot_be_replaced_by_another_attempt(archive, me, tmp_path) 
     assert count(archive, FACET) == 0
 
 
+@pytest.mark.parametrize(
+    "figure", [{"value": -5.0}, {"value": 1e308}, {"value": 1.0, "uncertainty": -1.0}]
+)
+def test_a_figure_that_nothing_measures_leads_no_board(archive, me, whole, figure) -> None:
+    def lie(record) -> None:
+        record["metrics"]["energy_per_output_token_j"] = {"gpu": figure}
+
+    assert refusal(archive, me.body(edited(whole, 1, "record", lie))) == "bad_record"
+
+
 def test_a_lost_connection_does_not_delete_what_another_sender_committed(
     archive, me, whole, monkeypatch
 ) -> None:
