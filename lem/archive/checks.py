@@ -28,6 +28,9 @@ from lem.trust.rules import RULES
 from lem.trust.traits import Traits, across, firsts_of
 
 LEASE_S = 900.0
+CHECK_S = 800.0
+"""Less than the lease: nobody else begins the same, and nobody's submission holds up all others for
+longer. What is not judged by then stays self-reported."""
 MAX_TRIES = 3
 """A submission whose check never ends stays self-reported."""
 ACROSS = (
@@ -121,8 +124,12 @@ def _judge(db: Database, packs: Packs, claim: Claim) -> Iterable[Judged]:
         return packs.read(claim.content_sha256, *places[sha256])
 
     now = datetime.fromisoformat(claim.received_at)
+    until = time.monotonic() + CHECK_S
     for number, run in enumerate(claim.runs):
         if run.record is None:
+            continue
+        if time.monotonic() > until:
+            yield Judged(number, [_incomplete("its submission took too long to check")], None)
             continue
         if run.trace is None or run.responses is None:
             yield Judged(number, [_incomplete("it came without its trace or responses")], None)

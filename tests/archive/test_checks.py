@@ -21,7 +21,7 @@ from lem.contract.submission import Finding
 from lem.trust import traits
 from lem.trust.judge import Judgement
 from lem.trust.rules import RULES
-from tests.archive_submissions import Submitter, campaign, part_of
+from tests.archive_submissions import Submitter, campaign, part_of, text_of, with_file
 
 ARMS = [[0.100, 0.101, 0.099, 0.1005], [0.200, 0.201, 0.199, 0.2005]]
 
@@ -91,6 +91,32 @@ def test_what_is_recomputed_is_of_the_second_tier(archive, tmp_path, judged) -> 
     with archive.database.reading() as c:
         assert set(c.scalars(sa.select(CONFIG.c.best_tier))) == {2}
         assert log.entries(c)[-1].payload == {"submission": made.submission, "tiers": {"2": 8}}
+
+
+def test_a_submission_that_takes_too_long_to_check_holds_up_nobody(
+    archive, tmp_path, judged, monkeypatch
+) -> None:
+    monkeypatch.setattr(checks, "CHECK_S", -1.0)
+    made = Submitter(archive).push(campaign(tmp_path / "c", ARMS))
+    check_all(archive)
+    told = receipt(archive.database, made.submission)
+    assert told.checks == "held" and {f.rule for f in told.findings} == {"not_recomputable"}
+    assert tiers(archive) == [1]
+
+
+def test_runs_out_of_the_order_that_was_drawn_are_held(archive, tmp_path, judged) -> None:
+    """Who chooses when each arm runs may choose what it runs after."""
+    me = Submitter(archive)
+    bundle = me.bundle(campaign(tmp_path / "c", ARMS))
+    records = [json.loads(text_of(bundle, n, "record")) for n in (0, 1)]
+    times = ("started_at", "ended_at")
+    for number, other in ((0, 1), (1, 0)):
+        swapped = records[number] | {t: records[other][t] for t in times}
+        bundle = with_file(bundle, number, "record", json.dumps(swapped).encode())
+    made = me.send(bundle)
+    check_all(archive)
+    told = receipt(archive.database, made.submission)
+    assert {(f.rule, f.block) for f in told.findings} == {("arms_not_in_order", 0)}
 
 
 def test_a_run_that_is_held_stays_self_reported(archive, tmp_path, judged) -> None:
