@@ -2,7 +2,10 @@
 
 import csv
 import math
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import islice
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -16,8 +19,11 @@ from lem.contract.record import Record
 from lem.contract.submission import Manifest, Submitted
 from lem.submit.pack import unpacked
 
-MAX_TRACE_BYTES = 256 * 2**20
-"""Unpacked."""
+MAX_TRACE_BYTES = 96 * 2**20
+"""Unpacked. It is read in pieces: whoever may send a trace could else have the server hold some
+gigabytes for each reader."""
+MAX_SAMPLES = 1_500_000
+MAX_LINE_BYTES = 1000
 MAX_SERIES = 500
 Key = tuple[str, str, str]
 """Meter, device, quantity."""
@@ -78,11 +84,13 @@ def _sent(manifest: bytes) -> list[Submitted]:
     return Manifest.parse(manifest).content.runs
 
 
-def series_of(text: bytes) -> dict[Key, tuple[list[int], list[float]]]:
-    """A trace's readings by series: times in nanoseconds, values. Lines that are none are left
-    out, as are those beyond ``MAX_SERIES`` series."""
-    found: dict[Key, tuple[list[int], list[float]]] = {}
-    for text_line in text.decode("utf-8", "replace").splitlines()[1:]:
+def series_of(pieces: Iterable[bytes]) -> dict[Key, tuple[Sequence[int], Sequence[float]]]:
+    """The readings of a trace's text by series: times in nanoseconds, values. Lines that are none
+    are left out, as are those beyond ``MAX_SERIES`` series. Raises :class:`Refused` (413) for more
+    than ``MAX_TRACE_BYTES`` or ``MAX_SAMPLES``."""
+    found: dict[Key, tuple[array[int], array[float]]] = {}
+    samples = 0
+    for text_line in islice(_lines(pieces), 1, None):
         line = _fields(text_line)
         if len(line) != 5:
             continue
@@ -91,12 +99,31 @@ def series_of(text: bytes) -> dict[Key, tuple[list[int], list[float]]]:
         except ValueError:
             continue
         key = (line[1], line[2], line[3])
-        if not math.isfinite(value) or (key not in found and len(found) >= MAX_SERIES):
+        if not math.isfinite(value) or not -(2**63) <= at < 2**63:
             continue
-        times, values = found.setdefault(key, ([], []))
+        if key not in found and len(found) >= MAX_SERIES:
+            continue
+        samples += 1
+        if samples > MAX_SAMPLES:
+            raise Refused("too_large", f"the trace has more than {MAX_SAMPLES} readings", 413)
+        times, values = found.setdefault(key, (array("q"), array("d")))
         times.append(at)
         values.append(value)
-    return found
+    return dict(found)
+
+
+def _lines(pieces: Iterable[bytes]) -> Iterator[str]:
+    """Lines of a text that comes in pieces; too long ones are cut."""
+    rest, size = b"", 0
+    for piece in pieces:
+        size += len(piece)
+        if size > MAX_TRACE_BYTES:
+            raise Refused("too_large", f"the trace has more than {MAX_TRACE_BYTES} bytes", 413)
+        *lines, rest = (rest[:MAX_LINE_BYTES] + piece).split(b"\n")
+        for line in lines:
+            yield line[:MAX_LINE_BYTES].decode("utf-8", "replace").rstrip("\r")
+    if rest:
+        yield rest[:MAX_LINE_BYTES].decode("utf-8", "replace")
 
 
 def _fields(line: str) -> list[str]:

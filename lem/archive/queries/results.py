@@ -22,7 +22,6 @@ from lem.archive.queries.cursor import Cursor, CursorText, question_key
 from lem.archive.queries.figures import configurations_of
 from lem.archive.queries.filters import Filtered
 from lem.archive.queries.members import (
-    MAX_TRACE_BYTES,
     Members,
     evenly,
     run_row,
@@ -39,7 +38,10 @@ from lem.archive.queries.runs import (
 )
 from lem.archive.schema import BOARD_SET, FINDING, IDENTITY, RUN, SUBMISSION
 from lem.contract.submission import Finding
-from lem.submit.pack import unpacked
+from lem.submit.pack import inflated
+
+MOST_POINTS = 200_000
+"""Of all series of a trace together."""
 
 
 class ResultsQuestion(Filtered):
@@ -260,8 +262,8 @@ def trace(connection: sa.Connection, packs: Packs, run: str, points: int = 2000)
     """At most ``points`` (10 to 20,000) readings of each series, the first and the last among them.
     Raises :class:`Refused` (404)."""
     points = min(max(points, 10), 20_000)
-    text = unpacked(file_of(connection, packs, run, "trace"), MAX_TRACE_BYTES)
-    found = series_of(text)
+    found = series_of(inflated(file_of(connection, packs, run, "trace")))
+    points = min(points, max(10, MOST_POINTS // max(1, len(found))))
     first = min((t[0] for t, _ in found.values() if t), default=0)
     shown_series = []
     for (meter, device, quantity), (times, values) in found.items():

@@ -52,7 +52,7 @@ def get_result(request: Request, service: Here, id: RunPath) -> Response:
 @router.get(
     "/results/{id}/trace",
     response_model=Trace,
-    responses=read(404),
+    responses=read(404, 413),
     openapi_extra=parameters(TraceQuestion),
 )
 def get_trace(

@@ -1,6 +1,7 @@
 """Single runs and single configurations."""
 
 import gzip
+import itertools
 import math
 
 import pytest
@@ -165,10 +166,28 @@ def test_evenly(n: int, most: int) -> None:
 
 
 @settings(suppress_health_check=list(HealthCheck))
-@given(st.binary(max_size=300))
-def test_a_trace_may_be_anything(data: bytes) -> None:
+@given(st.lists(st.binary(max_size=300), max_size=4))
+def test_a_trace_may_be_anything(data: list[bytes]) -> None:
     for times, values in series_of(data).values():
         assert len(times) == len(values) and all(map(math.isfinite, values))
+
+
+def test_a_trace_that_unpacks_to_gigabytes_is_not_held(monkeypatch) -> None:
+    head = b"t_ns,meter,device,quantity,value\n"
+    line = b"5,nvml,gpu0,power_mw,1.0\n"
+    pieces = (line * 10_000 for _ in itertools.count())
+    with pytest.raises(Refused) as refused:
+        series_of(itertools.chain([head], pieces))
+    assert (refused.value.reason, refused.value.status) == ("too_large", 413)
+    endless = (b"x" * 2**20 for _ in itertools.count())
+    with pytest.raises(Refused) as refused:
+        series_of(itertools.chain([head], endless))
+    assert refused.value.status == 413
+    # Pieces end anywhere, and a time that no clock has is left out.
+    text = head + line * 3 + b"9" * 30 + b",a,b,c,1.0\n" + b"6,nvml,gpu0,power_mw,2.0"
+    parts = [text[i : i + 7] for i in range(0, len(text), 7)]
+    (found,) = series_of(parts).values()
+    assert [list(f) for f in found] == [[5, 5, 5, 6], [1.0, 1.0, 1.0, 2.0]]
 
 
 def test_a_configuration_shows_submitters_beside_each_other(archive) -> None:
