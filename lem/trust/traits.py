@@ -24,6 +24,8 @@ COUNTERS = ("energy_mj", "energy_uj", "cpu_time_ns")
 POWERS = ("power_mw", "power_instant_mw", "power_average_mw")
 POWER_STEPS, POWER_VALUES = 100, 50
 """Readings of power repeat themselves: fewer steps or values are not those of one run alone."""
+COUNTER_VALUES = 10
+"""As are fewer different steps of a counter: a board at rest may count the same in each."""
 
 
 class Traits(NamedTuple):
@@ -96,7 +98,7 @@ def series(samples: Sequence[Sample]) -> tuple[str, ...]:
         counts = quantity in COUNTERS
         if len(steps) < (SHAPE_SAMPLES if counts else POWER_STEPS):
             continue
-        if counts or len(set(own)) >= POWER_VALUES:
+        if len(set(steps)) >= COUNTER_VALUES if counts else len(set(own)) >= POWER_VALUES:
             found.add(hashlib.sha256(f"{quantity}{steps!r}".encode()).hexdigest())
     return tuple(sorted(found))
 

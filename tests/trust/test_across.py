@@ -152,6 +152,11 @@ def test_a_series_is_known_again_under_another_name_and_time() -> None:
     assert traits.series(run()[:10]) == ()
 
 
+def test_a_counter_at_rest_is_of_no_run_alone() -> None:
+    steady = [Sample(i, "nvml", "gpu0", "energy_mj", 2000.0 * i) for i in range(200)]
+    assert traits.series(steady) == ()
+
+
 def test_power_that_repeats_itself_is_of_no_run_alone() -> None:
     """A meter of whole watts at rest reads the same on every machine."""
     flat = [Sample(i, "ipmi", "node", "power_mw", 30_000.0 + 1000 * (i % 2)) for i in range(500)]
