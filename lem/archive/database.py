@@ -5,7 +5,6 @@ always made of everything that was committed before, in one order, on both datab
 one state from begin to end and never waits for writing.
 """
 
-import math
 import secrets
 import time
 from collections.abc import Iterator
@@ -26,13 +25,13 @@ FILE_NAME = "archive.db"
 WAIT_S = 30
 """How long a writer waits for the one before it."""
 READ_TIMEOUT_S = 20
-"""A query that takes longer is ended; on SQLite, whatever a transaction that began so long ago
-asks for once more than ``_STEPS`` steps are needed for it."""
+"""A query that takes longer is ended; on SQLite, after :meth:`Database.limit_reading`."""
 _STEPS = 1_000_000
-"""Of SQLite's machine, some hundredths of a second: what streams page by page takes fewer."""
+"""Of SQLite's machine, some hundredths of a second."""
 _WRITE_LOCK = 0x6C656D01
 """Key of PostgreSQL's advisory lock."""
 _WRITES = "lem_writes"
+_LIMITED = "lem_limited"
 
 
 class Database:
@@ -49,6 +48,11 @@ class Database:
         """A transaction that can only read, and sees one state of the archive."""
         with self._reader.connect() as connection, connection.begin():
             yield connection
+
+    def limit_reading(self) -> None:
+        """From now on end queries after ``READ_TIMEOUT_S`` on SQLite too: for whoever answers
+        questions from anybody."""
+        self._reader = self._reader.execution_options(**{_LIMITED: True})
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -214,11 +218,16 @@ def _sqlite(url: URL) -> Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         writes = connection.get_execution_options().get(_WRITES, False)
-        until = math.inf if writes else time.monotonic() + READ_TIMEOUT_S
-        driver: Any = connection.connection.driver_connection
-        driver.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
         connection.exec_driver_sql(f"PRAGMA query_only={'OFF' if writes else 'ON'}")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def _limit(connection: Connection, *_: Any) -> None:
+        # Of each statement anew, as PostgreSQL does.
+        limited = connection.get_execution_options().get(_LIMITED, False)
+        until = time.monotonic() + READ_TIMEOUT_S
+        driver: Any = connection.connection.driver_connection
+        driver.set_progress_handler((lambda: time.monotonic() > until) if limited else None, _STEPS)
 
     return engine
 

@@ -62,6 +62,7 @@ class Service:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._database = open_database(self.settings.database_url, self.settings.data)
         self._database.migrate()
+        self._database.limit_reading()
         self._sweep(self._database)
 
     def _sweep(self, database: Database) -> None:
