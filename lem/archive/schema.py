@@ -201,11 +201,11 @@ CONFIG = sa.Table(
 )
 """``hash``: SHA-256 of the canonical JSON of the natural key: experiment_id, device_model,
 device_count, meter_class, semantics_version, energy_class. ``energy_class``: the device class that
-its figures are of (``gpu`` where GPUs were used, ``cpu``, …, ``estimated``; ``none``
-without energy). ``device_model``: with the power limit in force, where it is not the usual one. ``meter_class``: how
-it was read (``nvml``, ``nvml (power)``, ``rapl``, ``estimate``). Texts are empty and numbers null where an
-experiment says nothing. ``load``: clients of a closed loop, or requests per second. ``best_tier``:
-0 where nothing of it counts. ``disagrees``: a replication contradicts another."""
+its figures are of (``gpu`` where GPUs were used, ``cpu``, …, ``estimated``; ``none`` without
+energy). ``device_model``: with the power limit in force, where it is not the usual one.
+``meter_class``: how it was read (``nvml``, ``nvml (power)``, ``rapl``, ``estimate``). Texts are
+empty and numbers null where an experiment says nothing. ``load``: clients of a closed loop, or
+requests per second. ``best_tier``: 0 where nothing of it counts. ``disagrees``: a replication contradicts another."""
 
 HEADLINE = (
     "energy_per_output_token_j",
