@@ -205,7 +205,8 @@ its figures are of (``gpu`` where GPUs were used, ``cpu``, …, ``estimated``; `
 energy). ``device_model``: with the power limit in force, where it is not the usual one.
 ``meter_class``: how it was read (``nvml``, ``nvml (power)``, ``rapl``, ``estimate``). Texts are
 empty and numbers null where an experiment says nothing. ``load``: clients of a closed loop, or
-requests per second. ``best_tier``: 0 where nothing of it counts. ``disagrees``: a replication contradicts another."""
+requests per second. ``best_tier``: 0 where nothing of it counts. ``disagrees``: a replication
+contradicts another."""
 
 HEADLINE = (
     "energy_per_output_token_j",

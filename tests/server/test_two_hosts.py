@@ -48,8 +48,11 @@ class Host:
         self.library = self.folder / library.name
         shutil.copy(library, self.library)
         self.space = f"lem-test-{os.getpid()}-{number}"
-        self.address, self.server = f"10.213.{number}.2", f"10.213.{number}.1"
-        here, there = f"lemt{number}a", f"lemt{number}b"
+        # Of this process alone, in case that several run these tests.
+        own = os.getpid()
+        network = f"10.{200 + number}.{own % 250}"
+        self.address, self.server = f"{network}.2", f"{network}.1"
+        here, there = f"lem{own}-{number}a", f"lem{own}-{number}b"
         ip("netns", "add", self.space)
         ip("link", "add", here, "type", "veth", "peer", "name", there, "netns", self.space)
         ip("addr", "add", f"{self.server}/24", "dev", here)
