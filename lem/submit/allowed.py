@@ -150,6 +150,8 @@ def _settings(value: Any, veil: Veil) -> Any:
 
 SENT = Rule("sent", "numbers and plain names", _sent)
 CHOICE = Rule("sent", "a word of lem's own", _choice)
+# The contract lets nothing but these digits in, however many questions there are.
+OUTCOMES = Rule("sent", "0 or 1 for each question", _choice)
 EXPERIMENT = Rule("sent", "as it is, and refused where it names paths or servers", _experiment)
 BOARD = Rule("replaced", "salted hash of the board's UUID", lambda v, veil: veil.board(v))
 BOARDS = Rule("replaced", BOARD.words, _each(lambda v, veil: veil.board(v)))
@@ -231,7 +233,8 @@ _RECORD = {
     ),
     **_all(
         record.AccuracyResult,
-        "questions_sha256 questions correct value low high outcomes metrics",
+        "questions_sha256 questions correct value low high metrics",
+        outcomes=OUTCOMES,
         metric=Rule("sent", "one plain word", _matching(TOKEN, None)),
         scored_by=CHOICE,
     ),

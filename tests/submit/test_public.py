@@ -156,6 +156,19 @@ def test_every_figure_of_a_record_is_as_it_was() -> None:
         assert getattr(after, name) == getattr(before, name)
 
 
+def test_answers_of_any_number_of_questions_are_sent() -> None:
+    outcomes = "01" * 400
+    raw = records.record().model_dump(mode="json")
+    raw["quality"]["accuracy"] = {
+        "questions_sha256": "a" * 64, "questions": 800, "correct": 400, "value": 0.5, "low": 0.46,
+        "high": 0.54, "outcomes": outcomes, "metric": "exact_match", "scored_by": "forward pass",
+        "metrics": {"exact_match,strict-match": 0.5},
+    }  # fmt: skip
+    made = public_record(Record.parse(json.dumps(raw).encode()), SALT, OWNER).quality.accuracy
+    assert made is not None
+    assert made.model_dump(mode="json") == raw["quality"]["accuracy"]
+
+
 def test_what_stands_in_for_private_values() -> None:
     made = public_record(private_record(), SALT, OWNER)
     env = made.environment
