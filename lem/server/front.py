@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+from urllib.parse import unquote_plus
 
 from lem.server import headers
 from lem.server.bodies import Bodies, has_body, replayed
@@ -98,6 +99,7 @@ class Request:
         self.id = secrets.token_hex(8)
         self.method: str = scope["method"]
         self.path: str = scope["path"]
+        self.query: bytes = scope["query_string"]
         self.client = client
         self.started = time.perf_counter()
         self.unread = has_body(scope)
@@ -250,9 +252,17 @@ class Front:
 
 
 def _kind(request: Request) -> str:
-    if request.path in HEAVY or request.path.endswith("/attribute"):
+    if request.path in HEAVY or request.path.endswith("/attribute") or _as_file(request):
         return "heavy"
     return "reading" if request.method in ("GET", "HEAD", "OPTIONS") else "writing"
+
+
+def _as_file(request: Request) -> bool:
+    """Whether all results are asked for as a file, and not a page of them."""
+    return request.path == f"{API}/results" and any(
+        unquote_plus(p.partition(b"=")[0].decode("latin-1")) == "format"
+        for p in request.query.split(b"&")
+    )
 
 
 def _route(scope: Scope) -> str:

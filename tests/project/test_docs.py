@@ -24,12 +24,14 @@ def shell_lines(text: str) -> Iterator[str]:
 
 
 def commands(text: str) -> Iterator[list[str]]:
-    """Every `lem …` in a shell block or in backticks, split into words."""
+    """Every `lem …` in a shell block or in backticks, split into words. After an option it is a
+    name: `pg_dump -U lem`."""
     inline = re.findall(r"`(lem [a-z][^`\n]*)`", text)
     for line in [*shell_lines(text), *inline]:
         words = shlex.split(line.split(" > ")[0].split(" | ")[0].replace("…", ""))
         for i, word in enumerate(words):
-            if word == "lem" or word.endswith("/bin/lem"):
+            named = i > 0 and words[i - 1].startswith("-")
+            if not named and (word == "lem" or word.endswith("/bin/lem")):
                 yield words[i + 1 :]
                 break
 

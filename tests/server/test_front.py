@@ -1,6 +1,7 @@
 """What every request passes: limits, headers, hosts, CORS; the same for whatever answers."""
 
 import asyncio
+import dataclasses
 import json
 import logging
 from collections.abc import Iterator
@@ -391,3 +392,12 @@ def test_concurrent_requests_share_one_server(served: Served) -> None:
         return [a.status_code for a in answers]
 
     assert asyncio.run(many()) == [200] * 40
+
+
+@pytest.mark.parametrize("address", ["/results?format=csv", "/results?limit=9&f%6Frmat=csv"])
+def test_a_file_of_results_is_asked_for_as_rarely_as_an_export(serve: Serve, address: str) -> None:
+    rates = dataclasses.replace(UNLIMITED, heavy="1/minute")
+    client = serve(rates=rates).client
+    assert client.get(f"/api/v1{address}").status_code == 200
+    assert is_problem(client.get(f"/api/v1{address}"), 429, "too_many_requests")
+    assert client.get("/api/v1/results?limit=9").status_code == 200

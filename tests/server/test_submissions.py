@@ -116,6 +116,43 @@ def test_a_campaign_is_shown_as_it_was_sent(served: Served, body: bytes, me: Sub
 
 
 @pytest.mark.usefixtures("believed")
+def test_results_are_to_be_had_as_files_too(served: Served, body: bytes) -> None:
+    """The same question as for pages, with another format."""
+    post(served, body)
+    check_all(served)
+    asked = {"engine.max_batch_size": "1", "counted": "true"}
+    page = served.client.get("/api/v1/results", params=asked).json()
+    ids = {row["id"] for row in page["rows"]}
+    assert len(ids) == 3
+    text = served.client.get("/api/v1/results", params={**asked, "format": "csv"})
+    assert text.headers["content-type"].startswith("text/csv")
+    assert {row["run"] for row in csv.DictReader(io.StringIO(text.text))} == ids
+    lines = served.client.get("/api/v1/results", params={**asked, "format": "jsonl"})
+    assert {json.loads(line)["run"] for line in lines.text.splitlines()} == ids
+    import pyarrow.parquet as parquet
+
+    table = served.client.get("/api/v1/results", params={**asked, "format": "parquet"})
+    assert set(parquet.read_table(io.BytesIO(table.content))["run"].to_pylist()) == ids
+    few = {**asked, "format": "csv", "limit": "2"}
+    assert is_problem(served.client.get("/api/v1/results", params=few), 422, "too_many")
+    odd = {"format": "csv", "cursor": served.client.get("/api/v1/results?limit=2").json()["next"]}
+    assert is_problem(served.client.get("/api/v1/results", params=odd), 422, "bad_input")
+
+
+@pytest.mark.usefixtures("believed")
+def test_the_first_digits_of_a_configuration_are_enough(served: Served, body: bytes) -> None:
+    post(served, body)
+    check_all(served)
+    rows = served.client.get("/api/v1/leaderboard").json()["rows"]
+    id_ = rows[0]["configuration"]["id"]
+    found = served.client.get(f"/api/v1/configurations/{id_[:16]}")
+    assert found.status_code == 200 and found.json()["configuration"]["id"] == id_
+    assert served.client.get(f"/api/v1/configurations/{id_[:15]}").status_code == 422
+    other = served.client.get("/api/v1/configurations/" + "0" * 16)
+    assert is_problem(other, 404, other.json()["reason"])
+
+
+@pytest.mark.usefixtures("believed")
 @pytest.mark.parametrize("form", ["csv", "jsonl", "parquet", "boamps"])
 def test_the_same_as_a_file(served: Served, body: bytes, form: str) -> None:
     post(served, body)

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
-import orjson
 import sqlalchemy as sa
 from pydantic import Field
 
@@ -67,6 +66,8 @@ def export(connection: sa.Connection, packs: Packs, question: ExportQuestion) ->
     Every row says its licence, its citation and the versions of data and definitions; a Parquet
     file says them in its metadata too.
     """
+    import orjson
+
     question = _of_one_class(connection, question)
     where = run_conditions(
         connection, question, question.configuration, question.campaign, question.counted

@@ -95,6 +95,8 @@ class Question(BaseModel):
             except ValidationError as e:
                 problems += [
                     Problem(f"{'.'.join(map(str, p['loc']))}: {p['msg']}", path=str(p["loc"][0]))
+                    if p["loc"]
+                    else Problem(p["msg"].removeprefix("Value error, "), path="query")
                     for p in e.errors()
                 ]
         raise BadInput(problems[:20])

@@ -2,7 +2,6 @@
 
 from typing import Annotated, Any, Protocol
 
-import orjson
 import sqlalchemy as sa
 from pydantic import Field
 
@@ -65,6 +64,8 @@ class Scatter(Answer):
 def scatter(connection: sa.Connection, question: ScatterQuestion) -> Scatter:
     """In no order. The database writes each column as one JSON text: building rows of
     Python objects for 20,000 configurations would take most of the time."""
+    import orjson
+
     about = select(connection, question)
     top = head(connection, about.semantics)
     matching = matching_both(question, about)

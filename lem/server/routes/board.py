@@ -15,7 +15,10 @@ from lem.server.auth import Here
 from lem.server.describe import asked, parameters, read
 
 router = APIRouter(tags=["board"])
-Sha256 = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
+ConfigurationPath = Annotated[
+    str,
+    Path(pattern="^[0-9a-f]{16,64}$", description="64 digits, or the first ones, at least 16."),
+]
 
 
 @router.get(
@@ -95,6 +98,6 @@ def get_pareto(
 
 
 @router.get("/configurations/{id}", response_model=ConfigurationAnswer, responses=read(404))
-def get_configuration(request: Request, service: Here, id: Sha256) -> Response:
+def get_configuration(request: Request, service: Here, id: ConfigurationPath) -> Response:
     """All that is known of one configuration: figures, submitters, replications, history."""
     return queried(service, request, None, lambda c: configuration(c, id))

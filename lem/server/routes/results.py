@@ -1,10 +1,11 @@
 """Single runs, with their records and traces."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Depends, Path, Request, Response
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from lem.archive.queries.export import ExportQuestion
 from lem.archive.queries.filters import Question
 from lem.archive.queries.results import (
     Result,
@@ -19,9 +20,31 @@ from lem.archive.queries.results import (
 from lem.server.answers import REVALIDATED, queried
 from lem.server.auth import Here
 from lem.server.describe import asked, parameters, problems, read
+from lem.server.files import CONTENT, as_file
 
 router = APIRouter(tags=["results"])
 RunPath = Annotated[str, Path(pattern=r"^[0-9a-f]{64}-[0-9]{1,5}$")]
+
+
+class ResultsParameters(ResultsQuestion):
+    """Also as a file: all that match at once, as ``/export`` gives them."""
+
+    format: Annotated[
+        Literal["json", "csv", "jsonl", "parquet", "boamps"],
+        Field(description="Anything but json: all runs that match as one file, without pages."),
+    ] = "json"
+
+    @model_validator(mode="after")
+    def _pages(self) -> Self:
+        if self.format != "json" and self.cursor is not None:
+            raise ValueError("a file has all that match; pages (cursor) are of json alone")
+        return self
+
+    def export(self) -> ExportQuestion:
+        """The same runs as a file. Raises ``Refused`` later where more match than ``limit``."""
+        given = self.model_dump(exclude={"cursor", "limit"})
+        limit = {"limit": self.limit} if "limit" in self.model_fields_set else {}
+        return ExportQuestion.model_validate({**given, **limit})
 
 
 class TraceQuestion(Question):
@@ -31,15 +54,20 @@ class TraceQuestion(Question):
 @router.get(
     "/results",
     response_model=Runs,
-    responses=read(404, 410),
-    openapi_extra=parameters(ResultsQuestion),
+    responses={
+        **read(404, 410),
+        200: {**read()[200], "description": "Runs, or a file of them", "content": CONTENT},
+    },
+    openapi_extra=parameters(ResultsParameters),
 )
 def get_results(
     request: Request,
     service: Here,
-    question: Annotated[ResultsQuestion, Depends(asked(ResultsQuestion))],
+    question: Annotated[ResultsParameters, Depends(asked(ResultsParameters))],
 ) -> Response:
-    """Runs, the newest submission first, page by page."""
+    """Runs, the newest submission first, page by page; or all of them as a file."""
+    if question.format != "json":
+        return as_file(service, request, question.export())
     return queried(service, request, question, lambda c: results(c, question))
 
 
