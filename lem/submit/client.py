@@ -173,9 +173,9 @@ class ArchiveClient:
         """Any question to the archive (``/leaderboard``, ``/results``, …): what its JSON says."""
         return self._json("GET", path, params=params)
 
-    def post(self, path: str, body: Any) -> Any:
-        """As :meth:`get`, for questions that are asked with a document (``/campaigns/plan``)."""
-        return self._json("POST", path, body=body)
+    def post_text(self, path: str, text: bytes) -> bytes:
+        """What is answered to a question that is asked with a campaign (``/campaigns/plan``)."""
+        return self._ask("POST", path, content=text, media_type="application/yaml")
 
     def download(self, path: str, params: Mapping[str, Any] | None = None) -> bytes:
         """What the archive answers, as it comes (an export, a trace)."""
@@ -209,9 +209,10 @@ class ArchiveClient:
         params: Mapping[str, Any] | None = None,
         body: Any = None,
         content: bytes | None = None,
+        media_type: str = "application/x-tar",
     ) -> bytes:
         given = {k: v for k, v in (params or {}).items() if v is not None}
-        headers = {} if content is None else _body_headers(content)
+        headers = {} if content is None else _body_headers(content, media_type)
         if isinstance(body, Part):
             body = body.model_dump(mode="json")
         try:
@@ -293,8 +294,8 @@ class ArchiveClient:
         )
 
 
-def _body_headers(content: bytes) -> dict[str, str]:
-    return {"Content-Type": "application/x-tar", "Content-Length": str(len(content))}
+def _body_headers(content: bytes, media_type: str) -> dict[str, str]:
+    return {"Content-Type": media_type, "Content-Length": str(len(content))}
 
 
 def is_loopback(host: str) -> bool:
