@@ -87,7 +87,7 @@ def _info(url: str, plain_http: bool) -> "ArchiveInfo":
 
 
 def _lines(folder: Path, bundles: "list[Bundle]", info: "ArchiveInfo") -> Iterator[str]:
-    from lem.submit.look import KINDS, board_names, documents, field_list, meter_names
+    from lem.submit.preview import KINDS, board_names, documents, field_list, meter_names
 
     if not bundles:
         yield f"{folder}: nothing; everything of it was sent before"
@@ -140,8 +140,8 @@ def _wrapped(names: list[str]) -> Iterator[str]:
 
 
 def _json(folder: Path, bundle: "Bundle") -> dict[str, Any]:
-    from lem.submit.look import documents
     from lem.submit.manifest import content_sha256
+    from lem.submit.preview import documents
 
     return {
         "folder": str(folder),

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from lem.contract import failure, lock, record, spec, workload
 from lem.contract.base import Part
-from lem.submit.looks import looks_like, private_in
+from lem.submit.telling import looks_like, private_in
 from lem.submit.veil import Veil, campaign_of
 
 Fate = Literal["sent", "replaced", "withheld"]
@@ -369,4 +369,4 @@ OF_EXPERIMENTS: dict[type[Part], str] = {
     workload.Slo: "ttft_ms itl_ms tpot_ms e2e_ms",
 }
 """Fields of an experiment, sent untouched because its hash is its identity: that their texts tell
-nothing is checked (``looks.py``), one that does is refused."""
+nothing is checked (``telling.py``), one that does is refused."""

@@ -15,9 +15,9 @@ from lem.stores.folder import Attempt
 from lem.submit import keys, leaks, send, settings
 from lem.submit.bundle import Bundle, bundles, locked
 from lem.submit.client import ArchiveClient, Declined
-from lem.submit.look import documents
 from lem.submit.manifest import enrol_message, key_id, raw_public
 from lem.submit.outbox import ATTEMPT_KNOWN, Entry, Outbox
+from lem.submit.preview import documents
 from lem.submit.send import Patience, Sent
 from lem.submit.veil import campaign_of
 

@@ -52,12 +52,6 @@ def public_trace(data: bytes, veil: Veil) -> bytes:
     return out.end()
 
 
-def names_in(text: bytes) -> set[str]:
-    """Every name in a trace's text: of meters, devices and quantities."""
-    rows = (line.split(",") for line in text.decode("ascii", "replace").splitlines())
-    return {name for row in rows for name in row[1:4]}
-
-
 def public_responses(data: bytes) -> bytes:
     """The responses' lines, as gzip. Raises :class:`BadInput` for what is no response file.
 

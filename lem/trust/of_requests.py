@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from lem.contract.workload import (
     Concurrency,
@@ -196,10 +196,6 @@ def parameters(name: str) -> float | None:
         for n, unit in SIZE.findall(re.sub(r"-A(\d)", r"- \1", name))
     ]
     return min(found, default=None)
-
-
-def listed_ids(responses: Sequence[Response]) -> Iterator[str]:
-    return (r.request.id for r in responses)
 
 
 CHECKS: tuple[Check, ...] = (inputs, outputs, in_turn, load, bandwidth)

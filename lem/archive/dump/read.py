@@ -18,7 +18,6 @@ from lem.submit.manifest import canonical
 _SUM = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9._/]{1,200})")
 _DEEPEST = 3
 _CHUNK = 1 << 20
-MAX_FILES = 50_000_000
 
 P = TypeVar("P", bound=Part)
 

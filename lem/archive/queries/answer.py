@@ -134,16 +134,6 @@ class Configuration(Shape):
     last_at: str | None
 
 
-class MetricInfo(Shape):
-    """A metric of the archive's tables."""
-
-    name: Metric
-    unit: str
-    meaning: str
-    better: Literal["lower", "higher"]
-    has_uncertainty: bool
-
-
 _STATISTIC = {"ttft": "ttft_s", "itl": "itl_s", "e2e_latency": "e2e_latency_s"}
 
 

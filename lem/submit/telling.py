@@ -1,4 +1,4 @@
-"""Whether a text looks as if it told whose machine it is from."""
+"""Whether a text tells whose machine it is from: paths, addresses, ids, secrets."""
 
 import re
 from collections.abc import Iterator
