@@ -10,6 +10,7 @@ import click
 from lem.cli import archive_place as place
 from lem.cli.choosing import JSON
 from lem.cli.output import emit, note
+from lem.errors import BadInput
 
 DAY_S = 86400.0
 
@@ -73,6 +74,11 @@ def token(
                 valid_s = None if days is None else days * DAY_S
                 secret = identities.issue_token(connection, role, name, valid_s)
     if role is None:
+        if not gone:
+            raise BadInput(
+                f"there is no valid token of the name {name!r}",
+                hint="names are told exactly; lem archive token made it with --name",
+            )
         if as_json:
             emit({"schema_version": 1, "revoked": gone})
         else:

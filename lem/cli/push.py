@@ -91,7 +91,8 @@ def push(
     with connected(server_of(server), plain_http=plain_http) as link:
         from lem.submit.leaks import Net
 
-        net = Net(words(folders, allowed))
+        _remember(allowed)
+        net = Net(words(folders))
         entries: list[Entry] = []
         for folder in folders:
             _tell_open(folder)
@@ -104,6 +105,19 @@ def push(
             _ask(folder, link, yes)
             entries += queue(folder, link, outbox, _chain(first, made))
         _report(_deliver(outbox, entries, link), link, as_json)
+
+
+def _remember(allowed: tuple[str, ...]) -> None:
+    """``submit: always`` has nobody to ask: what was looked at once need not be said again."""
+    if not allowed:
+        return
+    from lem.submit import settings
+    from lem.submit.places import config_folder
+
+    with settings.changed() as change:
+        change.to(change.settings.allowing(allowed))
+    words = ", ".join(repr(w) for w in allowed)
+    note(f"{words}: allowed from now on (harmless, in {config_folder() / settings.FILE})")
 
 
 def _chain(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
@@ -277,9 +291,22 @@ def _lines(done: "list[Sent]") -> Iterator[str]:
         if receipt.missing:
             yield f"  not on the board yet: {receipt.missing}"
         yield f"  checks: {receipt.checks}; log entry {receipt.log_seq}"
-        for finding in receipt.findings:
-            place = "" if finding.block is None else f" (block {finding.block + 1})"
-            yield f"  {finding.consequence}: {finding.rule}: {finding.detail}{place}"
+        yield from _findings(receipt)
+
+
+def _findings(receipt: "Receipt") -> Iterator[str]:
+    """What the checks found; the same of many runs is said once."""
+    alike: dict[tuple[str, str, str], list[int]] = {}
+    for f in receipt.findings:
+        alike.setdefault((f.consequence, f.rule, f.detail), []).append(
+            -1 if f.block is None else f.block
+        )
+    for (consequence, rule, detail), blocks in alike.items():
+        found = [b + 1 for b in blocks if b >= 0]
+        place = f" ({len(found)} runs)" if len(found) > 1 else ""
+        if len(found) == 1:
+            place = f" (block {found[0]})"
+        yield f"  {consequence}: {rule}: {detail}{place}"
 
 
 def _json(sent: "Sent") -> dict[str, Any]:

@@ -13,11 +13,13 @@ from lem.errors import BadInput
 if TYPE_CHECKING:
     from lem.contract.submission import ArchiveInfo
     from lem.submit.bundle import Bundle
+    from lem.submit.preview import Shown
 
 ROWS = {"trace.csv.gz": "readings: time, meter, device, quantity, value; every digit",
         "responses.csv.gz": "requests: times and token counts; no texts, names replaced by numbers",
         }  # fmt: skip
 WIDTH = 96
+FEW_FILES = 12
 
 
 def preview(
@@ -87,7 +89,14 @@ def _info(url: str, plain_http: bool) -> "ArchiveInfo":
 
 
 def _lines(folder: Path, bundles: "list[Bundle]", info: "ArchiveInfo") -> Iterator[str]:
-    from lem.submit.preview import KINDS, board_names, documents, field_list, meter_names
+    from lem.submit.preview import (
+        KINDS,
+        board_names,
+        documents,
+        field_list,
+        meter_names,
+        together,
+    )
 
     if not bundles:
         yield f"{folder}: nothing; everything of it was sent before"
@@ -100,8 +109,7 @@ def _lines(folder: Path, bundles: "list[Bundle]", info: "ArchiveInfo") -> Iterat
         f" to be published under {info.licence}"
     )
     yield "files, compressed:"
-    for file in shown:
-        yield f"  {file.sent_bytes:>11,}  {file.name}"
+    yield from _files(shown)
     yield "boards, told apart by a salted hash alone:"
     boards = board_names(*_private(folder), info.board_salt)
     yield from (f"  {uuid} → {name}" for uuid, name in boards.items())
@@ -116,10 +124,23 @@ def _lines(folder: Path, bundles: "list[Bundle]", info: "ArchiveInfo") -> Iterat
             fields = field_list(kind)
             for fate in ("replaced", "withheld"):
                 yield from (f"  {f.path}: {fate}: {f.words}" for f in fields if f.fate == fate)
-            yield "  sent as they are:"
-            yield from _wrapped([f.path for f in fields if f.fate == "sent"])
+            yield "  sent as they are (.*: with all that is in it):"
+            yield from _wrapped(together(fields))
     yield from (f"{name}: {text}" for name, text in ROWS.items() if name in there)
     yield "the whole documents: --json; one file as it is sent: --show FILE; all of them: -o DIR"
+
+
+def _files(shown: "list[Shown]") -> Iterator[str]:
+    """One by one where they are few; of many, how many of each kind."""
+    if len(shown) <= FEW_FILES:
+        yield from (f"  {f.sent_bytes:>11,}  {f.name}" for f in shown)
+        return
+    kinds: dict[str, list[int]] = {}
+    for file in shown:
+        kinds.setdefault(file.name.rpartition("/")[2], []).append(file.sent_bytes)
+    for name, sizes in kinds.items():
+        yield f"  {sum(sizes):>11,}  {len(sizes)} × {name}"
+    yield f"  one by one with --json or -o DIR; their names: {shown[-1].name}"
 
 
 def _private(folder: Path) -> tuple[Any, list[Any]]:

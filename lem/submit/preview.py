@@ -61,6 +61,26 @@ def field_list(kind: type[Part]) -> list[Field]:
     return list(found.values())
 
 
+def together(listed: list[Field]) -> list[str]:
+    """Names of what is sent, where a field is sent with all that is in it by the field's alone:
+    ``arms.experiment.*``."""
+    sent = [f.path for f in listed if f.fate == "sent"]
+    kept_back = [f.path for f in listed if f.fate != "sent"]
+    names = []
+    whole = ""
+    for path in sent:
+        if whole and path.startswith(whole):
+            continue
+        whole = ""
+        inside = f"{path}."
+        if any(p.startswith(inside) for p in sent):
+            if any(p.startswith(inside) for p in kept_back):
+                continue
+            whole = inside
+        names.append(f"{path}.*" if whole else path)
+    return names
+
+
 def board_names(lock: Lock, records: list[Record], salt: str) -> dict[str, str]:
     """UUID of each board → what is told instead."""
     veil = Veil(salt, lock.owner)

@@ -104,14 +104,14 @@ def enrol(link: Link, key: Ed25519PrivateKey, secret: str | None, name: str = ""
 def words(folders: Iterable[Path], allowed: Iterable[str] = ()) -> list[leaks.Word]:
     """What must not be in a submission of these folders: names of this machine, and the ids of
     boards and boots that the private documents have. ``allowed``: words that a person has looked at
-    and called harmless."""
+    and called harmless now; what was called so before is remembered."""
     found = leaks.words_of_this_machine()
     for folder in folders:
         found += leaks.words_of([locked(folder)])
         for entry in store.entries(folder):
             document = entry.record or entry.failure
             found += leaks.words_of([document] if document is not None else [])
-    harmless = {w.lower() for w in allowed}
+    harmless = {w.strip().lower() for w in allowed} | set(settings.read().harmless)
     return [w for w in leaks.chosen(found) if w.text.lower() not in harmless]
 
 

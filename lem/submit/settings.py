@@ -6,7 +6,7 @@ address is refused: boards would be hashed with another salt, and what was sent 
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
@@ -51,6 +51,8 @@ class Settings(Kept):
     """By address."""
     heads: dict[Sha256, Head] = {}
     """By archive."""
+    harmless: list[str] = []
+    """Names of this machine that a person has called harmless, in lower case."""
 
     def knowing(self, url: str, info: ArchiveInfo, plain_http: bool = False) -> "Settings":
         """With this archive pinned, and the default. Raises :class:`BadInput` where another one
@@ -84,6 +86,11 @@ class Settings(Kept):
     def _with_keys(self, url: str, keys: list[str]) -> "Settings":
         new = self.archives[url].model_copy(update={"keys": list(dict.fromkeys(keys))})
         return self.model_copy(update={"archives": {**self.archives, url: new}})
+
+    def allowing(self, words: Iterable[str]) -> "Settings":
+        """Knowing that these words tell nobody whose machine it is."""
+        new = dict.fromkeys([*self.harmless, *(w.strip().lower() for w in words)])
+        return self.model_copy(update={"harmless": [w for w in new if w]})
 
     def seen(self, archive: str, seq: int, hash_: str) -> "Settings":
         """Knowing an entry of an archive's log, where it is newer than the one that was known.

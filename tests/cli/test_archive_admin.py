@@ -45,6 +45,8 @@ def test_a_token_is_shown_once_and_works(data: Path, capsys: pytest.CaptureFixtu
     code, out, _ = run(capsys, "token", "--revoke", "--name", "me", "--data", str(data), "--json")
     assert json.loads(out) == {"schema_version": 1, "revoked": 1}
     assert grant(data, token) is None
+    code, out, err = run(capsys, "token", "--revoke", "--name", "me", "--data", str(data))
+    assert code == 2 and out == "" and "no valid token of the name 'me'" in err
 
 
 @pytest.mark.parametrize("arguments", [("--revoke", "--role", "admin"), ()])

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from lem.cli import push as push_command
+from lem.contract.submission import Receipt
 from lem.submit.outbox import Outbox
 from tests import records
 from tests.cli.archives import lem
@@ -47,6 +48,27 @@ def test_push_sends_and_says_what_became_of_it(
     assert len(archive.received) == 1
 
 
+def test_what_the_checks_found_of_many_runs_is_said_once() -> None:
+    def finding(rule: str, block: int | None) -> dict[str, Any]:
+        return {"rule": rule, "consequence": "note", "detail": "why", "block": block}
+
+    receipt = Receipt.model_validate(
+        {
+            "schema_version": 1, "submission": "a" * 64, "campaign": "b" * 64, "runs": 4,
+            "received_at": "2026-05-04T12:00:00+00:00", "already_there": True,
+            "campaign_state": "complete", "missing": "", "checks": "passed", "log_seq": 1,
+            "log_hash": "c" * 64,
+            "findings": [finding("estimated", 0), finding("estimated", 1), finding("odd", 2),
+                         finding("whole", None)],
+        }
+    )  # fmt: skip
+    assert list(push_command._findings(receipt)) == [
+        "  note: estimated: why (2 runs)",
+        "  note: odd: why (block 3)",
+        "  note: whole: why",
+    ]
+
+
 def test_without_path_it_is_what_is_in_results(
     archive: standin.Archive,
     folder: Path,
@@ -84,7 +106,7 @@ def test_the_dry_run_shows_everything_and_sends_nothing(
     ):
         assert line in shown.out
     sent = shown.out.split()
-    for path in ("windows.energy.energy_j", "metrics.value", "experiment.args", "campaign_digest"):
+    for path in ("windows.energy.energy_j", "metrics.*", "experiment.*", "campaign_digest"):
         assert path in sent
     assert "nothing was sent" in shown.err
     assert {a.split()[1] for a in archive.asked} == {"/api/v1/archive"}
@@ -183,7 +205,14 @@ def test_a_word_of_this_machine_can_be_called_harmless(
     assert lem(*push) == 2
     assert "--allow 'float32'" in capsys.readouterr().err
     assert archive.received == []
-    assert lem(*push, "--allow", "float32") == 0
+    look = ("results", "push", folder, "--server", url, "--dry-run")
+    assert lem(*look, "--allow", "Float32") == 0
+    assert lem(*look) == 2  # looking remembers nothing
+    capsys.readouterr()
+    assert lem(*push, "--allow", "Float32") == 0
+    assert "allowed from now on" in capsys.readouterr().err
+    other = given.campaign(folder.parent / "other", energy={"gpu": 0.2})
+    assert lem("results", "push", other, "--server", url, "--yes") == 0
 
 
 def test_a_campaign_that_is_running_sends_the_blocks_before(
