@@ -265,7 +265,10 @@ def _report(done: "list[Sent]", link: "Link", as_json: bool) -> None:
             }
         )
     else:
-        for line in _lines(done):
+        from lem.cli.receipts import lines
+
+        known = [(s.entry.queued.campaign_name, s.receipt) for s in done if s.receipt is not None]
+        for line in lines(known):
             click.echo(visible(line))
     bad = [s for s in done if s.why is not None and not s.entry.there]
     for sent in bad:
@@ -274,39 +277,6 @@ def _report(done: "list[Sent]", link: "Link", as_json: bool) -> None:
         note("what was not sent stays in the outbox; send it with: lem results push")
     if bad:
         sys.exit(max(s.why.exit_code for s in bad if s.why is not None))
-
-
-def _lines(done: "list[Sent]") -> Iterator[str]:
-    """The newest word on each campaign."""
-    newest: dict[str, tuple[str, Receipt, int]] = {}
-    for sent in done:
-        if sent.receipt is not None:
-            campaign = sent.receipt.campaign
-            runs = newest[campaign][2] if campaign in newest else 0
-            name = sent.entry.queued.campaign_name
-            newest[campaign] = (name, sent.receipt, runs + sent.receipt.runs)
-    for campaign, (name, receipt, runs) in newest.items():
-        state = receipt.campaign_state
-        yield f"{name}: {runs} runs are there; campaign {campaign[:12]} is {state}"
-        if receipt.missing:
-            yield f"  not on the board yet: {receipt.missing}"
-        yield f"  checks: {receipt.checks}; log entry {receipt.log_seq}"
-        yield from _findings(receipt)
-
-
-def _findings(receipt: "Receipt") -> Iterator[str]:
-    """What the checks found; the same of many runs is said once."""
-    alike: dict[tuple[str, str, str], list[int]] = {}
-    for f in receipt.findings:
-        alike.setdefault((f.consequence, f.rule, f.detail), []).append(
-            -1 if f.block is None else f.block
-        )
-    for (consequence, rule, detail), blocks in alike.items():
-        found = [b + 1 for b in blocks if b >= 0]
-        place = f" ({len(found)} runs)" if len(found) > 1 else ""
-        if len(found) == 1:
-            place = f" (block {found[0]})"
-        yield f"  {consequence}: {rule}: {detail}{place}"
 
 
 def _json(sent: "Sent") -> dict[str, Any]:

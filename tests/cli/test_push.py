@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from lem.cli import push as push_command
-from lem.contract.submission import Receipt
 from lem.submit.outbox import Outbox
 from tests import records
 from tests.cli.archives import lem
@@ -46,27 +45,6 @@ def test_push_sends_and_says_what_became_of_it(
     assert found["state"] == "sent" and found["receipt"]["already_there"] is True
     assert "was sent before" in again.err
     assert len(archive.received) == 1
-
-
-def test_what_the_checks_found_of_many_runs_is_said_once() -> None:
-    def finding(rule: str, block: int | None) -> dict[str, Any]:
-        return {"rule": rule, "consequence": "note", "detail": "why", "block": block}
-
-    receipt = Receipt.model_validate(
-        {
-            "schema_version": 1, "submission": "a" * 64, "campaign": "b" * 64, "runs": 4,
-            "received_at": "2026-05-04T12:00:00+00:00", "already_there": True,
-            "campaign_state": "complete", "missing": "", "checks": "passed", "log_seq": 1,
-            "log_hash": "c" * 64,
-            "findings": [finding("estimated", 0), finding("estimated", 1), finding("odd", 2),
-                         finding("whole", None)],
-        }
-    )  # fmt: skip
-    assert list(push_command._findings(receipt)) == [
-        "  note: estimated: why (2 runs)",
-        "  note: odd: why (block 3)",
-        "  note: whole: why",
-    ]
 
 
 def test_without_path_it_is_what_is_in_results(
