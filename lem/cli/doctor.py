@@ -350,6 +350,13 @@ def secrets(environ: Mapping[str, str] = os.environ) -> Iterator[Finding]:
         )
 
 
+def archives() -> Iterator[Finding]:
+    from lem.cli import doctor_archive
+
+    yield Finding("archive/serve", *doctor_archive.serving(os.environ))
+    yield Finding("archive/submit", *doctor_archive.submitting())
+
+
 def has_nvidia_gpu(proc: Path = Path("/proc")) -> bool:
     """Whether the NVIDIA driver has found a GPU."""
     return any(proc.glob("driver/nvidia/gpus/*"))
@@ -364,4 +371,5 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     disk,
     governor,
     secrets,
+    archives,
 )

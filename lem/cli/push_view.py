@@ -127,7 +127,8 @@ def _lines(folder: Path, bundles: "list[Bundle]", info: "ArchiveInfo") -> Iterat
             yield "  sent as they are (.*: with all that is in it):"
             yield from _wrapped(together(fields))
     yield from (f"{name}: {text}" for name, text in ROWS.items() if name in there)
-    yield "the whole documents: --json; one file as it is sent: --show FILE; all of them: -o DIR"
+    yield "every file and the whole documents: --json; one file as it is sent: --show FILE, such as"
+    yield f"{shown[-1].name}; all of them: -o DIR"
 
 
 def _files(shown: "list[Shown]") -> Iterator[str]:
@@ -140,7 +141,6 @@ def _files(shown: "list[Shown]") -> Iterator[str]:
         kinds.setdefault(file.name.rpartition("/")[2], []).append(file.sent_bytes)
     for name, sizes in kinds.items():
         yield f"  {sum(sizes):>11,}  {len(sizes)} × {name}"
-    yield f"  one by one with --json or -o DIR; their names: {shown[-1].name}"
 
 
 def _private(folder: Path) -> tuple[Any, list[Any]]:

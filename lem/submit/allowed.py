@@ -163,6 +163,7 @@ VERSION_NAME = Rule("sent", "version", _matching(VERSION, ""))
 VERSIONS = Rule("sent", "versions that look like ones", _facts(VERSION))
 FACTS = Rule("sent", "numbers and short plain words; others are left out", _facts(FACT))
 BLANK = Rule("withheld", "free text", _constant(""))
+PLACE = Rule("withheld", "a path", _constant(""))
 NOTHING = Rule("withheld", "not told", _constant(None))
 NONE_OF_THEM = Rule("withheld", "free text", _constant([]))
 NAMES_ONLY = Rule(
@@ -316,7 +317,7 @@ _LOCK = {
         settings=Rule("sent", "as in its experiment", _settings),
         experiment=EXPERIMENT,
     ),
-    **_all(lock.LockedModel, "", folder=BLANK, path=BLANK),
+    **_all(lock.LockedModel, "", folder=PLACE, path=PLACE),
     **_all(
         lock.LockedBackend,
         "",

@@ -28,7 +28,9 @@ def test_everything_missing_has_a_fix(tmp_path: Path) -> None:
     missing = [f for f in findings if f["state"] == "missing"]
     assert "docker" in {f["subject"] for f in missing}
     assert all(f["fix"] for f in missing)
-    assert {"python", "disk", "cpu", "meter/estimate"} <= {f["subject"] for f in findings}
+    assert {"python", "disk", "cpu", "meter/estimate", "archive/serve"} <= {
+        f["subject"] for f in findings
+    }
 
 
 def test_json_is_alone_on_stdout(tmp_path: Path) -> None:

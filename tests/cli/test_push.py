@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from lem.cli import push as push_command
+from lem.cli import push_view
 from lem.submit.outbox import Outbox
 from tests import records
 from tests.cli.archives import lem
@@ -73,16 +74,19 @@ def test_the_dry_run_shows_everything_and_sends_nothing(
     url: str,
     capsys: Shown,
     desk: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(push_view, "FEW_FILES", 3)
     assert lem("results", "push", folder, "--server", url, "--dry-run") == 0
     shown = capsys.readouterr()
     assert "GPU-5a1c9c1e-1234-4567-89ab-0123456789ab → board-" in shown.out
     for line in (
         "environment.boot_id: replaced: keyed hash",
         "quality.sample: withheld: the beginning of an answer",
-        "arms.model.folder: withheld: free text",
+        "arms.model.folder: withheld: a path",
     ):
         assert line in shown.out
+    assert "4 × record.json" in shown.out and "1 × campaign.lock.json" in shown.out
     sent = shown.out.split()
     for path in ("windows.energy.energy_j", "metrics.*", "experiment.*", "campaign_digest"):
         assert path in sent
