@@ -353,7 +353,7 @@ def secrets(environ: Mapping[str, str] = os.environ) -> Iterator[Finding]:
 def archives() -> Iterator[Finding]:
     from lem.cli import doctor_archive
 
-    yield Finding("archive/serve", *doctor_archive.serving(os.environ))
+    yield Finding("archive/serve", *doctor_archive.serving(dict(os.environ)))
     yield Finding("archive/submit", *doctor_archive.submitting())
 
 

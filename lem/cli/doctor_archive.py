@@ -1,6 +1,6 @@
 """What ``lem doctor`` says of archives: whether one can be served here, and where results go."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any, Literal, NamedTuple
 
@@ -21,7 +21,7 @@ class Said(NamedTuple):
     fix: str | None = None
 
 
-def serving(environ: Mapping[str, str], found: Found = find_spec) -> Said:
+def serving(environ: dict[str, str], found: Found = find_spec) -> Said:
     """Whether ``lem serve`` has its packages, and reaches the database that the environment names
     (else it is SQLite, which needs nothing)."""
     lacking = [name for name in PACKAGES if found(name) is None]
