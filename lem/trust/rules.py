@@ -141,7 +141,7 @@ _PROVENANCE = (
         "limits of this board are not known here; rules that need them did not run",
         "note",
     ),
-    Rule("image_unknown", "a container ran whose image is not named by its digest", "note"),
+    Rule("image_unknown", "a container ran whose image is not named by its digest", "hold"),
     Rule("times_contradict", "the run was over before its trace", "reject"),
     Rule("in_the_future", "the run ended after it was received", "hold"),
     Rule(

@@ -428,9 +428,15 @@ def test_notes(runs: Runs) -> None:
 
     assert notes(runs("gpu")) == {"board_unknown"}
     assert notes(runs("closed")) == {"estimated"}
+
+
+def test_a_container_without_its_images_digest(runs: Runs) -> None:
+    """``lem`` writes it down for every container: who leaves it out hides what ran."""
     docker = runs("closed").told(environment__launcher="docker")
-    assert notes(docker) == {"estimated", "image_unknown"}
-    assert docker.judged().tier == 2
+    assert docker.found() == {"image_unknown": "hold"}
+    assert docker.judged().tier == 1
+    named = docker.told(environment__image_digest="sha256:" + "1" * 64)
+    assert named.found() == {} and named.judged().tier == 2
 
 
 def test_times_that_cannot_be(gpu: Run) -> None:
