@@ -31,6 +31,7 @@ from lem.errors import BadInput
 from lem.stores.costs import costs_of
 from lem.stores.outcomes import Outcome
 from lem.submit.pack import Pack, unpacked
+from lem.submit.telling import private_in
 
 MAX_RECORD_BYTES = 4 * 2**20
 MAX_LOCK_BYTES = 16 * 2**20
@@ -133,6 +134,9 @@ def check_lock(lock: Lock, content: Content) -> None:
         made = _guarded(experiment_id, "bad_lock", arm.experiment)
         if made != arm.experiment_id:
             raise refused("experiment_differs", "an arm's experiment_id is not its experiment's")
+        # lem sends no such text; who sends one by other means would have it published.
+        for path, what in private_in(arm.experiment.model_dump(mode="json")):
+            raise refused("not_private", f"an experiment's {path[:100]} looks like {what}")
 
 
 def extends(old: Lock, new: Lock) -> bool:

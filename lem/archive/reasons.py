@@ -19,7 +19,7 @@ _TABLE = (
     Reason("bad_lock", 422, "the campaign's lock is not what its schema says"),
     Reason("newer_schema", 422, "a document is of a newer schema than this server reads"),
     Reason("newer_semantics", 422, "metrics of a newer meaning than this server knows"),
-    Reason("not_private", 422, "a board's identifier is there that should not have been sent"),
+    Reason("not_private", 422, "a board's identifier, a path, an address or a secret is there"),
     Reason("wrong_archive", 422, "the manifest is meant for another archive"),
     Reason("key_unknown", 403, "the key that signs is not enrolled here"),
     Reason("key_revoked", 403, "the key that signs was revoked or replaced"),

@@ -5,6 +5,7 @@ import json
 import os
 import threading
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -23,8 +24,10 @@ from lem.archive.schema import (
     RUN,
     SUBMISSION,
 )
+from lem.config.identity import experiment_id
 from lem.contract.lock import Adaptive, Lock
 from lem.contract.record import Record
+from lem.contract.spec import Experiment
 from tests.archive_submissions import (
     Submitter,
     campaign,
@@ -439,6 +442,18 @@ WRONG_LOCKS = {
         "arm_unknown",
     ),
 }
+
+
+@pytest.mark.parametrize("value", ["/home/alice/models", "http://gpubox7:8000", "10.1.2.3"])
+def test_what_tells_whose_machine_it_is_is_not_published(archive, me, whole, value: str) -> None:
+    """lem sends no such experiment; another program might."""
+
+    def change(raw: dict[str, Any]) -> None:
+        arm = raw["arms"][0]
+        arm["experiment"]["args"] = {"where": value}
+        arm["experiment_id"] = experiment_id(Experiment.model_validate(arm["experiment"]))
+
+    assert refusal(archive, me.body(edited(whole, 0, "lock", change))) == "not_private"
 
 
 @pytest.mark.parametrize("what", WRONG_LOCKS)
