@@ -100,7 +100,7 @@ def test_what_cannot_be_recomputed_is_named_and_held(runs: Runs) -> None:
     assert stranger.found() == {"not_recomputable": "hold"}
 
 
-@pytest.mark.parametrize("data", [b"", b"no gzip", gzip.compress(b"t_ns,no\n1,2\n")])
+@pytest.mark.parametrize("data", [b"", b"no gzip", gzip.compress(b"t_ns,no\n1,2\n", mtime=0)])
 def test_files_that_are_none_are_a_finding(runs: Runs, data: bytes) -> None:
     run = runs("gpu")
     assert replace(run, trace=data).found() == {"files_unreadable": "reject"}
