@@ -7,6 +7,7 @@ one state from begin to end and never waits for writing.
 
 import secrets
 import time
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -120,9 +121,13 @@ class Database:
         self.engine.dispose()
 
 
-def open_database(url: str | None, data: Path, *, pool: int = 10) -> Database:
+def open_database(
+    url: str | None, data: Path, *, pool: int = 10, patience_s: float = 0.0
+) -> Database:
     """Open the database at ``url`` (``sqlite:///…``, ``postgresql://…``), or the SQLite file in the
     folder ``data``. Nothing is created but that file and its folder; see :meth:`Database.migrate`.
+
+    ``patience_s``: for how long to wait for one that is starting, or mending what a crash left.
 
     Raises :class:`BadInput` for another URL, :class:`EnvironmentFault` where it does not answer.
     Messages never show the URL: it may hold a password.
@@ -130,8 +135,7 @@ def open_database(url: str | None, data: Path, *, pool: int = 10) -> Database:
     parsed = _parsed(url, data)
     engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgres(parsed, pool)
     try:
-        with engine.connect() as connection:
-            connection.exec_driver_sql("SELECT 1")
+        _first_contact(engine, patience_s)
     except SQLAlchemyError as e:
         engine.dispose()
         raise EnvironmentFault(
@@ -139,6 +143,30 @@ def open_database(url: str | None, data: Path, *, pool: int = 10) -> Database:
             hint="is it running, and are name, user and password right?",
         ) from e
     return Database(engine)
+
+
+def _first_contact(engine: Engine, patience_s: float) -> None:
+    until = time.monotonic() + patience_s
+    while True:
+        try:
+            with engine.connect() as connection:
+                connection.exec_driver_sql("SELECT 1")
+        except SQLAlchemyError as e:
+            told = str(getattr(e, "orig", e))
+            if not any(sign in told for sign in _STARTING) or time.monotonic() > until:
+                raise
+            time.sleep(0.2)
+        else:
+            return
+
+
+_STARTING = (
+    "the database system is starting up",
+    "the database system is in recovery mode",
+    "the database system is not yet accepting connections",
+    "the database system is shutting down",
+)
+"""What PostgreSQL says on its way up; connections that fail have no code."""
 
 
 def described(url: URL) -> str:

@@ -15,7 +15,7 @@ from lem.errors import EnvironmentFault
 from lem.server.app import create_app
 from lem.server.logs import set_up
 from lem.server.protocol import MAX_HEADER_BYTES, patient
-from lem.server.settings import ServerSettings
+from lem.server.settings import DATABASE_PATIENCE_S, ServerSettings
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -60,7 +60,7 @@ def migrate(settings: ServerSettings) -> None:
         raise EnvironmentFault(
             f"{settings.data} cannot be written", hint="--data names a folder of this user's"
         )
-    database = open_database(settings.database_url, settings.data)
+    database = open_database(settings.database_url, settings.data, patience_s=DATABASE_PATIENCE_S)
     try:
         database.migrate()
     finally:

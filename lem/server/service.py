@@ -18,7 +18,7 @@ from lem.server.cache import Cache
 from lem.server.logs import log
 from lem.server.metrics import Metrics, State
 from lem.server.rates import RateLimits
-from lem.server.settings import ServerSettings
+from lem.server.settings import DATABASE_PATIENCE_S, ServerSettings
 
 if TYPE_CHECKING:
     from lem.server.checkers import Checkers
@@ -60,7 +60,9 @@ class Service:
         """
         for folder in (self.settings.data, self.packs.folder, self.spool):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._database = open_database(self.settings.database_url, self.settings.data)
+        self._database = open_database(
+            self.settings.database_url, self.settings.data, patience_s=DATABASE_PATIENCE_S
+        )
         self._database.migrate()
         self._database.limit_reading()
         self._sweep(self._database)

@@ -11,6 +11,8 @@ Enrolment = Literal["open", "invitation"]
 LogFormat = Literal["text", "json"]
 Addresses = Literal["full", "shortened", "none"]
 MEBIBYTE = 2**20
+DATABASE_PATIENCE_S = 30.0
+"""How long a server that starts waits for a database that is starting, too."""
 
 
 @dataclass(frozen=True)

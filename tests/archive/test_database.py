@@ -166,3 +166,24 @@ def test_a_question_that_takes_too_long_is_ended(archive, monkeypatch) -> None:
         c.exec_driver_sql(forever)
     with archive.database.writing() as c:
         assert c.exec_driver_sql("SELECT 1").scalar() == 1
+
+
+def test_a_database_that_is_starting_is_waited_for(postgres, tmp_path, monkeypatch) -> None:
+    """After a crash PostgreSQL refuses for a moment, and says so."""
+    from lem.archive import database as module
+
+    tries: list[int] = []
+    real = sa.engine.Engine.connect
+
+    def connect(self):
+        tries.append(1)
+        if len(tries) < 3:
+            error = Exception("FATAL:  the database system is in recovery mode")
+            raise sa.exc.OperationalError("", {}, error)
+        return real(self)
+
+    monkeypatch.setattr(sa.engine.Engine, "connect", connect)
+    with pytest.raises(EnvironmentFault, match="recovery mode"):
+        module.open_database(postgres.url(), tmp_path)
+    module.open_database(postgres.url(), tmp_path, patience_s=20).close()
+    assert len(tries) == 3
