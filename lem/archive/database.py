@@ -7,7 +7,6 @@ one state from begin to end and never waits for writing.
 
 import secrets
 import time
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
