@@ -1,14 +1,15 @@
 """Two metrics of all configurations that match, as columns."""
 
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
+import numpy as np
 import sqlalchemy as sa
 from pydantic import Field
 
-from lem.archive.queries.answer import Answer, Metric, head, number_of, unit_of
+from lem.archive.columns import Coded, Ints
+from lem.archive.queries.answer import Answer, Metric, head, unit_of
 from lem.archive.queries.filters import Filtered
-from lem.archive.queries.selection import Selected, select
-from lem.archive.schema import BOARD, CONFIG_SUMMARY
+from lem.archive.queries.selection import select
 
 MOST = 20_000
 NAMES = ("model", "backend", "device_model")
@@ -19,15 +20,6 @@ class ScatterQuestion(Filtered):
     x: Metric = "output_throughput_tokens_per_s"
     y: Metric = "energy_per_output_token_j"
     limit: Annotated[int, Field(ge=1, le=MOST)] = MOST
-
-
-class Pair(Protocol):
-    """Of a question about two metrics."""
-
-    @property
-    def x(self) -> str: ...
-    @property
-    def y(self) -> str: ...
 
 
 class Scatter(Answer):
@@ -62,35 +54,20 @@ class Scatter(Answer):
 
 
 def scatter(connection: sa.Connection, question: ScatterQuestion) -> Scatter:
-    """In no order. The database writes each column as one JSON text: building rows of
-    Python objects for 20,000 configurations would take most of the time."""
-    import orjson
-
+    """In no order."""
     about = select(connection, question)
     top = head(connection, about.semantics)
-    matching = matching_both(question, about)
-    if question.limit < MOST:
-        matching = matching.order_by(BOARD.c.config_id)
-    chosen = matching.limit(question.limit).subquery("chosen")
-    on_postgres = connection.dialect.name == "postgresql"
-    collect = sa.func.json_agg if on_postgres else sa.func.json_group_array
-    columns: dict[str, sa.ColumnElement[object]] = {
-        "id": sa.func.substr(chosen.c.hash, 1, 16),
-        **{n: chosen.c[n] for n in ("x", "x_uncertainty", "y", "y_uncertainty")},
-        **{n: chosen.c[n] for n in ("tier", "runs", "submitters")},
-        **{n: chosen.c[n] for n in NAMES},
-    }
-    texts = [sa.cast(collect(c), sa.Text) for c in columns.values()]
-    row = connection.execute(sa.select(sa.func.count(), *texts)).one()
-    found = {n: orjson.loads(t) if t else [] for n, t in zip(columns, row[1:], strict=True)}
-    names = {}
-    for name in NAMES:
-        names[name] = sorted(set(found[name]))
-        place = {value: i for i, value in enumerate(names[name])}
-        found[name] = [place[value] for value in found[name]]
-    complete = row[0] < question.limit
-    total = row[0] if complete else _count(connection, matching)
-    # Not validated once more: the columns are what the database wrote just now.
+    board, tier = about.board, about.tier
+    rows = about.with_figures(question.x, question.y)
+    total = len(rows)
+    rows = rows[: question.limit]
+
+    def figure(name: str, metric: str) -> list[Any]:
+        found: list[Any] = board.figure(name, metric, tier)[rows].tolist()
+        return found
+
+    names = {name: _names(board.coded[name], rows) for name in NAMES}
+    # Not validated once more: the columns are those of the database.
     return Scatter.model_construct(
         **top.fields(),
         energy_class=about.energy_class,
@@ -99,47 +76,34 @@ def scatter(connection: sa.Connection, question: ScatterQuestion) -> Scatter:
         y_metric=question.y,
         y_unit=unit_of(question.y),
         configurations=total,
-        complete=total <= row[0],
-        **found,
-        models=names["model"],
-        backends=names["backend"],
-        device_models=names["device_model"],
+        complete=total <= question.limit,
+        id=board.ids[rows].tolist(),
+        x=figure("mean", question.x),
+        x_uncertainty=_or_none(figure("expanded", question.x)),
+        y=figure("mean", question.y),
+        y_uncertainty=_or_none(figure("expanded", question.y)),
+        tier=[tier] * len(rows) if tier else board.numbers["tier"][rows].tolist(),
+        runs=figure("n", question.x) if tier else board.numbers["runs"][rows].tolist(),
+        submitters=figure("submitters", question.x)
+        if tier
+        else board.numbers["submitters"][rows].tolist(),
+        model=names["model"][1],
+        backend=names["backend"][1],
+        device_model=names["device_model"][1],
+        models=names["model"][0],
+        backends=names["backend"][0],
+        device_models=names["device_model"][0],
     )
 
 
-def matching_both(question: Pair, about: Selected) -> sa.Select[Any]:
-    """Configurations that match and have both figures."""
-    b = BOARD.c
-    shared: list[sa.ColumnElement[Any]] = [
-        b.hash,
-        b.runs,
-        b.submitters,
-        b.model,
-        b.backend,
-        b.device_model,
-    ]
-    if not about.tier:
-        x, y = b[question.x], b[question.y]
-        figures = [x, b[f"{question.x}_u"], y, b[f"{question.y}_u"]]
-        source: sa.FromClause = BOARD
-        where = [*about.conditions, x.is_not(None), y.is_not(None)]
-        shown_tier: sa.ColumnElement[int] = b.tier
-    else:
-        one, two = CONFIG_SUMMARY.alias("one"), CONFIG_SUMMARY.alias("two")
-        figures = [one.c.mean, one.c.expanded, two.c.mean, two.c.expanded]
-        source = BOARD.join(one, one.c.config_id == b.config_id)
-        source = source.join(two, two.c.config_id == b.config_id)
-        where = [*about.conditions]
-        for side, metric in ((one, question.x), (two, question.y)):
-            where += [side.c.tier == about.tier, side.c.metric == number_of(metric)]
-        shown_tier = sa.literal(about.tier)
-        shared[1:3] = [one.c.n.label("runs"), one.c.submitters.label("submitters")]
-    labels = ("x", "x_uncertainty", "y", "y_uncertainty")
-    named = [c.label(n) for c, n in zip(figures, labels, strict=True)]
-    query = sa.select(*shared, *named, shown_tier.label("tier"))
-    return query.select_from(source).where(*where)
+def _or_none(values: list[float]) -> list[float | None]:
+    return [None if v != v else v for v in values]
 
 
-def _count(connection: sa.Connection, matching: sa.Select[Any]) -> int:
-    query = sa.select(sa.func.count()).select_from(matching.subquery())
-    return int(connection.execute(query).scalar_one())
+def _names(column: Coded, rows: Ints) -> tuple[list[str], list[int]]:
+    """The different names of these rows, sorted, and of each row the place of its own."""
+    used, places = np.unique(column.codes[rows], return_inverse=True)
+    names = [str(column.values[code]) for code in used]
+    order = sorted(range(len(names)), key=names.__getitem__)
+    place = np.argsort(np.array(order, dtype=np.int64))
+    return [names[i] for i in order], place[places].tolist()
