@@ -6,12 +6,14 @@ import numpy as np
 import sqlalchemy as sa
 from pydantic import Field
 
-from lem.archive.columns import Coded, Ints
+from lem.archive.columns import Coded, Floats, Ints
 from lem.archive.queries.answer import Answer, Metric, head, unit_of
 from lem.archive.queries.filters import Filtered
 from lem.archive.queries.selection import select
 
 MOST = 20_000
+DIGITS, DIGITS_OF_U = 8, 4
+"""Significant ones. All seventeen would make the answer twice as long, and mean nothing."""
 NAMES = ("model", "backend", "device_model")
 """Texts that many configurations share."""
 
@@ -23,7 +25,9 @@ class ScatterQuestion(Filtered):
 
 
 class Scatter(Answer):
-    """Columns of equal length: the i-th of each are of one configuration."""
+    """Columns of equal length: the i-th of each are of one configuration. Figures are rounded to
+    eight significant digits and uncertainties to four, which is finer than anything that is
+    measured: whoever needs every bit asks for the configuration."""
 
     energy_class: str
     x_metric: Metric
@@ -62,9 +66,10 @@ def scatter(connection: sa.Connection, question: ScatterQuestion) -> Scatter:
     total = len(rows)
     rows = rows[: question.limit]
 
-    def figure(name: str, metric: str) -> list[Any]:
-        found: list[Any] = board.figure(name, metric, tier)[rows].tolist()
-        return found
+    def figure(name: str, metric: str, digits: int = 0) -> list[Any]:
+        found = board.figure(name, metric, tier)[rows]
+        shown: list[Any] = (rounded(found, digits) if digits else found).tolist()
+        return shown
 
     names = {name: _names(board.coded[name], rows) for name in NAMES}
     # Not validated once more: the columns are those of the database.
@@ -78,10 +83,10 @@ def scatter(connection: sa.Connection, question: ScatterQuestion) -> Scatter:
         configurations=total,
         complete=total <= question.limit,
         id=board.ids[rows].tolist(),
-        x=figure("mean", question.x),
-        x_uncertainty=_or_none(figure("expanded", question.x)),
-        y=figure("mean", question.y),
-        y_uncertainty=_or_none(figure("expanded", question.y)),
+        x=figure("mean", question.x, DIGITS),
+        x_uncertainty=_or_none(figure("expanded", question.x, DIGITS_OF_U)),
+        y=figure("mean", question.y, DIGITS),
+        y_uncertainty=_or_none(figure("expanded", question.y, DIGITS_OF_U)),
         tier=[tier] * len(rows) if tier else board.numbers["tier"][rows].tolist(),
         runs=figure("n", question.x) if tier else board.numbers["runs"][rows].tolist(),
         submitters=figure("submitters", question.x)
@@ -94,6 +99,19 @@ def scatter(connection: sa.Connection, question: ScatterQuestion) -> Scatter:
         backends=names["backend"][0],
         device_models=names["device_model"][0],
     )
+
+
+def rounded(values: Floats, digits: int) -> Floats:
+    """To so many significant digits, as the double that is nearest to that decimal number. What is
+    too small or too large for that (below 1e-13, from 1e22) stays as it is, as do 0 and NaN."""
+    size = np.abs(values)
+    fits = (size >= 1e-13) & (size < 1e22)
+    exponent = np.floor(np.log10(np.where(fits, size, 1.0)))
+    places = digits - 1 - exponent
+    # Powers of ten up to 1e22 are exact, so one division or multiplication rounds but once.
+    up, down = 10.0 ** np.maximum(places, 0), 10.0 ** np.maximum(-places, 0)
+    found: Floats = np.where(fits, np.round(values * up / down) * down / up, values)
+    return found
 
 
 def _or_none(values: list[float]) -> list[float | None]:
