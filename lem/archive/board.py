@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from lem.archive.database import setting
 from lem.archive.schema import BOARD, CONFIG, CONFIG_SUMMARY, DIMENSIONS, HEADLINE
 
-CHUNK = 500
+CHUNK = 4000
 
 
 def refresh(connection: sa.Connection, config_ids: Iterable[int] | None = None) -> None:

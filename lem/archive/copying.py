@@ -65,6 +65,58 @@ _TYPES = {
 }
 
 
+def insert_numbers(c: Connection, table: sa.Table, columns: dict[str, NDArray[Any]]) -> None:
+    """Insert rows of numbers that come as arrays of equal length by their column's name; NaN is
+    NULL. On PostgreSQL the arrays become the bytes that binary COPY reads."""
+    size = len(next(iter(columns.values())))
+    if c.dialect.name == "sqlite" or size < FEW:
+        lists = [_or_none(column) for column in columns.values()]
+        insert_many(c, table, list(columns), list(zip(*lists, strict=True)))
+        return
+    missing = {
+        n: np.isnan(v) for n, v in columns.items() if v.dtype.kind == "f" and np.isnan(v).any()
+    }
+    # Rows that have NULL in the same places are of the same length.
+    kind = sum(
+        (mask << i for i, mask in enumerate(missing.values())), np.zeros(size, dtype=np.int64)
+    )
+    quoted = c.dialect.identifier_preparer.quote
+    names = ", ".join(map(quoted, columns))
+    cursor: Any = c.connection.cursor()
+    try:
+        with cursor.copy(f"COPY {quoted(table.name)} ({names}) FROM STDIN (FORMAT BINARY)") as out:
+            out.write(_SIGNATURE)
+            for one in np.unique(kind):
+                absent = {n for i, n in enumerate(missing) if one >> i & 1}
+                of_kind = {n: column[kind == one] for n, column in columns.items()}
+                out.write(_tuples(table, of_kind, absent))
+            out.write(_END)
+    finally:
+        cursor.close()
+
+
+def _tuples(table: sa.Table, columns: dict[str, NDArray[Any]], absent: set[str]) -> bytes:
+    """As binary COPY has them: the number of fields; of each its length (−1: NULL) and bytes."""
+    kinds = {n: np.dtype(f">{_NUMBERS[type(table.c[n].type)]}") for n in columns}
+    fields = [("fields", ">i2")]
+    for name, kind in kinds.items():
+        fields.append((f"length of {name}", ">i4"))
+        if name not in absent:
+            fields.append((name, kind.str))
+    rows = np.empty(len(next(iter(columns.values()))), dtype=fields)
+    rows["fields"] = len(columns)
+    for name, kind in kinds.items():
+        rows[f"length of {name}"] = -1 if name in absent else kind.itemsize
+        if name not in absent:
+            rows[name] = columns[name]
+    return rows.tobytes()
+
+
+def _or_none(column: NDArray[Any]) -> list[Any]:
+    values: list[Any] = column.tolist()
+    return [None if v != v else v for v in values] if column.dtype.kind == "f" else values
+
+
 def copied_out(c: Connection, query: sa.Select[Any]) -> dict[str, NDArray[Any]]:
     """A query's columns, all of them numbers, as arrays by their names; NULL is NaN, and no whole
     number may be NULL. PostgreSQL's binary COPY is read without making Python objects of it:
@@ -91,19 +143,19 @@ def copied_out(c: Connection, query: sa.Select[Any]) -> dict[str, NDArray[Any]]:
             data = b"".join(out)
     finally:
         cursor.close()
-    # A signature, flags and a length; then of each row the number of its fields and, before each
-    # field, its length; at the end -1.
     fields = [("fields", ">i2")]
     for name, kind in numbers.items():
         fields += [(f"length of {name}", ">i4"), (name, f">{kind}")]
     layout = np.dtype(fields)
     table = np.frombuffer(
-        data, layout, (len(data) - _HEADER_BYTES - 2) // layout.itemsize, _HEADER_BYTES
+        data, layout, (len(data) - len(_SIGNATURE) - len(_END)) // layout.itemsize, len(_SIGNATURE)
     )
     return {name: table[name].astype(kind) for name, kind in numbers.items()}
 
 
-_HEADER_BYTES = 19
+_SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+"""With no flags and no further header."""
+_END = b"\xff\xff"
 _NUMBERS = {
     sa.BigInteger: "i8",
     sa.Integer: "i4",
