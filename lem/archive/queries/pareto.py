@@ -19,7 +19,7 @@ from lem.archive.queries.answer import (
 )
 from lem.archive.queries.figures import configurations_of, figures_of
 from lem.archive.queries.filters import Filtered
-from lem.archive.queries.selection import Selected, select
+from lem.archive.queries.selection import select
 from lem.archive.refused import Refused
 from lem.archive.schema import BOARD, CONFIG_SUMMARY
 from lem.contract.objectives import NLL
@@ -74,7 +74,7 @@ def pareto(connection: sa.Connection, question: ParetoQuestion) -> ParetoFront:
     )
     models = None
     if NLL in (question.x, question.y):
-        models = board.coded["model_content"].codes[rows]
+        models = board.coded["model_content"].codes[rows].astype(np.int64)
         exact = np.isin(board.numbers["config_id"][rows], _exact(connection, tier))
         (x_u if question.x == NLL else y_u)[exact] = 0.0
     signs = [1 if better_of(m) == "lower" else -1 for m in (question.x, question.y)]

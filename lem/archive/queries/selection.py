@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -77,7 +78,7 @@ def select(connection: sa.Connection, question: Filtered) -> Selected:
         if name in DIMENSIONS:
             dimensions[name] = board.coded[name].are(_one_of(name, values))
         else:
-            others &= board.mask((name, *values), lambda n=name, v=values: _at(connection, n, v))
+            others &= board.mask((name, *values), partial(_at, connection, name, values))
     classes = board.coded["energy_class"]
     energy_class: str | None = question.energy_class
     if energy_class is None:
