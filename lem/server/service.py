@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
+from lem.archive.columns import columns
 from lem.archive.database import Database, open_database, setting
 from lem.archive.packs import Packs
 from lem.archive.schema import SUBMISSION
@@ -62,6 +63,9 @@ class Service:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._database = open_database(self.settings.database_url, self.settings.data)
         self._database.migrate()
+        with self._database.reading() as connection:
+            # Now, so that nobody waits for it.
+            columns(connection)
         self._database.limit_reading()
         self._sweep(self._database)
 
