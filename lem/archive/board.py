@@ -5,27 +5,31 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import sqlalchemy as sa
 
+from lem.archive.database import setting
 from lem.archive.schema import BOARD, CONFIG, CONFIG_SUMMARY, DIMENSIONS, HEADLINE
 
-CHUNK = 500
+CHUNK = 4000
 
 
 def refresh(connection: sa.Connection, config_ids: Iterable[int] | None = None) -> None:
     """Make the rows of these configurations anew (of all, with None) from ``config`` and
     ``config_summary``. To be called in the transaction that changed either, after it did."""
+    # Readers see it from the next version on, whether that is raised before or after.
+    version = int(setting(connection, "data_version")) + 1
     if config_ids is None:
         connection.execute(sa.delete(BOARD))
-        connection.execute(_insert(sa.true()))
+        connection.execute(_insert(sa.true(), version))
         return
     for ids in _chunks(sorted(set(config_ids))):
         connection.execute(sa.delete(BOARD).where(BOARD.c.config_id.in_(ids)))
-        connection.execute(_insert(CONFIG.c.id.in_(ids)))
+        connection.execute(_insert(CONFIG.c.id.in_(ids), version))
 
 
 def differences(connection: sa.Connection) -> list[str]:
     """Rows that are not what ``config`` and ``config_summary`` say; empty if they all are."""
     should = {row[0]: tuple(row) for row in connection.execute(_rows(sa.true()))}
-    there = {row[0]: tuple(row) for row in connection.execute(sa.select(BOARD))}
+    derived = [c for c in BOARD.c if c.name != "changed"]
+    there = {row[0]: tuple(row) for row in connection.execute(sa.select(*derived))}
     return [
         f"board, configuration {key}: {there.get(key)} should be {should.get(key)}"
         for key in sorted(should.keys() | there.keys())
@@ -33,8 +37,9 @@ def differences(connection: sa.Connection) -> list[str]:
     ]
 
 
-def _insert(which: sa.ColumnElement[bool]) -> sa.Insert:
-    return sa.insert(BOARD).from_select([c.name for c in BOARD.c], _rows(which))
+def _insert(which: sa.ColumnElement[bool], version: int) -> sa.Insert:
+    rows = _rows(which).add_columns(sa.literal(version).label("changed"))
+    return sa.insert(BOARD).from_select([c.name for c in BOARD.c], rows)
 
 
 def _rows(which: sa.ColumnElement[bool]) -> sa.Select[tuple[object, ...]]:

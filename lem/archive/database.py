@@ -175,6 +175,11 @@ def described(url: URL) -> str:
     return f"{url.database or ''} at {url.host or url.query.get('host') or 'this machine'}"
 
 
+def is_writing(connection: Connection) -> bool:
+    """Whether it is that of the one transaction that may write."""
+    return bool(connection.get_execution_options().get(_WRITES, False))
+
+
 def setting(connection: Connection, name: str) -> str:
     """A value of the table ``setting``. Raises :class:`EnvironmentFault` if it is not there."""
     try:

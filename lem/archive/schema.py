@@ -333,11 +333,13 @@ BOARD = sa.Table(
     *(sa.Column(name, CONFIG.c[name].type) for name in DIMENSIONS),
     *(sa.Column(name, sa.Float) for name in HEADLINE),
     *(sa.Column(f"{name}_u", sa.Float) for name in HEADLINE),
+    sa.Column("changed", BIG, nullable=False, index=True),
 )
 """Configurations that have counted runs, with the figures of their best tier: ``config`` and
 ``config_summary`` in one narrow row, so that one scan of it answers a question about all of them.
 ``board.py`` makes it of those two, and nothing else writes it. ``tier``: ``config.best_tier``.
-``<metric>_u``: U, null without one."""
+``<metric>_u``: U, null without one. ``changed``: the ``data_version`` from which on the row is as
+it is, so that readers who keep the board in memory read only what is new (``columns.py``)."""
 
 FINDING = sa.Table(
     "finding",

@@ -54,9 +54,9 @@ EXTRA = 'pip install "lem-energy[server]"'
 @click.option(
     "--checkers",
     type=click.IntRange(0, 64),
-    default=1,
+    default=min(2, os.cpu_count() or 1),
     envvar="LEM_CHECKERS",
-    show_default=True,
+    show_default="2; 1 where there is one CPU",
     help="Processes that check traces. 0: others do it.",
 )
 @click.option(

@@ -76,7 +76,7 @@ class Comparison(NamedTuple):
 
 def read_as(samples: Sequence[Sample]) -> list[str]:
     """The quantities by which this device's power was read, the one averaged over 1 s first."""
-    there = {s.quantity for s in samples}
+    there = series.remembered(samples, ("quantities",), lambda: {s.quantity for s in samples})
     return [q for q in QUANTITIES if q in there]
 
 

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
+from lem.archive.columns import columns
 from lem.archive.database import Database, open_database, setting
 from lem.archive.packs import Packs
 from lem.archive.schema import SUBMISSION
@@ -64,6 +65,9 @@ class Service:
             self.settings.database_url, self.settings.data, patience_s=DATABASE_PATIENCE_S
         )
         self._database.migrate()
+        with self._database.reading() as connection:
+            # Now, so that nobody waits for it.
+            columns(connection)
         self._database.limit_reading()
         self._sweep(self._database)
 

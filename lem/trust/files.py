@@ -4,6 +4,7 @@ What is larger than these bounds is no fault of its sender's, but is not recompu
 """
 
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import cast
 
 from lem.contract.workload import MAX_REQUEST_TOKENS
@@ -47,7 +48,7 @@ def samples_of(data: bytes) -> list[Sample]:
             raise TooLarge([Problem(f"holds more than {MAX_SAMPLES} samples", file="trace")])
     if not found:
         raise _bad("trace", "holds no reading")
-    return Remembered(sorted(found, key=lambda s: s.t_ns))
+    return Remembered(sorted(found, key=attrgetter("t_ns")))
 
 
 def responses_of(data: bytes) -> list[Response]:
@@ -71,7 +72,9 @@ def responses_of(data: bytes) -> list[Response]:
         if not 0 <= row.sent_ns <= row.end_ns <= MOST_NS:
             raise _bad("responses", "has times that do not follow each other")
         times = row.token_ns()
-        if times and not row.sent_ns <= min(times) <= max(times) <= row.end_ns:
+        if min(row.itl_ns, default=0) < 0:
+            raise _bad("responses", "has tokens that do not follow each other")
+        if times and not row.sent_ns <= times[0] <= times[-1] <= row.end_ns:
             raise _bad("responses", "has a token from outside of its request's time")
         tokens += len(times)
         if tokens > MAX_TOKENS or len(found) >= MAX_REQUESTS:

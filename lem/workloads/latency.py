@@ -8,8 +8,10 @@ tokens. Quantiles interpolate linearly between order statistics (definition 7 of
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterable
 from itertools import pairwise
+from operator import sub
 from typing import NamedTuple
 
 from lem.contract.workload import Slo
@@ -49,13 +51,13 @@ def ttft_s(responses: Iterable[Response], span_ns: Span = ALWAYS) -> list[float]
 def itl_s(responses: Iterable[Response], span_ns: Span = ALWAYS) -> list[float]:
     """Every gap between two successive chunks of a request, the second of which came in
     ``span_ns``."""
-    return [
-        (b - a) / 1e9
-        for r in _answered(responses)
-        if r.token_ns[0] <= span_ns[1] and r.token_ns[-1] > span_ns[0]
-        for a, b in pairwise(r.token_ns)
-        if a < b and span_ns[0] < b <= span_ns[1]
-    ]
+    found: list[float] = []
+    for r in _answered(responses):
+        # Time stamps rise. The first token ends no gap.
+        first = max(1, bisect_right(r.token_ns, span_ns[0]))
+        inside = r.token_ns[first - 1 : bisect_right(r.token_ns, span_ns[1])]
+        found += [gap / 1e9 for gap in map(sub, inside[1:], inside) if gap > 0]
+    return found
 
 
 def tpot_s(responses: Iterable[Response]) -> list[float]:

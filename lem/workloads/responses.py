@@ -102,7 +102,7 @@ def _row(cells: list[str], columns: int) -> Row:
         int(last) if last else None,
         int(inputs),
         int(outputs),
-        [int(g) for g in gaps.split()],
+        list(map(int, gaps.split())),
         int(end[0]) if end and end[0] else None,
     )
     told = (

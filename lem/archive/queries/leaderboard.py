@@ -1,10 +1,13 @@
 """Configurations from the best to the worst, with ranks only where intervals tell them apart."""
 
-from typing import Annotated, Any, Literal
+import math
+from typing import Annotated, Literal
 
+import numpy as np
 import sqlalchemy as sa
 from pydantic import Field
 
+from lem.archive.columns import Floats, Ints
 from lem.archive.queries.answer import (
     Answer,
     Configuration,
@@ -14,7 +17,6 @@ from lem.archive.queries.answer import (
     Tier,
     better_of,
     head,
-    number_of,
     tier_name,
     unit_of,
 )
@@ -23,7 +25,7 @@ from lem.archive.queries.figures import configurations_of, figures_of
 from lem.archive.queries.filters import OfMetric
 from lem.archive.queries.selection import Selected, select
 from lem.archive.refused import Refused
-from lem.archive.schema import BOARD, CONFIG, CONFIG_SUMMARY
+from lem.contract.objectives import NLL
 
 
 class LeaderboardQuestion(OfMetric):
@@ -66,17 +68,18 @@ def leaderboard(connection: sa.Connection, question: LeaderboardQuestion) -> Lea
     """Raises :class:`Refused` for a cursor that is none (400) or from before the archive changed
     (410): ranks of two states are no ranks; for likelihoods of several models (422)."""
     about = select(connection, question)
-    _check_one_model(connection, about, question.metric)
     top = head(connection, about.semantics)
     walk = Walk.begin(question, top.data_version)
     better = better_of(question.metric)
-    ranked = _Ranked(about, question.metric, better == "lower")
-    count, best = connection.execute(ranked.count()).one()
-    found = connection.execute(ranked.page(walk, question.limit + 1)).all()
+    rows, mean, expanded = _ranked(about, question.metric)
+    _check_one_model(about, rows, question.metric)
+    best = about.board.numbers["tier"][rows].max(initial=0)
+    page = rows[walk.seen : walk.seen + question.limit]
+    keys = about.board.numbers["config_id"]
     places = []
-    for row in found[: question.limit]:
-        walk = walk.step(row.mean, row.expanded, row.hash, better == "lower")
-        places.append((walk.rank or None, walk.group or None, row.config_id))
+    for row in page.tolist():
+        walk = walk.step(float(mean[row]), float(expanded[row]), better == "lower")
+        places.append((walk.rank or None, walk.group or None, int(keys[row])))
     ids = [config_id for _, _, config_id in places]
     configurations = configurations_of(connection, ids)
     figures = figures_of(connection, ids, [question.metric], about.tier)
@@ -85,12 +88,12 @@ def leaderboard(connection: sa.Connection, question: LeaderboardQuestion) -> Lea
         chosen=Chosen(
             energy_class=about.energy_class,
             tier=about.tier_name or "best",
-            best_tier=tier_name(best or 0),
+            best_tier=tier_name(int(best)),
             metric=question.metric,
             unit=unit_of(question.metric),
             better=better,
         ),
-        configurations=count,
+        configurations=len(rows),
         rows=[
             Place(
                 rank=rank,
@@ -100,22 +103,13 @@ def leaderboard(connection: sa.Connection, question: LeaderboardQuestion) -> Lea
             )
             for rank, group, key in places
         ],
-        next=walk.text() if len(found) > question.limit else None,
+        next=walk.text() if walk.seen < len(rows) else None,
     )
 
 
-def _check_one_model(connection: sa.Connection, about: Selected, metric: str) -> None:
+def _check_one_model(about: Selected, rows: Ints, metric: str) -> None:
     """A likelihood per token is of the model's own tokens: those of others have no order."""
-    if metric != "nll_per_token":
-        return
-    models = (
-        sa.select(CONFIG.c.model_content)
-        .join(BOARD, BOARD.c.config_id == CONFIG.c.id)
-        .where(*about.conditions, BOARD.c.nll_per_token.is_not(None))
-        .distinct()
-        .limit(2)
-    )
-    if len(connection.scalars(models).all()) > 1:
+    if metric == NLL and len(np.unique(about.board.coded["model_content"].codes[rows])) > 1:
         raise Refused(
             "not_comparable",
             "likelihoods of several models match, and those of other tokens have no order",
@@ -128,16 +122,12 @@ class Walk(Cursor):
 
     version: int
     """``data_version`` that it began at."""
-    seen: Annotated[int, Field(ge=0)] = 0
+    seen: Annotated[int, Field(ge=0, lt=2**31)] = 0
     rank: Annotated[int, Field(ge=0)] = 0
     """0: nothing ranked yet, or the rest has no uncertainty."""
     group: Annotated[int, Field(ge=0)] = 0
     bound: float = 0.0
     """The end, towards the worse, of the interval of the group's first one."""
-    unranked: bool = False
-    mean: float = 0.0
-    hash: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
-    """Of the last one seen."""
 
     @classmethod
     def begin(cls, question: LeaderboardQuestion, version: int) -> "Walk":
@@ -153,62 +143,26 @@ class Walk(Cursor):
             )
         return walk
 
-    def step(self, mean: float, u: float | None, config_hash: str, lower_is_better: bool) -> "Walk":
+    def step(self, mean: float, u: float, lower_is_better: bool) -> "Walk":
+        """To the next row; ``u`` is NaN where it has no uncertainty."""
         seen = self.seen + 1
-        new = {"seen": seen, "mean": mean, "hash": config_hash}
-        if u is None:
-            return self.model_copy(update={**new, "unranked": True, "rank": 0, "group": 0})
+        if math.isnan(u):
+            return self.model_copy(update={"seen": seen, "rank": 0, "group": 0})
         sign = 1 if lower_is_better else -1
         nearest, farthest = sign * mean - u, sign * mean + u
         if self.group and nearest <= self.bound:
-            return self.model_copy(update=new)
-        new |= {"rank": seen, "group": self.group + 1, "bound": farthest}
+            return self.model_copy(update={"seen": seen})
+        new = {"seen": seen, "rank": seen, "group": self.group + 1, "bound": farthest}
         return self.model_copy(update=new)
 
 
-class _Ranked:
-    """The rows of a leaderboard in their order."""
-
-    def __init__(self, about: Selected, metric: str, lower_is_better: bool) -> None:
-        b = BOARD.c
-        self._lower = lower_is_better
-        self._source: sa.FromClause = BOARD
-        self._where = list(about.conditions)
-        self._mean: sa.ColumnElement[float] = b[metric]
-        self._expanded: sa.ColumnElement[float | None] = b[f"{metric}_u"]
-        if about.tier:
-            s = CONFIG_SUMMARY.c
-            self._source = sa.join(CONFIG_SUMMARY, BOARD, s.config_id == b.config_id)
-            self._mean, self._expanded = s.mean, s.expanded
-            self._where += [s.metric == number_of(metric), s.tier == about.tier]
-        self._where.append(self._mean.is_not(None))
-
-    def count(self) -> sa.Select[Any]:
-        counted = [sa.func.count(), sa.func.max(BOARD.c.tier)]
-        query: Any = sa.select(*counted)
-        found: sa.Select[Any] = query.select_from(self._source).where(*self._where)
-        return found
-
-    def page(self, walk: Walk, limit: int) -> sa.Select[Any]:
-        hash_ = BOARD.c.hash
-        # A number, not a truth value: SQLite has none to sort by.
-        unranked = sa.case((self._expanded.is_(None), 1), else_=0)
-        query = (
-            sa.select(
-                BOARD.c.config_id,
-                hash_,
-                self._mean.label("mean"),
-                self._expanded.label("expanded"),
-            )
-            .select_from(self._source)
-            .where(*self._where)
-            .order_by(unranked, self._mean if self._lower else self._mean.desc(), hash_)
-            .limit(limit)
-        )
-        if not walk.seen:
-            return query
-        mean = self._mean
-        worse = mean > walk.mean if self._lower else mean < walk.mean
-        beyond = sa.or_(worse, sa.and_(mean == walk.mean, hash_ > walk.hash))
-        at = int(walk.unranked)
-        return query.where(sa.or_(unranked > at, sa.and_(unranked == at, beyond)))
+def _ranked(about: Selected, metric: str) -> tuple[Ints, Floats, Floats]:
+    """Places on the board from the best to the worst, those without uncertainty last, equals by
+    their hash; and mean and U of every row of the board."""
+    rows = about.with_figures(metric)
+    mean = about.board.figure("mean", metric, about.tier)
+    expanded = about.board.figure("expanded", metric, about.tier)
+    sign = 1 if better_of(metric) == "lower" else -1
+    # The board is in the order of hashes, and sorting keeps the order of equals.
+    order = np.lexsort((sign * mean[rows], np.isnan(expanded[rows])))
+    return rows[order], mean, expanded

@@ -1,6 +1,6 @@
 """Configurations that no other beats in both of two metrics."""
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 import numpy as np
 import sqlalchemy as sa
@@ -19,10 +19,9 @@ from lem.archive.queries.answer import (
 )
 from lem.archive.queries.figures import configurations_of, figures_of
 from lem.archive.queries.filters import Filtered
-from lem.archive.queries.scatter import matching_both
-from lem.archive.queries.selection import Selected, select
+from lem.archive.queries.selection import select
 from lem.archive.refused import Refused
-from lem.archive.schema import BOARD, CONFIG, CONFIG_SUMMARY
+from lem.archive.schema import BOARD, CONFIG_SUMMARY
 from lem.contract.objectives import NLL
 
 
@@ -66,33 +65,33 @@ def pareto(connection: sa.Connection, question: ParetoQuestion) -> ParetoFront:
         raise Refused("same_metric", "x and y name the same metric")
     about = select(connection, question)
     top = head(connection, about.semantics)
-    matching = matching_both(question, about).add_columns(BOARD.c.config_id)
-    rows = connection.execute(matching.order_by(BOARD.c.hash)).all()
-    total = connection.execute(
-        sa.select(sa.func.count()).select_from(BOARD).where(*about.conditions)
-    ).scalar_one()
-    x, x_u, y, y_u = (np.array([getattr(r, n) for r in rows], dtype=float) for n in COLUMNS)
+    board, tier = about.board, about.tier
+    rows = about.with_figures(question.x, question.y)
+    x, x_u, y, y_u = (
+        board.figure(name, metric, tier)[rows]
+        for metric in (question.x, question.y)
+        for name in ("mean", "expanded")
+    )
     models = None
     if NLL in (question.x, question.y):
-        scored = _scored(connection, about)
-        contents = [scored[r.config_id].content for r in rows]
-        models = np.unique(contents, return_inverse=True)[1]
-        exact = [scored[r.config_id].exact for r in rows]
-        (x_u if question.x == NLL else y_u)[np.array(exact, dtype=bool)] = 0.0
+        models = board.coded["model_content"].codes[rows].astype(np.int64)
+        exact = np.isin(board.numbers["config_id"][rows], _exact(connection, tier))
+        (x_u if question.x == NLL else y_u)[exact] = 0.0
     signs = [1 if better_of(m) == "lower" else -1 for m in (question.x, question.y)]
     states, by = states_of(x, x_u, y, y_u, signs[0], signs[1], models)
     kept = [i for i in np.argsort(signs[0] * x, kind="stable") if states[i] < DOMINATED]
     shown = kept[: question.limit]
-    ids = [rows[i].config_id for i in shown]
+    keys = board.numbers["config_id"][rows].tolist()
+    ids = [keys[i] for i in shown]
     configurations = configurations_of(connection, ids)
     figures = figures_of(connection, ids, [question.x, question.y], about.tier)
     points = [
         FrontPoint(
-            configuration=configurations[rows[i].config_id],
-            x=figures[rows[i].config_id, question.x],
-            y=figures[rows[i].config_id, question.y],
+            configuration=configurations[keys[i]],
+            x=figures[keys[i], question.x],
+            y=figures[keys[i], question.y],
             state="front" if states[i] == FRONT else "cannot_tell",
-            by=rows[by[i]].hash if by[i] >= 0 else None,
+            by=board.texts["hash"][rows[by[i]]].decode() if by[i] >= 0 else None,
         )
         for i in shown
     ]
@@ -106,7 +105,7 @@ def pareto(connection: sa.Connection, question: ParetoQuestion) -> ParetoFront:
         points=points,
         complete=len(shown) == len(kept),
         dominated=len(rows) - len(kept),
-        without_both=total - len(rows),
+        without_both=int(about.matching().sum()) - len(rows),
         sentence=_sentence(on, open_, len(rows)) + (OTHER_TOKENS if models is not None else ""),
     )
 
@@ -119,35 +118,23 @@ SAME = 1e-12
 """Likelihoods whose standard deviation is less, relative, are the same in every run."""
 
 
-class _Scored(NamedTuple):
-    content: str
-    """Of the model."""
-    exact: bool
-    """Two runs or more had the same likelihood, and none another."""
-
-
-def _scored(connection: sa.Connection, about: Selected) -> dict[int, _Scored]:
+def _exact(connection: sa.Connection, tier: int) -> list[int]:
+    """Configurations of which two runs or more had the same likelihood, and none another."""
     s = CONFIG_SUMMARY.c
     query = (
-        sa.select(CONFIG.c.id, CONFIG.c.model_content, s.n, s.mean, s.m2_within, s.m2_between)
-        .select_from(BOARD.join(CONFIG, CONFIG.c.id == BOARD.c.config_id))
-        .join(CONFIG_SUMMARY, s.config_id == CONFIG.c.id)
-        .where(
-            *about.conditions, s.metric == number_of(NLL), s.tier == (about.tier or BOARD.c.tier)
-        )
+        sa.select(s.config_id, s.n, s.mean, s.m2_within, s.m2_between)
+        .join(BOARD, BOARD.c.config_id == s.config_id)
+        .where(s.metric == number_of(NLL), s.tier == (tier or BOARD.c.tier), s.n > 1)
     )
-    return {
-        r.id: _Scored(
-            r.model_content,
-            r.n > 1 and max(r.m2_within, r.m2_between) <= r.n * (SAME * r.mean) ** 2,
-        )
+    return [
+        r.config_id
         for r in connection.execute(query)
-    }
+        if max(r.m2_within, r.m2_between) <= r.n * (SAME * r.mean) ** 2
+    ]
 
 
 FRONT, CANNOT_TELL, DOMINATED = 0, 1, 2
 MARGIN = 0.02
-COLUMNS = ("x", "x_uncertainty", "y", "y_uncertainty")
 AT_ONCE = 500
 Floats = NDArray[np.float64]
 

@@ -81,8 +81,7 @@ def run_conditions(
 ) -> list[Condition]:
     """Which runs a question is about. Raises :class:`Refused` (404) for a configuration or a
     campaign that is not here."""
-    times = {"since": None, "until": None}
-    found = filters(connection, question.model_copy(update=times), CONFIG)
+    found = filters(connection, question)
     semantics = semantics_of(connection, question, configuration, campaign)
     found.append(CONFIG.c.semantics_version == semantics)
     if question.energy_class is not None:

@@ -1,16 +1,19 @@
 """Two metrics of all configurations that match, as columns."""
 
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
+import numpy as np
 import sqlalchemy as sa
 from pydantic import Field
 
-from lem.archive.queries.answer import Answer, Metric, head, number_of, unit_of
+from lem.archive.columns import Coded, Floats, Ints
+from lem.archive.queries.answer import Answer, Metric, head, unit_of
 from lem.archive.queries.filters import Filtered
-from lem.archive.queries.selection import Selected, select
-from lem.archive.schema import BOARD, CONFIG_SUMMARY
+from lem.archive.queries.selection import select
 
 MOST = 20_000
+DIGITS, DIGITS_OF_U = 8, 4
+"""Significant ones. All seventeen would make the answer twice as long, and mean nothing."""
 NAMES = ("model", "backend", "device_model")
 """Texts that many configurations share."""
 
@@ -21,17 +24,10 @@ class ScatterQuestion(Filtered):
     limit: Annotated[int, Field(ge=1, le=MOST)] = MOST
 
 
-class Pair(Protocol):
-    """Of a question about two metrics."""
-
-    @property
-    def x(self) -> str: ...
-    @property
-    def y(self) -> str: ...
-
-
 class Scatter(Answer):
-    """Columns of equal length: the i-th of each are of one configuration."""
+    """Columns of equal length: the i-th of each are of one configuration. Figures are rounded to
+    eight significant digits and uncertainties to four, which is finer than anything that is
+    measured: whoever needs every bit asks for the configuration."""
 
     energy_class: str
     x_metric: Metric
@@ -62,35 +58,21 @@ class Scatter(Answer):
 
 
 def scatter(connection: sa.Connection, question: ScatterQuestion) -> Scatter:
-    """In no order. The database writes each column as one JSON text: building rows of
-    Python objects for 20,000 configurations would take most of the time."""
-    import orjson
-
+    """In no order."""
     about = select(connection, question)
     top = head(connection, about.semantics)
-    matching = matching_both(question, about)
-    if question.limit < MOST:
-        matching = matching.order_by(BOARD.c.config_id)
-    chosen = matching.limit(question.limit).subquery("chosen")
-    on_postgres = connection.dialect.name == "postgresql"
-    collect = sa.func.json_agg if on_postgres else sa.func.json_group_array
-    columns: dict[str, sa.ColumnElement[object]] = {
-        "id": sa.func.substr(chosen.c.hash, 1, 16),
-        **{n: chosen.c[n] for n in ("x", "x_uncertainty", "y", "y_uncertainty")},
-        **{n: chosen.c[n] for n in ("tier", "runs", "submitters")},
-        **{n: chosen.c[n] for n in NAMES},
-    }
-    texts = [sa.cast(collect(c), sa.Text) for c in columns.values()]
-    row = connection.execute(sa.select(sa.func.count(), *texts)).one()
-    found = {n: orjson.loads(t) if t else [] for n, t in zip(columns, row[1:], strict=True)}
-    names = {}
-    for name in NAMES:
-        names[name] = sorted(set(found[name]))
-        place = {value: i for i, value in enumerate(names[name])}
-        found[name] = [place[value] for value in found[name]]
-    complete = row[0] < question.limit
-    total = row[0] if complete else _count(connection, matching)
-    # Not validated once more: the columns are what the database wrote just now.
+    board, tier = about.board, about.tier
+    rows = about.with_figures(question.x, question.y)
+    total = len(rows)
+    rows = rows[: question.limit]
+
+    def figure(name: str, metric: str, digits: int = 0) -> list[Any]:
+        found = board.figure(name, metric, tier)[rows]
+        shown: list[Any] = (rounded(found, digits) if digits else found).tolist()
+        return shown
+
+    names = {name: _names(board.coded[name], rows) for name in NAMES}
+    # Not validated once more: the columns are those of the database.
     return Scatter.model_construct(
         **top.fields(),
         energy_class=about.energy_class,
@@ -99,47 +81,47 @@ def scatter(connection: sa.Connection, question: ScatterQuestion) -> Scatter:
         y_metric=question.y,
         y_unit=unit_of(question.y),
         configurations=total,
-        complete=total <= row[0],
-        **found,
-        models=names["model"],
-        backends=names["backend"],
-        device_models=names["device_model"],
+        complete=total <= question.limit,
+        id=board.ids[rows].tolist(),
+        x=figure("mean", question.x, DIGITS),
+        x_uncertainty=_or_none(figure("expanded", question.x, DIGITS_OF_U)),
+        y=figure("mean", question.y, DIGITS),
+        y_uncertainty=_or_none(figure("expanded", question.y, DIGITS_OF_U)),
+        tier=[tier] * len(rows) if tier else board.numbers["tier"][rows].tolist(),
+        runs=figure("n", question.x) if tier else board.numbers["runs"][rows].tolist(),
+        submitters=figure("submitters", question.x)
+        if tier
+        else board.numbers["submitters"][rows].tolist(),
+        model=names["model"][1],
+        backend=names["backend"][1],
+        device_model=names["device_model"][1],
+        models=names["model"][0],
+        backends=names["backend"][0],
+        device_models=names["device_model"][0],
     )
 
 
-def matching_both(question: Pair, about: Selected) -> sa.Select[Any]:
-    """Configurations that match and have both figures."""
-    b = BOARD.c
-    shared: list[sa.ColumnElement[Any]] = [
-        b.hash,
-        b.runs,
-        b.submitters,
-        b.model,
-        b.backend,
-        b.device_model,
-    ]
-    if not about.tier:
-        x, y = b[question.x], b[question.y]
-        figures = [x, b[f"{question.x}_u"], y, b[f"{question.y}_u"]]
-        source: sa.FromClause = BOARD
-        where = [*about.conditions, x.is_not(None), y.is_not(None)]
-        shown_tier: sa.ColumnElement[int] = b.tier
-    else:
-        one, two = CONFIG_SUMMARY.alias("one"), CONFIG_SUMMARY.alias("two")
-        figures = [one.c.mean, one.c.expanded, two.c.mean, two.c.expanded]
-        source = BOARD.join(one, one.c.config_id == b.config_id)
-        source = source.join(two, two.c.config_id == b.config_id)
-        where = [*about.conditions]
-        for side, metric in ((one, question.x), (two, question.y)):
-            where += [side.c.tier == about.tier, side.c.metric == number_of(metric)]
-        shown_tier = sa.literal(about.tier)
-        shared[1:3] = [one.c.n.label("runs"), one.c.submitters.label("submitters")]
-    labels = ("x", "x_uncertainty", "y", "y_uncertainty")
-    named = [c.label(n) for c, n in zip(figures, labels, strict=True)]
-    query = sa.select(*shared, *named, shown_tier.label("tier"))
-    return query.select_from(source).where(*where)
+def rounded(values: Floats, digits: int) -> Floats:
+    """To so many significant digits, as the double that is nearest to that decimal number. What is
+    too small or too large for that (below 1e-13, from 1e22) stays as it is, as do 0 and NaN."""
+    size = np.abs(values)
+    fits = (size >= 1e-13) & (size < 1e22)
+    exponent = np.floor(np.log10(np.where(fits, size, 1.0)))
+    places = digits - 1 - exponent
+    # Powers of ten up to 1e22 are exact, so one division or multiplication rounds but once.
+    up, down = 10.0 ** np.maximum(places, 0), 10.0 ** np.maximum(-places, 0)
+    found: Floats = np.where(fits, np.round(values * up / down) * down / up, values)
+    return found
 
 
-def _count(connection: sa.Connection, matching: sa.Select[Any]) -> int:
-    query = sa.select(sa.func.count()).select_from(matching.subquery())
-    return int(connection.execute(query).scalar_one())
+def _or_none(values: list[float]) -> list[float | None]:
+    return [None if v != v else v for v in values]
+
+
+def _names(column: Coded, rows: Ints) -> tuple[list[str], list[int]]:
+    """The different names of these rows, sorted, and of each row the place of its own."""
+    used, places = np.unique(column.codes[rows], return_inverse=True)
+    names = [str(column.values[code]) for code in used]
+    order = sorted(range(len(names)), key=names.__getitem__)
+    place = np.argsort(np.array(order, dtype=np.int64))
+    return [names[i] for i in order], place[places].tolist()

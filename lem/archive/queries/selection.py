@@ -1,19 +1,25 @@
-"""A question's filters as SQL, for SQLite and PostgreSQL alike. Values are bound parameters; of
-names, only columns that are there and keys that :func:`~lem.archive.queries.filters.path_of` lets
-through get here."""
+"""A question's filters: on the board in memory, and as SQL for what is in the database alone.
+
+Of names, only columns that are there and keys that
+:func:`~lem.archive.queries.filters.path_of` lets through get into SQL; values are bound
+parameters.
+"""
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
+import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
+from lem.archive.columns import Columns, Ints, Mask, Value, columns
 from lem.archive.queries.answer import TIER_NUMBERS, Tier, tier_name
 from lem.archive.queries.filters import CLASS_ORDER, Filtered, path_of
-from lem.archive.schema import BOARD, CONFIG, DIMENSIONS
+from lem.archive.schema import CONFIG, DIMENSIONS
 from lem.contract.base import Scalar
 from lem.contract.metrics import METRIC_SEMANTICS_VERSION
 
@@ -23,61 +29,93 @@ Condition = sa.ColumnElement[bool]
 class Selected(NamedTuple):
     """What a question is about, with what it left open."""
 
+    board: Columns
     energy_class: str
     semantics: int
     tier: int
     """At least; 0 where nobody asked, and each configuration counts by its best tier."""
-    conditions: tuple[Condition, ...]
-    """On ``board``."""
+    others: Mask
+    """Rows of the board that match everything but ``dimensions``."""
+    dimensions: dict[str, Mask]
+    """Dimension that the question filters by → rows that match there."""
 
     @property
     def tier_name(self) -> Tier | None:
         return tier_name(self.tier)
 
+    def matching(self, without: str = "") -> Mask:
+        """Rows that match. ``without``: leave the filter of this dimension out."""
+        masks = [mask for name, mask in self.dimensions.items() if name != without]
+        found: Mask = np.logical_and.reduce([self.others, *masks])
+        return found
 
-def select(connection: sa.Connection, question: Filtered, without: str = "") -> Selected:
-    """Which rows of ``board`` the question is about. ``without``: leave this filter out."""
+    def with_figures(self, *metrics: str) -> Ints:
+        """Places of the rows that match and have all of these figures."""
+        found = self.matching()
+        for metric in metrics:
+            found = found & ~np.isnan(self.board.figure("mean", metric, self.tier))
+        return np.flatnonzero(found)
+
+
+def select(connection: sa.Connection, question: Filtered) -> Selected:
+    """Which rows of the board the question is about."""
+    board = columns(connection)
     tier = TIER_NUMBERS[question.tier] if question.tier else 0
     semantics = question.semantics or METRIC_SEMANTICS_VERSION
-    b = BOARD.c
-    found = [b.semantics_version == semantics, *filters(connection, question, BOARD, without)]
+    others = board.numbers["semantics_version"] == semantics
     if tier:
-        found.append(b.tier >= tier)
-    energy_class: str = question.energy_class or first_class(connection, found)
-    return Selected(energy_class, semantics, tier, (b.energy_class == energy_class, *found))
+        others &= board.numbers["tier"] >= tier
+    if question.q is not None:
+        part = question.q.lower()
+        others &= board.coded["model"].are(lambda model: part in str(model).lower())
+    last_at = board.texts["last_at"]
+    if question.since is not None:
+        others &= last_at >= question.since.encode()
+    if question.until is not None:
+        others &= (last_at <= question.until.encode()) & (last_at != b"")
+    dimensions: dict[str, Mask] = {}
+    for name, values in question.where.items():
+        if name in DIMENSIONS:
+            dimensions[name] = board.coded[name].are(_one_of(name, values))
+        else:
+            others &= board.mask((name, *values), partial(_at, connection, name, values))
+    classes = board.coded["energy_class"]
+    energy_class: str | None = question.energy_class
+    if energy_class is None:
+        matching = np.logical_and.reduce([others, *dimensions.values()])
+        there = {str(name) for name, _ in classes.counts(matching)}
+        energy_class = next((c for c in CLASS_ORDER if c in there), CLASS_ORDER[0])
+    others &= classes.are(lambda name: name == energy_class)
+    return Selected(board, energy_class, semantics, tier, others, dimensions)
 
 
-def first_class(connection: sa.Connection, conditions: Sequence[Condition]) -> str:
-    """The first class, in the order of what is worth most, of which something matches."""
-    for name in CLASS_ORDER:
-        query = sa.select(sa.literal(1)).where(BOARD.c.energy_class == name, *conditions).limit(1)
-        if connection.execute(query).first() is not None:
-            return name
-    return CLASS_ORDER[0]
+def _one_of(name: str, texts: Sequence[str]) -> Callable[[Value], bool]:
+    """Whether a value of this dimension is what one of these texts says."""
+    if isinstance(CONFIG.c[name].type, sa.Text):
+        return frozenset(texts).__contains__
+    numbers = {None if text == "" else _number(text) for text in texts}
+    if "" not in texts:
+        numbers.discard(None)
+    return numbers.__contains__
 
 
-def filters(
-    connection: sa.Connection, question: Filtered, table: sa.Table, without: str = ""
-) -> list[Condition]:
-    """``q``, ``since``, ``until`` and ``where``; ``table``: ``board`` or ``config``."""
-    c = table.c
+def _at(connection: sa.Connection, name: str, values: Sequence[str]) -> Sequence[int]:
+    """Configurations that have one of these values at an experiment path."""
+    query = sa.select(CONFIG.c.id).where(_at_path(connection.dialect.name, name, values))
+    return connection.scalars(query).all()
+
+
+def filters(connection: sa.Connection, question: Filtered) -> list[Condition]:
+    """``q`` and ``where``, on ``config``."""
+    c = CONFIG.c
     found: list[Condition] = []
     if question.q is not None:
         found.append(c.model.icontains(question.q, autoescape=True))
-    if question.since is not None:
-        found.append(c.last_at >= question.since)
-    if question.until is not None:
-        found.append(c.last_at <= question.until)
     for name, values in question.where.items():
-        if name == without:
-            continue
         if name in DIMENSIONS:
             found.append(sa.or_(*(_is(c[name], v) for v in values)))
-            continue
-        one = _at_path(connection.dialect.name, name, values)
-        if table is not CONFIG:
-            one = c.config_id.in_(sa.select(CONFIG.c.id).where(one))
-        found.append(one)
+        else:
+            found.append(_at_path(connection.dialect.name, name, values))
     return found
 
 

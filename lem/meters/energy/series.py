@@ -116,13 +116,8 @@ def gap_flags(
     ``least_ns``: the period at which it is meant to be read, or at which it moves. Where polls at
     edges come oftener, they are no measure of it.
     """
-    times_ns = [s.t_ns for s in of(samples, quantity)]
-    if not times_ns:
-        return []
-    # Polls of what usually takes long to read are farther apart.
-    slow = _slow_calls(samples)
-    call_ns = int(2 * median(slow.get(t, CALL_NS) for t in times_ns))
-    usual_ns = period_ns(times_ns, DENSE_NS + 2 * call_ns)
+    key = ("rounds", quantity)
+    times_ns, usual_ns = remembered(samples, key, lambda: _rounds(samples, quantity))
     if usual_ns is None:
         return []
     usual_ns = max(usual_ns, least_ns)
@@ -130,6 +125,17 @@ def gap_flags(
         if b - a > GAP_PERIODS * usual_ns and b > start_ns and a < end_ns:
             return ["sampler_gap"]
     return []
+
+
+def _rounds(samples: Sequence[Sample], quantity: str) -> tuple[list[int], int | None]:
+    """When a quantity was read, and the usual time from one regular round to the next."""
+    times_ns = [s.t_ns for s in of(samples, quantity)]
+    if not times_ns:
+        return [], None
+    # Polls of what usually takes long to read are farther apart.
+    slow = _slow_calls(samples)
+    call_ns = int(2 * median(slow.get(t, CALL_NS) for t in times_ns))
+    return times_ns, period_ns(times_ns, DENSE_NS + 2 * call_ns)
 
 
 def steady_points(
@@ -213,23 +219,8 @@ def stands_still(
     A counter may have changed its rate: the periods right before and after count too. One that
     counts in coarse steps moves more rarely while little is drawn.
     """
-    stills: list[tuple[int, int, int, int]] = []  # from, to, longest gap between readings, reads
-    first: Sample | None = None
-    last_ns = gap_ns = reads = 0
-    values: list[float] = []
-    for s in of(samples, quantity):
-        if first is not None and s.value == first.value:
-            gap_ns = max(gap_ns, s.t_ns - last_ns)
-            reads += 1
-        else:
-            if first is not None:
-                stills.append((first.t_ns, last_ns, max(gap_ns, s.t_ns - last_ns), reads))
-            first, gap_ns, reads = s, 0, 1
-            values.append(s.value)
-        last_ns = s.t_ns
-    if first is None:
-        return False
-    stills.append((first.t_ns, last_ns, gap_ns, reads))
+    key = ("stills", quantity)
+    stills, values = remembered(samples, key, lambda: _stills(samples, quantity))
     lengths = [b[0] - a[0] for a, b in pairwise(stills)]
     for i, (from_ns, to_ns, gap_ns, reads) in enumerate(stills):
         # It may have begun right after the reading before, and ended right before the one after.
@@ -247,9 +238,33 @@ def stands_still(
     return False
 
 
-def _coarseness_ns(
-    stills: Sequence[tuple[int, int, int, int]], values: Sequence[float], judged: int
-) -> float:
+Still = tuple[int, int, int, int]
+"""From when to when a counter was read without having moved, the longest gap between readings, and
+how many there were."""
+
+
+def _stills(samples: Sequence[Sample], quantity: str) -> tuple[list[Still], list[float]]:
+    """All of them, and the counter's value in each."""
+    stills: list[Still] = []
+    first: Sample | None = None
+    last_ns = gap_ns = reads = 0
+    values: list[float] = []
+    for s in of(samples, quantity):
+        if first is not None and s.value == first.value:
+            gap_ns = max(gap_ns, s.t_ns - last_ns)
+            reads += 1
+        else:
+            if first is not None:
+                stills.append((first.t_ns, last_ns, max(gap_ns, s.t_ns - last_ns), reads))
+            first, gap_ns, reads = s, 0, 1
+            values.append(s.value)
+        last_ns = s.t_ns
+    if first is not None:
+        stills.append((first.t_ns, last_ns, gap_ns, reads))
+    return stills, values
+
+
+def _coarseness_ns(stills: Sequence[Still], values: Sequence[float], judged: int) -> float:
     """How long the counter's smallest step takes at the lowest power seen over any half second.
 
     The still that is judged is left out: it would excuse itself. So is a counter whose changes are

@@ -99,7 +99,7 @@ def parse(text: Iterable[bytes], source: str) -> Iterator[Sample]:
     """The samples in a trace's text, which comes in pieces; ``source`` names it in errors. Raises
     as :func:`iterate`."""
     # Hours of samples share a few names: a string of its own for each would double the memory.
-    names: dict[str, str] = {}
+    known = dict[str, str]().setdefault
     for number, line in enumerate(_lines(text, source), 1):
         if number == 1:
             if line != HEADER:
@@ -108,9 +108,14 @@ def parse(text: Iterable[bytes], source: str) -> Iterator[Sample]:
         found = LINE.fullmatch(line)
         if found is None:
             raise BadInput([Problem("is not a sample", file=source, line=number)])
-        t_ns, *given, value = found.groups()
-        meter, device, quantity = (names.setdefault(name, name) for name in given)
-        yield Sample(int(t_ns), meter, device, quantity, float(value))
+        t_ns, meter, device, quantity, value = found.groups()
+        yield Sample(
+            int(t_ns),
+            known(meter, meter),
+            known(device, device),
+            known(quantity, quantity),
+            float(value),
+        )
 
 
 def _lines(pieces: Iterable[bytes], source: str) -> Iterator[str]:

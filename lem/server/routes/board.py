@@ -64,7 +64,7 @@ def get_scatter(
     question: Annotated[ScatterQuestion, Depends(asked(ScatterQuestion))],
 ) -> Response:
     """Two metrics of every configuration that matches, as columns."""
-    return queried(service, request, question, lambda c: scatter(c, question))
+    return queried(service, request, question, lambda c: scatter(c, question), figures=True)
 
 
 @router.get(

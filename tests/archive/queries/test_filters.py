@@ -9,8 +9,8 @@ from lem.archive.queries.facets import FacetsQuestion, facets
 from lem.archive.queries.filters import Filtered, is_filter
 from lem.archive.queries.leaderboard import LeaderboardQuestion, leaderboard
 from lem.archive.queries.results import ResultsQuestion, results
-from lem.archive.queries.selection import select
-from lem.archive.schema import BOARD, DIMENSIONS
+from lem.archive.queries.selection import filters
+from lem.archive.schema import CONFIG, DIMENSIONS
 from lem.errors import BadInput
 from tests import archive_queries
 
@@ -231,6 +231,5 @@ def test_no_name_gets_through_that_is_not_made_of_plain_keys(name: str) -> None:
 def test_values_are_parameters_and_never_part_of_the_statement(archive) -> None:
     question = Filtered.from_query([("args.x", "secret'"), ("backend", "hidden"), ("q", "covered")])
     with archive.database.reading() as c:
-        about = select(c, question)
-        statement = BOARD.select().where(*about.conditions).compile(dialect=c.dialect)
+        statement = CONFIG.select().where(*filters(c, question)).compile(dialect=c.dialect)
     assert not any(word in str(statement) for word in ("secret", "hidden", "covered", "args"))

@@ -1,16 +1,19 @@
 """Facets, scatter and front."""
 
+import math
 from collections import Counter
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lem.archive import bulk
 from lem.archive.queries.answer import better_of
 from lem.archive.queries.facets import FacetsQuestion, facets
 from lem.archive.queries.leaderboard import LeaderboardQuestion, leaderboard
 from lem.archive.queries.pareto import MARGIN, ParetoQuestion, pareto
-from lem.archive.queries.scatter import ScatterQuestion, scatter
+from lem.archive.queries.scatter import ScatterQuestion, rounded, scatter
 from lem.archive.refused import Refused
 from lem.archive.schema import DIMENSIONS, HEADLINE
 from tests import archive_queries, archive_rows
@@ -108,6 +111,19 @@ def test_scatter_has_every_configuration_with_both_figures(archive, items) -> No
     assert type(answer).model_validate(answer.model_dump()) == answer
     few = ask(archive, scatter, ScatterQuestion, ("x", "ttft_p50_s"), ("limit", "3"), *items)
     assert len(few.id) == 3 and not few.complete and few.configurations == len(wanted)
+
+
+@given(st.floats(1e-13, 1e21), st.integers(1, 9))
+def test_rounding_gives_the_double_nearest_to_the_decimal(value: float, digits: int) -> None:
+    (found,) = rounded(np.array([value]), digits).tolist()
+    assert found == float(f"{found:.{digits - 1}e}")
+    assert abs(found - value) <= 0.5000001 * 10.0 ** (math.floor(math.log10(value)) + 1 - digits)
+
+
+def test_what_cannot_be_rounded_stays() -> None:
+    values = np.array([0.0, np.nan, 1e-300, 1e300, 5e-324])
+    assert rounded(values, 8).tolist() == pytest.approx(values.tolist(), rel=0, abs=0, nan_ok=True)
+    assert rounded(np.array([0.4499999993, 123456789.0]), 8).tolist() == [0.45, 123456790.0]
 
 
 def test_the_front_is_what_comparing_every_pair_says(archive) -> None:

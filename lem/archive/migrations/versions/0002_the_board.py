@@ -4,8 +4,6 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from lem.archive import board
-
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -85,4 +83,3 @@ def upgrade() -> None:
             postgresql_using="gin",
             postgresql_ops={"experiment": "jsonb_path_ops"},
         )
-    board.refresh(op.get_bind())
