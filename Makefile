@@ -1,11 +1,11 @@
 # Everything is done by scripts/ and the lem command; these are the short names.
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test lint docs bench coverage reported-vs-true gpu-check images clean
+.PHONY: help quickstart test check lint docs bench coverage reported-vs-true gpu-check images clean
 VENV ?= .venv
 export VENV
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 quickstart: ## set up, run configs/quickstart.yaml, print its table (LAUNCHER=docker|process)
 	@scripts/quickstart.sh
@@ -14,7 +14,7 @@ quickstart: ## set up, run configs/quickstart.yaml, print its table (LAUNCHER=do
 test: ## everything: checks, docs, tests with engines and containers (TESTS="tests/meters")
 	@scripts/test.sh
 
-lint: ## the checks alone: format, lint, types, floors, documents, workflows, docs site
+check lint: ## the checks alone: format, lint, types, floors, documents, advisories, docs site
 	@CHECKS=only scripts/test.sh
 
 docs: ## write the generated parts of docs/ anew and build the site into build/site
