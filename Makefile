@@ -5,7 +5,7 @@ VENV ?= .venv
 export VENV
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 quickstart: ## set up, run configs/quickstart.yaml, print its table (LAUNCHER=docker|process)
 	@scripts/quickstart.sh
@@ -14,8 +14,10 @@ quickstart: ## set up, run configs/quickstart.yaml, print its table (LAUNCHER=do
 test: ## everything: checks, docs, tests with engines and containers (TESTS="tests/meters")
 	@scripts/test.sh
 
-check lint: ## the checks alone: format, lint, types, floors, documents, advisories, docs site
+check: ## the checks alone: format, lint, types, floors, documents, advisories, docs site
 	@CHECKS=only scripts/test.sh
+
+lint: check ## the same
 
 docs: ## write the generated parts of docs/ anew and build the site into build/site
 	@scripts/environment.sh dev
