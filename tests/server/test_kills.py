@@ -11,6 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -134,24 +135,42 @@ def cluster() -> Iterator[Server]:
 
 
 def kill_postgres(server: Server, chance: random.Random) -> None:
-    """SIGKILL to its first process, or to one that serves a connection: then it restarts all."""
-    first = server.process_id()
-    if chance.random() < 0.5:
-        others = children(first)
-        if others:
+    """SIGKILL to its first process, or to one that it started: then it starts all of them anew,
+    or, where that one was mending what a crash had left, ends."""
+    first = first_process(server)
+    if first is not None and chance.random() < 0.5 and (others := children(first)):
+        with suppress(ProcessLookupError):
             os.kill(chance.choice(others), signal.SIGKILL)
-            return
-    os.kill(first, signal.SIGKILL)
-    until = time.monotonic() + 30
-    while time.monotonic() < until and children(first):
-        time.sleep(0.05)
+        return
+    if first is not None:
+        with suppress(ProcessLookupError):
+            os.kill(first, signal.SIGKILL)
+        until = time.monotonic() + 30
+        while time.monotonic() < until and children(first):
+            time.sleep(0.05)
+    start_postgres(server)
+
+
+def start_postgres(server: Server) -> None:
+    """Where it does not run."""
     for _ in range(50):
-        try:
+        if first_process(server) is not None:
+            return
+        with suppress(RuntimeError):
             server.start()
             return
-        except RuntimeError:
-            time.sleep(0.2)
+        time.sleep(0.2)
     raise AssertionError("PostgreSQL did not start again")
+
+
+def first_process(server: Server) -> int | None:
+    """Its process id; None where it does not run."""
+    try:
+        pid = server.process_id()
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except (OSError, IndexError, ValueError):
+        return None
+    return None if state == "Z" else pid
 
 
 def children(pid: int) -> list[int]:
@@ -196,8 +215,13 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_there_twice(
             if database is not None and chance.random() < 0.5:
                 kill_postgres(database, chance)
             else:
+                if database is not None:
+                    start_postgres(database)
                 server.kill()
                 server = Process(data, arguments, environment, port=server.port)
+        if database is not None:
+            time.sleep(1.0)
+            start_postgres(database)
         time.sleep(1.0)
     finally:
         for one in clients:
