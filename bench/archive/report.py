@@ -108,10 +108,11 @@ def _milliseconds(seconds: Sequence[float]) -> str:
 
 
 def _settle(database: Database) -> None:
-    """What autovacuum would have done after a while."""
+    """What autovacuum and the checkpointer would have done after a while."""
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as c:
         c.exec_driver_sql("SET statement_timeout = 0")
         c.exec_driver_sql("VACUUM ANALYZE")
+        c.exec_driver_sql("CHECKPOINT")
 
 
 @contextmanager
