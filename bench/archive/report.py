@@ -19,7 +19,7 @@ class Sizes(NamedTuple):
     configurations: int = 20_000
     sqlite_runs: int = 200_000
     questions: int = 200
-    submissions: int = 20
+    submissions: int = 40
     submission_blocks: int = 15
     """Of two arms: 30 runs."""
     checked_blocks: int = 3
