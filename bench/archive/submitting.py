@@ -85,7 +85,8 @@ def checked(
     yield Line(
         f"PostgreSQL: {what} of {runs} real runs ({rows:,.0f} rows of trace each), one process",
         f"{runs / taken[-1]:.0f} runs/s",
-        f"{1000 * cpu_s / runs:.0f} ms of CPU a run; tiers, summaries and log included; of the made-up submissions before ("
+        f"{1000 * cpu_s / runs:.0f} ms of CPU a run; tiers, summaries and log included; "
+        f"of the made-up submissions before ("
         f"{2 * campaigns.SAMPLES:,} rows a run): {1000 * made_up:,.0f} ms each",
         "≥ 20 runs/s",
     )
