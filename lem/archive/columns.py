@@ -8,6 +8,7 @@ the rows that have changed since (``board.changed``). A reader's transaction giv
 
 import threading
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -58,6 +59,7 @@ class Columns:
         texts: dict[str, NDArray[np.bytes_]],
         coded: dict[str, Coded],
         figures: dict[str, NDArray[Any]],
+        ids: NDArray[np.object_],
     ) -> None:
         self.version = version
         self.numbers = numbers
@@ -69,9 +71,7 @@ class Columns:
         self.figures = figures
         """Of ``config_summary`` ``mean``, ``expanded``, ``n``, ``submitters``, each (tiers,
         metrics, rows); NaN and 0 where there is none."""
-        self.ids: NDArray[np.object_] = np.array(
-            [h[:16].decode() for h in texts["hash"].tolist()], dtype=object
-        )
+        self.ids = ids
         """The first 16 digits of each hash."""
         self._masks: dict[object, Mask] = {}
 
@@ -150,6 +150,7 @@ _EMPTY = Columns(
     {name: np.zeros(0, dtype=kind) for name, kind in _TEXTS.items()},
     {name: Coded([], np.zeros(0, dtype=np.int32)) for name in CODED},
     {name: np.zeros((*_SHAPE, 0), dtype=kind) for name, kind in _FIGURES.items()},
+    np.zeros(0, dtype=object),
 )
 
 
@@ -174,14 +175,8 @@ def _read(connection: sa.Connection, version: int, old: Columns) -> Columns:
         there = connection.scalars(sa.select(BOARD.c.config_id)).all()
         keep &= np.isin(old.numbers["config_id"], np.array(there, dtype=np.int64))
     texts = {n: np.array([t or "" for t in new[n]], dtype=kind) for n, kind in _TEXTS.items()}
-    hashes = np.concatenate([old.texts["hash"][keep], texts["hash"]])
-    order = np.argsort(hashes, kind="stable")
-    # Where each row comes from: one of the old ones, or of those behind them.
-    source = np.concatenate([np.flatnonzero(keep), len(old) + np.arange(len(ids))])[order]
-
-    def merged(before: NDArray[Any], after: NDArray[Any]) -> NDArray[Any]:
-        return np.take(np.concatenate([before, after], axis=-1), source, axis=-1)
-
+    merged = _merging(np.flatnonzero(keep), old.texts["hash"], texts["hash"])
+    short = [h[:16].decode() for h in texts["hash"].tolist()]
     figures = _figures(connection, old.version, ids)
     return Columns(
         version,
@@ -189,12 +184,37 @@ def _read(connection: sa.Connection, version: int, old: Columns) -> Columns:
         {n: merged(old.texts[n], texts[n]) for n in _TEXTS},
         {n: _coded(old.coded[n], new[n], merged) for n in CODED},
         {n: merged(old.figures[n], figures[n]) for n in _FIGURES},
+        merged(old.ids, np.array(short, dtype=object)),
     )
 
 
-def _coded(
-    old: Coded, new: Sequence[Value], merged: Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
-) -> Coded:
+Merge = Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
+
+
+def _merging(kept: Ints, old_hashes: NDArray[np.bytes_], new_hashes: NDArray[np.bytes_]) -> Merge:
+    """Merges what is kept of an old column with the new rows (on the last axis), by their hash."""
+    order = np.argsort(new_hashes)
+    places = np.searchsorted(old_hashes[kept], new_hashes[order]) + np.arange(len(order))
+    is_new = np.zeros(len(kept) + len(order), dtype=bool)
+    is_new[places] = True
+    from_old = np.flatnonzero(~is_new)
+    # Where neighbours stay neighbours they are copied together, which is several times as fast.
+    apart = (np.diff(kept) != 1) | (np.diff(from_old) != 1)
+    bounds = [0, *(1 + np.flatnonzero(apart)).tolist(), len(kept)]
+    spans = [(start, end) for start, end in pairwise(bounds) if start < end]
+
+    def merge(before: NDArray[Any], after: NDArray[Any]) -> NDArray[Any]:
+        found = np.empty((*after.shape[:-1], len(is_new)), dtype=after.dtype)
+        found[..., places] = after[..., order]
+        for start, end in spans:
+            to, at = int(from_old[start]), int(kept[start])
+            found[..., to : to + end - start] = before[..., at : at + end - start]
+        return found
+
+    return merge
+
+
+def _coded(old: Coded, new: Sequence[Value], merged: Merge) -> Coded:
     places = {value: i for i, value in enumerate(old.values)}
     codes = [places.setdefault(value, len(places)) for value in new]
     return Coded(list(places), merged(old.codes, np.array(codes, dtype=np.int32)))
