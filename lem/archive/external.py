@@ -13,36 +13,21 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, get_args
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 from pydantic import AfterValidator, Field, ValidationError
 
+from lem.archive.queries.answer import Metric
 from lem.archive.reasons import refused
-from lem.archive.schema import EXTERNAL, HEADLINE
+from lem.archive.schema import EXTERNAL
 from lem.contract.base import Part, path_of, wrong
 from lem.errors import BadInput, Problem
 
 MAX_FILE_BYTES = 64 * 2**20
 MAX_LINE_BYTES = 64 * 2**10
 MAX_PROBLEMS = 20
-
-ExternalMetric = Literal[
-    "energy_per_output_token_j",
-    "energy_per_total_token_j",
-    "energy_per_request_j",
-    "energy_above_idle_per_output_token_j",
-    "mean_power_w",
-    "output_throughput_tokens_per_s",
-    "ttft_p50_s",
-    "ttft_p99_s",
-    "itl_p50_s",
-    "itl_p99_s",
-    "e2e_latency_p50_s",
-    "nll_per_token",
-]
-assert get_args(ExternalMetric) == HEADLINE
 
 
 def _plain(text: str) -> str:
@@ -93,7 +78,7 @@ class External(Part):
     """The day of publication."""
     model: Text
     device_model: Text
-    metric: ExternalMetric
+    metric: Metric
     """Its unit is in its name."""
     value: Annotated[float, AfterValidator(_finite)]
     note: Annotated[str, Field(max_length=300), AfterValidator(_plain)] = ""

@@ -10,6 +10,8 @@ know of runners already.
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
+from lem.trust import tiers as trust
+
 METADATA = sa.MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -23,8 +25,8 @@ METADATA = sa.MetaData(
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 JSON = sa.JSON().with_variant(JSONB(), "postgresql")
 
-SELF_REPORTED, RECOMPUTED, REPLICATED = 1, 2, 3
-TIERS = {SELF_REPORTED: "self-reported", RECOMPUTED: "recomputed", REPLICATED: "replicated"}
+TIERS = {number: tier.name for number, tier in trust.TIERS.items()}
+SELF_REPORTED, RECOMPUTED, REPLICATED = TIERS
 
 SETTING = sa.Table(
     "setting",

@@ -35,14 +35,6 @@ CampaignId = Annotated[str, Field(pattern=r"^[0-9a-f]{64}-[0-9]{1,12}$")]
 
 TIER_NUMBERS: dict[str, int] = {name: number for number, name in TIERS.items()}
 
-NOT_PROVEN: dict[str, str] = {
-    "self-reported": "Nobody but its submitter has checked this figure.",
-    "recomputed": "The archive derived this figure from the raw trace; that does not prove that "
-    "the trace is genuine.",
-    "replicated": "Separately enrolled submitters agree on different boards; that does not prove "
-    "that they are independent of each other, nor that their meters share no error.",
-}
-
 
 class Packs(Protocol):
     """Where the files of submissions lie."""

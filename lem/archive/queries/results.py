@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from pydantic import Field
 
 from lem.archive.queries.answer import (
-    NOT_PROVEN,
+    TIER_NUMBERS,
     Answer,
     CampaignId,
     Configuration,
@@ -39,6 +39,7 @@ from lem.archive.queries.runs import (
 from lem.archive.schema import BOARD_SET, FINDING, IDENTITY, RUN, SUBMISSION
 from lem.contract.submission import Finding
 from lem.submit.pack import inflated
+from lem.trust.tiers import TIERS
 
 MOST_POINTS = 200_000
 """Of all series of a trace together."""
@@ -249,7 +250,7 @@ def _provenance(connection: sa.Connection, row: sa.Row[Any]) -> Provenance:
         checks=about.checks,
         log_seq=about.log_seq,
         tier=tier,
-        does_not_prove=NOT_PROVEN[tier],
+        does_not_prove=TIERS[TIER_NUMBERS[tier]].does_not_prove,
         findings=[
             Finding(rule=x.rule, consequence=x.consequence, detail=x.detail, block=r["block"])
             for x in findings
