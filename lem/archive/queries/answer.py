@@ -1,6 +1,6 @@
 """What every answer carries, and what a figure is."""
 
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol, get_args
 
 import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field
@@ -25,7 +25,9 @@ Metric = Literal[
     "e2e_latency_p50_s",
     "nll_per_token",
 ]
-"""The names of ``HEADLINE``; a test holds the two together."""
+"""The names of ``HEADLINE``."""
+assert get_args(Metric) == HEADLINE
+
 ConfigurationId = Annotated[str, Field(pattern=r"^[0-9a-f]{16,64}$")]
 """64 digits, or the first ones of them, at least 16."""
 RunId = Annotated[str, Field(pattern=r"^[0-9a-f]{64}-[0-9]{1,5}$")]
