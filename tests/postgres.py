@@ -78,6 +78,11 @@ class Server:
         """Of the server's first process, for whoever wants to kill it."""
         return int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
 
+    def said(self) -> str:
+        """What its processes wrote to their log."""
+        log = self.folder / "log"
+        return log.read_text(errors="replace") if log.exists() else ""
+
     def _run(self, program: str, *arguments: str) -> None:
         command = [str(self.bin / program), "-D", str(self.folder / "data"), *arguments]
         account = {"user": self.user, "group": self.user, "extra_groups": []} if self.user else {}
@@ -93,8 +98,7 @@ class Server:
             **account,
         )
         if done.returncode:
-            log = self.folder / "log"
-            told = log.read_text()[-2000:] if log.exists() else (done.stdout or b"").decode()
+            told = self.said()[-2000:] or (done.stdout or b"").decode()
             raise RuntimeError(f"{program} ended with {done.returncode}: {told}")
 
 

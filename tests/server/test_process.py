@@ -79,15 +79,16 @@ def test_what_is_under_way_at_the_end_is_finished(process: Start) -> None:
     assert server.process.wait(60) == 0
 
 
-def test_its_checker_ends_with_it(process: Start) -> None:
-    server = process()
-    (checker,) = server.children()
+def test_its_checkers_end_with_it(process: Start) -> None:
+    server = process("--checkers", "2")
+    checkers = server.children()
+    assert len(checkers) == 2
     assert server.terminate() == 0
-    assert gone(checker)
+    assert all(gone(pid) for pid in checkers)
 
 
 def test_its_checker_ends_with_it_even_when_it_is_killed(process: Start) -> None:
-    server = process()
+    server = process("--checkers", "1")
     (checker,) = server.children()
     server.process.kill()
     server.process.wait()
@@ -95,7 +96,7 @@ def test_its_checker_ends_with_it_even_when_it_is_killed(process: Start) -> None
 
 
 def test_a_checker_that_dies_is_started_again(process: Start) -> None:
-    server = process()
+    server = process("--checkers", "1")
     (first,) = server.children()
     os.kill(first, signal.SIGKILL)
     until = time.monotonic() + 30
@@ -113,7 +114,7 @@ def test_secrets_are_in_no_arguments(process: Start, postgres: object, tmp_path:
     url = postgres.new_database(TEMPLATE).replace("lem@", "lem:swordfish@")
     file = tmp_path / "url"
     file.write_text(url + "\n")
-    server = process(LEM_DATABASE_URL_FILE=str(file))
+    server = process("--checkers", "1", LEM_DATABASE_URL_FILE=str(file))
     for pid in (server.process.pid, *server.children()):
         assert b"swordfish" not in Path(f"/proc/{pid}/cmdline").read_bytes()
     (checker,) = server.children()
