@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -32,6 +32,8 @@ _WRITE_LOCK = 0x6C656D01
 """Key of PostgreSQL's advisory lock."""
 _WRITES = "lem_writes"
 _LIMITED = "lem_limited"
+_KEPT_STATES = 64
+"""Who looks more seldom than that reads the board anew."""
 
 
 class Database:
@@ -106,6 +108,7 @@ class Database:
                 "archive": secrets.token_hex(32),
                 "board_salt": secrets.token_hex(16),
                 "data_version": "0",
+                "states": _new_state(),
             }
             missing = [{"name": n, "value": v} for n, v in first.items() if n not in known]
             if missing:
@@ -193,14 +196,35 @@ def setting(connection: Connection, name: str) -> str:
     return str(found)
 
 
+class DataState(NamedTuple):
+    """What a reader sees. After an older database was restored, versions that were there before
+    come again with other data: ``name`` never does."""
+
+    version: int
+    name: str
+    """Random."""
+    earlier: frozenset[str]
+    """Names of the last ones that this one came from."""
+
+
+def data_state(connection: Connection) -> DataState:
+    """The state of the archive that this connection's transaction sees."""
+    name, *earlier = setting(connection, "states").split()
+    return DataState(int(setting(connection, "data_version")), name, frozenset(earlier))
+
+
 def raise_data_version(connection: Connection) -> int:
     """Call in every transaction that changes what a reader can see: answers' ETags are made of it.
     Returns the new version."""
     version = int(setting(connection, "data_version")) + 1
-    connection.execute(
-        SETTING.update().where(SETTING.c.name == "data_version").values(value=str(version))
-    )
+    states = [_new_state(), *setting(connection, "states").split()][:_KEPT_STATES]
+    for name, value in (("data_version", str(version)), ("states", " ".join(states))):
+        connection.execute(SETTING.update().where(SETTING.c.name == name).values(value=value))
     return version
+
+
+def _new_state() -> str:
+    return secrets.token_hex(8)
 
 
 def is_busy(error: OperationalError) -> bool:
