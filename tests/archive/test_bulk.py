@@ -103,6 +103,15 @@ def test_an_import_that_fails_leaves_keys_and_indexes_as_they_were(
     assert bulk.merge(archive.database, rows) == 600
 
 
+def test_a_whole_number_that_is_null_is_no_number(archive) -> None:
+    """PostgreSQL's rows would be read from the wrong places."""
+    with archive.database.writing() as c:
+        configs = [made_rows.config(i, tensor_parallel_size=i if i % 5 else None) for i in range(9)]
+        insert_many(c, CONFIG, configs[0]._fields, configs)
+        with pytest.raises(TypeError):
+            copied_out(c, sa.select(CONFIG.c.id, CONFIG.c.tensor_parallel_size, CONFIG.c.load))
+
+
 def test_numbers_come_out_as_they_went_in(archive) -> None:
     """Of both kinds of copying, NULL and the last bit included."""
     draw = np.random.default_rng(3)
