@@ -185,15 +185,24 @@ def is_writing(connection: Connection) -> bool:
 
 def setting(connection: Connection, name: str) -> str:
     """A value of the table ``setting``. Raises :class:`EnvironmentFault` if it is not there."""
+    return settings(connection, name)[0]
+
+
+def settings(connection: Connection, *names: str) -> list[str]:
+    """Several at once, in this order. Raises as :func:`setting`."""
+    query = sa.select(SETTING.c.name, SETTING.c.value).where(SETTING.c.name.in_(names))
     try:
-        found = connection.scalar(sa.select(SETTING.c.value).where(SETTING.c.name == name))
+        found = {row.name: str(row.value) for row in connection.execute(query)}
     except SQLAlchemyError as e:
         raise EnvironmentFault(
             "this database has no archive in it yet", hint="lem serve makes one"
         ) from e
-    if found is None:
-        raise EnvironmentFault(f"this archive has no setting {name!r}", hint="start lem serve once")
-    return str(found)
+    for name in names:
+        if name not in found:
+            raise EnvironmentFault(
+                f"this archive has no setting {name!r}", hint="start lem serve once"
+            )
+    return [found[name] for name in names]
 
 
 class DataState(NamedTuple):
@@ -209,16 +218,18 @@ class DataState(NamedTuple):
 
 def data_state(connection: Connection) -> DataState:
     """The state of the archive that this connection's transaction sees."""
-    name, *earlier = setting(connection, "states").split()
-    return DataState(int(setting(connection, "data_version")), name, frozenset(earlier))
+    version, states = settings(connection, "data_version", "states")
+    name, *earlier = states.split()
+    return DataState(int(version), name, frozenset(earlier))
 
 
 def raise_data_version(connection: Connection) -> int:
     """Call in every transaction that changes what a reader can see: answers' ETags are made of it.
     Returns the new version."""
-    version = int(setting(connection, "data_version")) + 1
-    states = [_new_state(), *setting(connection, "states").split()][:_KEPT_STATES]
-    for name, value in (("data_version", str(version)), ("states", " ".join(states))):
+    before, states = settings(connection, "data_version", "states")
+    version = int(before) + 1
+    kept = " ".join([_new_state(), *states.split()][:_KEPT_STATES])
+    for name, value in (("data_version", str(version)), ("states", kept)):
         connection.execute(SETTING.update().where(SETTING.c.name == name).values(value=value))
     return version
 

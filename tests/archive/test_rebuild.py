@@ -1,13 +1,15 @@
 """Submissions, checks and retractions in any order: the archive is as if made anew."""
 
 import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from lem.archive import checks, columns, rebuild
-from lem.archive.database import Database, data_state, open_database
+from lem.archive import bulk, checks, columns, rebuild, summaries
+from lem.archive.database import Database, data_state, open_database, raise_data_version
 from lem.archive.queries.cursor import question_key
 from lem.archive.queries.results import Place, ResultsQuestion, results
 from lem.archive.refused import Refused
@@ -26,6 +28,7 @@ from lem.archive.schema import (
 from lem.contract.submission import Finding
 from lem.trust import traits
 from lem.trust.judge import Judgement
+from tests import archive_rows
 from tests.archive_submissions import Submitter, campaign, part_of
 
 
@@ -123,6 +126,40 @@ def test_after_anything_a_rebuild_changes_nothing(archive, tmp_path, seed: int) 
     for reader in readers:
         check_board(reader)
     readers[1].close()
+
+
+def test_threads_that_look_while_it_changes_see_one_state_each(archive) -> None:
+    with archive.database.writing() as c:
+        origin = archive_rows.origin(c, 1)
+    rows = [archive_rows.run(origin, archive_rows.config(i), i, 1.0 + i) for i in range(30)]
+    bulk.merge(archive.database, rows)
+    done = threading.Event()
+
+    def looking() -> int:
+        looks = 0
+        while not done.is_set():
+            check_board(archive.database)
+            looks += 1
+        return looks
+
+    with ThreadPoolExecutor(3) as pool:
+        looks = [pool.submit(looking) for _ in range(3)]
+        try:
+            for i in range(25):
+                with archive.database.writing() as c:
+                    ids = c.scalars(sa.select(CONFIG.c.id).order_by(CONFIG.c.id)).all()
+                    those = RUN.c.config_id == ids[i % 7]
+                    c.execute(RUN.update().where(those).values(counted=i % 2 == 1, tier=1 + i % 3))
+                    # Before or after the rows have changed.
+                    if i % 2:
+                        raise_data_version(c)
+                    summaries.refresh(c, [ids[i % 7]])
+                    if not i % 2:
+                        raise_data_version(c)
+        finally:
+            done.set()
+        assert all(look.result(60) > 0 for look in looks)
+    check_board(archive.database)
 
 
 @pytest.mark.parametrize("gone", [False, True])
