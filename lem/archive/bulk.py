@@ -4,6 +4,7 @@ The rows go into a staging table, and from there in one transaction to where the
 configurations and board sets; then summaries and facets are made of all that was touched.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from itertools import islice
@@ -24,6 +25,7 @@ from lem.contract.base import utc_now
 AT_ONCE = 20_000
 """Rows held in memory."""
 WORTH_STAGING = 500
+TRIES = 5
 _OWN = (
     "identity_id",
     "campaign_id",
@@ -107,16 +109,19 @@ def _is_alone(c: Connection) -> bool:
         return False
     quoted = c.dialect.identifier_preparer.quote
     tables = sorted({RUN.name, *(key.column.table.name for key in RUN.foreign_keys)})
-    try:
-        with c.begin_nested():
-            c.exec_driver_sql(
-                f"LOCK TABLE {', '.join(map(quoted, tables))} IN ACCESS EXCLUSIVE MODE NOWAIT"
-            )
-    except OperationalError as e:
-        if not is_busy(e):
-            raise
-        return False
-    return True
+    lock = f"LOCK TABLE {', '.join(map(quoted, tables))} IN ACCESS EXCLUSIVE MODE NOWAIT"
+    for _ in range(TRIES):
+        try:
+            with c.begin_nested():
+                c.exec_driver_sql(lock)
+        except OperationalError as e:
+            if not is_busy(e):
+                raise
+            # PostgreSQL's own housekeeping, too, is over soon.
+            time.sleep(0.2)
+        else:
+            return True
+    return False
 
 
 @contextmanager
