@@ -82,12 +82,14 @@ class Database:
             yield
 
     def migrate(self) -> None:
-        """Bring the tables to this version of lem; whoever else starts meanwhile waits.
+        """Bring the tables to this version of lem; whoever else starts meanwhile waits. Where there
+        was something to do, what was answered before is not taken for today's answer.
 
         Raises :class:`EnvironmentFault` where they were made by a newer lem.
         """
         from alembic import command
         from alembic.config import Config
+        from alembic.migration import MigrationContext
         from alembic.util.exc import CommandError
 
         config = Config()
@@ -96,6 +98,7 @@ class Database:
         )
         with self.writing() as connection:
             config.attributes["connection"] = connection
+            before = MigrationContext.configure(connection).get_current_revision()
             try:
                 command.upgrade(config, "head")
             except CommandError as e:
@@ -113,6 +116,8 @@ class Database:
             missing = [{"name": n, "value": v} for n, v in first.items() if n not in known]
             if missing:
                 connection.execute(SETTING.insert(), missing)
+            if before != MigrationContext.configure(connection).get_current_revision() and known:
+                raise_data_version(connection)
 
     def setting(self, name: str) -> str:
         """A value of the table ``setting``."""
