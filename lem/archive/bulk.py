@@ -4,17 +4,19 @@ The rows go into a staging table, and from there in one transaction to where the
 configurations and board sets; then summaries and facets are made of all that was touched.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import islice
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import OperationalError
 
 from lem.archive import summaries
 from lem.archive.copying import copy, insert_many
-from lem.archive.database import Database, raise_data_version
+from lem.archive.database import Database, is_busy, raise_data_version
 from lem.archive.identities import add_key, new_identity
 from lem.archive.rows import FIGURES, ConfigRow, RunRow
 from lem.archive.schema import BOARD_SET, CAMPAIGN, CONFIG, RUN, SUBMISSION
@@ -23,6 +25,7 @@ from lem.contract.base import utc_now
 AT_ONCE = 20_000
 """Rows held in memory."""
 WORTH_STAGING = 500
+TRIES = 5
 _OWN = (
     "identity_id",
     "campaign_id",
@@ -52,15 +55,19 @@ def merge(db: Database, rows: Iterable[RunRow]) -> int:
     """Take rows in, in one transaction; a run that is there already (campaign, block, arm, attempt)
     stays as it is. Returns how many were new."""
     with db.writing() as c:
-        n, touched = insert_runs(c, rows)
+        n, touched = insert_runs(c, rows, many=True)
         summaries.refresh(c, touched)
         raise_data_version(c)
     return n
 
 
-def insert_runs(c: Connection, rows: Iterable[RunRow]) -> tuple[int, set[int]]:
+def insert_runs(
+    c: Connection, rows: Iterable[RunRow], *, many: bool = False
+) -> tuple[int, set[int]]:
     """Rows of ``run`` with their configurations and board sets, within the caller's transaction;
-    summaries are left to the caller. Returns how many were new, and the configurations' ids."""
+    summaries are left to the caller. Returns how many were new, and the configurations' ids.
+
+    ``many``: where there are no runs yet, readers may have to wait, so that it takes less long."""
     config_ids = _Ids(c, _insert_configs)
     board_ids = _Ids(c, _insert_boards)
     touched: set[int] = set()
@@ -87,7 +94,7 @@ def insert_runs(c: Connection, rows: Iterable[RunRow]) -> tuple[int, set[int]]:
         copy(c, RUN, COLUMNS, made, "staged")
     if staged:
         names = _names(c, COLUMNS)
-        with _checked_afterwards(c):
+        with _checked_afterwards(c) if many and _is_alone(c) else nullcontext():
             new += c.exec_driver_sql(
                 f"INSERT INTO run ({names}) SELECT {names} FROM staged ON CONFLICT DO NOTHING"
             ).rowcount
@@ -95,13 +102,31 @@ def insert_runs(c: Connection, rows: Iterable[RunRow]) -> tuple[int, set[int]]:
     return new, touched
 
 
+def _is_alone(c: Connection) -> bool:
+    """Whether the table of runs is empty, and nobody else is using it or what its keys lead to;
+    nobody can then until this transaction ends. Waiting for them could end in a deadlock."""
+    if c.scalar(sa.select(sa.exists().where(RUN.c.id.is_not(None)))):
+        return False
+    quoted = c.dialect.identifier_preparer.quote
+    tables = sorted({RUN.name, *(key.column.table.name for key in RUN.foreign_keys)})
+    lock = f"LOCK TABLE {', '.join(map(quoted, tables))} IN ACCESS EXCLUSIVE MODE NOWAIT"
+    for _ in range(TRIES):
+        try:
+            with c.begin_nested():
+                c.exec_driver_sql(lock)
+        except OperationalError as e:
+            if not is_busy(e):
+                raise
+            # PostgreSQL's own housekeeping, too, is over soon.
+            time.sleep(0.2)
+        else:
+            return True
+    return False
+
+
 @contextmanager
 def _checked_afterwards(c: Connection) -> Iterator[None]:
-    """Where the table of runs is empty, foreign keys and indexes are made when all rows are in it:
-    that takes a quarter of the time. Where it is not, readers would have to wait for that."""
-    if c.scalar(sa.select(sa.exists().where(RUN.c.id.is_not(None)))):
-        yield
-        return
+    """Foreign keys and indexes are made when all rows are there: it takes a quarter of the time."""
     quoted = c.dialect.identifier_preparer.quote
     keys = sorted(RUN.foreign_keys, key=lambda key: key.parent.name)
     names = [quoted(str(key.constraint.name)) for key in keys if key.constraint is not None]

@@ -3,7 +3,8 @@
 Reading 20,000 rows from a database takes longer than everything that is asked of them. So each
 process keeps them, for the newest two states of the archive that were asked about, and reads only
 the rows that have changed since (``board.changed``). A reader's transaction gives the state
-(``data_version``) and the rows, so that what is kept is never of another one.
+(``data_state``) and the rows, so that what is kept is never of another one, nor added to one
+that it did not come from.
 """
 
 import threading
@@ -17,7 +18,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from lem.archive.copying import copied_out
-from lem.archive.database import is_writing, setting
+from lem.archive.database import DataState, data_state, is_writing
 from lem.archive.schema import BOARD, CONFIG, CONFIG_SUMMARY, DIMENSIONS, HEADLINE, TIERS
 
 Ints = NDArray[np.int64]
@@ -55,6 +56,7 @@ class Columns:
     def __init__(
         self,
         version: int,
+        state: str,
         numbers: dict[str, Ints],
         texts: dict[str, NDArray[np.bytes_]],
         coded: dict[str, Coded],
@@ -62,6 +64,8 @@ class Columns:
         ids: NDArray[np.object_],
     ) -> None:
         self.version = version
+        self.state = state
+        """``DataState.name``."""
         self.numbers = numbers
         """``config_id``, ``semantics_version``, ``tier``, ``runs``, ``submitters``."""
         self.texts = texts
@@ -100,22 +104,22 @@ class Columns:
 
 def columns(connection: sa.Connection) -> Columns:
     """The board as this connection's transaction sees it."""
-    version = int(setting(connection, "data_version"))
+    now = data_state(connection)
     if is_writing(connection):
         # It may see what is not committed, nor counted in the version.
-        return _read(connection, version, _EMPTY)
+        return _read(connection, now, _EMPTY)
     kept = _kept_for(connection)
     with kept.lock:
-        found = next((one for one in kept.newest if one.version == version), None)
-        if found is not None:
+        same = (one for one in kept.newest if (one.version, one.state) == now[:2])
+        if (found := next(same, None)) is not None:
             return found
         newest = kept.newest[0] if kept.newest else _EMPTY
-        if newest.version < version:
-            found = _read(connection, version, newest)
+        if newest.version < now.version:
+            found = _read(connection, now, newest if newest.state in now.earlier else _EMPTY)
             kept.newest = [found, *kept.newest][:KEPT_VERSIONS]
             return found
     # A transaction that began long ago.
-    return _read(connection, version, _EMPTY)
+    return _read(connection, now, _EMPTY)
 
 
 class _Kept:
@@ -146,6 +150,7 @@ def _nothing(name: str) -> Any:
 
 _EMPTY = Columns(
     -1,
+    "",
     {name: np.zeros(0, dtype=np.int64) for name in _NUMBERS},
     {name: np.zeros(0, dtype=kind) for name, kind in _TEXTS.items()},
     {name: Coded([], np.zeros(0, dtype=np.int32)) for name in CODED},
@@ -154,7 +159,7 @@ _EMPTY = Columns(
 )
 
 
-def _read(connection: sa.Connection, version: int, old: Columns) -> Columns:
+def _read(connection: sa.Connection, now: DataState, old: Columns) -> Columns:
     """``old`` with everything that has changed since."""
     names = [*_NUMBERS, *_TEXTS, *CODED]
     since = BOARD.c.changed > old.version
@@ -179,7 +184,8 @@ def _read(connection: sa.Connection, version: int, old: Columns) -> Columns:
     short = [h[:16].decode() for h in texts["hash"].tolist()]
     figures = _figures(connection, old.version, ids)
     return Columns(
-        version,
+        now.version,
+        now.name,
         {n: merged(old.numbers[n], np.array(new[n], dtype=np.int64)) for n in _NUMBERS},
         {n: merged(old.texts[n], texts[n]) for n in _TEXTS},
         {n: _coded(old.coded[n], new[n], merged) for n in CODED},

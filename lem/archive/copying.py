@@ -120,7 +120,8 @@ def _or_none(column: NDArray[Any]) -> list[Any]:
 def copied_out(c: Connection, query: sa.Select[Any]) -> dict[str, NDArray[Any]]:
     """A query's columns, all of them numbers, as arrays by their names; NULL is NaN, and no whole
     number may be NULL. PostgreSQL's binary COPY is read without making Python objects of it:
-    a million rows in a second. The query's parameters may only be numbers."""
+    a million rows in a second. The query's parameters may only be numbers. Raises TypeError for a
+    whole number that is NULL after all."""
     numbers = {column.name: _NUMBERS[type(column.type)] for column in query.selected_columns}
     if c.dialect.name == "sqlite":
         rows = c.execute(query).all()
@@ -147,9 +148,11 @@ def copied_out(c: Connection, query: sa.Select[Any]) -> dict[str, NDArray[Any]]:
     for name, kind in numbers.items():
         fields += [(f"length of {name}", ">i4"), (name, f">{kind}")]
     layout = np.dtype(fields)
-    table = np.frombuffer(
-        data, layout, (len(data) - len(_SIGNATURE) - len(_END)) // layout.itemsize, len(_SIGNATURE)
-    )
+    count, rest = divmod(len(data) - len(_SIGNATURE) - len(_END), layout.itemsize)
+    table = np.frombuffer(data, layout, count, len(_SIGNATURE))
+    sizes = {"fields": len(numbers)} | {f"length of {n}": int(k[1]) for n, k in numbers.items()}
+    if rest or not all((table[name] == size).all() for name, size in sizes.items()):
+        raise TypeError(f"a whole number among {', '.join(numbers)} is NULL")
     return {name: table[name].astype(kind) for name, kind in numbers.items()}
 
 

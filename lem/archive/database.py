@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -32,6 +32,8 @@ _WRITE_LOCK = 0x6C656D01
 """Key of PostgreSQL's advisory lock."""
 _WRITES = "lem_writes"
 _LIMITED = "lem_limited"
+_KEPT_STATES = 64
+"""Who looks more seldom than that reads the board anew."""
 
 
 class Database:
@@ -80,12 +82,14 @@ class Database:
             yield
 
     def migrate(self) -> None:
-        """Bring the tables to this version of lem; whoever else starts meanwhile waits.
+        """Bring the tables to this version of lem; whoever else starts meanwhile waits. Where there
+        was something to do, what was answered before is not taken for today's answer.
 
         Raises :class:`EnvironmentFault` where they were made by a newer lem.
         """
         from alembic import command
         from alembic.config import Config
+        from alembic.migration import MigrationContext
         from alembic.util.exc import CommandError
 
         config = Config()
@@ -94,6 +98,7 @@ class Database:
         )
         with self.writing() as connection:
             config.attributes["connection"] = connection
+            before = MigrationContext.configure(connection).get_current_revision()
             try:
                 command.upgrade(config, "head")
             except CommandError as e:
@@ -106,10 +111,13 @@ class Database:
                 "archive": secrets.token_hex(32),
                 "board_salt": secrets.token_hex(16),
                 "data_version": "0",
+                "states": _new_state(),
             }
             missing = [{"name": n, "value": v} for n, v in first.items() if n not in known]
             if missing:
                 connection.execute(SETTING.insert(), missing)
+            if before != MigrationContext.configure(connection).get_current_revision() and known:
+                raise_data_version(connection)
 
     def setting(self, name: str) -> str:
         """A value of the table ``setting``."""
@@ -182,25 +190,57 @@ def is_writing(connection: Connection) -> bool:
 
 def setting(connection: Connection, name: str) -> str:
     """A value of the table ``setting``. Raises :class:`EnvironmentFault` if it is not there."""
+    return settings(connection, name)[0]
+
+
+def settings(connection: Connection, *names: str) -> list[str]:
+    """Several at once, in this order. Raises as :func:`setting`."""
+    query = sa.select(SETTING.c.name, SETTING.c.value).where(SETTING.c.name.in_(names))
     try:
-        found = connection.scalar(sa.select(SETTING.c.value).where(SETTING.c.name == name))
+        found = {row.name: str(row.value) for row in connection.execute(query)}
     except SQLAlchemyError as e:
         raise EnvironmentFault(
             "this database has no archive in it yet", hint="lem serve makes one"
         ) from e
-    if found is None:
-        raise EnvironmentFault(f"this archive has no setting {name!r}", hint="start lem serve once")
-    return str(found)
+    for name in names:
+        if name not in found:
+            raise EnvironmentFault(
+                f"this archive has no setting {name!r}", hint="start lem serve once"
+            )
+    return [found[name] for name in names]
+
+
+class DataState(NamedTuple):
+    """What a reader sees. After an older database was restored, versions that were there before
+    come again with other data: ``name`` never does."""
+
+    version: int
+    name: str
+    """Random."""
+    earlier: frozenset[str]
+    """Names of the last ones that this one came from."""
+
+
+def data_state(connection: Connection) -> DataState:
+    """The state of the archive that this connection's transaction sees."""
+    version, states = settings(connection, "data_version", "states")
+    name, *earlier = states.split()
+    return DataState(int(version), name, frozenset(earlier))
 
 
 def raise_data_version(connection: Connection) -> int:
     """Call in every transaction that changes what a reader can see: answers' ETags are made of it.
     Returns the new version."""
-    version = int(setting(connection, "data_version")) + 1
-    connection.execute(
-        SETTING.update().where(SETTING.c.name == "data_version").values(value=str(version))
-    )
+    before, states = settings(connection, "data_version", "states")
+    version = int(before) + 1
+    kept = " ".join([_new_state(), *states.split()][:_KEPT_STATES])
+    for name, value in (("data_version", str(version)), ("states", kept)):
+        connection.execute(SETTING.update().where(SETTING.c.name == name).values(value=value))
     return version
+
+
+def _new_state() -> str:
+    return secrets.token_hex(8)
 
 
 def is_busy(error: OperationalError) -> bool:

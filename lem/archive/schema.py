@@ -35,7 +35,7 @@ SETTING = sa.Table(
     sa.Column("value", sa.Text, nullable=False),
 )
 """``archive`` (64 hex digits, random), ``board_salt`` (32), ``data_version`` (raised by every
-change that a reader can see)."""
+change that a reader can see), ``states`` (random names of the last versions, the newest first)."""
 
 IDENTITY = sa.Table(
     "identity",

@@ -15,7 +15,7 @@ from fastapi import Request, Response
 from pydantic import BaseModel
 
 from lem import __version__
-from lem.archive.database import setting
+from lem.archive.database import data_state
 from lem.contract.metrics import METRIC_SEMANTICS_VERSION
 from lem.server.cache import Encoded
 from lem.server.problems import API_SCHEMA_VERSION
@@ -52,8 +52,9 @@ def queried(
     ``state``: what else the answer depends on, where the data version does not tell. ``figures``:
     it is columns of them, in which nothing comes twice: compression does not look for that."""
     with service.database.reading() as connection:
-        version = int(setting(connection, "data_version"))
-        key = _key(request.scope["path"], question, state(connection) if state else "")
+        version, name, _ = data_state(connection)
+        more = state(connection) if state else ""
+        key = _key(request.scope["path"], question, f"{name} {more}")
         headers = {
             "ETag": f'W/"{version}-{key[:24]}"',
             "Cache-Control": REVALIDATED,

@@ -68,6 +68,50 @@ def test_a_run_of_nothing_is_refused_whether_rows_are_few_or_many(archive) -> No
         assert c.scalar(sa.select(sa.func.count()).select_from(RUN)) == 0
 
 
+@pytest.mark.parametrize("many_at_once", [True, False])
+def test_nobody_waits_for_readers_nor_readers_for_a_submission(archive, many_at_once: bool) -> None:
+    """Taking keys away would need everybody out of the tables."""
+    with archive.database.writing() as c:
+        o = made_rows.origin(c, 1)
+    rows = [made_rows.run(o, made_rows.config(), b, 1.0) for b in range(600)]
+    with archive.database.reading() as reader, archive.database.writing() as c:
+        assert reader.scalar(sa.select(sa.func.count()).select_from(CONFIG)) == 0
+        if not archive.database.is_sqlite:
+            c.exec_driver_sql("SET LOCAL lock_timeout = '1s'")
+        assert bulk.insert_runs(c, rows, many=many_at_once)[0] == 600
+        if not many_at_once:
+            assert reader.scalar(sa.select(sa.func.count()).select_from(RUN)) == 0
+    with archive.database.reading() as c:
+        tables = compare_metadata(MigrationContext.configure(c), METADATA)
+        assert [d for d in tables if d[1].table.name == "run"] == []
+
+
+@pytest.mark.parametrize("many_at_once", [True, False])
+def test_an_import_that_fails_leaves_keys_and_indexes_as_they_were(
+    archive, many_at_once: bool
+) -> None:
+    with archive.database.writing() as c:
+        o = made_rows.origin(c, 1)
+    rows = [made_rows.run(o, made_rows.config(), b, 1.0) for b in range(600)]
+    with pytest.raises(RuntimeError), archive.database.writing() as c:
+        assert bulk.insert_runs(c, [*rows, *rows], many=many_at_once)[0] == 600
+        raise RuntimeError
+    with archive.database.reading() as c:
+        tables = compare_metadata(MigrationContext.configure(c), METADATA)
+        assert [d for d in tables if d[1].table.name == "run"] == []
+        assert c.scalar(sa.select(sa.func.count()).select_from(RUN)) == 0
+    assert bulk.merge(archive.database, rows) == 600
+
+
+def test_a_whole_number_that_is_null_is_no_number(archive) -> None:
+    """PostgreSQL's rows would be read from the wrong places."""
+    with archive.database.writing() as c:
+        configs = [made_rows.config(i, tensor_parallel_size=i if i % 5 else None) for i in range(9)]
+        insert_many(c, CONFIG, configs[0]._fields, configs)
+        with pytest.raises(TypeError):
+            copied_out(c, sa.select(CONFIG.c.id, CONFIG.c.tensor_parallel_size, CONFIG.c.load))
+
+
 def test_numbers_come_out_as_they_went_in(archive) -> None:
     """Of both kinds of copying, NULL and the last bit included."""
     draw = np.random.default_rng(3)

@@ -9,7 +9,16 @@ import sqlalchemy as sa
 from lem.archive import bulk, columns, summaries
 from lem.archive.columns import CODED, Columns
 from lem.archive.database import raise_data_version
-from lem.archive.schema import BOARD, CONFIG, CONFIG_SUMMARY, HEADLINE, REPLICATION, RUN, TIERS
+from lem.archive.schema import (
+    BOARD,
+    CONFIG,
+    CONFIG_SUMMARY,
+    HEADLINE,
+    REPLICATION,
+    RUN,
+    SETTING,
+    TIERS,
+)
 from tests import archive_queries, archive_rows
 
 
@@ -133,6 +142,55 @@ def test_a_transaction_that_began_before_sees_what_was_then(archive) -> None:
         found = columns.columns(before)
         check(found, before)
         assert len(found) == len(look(archive)) + 3
+
+
+def count(c: sa.Connection, config: int, value: bool) -> None:
+    c.execute(RUN.update().where(RUN.c.config_id == config).values(counted=value))
+    summaries.refresh(c, [config])
+
+
+def restored(c: sa.Connection, settings: dict[str, str]) -> None:
+    """The settings of an older database, in the place of this one's."""
+    for name, value in settings.items():
+        c.execute(SETTING.update().where(SETTING.c.name == name).values(value=value))
+    c.execute(BOARD.update().values(changed=int(settings["data_version"])))
+
+
+@pytest.mark.parametrize("changes", [1, 2])
+def test_nothing_is_kept_of_what_an_older_database_took_the_place_of(archive, changes: int) -> None:
+    """Its versions come again, of other data: at once, or one after the last that was seen."""
+    archive_queries.filled(archive)
+    with archive.database.writing() as c:
+        first, second = c.scalars(sa.select(BOARD.c.config_id).order_by(BOARD.c.config_id).limit(2))
+        before = dict(c.execute(sa.select(SETTING.c.name, SETTING.c.value)).all())
+    look(archive)
+    with archive.database.writing() as c:
+        count(c, first, False)
+        raise_data_version(c)
+    lost = look(archive)
+    with archive.database.writing() as c:
+        count(c, first, True)
+        restored(c, before)
+    for _ in range(changes):
+        with archive.database.writing() as c:
+            count(c, second, False)
+            raise_data_version(c)
+    found = look(archive)
+    assert found.version == lost.version + changes - 1
+    with archive.database.reading() as c:
+        check(found, c)
+
+
+def test_who_looks_seldom_reads_it_anew(archive) -> None:
+    archive_queries.filled(archive)
+    look(archive)
+    with archive.database.writing() as c:
+        count(c, c.scalar(sa.select(BOARD.c.config_id).limit(1)), False)
+        for _ in range(70):
+            raise_data_version(c)
+    with archive.database.reading() as c:
+        check(columns.columns(c), c)
+    assert len(archive.database.setting("states").split()) == 64
 
 
 def test_what_is_not_committed_is_not_kept(archive) -> None:

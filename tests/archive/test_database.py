@@ -7,18 +7,25 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
+from lem.archive import columns
 from lem.archive.database import open_database, raise_data_version, setting
 from lem.archive.refused import Refused
-from lem.archive.schema import METADATA, SETTING, TOKEN
+from lem.archive.schema import BOARD, METADATA, SETTING, TOKEN
 from lem.errors import BadInput, EnvironmentFault
+from tests import archive_queries
+
+
+def compare_tables(c: sa.Connection) -> set[tuple[str, str]]:
+    """What differs from the schema."""
+    found = compare_metadata(MigrationContext.configure(c), METADATA)
+    # SQLite has no index on what is inside documents.
+    expected = {"ix_config_experiment"} if c.dialect.name == "sqlite" else set()
+    return {(d[0], d[1].name) for d in found} ^ {("add_index", name) for name in expected}
 
 
 def test_migrations_give_the_tables_of_the_schema(archive) -> None:
     with archive.database.reading() as c:
-        found = compare_metadata(MigrationContext.configure(c), METADATA)
-    # SQLite has no index on what is inside documents.
-    expected = {"ix_config_experiment"} if archive.database.is_sqlite else set()
-    assert {(d[0], d[1].name) for d in found} == {("add_index", name) for name in expected}
+        assert compare_tables(c) == set()
 
 
 def test_a_new_archive_has_a_name_a_salt_and_a_version_and_keeps_them(archive) -> None:
@@ -27,6 +34,27 @@ def test_a_new_archive_has_a_name_a_salt_and_a_version_and_keeps_them(archive) -
     assert {n: archive.database.setting(n) for n in before} == before
     assert [len(before["archive"]), len(before["board_salt"])] == [64, 32]
     assert before["data_version"] == "0"
+
+
+def test_an_archive_of_before_the_last_step_is_brought_up_to_date(archive) -> None:
+    archive_queries.filled(archive)
+    with archive.database.writing() as c:
+        rows = sorted(map(tuple, c.execute(sa.select(BOARD))))
+        c.exec_driver_sql("DROP INDEX ix_board_changed")
+        c.exec_driver_sql("ALTER TABLE board DROP COLUMN changed")
+        c.exec_driver_sql("UPDATE alembic_version SET version_num = '0003'")
+        c.execute(SETTING.delete().where(SETTING.c.name == "states"))
+    version = int(archive.database.setting("data_version"))
+    for _ in range(2):
+        archive.database.migrate()
+        with archive.database.reading() as c:
+            assert compare_tables(c) == set()
+            found = sorted(map(tuple, c.execute(sa.select(BOARD))))
+            assert [row[:-1] for row in found] == [row[:-1] for row in rows] != []
+            assert {row[-1] for row in found} == {version + 1}
+            assert len(columns.columns(c)) == len(rows)
+        # Once: what was answered before may be answered otherwise now.
+        assert archive.database.setting("data_version") == str(version + 1)
 
 
 def test_many_that_start_at_once_migrate_once(new_archive, archive, tmp_path) -> None:

@@ -2,13 +2,16 @@
 
 import gzip
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from server.conftest import Served
 from server.signing import enrolled
 
 from lem.archive.database import raise_data_version
+from lem.archive.schema import KEY, LOG, SETTING
 from lem.server.answers import is_known, takes_gzip
 from lem.server.cache import Cache, Encoded
 
@@ -30,6 +33,37 @@ def test_nothing_is_sent_again_until_the_archive_changes(served: Served) -> None
     assert changed.status_code == 200
     assert changed.json()["data_version"] == first.json()["data_version"] + 1
     assert changed.headers["lem-data-version"] == str(changed.json()["data_version"])
+
+
+def test_the_versions_of_an_older_database_that_was_restored_are_others(served: Served) -> None:
+    """It gets to the same version again with other data, and clients still have the lost one's."""
+    paths = ["/api/v1/archive", "/api/v1/leaderboard", "/api/v1/log/head"]
+    with served.service.database.reading() as c:
+        before = c.execute(sa.select(SETTING.c.name, SETTING.c.value)).all()
+    enrolled(served.client, 1)
+    bump(served)
+    lost = [served.client.get(path) for path in paths]
+    with served.service.database.writing() as c:
+        for table in (LOG, KEY):
+            c.execute(table.delete())
+        for name, value in before:
+            c.execute(SETTING.update().where(SETTING.c.name == name).values(value=value))
+    enrolled(served.client, 2)
+    bump(served)
+    for path, old in zip(paths, lost, strict=True):
+        found = served.client.get(path, headers={"If-None-Match": old.headers["etag"]})
+        assert found.status_code == 200
+        assert found.headers["lem-data-version"] == old.headers["lem-data-version"]
+    assert found.json()["hash"] != old.json()["hash"]
+
+
+def test_an_archive_whose_settings_changed_is_told_anew(served: Served) -> None:
+    first = served.client.get("/api/v1/archive")
+    was = served.service.settings
+    served.service.settings = replace(was, enrolment="invitation")
+    etag = {"If-None-Match": first.headers["etag"]}
+    assert was.enrolment == "open"
+    assert served.client.get("/api/v1/archive", headers=etag).json()["enrolment"] == "invitation"
 
 
 def test_other_questions_have_other_etags(lite: Served) -> None:

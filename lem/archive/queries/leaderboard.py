@@ -69,7 +69,7 @@ def leaderboard(connection: sa.Connection, question: LeaderboardQuestion) -> Lea
     (410): ranks of two states are no ranks; for likelihoods of several models (422)."""
     about = select(connection, question)
     top = head(connection, about.semantics)
-    walk = Walk.begin(question, top.data_version)
+    walk = Walk.begin(question, about.board.state)
     better = better_of(question.metric)
     rows, mean, expanded = _ranked(about, question.metric)
     _check_one_model(about, rows, question.metric)
@@ -120,8 +120,8 @@ def _check_one_model(about: Selected, rows: Ints, metric: str) -> None:
 class Walk(Cursor):
     """How far the walk from the best has come. Configurations with an uncertainty come first."""
 
-    version: int
-    """``data_version`` that it began at."""
+    state: Annotated[str, Field(max_length=64)]
+    """Of the archive, when it began."""
     seen: Annotated[int, Field(ge=0, lt=2**31)] = 0
     rank: Annotated[int, Field(ge=0)] = 0
     """0: nothing ranked yet, or the rest has no uncertainty."""
@@ -130,11 +130,11 @@ class Walk(Cursor):
     """The end, towards the worse, of the interval of the group's first one."""
 
     @classmethod
-    def begin(cls, question: LeaderboardQuestion, version: int) -> "Walk":
+    def begin(cls, question: LeaderboardQuestion, state: str) -> "Walk":
         if question.cursor is None:
-            return cls(question=question_key(question), version=version)
+            return cls(question=question_key(question), state=state)
         walk = cls.read(question.cursor, question)
-        if walk.version != version:
+        if walk.state != state:
             raise Refused(
                 "cursor_expired",
                 "the archive has changed since this cursor was given, and ranks with it",

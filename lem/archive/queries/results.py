@@ -36,6 +36,7 @@ from lem.archive.queries.runs import (
     semantics_of,
     time_of,
 )
+from lem.archive.refused import Refused
 from lem.archive.schema import BOARD_SET, FINDING, IDENTITY, RUN, SUBMISSION
 from lem.contract.submission import Finding
 from lem.submit.pack import inflated
@@ -147,25 +148,27 @@ Kind = Literal["trace", "responses"]
 
 
 class Place(Cursor):
-    before: Annotated[int, Field(ge=0)]
-    """Runs before this one follow."""
+    last: RunId
+    """The last one that was shown. Rows have other numbers once an archive was rebuilt."""
 
 
 def results(connection: sa.Connection, question: ResultsQuestion) -> Runs:
     """Newest arrival first. A cursor stays good while the archive grows: no run comes twice; those
-    that arrive meanwhile are not in later pages."""
+    that arrive meanwhile are not in later pages. Raises :class:`Refused` for a cursor that is none
+    (400), or of a submission that is not here any more (410)."""
     where = run_conditions(
         connection, question, question.configuration, question.campaign, question.counted
     )
     if question.cursor is not None:
-        where.append(RUN.c.id < Place.read(question.cursor, question).before)
+        last = Place.read(question.cursor, question).last
+        where.append(RUN.c.id < _number_now(connection, last))
     query = runs_query().where(*where).order_by(RUN.c.id.desc()).limit(question.limit + 1)
     rows = connection.execute(query).all()
     shown_rows = rows[: question.limit]
     following = None
     if len(rows) > question.limit:
         key = question_key(question)
-        following = Place(question=key, before=shown_rows[-1]._mapping["id"]).text()
+        following = Place(question=key, last=_id_of(shown_rows[-1])).text()
     semantics = semantics_of(connection, question, question.configuration, question.campaign)
     return Runs(
         **head(connection, semantics).fields(),
@@ -175,12 +178,38 @@ def results(connection: sa.Connection, question: ResultsQuestion) -> Runs:
     )
 
 
+def _number_now(connection: sa.Connection, run: str) -> int:
+    """Of its row; where it was taken back, of the one that came next. Rows are in the order of
+    their submissions, also once they were made anew."""
+    content, _, number = run.partition("-")
+    submission = connection.scalar(
+        sa.select(SUBMISSION.c.id).where(SUBMISSION.c.content_sha256 == content)
+    )
+    if submission is None:
+        raise Refused(
+            "cursor_expired",
+            "the submission that this cursor goes on from is not here",
+            410,
+            hint="begin again without a cursor",
+        )
+    mine = sa.and_(RUN.c.submission_id == submission, RUN.c.number == int(number))
+    found = connection.scalar(sa.select(RUN.c.id).where(mine))
+    if found is None:
+        earlier = sa.select(sa.func.max(RUN.c.id)).where(RUN.c.submission_id < submission)
+        found = 1 + (connection.scalar(earlier) or 0)
+    return int(found)
+
+
+def _id_of(row: sa.Row[Any]) -> str:
+    return f"{row._mapping['content_sha256']}-{row._mapping['number']}"
+
+
 def run_of(row: sa.Row[Any]) -> Run:
     r = row._mapping
     tier = tier_name(r["tier"])
     assert tier is not None
     return Run(
-        id=f"{r['content_sha256']}-{r['number']}",
+        id=_id_of(row),
         configuration=r["hash"],
         campaign=f"{r['owner']}-{r['identity_id']}",
         submitter=r["submitter"],

@@ -33,7 +33,10 @@ def get_archive(request: Request, service: Here) -> Response:
             data_version=int(setting(connection, "data_version")),
         )
 
-    return queried(service, request, None, ask)
+    def settings(_: sa.Connection) -> str:
+        return f"{service.settings.enrolment} {service.settings.bounds.submission_bytes}"
+
+    return queried(service, request, None, ask, settings)
 
 
 def _count(connection: sa.Connection, table: sa.Table) -> int:

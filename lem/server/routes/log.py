@@ -69,4 +69,4 @@ def get_log_head(request: Request, service: Here) -> Response:
 
 def _last(connection: sa.Connection) -> str:
     """Keys are enrolled and revoked without any change of the data."""
-    return str(head(connection).seq)
+    return head(connection).hash
