@@ -104,7 +104,14 @@ def _counted(about: Selected) -> dict[str, list[tuple[Value, int]]]:
 def _sorted(counts: Sequence[tuple[Value, int]]) -> list[Count]:
     ordered = sorted(counts, key=lambda c: (-c[1], c[0] is None, _key(c[0])))
     # Without validation: a thousand of them are in every answer.
-    return [Count.model_construct(value=v, configurations=n) for v, n in ordered[:MOST_VALUES]]
+    return [
+        Count.model_construct(value=_plain(v), configurations=n) for v, n in ordered[:MOST_VALUES]
+    ]
+
+
+def _plain(value: Value) -> Value:
+    """8.0, which a column of decimals gives, as 8, which people wrote."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _key(value: Value) -> tuple[float, str]:
