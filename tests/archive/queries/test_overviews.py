@@ -1,7 +1,7 @@
 """Facets, scatter and front."""
 
-import re
 import math
+import re
 from collections import Counter
 
 import numpy as np
