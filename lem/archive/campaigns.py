@@ -4,6 +4,8 @@ Nothing is remembered but what was submitted and what the checks found: everythi
 that, so it can be worked out again at any time.
 """
 
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -86,34 +88,84 @@ def miscounted(c: Connection, campaign_id: int) -> list[str]:
 
 
 def settle(c: Connection, campaign_id: int) -> Touched:
-    """Write down what findings say: of each submission that was checked, how its checks ended; of
-    each of its runs, the tier, short of ``replicated``. Returns what changed."""
-    checked = c.execute(
+    """Write down all that follows from findings: of each submission that was checked, how its
+    checks ended; what the campaign is then, and of each of its runs, whether it counts and the
+    tier, short of ``replicated``. Returns what changed."""
+    worst: dict[int, str] = {}
+    for row in _objections(c, campaign_id):
+        if row.consequence == "reject" or row.submission_id not in worst:
+            worst[row.submission_id] = "rejected" if row.consequence == "reject" else "held"
+    for row in _checked(c, campaign_id):
+        ended = worst.get(row.id, "passed")
+        if ended != row.checks:
+            c.execute(SUBMISSION.update().where(SUBMISSION.c.id == row.id).values(checks=ended))
+    return stand(c, campaign_id)
+
+
+def stand(c: Connection, campaign_id: int) -> Touched:
+    """Write down what a campaign is, which of its runs count, and their tiers."""
+    configs = evaluate(c, campaign_id)
+    should = graded(c, campaign_id)
+    runs = _runs(c, campaign_id)
+    down = [r for r in runs if r.tier != SELF_REPORTED and r.id not in should]
+    up = [r for r in runs if r.tier < RECOMPUTED and r.id in should]
+    _set(c, [r.id for r in down], tier=SELF_REPORTED)
+    _set(c, [r.id for r in up], tier=RECOMPUTED)
+    changed = [*down, *up]
+    return Touched(configs | {r.config_id for r in changed}, {r.submission_id for r in changed})
+
+
+def graded(c: Connection, campaign_id: int) -> set[int]:
+    """The runs that are recomputed: those of a whole campaign that no rule objects to, and of those
+    that count, no other that counts of their arm either. Else the blocks that somebody would rather
+    not show could be had held (sent without their traces, say), and the figure of the better tier
+    would be that of the others alone. So could those that are told as of another configuration."""
+    state = c.scalar(sa.select(CAMPAIGN.c.state).where(CAMPAIGN.c.id == campaign_id))
+    if state != "complete":
+        return set()
+    checked = {r.id for r in _checked(c, campaign_id)}
+    against = {r.run_id for r in _objections(c, campaign_id)}
+    runs = _runs(c, campaign_id)
+    sound = {r.id for r in runs if r.submission_id in checked and r.id not in against}
+    arms: dict[int, list[Row[tuple[int, ...]]]] = defaultdict(list)
+    for r in runs:
+        if r.counted:
+            arms[r.arm].append(r)
+    whole = {
+        arm
+        for arm, those in arms.items()
+        if len({r.config_id for r in those}) == 1 and all(r.id in sound for r in those)
+    }
+    return {r.id for r in runs if r.id in sound and (r.arm in whole or not r.counted)}
+
+
+def misgraded(c: Connection, campaign_id: int) -> list[str]:
+    """Runs whose tier is not what follows from findings; for the check."""
+    should = graded(c, campaign_id)
+    return [
+        f"run {r.id} of campaign {campaign_id}: tier is {r.tier}"
+        for r in _runs(c, campaign_id)
+        if (r.tier >= RECOMPUTED) != (r.id in should)
+    ]
+
+
+def _checked(c: Connection, campaign_id: int) -> Sequence[Row[tuple[int, str]]]:
+    """The submissions whose check ended."""
+    return c.execute(
         sa.select(SUBMISSION.c.id, SUBMISSION.c.checks).where(
             SUBMISSION.c.campaign_id == campaign_id,
             SUBMISSION.c.checks.in_(("passed", "held", "rejected")),
         )
     ).all()
-    ids = [r.id for r in checked]
-    findings = c.execute(
-        sa.select(FINDING.c.submission_id, FINDING.c.run_id, FINDING.c.consequence).where(
-            FINDING.c.submission_id.in_(ids), FINDING.c.consequence != "note"
-        )
+
+
+def _objections(c: Connection, campaign_id: int) -> Sequence[Row[tuple[int, int, str]]]:
+    """Findings that are more than notes."""
+    return c.execute(
+        sa.select(FINDING.c.submission_id, FINDING.c.run_id, FINDING.c.consequence)
+        .join(SUBMISSION, SUBMISSION.c.id == FINDING.c.submission_id)
+        .where(SUBMISSION.c.campaign_id == campaign_id, FINDING.c.consequence != "note")
     ).all()
-    worst = {r.submission_id: "held" for r in findings}
-    worst |= {r.submission_id: "rejected" for r in findings if r.consequence == "reject"}
-    for row in checked:
-        ended = worst.get(row.id, "passed")
-        if ended != row.checks:
-            c.execute(SUBMISSION.update().where(SUBMISSION.c.id == row.id).values(checks=ended))
-    against = {r.run_id for r in findings}
-    runs = [r for r in _runs(c, campaign_id) if r.submission_id in set(ids)]
-    down = [r for r in runs if r.id in against and r.tier != SELF_REPORTED]
-    up = [r for r in runs if r.id not in against and r.tier < RECOMPUTED]
-    _set(c, [r.id for r in down], tier=SELF_REPORTED)
-    _set(c, [r.id for r in up], tier=RECOMPUTED)
-    changed = [*down, *up]
-    return Touched({r.config_id for r in changed}, {r.submission_id for r in changed})
 
 
 def _runs(c: Connection, campaign_id: int) -> list[Row[tuple[int, ...]]]:
