@@ -5,7 +5,6 @@ that, so it can be worked out again at any time.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -91,10 +90,9 @@ def settle(c: Connection, campaign_id: int) -> Touched:
     """Write down all that follows from findings: of each submission that was checked, how its
     checks ended; what the campaign is then, and of each of its runs, whether it counts and the
     tier, short of ``replicated``. Returns what changed."""
-    worst: dict[int, str] = {}
-    for row in _objections(c, campaign_id):
-        if row.consequence == "reject" or row.submission_id not in worst:
-            worst[row.submission_id] = "rejected" if row.consequence == "reject" else "held"
+    objections = _objections(c, campaign_id)
+    worst = {o.submission_id: "held" for o in objections}
+    worst |= {o.submission_id: "rejected" for o in objections if o.consequence == "reject"}
     for row in _checked(c, campaign_id):
         ended = worst.get(row.id, "passed")
         if ended != row.checks:
@@ -149,23 +147,27 @@ def misgraded(c: Connection, campaign_id: int) -> list[str]:
     ]
 
 
-def _checked(c: Connection, campaign_id: int) -> Sequence[Row[tuple[int, str]]]:
+def _checked(c: Connection, campaign_id: int) -> list[Row[tuple[int, str]]]:
     """The submissions whose check ended."""
-    return c.execute(
-        sa.select(SUBMISSION.c.id, SUBMISSION.c.checks).where(
-            SUBMISSION.c.campaign_id == campaign_id,
-            SUBMISSION.c.checks.in_(("passed", "held", "rejected")),
+    return list(
+        c.execute(
+            sa.select(SUBMISSION.c.id, SUBMISSION.c.checks).where(
+                SUBMISSION.c.campaign_id == campaign_id,
+                SUBMISSION.c.checks.in_(("passed", "held", "rejected")),
+            )
         )
-    ).all()
+    )
 
 
-def _objections(c: Connection, campaign_id: int) -> Sequence[Row[tuple[int, int, str]]]:
+def _objections(c: Connection, campaign_id: int) -> list[Row[tuple[int, int, str]]]:
     """Findings that are more than notes."""
-    return c.execute(
-        sa.select(FINDING.c.submission_id, FINDING.c.run_id, FINDING.c.consequence)
-        .join(SUBMISSION, SUBMISSION.c.id == FINDING.c.submission_id)
-        .where(SUBMISSION.c.campaign_id == campaign_id, FINDING.c.consequence != "note")
-    ).all()
+    return list(
+        c.execute(
+            sa.select(FINDING.c.submission_id, FINDING.c.run_id, FINDING.c.consequence)
+            .join(SUBMISSION, SUBMISSION.c.id == FINDING.c.submission_id)
+            .where(SUBMISSION.c.campaign_id == campaign_id, FINDING.c.consequence != "note")
+        )
+    )
 
 
 def _runs(c: Connection, campaign_id: int) -> list[Row[tuple[int, ...]]]:

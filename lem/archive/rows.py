@@ -162,17 +162,28 @@ def device_of(record: Record) -> tuple[str, int]:
     env = record.environment
     asked = record.experiment.device.power_limit_w
     if not env.gpus:
-        return f"{env.cpu_model} ({env.cpu_count} CPUs)", 1
+        return f"{_product(env.cpu_model)} ({env.cpu_count} CPUs)", 1
     names = sorted(_board_of(g, asked is None) for g in env.gpus)
     return " + ".join(dict.fromkeys(names)), len(names)
 
 
 def _board_of(gpu: Gpu, unasked: bool) -> str:
-    name = f"{gpu.name} (MIG)" if gpu.mig else gpu.name
+    name = _product(gpu.name)
+    name = f"{name} (MIG)" if gpu.mig else name
     known, limit = boards.known().find(gpu.name), gpu.power_limit_w
-    if not unasked or limit is None or (known is not None and abs(limit - known.limit_w) < 1):
+    if not unasked or (known is not None and limit is not None and abs(limit - known.limit_w) < 1):
         return name
+    if limit is None:
+        return name if known is None else f"{name} at an unknown limit"
     return f"{name} at {limit:.0f} W"
+
+
+def _product(name: str) -> str:
+    """What a maker calls it, as it is shown. Raises ``Refused`` (``bad_record``) for letters that
+    look like others: such a board would stand beside the one that it is taken for."""
+    if not name.isascii():
+        raise refused("bad_record", "a board's or CPU's name has other letters than ASCII has")
+    return " ".join(name.split())
 
 
 def boards_of(record: Record, salt: str) -> str:

@@ -471,6 +471,9 @@ def test_a_board_that_is_not_named(gpu: Run) -> None:
 
 
 def test_another_boards_name(runs: Runs, gpu: Run) -> None:
+    # Another spelling is no board of which nothing is known.
+    forged = on(runs("gpu"), "nvidia  h200", 80, 9)
+    assert forged.consistent().found() == {"board_differs": "hold"}
     assert gpu.told(environment__gpus__0__name="NVIDIA L4").found()["board_differs"] == "hold"
     for forged in (
         on(runs("gpu"), "NVIDIA H200", 80, 9),
