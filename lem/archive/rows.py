@@ -11,6 +11,7 @@ Pure functions. Which of a record's energies stand in the row:
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -169,7 +170,11 @@ def device_of(record: Record) -> tuple[str, int]:
 
 def _board_of(gpu: Gpu, unasked: bool) -> str:
     name = _product(gpu.name)
-    name = f"{name} (MIG)" if gpu.mig else name
+    if gpu.mig:
+        # How a board is divided makes another one of it: what a part may use, what others draw.
+        parts = Counter(map(_product, gpu.partitions))
+        told = ", ".join(f"{n} × {p}" if n > 1 else p for p, n in parts.items())
+        name = f"{name} (MIG: {told or 'parts unknown'})"
     known, limit = boards.known().find(gpu.name), gpu.power_limit_w
     if not unasked or (known is not None and limit is not None and abs(limit - known.limit_w) < 1):
         return name

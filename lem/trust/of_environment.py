@@ -78,6 +78,17 @@ def spread(experiment: Experiment) -> int:
     return tensor * settings.size(args, "pipeline_parallel_size", "pp_size")
 
 
+def divided(case: Case) -> Found:
+    """A board that is divided says so, and into what: else it would stand among others."""
+    for gpu in case.record.environment.gpus:
+        device = f"gpu{gpu.index}"
+        modes = {s.value for s in case.samples if s.device == device and s.quantity == "mig"}
+        if modes and modes != {float(gpu.mig)}:
+            yield "board_differs", f"{device}: divided (MIG) or not, trace and record differ"
+        elif gpu.mig and not gpu.partitions:
+            yield "board_differs", f"{device}: it is divided (MIG), and into what is not told"
+
+
 def board(case: Case) -> Found:
     """Name, memory and generation of each board, from three places."""
     record = case.record
@@ -126,4 +137,4 @@ def times(case: Case) -> Found:
         yield "in_the_future", f"ended at {record.ended_at[:40]}"
 
 
-CHECKS: tuple[Check, ...] = (identity, of_lock, engine, devices, board, image, times)
+CHECKS: tuple[Check, ...] = (identity, of_lock, engine, devices, divided, board, image, times)

@@ -139,7 +139,9 @@ _PROVENANCE = (
     Rule("not_of_its_lock", "experiment or measurement is not the campaign's", "reject"),
     Rule("engine_version_differs", "the engine that ran is not the experiment's version", "hold"),
     Rule("devices_differ", "boards, meters and device set do not go together", "hold"),
-    Rule("board_differs", "memory, architecture or name are not those of this board", "hold"),
+    Rule(
+        "board_differs", "memory, architecture, parts or name are not those of this board", "hold"
+    ),
     Rule(
         "board_unknown",
         "limits of this board are not known here; rules that need them did not run",

@@ -482,6 +482,16 @@ def test_another_boards_name(runs: Runs, gpu: Run) -> None:
         assert forged.consistent().found() == {"board_differs": "hold"}
 
 
+def test_a_divided_board_that_does_not_say_so(gpu: Run) -> None:
+    assert any(s.quantity == "mig" for s in samples_of(gpu.trace))
+    divided = gpu.traced(lambda s: s._replace(value=1.0) if s.quantity == "mig" else s)
+    assert divided.consistent().found() == {"board_differs": "hold"}
+    told = divided.told(environment__gpus__0__mig=True).consistent()
+    assert told.found() == {"board_differs": "hold"}
+    parts = told.told(environment__gpus__0__partitions=["3g.71gb"])
+    assert parts.found() == {}
+
+
 def test_notes(runs: Runs) -> None:
     def notes(run: Run) -> set[str]:
         return {f.rule for f in run.judged().findings if f.consequence == "note"}
