@@ -30,8 +30,9 @@ class Standing(NamedTuple):
 
 
 class Touched(NamedTuple):
-    """What a change reached."""
+    """What a change reached, and what the campaign is now."""
 
+    state: str
     configs: set[int]
     submissions: set[int]
     """Those of whose runs a tier changed."""
@@ -103,6 +104,7 @@ def settle(c: Connection, campaign_id: int) -> Touched:
 def stand(c: Connection, campaign_id: int) -> Touched:
     """Write down what a campaign is, which of its runs count, and their tiers."""
     configs = evaluate(c, campaign_id)
+    state = str(c.scalar(sa.select(CAMPAIGN.c.state).where(CAMPAIGN.c.id == campaign_id)))
     should = graded(c, campaign_id)
     runs = _runs(c, campaign_id)
     down = [r for r in runs if r.tier != SELF_REPORTED and r.id not in should]
@@ -110,7 +112,8 @@ def stand(c: Connection, campaign_id: int) -> Touched:
     _set(c, [r.id for r in down], tier=SELF_REPORTED)
     _set(c, [r.id for r in up], tier=RECOMPUTED)
     changed = [*down, *up]
-    return Touched(configs | {r.config_id for r in changed}, {r.submission_id for r in changed})
+    configs |= {r.config_id for r in changed}
+    return Touched(state, configs, {r.submission_id for r in changed})
 
 
 def graded(c: Connection, campaign_id: int) -> set[int]:

@@ -179,21 +179,19 @@ class _Submission:
         campaign_id = self._campaign_id()
         submission_id = self._submission_id(campaign_id)
         insert_blobs(self.c, submission_id, self.pack, self.content)
-        _, touched = insert_runs(self.c, self._rows(campaign_id, submission_id))
+        made = run_rows(self.parsed, self.identity, campaign_id, submission_id)
+        _, touched = insert_runs(self.c, made)
         stands = campaigns.stand(self.c, campaign_id)
         # A campaign that is open again counts for nothing, nor does what stood on it.
         changed = stands.submissions | replicate.refresh(self.c, stands.configs)
         summaries.refresh(self.c, touched | stands.configs)
-        log.append(
-            self.c,
-            "accepted",
-            {
-                "campaign": self.content.campaign,
-                "key": self.manifest.key,
-                "runs": len(self.content.runs),
-                "submission": self.sha256,
-            },
-        )
+        told = {"campaign": self.content.campaign, "submission": self.sha256}
+        runs = len(self.content.runs)
+        log.append(self.c, "accepted", {**told, "key": self.manifest.key, "runs": runs})
+        before = None if self.campaign is None else self.campaign.state
+        if before == "complete" and stands.state == "open":
+            # Its figures are gone from the board: nobody's go unseen.
+            log.append(self.c, "reopened", told)
         replicate.log_tiers(self.c, changed)
         raise_data_version(self.c)
 
@@ -285,9 +283,6 @@ class _Submission:
             )
         )
         return int((made.inserted_primary_key or [0])[0])
-
-    def _rows(self, campaign_id: int, submission_id: int) -> list[RunRow]:
-        return run_rows(self.parsed, self.identity, campaign_id, submission_id)
 
 
 def insert_blobs(c: Connection, submission_id: int, pack: Pack, content: Content) -> None:

@@ -199,6 +199,7 @@ def test_what_was_replicated_falls_back_when_a_campaign_is_open_again(
     more = [n for n in range(len(whole.content.runs)) if n not in first]
     assert b.send(part_of(whole, more)).campaign_state == "open"
     assert tiers(archive, a) == [2]
+    assert kinds(archive)[-4:] == ["accepted", "reopened", "tier", "tier"]
     check_all(archive)
     assert (tiers(archive, a), tiers(archive, b)) == ([2], [1])
 
