@@ -17,6 +17,7 @@ from lem.stores.counted import counted
 from lem.stores.outcomes import Outcome
 from lem.trust import completeness
 
+ELSEWHERE = "not_attributed"
 Place = tuple[int, int, int]
 """Block, place of the arm in the lock, attempt."""
 
@@ -135,7 +136,10 @@ def graded(c: Connection, campaign_id: int) -> set[int]:
     whole = {
         arm
         for arm, those in arms.items()
-        if len({r.config_id for r in those}) == 1 and all(r.id in sound for r in those)
+        if all(r.id in sound for r in those)
+        # What other programs' load took from a run, so that it is told by another meter, is no
+        # choice of anybody's: it follows from the trace.
+        and len({r.config_id for r in those if ELSEWHERE not in r.flags.split(",")}) <= 1
     }
     return {r.id for r in runs if r.id in sound and (r.arm in whole or not r.counted)}
 
@@ -185,6 +189,7 @@ def _runs(c: Connection, campaign_id: int) -> list[Row[tuple[int, ...]]]:
                 RUN.c.attempt,
                 RUN.c.tier,
                 RUN.c.counted,
+                RUN.c.flags,
             )
             .where(RUN.c.campaign_id == campaign_id)
             .order_by(RUN.c.id)

@@ -167,6 +167,22 @@ def test_runs_of_one_arm_told_as_of_two_boards_stay_self_reported(
     assert tiers(archive) == [1] and figures(archive) == [(1, 1), (1, 3)]
 
 
+def test_a_run_that_others_load_took_a_meter_from_is_no_fault_of_the_others(
+    archive, tmp_path, judged
+) -> None:
+    folder = campaign(tmp_path / "c", ARMS[:1], energy_class="cpu")
+    for path in folder.glob("blocks/0001/*/0/record.json"):
+        raw = json.loads(path.read_text()) | {"flags": ["not_attributed"]}
+        raw["metrics"] = {
+            name: {"node": value["cpu"]} if isinstance(value, dict) and "cpu" in value else value
+            for name, value in raw["metrics"].items()
+        }
+        path.write_text(json.dumps(raw))
+    Submitter(archive).push(folder)
+    check_all(archive)
+    assert tiers(archive) == [2] and figures(archive) == [(1, 1), (1, 3), (2, 1), (2, 3)]
+
+
 def test_no_run_is_recomputed_before_its_whole_campaign_was_looked_at(
     archive, tmp_path, judged
 ) -> None:
