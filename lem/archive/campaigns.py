@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection, Row
 
 from lem.archive.kept import outcomes_of
 from lem.archive.parsed import read_lock
-from lem.archive.schema import CAMPAIGN, FINDING, RECOMPUTED, RUN, SELF_REPORTED, SUBMISSION
+from lem.archive.schema import CAMPAIGN, CONFIG, FINDING, RECOMPUTED, RUN, SELF_REPORTED, SUBMISSION
 from lem.stores.counted import counted
 from lem.stores.outcomes import Outcome
 from lem.trust import completeness
@@ -119,9 +119,9 @@ def stand(c: Connection, campaign_id: int) -> Touched:
 
 def graded(c: Connection, campaign_id: int) -> set[int]:
     """The runs that are recomputed: those of a whole campaign that no rule objects to, and of those
-    that count, no other that counts of their arm either. Else the blocks that somebody would rather
-    not show could be had held (sent without their traces, say), and the figure of the better tier
-    would be that of the others alone. So could those that are told as of another configuration."""
+    that count, no other that counts of their experiment either. Else the blocks that somebody would
+    rather not show could be had held (sent without their traces, say), and the figure of the better
+    tier would be that of the others alone. So could those told as of another configuration."""
     state = c.scalar(sa.select(CAMPAIGN.c.state).where(CAMPAIGN.c.id == campaign_id))
     if state != "complete":
         return set()
@@ -129,19 +129,20 @@ def graded(c: Connection, campaign_id: int) -> set[int]:
     against = {r.run_id for r in _objections(c, campaign_id)}
     runs = _runs(c, campaign_id)
     sound = {r.id for r in runs if r.submission_id in checked and r.id not in against}
-    arms: dict[int, list[Row[tuple[int, ...]]]] = defaultdict(list)
+    # Two arms may be of one experiment.
+    experiments: dict[str, list[Row[tuple[int, ...]]]] = defaultdict(list)
     for r in runs:
         if r.counted:
-            arms[r.arm].append(r)
+            experiments[r.experiment_id].append(r)
     whole = {
-        arm
-        for arm, those in arms.items()
+        experiment
+        for experiment, those in experiments.items()
         if all(r.id in sound for r in those)
         # What other programs' load took from a run, so that it is told by another meter, is no
         # choice of anybody's: it follows from the trace.
         and len({r.config_id for r in those if ELSEWHERE not in r.flags.split(",")}) <= 1
     }
-    return {r.id for r in runs if r.id in sound and (r.arm in whole or not r.counted)}
+    return {r.id for r in runs if r.id in sound and (r.experiment_id in whole or not r.counted)}
 
 
 def misgraded(c: Connection, campaign_id: int) -> list[str]:
@@ -190,7 +191,9 @@ def _runs(c: Connection, campaign_id: int) -> list[Row[tuple[int, ...]]]:
                 RUN.c.tier,
                 RUN.c.counted,
                 RUN.c.flags,
+                CONFIG.c.experiment_id,
             )
+            .join(CONFIG, CONFIG.c.id == RUN.c.config_id)
             .where(RUN.c.campaign_id == campaign_id)
             .order_by(RUN.c.id)
         )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -151,6 +152,39 @@ def test_a_run_that_is_held_is_no_fault_of_other_arms(archive, tmp_path, judged)
     assert len(held) == 1
     assert told == {(arm, 1 if arm in held else 2) for arm in (0, 1)}
     assert figures(archive) == [(1, 4), (1, 4), (2, 4)]
+
+
+def of_one_experiment(folder: Path) -> tuple[Path, str]:
+    """A campaign whose second arm (whose name is told) is of the first one's experiment, too."""
+    lock = json.loads((folder / "campaign.lock.json").read_text())
+    first, second = lock["arms"]
+    second |= {name: first[name] for name in ("experiment", "experiment_id")}
+    (folder / "campaign.lock.json").write_text(json.dumps(lock))
+    for path in folder.glob(f"blocks/*/{second['arm_id']}/0/record.json"):
+        told = {name: first[name] for name in ("experiment", "experiment_id")}
+        path.write_text(json.dumps(json.loads(path.read_text()) | told))
+    return folder, second["arm_id"]
+
+
+def test_two_arms_of_one_experiment_are_judged_together(archive, tmp_path, judged) -> None:
+    """Else the worse of ten such arms could be had held."""
+    me = Submitter(archive)
+    folder, second = of_one_experiment(campaign(tmp_path / "c", ARMS))
+    judged(trace_gap=lambda r: r.block == 1 and r.arm_id == second)
+    assert me.push(folder).campaign_state == "complete"
+    check_all(archive)
+    assert tiers(archive) == [1] and figures(archive) == [(1, 8)]
+
+
+def test_two_blocks_are_two_however_many_arms_they_have(archive, tmp_path, judged) -> None:
+    for name in ("a", "b"):
+        arms = [[0.100, 0.101], [0.1005, 0.0995]]
+        folder, _ = of_one_experiment(campaign(tmp_path / name, arms, board=f"GPU-{name}"))
+        Submitter(archive, name).push(folder)
+    check_all(archive)
+    assert tiers(archive) == [2]
+    with archive.database.reading() as c:
+        assert list(c.scalars(sa.select(REPLICATION.c.verdict))) == ["cannot_tell"]
 
 
 def test_runs_of_one_arm_told_as_of_two_boards_stay_self_reported(
