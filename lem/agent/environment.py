@@ -151,6 +151,8 @@ def gpus(indices: Sequence[int] | None) -> list[Gpu]:
 def _gpu(index: int) -> Gpu:
     import pynvml as nvml
 
+    from lem.meters import nvml_board
+
     handle = nvml.nvmlDeviceGetHandleByIndex(index)
 
     def ask(name: str, *arguments: int) -> object:
@@ -176,8 +178,14 @@ def _gpu(index: int) -> Gpu:
         power_limit_w=float(limit) / 1000 if isinstance(limit, int) else None,
         clocks_mhz={k: v for k, v in clocks.items() if isinstance(v, int)},
         mig=bool(mig[0]) if isinstance(mig, list | tuple) else False,
+        partitions=[_profile(name) for name in nvml_board.mig_devices(nvml, handle) or ()],
         temperature_c=float(temperature) if isinstance(temperature, int) else None,
     )
+
+
+def _profile(name: str) -> str:
+    """``1g.10gb`` of ``NVIDIA H100 80GB HBM3 MIG 1g.10gb``, which is what NVML calls a part."""
+    return name.rpartition("MIG ")[2].strip()
 
 
 def _text(value: object) -> str:

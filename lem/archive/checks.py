@@ -173,7 +173,7 @@ def _write(c: Connection, claim: Claim, judged: Sequence[Judged]) -> None:
     changed: set[int] = set()
     for campaign in sorted(reached):
         touched = campaigns.settle(c, campaign)
-        configs |= touched.configs | campaigns.evaluate(c, campaign)
+        configs |= touched.configs
         changed |= touched.submissions
     changed |= replicate.refresh(c, configs)
     summaries.refresh(c, configs)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 from sqlalchemy.exc import SQLAlchemyError
 
-from lem.archive import campaigns, identities, log, replays, summaries
+from lem.archive import campaigns, identities, log, replays, replicate, summaries
 from lem.archive.bulk import insert_runs
 from lem.archive.database import Database, raise_data_version, setting
 from lem.archive.kept import outcomes_of, packed_outcomes
@@ -178,20 +178,21 @@ class _Submission:
         """All rows, in a fixed order of tables."""
         campaign_id = self._campaign_id()
         submission_id = self._submission_id(campaign_id)
-        self._blobs(submission_id)
-        _, touched = insert_runs(self.c, self._rows(campaign_id, submission_id))
-        touched |= campaigns.evaluate(self.c, campaign_id)
-        summaries.refresh(self.c, touched)
-        log.append(
-            self.c,
-            "accepted",
-            {
-                "campaign": self.content.campaign,
-                "key": self.manifest.key,
-                "runs": len(self.content.runs),
-                "submission": self.sha256,
-            },
-        )
+        insert_blobs(self.c, submission_id, self.pack, self.content)
+        made = run_rows(self.parsed, self.identity, campaign_id, submission_id)
+        _, touched = insert_runs(self.c, made)
+        stands = campaigns.stand(self.c, campaign_id)
+        # A campaign that is open again counts for nothing, nor does what stood on it.
+        changed = stands.submissions | replicate.refresh(self.c, stands.configs)
+        summaries.refresh(self.c, touched | stands.configs)
+        told = {"campaign": self.content.campaign, "submission": self.sha256}
+        runs = len(self.content.runs)
+        log.append(self.c, "accepted", {**told, "key": self.manifest.key, "runs": runs})
+        before = None if self.campaign is None else self.campaign.state
+        if before == "complete" and stands.state == "open":
+            # Its figures are gone from the board: nobody's go unseen.
+            log.append(self.c, "reopened", told)
+        replicate.log_tiers(self.c, changed)
         raise_data_version(self.c)
 
     def _newer_lock(self, campaign: Row[tuple[object, ...]]) -> bool | None:
@@ -282,12 +283,6 @@ class _Submission:
             )
         )
         return int((made.inserted_primary_key or [0])[0])
-
-    def _blobs(self, submission_id: int) -> None:
-        insert_blobs(self.c, submission_id, self.pack, self.content)
-
-    def _rows(self, campaign_id: int, submission_id: int) -> list[RunRow]:
-        return run_rows(self.parsed, self.identity, campaign_id, submission_id)
 
 
 def insert_blobs(c: Connection, submission_id: int, pack: Pack, content: Content) -> None:

@@ -1,4 +1,5 @@
-"""The public log: every acceptance, change of tier, retraction and change of a key, in one chain.
+"""The public log: every acceptance, campaign that was whole and is not any more, change of tier,
+retraction and change of a key, in one chain.
 
 Each entry holds the hash of the one before it, so that whoever kept a hash can tell whether
 anything up to it was changed since. Payloads hold hashes, key ids, counts, tiers and reason codes
@@ -20,7 +21,14 @@ from lem.contract.base import Part, Sha256, Timestamp, canonical_json, utc_now
 from lem.errors import BadInput
 
 Kind = Literal[
-    "accepted", "tier", "rejected", "retracted", "key_enrolled", "key_replaced", "key_revoked"
+    "accepted",
+    "reopened",
+    "tier",
+    "rejected",
+    "retracted",
+    "key_enrolled",
+    "key_replaced",
+    "key_revoked",
 ]
 Told = str | int | list[str] | dict[str, int]
 _TEXT = re.compile(r"[A-Za-z0-9_.-]{0,80}")

@@ -34,7 +34,6 @@ def rebuild(db: Database, packs: Packs) -> int:
             _again(c, packs, row)
         for campaign in _campaigns(c):
             campaigns.settle(c, campaign)
-            campaigns.evaluate(c, campaign)
         every = list(c.scalars(sa.select(CONFIG.c.id)))
         changed = replicate.refresh(c, every)
         summaries.refresh(c, None)
@@ -45,10 +44,15 @@ def rebuild(db: Database, packs: Packs) -> int:
 
 
 def differences(db: Database) -> list[str]:
-    """Where counted runs, summaries or facets are not what follows from what was submitted; empty
+    """Where counted runs, tiers, summaries or facets are not what was submitted says; empty
     where all is right."""
     with db.reading() as c:
-        found = [text for campaign in _campaigns(c) for text in campaigns.miscounted(c, campaign)]
+        found = [
+            text
+            for campaign in _campaigns(c)
+            for wrong in (campaigns.miscounted, campaigns.misgraded)
+            for text in wrong(c, campaign)
+        ]
         return found + summaries.differences(c)
 
 

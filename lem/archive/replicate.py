@@ -4,6 +4,7 @@ Worked out anew for every configuration that something happened to, so that a ti
 what it stood on is taken away.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -101,6 +102,8 @@ def _groups(c: Connection, ids: Sequence[int]) -> Iterator[tuple[int, list[Group
             RUN.c.config_id,
             RUN.c.identity_id,
             RUN.c.energy_per_output_token_j.label("energy"),
+            RUN.c.campaign_id,
+            RUN.c.block,
             BOARD_SET.c.boards,
             IDENTITY.c.enrolled_by,
         )
@@ -134,11 +137,20 @@ def _groups(c: Connection, ids: Sequence[int]) -> Iterator[tuple[int, list[Group
                     identity,
                     {r.boards for r in runs},
                     runs[0].enrolled_by == INVITED,
-                    [r.energy for r in runs],
+                    _of_blocks(runs),
                 )
                 for identity, runs in submitters.items()
             ],
         )
+
+
+def _of_blocks(runs: Sequence[Any]) -> list[float]:
+    """One figure for each block: two arms may be of one configuration, and what they have in common
+    is not measured twice by it."""
+    blocks: dict[tuple[int, int], list[float]] = defaultdict(list)
+    for r in runs:
+        blocks[r.campaign_id, r.block].append(r.energy)
+    return [math.fsum(those) / len(those) for those in blocks.values()]
 
 
 def group_of(

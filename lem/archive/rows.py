@@ -11,6 +11,7 @@ Pure functions. Which of a record's energies stand in the row:
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -162,17 +163,32 @@ def device_of(record: Record) -> tuple[str, int]:
     env = record.environment
     asked = record.experiment.device.power_limit_w
     if not env.gpus:
-        return f"{env.cpu_model} ({env.cpu_count} CPUs)", 1
+        return f"{_product(env.cpu_model)} ({env.cpu_count} CPUs)", 1
     names = sorted(_board_of(g, asked is None) for g in env.gpus)
     return " + ".join(dict.fromkeys(names)), len(names)
 
 
 def _board_of(gpu: Gpu, unasked: bool) -> str:
-    name = f"{gpu.name} (MIG)" if gpu.mig else gpu.name
+    name = _product(gpu.name)
+    if gpu.mig:
+        # How a board is divided makes another one of it: what a part may use, what others draw.
+        parts = Counter(map(_product, gpu.partitions))
+        told = ", ".join(f"{n} × {p}" if n > 1 else p for p, n in parts.items())
+        name = f"{name} (MIG: {told or 'parts unknown'})"
     known, limit = boards.known().find(gpu.name), gpu.power_limit_w
-    if not unasked or limit is None or (known is not None and abs(limit - known.limit_w) < 1):
+    if not unasked or (known is not None and limit is not None and abs(limit - known.limit_w) < 1):
         return name
+    if limit is None:
+        return name if known is None else f"{name} at an unknown limit"
     return f"{name} at {limit:.0f} W"
+
+
+def _product(name: str) -> str:
+    """What a maker calls it, as it is shown. Raises ``Refused`` (``bad_record``) for letters that
+    look like others: such a board would stand beside the one that it is taken for."""
+    if not name.isascii():
+        raise refused("bad_record", "a board's or CPU's name has other letters than ASCII has")
+    return " ".join(name.split())
 
 
 def boards_of(record: Record, salt: str) -> str:

@@ -122,6 +122,9 @@ class Gpu(Part):
     power_limit_w: float | None = None
     clocks_mhz: dict[str, int] = {}
     mig: bool = False
+    partitions: list[str] = []
+    """Where it is divided (MIG): the profiles of the parts that this process sees (``1g.10gb``),
+    in their order, the first of which is used. Empty in records from before this field."""
     temperature_c: float | None = None
 
 

@@ -213,6 +213,7 @@ _RECORD = {
         name=PRODUCT_NAME,
         uuid=BOARD,
         driver=VERSION_NAME,
+        partitions=PRODUCT_NAMES,
     ),
     **_all(
         record.Environment,

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from lem.errors import BadInput
 from lem.meters.sampling import trace
 from lem.submit.pack import inflated
-from lem.submit.veil import Veil
+from lem.submit.veil import Veil, is_plain
 
 MAX_TRACE_TEXT = 2**29
 MAX_RESPONSES_TEXT = 2**28
@@ -41,13 +41,20 @@ def public_trace(data: bytes, veil: Veil) -> bytes:
     if next(lines, "") != trace.HEADER:
         raise BadInput("is not a lem trace")
     out.add(trace.HEADER)
-    renamed = dict(veil.devices)
+    named: dict[tuple[str, str], str] = {}
     for number, line in enumerate(lines, 2):
         found = trace.LINE.fullmatch(line)
         if found is None:
             raise BadInput(f"line {number} is not a sample")
-        if renamed and (device := renamed.get(found[3])) is not None:
-            line = f"{found[1]},{found[2]},{device},{found[4]},{found[5]}"
+        meter, own = found[2], found[3]
+        if (device := named.get((meter, own))) is None:
+            device = veil.device(own)
+            if device == own and not is_plain(meter, own):
+                # Read, and in no record: a sensor of a run that has no figures, say.
+                device = f"{meter}-{len(veil.devices) + len(named)}"
+            named[meter, own] = device
+        if device != own:
+            line = f"{found[1]},{meter},{device},{found[4]},{found[5]}"
         out.add(line)
     return out.end()
 

@@ -62,8 +62,12 @@ def device_names(meters: Iterable[MeterInfo]) -> dict[str, str]:
     """Device → ``<meter>-<n>``, for those whose own name may tell whose machine it is."""
     found: dict[str, str] = {}
     for info in meters:
-        allowed = GIVEN_NAME if info.meter == "external" else SENSOR_NAME
-        safe = allowed.fullmatch(info.device) and not _TELLING.search(info.device)
-        if not safe and info.device not in found:
+        if not is_plain(info.meter, info.device) and info.device not in found:
             found[info.device] = f"{info.meter}-{len(found)}"
     return found
+
+
+def is_plain(meter: str, device: str) -> bool:
+    """Whether a device's own name tells nothing of whose machine it is."""
+    allowed = GIVEN_NAME if meter == "external" else SENSOR_NAME
+    return allowed.fullmatch(device) is not None and _TELLING.search(device) is None

@@ -1,6 +1,7 @@
 """What is known of GPU boards: ``boards.json``, each entry with its source."""
 
 import json
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -34,9 +35,18 @@ class _File(Part):
 
 class Known(NamedTuple):
     by_name: dict[str, Board]
+    """By its name's letters and digits: another spelling of it is no other board."""
+
+    @classmethod
+    def of(cls, boards: Iterable[Board]) -> "Known":
+        return cls({_letters(name): b for b in boards for name in b.names})
 
     def find(self, name: str) -> Board | None:
-        return self.by_name.get(name)
+        return self.by_name.get(_letters(name))
+
+
+def _letters(name: str) -> str:
+    return "".join(c for c in name.casefold() if c.isalnum())
 
 
 @cache
@@ -44,10 +54,10 @@ def known() -> Known:
     """All boards that come with this version."""
     text = Path(__file__).with_name("boards.json").read_text()
     file = _File.model_validate_json(text, strict=False)
-    return Known({name: b for b in file.boards for name in b.names})
+    return Known.of(file.boards)
 
 
 def parse(text: str) -> Known:
     """Of another file. Raises ``ValidationError`` for what is none."""
     file = _File.model_validate(json.loads(text), strict=False)
-    return Known({name: b for b in file.boards for name in b.names})
+    return Known.of(file.boards)

@@ -7,7 +7,7 @@ blocks than planned and choose.
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from lem.campaign.plan import Here, plan
@@ -16,6 +16,8 @@ from lem.stores.counted import counted, void_reason
 from lem.stores.outcomes import Outcome
 
 MOST_WORDS = 300
+BESIDE = timedelta(minutes=1)
+"""Between a block's plan and its first run."""
 
 
 class Completeness(NamedTuple):
@@ -128,10 +130,22 @@ def _to_run(lock: Lock, outcomes: Sequence[Outcome]) -> Iterator[str]:
     beyond = sorted({o.block for o in outcomes if o.block >= todo.blocks})
     if beyond and todo.decision.final:
         # Under a time budget blocks that ran beside the first may turn out to be too many.
-        if lock.time_budget_s is None:
-            yield f"block {beyond[0]} is there, of a campaign of {todo.blocks}"
+        late = [b for b in beyond if not _beside_the_first(outcomes, b)]
+        if lock.time_budget_s is None or late:
+            block = (late or beyond)[0]
+            yield f"block {block} is there, of a campaign of {todo.blocks}"
         elif absent := sorted(set(range(todo.blocks, beyond[-1])) - set(beyond)):
             yield f"block {absent[0]}"
+
+
+def _beside_the_first(outcomes: Sequence[Outcome], block: int) -> bool:
+    """Whether a block was begun before the first one had ended, from which follows how many there
+    are to be. One that was begun later was added by somebody who had seen them."""
+    ended = [datetime.fromisoformat(o.ended_at) for o in outcomes if o.block == 0 and o.ended_at]
+    began = [
+        datetime.fromisoformat(o.started_at) for o in outcomes if o.block == block and o.started_at
+    ]
+    return not began or (bool(ended) and min(began) < max(ended) + BESIDE)
 
 
 def _arms_of(lock: Lock, block: int) -> set[str]:

@@ -2,7 +2,9 @@
 
 from datetime import datetime, timedelta
 
+from lem.backends import settings
 from lem.config.identity import PROVISIONAL, experiment_id
+from lem.contract.spec import Experiment
 from lem.trust import boards
 from lem.trust.case import Case, Check, Found
 
@@ -32,8 +34,8 @@ def of_lock(case: Case) -> Found:
         yield "not_of_its_lock", "another experiment"
     else:
         told, locked = record.measurement, case.lock.measure
-        # Where the questions lie, and boards' gains, are not public.
-        private = {"accuracy", "calibration"}
+        # Where the questions lie is not public.
+        private = {"accuracy"}
         if told.model_dump(exclude=private) != locked.model_dump(exclude=private):
             yield "not_of_its_lock", "another measurement"
 
@@ -56,10 +58,35 @@ def devices(case: Case) -> Found:
         yield "devices_differ", "a board is named twice"
     if gpus and not gpus <= set(environment.device_set):
         yield "devices_differ", "a board that is not of the block's device set"
+    needed = spread(record.experiment)
+    if gpus and len(gpus) < needed:
+        yield "devices_differ", f"{len(gpus)} boards named; the engine was spread over {needed}"
     metered = {m.device for m in record.meters if m.meter == "nvml" and m.device_class == "gpu"}
     named = {f"gpu{g.index}" for g in environment.gpus}
     if metered and metered != named:
         yield "devices_differ", f"{len(metered)} boards metered, {len(named)} used"
+
+
+def spread(experiment: Experiment) -> int:
+    """Over how many boards at least the experiment has its engine spread the model, where it says
+    so in a way that every engine understands alike."""
+    engine, args = experiment.engine, experiment.args
+    tensor = max(
+        settings.size(engine, "tensor_parallel_size"),
+        settings.size(args, "tensor_parallel_size", "tp_size"),
+    )
+    return tensor * settings.size(args, "pipeline_parallel_size", "pp_size")
+
+
+def divided(case: Case) -> Found:
+    """A board that is divided says so, and into what: else it would stand among others."""
+    for gpu in case.record.environment.gpus:
+        device = f"gpu{gpu.index}"
+        modes = {s.value for s in case.samples if s.device == device and s.quantity == "mig"}
+        if modes and modes != {float(gpu.mig)}:
+            yield "board_differs", f"{device}: divided (MIG) or not, trace and record differ"
+        elif gpu.mig and not gpu.partitions:
+            yield "board_differs", f"{device}: it is divided (MIG), and into what is not told"
 
 
 def board(case: Case) -> Found:
@@ -110,4 +137,4 @@ def times(case: Case) -> Found:
         yield "in_the_future", f"ended at {record.ended_at[:40]}"
 
 
-CHECKS: tuple[Check, ...] = (identity, of_lock, engine, devices, board, image, times)
+CHECKS: tuple[Check, ...] = (identity, of_lock, engine, devices, divided, board, image, times)

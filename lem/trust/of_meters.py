@@ -29,6 +29,10 @@ CLASSES = {
     "amd": {"gpu"},
     "estimate": {"estimated"},
     "rapl": {"cpu", "dram", "node", "sensor"},
+    "hwmon": {"cpu", "gpu", "node", "sensor"},
+    "ipmi": {"node"},
+    "pm_counters": {"cpu", "dram", "gpu", "node"},
+    "external": {"node", "gpu", "cpu", "dram", "module", "sensor"},
 }
 """Meter → device classes that it can have; the others' are their owner's to name."""
 QUANTITIES = {
@@ -192,9 +196,22 @@ def calibration(case: Case) -> Found:
         if m.calibration is None:
             continue
         detail = f"{m.meter} {m.device}: gain {m.calibration.gain:g}"
+        if not _is_asked_for(m, case.record):
+            yield "meter_inconsistent", f"{detail}, of no calibration that was asked for"
         yield "calibrated", detail
         if abs(m.calibration.gain - 1) > FAR_GAIN:
             yield "calibration_far", detail
+
+
+def _is_asked_for(m: MeterInfo, record: Record) -> bool:
+    """Whether the measurement has this gain of one of the run's boards: so it is the same in all of
+    a campaign. Boards' hashes stand there in the form that UUIDs have."""
+    asked, gain = record.measurement.calibration, m.calibration
+    if asked is None or gain is None or asked.sha256 != gain.sha256:
+        return False
+    told = (gain.gain, gain.uncertainty)
+    uuids = {f"GPU-{g.uuid.partition('-')[2]}" for g in record.environment.gpus}
+    return any((b.gain, b.uncertainty) == told for u, b in asked.boards.items() if u in uuids)
 
 
 def estimated(case: Case) -> Found:

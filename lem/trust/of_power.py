@@ -1,6 +1,7 @@
 """Whether a board can have drawn what is said of it."""
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -66,9 +67,15 @@ def limits(case: Case) -> Found:
             yield "limit_impossible", f"{device}: {max(told):.0f} W of at most {board.most_w:g} W"
         # The limit in force is the one that was set or, where heat or supply ask for it, less.
         said_w = gpu.power_limit_w
-        if said_w is not None and told and said_w < min(told) - SLACK_W:
-            detail = f"{device}: {said_w:g} W said, {min(told):g} W in the trace"
-            yield "limit_impossible", detail
+        if said_w is not None and told:
+            # Under another limit a board is another one, so what is said has to be what was read.
+            if not min(told) - SLACK_W <= said_w <= max(told) + SLACK_W:
+                seen = " to ".join(f"{w:g}" for w in sorted({min(told), max(told)}))
+                yield "limit_impossible", f"{device}: {said_w:g} W said, {seen} W in the trace"
+        elif said_w is not None and any(
+            (m.meter, m.device) == ("nvml", device) for m in case.record.meters
+        ):
+            yield "limit_impossible", f"{device}: {said_w:g} W said, none in the trace"
         for draw in draws(case):
             if draw.device != device or draw.seconds < LEAST_S:
                 continue
@@ -77,6 +84,24 @@ def limits(case: Case) -> Found:
                 yield "power_above_limit", f"{said} at a limit of {max(told):.0f} W"
             if board is not None and draw.watts > (1 + TOLERANCE) * board.most_w + SLACK_W:
                 yield "power_above_board", f"{said} of at most {board.most_w:g} W"
+
+
+def together(case: Case) -> Found:
+    """All boards of a run, whoever measured them: a meter of their owner's names none of them, and
+    one that measures but a part of them is none of the run's. It may well measure more."""
+    every = [boards.known().find(g.name) for g in case.record.environment.gpus]
+    known = [b for b in every if b is not None]
+    if not known or len(known) < len(every):
+        return
+    least = sum(b.floor_w for b in known)
+    watts: dict[str, list[float]] = defaultdict(list)
+    for draw in draws(case):
+        watts[draw.what].append(draw.watts)
+    metered = max(map(len, watts.values()), default=0)
+    for what, drawn in watts.items():
+        if len(drawn) == metered and sum(drawn) < least:
+            detail = f"{what}: {sum(drawn):.1f} W of at least {least:g}, all boards together"
+            yield "power_below_floor", detail
 
 
 def floor(case: Case) -> Found:
@@ -209,6 +234,7 @@ def steepness(case: Case) -> Found:
 
 CHECKS: tuple[Check, ...] = (
     limits,
+    together,
     floor,
     idle,
     counter_against_power,

@@ -99,10 +99,13 @@ def in_turn(case: Case) -> Found:
     run of another block does not pass for this one's, and none can be left out of the middle."""
     lock, experiment = case.lock, case.record.experiment
     listed = None if lock is None else lock.requests.get(experiment.requests_sha256)
-    if lock is None or listed is None or not 0 < listed <= MOST_LISTED:
+    if lock is None:
         return
     data, arrival = experiment.workload.dataset, experiment.workload.arrival
     if getattr(data, "turns", None) or isinstance(arrival, TraceArrival):
+        return
+    if listed is None or not 0 < listed <= MOST_LISTED:
+        yield "requests_not_in_order", "how long their list is, the campaign's lock does not tell"
         return
     prefix = hashlib.sha256(f"{lock.seed}/{case.record.block}/".encode())
 

@@ -15,7 +15,7 @@ from lem.contract.record import Metrics, Record, RequestCounts, Window
 from lem.contract.workload import Arrival, Constant, Gamma, Poisson, Search
 from lem.errors import BadInput
 from lem.meters.protocol import Sample
-from lem.workloads import latency
+from lem.workloads import latency, schedules
 from lem.workloads.edges import EXACT
 from lem.workloads.load import Response
 from lem.workloads.rate_search import beyond_chance
@@ -143,8 +143,19 @@ def differences(record: Record, found: Recomputed, most: int = 20) -> list[str]:
 def flags_differ(record: Record, found: Recomputed) -> tuple[list[str], list[str]]:
     """Flags that the record lacks, and those that it has against what its files show."""
     told = set(record.flags)
-    may_be = found.flags | SEEN_LIVE
+    may_be = found.flags | seen_live(record)
     return sorted(found.flags - told), sorted(told - may_be)
+
+
+def seen_live(record: Record) -> frozenset[str]:
+    """Those of :data:`SEEN_LIVE` that a run like this one may have at all. Some take a run out of
+    every figure."""
+    never = set()
+    if not schedules.is_open(arrival_of(record)):
+        never |= {"overloaded", "overload_unknown"}
+    if any(m.device_class == "gpu" for m in record.meters):
+        never.add("no_meter")
+    return SEEN_LIVE - never
 
 
 def _pairs(record: Record, found: Recomputed) -> Iterator[tuple[str, Any, Any]]:

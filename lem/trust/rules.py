@@ -56,7 +56,7 @@ _TRACE = (
     Rule("trace_repeated", "another run of the campaign has the same trace", "reject"),
     Rule(
         "trace_shape_repeated",
-        "another run of the campaign has the same counter steps at other times",
+        "another run of the campaign has the same readings of something at other times",
         "reject",
     ),
     Rule(
@@ -73,7 +73,11 @@ _POWER = (
         "reject",
     ),
     Rule("power_above_board", "power is more than any board of this model may draw", "reject"),
-    Rule("limit_impossible", "the power limit is none that this board can have", "hold"),
+    Rule(
+        "limit_impossible",
+        "the power limit is none that this board can have, or not the one that was read",
+        "hold",
+    ),
     Rule("power_below_floor", "power is less than a board of this model needs to be on", "hold"),
     Rule("work_below_idle", "less power at work than at rest", "hold"),
     Rule(
@@ -135,7 +139,9 @@ _PROVENANCE = (
     Rule("not_of_its_lock", "experiment or measurement is not the campaign's", "reject"),
     Rule("engine_version_differs", "the engine that ran is not the experiment's version", "hold"),
     Rule("devices_differ", "boards, meters and device set do not go together", "hold"),
-    Rule("board_differs", "memory, architecture or name are not those of this board", "hold"),
+    Rule(
+        "board_differs", "memory, architecture, parts or name are not those of this board", "hold"
+    ),
     Rule(
         "board_unknown",
         "limits of this board are not known here; rules that need them did not run",

@@ -136,8 +136,13 @@ def across(
     """Rule, detail and run: where runs of one campaign have one trace, lie over each other, were
     not made in the order that was drawn for them, or their clocks do not go together. ``firsts``:
     where it is not given, all attempts are taken to be among the runs."""
-    yield from _same(runs, "trace_repeated", lambda t: t.trace_sha256)
-    yield from _same(runs, "trace_shape_repeated", lambda t: t.shape_sha256)
+    yield from _same(runs, "trace_repeated", lambda t: (t.trace_sha256,))
+    # A run's own series are known again though another beside them was changed.
+    yield from _same(
+        runs,
+        "trace_shape_repeated",
+        lambda t: (*(() if t.shape_sha256 is None else (t.shape_sha256,)), *t.series),
+    )
     yield from _overlapping(runs)
     yield from _clocks(runs)
     if lock is not None:
@@ -145,15 +150,14 @@ def across(
 
 
 def _same(
-    runs: Sequence[Traits], rule: str, of_run: Callable[[Traits], str | None]
+    runs: Sequence[Traits], rule: str, of_run: Callable[[Traits], Iterable[str]]
 ) -> Iterator[tuple[str, str, Traits]]:
+    """Each run that has what one before it has, once."""
     first: dict[str, Traits] = {}
     for t in runs:
-        key = of_run(t)
-        if key is None:
-            continue
-        other = first.setdefault(key, t)
-        if other is not t:
+        before = [first.setdefault(key, t) for key in of_run(t)]
+        other = next((b for b in before if b is not t), None)
+        if other is not None:
             yield rule, f"as that of block {other.block}, attempt {other.attempt}", t
 
 

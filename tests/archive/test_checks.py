@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -119,7 +120,8 @@ def test_runs_out_of_the_order_that_was_drawn_are_held(archive, tmp_path, judged
     assert {(f.rule, f.block) for f in told.findings} == {("arms_not_in_order", 0)}
 
 
-def test_a_run_that_is_held_stays_self_reported(archive, tmp_path, judged) -> None:
+def test_a_run_that_is_held_keeps_its_arm_self_reported(archive, tmp_path, judged) -> None:
+    """Else whoever has its worst block held has the others alone on the board, as recomputed."""
     judged(trace_gap=lambda r: r.block == 1, semantics_old=lambda r: r.block == 1)
     made = Submitter(archive).push(campaign(tmp_path / "c", ARMS))
     check_all(archive)
@@ -130,12 +132,126 @@ def test_a_run_that_is_held_stays_self_reported(archive, tmp_path, judged) -> No
         ("semantics_old", "hold", 1),
     }
     assert len({f.arm_id for f in told.findings}) == 2
-    assert tiers(archive) == [1, 2]
+    assert tiers(archive) == [1] and figures(archive) == [(1, 4), (1, 4)]
+
+
+def figures(archive) -> list[tuple[int, int]]:
+    """Tier and runs of each configuration's figures of energy."""
+    n = sa.select(CONFIG_SUMMARY.c.tier, CONFIG_SUMMARY.c.n).where(CONFIG_SUMMARY.c.metric == 0)
     with archive.database.reading() as c:
-        n = c.execute(
-            sa.select(CONFIG_SUMMARY.c.tier, CONFIG_SUMMARY.c.n).where(CONFIG_SUMMARY.c.metric == 0)
-        ).all()
-    assert sorted(map(tuple, n)) == [(1, 4), (1, 4), (2, 3), (2, 3)]
+        return sorted(map(tuple, c.execute(n).all()))
+
+
+def test_a_run_that_is_held_is_no_fault_of_other_arms(archive, tmp_path, judged) -> None:
+    judged(trace_gap=lambda r: r.block == 1 and r.metrics["mean_power_w"]["gpu"].value < 5)
+    Submitter(archive).push(campaign(tmp_path / "c", ARMS))
+    check_all(archive)
+    with archive.database.reading() as c:
+        held = set(c.scalars(sa.select(RUN.c.arm).join(FINDING, FINDING.c.run_id == RUN.c.id)))
+        told = set(c.execute(sa.select(RUN.c.arm, RUN.c.tier).distinct()).all())
+    assert len(held) == 1
+    assert told == {(arm, 1 if arm in held else 2) for arm in (0, 1)}
+    assert figures(archive) == [(1, 4), (1, 4), (2, 4)]
+
+
+def of_one_experiment(folder: Path) -> tuple[Path, str]:
+    """A campaign whose second arm (whose name is told) is of the first one's experiment, too."""
+    lock = json.loads((folder / "campaign.lock.json").read_text())
+    first, second = lock["arms"]
+    second |= {name: first[name] for name in ("experiment", "experiment_id")}
+    (folder / "campaign.lock.json").write_text(json.dumps(lock))
+    for path in folder.glob(f"blocks/*/{second['arm_id']}/0/record.json"):
+        told = {name: first[name] for name in ("experiment", "experiment_id")}
+        path.write_text(json.dumps(json.loads(path.read_text()) | told))
+    return folder, second["arm_id"]
+
+
+def test_two_arms_of_one_experiment_are_judged_together(archive, tmp_path, judged) -> None:
+    """Else the worse of ten such arms could be had held."""
+    me = Submitter(archive)
+    folder, second = of_one_experiment(campaign(tmp_path / "c", ARMS))
+    judged(trace_gap=lambda r: r.block == 1 and r.arm_id == second)
+    assert me.push(folder).campaign_state == "complete"
+    check_all(archive)
+    assert tiers(archive) == [1] and figures(archive) == [(1, 8)]
+
+
+def test_two_blocks_are_two_however_many_arms_they_have(archive, tmp_path, judged) -> None:
+    for name in ("a", "b"):
+        arms = [[0.100, 0.101], [0.1005, 0.0995]]
+        folder, _ = of_one_experiment(campaign(tmp_path / name, arms, board=f"GPU-{name}"))
+        Submitter(archive, name).push(folder)
+    check_all(archive)
+    assert tiers(archive) == [2]
+    with archive.database.reading() as c:
+        assert list(c.scalars(sa.select(REPLICATION.c.verdict))) == ["cannot_tell"]
+
+
+def test_runs_of_one_arm_told_as_of_two_boards_stay_self_reported(
+    archive, tmp_path, judged
+) -> None:
+    """Else the worst block could be told as of another board: the others would be alone."""
+    folder = campaign(tmp_path / "c", ARMS[:1])
+    for path in folder.glob("blocks/0001/*/0/record.json"):
+        raw = json.loads(path.read_text())
+        raw["environment"]["gpus"][0]["name"] = "Another board"
+        path.write_text(json.dumps(raw))
+    Submitter(archive).push(folder)
+    check_all(archive)
+    assert tiers(archive) == [1] and figures(archive) == [(1, 1), (1, 3)]
+
+
+def test_a_run_that_others_load_took_a_meter_from_is_no_fault_of_the_others(
+    archive, tmp_path, judged
+) -> None:
+    folder = campaign(tmp_path / "c", ARMS[:1], energy_class="cpu")
+    for path in folder.glob("blocks/0001/*/0/record.json"):
+        raw = json.loads(path.read_text()) | {"flags": ["not_attributed"]}
+        raw["metrics"] = {
+            name: {"node": value["cpu"]} if isinstance(value, dict) and "cpu" in value else value
+            for name, value in raw["metrics"].items()
+        }
+        path.write_text(json.dumps(raw))
+    Submitter(archive).push(folder)
+    check_all(archive)
+    assert tiers(archive) == [2] and figures(archive) == [(1, 1), (1, 3), (2, 1), (2, 3)]
+
+
+def test_no_run_is_recomputed_before_its_whole_campaign_was_looked_at(
+    archive, tmp_path, judged
+) -> None:
+    me = Submitter(archive)
+    both = me.bundle(campaign(tmp_path / "c", ARMS[:1]))
+    first = me.send(part_of(both, [0, 1, 2]))
+    check_all(archive)
+    assert receipt(archive.database, first.submission).checks == "passed"
+    assert (tiers(archive), figures(archive)) == ([1], [])
+    assert me.send(part_of(both, [3])).campaign_state == "complete"
+    assert (tiers(archive), figures(archive)) == ([1], [(1, 4)])
+    check_all(archive)
+    assert (tiers(archive), figures(archive)) == ([2], [(1, 4), (2, 4)])
+    assert kinds(archive) == ["accepted", "accepted", "tier", "tier"]
+
+
+def test_what_was_replicated_falls_back_when_a_campaign_is_open_again(
+    archive, tmp_path, judged
+) -> None:
+    """By an attempt that nobody asked for, say."""
+    a, b = Submitter(archive, "a"), Submitter(archive, "b")
+    a.push(campaign(tmp_path / "a", ARMS, board="GPU-a"))
+    whole = b.bundle(campaign(tmp_path / "b", [[*arm, arm[0]] for arm in ARMS], board="GPU-b"))
+    lock = json.loads(text_of(whole, 0, "lock")) | {"blocks": 4}
+    whole = with_file(whole, 0, "lock", json.dumps(lock).encode())
+    first = [n for n, r in enumerate(whole.content.runs) if r.block < 4]
+    b.send(part_of(whole, first))
+    check_all(archive)
+    assert tiers(archive) == [3]
+    more = [n for n in range(len(whole.content.runs)) if n not in first]
+    assert b.send(part_of(whole, more)).campaign_state == "open"
+    assert tiers(archive, a) == [2]
+    assert kinds(archive)[-4:] == ["accepted", "reopened", "tier", "tier"]
+    check_all(archive)
+    assert (tiers(archive, a), tiers(archive, b)) == ([2], [1])
 
 
 def test_one_rejected_run_takes_its_whole_campaign_out(archive, tmp_path, judged) -> None:
@@ -276,7 +392,7 @@ def test_two_that_check_the_same_write_it_once(archive, tmp_path, judged, monkey
     assert check_all(archive) == 2
     with archive.database.reading() as c:
         assert c.scalar(sa.select(sa.func.count()).select_from(FINDING)) == 2
-    assert kinds(archive) == ["accepted", "tier"]
+    assert kinds(archive) == ["accepted"]
 
 
 def test_a_check_that_never_ends_leaves_its_runs_self_reported(

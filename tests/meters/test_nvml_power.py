@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from lem.agent import environment
 from lem.contract.flags import worst
 from lem.contract.record import EnergyReading, MeterInfo
 from lem.errors import MeterUnavailable
@@ -129,6 +130,8 @@ def test_a_partitioned_board_names_its_partitions(play: Begin) -> None:
     assert infos[0].description.endswith(
         "shared by its partitions (MIG): Played GPU MIG 1g.10gb, Played GPU MIG 1g.10gb"
     )
+    (gpu,) = environment.gpus(None)
+    assert (gpu.mig, gpu.partitions) == (True, ["1g.10gb", "1g.10gb"])
 
 
 def test_one_lost_board_of_two_is_kept_in_view_without_a_figure(play: Begin) -> None:

@@ -55,6 +55,14 @@ def test_names_of_meters_that_tell_too_much_are_replaced(device: str, public: st
     assert trace(text, veil) == text.replace(device, public)
 
 
+def test_devices_that_are_in_no_record_have_no_telling_names_either() -> None:
+    """A run on GPUs that only a sensor saw has no meter in its record; its trace has the sensor."""
+    head = "t_ns,meter,device,quantity,value\n"
+    rows = "1,{0},power_w,1.5\n2,{1},power_w,2.5\n3,nvml,gpu0,power_mw,3\n4,{0},power_w,4\n"
+    own = rows.format("external,pdu7.example.org", "external,pdu8.example.org")
+    assert trace(head + own) == head + rows.format("external,external-0", "external,external-1")
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -82,6 +82,16 @@ def test_a_trace_with_its_times_moved_has_the_same_shape() -> None:
     assert traits.shape([]) is None
 
 
+def test_a_series_under_two_runs_beside_another_that_was_changed() -> None:
+    """The best block's board, say, with one step of CPU time of its own."""
+    _, runs = campaign()
+    runs[2] = runs[2]._replace(series=("a" * 64, "b" * 64))
+    runs[7] = runs[7]._replace(series=("b" * 64, "c" * 64))
+    (found,) = across(runs)
+    assert (found.rule, found.consequence) == ("trace_shape_repeated", "reject")
+    assert (found.block, found.arm_id) == (runs[7].block, runs[7].arm_id)
+
+
 def test_runs_that_used_one_board_at_once() -> None:
     _, runs = campaign()
     late = (START + timedelta(seconds=60)).isoformat()

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 import pytest
@@ -221,6 +221,19 @@ def test_a_time_budget_ends_a_campaign() -> None:
     assert 1 + max(o.block for o in outcomes) == 2
     assert state(campaign.lock, outcomes).complete
     assert not state(campaign.lock, [o for o in outcomes if o.block == 0]).complete
+    # One more, once the others were seen; or beside the first, when nobody knew.
+    last = [o for o in outcomes if o.block == 1]
+
+    def later(seconds: float) -> list[Outcome]:
+        def at(text: str) -> str:
+            return (datetime.fromisoformat(text) + timedelta(seconds=seconds)).isoformat()
+
+        return [
+            o._replace(block=2, started_at=at(o.started_at), ended_at=at(o.ended_at)) for o in last
+        ]
+
+    assert "block 2 is there" in state(campaign.lock, [*outcomes, *later(300.0)]).missing
+    assert state(campaign.lock, [*outcomes, *later(-60.0)]).complete
 
 
 def test_an_arm_that_was_given_up_is_not_awaited() -> None:

@@ -83,8 +83,34 @@ def test_a_limit_that_is_not_the_traces(gpu: Run) -> None:
     assert gpu.told(environment__gpus__0__power_limit_w=100.0).found() == {
         "limit_impossible": "hold"
     }
-    # What is in force may be less than what was set.
-    assert gpu.told(environment__gpus__0__power_limit_w=600.0).found() == {}
+    # As of a board under its usual limit, which needs more.
+    assert gpu.told(environment__gpus__0__power_limit_w=700.0).found() == {
+        "limit_impossible": "hold"
+    }
+    silent = gpu.traced(lambda s: None if s.quantity == "power_limit_mw" else s)
+    assert silent.consistent().found() == {"limit_impossible": "hold"}
+
+
+def test_an_owners_meter_that_tells_less_than_the_boards_need(gpu: Run) -> None:
+    """A name of its own does not spare it what is known of the boards."""
+    forged = gpu.traced(scaled(0.1, "energy_mj", *POWER)).traced(
+        lambda s: (
+            s._replace(meter="external", device="wall", value=s.value / 1e3, quantity="energy_j")
+            if s.quantity == "energy_mj"
+            else s._replace(device="board")
+            if s.meter == "nvml"
+            else s
+        )
+    )
+    meter = gpu.record.meters[0].model_dump() | {
+        "meter": "external",
+        "device": "wall",
+        "quantity": "energy_j",
+        "unit": "J",
+        "relative_uncertainty": 0.01,
+    }
+    raw = forged.told(meters=[meter]).consistent()
+    assert raw.found()["power_below_floor"] == "hold"
 
 
 def test_a_consistent_forgery_within_what_a_board_does_passes(gpu: Run) -> None:
@@ -129,10 +155,25 @@ def test_a_gain_that_no_board_has(gpu: Run) -> None:
         "against": "a wattmeter",
         "sha256": "0" * 64,
     }
-    forged = gpu.told(meters__0__calibration=gain).consistent()
-    assert forged.found() == {"calibration_far": "hold"}
-    honest = gpu.told(meters__0__calibration=gain | {"gain": 1.02}).consistent()
+    (board,) = gpu.record.environment.gpus
+    uuid = f"GPU-{'a' * 32}"
+    named = gpu.told(environment__gpus=[board.model_dump() | {"uuid": uuid}])
+    named = named.told(environment__device_set=[uuid])
+
+    def calibrated(factor: float) -> Run:
+        own = {**gain, "gain": factor}
+        asked = {k: v for k, v in own.items() if k != "sha256"}
+        told = named.told(measurement__calibration={"sha256": "0" * 64, "boards": {uuid: asked}})
+        return told.told(meters__0__calibration=own).consistent()
+
+    assert calibrated(1.4).found() == {"calibration_far": "hold"}
+    honest = calibrated(1.02)
     assert honest.found() == {}
+    # Another one than was asked for, which may be another in each block.
+    alone = gpu.told(meters__0__calibration=gain | {"gain": 1.02}).consistent()
+    assert alone.found() == {"meter_inconsistent": "reject"}
+    other = honest.told(meters__0__calibration=gain | {"gain": 1.1}).consistent()
+    assert other.found() == {"meter_inconsistent": "reject"}
     assert "calibrated" in {f.rule for f in honest.judged().findings}
 
 
@@ -348,6 +389,11 @@ def test_a_block_under_another_number(gpu: Run, lock_of: Callable[[Run], Lock]) 
     """So of ten blocks the three best cannot be numbered anew."""
     forged = gpu.told(block=0)
     assert forged.found(lock_of(gpu)) == {"requests_not_in_order": "hold"}
+    # Nor by a lock that does not tell of the list, or of one that is too long to look at.
+    listed = gpu.record.experiment.requests_sha256
+    for requests in ({}, {listed: 10**6}):
+        silent = lock_of(gpu).model_copy(update={"requests": requests})
+        assert forged.found(silent) == {"requests_not_in_order": "hold"}
 
 
 def test_more_clients_than_there_are(gpu: Run) -> None:
@@ -413,13 +459,37 @@ def test_boards_that_do_not_go_together(gpu: Run) -> None:
     assert gpu.told(environment__gpus=two).found() == {"devices_differ": "hold"}
 
 
+def test_a_board_that_is_not_named(gpu: Run) -> None:
+    """Half of the energy of a model that was spread over two."""
+    for settings in (
+        {"engine": {"tensor_parallel_size": 2}},
+        {"args": {"tp_size": "2"}},
+        {"args": {"pipeline_parallel_size": 2}},
+    ):
+        assert swapped(gpu, **settings).found()["devices_differ"] == "hold"
+    assert swapped(gpu, args={"tensor_parallel_size": 1}).found() == {}
+
+
 def test_another_boards_name(runs: Runs, gpu: Run) -> None:
+    # Another spelling is no board of which nothing is known.
+    forged = on(runs("gpu"), "nvidia  h200", 80, 9)
+    assert forged.consistent().found() == {"board_differs": "hold"}
     assert gpu.told(environment__gpus__0__name="NVIDIA L4").found()["board_differs"] == "hold"
     for forged in (
         on(runs("gpu"), "NVIDIA H200", 80, 9),
         on(runs("gpu"), "NVIDIA H200", 140, 8),
     ):
         assert forged.consistent().found() == {"board_differs": "hold"}
+
+
+def test_a_divided_board_that_does_not_say_so(gpu: Run) -> None:
+    assert any(s.quantity == "mig" for s in samples_of(gpu.trace))
+    divided = gpu.traced(lambda s: s._replace(value=1.0) if s.quantity == "mig" else s)
+    assert divided.consistent().found() == {"board_differs": "hold"}
+    told = divided.told(environment__gpus__0__mig=True).consistent()
+    assert told.found() == {"board_differs": "hold"}
+    parts = told.told(environment__gpus__0__partitions=["3g.71gb"])
+    assert parts.found() == {}
 
 
 def test_notes(runs: Runs) -> None:

@@ -78,6 +78,11 @@ def test_a_flag_that_its_files_give_must_be_there_and_no_other(runs: Runs) -> No
     assert run.told(flags=sorted([*flags, "throttled"])).found() == {"flags_unfounded": "reject"}
     # What the agent alone can see may be said.
     assert run.told(flags=sorted([*flags, "cool_down_missed"])).found() == {}
+    # Not what it cannot have seen: these would take the run out of every figure.
+    for never in ("overloaded", "no_meter"):
+        told = run.told(flags=sorted([*flags, never]))
+        assert told.found() == {"flags_unfounded": "reject"}
+    assert runs("open").told(flags=[*runs("open").record.flags, "overloaded"]).found() == {}
 
 
 def test_a_record_of_another_version_is_held_and_not_rejected(runs: Runs) -> None:

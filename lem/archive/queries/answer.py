@@ -88,7 +88,7 @@ class Figure(Shape):
     runs: int
     submitters: int
     tier: Tier
-    """Of runs of at least this tier."""
+    """Of runs of at least this tier; a likelihood, which no file shows, is always self-reported."""
     energy_class: str
     """Device class that energy and power are of; ``estimated`` is no measurement."""
     best_run: float

@@ -15,9 +15,12 @@ from lem.archive.queries.answer import (
     unit_of,
 )
 from lem.archive.refused import Refused
-from lem.archive.schema import CONFIG, CONFIG_SUMMARY, HEADLINE
+from lem.archive.schema import CONFIG, CONFIG_SUMMARY, HEADLINE, SELF_REPORTED
 
 NOT_BY_ITS_INTERVAL = "there is no interval"
+UNSEEN = ("nll_per_token",)
+"""What no submitted file shows (``REPORTED`` of ``lem/trust/recompute.py``): the submitters' word,
+whatever their runs' tier."""
 _SHOWN = [c for c in CONFIG.c if c.name != "experiment"]
 
 
@@ -71,7 +74,7 @@ def figures_of(
 def figure(found: Mapping[str, Any] | sa.RowMapping, energy_class: str) -> Figure:
     """A row of ``config_summary`` as answers have it."""
     name = HEADLINE[found["metric"]]
-    tier = tier_name(found["tier"])
+    tier = tier_name(SELF_REPORTED if name in UNSEEN else found["tier"])
     assert tier is not None
     why = None if found["expanded"] is not None else WHY_NONE.get(found["why_none"])
     return Figure(
