@@ -71,7 +71,7 @@ def test_energy_between_start_and_end_of_a_command(
     assert said["duration_s"] == pytest.approx((said["end_ns"] - said["start_ns"]) / 1e9)
     (reading,) = said["readings"]
     assert (reading["meter"], reading["device"]) == ("nvml", "gpu0")
-    # A machine busy with other tests may keep the sampler from its turn; that is said, and included.
+    # A machine busy with other tests may keep the sampler waiting: then it says so.
     assert set(reading["flags"]) <= {"sampler_gap"}
     truth_j = what.energy_j(said["start_ns"], said["end_ns"])
     budget = reading["budget_j"]
