@@ -1,9 +1,11 @@
 """What is said of a configuration, from its counted runs: pure arithmetic on arrays, many
 configurations at once.
 
-- Each submitter counts once: ``mean`` is the mean of the submitters' means.
+- Each block counts once: arms of one experiment in a block share its hour and its boards, so they
+  are not two of its kind. Each submitter counts once: ``mean`` is the mean of the submitters'
+  means, and those are means of their blocks' means.
 - U of one submitter's mean: √(h² + ū²), where h is the half-width of its repeatability interval
-  (:func:`lem.stats.serial.absolute_intervals` over its runs in the order of campaign, block, arm)
+  (:func:`lem.stats.serial.absolute_intervals` over its blocks in the order of campaign, block)
   and ū the mean of the runs' own U: those come from the meter, which all its runs share, so they do
   not shrink by averaging. Of latencies, throughput and quality it is h alone.
 - U of several: the mean of theirs, times the Birge ratio where that is above 1: √(Σ((xᵢ − x̄) ÷
@@ -106,17 +108,22 @@ def _of_metric(runs: Runs, tier: int, metric: int) -> Summaries | None:
     values, started = runs.values[kept, metric], runs.started[kept]
     new_config = _starts(config)
     new_submitter = new_config | _starts(identity)
+    place = runs.place[kept]
+    new_block = new_submitter | _starts(place[:, 0]) | _starts(place[:, 1])
     of_run = np.cumsum(new_submitter) - 1
+    of_block = of_run[new_block]
     of_submitter = np.cumsum(new_config)[new_submitter] - 1
-    n = np.bincount(of_run)
-    means = _sums(of_run, values) / n
+    n = np.bincount(of_block)
+    blocks = _means(values, new_block)
+    means = _sums(of_block, blocks) / n
     k = np.bincount(of_submitter)
     # Sorted within each configuration, so that it does not matter who was enrolled first.
     by_value = np.lexsort((means, of_submitter))
     mean = _sums(of_submitter, means[by_value]) / k
     config_of_run = of_submitter[of_run]
     own = runs.expanded[kept, metric] if metric < len(WITH_UNCERTAINTY) else None
-    each, why = _of_submitters(values, of_run, n, own)
+    own = None if own is None else _means(own, new_block)
+    each, why = _of_submitters(blocks, of_block, n, own)
     most = UNEXPLAINED if own is not None else UNEXPLAINED_ALONE
     expanded, why_none = _together(means, mean, each, why, of_submitter, k, most)
     first = np.flatnonzero(new_config)
@@ -142,7 +149,7 @@ def _of_metric(runs: Runs, tier: int, metric: int) -> Summaries | None:
 
 
 def _of_submitters(
-    values: Floats, of_run: Ints, n: Ints, own: Floats | None
+    values: Floats, of_block: Ints, n: Ints, own: Floats | None
 ) -> tuple[Floats, Ints]:
     """U of each submitter's mean (NaN without one), and why there is none (0 where there is)."""
     half = np.full(len(n), np.nan)
@@ -156,7 +163,7 @@ def _of_submitters(
     if own is None:
         return half, why
     # NaN of one run makes the mean NaN.
-    u = _sums(of_run, own) / n
+    u = _sums(of_block, own) / n
     why[(why == 0) & np.isnan(u)] = UNSTATED
     return np.hypot(half, u), why
 
@@ -186,6 +193,14 @@ def _together(
     worst[(worst == 0) & ~np.isfinite(expanded)] = 2
     expanded[worst > 0] = np.nan
     return expanded, worst
+
+
+def _means(values: Floats, starts: NDArray[np.bool_]) -> Floats:
+    """Of each stretch of rows that begins where ``starts`` says."""
+    if starts.all():
+        return values
+    stretch = np.cumsum(starts) - 1
+    return _sums(stretch, values) / np.bincount(stretch)
 
 
 def _sums(groups: Ints, values: Floats) -> Floats:

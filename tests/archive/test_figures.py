@@ -26,9 +26,13 @@ ONE = HEADLINE.index("energy_per_output_token_j")
 SPEED = HEADLINE.index("output_throughput_tokens_per_s")
 
 
-def runs(rows) -> Runs:
-    """Of (config, identity, campaign, block, started, tier, value or None, U or None); the same
-    value in every metric."""
+ARMS = 2
+"""In a block, where a test has several."""
+
+
+def runs(rows, arms: int = 1) -> Runs:
+    """Of (config, identity, campaign, place, started, tier, value or None, U or None); the same
+    value in every metric. ``place``: block × ``arms`` + arm."""
     nan = math.nan
     table = [[nan if x is None else x for x in row] for row in rows]
     t = np.array(table, dtype=float).reshape(-1, 8)
@@ -37,7 +41,7 @@ def runs(rows) -> Runs:
     return Runs(
         whole[:, 0],
         whole[:, 1],
-        np.column_stack([whole[:, 2:4], np.zeros((n, 2), dtype=np.int64)]),
+        np.column_stack([whole[:, 2], whole[:, 3] // arms, whole[:, 3] % arms, np.zeros(n, int)]),
         t[:, 4],
         t[:, 5].astype(np.int64),
         np.repeat(t[:, 6:7], len(HEADLINE), axis=1),
@@ -59,7 +63,7 @@ rows_of = st.lists(
         st.integers(1, 3),
         st.integers(1, 3),
         st.integers(1, 2),
-        st.integers(0, 8),
+        st.integers(0, 16),
         st.floats(min_value=0, max_value=1e9),
         st.integers(1, 3),
         st.none() | values,
@@ -73,7 +77,7 @@ rows_of = st.lists(
 @given(rows_of)
 @settings(max_examples=150)
 def test_equals_a_straightforward_reference(rows) -> None:
-    found = summarise(runs(rows))
+    found = summarise(runs(rows, ARMS))
     keys = list(zip(found.config, found.tier, found.metric, strict=True))
     assert keys == sorted(set(keys))
     expected = 0
@@ -89,8 +93,8 @@ def test_equals_a_straightforward_reference(rows) -> None:
 
 
 def check(mine, found, i: int, metric: int) -> None:
-    series = {k: list(g) for k, g in groupby(mine, key=lambda r: r[1])}
-    means = {k: statistics.fmean(r[6] for r in g) for k, g in series.items()}
+    series = {k: list(blocks_of(g)) for k, g in groupby(mine, key=lambda r: r[1])}
+    means = {k: statistics.fmean(value for value, _ in g) for k, g in series.items()}
     mean = statistics.fmean(means.values())
     assert found.n[i] == len(mine) and found.submitters[i] == len(series)
     assert math.isclose(found.mean[i], mean, rel_tol=1e-12)
@@ -105,16 +109,16 @@ def check(mine, found, i: int, metric: int) -> None:
     assert found.last[i] in {r[6] for r in mine if r[4] == newest}
     each, why = [], 0
     for g in series.values():
-        one = absolute([r[6] for r in g], [r[7] for r in g])
+        one = absolute([value for value, _ in g], [u for _, u in g])
         half = None if one.low is None else one.mean - one.low
         if half is None:
             why = max(why, next(k for k, text in WHY_NONE.items() if text == one.reason))
         elif metric == SPEED:
             each.append(half)
-        elif any(r[7] is None for r in g):
+        elif any(u is None for _, u in g):
             why = max(why, UNSTATED)
         else:
-            each.append(math.hypot(half, statistics.fmean(r[7] for r in g)))
+            each.append(math.hypot(half, statistics.fmean(u for _, u in g)))
     assert found.why_none[i] == why
     if why:
         assert math.isnan(found.expanded[i])
@@ -130,14 +134,25 @@ def check(mine, found, i: int, metric: int) -> None:
     assert math.isclose(found.expanded[i], u, rel_tol=1e-6)
 
 
+def blocks_of(rows):
+    """Mean and mean U of each block."""
+    for _, those in groupby(rows, key=lambda r: (r[2], r[3] // ARMS)):
+        block = list(those)
+        us = [r[7] for r in block]
+        yield (
+            statistics.fmean(r[6] for r in block),
+            None if None in us else statistics.fmean(us),
+        )
+
+
 @given(rows_of, st.randoms())
 @settings(max_examples=60)
 def test_the_same_bits_alone_and_in_company_and_in_any_order(rows, random) -> None:
     shuffled = list(rows)
     random.shuffle(shuffled)
-    together = summarise(runs(shuffled))
+    together = summarise(runs(shuffled, ARMS))
     for config in (1, 2, 3):
-        alone = summarise(runs([r for r in rows if r[0] == config]))
+        alone = summarise(runs([r for r in rows if r[0] == config], ARMS))
         mine = together.config == config
         for name, column in alone._asdict().items():
             np.testing.assert_array_equal(getattr(together, name)[mine], column, err_msg=name)
@@ -150,6 +165,16 @@ def test_one_submitters_u_is_its_repeatability_and_its_meters_together() -> None
     half = one.high - one.mean
     assert math.isclose(summary(rows, SPEED)["expanded"], half, rel_tol=1e-9)
     assert math.isclose(summary(rows)["expanded"], math.hypot(half, 0.03), rel_tol=1e-9)
+
+
+def test_arms_of_one_experiment_in_a_block_are_no_more_blocks() -> None:
+    x = [1.00, 1.02, 0.99, 1.01]
+    once = [(1, 1, 1, b, b, 1, v, 0.03) for b, v in enumerate(x)]
+    twice = [(1, 1, 1, 2 * b + arm, b, 1, v, 0.03) for b, v in enumerate(x) for arm in (0, 1)]
+    found = summarise(runs(twice, 2))
+    assert found.n[ONE] == 8
+    assert found.mean[ONE] == summary(once)["mean"]
+    assert math.isclose(found.expanded[ONE], summary(once)["expanded"], rel_tol=1e-12)
 
 
 def test_one_with_many_runs_does_not_outweigh_the_others() -> None:
