@@ -10,7 +10,7 @@ class Tier(NamedTuple):
     name: str
     meaning: str
     does_not_prove: str
-    """One sentence; badges link to it."""
+    """What badges say beside it."""
 
 
 _TABLE = (
@@ -35,7 +35,8 @@ _TABLE = (
         "Two or more submitters, each invited apart from the others and on other boards, got the "
         "same within a stated margin.",
         "It does not prove that the submitters are independent people, nor that what they agree on "
-        "holds for other boards, drivers or machines.",
+        "holds for other boards, drivers or machines. Their energy was compared; latencies and "
+        "throughput beside it were not.",
     ),
 )
 
