@@ -27,6 +27,15 @@ def size(settings: Any, *names: str) -> int:
     return max(map(_size, (settings.get(name) for name in names)), default=1)
 
 
+def model_parallel_size(engine: Any, args: Any) -> int:
+    """Over how many GPUs an engine spreads one model, by the names that most engines have for it:
+    tensor times pipeline parallel."""
+    tensor = max(
+        size(engine, "tensor_parallel_size"), size(args, "tensor_parallel_size", "tp_size")
+    )
+    return tensor * size(args, "pipeline_parallel_size", "pp_size")
+
+
 def _size(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return 1

@@ -4,7 +4,6 @@ A block runs on one device set: as many GPUs as the experiment that needs most. 
 runs on the first of them, the same in every block.
 """
 
-import math
 from collections.abc import Sequence
 
 from lem import plugins
@@ -13,13 +12,6 @@ from lem.config import CampaignFile
 from lem.contract.record import Gpu
 from lem.contract.spec import Settings
 from lem.errors import BadInput, EnvironmentFault
-
-SIZES = (
-    ("pipeline_parallel_size", "pp_size"),
-    ("data_parallel_size", "dp_size"),
-)
-"""Arguments by which engines spread one model, or copies of it, beside the tensor parallel size:
-each line is one thing under its names."""
 
 
 def gpus_needed(backend: str, engine: Settings, args: Settings) -> int | None:
@@ -31,11 +23,8 @@ def gpus_needed(backend: str, engine: Settings, args: Settings) -> int | None:
     if own is not None:
         needed: int | None = own(engine, args)
         return needed
-    tensor = max(
-        settings.size(engine, "tensor_parallel_size"),
-        settings.size(args, "tensor_parallel_size", "tp_size"),
-    )
-    return math.prod([tensor, *(settings.size(args, *names) for names in SIZES)])
+    copies = settings.size(args, "data_parallel_size", "dp_size")
+    return copies * settings.model_parallel_size(engine, args)
 
 
 def needs(file: CampaignFile) -> list[int | None]:
