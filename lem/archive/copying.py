@@ -70,7 +70,7 @@ def insert_numbers(c: Connection, table: sa.Table, columns: dict[str, NDArray[An
     NULL. On PostgreSQL the arrays become the bytes that binary COPY reads."""
     size = len(next(iter(columns.values())))
     if c.dialect.name == "sqlite" or size < FEW:
-        lists = [_or_none(column) for column in columns.values()]
+        lists = [or_none(column) for column in columns.values()]
         insert_many(c, table, list(columns), list(zip(*lists, strict=True)))
         return
     missing = {
@@ -112,7 +112,8 @@ def _tuples(table: sa.Table, columns: dict[str, NDArray[Any]], absent: set[str])
     return rows.tobytes()
 
 
-def _or_none(column: NDArray[Any]) -> list[Any]:
+def or_none(column: NDArray[Any]) -> list[Any]:
+    """Its values, with None for NaN."""
     values: list[Any] = column.tolist()
     return [None if v != v else v for v in values] if column.dtype.kind == "f" else values
 

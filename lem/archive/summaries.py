@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Connection
 
 from lem.archive import board, facets
-from lem.archive.copying import FEW, copied_out, insert_numbers
+from lem.archive.copying import FEW, copied_out, insert_numbers, or_none
 from lem.archive.figures import Runs, Summaries, summarise
 from lem.archive.rows import FIGURES
 from lem.archive.schema import CONFIG, CONFIG_SUMMARY, DIMENSIONS, HEADLINE, RUN, WITH_UNCERTAINTY
@@ -107,10 +107,7 @@ def computed(c: Connection, config_ids: Sequence[int]) -> Computed:
 
 def rows_of(found: Summaries) -> list[tuple[Any, ...]]:
     """As rows of ``config_summary``, in the order of its columns."""
-    columns = [column.tolist() for column in found]
-    expanded = CONFIG_SUMMARY.c.keys().index("expanded")
-    columns[expanded] = [None if u != u else u for u in columns[expanded]]
-    return list(zip(*columns, strict=True))
+    return list(zip(*map(or_none, found), strict=True))
 
 
 def _states(runs: Runs) -> dict[int, State]:

@@ -15,12 +15,12 @@ from lem.archive.queries.answer import (
     unit_of,
 )
 from lem.archive.refused import Refused
-from lem.archive.schema import CONFIG, CONFIG_SUMMARY, HEADLINE, SELF_REPORTED
+from lem.archive.schema import CONFIG, CONFIG_SUMMARY, HEADLINE, REPLICATED, SELF_REPORTED
+from lem.trust.recompute import REPORTED
 
 NOT_BY_ITS_INTERVAL = "there is no interval"
-UNSEEN = ("nll_per_token",)
-"""What no submitted file shows (``REPORTED`` of ``lem/trust/recompute.py``): the submitters' word,
-whatever their runs' tier."""
+UNSEEN = frozenset(name for name in HEADLINE if f"quality.{name}" in REPORTED)
+"""Metrics that no submitted file shows: the submitters' word, whatever their runs' tier."""
 _SHOWN = [c for c in CONFIG.c if c.name != "experiment"]
 
 
@@ -71,10 +71,15 @@ def figures_of(
     }
 
 
+def highest_tier(*metrics: str) -> int:
+    """That figures of all of these metrics can have."""
+    return REPLICATED if UNSEEN.isdisjoint(metrics) else SELF_REPORTED
+
+
 def figure(found: Mapping[str, Any] | sa.RowMapping, energy_class: str) -> Figure:
     """A row of ``config_summary`` as answers have it."""
     name = HEADLINE[found["metric"]]
-    tier = tier_name(SELF_REPORTED if name in UNSEEN else found["tier"])
+    tier = tier_name(min(found["tier"], highest_tier(name)))
     assert tier is not None
     why = None if found["expanded"] is not None else WHY_NONE.get(found["why_none"])
     return Figure(

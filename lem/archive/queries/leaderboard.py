@@ -21,7 +21,7 @@ from lem.archive.queries.answer import (
     unit_of,
 )
 from lem.archive.queries.cursor import Cursor, CursorText, question_key
-from lem.archive.queries.figures import configurations_of, figures_of
+from lem.archive.queries.figures import configurations_of, figures_of, highest_tier
 from lem.archive.queries.filters import OfMetric
 from lem.archive.queries.selection import Selected, select
 from lem.archive.refused import Refused
@@ -40,7 +40,7 @@ class Chosen(Shape):
     tier: Tier | Literal["best"]
     """``best``: each configuration by the best tier that it has."""
     best_tier: Tier | None
-    """The best that any of these configurations has."""
+    """The best that any of these figures has."""
     metric: Metric
     unit: str
     better: Literal["lower", "higher"]
@@ -88,7 +88,7 @@ def leaderboard(connection: sa.Connection, question: LeaderboardQuestion) -> Lea
         chosen=Chosen(
             energy_class=about.energy_class,
             tier=about.tier_name or "best",
-            best_tier=tier_name(int(best)),
+            best_tier=tier_name(min(int(best), highest_tier(question.metric))),
             metric=question.metric,
             unit=unit_of(question.metric),
             better=better,

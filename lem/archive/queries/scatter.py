@@ -4,10 +4,13 @@ from typing import Annotated, Any
 
 import numpy as np
 import sqlalchemy as sa
+from numpy.typing import NDArray
 from pydantic import Field
 
 from lem.archive.columns import Coded, Floats, Ints
+from lem.archive.copying import or_none
 from lem.archive.queries.answer import Answer, Metric, head, unit_of
+from lem.archive.queries.figures import highest_tier
 from lem.archive.queries.filters import Filtered
 from lem.archive.queries.selection import select
 
@@ -44,7 +47,7 @@ class Scatter(Answer):
     y: list[float]
     y_uncertainty: list[float | None]
     tier: list[int]
-    """1 self-reported, 2 recomputed, 3 replicated."""
+    """That both figures have: 1 self-reported, 2 recomputed, 3 replicated."""
     runs: list[int]
     """That count, of this tier; a single figure may be of fewer."""
     submitters: list[int]
@@ -66,11 +69,14 @@ def scatter(connection: sa.Connection, question: ScatterQuestion) -> Scatter:
     total = len(rows)
     rows = rows[: question.limit]
 
-    def figure(name: str, metric: str, digits: int = 0) -> list[Any]:
-        found = board.figure(name, metric, tier)[rows]
-        shown: list[Any] = (rounded(found, digits) if digits else found).tolist()
-        return shown
+    def figure(name: str, metric: str) -> NDArray[Any]:
+        found: NDArray[Any] = board.figure(name, metric, tier)[rows]
+        return found
 
+    def uncertainty(metric: str) -> list[float | None]:
+        return or_none(rounded(figure("expanded", metric), DIGITS_OF_U))
+
+    tiers = np.full(len(rows), tier) if tier else board.numbers["tier"][rows]
     names = {name: _names(board.coded[name], rows) for name in NAMES}
     # Not validated once more: the columns are those of the database.
     return Scatter.model_construct(
@@ -83,13 +89,13 @@ def scatter(connection: sa.Connection, question: ScatterQuestion) -> Scatter:
         configurations=total,
         complete=total <= question.limit,
         id=board.ids[rows].tolist(),
-        x=figure("mean", question.x, DIGITS),
-        x_uncertainty=_or_none(figure("expanded", question.x, DIGITS_OF_U)),
-        y=figure("mean", question.y, DIGITS),
-        y_uncertainty=_or_none(figure("expanded", question.y, DIGITS_OF_U)),
-        tier=[tier] * len(rows) if tier else board.numbers["tier"][rows].tolist(),
-        runs=figure("n", question.x) if tier else board.numbers["runs"][rows].tolist(),
-        submitters=figure("submitters", question.x)
+        x=rounded(figure("mean", question.x), DIGITS).tolist(),
+        x_uncertainty=uncertainty(question.x),
+        y=rounded(figure("mean", question.y), DIGITS).tolist(),
+        y_uncertainty=uncertainty(question.y),
+        tier=np.minimum(tiers, highest_tier(question.x, question.y)).tolist(),
+        runs=figure("n", question.x).tolist() if tier else board.numbers["runs"][rows].tolist(),
+        submitters=figure("submitters", question.x).tolist()
         if tier
         else board.numbers["submitters"][rows].tolist(),
         model=names["model"][1],
@@ -112,10 +118,6 @@ def rounded(values: Floats, digits: int) -> Floats:
     up, down = 10.0 ** np.maximum(places, 0), 10.0 ** np.maximum(-places, 0)
     found: Floats = np.where(fits, np.round(values * up / down) * down / up, values)
     return found
-
-
-def _or_none(values: list[float]) -> list[float | None]:
-    return [None if v != v else v for v in values]
 
 
 def _names(column: Coded, rows: Ints) -> tuple[list[str], list[int]]:

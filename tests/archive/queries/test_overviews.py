@@ -174,7 +174,7 @@ def test_a_front_of_one_metric_is_none(archive) -> None:
         ask(archive, pareto, ParetoQuestion, ("x", "mean_power_w"), ("y", "mean_power_w"))
 
 
-def scored(archive, nlls) -> None:
+def scored(archive, nlls, tier: int = 1) -> None:
     """Configurations as (model, energy, its likelihood in three runs)."""
     rows = []
     with archive.database.writing() as c:
@@ -188,8 +188,23 @@ def scored(archive, nlls) -> None:
             )
             figures = list(run.figures)
             figures[HEADLINE.index("nll_per_token")] = x
-            rows.append(run._replace(figures=tuple(figures)))
+            rows.append(run._replace(figures=tuple(figures), tier=tier))
     bulk.merge(archive.database, rows)
+
+
+def test_a_likelihood_is_of_no_higher_tier_than_self_reported(archive) -> None:
+    """No file shows it, whatever its runs' tier."""
+    scored(archive, [("a", 1.0, [2.5] * 3), ("a", 0.5, [2.6] * 3)], tier=2)
+    for asked in ([], [("tier", "recomputed")]):
+        energy = [("x", "mean_power_w"), *asked]
+        assert ask(archive, scatter, ScatterQuestion, *energy).tier == [2, 2]
+        likelihood = [("x", "nll_per_token"), *asked]
+        assert ask(archive, scatter, ScatterQuestion, *likelihood).tier == [1, 1]
+        board = ask(archive, leaderboard, LeaderboardQuestion, *asked)
+        assert board.chosen.best_tier == "recomputed"
+        board = ask(archive, leaderboard, LeaderboardQuestion, ("metric", "nll_per_token"), *asked)
+        assert board.chosen.best_tier == "self-reported"
+        assert {r.figure.tier for r in board.rows} == {"self-reported"}
 
 
 def test_a_likelihood_that_is_the_same_in_every_run_is_exact(archive) -> None:
