@@ -44,8 +44,8 @@ def rebuild(db: Database, packs: Packs) -> int:
 
 
 def differences(db: Database) -> list[str]:
-    """Where counted runs, tiers, summaries or facets are not what was submitted says; empty
-    where all is right."""
+    """Where counted runs, tiers, summaries or facets are not what follows from what was submitted;
+    empty where all is right."""
     with db.reading() as c:
         found = [
             text

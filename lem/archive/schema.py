@@ -287,7 +287,7 @@ CONFIG_SUMMARY = sa.Table(
 submitter counts once, so that many runs of one cannot outweigh the others. ``m2_within``: squared
 deviations of runs from their submitter's mean; ``m2_between``: of submitters' means from ``mean``.
 ``best``: the best run's. ``last``: the newest run's. ``expanded``: U (k = 2) of ``mean``
-(``summaries.py`` says how); null without one, and ``why_none`` says why."""
+(``figures.py`` says how); null without one, and ``why_none`` says why."""
 
 FACET = sa.Table(
     "facet",
