@@ -36,6 +36,7 @@ MOST_ROWS = 60
 Column = Literal[
     "x_uncertainty",
     "y_uncertainty",
+    "certain",
     "tier",
     "model",
     "backend",
@@ -54,7 +55,7 @@ Column = Literal[
     "output_tokens",
     "weights",
 ]
-assert get_args(Column)[3:] == DIMENSIONS
+assert get_args(Column)[4:] == DIMENSIONS
 
 
 class _OfPoints(Filtered):
@@ -138,7 +139,8 @@ class Points(Answer):
     """U, in the unit of x; null where the column is not asked for."""
     y_uncertainty: Quantity | None
     coded: dict[str, Coded]
-    """``tier`` (1 self-reported, 2 recomputed, 3 replicated) and dimensions, as asked for."""
+    """``certain`` (1 where both figures have an uncertainty, else 0), ``tier`` (1 self-reported, 2
+    recomputed, 3 replicated) and dimensions, as asked for."""
     front: list[FrontMark]
     """In the order of x."""
 
@@ -209,7 +211,7 @@ def points(connection: sa.Connection, question: PointsQuestion) -> Points:
         x_uncertainty=_quantity(x_u) if "x_uncertainty" in asked else None,
         y_uncertainty=_quantity(y_u) if "y_uncertainty" in asked else None,
         coded={
-            name: _tiers(about, question, rows) if name == "tier" else _coded(about, name, rows)
+            name: _column(about, question, rows, name)
             for name in asked
             if not name.endswith("_uncertainty")
         },
@@ -249,6 +251,18 @@ def _coded(about: Selected, name: str, rows: Ints) -> Coded:
     place = np.argsort(order)
     values = [plain(column.values[code]) for code in used[order].tolist()]
     return Coded(values=values, digits=planes(place[places], len(values)))
+
+
+def _column(about: Selected, question: _OfPoints, rows: Ints, name: str) -> Coded:
+    if name == "tier":
+        return _tiers(about, question, rows)
+    if name == "certain":
+        x_u, y_u = (
+            about.board.figure("expanded", m, about.tier)[rows] for m in (question.x, question.y)
+        )
+        both = ~(np.isnan(x_u) | np.isnan(y_u))
+        return Coded(values=[0, 1], digits=planes(both.astype(np.int64), 2))
+    return _coded(about, name, rows)
 
 
 def _tiers(about: Selected, question: _OfPoints, rows: Ints) -> Coded:

@@ -57,7 +57,9 @@ def read(column, by_steps=False):
 @pytest.mark.parametrize("items", [[], [("tier", "recomputed")], [("backend", "vllm")]])
 def test_points_are_those_of_scatter(archive, items) -> None:
     archive_queries.filled(archive)
-    columns = [("column", c) for c in ("x_uncertainty", "y_uncertainty", "tier", "model", "load")]
+    columns = [
+        ("column", c) for c in ("x_uncertainty", "y_uncertainty", "certain", "tier", "model")
+    ]
     answer = ask(archive, points, PointsQuestion, *XY, *items, *columns)
     exact = ask(archive, scatter, ScatterQuestion, *XY, *items)
     order = np.argsort(exact.x, kind="stable").tolist()
@@ -86,6 +88,9 @@ def test_points_are_those_of_scatter(archive, items) -> None:
     )
     tiers = codes_of(answer.coded["tier"].digits, 3)
     assert [t + 1 for t in tiers] == [exact.tier[i] for i in order]
+    certain = [None not in (exact.x_uncertainty[i], exact.y_uncertainty[i]) for i in order]
+    assert [c == 1 for c in codes_of(answer.coded["certain"].digits, 2)] == certain
+    assert 0 < sum(certain) < len(certain)
     models = answer.coded["model"]
     assert [models.values[c] for c in codes_of(models.digits, 3)] == [
         exact.models[exact.model[i]] for i in order
