@@ -4,20 +4,21 @@ export interface Palette {
   readonly muted: string;
   readonly line: string;
   readonly paper: string;
+  readonly grid: string;
   readonly accent: string;
-  /** `--c-1` … `--c-7`. */
+  /** `--c-0`, which is grey, to `--c-7`. */
   readonly series: readonly string[];
   readonly font: string;
 }
-export const SERIES = 7;
 
 const FALLBACK = {
   ink: "#1d2733",
   muted: "#5b6673",
   line: "#d9dee4",
   paper: "#ffffff",
+  grid: "#e3e6e9",
   accent: "#0b6bcb",
-  series: ["#1b6ca8", "#c2571a", "#2f855a", "#8e4aa8", "#b08900", "#c43d6b", "#6b7683"],
+  series: ["#7b838a", "#0072b2", "#d55e00", "#00875f", "#b8558c", "#a87100", "#2f92cf", "#1d2329"],
 } as const;
 
 export function paletteOf(element: Element): Palette {
@@ -27,9 +28,10 @@ export function paletteOf(element: Element): Palette {
     ink: of("ink", FALLBACK.ink),
     muted: of("muted", FALLBACK.muted),
     line: of("line", FALLBACK.line),
-    paper: of("panel", of("paper", FALLBACK.paper)),
+    paper: of("paper", FALLBACK.paper),
+    grid: of("grid", FALLBACK.grid),
     accent: of("accent", FALLBACK.accent),
-    series: FALLBACK.series.map((colour, i) => of(`c-${i + 1}`, colour)),
+    series: FALLBACK.series.map((colour, i) => of(`c-${i}`, colour)),
     font: style.fontFamily || "sans-serif",
   };
 }

@@ -1,7 +1,7 @@
 /** Asks a server's API. */
 import type { components } from "../api/types";
 import { codesOf, valuesOf } from "../api/digits";
-import { type Board, type Cloud, type Codes, type Dimension, type Exact, type Facets, type Page } from "./source";
+import { type Board, type Cloud, type Codes, type Coloured, type Exact, type Facets, type Page } from "./source";
 import { type Question, Refused, type Source } from "./source";
 
 type Points = components["schemas"]["Points"];
@@ -23,7 +23,7 @@ export class HttpSource implements Source {
 
   async scatter(question: Question, signal?: AbortSignal): Promise<Cloud> {
     const asked = [["x", question.x], ["y", question.metric], ...question.filters] as const;
-    const found = await this.get<Points>("points", [...asked, ["column", "tier"], ["column", "backend"]], signal);
+    const found = await this.get<Points>("points", [...asked, ["column", "certain"], ["column", "backend"]], signal);
     return new HttpCloud((path, more) => this.get(path, [...asked, ...more]), found);
   }
 
@@ -48,10 +48,10 @@ class HttpCloud implements Cloud {
   readonly configurations: number;
   readonly xs: Float64Array;
   readonly ys: Float64Array;
-  readonly tiers: Uint8Array;
+  readonly certain: Uint8Array;
   readonly front: Cloud["front"];
   private readonly state: string;
-  private readonly columns = new Map<Dimension, Promise<Codes>>();
+  private readonly columns = new Map<Coloured, Promise<Codes>>();
   private whiskers: Promise<{ x: Float64Array; y: Float64Array }> | null = null;
 
   constructor(
@@ -68,9 +68,9 @@ class HttpCloud implements Cloud {
     this.front = found.front;
     this.xs = valuesOf(found.x, found.points, true);
     this.ys = valuesOf(found.y, found.points);
-    this.tiers = Uint8Array.from(codesOf(found.coded.tier?.digits ?? "", found.points), (code) => code + 1);
+    this.certain = Uint8Array.from(codesOf(found.coded.certain?.digits ?? "", found.points));
     for (const name of Object.keys(found.coded))
-      if (name !== "tier") this.columns.set(name as Dimension, Promise.resolve(this.codesIn(found, name)));
+      if (name !== "certain") this.columns.set(name as Coloured, Promise.resolve(this.codesIn(found, name)));
   }
 
   uncertainties(): Promise<{ x: Float64Array; y: Float64Array }> {
@@ -81,7 +81,7 @@ class HttpCloud implements Cloud {
     return this.whiskers;
   }
 
-  codes(dimension: Dimension): Promise<Codes> {
+  codes(dimension: Coloured): Promise<Codes> {
     let found = this.columns.get(dimension);
     if (!found) {
       found = this.more([dimension]).then((points) => this.codesIn(points, dimension));

@@ -43,6 +43,9 @@ export const DIMENSIONS = [
 ] as const;
 export type Dimension = (typeof DIMENSIONS)[number];
 
+/** What points can be coloured by; of `tier` 1 is self-reported, 2 recomputed, 3 replicated. */
+export type Coloured = Dimension | "tier";
+
 /** A name and a value of a query string; a repeated name means any of its values. */
 export type Filter = readonly [name: string, value: string];
 
@@ -116,12 +119,12 @@ export interface Cloud {
   /** Good enough to draw; whoever shows a figure asks `exact` for it. */
   readonly xs: Float64Array;
   readonly ys: Float64Array;
-  /** 1 self-reported, 2 recomputed, 3 replicated. */
-  readonly tiers: Uint8Array;
+  /** 1 where both figures have an uncertainty. */
+  readonly certain: Uint8Array;
   readonly front: readonly FrontMark[];
   /** U (k = 2) of each; NaN where there is none. */
   uncertainties(): Promise<{ readonly x: Float64Array; readonly y: Float64Array }>;
-  codes(dimension: Dimension): Promise<Codes>;
+  codes(dimension: Coloured): Promise<Codes>;
   exact(rows: readonly number[]): Promise<Exact[]>;
   rowsOf(ids: readonly string[]): Promise<Exact[]>;
 }
