@@ -66,7 +66,7 @@ def print_attempts(campaign: "Campaign", rows: "list[Row]", limit: int) -> None:
     from lem.analysis.naming import readable_names
     from lem.analysis.standing import standing
     from lem.report.listing import attempts_table
-    from lem.report.text import plain
+    from lem.analysis.text import plain
 
     standings = standing(campaign.rows([]))
     rows = sorted(rows, key=lambda r: (r.outcome.block, r.outcome.started_at or "~"))

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lem.analysis.words import two_digits
-from lem.report.text import NOTHING, plain, three_digits, with_uncertainty
+from lem.analysis.text import NOTHING, plain, three_digits, with_uncertainty
 
 
 class Budget(NamedTuple):

@@ -9,7 +9,7 @@ from rich.text import Text
 from lem.analysis.front import Front, FrontPoint
 from lem.analysis.quantities import Quantity
 from lem.report.svg import COLOURS, GREY, Chart, Line, Mark
-from lem.report.text import figure, plain, scaled, with_unit
+from lem.analysis.text import figure, plain, scaled, with_unit
 from lem.stats import Absolute
 
 _STYLES = {"front": "bold green", "cannot_tell": "yellow", "dominated": "dim"}

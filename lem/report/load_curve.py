@@ -9,7 +9,7 @@ from rich.text import Text
 from lem.analysis.curve import Curve, LoadPoint
 from lem.analysis.quantities import ESTIMATED
 from lem.report.svg import COLOURS, Chart, Line, Mark
-from lem.report.text import NOTHING, figure, plain, ratio, scaled, with_unit
+from lem.analysis.text import NOTHING, figure, plain, ratio, scaled, with_unit
 from lem.stats import Absolute
 
 

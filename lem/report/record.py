@@ -15,7 +15,7 @@ from lem.contract.flags import FLAGS
 from lem.contract.metrics import METRICS
 from lem.contract.record import EnergyReading, Record
 from lem.report.meters import side_by_side
-from lem.report.text import NOTHING, plain, with_uncertainty
+from lem.analysis.text import NOTHING, plain, with_uncertainty
 from lem.stores.hardware import hardware
 from lem.stores.index import metric_values
 

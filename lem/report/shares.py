@@ -8,7 +8,7 @@ from rich.text import Text
 
 from lem.analysis.attribute import Attributed, Attribution, Share, percent
 from lem.report.svg import Bar, Chart
-from lem.report.text import plain
+from lem.analysis.text import plain
 
 LENGTH = 30
 """Characters of a bar of 100 %."""

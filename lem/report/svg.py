@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from html import escape
 from itertools import pairwise
 
-from lem.report.text import plain
+from lem.analysis.text import plain
 
 WIDTH = 860
 LEFT, RIGHT, TOP, BOTTOM = 84, 28, 64, 56

@@ -10,7 +10,7 @@ import records
 
 from lem.analysis.results import open_results
 from lem.errors import BadInput
-from lem.report.text import ratio
+from lem.analysis.text import ratio
 
 LOADS = [1, 4, 16]
 IDLE_W, BUSY_W = 60.0, 200.0

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lem.analysis.words import places
-from lem.report.text import figure, plain, ratio, rough, scaled, with_unit
+from lem.analysis.text import figure, plain, ratio, rough, scaled, with_unit
 from lem.stats import Absolute, RatioEstimate, Verdict
 
 
