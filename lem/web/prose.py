@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
 
 from lem.charts.model import Target
 from lem.errors import BadInput, Problem
 from lem.web.addresses import PATHS
+from lem.web.markdown import parser
 
 Address = Callable[[Target], str]
 
@@ -40,11 +40,6 @@ class Text:
 class Heading:
     id: str
     words: str
-
-
-@cache
-def parser() -> MarkdownIt:
-    return MarkdownIt("commonmark", {"html": False}).enable("table")
 
 
 @cache
@@ -77,7 +72,7 @@ def html(markdown: str, address: Address) -> Markup:
             token.attrSet("id", slug(_words(tokens[index + 1])))
     for link in _links(tokens):
         link.attrSet("href", resolved(str(link.attrGet("href")), address))
-    return Markup(parser().renderer.render(tokens, parser().options, {}))  # noqa: S704
+    return Markup(parser().renderer.render(tokens, parser().options, {}))
 
 
 def resolved(href: str, address: Address) -> str:
@@ -138,6 +133,4 @@ def _first_paragraph(tokens: Sequence[Token]) -> str:
 
 
 def _words(inline: Token) -> str:
-    return "".join(
-        " " if one.type == "softbreak" else one.content for one in inline.children or ()
-    )
+    return "".join(" " if one.type == "softbreak" else one.content for one in inline.children or ())

@@ -8,11 +8,11 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from lem.analysis.text import plain
 from lem.charts.model import Chart, Target
 from lem.charts.svg import svg
 from lem.charts.table import table
-from lem.analysis.text import plain
-from lem.web import assets, strings, words
+from lem.web import assets, prose, strings, words
 from lem.web.addresses import Links
 from lem.web.markdown import html as markdown_html
 
@@ -93,7 +93,7 @@ def _href(links: Links, page: str, query: Any = (), suffix: str = "", **params: 
 def _draw(links: Links, chart: Chart, width: int = 860) -> Markup:
     """The chart as SVG inside a page, where style sheets give its colours. What is in it was
     escaped when it was drawn."""
-    return Markup(svg(chart, href=links.page, standalone=False, width=width))  # noqa: S704
+    return Markup(svg(chart, href=links.page, standalone=False, width=width))
 
 
 @cache
@@ -106,7 +106,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.globals.update(t=strings.text, texts=strings.texts, table_of=table)
+    environment.globals.update(
+        t=strings.text, texts=strings.texts, table_of=table, prose=prose.html
+    )
     environment.filters.update(
         plain=plain,
         markdown=markdown_html,

@@ -18,7 +18,8 @@ from urllib.parse import parse_qsl
 from markdown_it.token import Token
 
 from lem.errors import BadInput, Problem
-from lem.web.prose import parser, problems_of
+from lem.web.markdown import parser
+from lem.web.prose import problems_of
 
 ChartKind = Literal["headline", "ratios", "scatter", "leaderboard", "attribution"]
 
@@ -133,7 +134,9 @@ def _front(source: str, file: str, problems: list[Problem]) -> tuple[dict[str, s
     lines = source.split("\n")
     end = next((i for i, line in enumerate(lines) if i > 0 and line == "---"), None)
     if lines[0] != "---" or end is None:
-        problems.append(Problem("must begin with title, summary, date, authors between ---", file, 1))
+        problems.append(
+            Problem("must begin with title, summary, date, authors between ---", file, 1)
+        )
         return dict.fromkeys(FRONT, ""), source, 1
     front = _keys(lines[1:end], FRONT, file, 2, problems)
     for missing in [key for key in FRONT if not front.get(key)]:
@@ -203,7 +206,9 @@ def _references(
             name = match[1].strip()
             if name not in REFERENCES:
                 words = ", ".join(REFERENCES)
-                problems.append(Problem(f"unknown figure '{name}'; known are {words}", file, number))
+                problems.append(
+                    Problem(f"unknown figure '{name}'; known are {words}", file, number)
+                )
             else:
                 yield name
 
