@@ -23,10 +23,10 @@ from lem.web.words import said_unit
 
 SHOWN_POINTS = 300
 """Of the scatter without JavaScript; the table and the island have all."""
-FIRST_FILTERS = ("device_model", "backend", "model")
+FIRST_FILTERS = ("device_model", "backend", "dtype")
 MORE_FILTERS = (
+    "model",
     "quantization",
-    "dtype",
     "dataset",
     "arrival",
     "load",

@@ -36,6 +36,8 @@ class Page:
     table: Table | None = None
     """What ``.csv`` at the same address gives."""
     head: Head | None = None
+    files: Mapping[str, Callable[[], bytes]] = field(default_factory=dict)
+    """What the static site puts beside the page: name → content. A server has it in its API."""
 
     def shown(self, target: Target) -> Shown:
         return Shown(
