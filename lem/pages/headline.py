@@ -8,6 +8,7 @@ baseline. It is never the best of the archive against the worst: what else diffe
 would be in the ratio.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -307,11 +308,12 @@ def chart(found: Headline, id: str = "headline") -> charts.Headline:
         second=rows[1],
         ratio=found.times,
         ratio_interval=(found.low, found.high),
+        ratio_text=text("headline.times", times=times(found)),
         ratio_label=text("headline.ratio"),
     )
 
 
 def times(found: Headline) -> str:
-    """``4.8 times``, with the digits that the interval bears."""
-    decimals = min(places((found.high - found.low) / 2), 3)
-    return f"{found.times:.{decimals}f}"
+    """``4.8``, with the digits that the interval bears, three at most."""
+    three = max(0, 2 - math.floor(math.log10(found.times)))
+    return f"{found.times:.{min(places((found.high - found.low) / 2), three)}f}"
