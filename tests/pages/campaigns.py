@@ -5,6 +5,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lem.archive.database import raise_data_version
 from lem.archive.schema import CAMPAIGN
 from lem.contract.record import AccuracyResult, Record, Value
 from tests import archive_queries, records
@@ -80,6 +81,7 @@ def campaign(
     with archive.database.writing() as c:
         mine = CAMPAIGN.c.id == origin.campaign_id
         c.execute(CAMPAIGN.update().where(mine).values(state="complete", name="batching"))
+        raise_data_version(c)
         owner = c.execute(CAMPAIGN.select().where(mine)).one().owner
     return f"{owner}-{origin.identity_id}"
 

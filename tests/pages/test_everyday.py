@@ -7,7 +7,8 @@ from lem.archive.schema import CONFIG
 from lem.charts.model import Target
 from lem.errors import BadInput
 from lem.everyday import factors
-from lem.pages.everyday import EverydayAnswer
+from lem.everyday.ranges import Range
+from lem.pages.everyday import EverydayAnswer, ends
 from lem.pages.page import Page, Reader
 from lem.pages.registry import kinds
 from lem.web import rendering
@@ -75,7 +76,7 @@ def test_a_million_answers_by_hand(archive: Any) -> None:
     assert row.co2e.low == pytest.approx(1.2 * row.energy.low * france.low / 1000)
     assert row.co2e.high == pytest.approx(1.5 * row.energy.high * france.high / 1000)
     assert (row.cost.low, row.cost.unit) == (pytest.approx(0.3 * row.energy.low), "GBP")
-    assert "answers of about 20" in html(page).replace("20.0", "20")
+    assert "answers of about 20 tokens, at most 32" in html(page)
 
 
 def test_forced_lengths_are_per_token_only(archive: Any) -> None:
@@ -160,3 +161,17 @@ def test_an_unknown_configuration_is_refused(archive: Any) -> None:
     with pytest.raises(Refused) as refused:
         built(archive, ("id", "0" * 16))
     assert refused.value.status == 404
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (Range(9.96, 12.01), "9.9 to 13"),
+        (Range(0.0551, 0.0849), "0.055 to 0.085"),
+        (Range(1234, 5678), "1\u202f200 to 5\u202f700"),
+        (Range(0.5, 0.5), "0.50"),
+        (Range(0, 3), "0 to 3.0"),
+    ],
+)
+def test_ranges_are_written_with_two_digits(found: Range, said: str) -> None:
+    assert ends(found) == said

@@ -56,7 +56,7 @@ def test_the_same_answer_with_a_campaign(archive: Any) -> None:
     assert top is not None
     told = prose(page)
     assert f"{headline.times(top)} times (".replace(".", r"\.").replace("(", r"\(") in told
-    assert "The archive holds 6 configurations" in told and "from 30 runs" in told
+    assert "configurations, 6; models, 1; runs, 30." in told
     assert "{{" not in told
     assert "chart-1" in page.charts and "SmolLM2" in html(page, "the-same-answer")
 
