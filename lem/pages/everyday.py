@@ -1,5 +1,6 @@
 """Energy in everyday terms: what a million answers, or tokens, of a configuration come to."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Literal, NamedTuple
 
@@ -25,7 +26,7 @@ from lem.pages.naming import full
 from lem.pages.page import Kind, Page, Params, Query, Reader
 from lem.pages.per_million import PER_REQUEST, PER_TOKEN, Known, known
 from lem.web.strings import text
-from lem.web.words import number
+from lem.web.words import count, number
 
 OFFERED = 20
 """Configurations that the form offers beside the chosen ones: the first of the board."""
@@ -331,8 +332,14 @@ def scaled(cells: Sequence[Range], unit: str) -> tuple[float, str]:
 def ends(found: Range, factor: float = 1.0) -> str:
     """``0.29 to 0.31``, rounded outwards to two digits."""
     shown = (found * factor).outward()
-    low, high = number(shown.low), number(shown.high)
+    low, high = _two_digits(shown.low), _two_digits(shown.high)
     return low if low == high else text("everyday.ends", low=low, high=high)
+
+
+def _two_digits(value: float) -> str:
+    if value >= 1000:
+        return count(round(value))
+    return f"{value:.{max(0, 1 - math.floor(math.log10(value)))}f}" if value else "0"
 
 
 def _answer(one: Shown, per: Per) -> InTerms:

@@ -1,6 +1,6 @@
 """What is known of a configuration's energy per token, per answer and per correct answer."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from lem.archive.queries.answer import Configuration, Figure
@@ -17,7 +17,7 @@ from lem.everyday.measured import Measured, Per, Reason
 from lem.pages.page import Reader
 
 PER_TOKEN, PER_REQUEST = "energy_per_output_token_j", "energy_per_request_j"
-NEWEST_RUNS = 5
+NEWEST_RUNS = 3
 """Whose records are read for energy per correct answer."""
 
 
@@ -84,13 +84,12 @@ def _per_correct_answer(reader: Reader, key: int, energy_class: str) -> Measured
     """Of its newest runs: the mean, and as its uncertainty the distance to the furthest end of any
     run's own interval. The records alone have it, so it is of a few runs, and says no more than
     they do."""
-    records = list(_records(reader, key))
     values, written = [], True
-    for record in records:
+    for record in _records(reader, key):
         by_class = record.metrics.get("energy_per_correct_answer_j")
         value = by_class.get(energy_class) if isinstance(by_class, dict) else None
         if value is None or record.quality.accuracy is None:
-            continue
+            break
         written = written and record.quality.accuracy.scored_by is None
         values.append(value)
     mean = sum(v.value for v in values) / len(values) if values else None
@@ -103,17 +102,16 @@ def _furthest(values: Sequence[Value], mean: float | None) -> float | None:
     return max(abs(v.value - mean) + (v.uncertainty or 0.0) for v in values)
 
 
-def _records(reader: Reader, key: int) -> list[Record]:
+def _records(reader: Reader, key: int) -> Iterator[Record]:
+    """Of its newest runs, the newest first, each read when it is asked for."""
     query = (
         runs_query()
         .where(RUN.c.config_id == key, RUN.c.counted)
         .order_by(RUN.c.started_at.desc(), RUN.c.id.desc())
         .limit(NEWEST_RUNS)
     )
-    found = []
     for row in reader.connection.execute(query).all():
         try:
-            found.append(Members(reader.connection, reader.packs, row).record())
+            yield Members(reader.connection, reader.packs, row).record()
         except (Refused, BadInput, OSError):
-            continue
-    return found
+            return
