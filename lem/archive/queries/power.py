@@ -79,7 +79,9 @@ def power(connection: sa.Connection, packs: Packs, run: str, points: int = 600) 
     )
 
 
-def _of(trace: Mapping[Key, tuple[Sequence[int], Sequence[float]]], info: MeterInfo) -> list[Sample]:
+def _of(
+    trace: Mapping[Key, tuple[Sequence[int], Sequence[float]]], info: MeterInfo
+) -> list[Sample]:
     return [
         Sample(at, meter, device, quantity, value)
         for (meter, device, quantity), (times, values) in trace.items()
