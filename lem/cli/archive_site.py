@@ -68,19 +68,21 @@ def _of_dumps(dumps: Sequence[Path]) -> Iterator[place.Place]:
         from lem.archive.checks import check_next, waiting
         from lem.archive.dump.bring_in import bring_in
         from lem.archive.dump.read import Dump
-    with tempfile.TemporaryDirectory(prefix="lem-site-") as folder:
-        with place.opened(None, Path(folder), make=True) as at:
-            for dump in dumps:
-                with place.bar("submissions") as progress:
-                    done = bring_in(at.database, at.packs, Dump(dump), progress=progress)
-                for finding in done.refused:
-                    note(f"left out: {finding}")
-                if done.refused:
-                    raise BadInput(f"{dump} does not hold", hint="lem archive verify says what")
-            of = waiting(at.database)
-            with place.bar("checked") as progress:
-                for n in range(1, of + 1):
-                    if check_next(at.database, at.packs) is None:
-                        break
-                    progress(n, of)
-            yield at
+    with (
+        tempfile.TemporaryDirectory(prefix="lem-site-") as folder,
+        place.opened(None, Path(folder), make=True) as at,
+    ):
+        for dump in dumps:
+            with place.bar("submissions") as progress:
+                done = bring_in(at.database, at.packs, Dump(dump), progress=progress)
+            for finding in done.refused:
+                note(f"left out: {finding}")
+            if done.refused:
+                raise BadInput(f"{dump} does not hold", hint="lem archive verify says what")
+        of = waiting(at.database)
+        with place.bar("checked") as progress:
+            for n in range(1, of + 1):
+                if check_next(at.database, at.packs) is None:
+                    break
+                progress(n, of)
+        yield at

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from lem.archive.queries.answer import Packs
 from lem.archive.database import Database
-from lem.charts.model import Chart, Target
+from lem.archive.queries.answer import Packs
+from lem.charts.model import AnyChart, Target
 from lem.charts.png import png
 from lem.charts.svg import svg
 from lem.charts.table import csv, table
@@ -131,7 +131,7 @@ def _page(out: _Folder, kind: Kind, params: Params, reader: Reader, base_url: st
         _chart(out, page, chart, target, base_url)
 
 
-def _chart(out: _Folder, page: Page, chart: Chart, target: Target, base_url: str | None) -> None:
+def _chart(out: _Folder, page: Page, chart: AnyChart, target: Target, base_url: str | None) -> None:
     named = path_of(target) or "index"
     drawn = svg(chart, href=None, standalone=True)
     place = f"charts/{named}/{chart.id}"

@@ -69,7 +69,9 @@ def test_every_page_has_one_heading_a_title_and_a_description(pages: dict[str, s
     for path, text in pages.items():
         read = Read(text)
         assert len(list(read.all("h1"))) == 1, path
-        assert [m for m in read.all("meta") if m.get("name") == "description" and m["content"]], path
+        assert [m for m in read.all("meta") if m.get("name") == "description" and m["content"]], (
+            path
+        )
         title = re.search("<title>(.*?)</title>", text)
         assert title and title[1], path
         titles.add(title[1])
