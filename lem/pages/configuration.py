@@ -16,7 +16,7 @@ from lem.archive.queries.neighbours import Neighbours, neighbours
 from lem.archive.queries.results import ResultsQuestion, results
 from lem.archive.refused import Refused
 from lem.archive.schema import CONFIG
-from lem.charts.model import Axis, Chart, Intervals, Mark, Row, Scatter, Series, Target
+from lem.charts.model import AnyChart, Axis, Intervals, Mark, Row, Scatter, Series, Target
 from lem.charts.table import Column, Table
 from lem.pages.again import FILE, again
 from lem.pages.naming import device, full, model_name, way, workload
@@ -130,7 +130,7 @@ def _description(own: Configuration, headline: Figure | None) -> str:
 
 def _charts(
     found: ConfigurationAnswer, beside: Neighbours, headline: Figure | None
-) -> Iterator[Chart]:
+) -> Iterator[AnyChart]:
     if headline is None:
         return
     if len(found.submitters) > 1:

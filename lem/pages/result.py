@@ -1,4 +1,4 @@
-"""One run: its figures with their uncertainty, how it was measured, by whom, and what that proves."""
+"""One run: its figures with their uncertainty, how it was measured, by whom, what that proves."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
@@ -13,7 +13,7 @@ from lem.archive.queries.power import Power, power
 from lem.archive.queries.results import Result, file_of, result, trace
 from lem.archive.refused import Refused
 from lem.archive.schema import RUN, SUBMISSION
-from lem.charts.model import Axis, Bars, Chart, Phase, Row, TimeLine, Traces
+from lem.charts.model import AnyChart, Axis, Bars, Phase, Row, TimeLine, Traces
 from lem.charts.table import Column, Table
 from lem.contract.flags import FLAGS
 from lem.contract.metrics import METRICS
@@ -32,8 +32,8 @@ from lem.web.strings import text
 from lem.web.words import figure as in_words
 
 HEADLINE_METRIC = "energy_per_output_token_j"
-DRAWN = 500
-"""Points of a line, about."""
+DRAWN = 600
+"""Points of all lines together, about."""
 MOST_FINDINGS = 100
 MOST_ROWS = 200
 MOST_PARTS = 12
@@ -77,7 +77,7 @@ def page(reader: Reader, params: Params, query: Query) -> Page:
     headline = _headline(found)
     budgets = list(budget.metrics(record))
     drawn, why_no_trace = _power(reader, run_id)
-    charts: dict[str, Chart] = {}
+    charts: dict[str, AnyChart] = {}
     if drawn is not None and drawn.lines:
         charts["power"] = _trace_chart(found, drawn)
     if (chart := _budget_chart(found, budgets)) is not None:
@@ -244,7 +244,7 @@ def _power(reader: Reader, run_id: str) -> tuple[Power | None, str]:
     try:
         found = power(reader.connection, reader.packs, run_id, DRAWN)
     except Refused as e:
-        return None, str(e)
+        return None, e.message
     return found, "" if found.lines else text("result.trace.no_power")
 
 
