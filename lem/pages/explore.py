@@ -6,6 +6,8 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from pydantic import Field
 
+from lem.analysis.text import plain, scaled
+from lem.archive.columns import Floats
 from lem.archive.queries.answer import Metric, unit_of
 from lem.archive.queries.facets import Count, Facets, FacetsQuestion, facets
 from lem.archive.queries.filters import Filtered
@@ -14,7 +16,6 @@ from lem.archive.queries.selection import select
 from lem.archive.schema import DIMENSIONS
 from lem.charts.model import Axis, Mark, Scatter, Series, Target
 from lem.charts.table import Column, Table
-from lem.analysis.text import plain, scaled
 from lem.charts.theme import colours_of
 from lem.pages.naming import device, model_name, way, workload
 from lem.pages.page import Kind, Page, Params, Query, Reader
@@ -23,10 +24,10 @@ from lem.web.words import said_unit
 
 SHOWN_POINTS = 300
 """Of the scatter without JavaScript; the table and the island have all."""
-FIRST_FILTERS = ("device_model", "backend", "model")
+FIRST_FILTERS = ("device_model", "backend", "dtype")
 MORE_FILTERS = (
+    "model",
     "quantization",
-    "dtype",
     "dataset",
     "arrival",
     "load",
@@ -124,8 +125,11 @@ def _filter(name: str, counts: Facets, where: Mapping[str, Sequence[str]]) -> Fi
     choices = [_choice(count, chosen) for count in counts.dimensions[name]]
     there = {c.value for c in choices}
     # What was asked for stays to be seen, and taken back, where nothing has it.
-    choices += [Choice(v or "null", plain(v) or text("explore.not_set"), 0, True)
-                for v in sorted(chosen) if (v or "null") not in there]
+    choices += [
+        Choice(v or "null", plain(v) or text("explore.not_set"), 0, True)
+        for v in sorted(chosen)
+        if (v or "null") not in there
+    ]
     return Filter(name, choices, bool(chosen))
 
 
@@ -135,16 +139,17 @@ def _choice(count: Count, chosen: set[str]) -> Choice:
     return Choice(value or "null", shown, count.configurations, value in chosen)
 
 
-def _scatter(
-    reader: Reader, question: ExploreQuestion, board: Leaderboard
-) -> tuple[Scatter, int]:
+def _scatter(reader: Reader, question: ExploreQuestion, board: Leaderboard) -> tuple[Scatter, int]:
     """At most :data:`SHOWN_POINTS`: every so many of all that match, in the order of their ids."""
     y_metric = question.y or question.metric
     x_metric = question.x if question.x != y_metric else "ttft_p50_s"
-    about = select(reader.connection, Filtered.model_validate(
-        question.model_dump(by_alias=True, include=set(Filtered.model_fields) - {"where"})
-        | {"where": question.where}
-    ))
+    about = select(
+        reader.connection,
+        Filtered.model_validate(
+            question.model_dump(by_alias=True, include=set(Filtered.model_fields) - {"where"})
+            | {"where": question.where}
+        ),
+    )
     rows = about.with_figures(x_metric, y_metric)
     total = len(rows)
     if total > SHOWN_POINTS:
@@ -155,7 +160,7 @@ def _scatter(
         for name in ("mean", "expanded")
     ]
     axes = []
-    for metric, mean, u in ((x_metric, *columns[:2]), (y_metric, *columns[2:])):
+    for metric, (mean, u) in ((x_metric, columns[:2]), (y_metric, columns[2:])):
         factor, unit = scaled(unit_of(metric), mean.tolist())
         mean *= factor
         u *= factor
@@ -194,7 +199,7 @@ def _scatter(
     ), total
 
 
-def _wide(values: np.ndarray) -> bool:  # type: ignore[type-arg]
+def _wide(values: Floats) -> bool:
     """Whether a logarithmic axis reads better."""
     known = values[np.isfinite(values)]
     return bool(len(known) and known.min() > 0 and known.max() / known.min() > 8)
@@ -207,8 +212,14 @@ def _interval(mean: float, u: float) -> tuple[float, float] | None:
 def _table(board: Leaderboard) -> Table:
     unit = board.chosen.unit
     names = ("rank", "configuration", "model", "backend", "device", "settings", "workload")
-    more = (Column("value", unit), Column("U (k = 2)", unit), Column("runs", ""),
-            Column("submitters", ""), Column("tier", ""), Column("energy class", ""))
+    more = (
+        Column("value", unit),
+        Column("U (k = 2)", unit),
+        Column("runs", ""),
+        Column("submitters", ""),
+        Column("tier", ""),
+        Column("energy class", ""),
+    )
     return Table(
         columns=(*(Column(n, "") for n in names), *more),
         rows=tuple(

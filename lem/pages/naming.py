@@ -1,7 +1,7 @@
 """Configurations in a few words."""
 
-from lem.archive.queries.answer import Configuration
 from lem.analysis.text import plain
+from lem.archive.queries.answer import Configuration
 
 
 def model_name(configuration: Configuration) -> str:

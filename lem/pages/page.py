@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import sqlalchemy as sa
 from pydantic import BaseModel
 
-from lem.archive.queries.answer import Head, Packs
-from lem.charts.model import Chart, Target
+from lem.archive.queries.answer import Packs
+from lem.charts.model import AnyChart, Target
 from lem.charts.table import Table
 from lem.web.rendering import Shown
 
@@ -18,6 +18,15 @@ class Reader(NamedTuple):
 
     connection: sa.Connection
     packs: Packs
+
+
+class Stated(Protocol):
+    """An answer, of which pages say what state of the archive it is from."""
+
+    @property
+    def data_version(self) -> int: ...
+    @property
+    def citation(self) -> str: ...
 
 
 Query = Sequence[tuple[str, str]]
@@ -30,12 +39,14 @@ class Page:
     title: str
     description: str
     context: Mapping[str, Any]
-    charts: Mapping[str, Chart] = field(default_factory=dict)
+    charts: Mapping[str, AnyChart] = field(default_factory=dict)
     answer: BaseModel | None = None
     """What ``.json`` at the same address gives."""
     table: Table | None = None
     """What ``.csv`` at the same address gives."""
-    head: Head | None = None
+    head: Stated | None = None
+    files: Mapping[str, Callable[[], bytes]] = field(default_factory=dict)
+    """What the static site puts beside the page: name → content. A server has it in its API."""
 
     def shown(self, target: Target) -> Shown:
         return Shown(

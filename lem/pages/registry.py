@@ -1,4 +1,4 @@
-"""All pages. A page is a file of this package with a ``KIND`` (or ``KINDS``), found and not listed."""
+"""All pages. A page is a file of this package with a ``KIND`` or ``KINDS``: found, not listed."""
 
 import pkgutil
 from collections.abc import Mapping
@@ -16,6 +16,9 @@ def kinds() -> Mapping[str, Kind]:
     found: dict[str, Kind] = {}
     for module in pkgutil.iter_modules(lem.pages.__path__):
         loaded = import_module(f"lem.pages.{module.name}")
-        for kind in (*getattr(loaded, "KINDS", ()), *([loaded.KIND] if hasattr(loaded, "KIND") else ())):
+        for kind in (
+            *getattr(loaded, "KINDS", ()),
+            *([loaded.KIND] if hasattr(loaded, "KIND") else ()),
+        ):
             found[kind.name] = kind
     return {name: found[name] for name in PATHS if name in found}

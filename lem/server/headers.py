@@ -43,7 +43,7 @@ PAGE_POLICY = (
 
 def is_public(path: str) -> bool:
     """Whether any page may read what GET gives there. Nothing there depends on who asks."""
-    if path.startswith("/charts/") or path.startswith("/assets/"):
+    if path.startswith(("/charts/", "/assets/")):
         return True
     return path.startswith("/api/v1/") and not path.startswith("/api/v1/admin/")
 

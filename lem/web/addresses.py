@@ -82,5 +82,38 @@ class LiveLinks:
         return f"/api/v1/{path}"
 
 
+class StaticLinks:
+    """Addresses relative to one page of a folder of files, so that the folder may lie anywhere on a
+    host, and opens from a disk."""
+
+    def __init__(self, path: str, base_url: str | None = None) -> None:
+        """``path``: of the page that the addresses are seen from."""
+        self._path = path
+        self._up = "../" * (path.count("/") + 1) if path else "./"
+        self._base = None if base_url is None else base_url.rstrip("/") + "/"
+
+    def page(self, target: Target, suffix: str = "") -> str:
+        path = path_of(target)
+        if suffix:
+            return f"{self._up}{path or 'index'}{suffix}"
+        return f"{self._up}{path}/{_asked(target)}" if path else self._up + _asked(target)
+
+    def chart(self, page: Target, chart: str, suffix: str) -> str:
+        return f"{self._up}charts/{path_of(page) or 'index'}/{chart}{suffix}"
+
+    def embed(self, page: Target, chart: str) -> str:
+        return f"{self._up}embed/{path_of(page) or 'index'}/{chart}/"
+
+    def absolute(self, address: str) -> str:
+        """As it is, where nobody said where the site will lie: relative to the page."""
+        return address if self._base is None else self._base + address.removeprefix(self._up)
+
+    def asset(self, name: str) -> str:
+        return f"{self._up}assets/{name}"
+
+    def api(self, path: str) -> str | None:
+        return None
+
+
 def _asked(target: Target) -> str:
     return f"?{urlencode(target.query)}" if target.query else ""

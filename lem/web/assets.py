@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from typing import Any
 
 from lem.errors import EnvironmentFault
 
@@ -67,9 +68,9 @@ def _folder() -> Traversable:
 
 
 @cache
-def _manifest() -> Mapping[str, dict[str, list[str] | str]]:  # type: ignore[type-arg]
+def _manifest() -> Mapping[str, dict[str, Any]]:
     try:
-        found: dict[str, dict[str, list[str] | str]] = json.loads(
+        found: dict[str, dict[str, Any]] = json.loads(
             (_folder() / "manifest.json").read_text("utf-8")
         )
     except FileNotFoundError:

@@ -8,10 +8,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from lem.charts.model import Chart, Target
+from lem.analysis.text import plain
+from lem.charts.model import AnyChart, Target
 from lem.charts.svg import svg
 from lem.charts.table import table
-from lem.analysis.text import plain
 from lem.web import assets, strings, words
 from lem.web.addresses import Links
 from lem.web.markdown import html as markdown_html
@@ -39,7 +39,7 @@ class Shown:
     title: str
     description: str
     context: Mapping[str, Any]
-    charts: Mapping[str, Chart] = field(default_factory=dict)
+    charts: Mapping[str, AnyChart] = field(default_factory=dict)
     head: Any = None
     """With ``data_version`` and ``citation``, where the page shows data."""
     has_json: bool = False
@@ -48,22 +48,26 @@ class Shown:
 
 def page(shown: Shown, site: Site) -> str:
     """The whole document."""
-    return _environment().get_template(shown.template).render(
-        **_frame(shown, site), **shown.context
+    return (
+        _environment().get_template(shown.template).render(**_frame(shown, site), **shown.context)
     )
 
 
-def embedded(shown: Shown, chart: Chart, site: Site, theme: str) -> str:
+def embedded(shown: Shown, chart: AnyChart, site: Site, theme: str) -> str:
     """One chart as a document of its own, for a frame on somebody's page."""
-    return _environment().get_template("embed.html").render(
-        **_frame(shown, site), the_chart=chart, theme=theme
+    return (
+        _environment()
+        .get_template("embed.html")
+        .render(**_frame(shown, site), the_chart=chart, theme=theme)
     )
 
 
 def error(site: Site, status: int, title: str, detail: str, hints: list[str]) -> str:
     shown = Shown(Target("home"), "error.html", title, "", {})
-    return _environment().get_template("error.html").render(
-        **_frame(shown, site), status=status, detail=detail, hints=hints
+    return (
+        _environment()
+        .get_template("error.html")
+        .render(**_frame(shown, site), status=status, detail=detail, hints=hints)
     )
 
 
@@ -90,10 +94,10 @@ def _href(links: Links, page: str, query: Any = (), suffix: str = "", **params: 
     return links.page(Target(page, {k: str(v) for k, v in params.items()}, asked), suffix)
 
 
-def _draw(links: Links, chart: Chart, width: int = 860) -> Markup:
+def _draw(links: Links, chart: AnyChart, width: int = 860) -> Markup:
     """The chart as SVG inside a page, where style sheets give its colours. What is in it was
     escaped when it was drawn."""
-    return Markup(svg(chart, href=links.page, standalone=False, width=width))  # noqa: S704
+    return Markup(svg(chart, href=links.page, standalone=False, width=width))
 
 
 @cache

@@ -37,4 +37,8 @@ def text(key: str, /, **values: object) -> str:
 
 def texts(section: str) -> dict[str, str]:
     """All texts of a section, by what follows its name."""
-    return {k.removeprefix(f"{section}."): v for k, v in catalogue().items() if k.startswith(f"{section}.")}
+    return {
+        k.removeprefix(f"{section}."): v
+        for k, v in catalogue().items()
+        if k.startswith(f"{section}.")
+    }

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from lem.charts.model import Chart, Target
+from lem.charts.model import AnyChart, Target
 from lem.charts.table import csv
 from lem.pages.page import Kind, Page, Reader, asked
 from lem.pages.registry import kinds
@@ -54,7 +54,7 @@ class _Asked:
         reader = Reader(connection, self.service.packs)
         return self.kind.build(reader, self.params, asked(self.query))
 
-    def chart(self, connection: sa.Connection) -> tuple[Page, Chart]:
+    def chart(self, connection: sa.Connection) -> tuple[Page, AnyChart]:
         page = self.page(connection)
         found = page.charts.get(self.request.path_params["chart"])
         if found is None:
@@ -141,7 +141,9 @@ Width = Annotated[int, Query(ge=320, le=1600)]
 
 
 def _chart_svg(kind: Kind) -> Callable[..., Response]:
-    def get(request: Request, service: Here, theme: Theme = "light", width: Width = 860) -> Response:
+    def get(
+        request: Request, service: Here, theme: Theme = "light", width: Width = 860
+    ) -> Response:
         one = _Asked(kind, service, request)
         return one.answer(
             lambda c: (_drawn(one, c, theme, width).encode(), "image/svg+xml"),
@@ -153,7 +155,9 @@ def _chart_svg(kind: Kind) -> Callable[..., Response]:
 
 
 def _chart_png(kind: Kind) -> Callable[..., Response]:
-    def get(request: Request, service: Here, theme: Theme = "light", width: Width = 860) -> Response:
+    def get(
+        request: Request, service: Here, theme: Theme = "light", width: Width = 860
+    ) -> Response:
         from lem.charts.png import png
 
         one = _Asked(kind, service, request)
