@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from lem.analysis.comparison import ArmResult, Comparison
 from lem.analysis.quantities import ENERGY, Quantity
-from lem.analysis.text import NOTHING, plain, scaled, three_digits, with_uncertainty
+from lem.analysis.text import NOTHING, plain, scaled, with_uncertainty
 from lem.analysis.words import two_digits
 from lem.contract.record import Record
 from lem.report.budget import Budget
@@ -83,8 +83,8 @@ def _parts(name: str, budget: Budget) -> list[tuple[Cell, ...]]:
     value = NOTHING if budget.value is None else _value(budget, budget.value)
     lead = (
         Cell(plain(name), mark="name"),
-        Cell(plain(budget.what), mark="estimated" if estimated else ""),
-        Cell(value, value=budget.value),
+        Cell(plain(budget.what)),
+        Cell(value, value=budget.value, mark="estimated" if estimated else ""),
     )
     if not budget.parts or not budget.value:
         why = plain(budget.problem) or text("report.budget.unstated")
@@ -97,7 +97,7 @@ def _parts(name: str, budget: Budget) -> list[tuple[Cell, ...]]:
         cells = (
             Cell(plain(part)),
             Cell(two_digits(share), value=share),
-            Cell(three_digits(variance) if variance < 0.1 else f"{variance:.1f}", value=variance),
+            Cell("< 0.1" if variance < 0.05 else f"{variance:.1f}", value=variance),
         )
         rows.append((*(lead if not rows else (Cell(""), Cell(""), Cell(""))), *cells))
     return rows

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from lem.analysis.attribute import Attribution
 from lem.analysis.comparison import Comparison
 from lem.analysis.naming import readable_names
 from lem.analysis.results import Campaign
@@ -13,7 +12,8 @@ from lem.analysis.text import plain
 from lem.charts.model import AnyChart
 from lem.contract.record import Record
 from lem.errors import BadInput
-from lem.report import charts_of
+from lem.meters.sampling import trace
+from lem.report import comparison_charts, front, load_curve, power_traces, shares, slopes
 from lem.report.footnotes import footnotes
 from lem.report.html.arms import arms_table
 from lem.report.html.budgets import BudgetsOf, between_runs, within_a_run
@@ -24,7 +24,6 @@ from lem.report.html.origin import Origin, origin
 from lem.report.html.quality import quality_table
 from lem.report.html.runs import Runs, representatives, runs_of
 from lem.report.quality_notes import about_quality
-from lem.report.shares import footnotes as notes_on_shares
 from lem.web.strings import text
 
 MOST_TRACES = 12
@@ -154,8 +153,12 @@ def _or_none(make: Callable[[], T]) -> tuple[T | None, str]:
 
 
 def _ratios(c: Comparison) -> Part:
-    charts = tuple(charts_of.ratios(c))
-    return Part(charts, _plain(c.sentences))
+    charts = (
+        comparison_charts.ratios(c, q)
+        for q in c.quantities
+        if any(q.key in a.ratios for a in c.arms)
+    )
+    return Part(tuple(charts), _plain(c.sentences))
 
 
 def _fronts(campaign: Campaign, hardware: str | None) -> Part:
@@ -165,7 +168,7 @@ def _fronts(campaign: Campaign, hardware: str | None) -> Part:
     for x in ("throughput", "latency"):
         found, _ = _or_none(lambda x=x: campaign.pareto(x, "energy", None, hardware))
         if found is not None:
-            charts.append(charts_of.front(found))
+            charts.append(replace(front.chart(found), id=f"front-{x}"))
             sentences += found.sentences
     return Part(tuple(charts), _plain(sentences))
 
@@ -178,20 +181,20 @@ def _shares(campaign: Campaign, hardware: str | None) -> Part:
         return Part(missing=why) if len(swept) > 1 else Part()
     if len(found.factors) < 2:
         return Part()
-    return Part(
-        tuple(_share_charts(found)), _plain(found.sentences), _plain(notes_on_shares(found))
-    )
-
-
-def _share_charts(found: Attribution) -> Iterable[AnyChart]:
-    return (charts_of.shares(found, one) for one in found.found if one.shares)
+    metrics = list(dict.fromkeys(one.quantity.metric for one in found.found))
+    gathered = campaign.gathered(metrics, None, hardware)
+    charts: list[AnyChart] = []
+    for one in found.found:
+        if one.shares:
+            charts += [shares.chart(found, one), *slopes.charts(gathered, found, one)]
+    return Part(tuple(charts), _plain(found.sentences), _plain(shares.footnotes(found)))
 
 
 def _load(campaign: Campaign, hardware: str | None) -> Part:
     found, _ = _or_none(lambda: campaign.curves(None, None, hardware))
     if not found:
         return Part()
-    charts = tuple(charts_of.load_curve(curve) for curve in found)
+    charts = tuple(load_curve.chart(curve) for curve in found)
     return Part(charts, _plain(s for curve in found for s in curve.sentences))
 
 
@@ -205,10 +208,11 @@ def _traces(
     notes: list[str] = []
     for arm_id, (path, record) in list(found.items())[:MOST_TRACES]:
         progress(f"reading the trace of {names[arm_id]}")
-        chart, why = _or_none(lambda p=path, r=record, a=arm_id: charts_of.trace(
-            campaign.folder / p, r, names[a]))  # fmt: skip
+        samples, why = _or_none(lambda p=path: trace.read(campaign.folder / p / "trace.csv.gz"))
+        chart = power_traces.chart(record, samples or [], names[arm_id])
         if chart is None:
-            notes.append(text("report.traces.none", arm=plain(names[arm_id]), reason=why))
+            reason = why or text("report.traces.no_power")
+            notes.append(text("report.traces.none", arm=plain(names[arm_id]), reason=reason))
         else:
             charts.append(chart)
     if (more := len(found) - MOST_TRACES) > 0:
