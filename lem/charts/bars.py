@@ -36,10 +36,9 @@ def _bar(sheet: Sheet, lane: Lane, along: Scale, axis: Axis) -> None:
     if row.value is None or not known(row.value):
         return
     colour = 1 if row.colour is None else row.colour
+    hollow = row.interval is None and not row.exact
     with sheet.group(f"c-{colour}", f"{row.label}: {lane.text}", row.target):
-        bar(
-            sheet, along, row.value, lane.middle, THICK, colour, row.interval is None, row.estimated
-        )
+        bar(sheet, along, row.value, lane.middle, THICK, colour, hollow, row.estimated)
         whisker(sheet, along, row.interval, lane.middle, of="over", cap=CAP + 1)
 
 

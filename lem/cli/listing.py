@@ -65,8 +65,8 @@ def _attempts_json(campaign: "Campaign", rows: "list[Row]") -> list[dict[str, An
 def print_attempts(campaign: "Campaign", rows: "list[Row]", limit: int) -> None:
     from lem.analysis.naming import readable_names
     from lem.analysis.standing import standing
-    from lem.report.listing import attempts_table
     from lem.analysis.text import plain
+    from lem.report.listing import attempts_table
 
     standings = standing(campaign.rows([]))
     rows = sorted(rows, key=lambda r: (r.outcome.block, r.outcome.started_at or "~"))

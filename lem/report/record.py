@@ -10,12 +10,12 @@ from rich.text import Text
 
 from lem.analysis.naming import flat
 from lem.analysis.quantities import ESTIMATED
+from lem.analysis.text import NOTHING, plain, with_uncertainty
 from lem.contract.failure import Failure
 from lem.contract.flags import FLAGS
 from lem.contract.metrics import METRICS
 from lem.contract.record import EnergyReading, Record
 from lem.report.meters import side_by_side
-from lem.analysis.text import NOTHING, plain, with_uncertainty
 from lem.stores.hardware import hardware
 from lem.stores.index import metric_values
 

@@ -14,8 +14,8 @@ from rich.text import Text
 
 from lem.analysis.comparison import ArmResult, Comparison
 from lem.analysis.quantities import Quantity
-from lem.report.footnotes import footnotes
 from lem.analysis.text import NOTHING, figure, plain, ratio, rough, scaled, span
+from lem.report.footnotes import footnotes
 
 ESTIMATED_J = "energy_per_output_token_j.estimated"
 ACCURACY, AGREEMENT = "accuracy", "agreement"

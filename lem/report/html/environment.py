@@ -84,9 +84,7 @@ _MACHINE: dict[str, Callable[[Record], str]] = {
 }
 
 
-def _facts(
-    records: Iterable[Record], of: dict[str, Callable[[Record], str]]
-) -> tuple[Fact, ...]:
+def _facts(records: Iterable[Record], of: dict[str, Callable[[Record], str]]) -> tuple[Fact, ...]:
     read = list(records)
     facts = []
     for name, value in of.items():

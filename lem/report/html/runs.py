@@ -65,9 +65,7 @@ def runs_of(campaign: Campaign, names: dict[str, str]) -> Runs:
 
 def _entries(campaign: Campaign, paths: Set[str]) -> dict[str, Entry]:
     """These attempts, read, in one walk through the folder."""
-    return {
-        a.path: read(campaign.folder, a) for a in attempts(campaign.folder) if a.path in paths
-    }
+    return {a.path: read(campaign.folder, a) for a in attempts(campaign.folder) if a.path in paths}
 
 
 def _left_out(row: Row, entry: Entry | None, names: dict[str, str], stands: str) -> LeftOut:
@@ -84,7 +82,9 @@ def _left_out(row: Row, entry: Entry | None, names: dict[str, str], stands: str)
     )
 
 
-def representatives(campaign: Campaign, comparison: Comparison | None) -> dict[str, tuple[str, Record]]:
+def representatives(
+    campaign: Campaign, comparison: Comparison | None
+) -> dict[str, tuple[str, Record]]:
     """Arm id → one run that counts (its path in the folder and its record): the one in the middle of its arm's, by the first quantity that
     is compared (of two in the middle the lesser); without a comparison the first."""
     quantity = comparison.quantities[0] if comparison is not None else None
@@ -96,9 +96,7 @@ def representatives(campaign: Campaign, comparison: Comparison | None) -> dict[s
             if comparison is None or row.hardware == comparison.hardware:
                 own[row.outcome.arm_id].append(row)
     key = (quantity.metric, quantity.part) if quantity is not None else None
-    chosen = {
-        arm_id: _middle(of_arm, key).outcome.path for arm_id, of_arm in own.items() if of_arm
-    }
+    chosen = {arm_id: _middle(of_arm, key).outcome.path for arm_id, of_arm in own.items() if of_arm}
     chosen = dict(list(chosen.items())[:MOST_ARMS])
     found = _entries(campaign, set(chosen.values()))
     return {
