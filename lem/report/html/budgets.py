@@ -90,7 +90,7 @@ def _parts(name: str, budget: Budget) -> list[tuple[Cell, ...]]:
         why = plain(budget.problem) or text("report.budget.unstated")
         return [(*lead, Cell(why), Cell(NOTHING), Cell(NOTHING))]
     total = sum(u * u for u in budget.parts.values())
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for part, u in sorted(budget.parts.items(), key=lambda item: -item[1]):
         share = 100 * u / abs(budget.value)
         variance = 100 * u * u / total if total else 0.0

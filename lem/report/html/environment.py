@@ -51,7 +51,7 @@ def surroundings(records: Sequence[Record]) -> Surroundings:
         ),
         meters=_meters(records),
         absent=tuple(
-            Fact(plain(name), plain(why, MOST))
+            Fact(plain(name), plain(" ".join(why.split()), MOST))
             for name, why in dict(
                 item for r in records for item in r.meters_unavailable.items()
             ).items()
@@ -147,11 +147,10 @@ def _meter(m: MeterInfo) -> tuple[Cell, ...]:
         notes.append(text("report.meters.calibrated"))
     period = NOTHING if m.update_period_s is None else f"{1000 * m.update_period_s:.3g} ms"
     u = m.relative_uncertainty
-    estimated = m.device_class == "estimated"
     return (
         Cell(plain(m.meter), mark="name"),
         Cell(plain(m.device)),
-        Cell(plain(m.device_class), mark="estimated" if estimated else ""),
+        Cell(plain(m.device_class)),
         Cell(plain(f"{m.quantity}: {m.description}", MOST), "; ".join(notes)),
         Cell(period, value=m.update_period_s),
         Cell(NOTHING if u is None else f"±{100 * u:.2g} %", value=u),

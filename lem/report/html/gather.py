@@ -3,12 +3,13 @@ results`` are made of: no figure is computed here."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 from lem.analysis.comparison import Comparison
 from lem.analysis.naming import readable_names
 from lem.analysis.results import Campaign
-from lem.analysis.text import plain
+from lem.analysis.text import capital, plain
 from lem.charts.model import AnyChart
 from lem.contract.record import Record
 from lem.errors import BadInput
@@ -26,6 +27,7 @@ from lem.report.html.runs import Runs, representatives, runs_of
 from lem.report.quality_notes import about_quality
 from lem.web.strings import text
 
+TRACE = "trace.csv.gz"
 MOST_TRACES = 12
 """Arms of which a trace is drawn: each is some ten kilobytes."""
 T = TypeVar("T")
@@ -153,8 +155,12 @@ def _or_none(make: Callable[[], T]) -> tuple[T | None, str]:
 
 
 def _ratios(c: Comparison) -> Part:
+    """What the charts show, the page says above them: their titles are what is drawn."""
     charts = (
-        comparison_charts.ratios(c, q)
+        replace(
+            comparison_charts.ratios(c, q),
+            title=text("report.ratios.title", noun=capital(q.noun), baseline=c.baseline_name),
+        )
         for q in c.quantities
         if any(q.key in a.ratios for a in c.arms)
     )
@@ -166,10 +172,11 @@ def _fronts(campaign: Campaign, hardware: str | None) -> Part:
     charts: list[AnyChart] = []
     sentences: list[str] = []
     for x in ("throughput", "latency"):
-        found, _ = _or_none(lambda x=x: campaign.pareto(x, "energy", None, hardware))
+        found, _ = _or_none(partial(campaign.pareto, x, "energy", None, hardware))
         if found is not None:
             charts.append(replace(front.chart(found), id=f"front-{x}"))
-            sentences += found.sentences
+            # The first is the chart's title.
+            sentences += found.sentences[1:]
     return Part(tuple(charts), _plain(sentences))
 
 
@@ -194,8 +201,11 @@ def _load(campaign: Campaign, hardware: str | None) -> Part:
     found, _ = _or_none(lambda: campaign.curves(None, None, hardware))
     if not found:
         return Part()
-    charts = tuple(load_curve.chart(curve) for curve in found)
-    return Part(charts, _plain(s for curve in found for s in curve.sentences))
+    charts = []
+    for curve in found:
+        title = text("report.load.title", load=curve.noun)
+        charts.append(replace(load_curve.chart(curve), title=title))
+    return Part(tuple(charts), _plain(s for curve in found for s in curve.sentences))
 
 
 def _traces(
@@ -208,7 +218,7 @@ def _traces(
     notes: list[str] = []
     for arm_id, (path, record) in list(found.items())[:MOST_TRACES]:
         progress(f"reading the trace of {names[arm_id]}")
-        samples, why = _or_none(lambda p=path: trace.read(campaign.folder / p / "trace.csv.gz"))
+        samples, why = _or_none(partial(trace.read, campaign.folder / path / TRACE))
         chart = power_traces.chart(record, samples or [], names[arm_id])
         if chart is None:
             reason = why or text("report.traces.no_power")

@@ -90,8 +90,11 @@ def _commands(folder: Path, lock: Lock | None) -> tuple[str, ...]:
         options += ["--launcher", lock.overrides.launcher]
     run = shlex.join(["lem", "campaign", "run", CAMPAIGN, *options])
     name = shlex.quote(plain(lock.name))
+    # Containers bring their engines along; processes take those that are installed.
+    here = dict.fromkeys(a.experiment.backend for a in lock.arms if a.launcher == "process")
+    extras = f"[{','.join(here)}]" if here else ""
     return (
-        f'pip install "lem-energy=={lock.lem_version}"',
+        plain(f'pip install "lem-energy{extras}=={lock.lem_version}"'),
         plain(run),
         f"lem results compare results/{name}",
         f"lem results report results/{name} -o report.html",
@@ -100,10 +103,11 @@ def _commands(folder: Path, lock: Lock | None) -> tuple[str, ...]:
 
 def _protocol(lock: Lock) -> tuple[str, ...]:
     m = lock.measure
+    windows = text("report.method.window" if m.windows == 1 else "report.method.n", n=m.windows)
     said = [
         text(
             "report.method.windows",
-            windows=m.windows,
+            windows=windows,
             seconds=f"{m.window_s:g}",
             warm_up=f"{m.warm_up_cap_s:g}",
         )

@@ -85,16 +85,17 @@ def _left_out(row: Row, entry: Entry | None, names: dict[str, str], stands: str)
 def representatives(
     campaign: Campaign, comparison: Comparison | None
 ) -> dict[str, tuple[str, Record]]:
-    """Arm id → one run that counts (its path in the folder and its record): the one in the middle of its arm's, by the first quantity that
-    is compared (of two in the middle the lesser); without a comparison the first."""
+    """Arm id → one run that counts, its path in the folder and its record: the one in the middle of
+    its arm's, by the first quantity that is compared (of two in the middle the lesser); without a
+    comparison the first."""
     quantity = comparison.quantities[0] if comparison is not None else None
     rows = campaign.rows([quantity.metric] if quantity is not None else [])
     counting = {o.path for o in counted(r.outcome for r in rows)}
     own: dict[str, list[Row]] = {a.arm_id: [] for a in campaign.arms()}
     for row in rows:
-        if row.outcome.path in counting and row.outcome.arm_id in own:
-            if comparison is None or row.hardware == comparison.hardware:
-                own[row.outcome.arm_id].append(row)
+        here = comparison is None or row.hardware == comparison.hardware
+        if here and row.outcome.path in counting and row.outcome.arm_id in own:
+            own[row.outcome.arm_id].append(row)
     key = (quantity.metric, quantity.part) if quantity is not None else None
     chosen = {arm_id: _middle(of_arm, key).outcome.path for arm_id, of_arm in own.items() if of_arm}
     chosen = dict(list(chosen.items())[:MOST_ARMS])
