@@ -6,7 +6,7 @@ from lem.charts.figures import known
 from lem.charts.intervals import say_missing
 from lem.charts.marks import CAP, ESTIMATED_BAR, HOLLOW, whisker
 from lem.charts.model import Axis, Bars
-from lem.charts.rows import Lane, bands, lay_out, ruler, words
+from lem.charts.rows import Lane, across, bands, lay_out, ruler, words
 from lem.charts.scales import Scale, scale
 from lem.charts.sheet import Sheet
 
@@ -25,7 +25,7 @@ def draw(sheet: Sheet, chart: Bars, top: float) -> float:
     end = ruler(sheet, layout, along, axis)
     for lane in layout.lanes:
         _bar(sheet, lane, along, axis)
-    sheet.line(along.at(0), layout.top, along.at(0), layout.bottom, "axis")
+    across(sheet, layout, along.at(0), "axis")
     words(sheet, layout)
     say_missing(sheet, chart.rows)
     return end

@@ -6,7 +6,7 @@ from lem.charts.model import Interval
 from lem.charts.scales import Scale
 from lem.charts.sheet import Sheet
 
-CAP = 4.0
+CAP = 6.0
 ESTIMATED_DOT = "Diamonds with dashed whiskers: estimated, not measured."
 ESTIMATED_BAR = "Hatched: estimated, not measured."
 HOLLOW = "Hollow: no interval is known."
@@ -57,7 +57,7 @@ def on_scale(scale: Scale, value: float) -> bool:
 
 
 def dot(
-    sheet: Sheet, x: float, y: float, *, hollow: bool, estimated: bool, radius: float = 4.5
+    sheet: Sheet, x: float, y: float, *, hollow: bool, estimated: bool, radius: float = 4.0
 ) -> None:
     of = "hollow" if hollow else "mark"
     if estimated:
@@ -65,8 +65,6 @@ def dot(
         r = radius + 1.2
         sheet.path(f"M{x:.5g} {y - r:.5g} l{r:g} {r:g} l{-r:g} {r:g} l{-r:g} {-r:g} Z", "hollow")
         return
-    if hollow:
-        sheet.say(HOLLOW)
     sheet.circle(x, y, radius, of)
 
 

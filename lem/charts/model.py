@@ -161,6 +161,8 @@ class Phase:
     name: str
     start_s: float
     end_s: float
+    measured: bool = False
+    """Whether its energy is what the run reports; such phases are shaded."""
 
 
 @dataclass(frozen=True)

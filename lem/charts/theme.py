@@ -80,6 +80,7 @@ def rules(theme: Theme) -> dict[str, dict[str, str]]:
         "whisker": {"stroke": "currentColor", "stroke-width": "1.6px", "fill": "none"},
         "over": {"stroke": theme.ink, "stroke-width": "1.6px", "fill": "none"},
         "line": {"stroke": "currentColor", "stroke-width": "1.8px", "fill": "none"},
+        "thin": {"stroke-width": "1.2px", "stroke-linejoin": "round"},
         "bar": {"fill": "currentColor"},
         "outline": {"stroke": "currentColor", "stroke-width": "1.4px"},
         "hatch": {"stroke": "currentColor", "stroke-width": "2px"},
