@@ -186,7 +186,7 @@ def show_run(campaign: "Campaign", path: str, as_json: bool, budget: bool) -> No
 
 
 def _show_budget(record: "Record | None", as_json: bool) -> None:
-    from lem.cli.budget import metrics, readings
+    from lem.trust.budget import metrics, readings
     from lem.report.budget import budgets_view
 
     if record is None:

@@ -9,16 +9,16 @@ from lem.analysis.text import plain
 
 
 @cache
-def _parser() -> MarkdownIt:
+def parser() -> MarkdownIt:
     return MarkdownIt("commonmark", {"html": False, "linkify": False}).enable("table")
 
 
 def html(markdown: str) -> Markup:
     """HTML of a text; safe also where the text is hostile: no HTML passes, and of addresses only
     those that markdown-it takes for harmless."""
-    return Markup(_parser().render(markdown))
+    return Markup(parser().render(markdown))
 
 
 def inline(markdown: str) -> Markup:
     """Of one line, without a paragraph around it."""
-    return Markup(_parser().renderInline(plain(markdown, limit=2000)))
+    return Markup(parser().renderInline(plain(markdown, limit=2000)))

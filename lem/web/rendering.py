@@ -12,7 +12,7 @@ from lem.analysis.text import plain
 from lem.charts.model import AnyChart, Target
 from lem.charts.svg import svg
 from lem.charts.table import table
-from lem.web import assets, strings, words
+from lem.web import assets, prose, strings, words
 from lem.web.addresses import Links
 from lem.web.markdown import html as markdown_html
 
@@ -110,7 +110,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.globals.update(t=strings.text, texts=strings.texts, table_of=table)
+    environment.globals.update(
+        t=strings.text, texts=strings.texts, table_of=table, prose=prose.html
+    )
     environment.filters.update(
         plain=plain,
         markdown=markdown_html,

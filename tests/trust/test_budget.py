@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from lem.cli.budget import metrics, readings
+from lem.trust.budget import metrics, readings
 from lem.cli.main import main
 from lem.contract.record import EnergyReading, Idle
 from tests import records
