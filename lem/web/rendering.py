@@ -84,6 +84,7 @@ def _frame(shown: Shown, site: Site) -> dict[str, Any]:
         "links": links,
         "asset": links.asset,
         "entry": assets.entry(),
+        "early": assets.entry("src/early.ts"),
         "href": partial(_href, links),
         "at": links.page,
         "here": shown.target,
