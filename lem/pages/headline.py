@@ -131,9 +131,7 @@ def chart(found: Headline, id: str = "headline") -> charts.Headline:
             target=Target("configuration", {"id": one.configuration.id[:16]}),
             estimated=found.estimated,
         )
-        for name, figure, one in zip(
-            names(found), figures, (found.more, found.less), strict=True
-        )
+        for name, figure, one in zip(names(found), figures, (found.more, found.less), strict=True)
     ]
     return charts.Headline(
         id=id,

@@ -70,9 +70,7 @@ def test_a_page_that_is_not_there_says_so_in_words(live: Outlet, visit: Start) -
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_chart_in_a_frame_follows_its_theme(
-    live: Outlet, visit: Start, scheme: str
-) -> None:
+def test_a_chart_in_a_frame_follows_its_theme(live: Outlet, visit: Start, scheme: str) -> None:
     """Its theme and not the reader's system decides."""
     url = live.page("embed")
     dark = {}

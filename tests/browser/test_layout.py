@@ -39,9 +39,7 @@ CUT_OFF = """() => [...document.querySelectorAll("h1, h2, h3, button, summary, l
 @pytest.mark.parametrize("size", SIZES)
 def test_no_page_is_wider_than_the_screen(live: Outlet, visit: Start, size: str) -> None:
     width, height, scale = SIZES[size]
-    one = visit(
-        live, viewport={"width": width, "height": height}, device_scale_factor=scale
-    )
+    one = visit(live, viewport={"width": width, "height": height}, device_scale_factor=scale)
     faults = {}
     for found in live.pages:
         page = one.go(found)

@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.browser.outlets import Found, Outlet, somebody
 from playwright.sync_api import Browser, BrowserContext, Page, Request
+
+from tests.browser.outlets import Found, Outlet, somebody
 
 SETTLED = """() => document.fonts.ready.then(() => new Promise(
     done => requestAnimationFrame(() => requestAnimationFrame(() => done(true)))))"""
@@ -47,7 +48,10 @@ class Visit:
 
 def begin(browser: Browser, outlet: Outlet, **options: Any) -> Visit:
     """``options``: as Playwright's ``new_context`` takes them."""
-    options = {"extra_http_headers": somebody(), "viewport": {"width": 1280, "height": 900}} | options
+    options = {
+        "extra_http_headers": somebody(),
+        "viewport": {"width": 1280, "height": 900},
+    } | options
     context = browser.new_context(**options)
     page = context.new_page()
     visit = Visit(page, context, outlet)
