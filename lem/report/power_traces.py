@@ -7,7 +7,6 @@ from lem.contract.event import PHASE_CODES
 from lem.contract.record import Record
 from lem.meters import readings
 from lem.meters.protocol import Sample
-from lem.report.text import capital
 
 SHORT_S = 0.2
 """Phases shorter than this are not shown: their names would have no room."""
@@ -36,7 +35,7 @@ def chart(record: Record, samples: Sequence[Sample], name: str) -> Traces | None
         axis=Axis("power", "W"),
         lines=tuple(
             TimeLine(
-                capital("CPU time × assumed power" if i.device_class == "estimated" else i.device),
+                "CPU time × assumed power" if i.device_class == "estimated" else i.device,
                 [(s.t_ns - start_ns) / 1e9 for s in own],
                 [s.value / 1e3 for s in own],
                 i.device_class,
