@@ -70,6 +70,6 @@ def test_every_kind_becomes_a_picture(chart: AnyChart) -> None:
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "resvg_py", None)
-    with pytest.raises(EnvironmentFault, match="resvg_py") as e:
+    with pytest.raises(EnvironmentFault, match="resvg-py") as e:
         png("<svg/>")
     assert "lem-energy[plot]" in (e.value.hint or "")
