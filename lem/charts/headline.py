@@ -3,7 +3,7 @@
 from lem.charts.bars import bar
 from lem.charts.figures import known, reading
 from lem.charts.lettering import measure, shorten, wrap
-from lem.charts.marks import CAP, whisker
+from lem.charts.marks import CAP, OVER, whisker
 from lem.charts.model import Axis, Headline, Row
 from lem.charts.rows import axis_words
 from lem.charts.scales import Scale, scale
@@ -24,8 +24,8 @@ def draw(sheet: Sheet, chart: Headline, top: float) -> float:
     last = sheet.width - (4 if sheet.narrow else min(widest, 0.4 * sheet.width))
     along = scale(axis, values, [r.interval for r in rows], 1, last)
     y = _side(sheet, chart.first, readings[0], along, top, 1)
-    y = _ratio(sheet, chart, y + (8 if sheet.narrow else 12))
-    y = _side(sheet, chart.second, readings[1], along, y + (8 if sheet.narrow else 12), 2)
+    y = _ratio(sheet, chart, y + 16)
+    y = _side(sheet, chart.second, readings[1], along, y + 16, 2)
     sheet.text(0, y + 16, axis_words(axis), size=SMALL, of="muted")
     return y + 24
 
@@ -33,12 +33,9 @@ def draw(sheet: Sheet, chart: Headline, top: float) -> float:
 def _side(sheet: Sheet, row: Row, said: str, along: Scale, top: float, colour: int) -> float:
     """Name, bar and reading of one configuration; where it ends."""
     colour = colour if row.colour is None else row.colour
-    own = measure(said, NAME, True)
-    below = sheet.narrow and measure(row.label, NAME, True) + own + 12 > sheet.width
-    room = sheet.width - own - 12 if sheet.narrow and not below else sheet.width
     y = top + NAME
     with sheet.group("row", target=row.target):
-        for line in wrap(row.label, room, NAME, 2, True):
+        for line in wrap(row.label, sheet.width, NAME, 2, True):
             sheet.text(0, y, line, size=NAME, of="label emphasis",
                        full=row.label if "…" in line else "")  # fmt: skip
             y += NAME * 1.3
@@ -46,17 +43,15 @@ def _side(sheet: Sheet, row: Row, said: str, along: Scale, top: float, colour: i
         sheet.text(0, y - 2, shorten(row.sublabel, sheet.width, SMALL), size=SMALL, of="muted",
                    full=row.sublabel)  # fmt: skip
         y += SMALL * 1.35
-    if below:
-        sheet.text(0, y, said, size=NAME, of="label")
+    if sheet.narrow:
+        sheet.text(0, y, said, size=NAME, of="label emphasis")
         y += NAME * 1.3
-    elif sheet.narrow:
-        sheet.text(sheet.width, top + NAME, said, size=NAME, anchor="end", of="label")
     middle = y - NAME + 6 + THICK / 2
     if row.value is not None and known(row.value):
         with sheet.group(f"c-{colour}", f"{row.label}: {said}", row.target):
             hollow = row.interval is None
             bar(sheet, along, row.value, middle, THICK, colour, hollow, row.estimated)
-            whisker(sheet, along, row.interval, middle, of="over", cap=CAP + 3)
+            whisker(sheet, along, row.interval, middle, of=OVER, cap=CAP + 3)
     if not sheet.narrow:
         high = row.value if row.interval is None else row.interval[1]
         at = along.at(high if high is not None and known(high) else 0) + 12
@@ -67,7 +62,7 @@ def _side(sheet: Sheet, row: Row, said: str, along: Scale, top: float, colour: i
 def _ratio(sheet: Sheet, chart: Headline, top: float) -> float:
     """The big figure, and beside it what it is a ratio of, with its interval."""
     axis = Axis("", "")
-    big = chart.ratio_text or f"{short(chart.ratio, chart.ratio_interval)} ×"
+    big = chart.ratio_text or f"{short(chart.ratio, chart.ratio_interval)}×"
     big = shorten(big, 0.5 * sheet.width, BIG, True)
     base = top + BIG * 0.78
     sheet.text(0, base, big, size=BIG, of="label emphasis")

@@ -1,9 +1,9 @@
 """Draws dots with whiskers, one row each."""
 
 from lem.charts.figures import known, reading
-from lem.charts.marks import dot, edge, on_scale, whisker
+from lem.charts.marks import HOLLOW, dot, edge, on_scale, whisker
 from lem.charts.model import Axis, Intervals, Row
-from lem.charts.rows import LINE, Lane, Layout, bands, lay_out, ruler, words
+from lem.charts.rows import LINE, Lane, Layout, across, bands, lay_out, ruler, stretch, words
 from lem.charts.scales import Scale, scale
 from lem.charts.sheet import SMALL, Sheet
 
@@ -16,7 +16,7 @@ def draw(sheet: Sheet, chart: Intervals, top: float) -> float:
     bands(sheet, layout)
     if chart.band is not None:
         start, end = along.at(chart.band[0]), along.at(chart.band[1])
-        sheet.rect(start, layout.top, end - start, layout.bottom - layout.top, "margin")
+        stretch(sheet, layout, start, end, "margin")
     end = ruler(sheet, layout, along, chart.axis)
     if chart.reference is not None:
         _reference(sheet, chart, along, layout)
@@ -37,7 +37,7 @@ def scale_of(chart: Intervals, layout: Layout) -> Scale:
 def _reference(sheet: Sheet, chart: Intervals, along: Scale, layout: Layout) -> None:
     assert chart.reference is not None
     at = along.at(chart.reference)
-    sheet.line(at, layout.top, at, layout.bottom, "reference")
+    across(sheet, layout, at, "reference")
     if chart.reference_label:
         left = at < (layout.first + layout.last) / 2
         anchor = "start" if left else "end"
@@ -53,8 +53,10 @@ def _mark(sheet: Sheet, lane: Lane, along: Scale, axis: Axis) -> None:
     with sheet.group(f"c-{colour}", title, row.target):
         whisker(sheet, along, row.interval, lane.middle, estimated=row.estimated)
         if on_scale(along, row.value):
-            radius = 5.5 if row.emphasis else 4.5
-            hollow = row.interval is None
+            radius = 5.0 if row.emphasis else 4.0
+            hollow = row.interval is None and not row.exact
+            if hollow and not row.estimated:
+                sheet.say(HOLLOW)
             x = along.at(row.value)
             dot(sheet, x, lane.middle, hollow=hollow, estimated=row.estimated, radius=radius)
         else:

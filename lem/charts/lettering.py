@@ -54,7 +54,7 @@ def measure(text: str, size: float, bold: bool = False) -> float:
 def shorten(text: str, room: float, size: float, bold: bool = False) -> str:
     """The text, or its ends around ``…`` where it is wider than ``room``: what tells long names of
     models apart is often at their end."""
-    if measure(text, size, bold) <= room:
+    if measure(text, size, bold) <= room + 0.01:
         return text
     low, high = 0, len(text)
     while low < high:  # the most characters that fit

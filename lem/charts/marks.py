@@ -6,7 +6,9 @@ from lem.charts.model import Interval
 from lem.charts.scales import Scale
 from lem.charts.sheet import Sheet
 
-CAP = 4.0
+CAP = 6.0
+OVER = "over"
+"""Class of whiskers that lie over a bar."""
 ESTIMATED_DOT = "Diamonds with dashed whiskers: estimated, not measured."
 ESTIMATED_BAR = "Hatched: estimated, not measured."
 HOLLOW = "Hollow: no interval is known."
@@ -30,6 +32,11 @@ def whisker(
     if interval is None or not all(known(v) for v in interval):
         return
     start, end = scale.at(interval[0]), scale.at(interval[1])
+    if of == OVER:
+        # A rim in the paper's colour: the whisker shows on any bar.
+        sheet.line(*_turned(start, across, upright), *_turned(end, across, upright), "under")
+    # Of a short one they would be a box around its dot.
+    cap = min(cap, max(2.0, abs(end - start) / 2))
     name = f"{of} dashed" if estimated else of
     sheet.line(*_turned(start, across, upright), *_turned(end, across, upright), name)
     for at, cut, way in zip((start, end), scale.cuts(interval), (-1, 1), strict=True):
@@ -57,7 +64,7 @@ def on_scale(scale: Scale, value: float) -> bool:
 
 
 def dot(
-    sheet: Sheet, x: float, y: float, *, hollow: bool, estimated: bool, radius: float = 4.5
+    sheet: Sheet, x: float, y: float, *, hollow: bool, estimated: bool, radius: float = 4.0
 ) -> None:
     of = "hollow" if hollow else "mark"
     if estimated:
@@ -65,8 +72,6 @@ def dot(
         r = radius + 1.2
         sheet.path(f"M{x:.5g} {y - r:.5g} l{r:g} {r:g} l{-r:g} {r:g} l{-r:g} {-r:g} Z", "hollow")
         return
-    if hollow:
-        sheet.say(HOLLOW)
     sheet.circle(x, y, radius, of)
 
 

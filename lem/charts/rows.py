@@ -74,11 +74,14 @@ def _narrow(sheet: Sheet, rows: Sequence[Row], texts: Sequence[str], top: float)
     groups = any(r.group for r in rows)
     indent = PAD + (max(measure(r.group, SMALL) for r in rows) + 8 if groups else 0)
     room = sheet.width - indent - PAD
+    widest = max((measure(t, NORMAL, r.emphasis) for r, t in zip(rows, texts, strict=True)),
+                 default=0)  # fmt: skip
+    # All rows alike: a column of readings, or each below its label.
+    below = widest > 0.5 * room
+    beside = room if below else room - widest - GAP
     lanes, y = [], top
     for row, text in zip(rows, texts, strict=True):
-        beside = room - measure(text, NORMAL, row.emphasis) - GAP
-        below = measure(row.label, NORMAL, row.emphasis) > beside
-        lines = tuple(wrap(row.label, room if below else beside, NORMAL, 2, row.emphasis))
+        lines = tuple(wrap(row.label, beside, NORMAL, 3, row.emphasis))
         count = len(lines) + bool(row.sublabel) + below
         height = PAD + LINE * count + TRACK + 2
         lanes.append(Lane(row, y, y + height, y + height - TRACK / 2 - 2, lines, text, below))
@@ -160,20 +163,37 @@ def _reading(
 
 def ruler(sheet: Sheet, layout: Layout, scale: Scale, axis: Axis) -> float:
     """Grid lines, their figures below, and what the axis is; where it ends."""
-    top, bottom = layout.top, layout.bottom
-    gap = 64 if sheet.narrow else 76
-    for tick in scale.ticks(gap, axis.ticks):
+    bottom = layout.bottom
+    for tick in scale.ticks(64 if sheet.narrow else 76, axis.ticks):
         at = scale.at(tick)
-        sheet.line(at, top, at, bottom, "grid")
+        across(sheet, layout, at, "grid")
         said = tick_text(tick, axis)
         half = measure(said, SMALL) / 2
         inside = min(max(at, half), sheet.width - half)
         sheet.text(inside, bottom + 16, said, size=SMALL, anchor="middle", of="muted")
     if scale.low <= 0 <= scale.high and not scale.log:
-        sheet.line(scale.at(0), top, scale.at(0), bottom, "axis")
+        across(sheet, layout, scale.at(0), "axis")
     y = bottom + 34
     room = sheet.width - layout.first
     return sheet.paragraph(layout.first, y, axis_words(axis), room, SMALL, "muted", 2) - 6
+
+
+def across(sheet: Sheet, layout: Layout, at: float, of: str) -> None:
+    """A line across all rows; narrow, only through their tracks and not through their words."""
+    if not sheet.narrow:
+        sheet.line(at, layout.top, at, layout.bottom, of)
+        return
+    for lane in layout.lanes:
+        sheet.line(at, lane.bottom - TRACK - 1, at, lane.bottom - 1, of)
+
+
+def stretch(sheet: Sheet, layout: Layout, start: float, end: float, of: str) -> None:
+    """A shaded stretch across all rows, as :func:`across`."""
+    places = [(layout.top, layout.bottom)]
+    if sheet.narrow:
+        places = [(lane.bottom - TRACK - 1, lane.bottom - 1) for lane in layout.lanes]
+    for top, bottom in places:
+        sheet.rect(start, top, end - start, bottom - top, of)
 
 
 def axis_words(axis: Axis) -> str:

@@ -41,9 +41,10 @@ class Scale:
         return interval[0] < self.low - slack, interval[1] > self.high + slack
 
     def ticks(self, least_gap: float, wanted: Sequence[float] = ()) -> list[float]:
-        """Round numbers at least ``least_gap`` pixels apart; the wanted ones, if they are."""
+        """Round numbers at least ``least_gap`` pixels apart; the wanted ones, if they are half as
+        far from each other."""
         inside = [t for t in wanted if self.low <= t <= self.high]
-        if len(inside) > 1 and self._roomy(inside, least_gap):
+        if len(inside) > 1 and self._roomy(inside, least_gap / 2):
             return inside
         most = max(2, int(abs(self.last - self.first) / least_gap) + 1)
         for found in _choices(self.low, self.high, self.log):
@@ -137,6 +138,6 @@ def tick_text(value: float, axis: Axis) -> str:
     for factor, letter in ((1e9, "G"), (1e6, "M")):
         if factor <= size < 1000 * factor:
             return f"{value / factor:g}{letter}".replace("-", "−")
-    if 1e4 <= size < 1e6:
+    if 1e3 <= size < 1e6 and value == round(value):
         return f"{value:,.0f}".replace("-", "−")
     return f"{float(f'{value:.10g}'):g}".replace("-", "−")

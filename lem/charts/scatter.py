@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from lem.charts.figures import known, reading
 from lem.charts.labels import Box, end_labels, place
 from lem.charts.lettering import measure, shorten
-from lem.charts.marks import dot, edge, on_scale, whisker
+from lem.charts.marks import HOLLOW, dot, edge, on_scale, whisker
 from lem.charts.model import Axis, Mark, Scatter, Series
 from lem.charts.rows import axis_words
 from lem.charts.scales import Scale, scale, tick_text
@@ -44,13 +45,14 @@ def draw(sheet: Sheet, chart: Scatter, top: float) -> float:
     _grid(sheet, chart, along, up, left, y_ticks)
     points = [[Point(m, along.at(_x(m)), up.at(_y(m))) for m in s.marks] for s in series]
     colours = [i % 7 + 1 if s.colour is None else s.colour for i, s in enumerate(series)]
-    radius = 3.0 if len(marks) > MANY else 4.5
+    radius = 3.0 if len(marks) > MANY else 4.0
     for s, found, colour in zip(series, points, colours, strict=True):
         with sheet.group(f"c-{colour}"):
             _path(sheet, s, found, along)
             for p in found:
                 _mark(sheet, s, p, along, up, chart, radius)
-    _names(sheet, [p for found in points for p in found], along, up, left)
+    paths = [b for s, found in zip(series, points, strict=True) for b in _path_boxes(s, found)]
+    _names(sheet, [p for found in points for p in found], paths, along, up, left)
     if ends:
         named = [(s.name, found[-1].x, found[-1].y, c)
                  for s, found, c in zip(series, points, colours, strict=True) if found]  # fmt: skip
@@ -118,6 +120,21 @@ def _path(sheet: Sheet, series: Series, points: Sequence[Point], along: Scale) -
     sheet.path(d, "line dashed" if series.dashed else "line")
 
 
+def _path_boxes(series: Series, points: Sequence[Point]) -> list[Box]:
+    """Where a joined series' line lies, for names to keep off."""
+    if not series.joined:
+        return []
+    boxes: list[Box] = []
+    for a, b in pairwise(points):
+        if series.steps:
+            top, bottom = sorted((a.y, b.y))
+            boxes += [(a.x, a.y - 1, b.x, a.y + 1), (b.x - 1, top, b.x + 1, bottom)]
+        else:
+            at = [(a.x + (b.x - a.x) * i / 12, a.y + (b.y - a.y) * i / 12) for i in range(13)]
+            boxes += [(x - 2, y - 2, x + 2, y + 2) for x, y in at]
+    return boxes
+
+
 def _mark(
     sheet: Sheet, series: Series, p: Point, along: Scale, up: Scale, chart: Scatter, radius: float
 ) -> None:
@@ -126,26 +143,32 @@ def _mark(
         w for w in (m.label or series.name, _values(m, chart.x, chart.y)) if w
     )
     with sheet.group("point", title, m.target):
-        whisker(sheet, up, m.y_interval, p.x, upright=True, estimated=m.estimated)
-        whisker(sheet, along, m.x_interval, p.y, estimated=m.estimated)
+        cap = radius + 1.0 if radius > 3 else 2.0
+        whisker(sheet, up, m.y_interval, p.x, upright=True, estimated=m.estimated, cap=cap)
+        whisker(sheet, along, m.x_interval, p.y, estimated=m.estimated, cap=cap)
         if not on_scale(along, _x(m)):
             edge(sheet, along, p.y)
         elif not on_scale(up, _y(m)):
             edge(sheet, up, p.x, upright=True)
         else:
-            hollow = series.hollow or (m.x_interval is None and m.y_interval is None)
+            bare = m.x_interval is None and m.y_interval is None
             r = radius + 1 if m.emphasis else radius
+            hollow = series.hollow or bare
             dot(sheet, p.x, p.y, hollow=hollow, estimated=m.estimated, radius=r)
+            if bare and not m.estimated:
+                sheet.say(HOLLOW)
 
 
 def _values(m: Mark, x: Axis, y: Axis) -> str:
     return f"{reading(m.x, m.x_interval, x)}, {reading(m.y, m.y_interval, y)}"
 
 
-def _names(sheet: Sheet, points: Sequence[Point], along: Scale, up: Scale, left: float) -> None:
+def _names(
+    sheet: Sheet, points: Sequence[Point], paths: list[Box], along: Scale, up: Scale, left: float
+) -> None:
     """Beside their marks, those first that are emphasised; what has no room is left to the title
     that a pointer shows, and to the table."""
-    taken: list[Box] = []
+    taken = paths
     for p in points:
         taken.append((p.x - 5, p.y - 5, p.x + 5, p.y + 5))
         for interval, line in ((p.mark.x_interval, along), (p.mark.y_interval, up)):

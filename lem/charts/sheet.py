@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from html import escape
 
-from lem.charts.lettering import measure, wrap
+from lem.charts.lettering import wrap
 from lem.charts.model import Target
 
 Href = Callable[[Target], str]
@@ -67,7 +67,7 @@ class Sheet:
     ) -> float:
         """Lines below each other, the first one's baseline at ``y``; the baseline that a next line
         would have."""
-        leading = round(size * 1.35, 1)
+        leading = round(size * (1.25 if size >= LARGE else 1.35), 1)
         lines = wrap(words, room, size, most, "emphasis" in of)
         for i, line in enumerate(lines):
             full = words if i == len(lines) - 1 and "…" in line else ""
@@ -123,7 +123,3 @@ class Sheet:
         self._parts.append((f'<a href="{escape(to)}">' if to else "") + f'<g class="{of}">{more}')
         yield
         self._parts.append("</g>" + ("</a>" if to else ""))
-
-
-def fits(words: str, room: float, size: float = NORMAL, bold: bool = False) -> bool:
-    return measure(words, size, bold) <= room

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from lem.analysis.text import plain, scaled, three_digits
 from lem.archive.queries.answer import Configuration, Figure, head, unit_of
+from lem.archive.queries.arms import arms_of_campaign
 from lem.archive.queries.attribute import Answered, AttributeQuestion, attribute
 from lem.archive.queries.compare import CompareQuestion, compare
 from lem.archive.queries.leaderboard import Leaderboard, LeaderboardQuestion, leaderboard
@@ -218,7 +219,8 @@ def _newest(connection: sa.Connection) -> list[str]:
 
 def _ratios(reader: Reader, found: Headline, block: ChartBlock) -> Intervals | None:
     """The arms of the headline's campaign beside its baseline."""
-    arms = headline.arms(reader, found.campaign)
+    every = arms_of_campaign(reader.connection, found.campaign).arms
+    arms = list(dict.fromkeys(one.configuration.id for one in every))
     question = CompareQuestion.from_query(
         [("id", one) for one in arms[:MOST_ARMS]] + _given(metric=block.metric)
     )
