@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from lem.archive.queries.compare import Comparison, CompareQuestion, compare
+from lem.archive.queries.compare import CompareQuestion, Comparison, compare
 from lem.archive.refused import Refused
 from lem.charts.model import Intervals, Target
 from lem.errors import BadInput
