@@ -255,7 +255,7 @@ def test_what_no_campaign_file_can_say_is_said() -> None:
 def test_hostile_settings_and_names_are_text(archive: Any) -> None:
     bad = HOSTILE + "\u202e"
     raw = records.experiment(1, args={bad: bad})
-    raw["model"] = {**raw["model"], "id": f"org/{bad}"}
+    raw["model"] = {**raw["model"], "id": f"org/{HOSTILE}"}
     archive_queries.submitted(
         archive,
         [
