@@ -1,7 +1,7 @@
 """Everything that the report of a campaign folder says, from the code that the commands of ``lem
 results`` are made of: no figure is computed here."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -16,7 +16,7 @@ from lem.errors import BadInput
 from lem.meters.sampling import trace
 from lem.report import comparison_charts, front, load_curve, power_traces, shares, slopes
 from lem.report.footnotes import footnotes
-from lem.report.html.arms import arms_table
+from lem.report.html.arms import arms_table, others_table
 from lem.report.html.budgets import BudgetsOf, between_runs, within_a_run
 from lem.report.html.cells import Grid
 from lem.report.html.environment import Surroundings, surroundings
@@ -28,7 +28,7 @@ from lem.report.quality_notes import about_quality
 from lem.web.strings import text
 
 TRACE = "trace.csv.gz"
-MOST_TRACES = 12
+OPEN_TRACES, MOST_TRACES = 2, 12
 """Arms of which a trace is drawn: each is some ten kilobytes."""
 T = TypeVar("T")
 
@@ -38,6 +38,10 @@ class Part:
     """A section that may be missing, with what it says in words, or why it is missing."""
 
     charts: tuple[AnyChart, ...] = ()
+    more: tuple[AnyChart, ...] = ()
+    """Folded away: the same of other devices, or of other arms."""
+    more_name: str = ""
+    more_sentences: tuple[str, ...] = ()
     sentences: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     missing: str = ""
@@ -60,6 +64,9 @@ class Report:
     ratios: Part
     """One chart for each quantity; ``sentences``: what is known of each arm."""
     arms: Grid
+    """Of the first quantity, with speed."""
+    others: Grid
+    """Of the other quantities."""
     arms_notes: tuple[str, ...]
     fronts: Part
     shares: Part
@@ -90,10 +97,11 @@ def gather(
     found = representatives(campaign, comparison)
     records = {arm_id: record for arm_id, (_, record) in found.items()}
     c = comparison
+    said = Finding(problem) if c is None else _shown(finding(c))
     progress("drawing")
     return Report(
         name=plain(campaign.name),
-        finding=Finding(problem) if c is None else _shown(finding(c)),
+        finding=said,
         comparison=c,
         estimated=c is not None and c.estimated,
         provisional="" if c is None else _provisional(c),
@@ -101,13 +109,14 @@ def gather(
         hardware=plain(c.hardware) if c is not None else "",
         ratios=Part() if c is None else _ratios(c),
         arms=Grid((), ()) if c is None else arms_table(c),
+        others=Grid((), ()) if c is None else others_table(c),
         arms_notes=() if c is None else _plain(footnotes(c)),
         fronts=_fronts(campaign, hardware),
         shares=_shares(campaign, hardware),
         load=_load(campaign, hardware),
         quality=Grid((), ()) if c is None else quality_table(c),
         quality_notes=() if c is None else _plain(about_quality(c)),
-        traces=_traces(campaign, found, names, progress),
+        traces=_traces(campaign, found, names, _telling(c, said), progress),
         budget=Grid((), ()) if c is None else between_runs(c),
         budget_parts=within_a_run(records, names, budgets_of),
         runs=runs_of(campaign, names),
@@ -127,6 +136,11 @@ def _compared(
             raise
         hint = f" ({e.hint})" if e.hint else ""
         return None, text("report.finding.not_compared", reason=plain(f"{e.message}{hint}", 1000))
+
+
+def _telling(c: Comparison | None, said: Finding) -> list[str]:
+    """The ids of the baseline and of the arm that the finding is about."""
+    return [] if c is None else [c.baseline, *([said.arm_id] if said.arm_id else [])]
 
 
 def _shown(found: Finding) -> Finding:
@@ -156,15 +170,34 @@ def _or_none(make: Callable[[], T]) -> tuple[T | None, str]:
 
 def _ratios(c: Comparison) -> Part:
     """What the charts show, the page says above them: their titles are what is drawn."""
-    charts = (
+    shown = [q for q in c.quantities if any(q.key in a.ratios for a in c.arms)]
+    charts = [
         replace(
             comparison_charts.ratios(c, q),
             title=text("report.ratios.title", noun=capital(q.noun), baseline=c.baseline_name),
         )
-        for q in c.quantities
-        if any(q.key in a.ratios for a in c.arms)
+        for q in shown
+    ]
+    return _folded(charts, [q.noun for q in shown[1:]], c.sentences)
+
+
+def _folded(
+    charts: Sequence[AnyChart],
+    nouns: Sequence[str],
+    sentences: Iterable[str] = (),
+    more_sentences: Iterable[str] = (),
+    notes: Iterable[str] = (),
+    first: int = 1,
+) -> Part:
+    """The first charts open, the others, with their sentences, under what they are of."""
+    return Part(
+        charts=tuple(charts[:first]),
+        more=tuple(charts[first:]),
+        more_name=text("report.more", nouns=plain(", ".join(nouns))) if nouns else "",
+        sentences=_plain(sentences),
+        more_sentences=_plain(more_sentences),
+        notes=_plain(notes),
     )
-    return Part(tuple(charts), _plain(c.sentences))
 
 
 def _fronts(campaign: Campaign, hardware: str | None) -> Part:
@@ -177,7 +210,7 @@ def _fronts(campaign: Campaign, hardware: str | None) -> Part:
             charts.append(replace(front.chart(found), id=f"front-{x}"))
             # The first is the chart's title.
             sentences += found.sentences[1:]
-    return Part(tuple(charts), _plain(sentences))
+    return Part(tuple(charts), sentences=_plain(sentences))
 
 
 def _shares(campaign: Campaign, hardware: str | None) -> Part:
@@ -191,10 +224,15 @@ def _shares(campaign: Campaign, hardware: str | None) -> Part:
     metrics = list(dict.fromkeys(one.quantity.metric for one in found.found))
     gathered = campaign.gathered(metrics, None, hardware)
     charts: list[AnyChart] = []
-    for one in found.found:
-        if one.shares:
-            charts += [shares.chart(found, one), *slopes.charts(gathered, found, one)]
-    return Part(tuple(charts), _plain(found.sentences), _plain(shares.footnotes(found)))
+    shown = [one for one in found.found if one.shares]
+    for one in shown:
+        charts.append(shares.chart(found, one))
+        if one is shown[0]:
+            charts += slopes.charts(gathered, found, one)
+    first = len(charts) - len(shown) + 1
+    nouns = [one.quantity.noun for one in shown[1:]]
+    said, notes = found.sentences, shares.footnotes(found)
+    return _folded(charts, nouns, said[:1], said[1:], notes, max(1, first))
 
 
 def _load(campaign: Campaign, hardware: str | None) -> Part:
@@ -205,18 +243,24 @@ def _load(campaign: Campaign, hardware: str | None) -> Part:
     for curve in found:
         title = text("report.load.title", load=curve.noun)
         charts.append(replace(load_curve.chart(curve), title=title))
-    return Part(tuple(charts), _plain(s for curve in found for s in curve.sentences))
+    nouns = [curve.quantity.noun for curve in found[1:]]
+    others = [s for curve in found[1:] for s in curve.sentences]
+    return _folded(charts, nouns, found[0].sentences, others)
 
 
 def _traces(
     campaign: Campaign,
     found: dict[str, tuple[str, Record]],
     names: dict[str, str],
+    telling: Sequence[str],
     progress: Callable[[str], None],
 ) -> Part:
     charts: list[AnyChart] = []
     notes: list[str] = []
-    for arm_id, (path, record) in list(found.items())[:MOST_TRACES]:
+    # The two arms that the page begins with come first.
+    first = [a for a in (*telling, *found) if a in found]
+    for arm_id in list(dict.fromkeys(first))[:MOST_TRACES]:
+        path, record = found[arm_id]
         progress(f"reading the trace of {names[arm_id]}")
         samples, why = _or_none(partial(trace.read, campaign.folder / path / TRACE))
         chart = power_traces.chart(record, samples or [], names[arm_id])
@@ -227,4 +271,5 @@ def _traces(
             charts.append(chart)
     if (more := len(found) - MOST_TRACES) > 0:
         notes.append(text("report.traces.more", n=more))
-    return Part(tuple(charts), notes=tuple(notes))
+    others = [text("report.traces.others")] if len(charts) > OPEN_TRACES else []
+    return _folded(charts, others, notes=notes, first=OPEN_TRACES)
