@@ -1,20 +1,14 @@
 """Everything that the report of a campaign folder says, from the code that the commands of ``lem
 results`` are made of: no figure is computed here."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import TypeVar
 
 from lem.analysis.comparison import Comparison
 from lem.analysis.naming import readable_names
 from lem.analysis.results import Campaign
-from lem.analysis.text import capital, plain
-from lem.charts.model import AnyChart
-from lem.contract.record import Record
+from lem.analysis.text import plain
 from lem.errors import BadInput
-from lem.meters.sampling import trace
-from lem.report import comparison_charts, front, load_curve, power_traces, shares, slopes
 from lem.report.footnotes import footnotes
 from lem.report.html.arms import arms_table, others_table
 from lem.report.html.budgets import BudgetsOf, between_runs, within_a_run
@@ -22,32 +16,19 @@ from lem.report.html.cells import Grid
 from lem.report.html.environment import Surroundings, surroundings
 from lem.report.html.finding import Finding, finding
 from lem.report.html.origin import Origin, origin
+from lem.report.html.parts import (
+    Part,
+    fronts_part,
+    load_part,
+    ratios_part,
+    shares_part,
+    shown,
+    traces_part,
+)
 from lem.report.html.quality import quality_table
 from lem.report.html.runs import Runs, representatives, runs_of
 from lem.report.quality_notes import about_quality
 from lem.web.strings import text
-
-TRACE = "trace.csv.gz"
-OPEN_TRACES, MOST_TRACES = 2, 12
-"""Arms of which a trace is drawn: each is some ten kilobytes."""
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Part:
-    """A section that may be missing, with what it says in words, or why it is missing."""
-
-    charts: tuple[AnyChart, ...] = ()
-    more: tuple[AnyChart, ...] = ()
-    """Folded away: the same of other devices, or of other arms."""
-    more_name: str = ""
-    more_sentences: tuple[str, ...] = ()
-    sentences: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    missing: str = ""
-
-    def __bool__(self) -> bool:
-        return bool(self.charts or self.sentences or self.missing)
 
 
 @dataclass(frozen=True)
@@ -97,7 +78,7 @@ def gather(
     found = representatives(campaign, comparison)
     records = {arm_id: record for arm_id, (_, record) in found.items()}
     c = comparison
-    said = Finding(problem) if c is None else _shown(finding(c))
+    said = Finding(problem) if c is None else _harmless(finding(c))
     progress("drawing")
     return Report(
         name=plain(campaign.name),
@@ -107,16 +88,16 @@ def gather(
         provisional="" if c is None else _provisional(c),
         models=tuple(dict.fromkeys(plain(r.experiment.model.id) for r in records.values())),
         hardware=plain(c.hardware) if c is not None else "",
-        ratios=Part() if c is None else _ratios(c),
+        ratios=Part() if c is None else ratios_part(c),
         arms=Grid((), ()) if c is None else arms_table(c),
         others=Grid((), ()) if c is None else others_table(c),
-        arms_notes=() if c is None else _plain(footnotes(c)),
-        fronts=_fronts(campaign, hardware),
-        shares=_shares(campaign, hardware),
-        load=_load(campaign, hardware),
+        arms_notes=() if c is None else shown(footnotes(c)),
+        fronts=fronts_part(campaign, hardware),
+        shares=shares_part(campaign, hardware),
+        load=load_part(campaign, hardware),
         quality=Grid((), ()) if c is None else quality_table(c),
-        quality_notes=() if c is None else _plain(about_quality(c)),
-        traces=_traces(campaign, found, names, _telling(c, said), progress),
+        quality_notes=() if c is None else shown(about_quality(c)),
+        traces=traces_part(campaign, found, names, _telling(c, said), progress),
         budget=Grid((), ()) if c is None else between_runs(c),
         budget_parts=within_a_run(records, names, budgets_of),
         runs=runs_of(campaign, names),
@@ -143,12 +124,8 @@ def _telling(c: Comparison | None, said: Finding) -> list[str]:
     return [] if c is None else [c.baseline, *([said.arm_id] if said.arm_id else [])]
 
 
-def _shown(found: Finding) -> Finding:
+def _harmless(found: Finding) -> Finding:
     return replace(found, sentence=plain(found.sentence, 1000))
-
-
-def _plain(lines: Iterable[str]) -> tuple[str, ...]:
-    return tuple(plain(line, 2000) for line in lines)
 
 
 def _provisional(c: Comparison) -> str:
@@ -158,118 +135,3 @@ def _provisional(c: Comparison) -> str:
     if planned and planned > 1:
         return text("report.provisional.of", done=c.blocks_done, planned=planned)
     return text("report.provisional.only", done=c.blocks_done)
-
-
-def _or_none(make: Callable[[], T]) -> tuple[T | None, str]:
-    """What it makes, or why it cannot be made of this campaign."""
-    try:
-        return make(), ""
-    except BadInput as e:
-        return None, plain(e.message, 1000)
-
-
-def _ratios(c: Comparison) -> Part:
-    """What the charts show, the page says above them: their titles are what is drawn."""
-    shown = [q for q in c.quantities if any(q.key in a.ratios for a in c.arms)]
-    charts = [
-        replace(
-            comparison_charts.ratios(c, q),
-            title=text("report.ratios.title", noun=capital(q.noun), baseline=c.baseline_name),
-        )
-        for q in shown
-    ]
-    return _folded(charts, [q.noun for q in shown[1:]], c.sentences)
-
-
-def _folded(
-    charts: Sequence[AnyChart],
-    nouns: Sequence[str],
-    sentences: Iterable[str] = (),
-    more_sentences: Iterable[str] = (),
-    notes: Iterable[str] = (),
-    first: int = 1,
-) -> Part:
-    """The first charts open, the others, with their sentences, under what they are of."""
-    return Part(
-        charts=tuple(charts[:first]),
-        more=tuple(charts[first:]),
-        more_name=text("report.more", nouns=plain(", ".join(nouns))) if nouns else "",
-        sentences=_plain(sentences),
-        more_sentences=_plain(more_sentences),
-        notes=_plain(notes),
-    )
-
-
-def _fronts(campaign: Campaign, hardware: str | None) -> Part:
-    """Energy against throughput, and against latency where runs have one."""
-    charts: list[AnyChart] = []
-    sentences: list[str] = []
-    for x in ("throughput", "latency"):
-        found, _ = _or_none(partial(campaign.pareto, x, "energy", None, hardware))
-        if found is not None:
-            charts.append(replace(front.chart(found), id=f"front-{x}"))
-            # The first is the chart's title.
-            sentences += found.sentences[1:]
-    return Part(tuple(charts), sentences=_plain(sentences))
-
-
-def _shares(campaign: Campaign, hardware: str | None) -> Part:
-    swept = {p for a in campaign.arms() for p in a.settings}
-    found, why = _or_none(lambda: campaign.attribute(None, None, hardware))
-    if found is None:
-        # Of one parameter there is nothing to share out.
-        return Part(missing=why) if len(swept) > 1 else Part()
-    if len(found.factors) < 2:
-        return Part()
-    metrics = list(dict.fromkeys(one.quantity.metric for one in found.found))
-    gathered = campaign.gathered(metrics, None, hardware)
-    charts: list[AnyChart] = []
-    shown = [one for one in found.found if one.shares]
-    for one in shown:
-        charts.append(shares.chart(found, one))
-        if one is shown[0]:
-            charts += slopes.charts(gathered, found, one)
-    first = len(charts) - len(shown) + 1
-    nouns = [one.quantity.noun for one in shown[1:]]
-    said, notes = found.sentences, shares.footnotes(found)
-    return _folded(charts, nouns, said[:1], said[1:], notes, max(1, first))
-
-
-def _load(campaign: Campaign, hardware: str | None) -> Part:
-    found, _ = _or_none(lambda: campaign.curves(None, None, hardware))
-    if not found:
-        return Part()
-    charts = []
-    for curve in found:
-        title = text("report.load.title", load=curve.noun)
-        charts.append(replace(load_curve.chart(curve), title=title))
-    nouns = [curve.quantity.noun for curve in found[1:]]
-    others = [s for curve in found[1:] for s in curve.sentences]
-    return _folded(charts, nouns, found[0].sentences, others)
-
-
-def _traces(
-    campaign: Campaign,
-    found: dict[str, tuple[str, Record]],
-    names: dict[str, str],
-    telling: Sequence[str],
-    progress: Callable[[str], None],
-) -> Part:
-    charts: list[AnyChart] = []
-    notes: list[str] = []
-    # The two arms that the page begins with come first.
-    first = [a for a in (*telling, *found) if a in found]
-    for arm_id in list(dict.fromkeys(first))[:MOST_TRACES]:
-        path, record = found[arm_id]
-        progress(f"reading the trace of {names[arm_id]}")
-        samples, why = _or_none(partial(trace.read, campaign.folder / path / TRACE))
-        chart = power_traces.chart(record, samples or [], names[arm_id])
-        if chart is None:
-            reason = why or text("report.traces.no_power")
-            notes.append(text("report.traces.none", arm=plain(names[arm_id]), reason=reason))
-        else:
-            charts.append(chart)
-    if (more := len(found) - MOST_TRACES) > 0:
-        notes.append(text("report.traces.more", n=more))
-    others = [text("report.traces.others")] if len(charts) > OPEN_TRACES else []
-    return _folded(charts, others, notes=notes, first=OPEN_TRACES)
