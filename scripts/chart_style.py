@@ -24,8 +24,8 @@ def sheet() -> str:
     lines = [
         "/* Written by scripts/chart_style.py from lem/charts/theme.py. */",
         f":root{{{variables(LIGHT)}}}",
-        f'@media (prefers-color-scheme: dark){{:root:not([data-theme="light"]){{{dark}}}}}',
-        f':root[data-theme="dark"]{{{dark}}}',
+        f'@media screen and (prefers-color-scheme: dark){{:root:not([data-theme="light"]){{{dark}}}}}',
+        f'@media screen{{:root[data-theme="dark"]{{{dark}}}}}',
     ]
     for name, properties in rules(LIGHT).items():
         said = ";".join(f"{k}:{_value(v, values, name)}" for k, v in properties.items())

@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.browser import chromium as browsers
-from tests.browser.archives import lively
-from tests.browser.outlets import Outlet, file_server
-from tests.browser.visits import Visit, begin
 from playwright.sync_api import Browser
-from tests.postgres import running
-from tests.server_process import Process
 
 from lem.archive.database import open_database
 from lem.archive.packs import Packs
 from tests.archive.conftest import Archive
+from tests.browser import chromium as browsers
+from tests.browser.archives import lively
+from tests.browser.outlets import Outlet, file_server
+from tests.browser.visits import Visit, begin
+from tests.postgres import running
+from tests.server_process import Process
 
 Fill = Callable[[Archive, Path], Any]
 Serve = Callable[[str, Fill], Outlet]
@@ -45,7 +45,7 @@ def visit(chromium: Browser) -> Iterator[Callable[..., Visit]]:
 
 @pytest.fixture(scope="session")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
-    """Makes an archive on ``sqlite`` or ``postgresql``, or a site of ``files`` of one, and serves it."""
+    """Makes an archive on ``sqlite`` or ``postgresql``, or ``files`` of one, and serves it."""
     with ExitStack() as ends:
 
         def start(kind: str, fill: Fill) -> Outlet:
@@ -67,9 +67,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
             else:
                 named = ("--database", url) if url else ()
                 # Each visit is somebody else, or the tests would ask more than one client may.
-                process = Process(
-                    folder, ("--checkers", "0", "--trust-proxy", "127.0.0.1", *named)
-                )
+                process = Process(folder, ("--checkers", "0", "--trust-proxy", "127.0.0.1", *named))
                 ends.callback(process.terminate)
                 address = f"{process.url}/"
             return Outlet(kind, address, archive=archive)

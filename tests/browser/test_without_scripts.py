@@ -15,9 +15,7 @@ Start = Callable[..., Visit]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def explore(
-    request: pytest.FixtureRequest, outlets: Callable[[str], Outlet], visit: Start
-) -> Page:
+def explore(request: pytest.FixtureRequest, outlets: Callable[[str], Outlet], visit: Start) -> Page:
     one = visit(outlets(request.param), java_script_enabled=False)
     return one.go(one.outlet.page("explore"))
 
@@ -102,9 +100,7 @@ def test_the_table_has_further_pages(explore: Page) -> None:
     assert _column(explore, 2) == first[10:20]
 
 
-def test_files_are_read_and_followed_too(
-    outlets: Callable[[str], Outlet], visit: Start
-) -> None:
+def test_files_are_read_and_followed_too(outlets: Callable[[str], Outlet], visit: Start) -> None:
     files = outlets("files")
     one = visit(files, java_script_enabled=False)
     page = one.go(files.page("explore"))

@@ -1,11 +1,14 @@
 """A visit: one browser context that notes whatever goes wrong in it."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.browser.outlets import Found, Outlet, somebody
+import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request
+
+from tests.browser.outlets import Found, Outlet, somebody
 
 SETTLED = """() => document.fonts.ready.then(() => new Promise(
     done => requestAnimationFrame(() => requestAnimationFrame(() => done(true)))))"""
@@ -45,9 +48,23 @@ class Visit:
         return not getattr(self, "scriptless", False)
 
 
+def none(faults: Mapping[str, Sequence[str] | str]) -> None:
+    """Fails where there are faults (address → what is wrong there), and tells each once."""
+    where: dict[str, list[str]] = {}
+    for address, wrong in faults.items():
+        for fault in [wrong] if isinstance(wrong, str) else wrong:
+            where.setdefault(fault, []).append(address)
+    if where:
+        told = (f"{fault}\n    on {', '.join(at[:4])} ({len(at)})" for fault, at in where.items())
+        pytest.fail("\n".join(told), pytrace=False)
+
+
 def begin(browser: Browser, outlet: Outlet, **options: Any) -> Visit:
     """``options``: as Playwright's ``new_context`` takes them."""
-    options = {"extra_http_headers": somebody(), "viewport": {"width": 1280, "height": 900}} | options
+    options = {
+        "extra_http_headers": somebody(),
+        "viewport": {"width": 1280, "height": 900},
+    } | options
     context = browser.new_context(**options)
     page = context.new_page()
     visit = Visit(page, context, outlet)
