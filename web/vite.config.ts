@@ -1,10 +1,9 @@
-import { defineConfig } from "vite";
+import { defineConfig } from "vitest/config";
 
 /** Assets are found by the manifest, never by their name, and find each other by relative addresses:
  * so that they can lie anywhere, on a server or below any folder of a static site. */
 export default defineConfig({
   base: "./",
-  publicDir: false,
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   build: {
     outDir: "../lem/web/assets",

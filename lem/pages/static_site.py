@@ -11,7 +11,7 @@ from lem.archive.queries.answer import Packs
 from lem.charts.model import AnyChart, Target
 from lem.charts.png import png
 from lem.charts.svg import svg
-from lem.charts.table import csv, table
+from lem.charts.table import table
 from lem.errors import BadInput
 from lem.pages.page import Kind, Page, Params, Reader
 from lem.pages.registry import kinds
@@ -124,7 +124,7 @@ def _page(out: _Folder, kind: Kind, params: Params, reader: Reader, base_url: st
     if page.answer is not None:
         out.write(f"{named}.json", page.answer.model_dump_json(by_alias=True))
     if page.table is not None:
-        out.write(f"{named}.csv", csv(page.table))
+        out.write(f"{named}.csv", page.table.csv())
     for name, file in page.files.items():
         out.write(_below(path, name), file())
     for chart in page.charts.values():
@@ -137,7 +137,7 @@ def _chart(out: _Folder, page: Page, chart: AnyChart, target: Target, base_url: 
     place = f"charts/{named}/{chart.id}"
     out.write(f"{place}.svg", drawn)
     out.write(f"{place}.png", png(drawn))
-    out.write(f"{place}.csv", csv(table(chart)))
+    out.write(f"{place}.csv", table(chart).csv())
     shown = page.shown(target)
     for theme in THEMES:
         path = f"embed/{named}/{chart.id}" + ("" if theme == "auto" else f"/{theme}")

@@ -1,6 +1,6 @@
 """Stories: their charts and figures are the archive's, as it is when the page is made."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, TypeVar
@@ -9,12 +9,14 @@ import sqlalchemy as sa
 
 from lem.analysis.text import plain, scaled, three_digits
 from lem.archive.queries.answer import Configuration, Figure, head, unit_of
+from lem.archive.queries.arms import arms_of_campaign
 from lem.archive.queries.attribute import Answered, AttributeQuestion, attribute
 from lem.archive.queries.compare import CompareQuestion, compare
 from lem.archive.queries.leaderboard import Leaderboard, LeaderboardQuestion, leaderboard
 from lem.archive.refused import Refused
 from lem.archive.schema import CAMPAIGN, CONFIG, RUN
 from lem.charts.model import AnyChart, Axis, Bars, Intervals, Row, Scatter, Target
+from lem.contract.base import Scalar
 from lem.pages import explore, headline
 from lem.pages.headline import Headline
 from lem.pages.naming import device, model_name, way, workload
@@ -24,6 +26,16 @@ from lem.web.stories import ChartBlock, Prose
 from lem.web.strings import text
 
 MOST_ARMS = 20
+SAID = frozenset(
+    {
+        "backend",
+        "engine.dtype",
+        "engine.max_batch_size",
+        "engine.quantization",
+        "engine.tensor_parallel_size",
+    }
+)
+"""Settings that :func:`~lem.pages.naming.way` tells."""
 
 
 class ProsePart(NamedTuple):
@@ -207,7 +219,8 @@ def _newest(connection: sa.Connection) -> list[str]:
 
 def _ratios(reader: Reader, found: Headline, block: ChartBlock) -> Intervals | None:
     """The arms of the headline's campaign beside its baseline."""
-    arms = headline.arms(reader, found.campaign)
+    every = arms_of_campaign(reader.connection, found.campaign).arms
+    arms = list(dict.fromkeys(one.configuration.id for one in every))
     question = CompareQuestion.from_query(
         [("id", one) for one in arms[:MOST_ARMS]] + _given(metric=block.metric)
     )
@@ -244,15 +257,15 @@ def _ratios(reader: Reader, found: Headline, block: ChartBlock) -> Intervals | N
 
 
 def _name(
-    configuration: Configuration, settings: Mapping[str, object], differing: list[str]
+    configuration: Configuration, settings: Mapping[str, Scalar], differing: Sequence[str]
 ) -> str:
-    """How it is run, and the first settings in which it differs."""
+    """How it is run, and the first settings in which it differs that this does not say."""
     told = [
         f"{plain(path.rsplit('.', 1)[-1])} {words.setting(settings.get(path))}"
-        for path in differing[:3]
-        if path != "engine.max_batch_size"
+        for path in differing
+        if path not in SAID
     ]
-    return ", ".join([way(configuration), *told])
+    return ", ".join([way(configuration), *told[:2]])
 
 
 def _ends(low: float | None, high: float | None) -> tuple[float, float] | None:

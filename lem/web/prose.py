@@ -1,8 +1,8 @@
 """Texts of the site, written in Markdown by whoever writes for it.
 
 HTML in them is shown as text, pictures are refused (a page loads nothing that was not made for it),
-and an address is ``https://…``, ``#place`` or ``page:NAME``, which becomes the page's address in
-the outlet that it is shown in.
+and an address is ``https://…``, ``#place`` or ``page:NAME`` (``page:story/NAME``), which becomes
+the page's address in the outlet that it is shown in.
 """
 
 import re
@@ -22,6 +22,7 @@ from lem.web.markdown import parser
 Address = Callable[[Target], str]
 
 _PAGE = re.compile(r"page:([a-z]+)(?:/([a-z0-9-]+))?(#[a-z0-9-]+)?")
+_PARAMETER = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,9 @@ def resolved(href: str, address: Address) -> str:
     found = _PAGE.fullmatch(href)
     if found is None:
         return href
-    page, name, place = found.groups()
-    return address(Target(page, {"name": name} if name else {})) + (place or "")
+    page, which, place = found.groups()
+    of = _PARAMETER.search(PATHS[page])
+    return address(Target(page, {of[1]: which} if of else {})) + (place or "")
 
 
 def problems_of(markdown: str, file: str, first_line: int = 1) -> Iterator[Problem]:
@@ -101,9 +103,8 @@ def _wrong(href: str) -> str | None:
     found = _PAGE.fullmatch(href)
     if found is None:
         return f"'{href}': an address is https://…, #place or page:NAME"
-    page, name, _ = found.groups()
-    wanted = "name" if name else None
-    if page not in PATHS or ("{" in PATHS[page]) != (wanted is not None):
+    page, which, _ = found.groups()
+    if page not in PATHS or (_PARAMETER.search(PATHS[page]) is None) != (which is None):
         return f"'{href}': there is no such page"
     return None
 

@@ -71,6 +71,11 @@ def error(site: Site, status: int, title: str, detail: str, hints: list[str]) ->
     )
 
 
+def alone(template: str, context: Mapping[str, Any]) -> str:
+    """A document that is read without a site around it: nothing in its charts leads anywhere."""
+    return _environment().get_template(template).render(draw=_draw_alone, **context)
+
+
 def _frame(shown: Shown, site: Site) -> dict[str, Any]:
     links = site.links
     return {
@@ -79,6 +84,7 @@ def _frame(shown: Shown, site: Site) -> dict[str, Any]:
         "links": links,
         "asset": links.asset,
         "entry": assets.entry(),
+        "early": assets.entry("src/early.ts"),
         "href": partial(_href, links),
         "at": links.page,
         "here": shown.target,
@@ -98,6 +104,10 @@ def _draw(links: Links, chart: AnyChart, width: int = 860) -> Markup:
     """The chart as SVG inside a page, where style sheets give its colours. What is in it was
     escaped when it was drawn."""
     return Markup(svg(chart, href=links.page, standalone=False, width=width))
+
+
+def _draw_alone(chart: AnyChart, width: int = 860) -> Markup:
+    return Markup(svg(chart, standalone=False, width=width))
 
 
 @cache

@@ -3,9 +3,9 @@ import "./style/site.css";
 import { basketLinks } from "./page/basket";
 import { copyButtons } from "./page/copying";
 import { mountIslands } from "./page/islands";
-import { themeToggle } from "./page/theme";
+import { tools } from "./page/tools";
 
-for (const button of document.querySelectorAll<HTMLElement>("[data-theme-toggle]")) themeToggle(button);
+tools();
 basketLinks();
 copyButtons();
 mountIslands();

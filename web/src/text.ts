@@ -15,7 +15,7 @@ export function maybe(key: string): string | null {
 }
 
 /** `one` or `other` of a key, by the number. */
-export function count(key: "count.configurations" | "count.runs" | "count.submitters", n: number): string {
+export function count(key: "count.configurations", n: number): string {
   return t(`${key}.${n === 1 ? "one" : "other"}`, { n: whole(n) });
 }
 

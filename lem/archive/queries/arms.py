@@ -5,11 +5,18 @@ from collections import defaultdict
 import sqlalchemy as sa
 
 from lem.analysis.naming import arms_of_lock, readable_names
-from lem.archive.queries.answer import Answer, CampaignId, Configuration, Shape, head
+from lem.archive.queries.answer import (
+    Answer,
+    CampaignId,
+    Configuration,
+    ConfigurationId,
+    Shape,
+    head,
+)
 from lem.archive.queries.campaigns import lock_of
-from lem.archive.queries.figures import configurations_of
+from lem.archive.queries.figures import configurations_of, id_of
 from lem.archive.queries.runs import campaign_of
-from lem.archive.schema import RUN
+from lem.archive.schema import CAMPAIGN, RUN
 
 MOST_ARMS = 60
 
@@ -72,3 +79,23 @@ def arms_of_campaign(connection: sa.Connection, campaign: CampaignId) -> Campaig
             for arm, config_id in order[:MOST_ARMS]
         ],
     )
+
+
+def campaigns_of(
+    connection: sa.Connection, configuration: ConfigurationId, limit: int
+) -> list[CampaignId]:
+    """Campaigns in which it has runs that count, the newest first. Raises :class:`Refused`
+    (404)."""
+    query = (
+        sa.select(CAMPAIGN.c.owner, CAMPAIGN.c.identity_id)
+        .where(
+            CAMPAIGN.c.id.in_(
+                sa.select(RUN.c.campaign_id).where(
+                    RUN.c.config_id == id_of(connection, configuration), RUN.c.counted
+                )
+            )
+        )
+        .order_by(CAMPAIGN.c.id.desc())
+        .limit(limit)
+    )
+    return [f"{row.owner}-{row.identity_id}" for row in connection.execute(query)]

@@ -68,7 +68,7 @@ class ArmFigure(Shape):
     """Of the factors, in their order."""
     value: float
     uncertainty: float | None
-    """U, expanded (k = 2): of the meter, which all arms share, and of the scatter between blocks."""
+    """U, expanded (k = 2): of the meter, which arms may share, and of the scatter of blocks."""
     configuration: str | None
     """None where its runs are of several."""
 

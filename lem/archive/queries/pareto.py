@@ -109,7 +109,7 @@ SAME = 1e-12
 """Likelihoods whose standard deviation is less, relative, are the same in every run."""
 
 
-def _exact(connection: sa.Connection, tier: int) -> list[int]:
+def exact_likelihoods(connection: sa.Connection, tier: int) -> list[int]:
     """Configurations of which two runs or more had the same likelihood, and none another."""
     s = CONFIG_SUMMARY.c
     query = (
@@ -172,7 +172,9 @@ def pairs_of(connection: sa.Connection, about: Selected, rows: Ints, x: str, y: 
     x_u, y_u, models = figure("expanded", x), figure("expanded", y), None
     if NLL in (x, y):
         models = about.board.coded["model_content"].codes[rows].astype(np.int64)
-        exact = np.isin(about.board.numbers["config_id"][rows], _exact(connection, about.tier))
+        exact = np.isin(
+            about.board.numbers["config_id"][rows], exact_likelihoods(connection, about.tier)
+        )
         (x_u if x == NLL else y_u)[exact] = 0.0
     return Pairs(signs[0] * figure("mean", x), x_u, signs[1] * figure("mean", y), y_u, models)
 

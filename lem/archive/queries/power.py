@@ -14,6 +14,8 @@ from lem.meters.readings import power_samples
 from lem.submit.pack import inflated
 
 MOST_LINES = 32
+LEAST_POINTS = 40
+"""Of a line, however many there are."""
 
 
 class PowerLine(Shape):
@@ -47,14 +49,17 @@ class Power(Answer):
 
 def power(connection: sa.Connection, packs: Packs, run: str, points: int = 600) -> Power:
     """Power as it was read, or where a meter counts energy its mean between two readings: the
-    same that ``peak_power_w`` is the highest of. Of each line at most about ``points``: of so many
-    short stretches the lowest and the highest. Raises :class:`Refused` (404 without a trace)."""
+    same that ``peak_power_w`` is the highest of. At most about ``points`` of all lines together:
+    of so many short stretches the lowest and the highest. Raises :class:`Refused` (404 without a
+    trace)."""
     files = Members(connection, packs, run_row(connection, run))
     trace = series_of(inflated(files.read("trace")))
     record = files.record()
     zero_ns = min((t[0] for t, _ in trace.values() if t), default=0)
     lines, without = [], []
-    for info in counted(record.meters)[:MOST_LINES]:
+    infos = counted(record.meters)[:MOST_LINES]
+    points = max(LEAST_POINTS, points // max(1, len(infos)))
+    for info in infos:
         samples = power_samples(_of(trace, info), info)
         if not samples:
             without.append(f"{info.device} ({info.meter})")
@@ -79,7 +84,9 @@ def power(connection: sa.Connection, packs: Packs, run: str, points: int = 600) 
     )
 
 
-def _of(trace: Mapping[Key, tuple[Sequence[int], Sequence[float]]], info: MeterInfo) -> list[Sample]:
+def _of(
+    trace: Mapping[Key, tuple[Sequence[int], Sequence[float]]], info: MeterInfo
+) -> list[Sample]:
     return [
         Sample(at, meter, device, quantity, value)
         for (meter, device, quantity), (times, values) in trace.items()

@@ -22,7 +22,7 @@ export class HttpSource implements Source {
   }
 
   async scatter(question: Question, signal?: AbortSignal): Promise<Cloud> {
-    const asked = [["x", question.x], ["y", question.metric], ...question.filters] as const;
+    const asked = [["x", question.x], ["y", question.y], ...question.filters] as const;
     const found = await this.get<Points>("points", [...asked, ["column", "certain"], ["column", "backend"]], signal);
     return new HttpCloud((path, more) => this.get(path, [...asked, ...more]), found);
   }

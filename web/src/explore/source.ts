@@ -50,10 +50,11 @@ export type Coloured = Dimension | "tier";
 export type Filter = readonly [name: string, value: string];
 
 export interface Question {
-  /** What the board is ranked by and the plot has upwards. */
+  /** What the board is ranked by. */
   readonly metric: Metric;
-  /** What the plot has across. */
+  /** What the plot has across and upwards. */
   readonly x: Metric;
+  readonly y: Metric;
   /** Named as the archive's questions name them: `device_model`, `class`, `q`, `args.x`, … */
   readonly filters: readonly Filter[];
 }

@@ -1,5 +1,5 @@
-/** `<button data-copy="text" hidden>` and `<button data-copy-from="#id" hidden>`: a link, an embed, a
- * citation, a command. An address that begins with `/` or `.` is copied whole. */
+/** A button beside everything that is there to be copied (`.copyable`: a link, an embed, a citation), and
+ * `<button data-copy="text" hidden>`. */
 import { t } from "../text";
 
 async function copy(text: string): Promise<boolean> {
@@ -23,27 +23,39 @@ function byHand(text: string): boolean {
   return done;
 }
 
+/** What a button copies: its own text, or what stands before it. */
 function textOf(button: HTMLElement): string {
-  const from = button.dataset.copyFrom;
-  const source = from ? document.querySelector(from) : null;
-  if (source instanceof HTMLInputElement || source instanceof HTMLTextAreaElement) return source.value;
-  if (source) return source.textContent ?? "";
-  const text = button.dataset.copy ?? "";
-  return /^[/.#?]/.test(text) ? new URL(text, location.href).href : text;
+  if (button.dataset.copy !== undefined) return button.dataset.copy;
+  const before = button.previousElementSibling;
+  return before instanceof HTMLInputElement ? before.value : (before?.textContent ?? "").trim();
+}
+
+function withButton(element: Element): void {
+  if (element.nextElementSibling?.classList.contains("copy")) return;
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "quiet copy";
+  button.textContent = t("copy.copy");
+  element.after(button);
+  // An address that is relative to its page is no use elsewhere.
+  if (element instanceof HTMLInputElement && /^[/.#?]/.test(element.value)) element.value = new URL(element.value, location.href).href;
 }
 
 export function copyButtons(): void {
-  for (const button of document.querySelectorAll<HTMLElement>("[data-copy], [data-copy-from]")) button.hidden = false;
+  for (const element of document.querySelectorAll(".copyable")) withButton(element);
+  for (const button of document.querySelectorAll<HTMLElement>("[data-copy]")) {
+    button.hidden = false;
+    button.classList.add("copy");
+  }
   const said = document.createElement("p");
   said.className = "visually-hidden";
   said.setAttribute("aria-live", "polite");
   document.body.append(said);
   document.addEventListener("click", async (e) => {
-    const button = e.target instanceof Element ? e.target.closest<HTMLElement>("[data-copy], [data-copy-from]") : null;
+    const button = e.target instanceof Element ? e.target.closest<HTMLElement>("button.copy") : null;
     if (!button) return;
+    const before = (button.dataset.text ??= button.textContent ?? "");
     const done = await copy(textOf(button));
-    const before = button.dataset.text ?? button.textContent ?? "";
-    button.dataset.text = before;
     said.textContent = button.textContent = t(done ? "copy.done" : "copy.failed");
     setTimeout(() => {
       button.textContent = before;

@@ -1,4 +1,4 @@
-/** The button that goes through system, light and dark: `<button data-theme-toggle>`. */
+/** The button that goes through the colours of the system, light and dark. */
 import { store, stored } from "../stored";
 import { t } from "../text";
 
