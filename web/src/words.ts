@@ -45,7 +45,7 @@ export function figure(found: HasFigure, among: readonly HasFigure[] = [found]):
 
 /** `mJ/token` → `mJ per token`. */
 export function saidUnit(unit: string): string {
-  return unit.replaceAll("/", t("unit.per"));
+  return unit.replace(/\/s$/, "/second").replaceAll("/", t("unit.per"));
 }
 
 export function withUncertainty(value: number, uncertainty: number | null): string {

@@ -266,7 +266,7 @@ export class ScatterPlot {
     clip(context, frame);
     const radius = radiusFor(this.inView);
     this.drawWhiskers(context, data, frame);
-    drawMarks(context, this.marks, radius, this.palette, this.base.density);
+    drawMarks(context, this.marks, radius, this.palette, this.base);
     this.drawFront(context, data, frame, radius);
     context.restore();
     this.redraws++;
