@@ -76,10 +76,12 @@ export function drawMarks(
   }
   for (const [kind, rows] of [...kinds].sort((a, b) => b[1].length - a[1].length)) {
     const half = Math.ceil((radius + 2.5) * sheet.density);
-    const stamp = stampOf(2 * half, (on) => {
+    const colour = colourOf(palette, kind >> 1);
+    const name = [colour, palette.paper, kind % 2, marks.estimated, radius, sheet.density].join(" ");
+    const stamp = stampOf(name, 2 * half, (on) => {
       on.scale(sheet.density, sheet.density);
       const middle = half / sheet.density;
-      drawMark(on, middle, middle, radius, colourOf(palette, kind >> 1), palette.paper, kind % 2 === 1, marks.estimated);
+      drawMark(on, middle, middle, radius, colour, palette.paper, kind % 2 === 1, marks.estimated);
     });
     if (!stamp) continue;
     for (const row of rows)

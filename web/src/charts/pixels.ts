@@ -9,13 +9,20 @@ export interface Stamp {
   readonly rgba: Uint8ClampedArray;
 }
 
-export function stampOf(size: number, draw: (context: CanvasRenderingContext2D) => void): Stamp | null {
+const MADE = new Map<string, Stamp>();
+
+/** `name` says all that its picture depends on: it is drawn once. */
+export function stampOf(name: string, size: number, draw: (context: CanvasRenderingContext2D) => void): Stamp | null {
+  const made = MADE.get(name);
+  if (made) return made;
   const canvas = document.createElement("canvas");
   canvas.width = canvas.height = size;
   const context = canvas.getContext("2d", { willReadFrequently: true });
   if (!context) return null;
   draw(context);
-  return stampFrom(context.getImageData(0, 0, size, size).data, size);
+  const stamp = stampFrom(context.getImageData(0, 0, size, size).data, size);
+  MADE.set(name, stamp);
+  return stamp;
 }
 
 export function stampFrom(data: Uint8ClampedArray, size: number): Stamp {
@@ -30,6 +37,8 @@ export function stampFrom(data: Uint8ClampedArray, size: number): Stamp {
     rgba,
   };
 }
+
+let sheetCanvas: HTMLCanvasElement | null = null;
 
 export class PixelSheet {
   readonly data: Uint8ClampedArray<ArrayBuffer>;
@@ -69,9 +78,9 @@ export class PixelSheet {
 
   drawOn(context: CanvasRenderingContext2D, width: number, height: number): void {
     if (this.width === 0 || this.height === 0) return;
-    const canvas = document.createElement("canvas");
-    canvas.width = this.width;
-    canvas.height = this.height;
+    const canvas = (sheetCanvas ??= document.createElement("canvas"));
+    if (canvas.width !== this.width || canvas.height !== this.height)
+      [canvas.width, canvas.height] = [this.width, this.height];
     canvas.getContext("2d")?.putImageData(new ImageData(this.data, this.width, this.height), 0, 0);
     context.drawImage(canvas, 0, 0, width, height);
   }
