@@ -91,7 +91,7 @@ function every(values: number[], most: number): number[] {
 export function tickText(value: number): string {
   if (value === 0) return "0";
   const size = Math.abs(value);
-  if (size >= 1e6 || size < 1e-4) return Number(value.toPrecision(3)).toExponential().replace("e+", "e").replace("-", "−");
+  if (size >= 1e6 || size < 1e-4) return Number(value.toPrecision(6)).toExponential().replace("e+", "e").replace("-", "−");
   const text = String(Number(value.toPrecision(6)));
   const [whole = "", rest] = text.split(".");
   const apart = whole.length > 4 ? whole.replace(/\B(?=(\d{3})+$)/g, "\u202f") : whole;
