@@ -10,10 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from lem.analysis.quantities import quantity_of
+from lem.analysis.text import NOTHING, capital, plain, three_digits, with_uncertainty
 from lem.analysis.words import two_digits
 from lem.charts.model import Axis, Bars, Row
 from lem.contract.metrics import METRICS
-from lem.report.text import NOTHING, capital, plain, three_digits, with_uncertainty
 
 
 class Budget(NamedTuple):

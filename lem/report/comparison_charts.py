@@ -5,13 +5,7 @@ from collections.abc import Sequence
 
 from lem.analysis.comparison import ArmResult, Comparison
 from lem.analysis.quantities import Quantity, quantity_of
-from lem.analysis.words import sentence
-from lem.charts.model import Axis, Interval, Intervals, Mark, Row, Scatter, Series
-from lem.charts.theme import colours_of
-from lem.report.footnotes import about_signs
-from lem.report.quality_notes import about_signs_of_quality
-from lem.report.table import ESTIMATED_J, quality_mark
-from lem.report.text import (
+from lem.analysis.text import (
     capital,
     figure,
     provisional,
@@ -20,6 +14,12 @@ from lem.report.text import (
     scaled,
     whiskers,
 )
+from lem.analysis.words import sentence
+from lem.charts.model import Axis, Interval, Intervals, Mark, Row, Scatter, Series
+from lem.charts.theme import colours_of
+from lem.report.footnotes import about_signs
+from lem.report.quality_notes import about_signs_of_quality
+from lem.report.table import ESTIMATED_J, quality_mark
 from lem.stats import Absolute
 
 THROUGHPUT = "output_throughput_tokens_per_s"

@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterator
 
 from lem.analysis.comparison import ArmResult, Comparison
 from lem.analysis.quantities import Quantity
+from lem.analysis.text import plain
 from lem.report.quality_notes import about_quality
-from lem.report.text import plain
 
 MOST_BIASES = 3
 """For so many arms the footnote has the bound on their bias."""

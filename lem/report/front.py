@@ -8,9 +8,9 @@ from rich.text import Text
 
 from lem.analysis.front import Front, FrontPoint
 from lem.analysis.quantities import ESTIMATED, Quantity
+from lem.analysis.text import capital, figure, plain, provisional, scaled, whiskers, with_unit
 from lem.charts.model import Axis, Mark, Scatter, Series
 from lem.report.comparison_charts import WHISKERS
-from lem.report.text import capital, figure, plain, provisional, scaled, whiskers, with_unit
 
 _STYLES = {"front": "bold green", "cannot_tell": "yellow", "dominated": "dim"}
 FEW = 10

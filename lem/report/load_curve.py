@@ -8,10 +8,7 @@ from rich.text import Text
 
 from lem.analysis.curve import Curve, LoadPoint
 from lem.analysis.quantities import ESTIMATED
-from lem.charts.model import Axis, Mark, Scatter, Series
-from lem.charts.theme import colours_of
-from lem.report.comparison_charts import WHISKERS
-from lem.report.text import (
+from lem.analysis.text import (
     NOTHING,
     capital,
     figure,
@@ -21,6 +18,9 @@ from lem.report.text import (
     scaled,
     whiskers,
 )
+from lem.charts.model import Axis, Mark, Scatter, Series
+from lem.charts.theme import colours_of
+from lem.report.comparison_charts import WHISKERS
 
 
 def view(found: Curve) -> RenderableType:

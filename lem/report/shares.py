@@ -7,9 +7,9 @@ from rich.table import Table
 from rich.text import Text
 
 from lem.analysis.attribute import Attributed, Attribution, Share, percent
+from lem.analysis.text import plain, provisional
 from lem.charts.model import Axis, Bars, Row
 from lem.report.comparison_charts import MODELLED
-from lem.report.text import plain, provisional
 
 LENGTH = 30
 """Characters of a bar of 100 %."""

@@ -4,9 +4,9 @@ from lem.analysis.attribute import Attributed, Attribution, Factor
 from lem.analysis.comparison import ArmInfo
 from lem.analysis.gathered import Gathered
 from lem.analysis.naming import words
+from lem.analysis.text import capital, provisional, scaled, whiskers
 from lem.charts.model import Axis, Slope, SlopeLine
 from lem.report.comparison_charts import MODELLED, WHISKERS
-from lem.report.text import capital, provisional, scaled, whiskers
 from lem.stats import Absolute
 
 MOST = 12

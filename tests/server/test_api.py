@@ -167,6 +167,7 @@ def test_so_are_answers_about_what_is_there(live: Any, description: Any) -> None
         ("GET", "/scatter", {"query": {"x": "mean_power_w"}}),
         ("GET", "/leaderboard", {"query": {"limit": 1}}),
         ("GET", "/facets", {}),
+        ("GET", "/headline", {}),
         ("GET", "/campaigns/{id}", {"path_parameters": of_campaign}),
         ("GET", "/submissions/{sha256}", {"path_parameters": {"sha256": run["id"][:64]}}),
         ("GET", "/export", {"query": {"format": "csv"}}),

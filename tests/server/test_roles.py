@@ -23,6 +23,7 @@ PUBLIC = {
     ("GET", "/api/v1/facets"),
     ("GET", "/api/v1/scatter"),
     ("GET", "/api/v1/compare"),
+    ("GET", "/api/v1/headline"),
     ("GET", "/api/v1/pareto"),
     ("GET", "/api/v1/configurations/{id}"),
     ("GET", "/api/v1/results"),

@@ -105,13 +105,16 @@ class Sides:
         configurations: Mapping[int, Configuration],
         figures: Mapping[tuple[int, str], Figure],
         base: int,
+        *,
+        campaign: int | None = None,
     ) -> None:
+        """``campaign``: take runs of this one alone, its row's id."""
         self._connection, self._asked, self._base = connection, asked, base
         self._configurations, self._figures = configurations, figures
         self._records = Records(connection, packs)
         self._scored: dict[int, Scored | None] = {}
         self._notes: dict[str, None] = {}
-        self._runs = self._found_runs(max(1, tier))
+        self._runs = self._found_runs(max(1, tier), campaign)
         self._tables = {campaign: table_of(runs) for campaign, runs in self._runs.items()}
         self._others = len(configurations) - 1
 
@@ -136,12 +139,14 @@ class Sides:
                 found[key] = self._ratio_across(key)
         return found
 
-    def _found_runs(self, tier: int) -> dict[int, list[OneRun]]:
+    def _found_runs(self, tier: int, campaign: int | None) -> dict[int, list[OneRun]]:
+        metric = self._asked.metric
+        if campaign is not None:
+            return {campaign: counted_runs(self._connection, campaign, metric, tier)}
         found = campaigns_with(self._connection, list(self._configurations), tier)
         most = sorted(found, key=lambda c: (-len(found[c]), c))[:MAX_CAMPAIGNS]
         if len(most) < len(found):
             self._note(f"{len(found)} campaigns have some of these; {len(most)} were looked at")
-        metric = self._asked.metric
         return {c: counted_runs(self._connection, c, metric, tier) for c in most}
 
     def _sources(self, key: int) -> list[int]:
