@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterator
 
 from lem.analysis.comparison import ArmResult, Comparison
 from lem.analysis.quantities import Quantity
+from lem.analysis.text import plain
 from lem.report.quality_notes import about_quality
-from lem.report.text import plain
 
 MOST_BIASES = 3
 """For so many arms the footnote has the bound on their bias."""
@@ -55,13 +55,23 @@ def _about_intervals(c: Comparison) -> Iterator[str]:
             w for m, w in _METHODS.items() if any(r.method == m for r in with_interval)
         )
         yield f"{which}: within-block log-ratios, {how}; {together}."
-    says = {v.says for a in c.arms for k, v in a.verdicts.items() if a.ratios[k].low is not None}
+    yield from about_signs(c, [q.key for q in c.quantities])
+    for reason in sorted({r.reason for r in estimates if r.reason}):
+        yield f"No interval: {reason}."
+
+
+def about_signs(c: Comparison, keys: Collection[str]) -> Iterator[str]:
+    """The signs that stand behind ratios of these quantities."""
+    says = {
+        v.says
+        for a in c.arms
+        for k, v in a.verdicts.items()
+        if k in keys and a.ratios[k].low is not None
+    }
     if "cannot_tell" in says:
         yield "?: the interval includes 1, so it can't be told yet."
     if "same" in says:
         yield f"=: the same within {100 * c.margin:g} %, by two one-sided tests."
-    for reason in sorted({r.reason for r in estimates if r.reason}):
-        yield f"No interval: {reason}."
 
 
 _METHODS = {

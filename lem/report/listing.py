@@ -7,7 +7,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from lem.report.text import NOTHING, plain, three_digits, with_uncertainty
+from lem.analysis.text import NOTHING, plain, three_digits, with_uncertainty
 from lem.stores.index import Figure, Row
 
 RUN_CHARACTERS = 12

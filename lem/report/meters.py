@@ -6,8 +6,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from lem.analysis.text import NOTHING, plain, with_uncertainty
 from lem.contract.record import Reconciliation, View
-from lem.report.text import NOTHING, plain, with_uncertainty
 
 
 def side_by_side(found: Sequence[Reconciliation]) -> Table:

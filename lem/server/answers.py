@@ -6,7 +6,7 @@ Nothing that is answered here is secret, so that its compressed length gives not
 
 import hashlib
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -51,38 +51,60 @@ def queried(
     """The answer to a GET. ``ask`` is only called where nobody asked this of this state before.
     ``state``: what else the answer depends on, where the data version does not tell. ``figures``:
     it is columns of them, in which nothing comes twice: compression does not look for that."""
+    asked = b"" if question is None else question.model_dump_json().encode()
+    return of_state(
+        service,
+        request,
+        asked,
+        lambda c: (encode(ask(c)), "application/json"),
+        state,
+        figures,
+    )
+
+
+def of_state(
+    service: Service,
+    request: Request,
+    asked: bytes,
+    make: Callable[[sa.Connection], tuple[bytes, str]],
+    state: Callable[[sa.Connection], str] | None = None,
+    figures: bool = False,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """What ``make`` makes (a body and its media type) of the archive's state, of the path and of
+    ``asked`` alone. It is only called where nobody asked this of this state before."""
     with service.database.reading() as connection:
         version, name, _ = data_state(connection)
         more = state(connection) if state else ""
-        key = _key(request.scope["path"], question, f"{name} {more}")
-        headers = {
+        key = _key(request.scope["path"], asked, f"{name} {more}")
+        given = {
             "ETag": f'W/"{version}-{key[:24]}"',
             "Cache-Control": REVALIDATED,
             "Vary": "Accept-Encoding",
             "Lem-Data-Version": str(version),
+            **(headers or {}),
         }
-        if is_known(request.headers.get("if-none-match", ""), headers["ETag"]):
+        if is_known(request.headers.get("if-none-match", ""), given["ETag"]):
             service.metrics.cached.labels("not_modified").inc()
-            return Response(status_code=304, headers=headers)
+            return Response(status_code=304, headers=given)
         encoded = service.cache.get(version, key)
         if encoded is None:
             service.metrics.cached.labels("made").inc()
-            answer = ask(connection)
+            body, media_type = make(connection)
         else:
             service.metrics.cached.labels("cache").inc()
     gzipped = takes_gzip(request.headers.get("accept-encoding", ""))
     if encoded is None:
-        encoded = _compressed(Encoded(encode(answer), None), service, gzipped, figures)
+        encoded = _compressed(Encoded(body, None, media_type), service, gzipped, figures)
     elif encoded.gzip is not None or not gzipped:
-        return _sent(encoded, gzipped, headers)
+        return _sent(encoded, gzipped, given)
     else:
         encoded = _compressed(encoded, service, gzipped, figures)
     service.cache.put(version, key, encoded)
-    return _sent(encoded, gzipped, headers)
+    return _sent(encoded, gzipped, given)
 
 
-def _key(path: str, question: BaseModel | None, state: str) -> str:
-    asked = b"" if question is None else question.model_dump_json().encode()
+def _key(path: str, asked: bytes, state: str) -> str:
     versions = f"{__version__} {API_SCHEMA_VERSION} {METRIC_SEMANTICS_VERSION} {state}"
     return hashlib.sha256(f"{versions} {path}\n".encode() + asked).hexdigest()
 
@@ -93,7 +115,7 @@ def _compressed(encoded: Encoded, service: Service, gzipped: bool, figures: bool
         return encoded
     how = zlib.Z_HUFFMAN_ONLY if figures else zlib.Z_DEFAULT_STRATEGY
     compress = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_BITS, strategy=how)
-    return Encoded(encoded.plain, compress.compress(encoded.plain) + compress.flush())
+    return encoded._replace(gzip=compress.compress(encoded.plain) + compress.flush())
 
 
 def _sent(encoded: Encoded, gzipped: bool, headers: dict[str, str]) -> Response:
@@ -101,7 +123,7 @@ def _sent(encoded: Encoded, gzipped: bool, headers: dict[str, str]) -> Response:
     if encoded.gzip is not None and gzipped:
         body = encoded.gzip
         headers = {**headers, "Content-Encoding": "gzip"}
-    return Response(body, media_type="application/json", headers=headers)
+    return Response(body, media_type=encoded.media_type, headers=headers)
 
 
 def takes_gzip(accepted: str) -> bool:

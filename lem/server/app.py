@@ -34,6 +34,7 @@ from lem.server.routes import (
     health,
     keys,
     log,
+    pages,
     results,
     submissions,
 )
@@ -81,6 +82,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
     for module in (archive, keys, submissions, log, board, results, campaigns, exports, admin):
         app.include_router(module.router, prefix=API)
     app.include_router(health.router)
+    app.include_router(pages.router)
     _add_handlers(app)
     app.openapi = describe.complete(app)  # type: ignore[method-assign]
     app.add_middleware(
@@ -112,6 +114,8 @@ async def _handled(request: Request, error: Exception) -> Response:
     request_id = request.scope.get("lem.request_id")
     if problem.status >= 500 and problem.status != 503:
         failure("a request failed", error, request_id=request_id)
+    if pages.wants_html(request):
+        return pages.problem_page(request, problem)
     body = document(problem, request_id)
     return Response(body, problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
 

@@ -2,13 +2,13 @@
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Encoded:
+class Encoded(NamedTuple):
     plain: bytes
     gzip: bytes | None
+    media_type: str
 
     @property
     def size(self) -> int:

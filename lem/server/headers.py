@@ -33,10 +33,18 @@ PREFLIGHT: tuple[Header, ...] = (
     (b"access-control-max-age", b"86400"),
 )
 UNCACHED: Header = (b"cache-control", b"no-store")
+EMBEDS = "/embed/"
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors {}"
+)
+"""Content security policy of pages: nothing from elsewhere, nothing inline."""
 
 
 def is_public(path: str) -> bool:
     """Whether any page may read what GET gives there. Nothing there depends on who asks."""
+    if path.startswith(("/charts/", "/assets/")):
+        return True
     return path.startswith("/api/v1/") and not path.startswith("/api/v1/admin/")
 
 
@@ -46,6 +54,9 @@ def of_answer(
     """``given`` with what every answer has; what a route set itself stays."""
     names = {name.lower() for name, _ in given}
     more = [*ALWAYS, (b"x-request-id", request_id.encode())]
+    if path.startswith(EMBEDS):
+        # Its policy says who may frame it: anyone.
+        more = [h for h in more if h[0] != b"x-frame-options"]
     if secure:
         more += TLS
     if method in ("GET", "HEAD") and is_public(path):

@@ -16,7 +16,7 @@ at than the ``NEWEST`` configurations of each class and tier, and ``MOST_CAMPAIG
 campaigns.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,7 @@ from lem.archive.queries.answer import (
 from lem.archive.queries.headline_pairs import ENERGY, Look, Pair, Side, WorkloadOf
 from lem.archive.queries.headline_quality import Quality, SloOf
 from lem.archive.queries.ratios import NLL, Ratio
-from lem.archive.queries.runs import time_of
+from lem.archive.queries.runs import campaign_of, time_of
 from lem.archive.schema import CAMPAIGN, IDENTITY, RUN, TIERS
 
 MOST_CAMPAIGNS = 3
@@ -91,13 +91,16 @@ class Headline(Answer):
     """Where there is no pair: what stood in the way, of each campaign looked at."""
 
 
-def headline(connection: sa.Connection, packs: Packs) -> Headline:
-    """The same for the same state of an archive."""
-    board = columns(connection)
+def headline(
+    connection: sa.Connection, packs: Packs, campaign_id: CampaignId | None = None
+) -> Headline:
+    """The same for the same state of an archive. ``campaign_id``: of this campaign alone. Raises
+    :class:`~lem.archive.refused.Refused` (404) where it is not here."""
+    only = None if campaign_id is None else campaign_of(connection, campaign_id).id
     looked, why = 0, []
     for measured in (True, False):
         looks: list[Look] = []
-        for campaign, tier in _campaigns(connection, board, measured):
+        for campaign, tier in _places(connection, measured, only):
             looks.append(Look(connection, packs, campaign, tier, measured))
             looked += 1
             if (found := looks[-1].pair(compared=True)) is not None:
@@ -110,6 +113,14 @@ def headline(connection: sa.Connection, packs: Packs) -> Headline:
     return Headline(
         **head(connection).fields(), pair=None, campaigns=looked, why_none=list(dict.fromkeys(why))
     )
+
+
+def _places(
+    connection: sa.Connection, measured: bool, only: int | None
+) -> Iterable[tuple[int, int]]:
+    if only is not None:
+        return [(only, tier) for tier in sorted(TIERS, reverse=True)]
+    return _campaigns(connection, columns(connection), measured)
 
 
 def _campaigns(

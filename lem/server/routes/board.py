@@ -10,6 +10,14 @@ from lem.archive.queries.facets import Facets, FacetsQuestion, facets
 from lem.archive.queries.headline import Headline, headline
 from lem.archive.queries.leaderboard import Leaderboard, LeaderboardQuestion, leaderboard
 from lem.archive.queries.pareto import ParetoFront, ParetoQuestion, pareto
+from lem.archive.queries.points import (
+    PointRows,
+    PointRowsQuestion,
+    Points,
+    PointsQuestion,
+    point_rows,
+    points,
+)
 from lem.archive.queries.scatter import Scatter, ScatterQuestion, scatter
 from lem.server.answers import queried
 from lem.server.auth import Here
@@ -66,6 +74,36 @@ def get_scatter(
 ) -> Response:
     """Two metrics of every configuration that matches, as columns."""
     return queried(service, request, question, lambda c: scatter(c, question), figures=True)
+
+
+@router.get(
+    "/points",
+    response_model=Points,
+    responses=read(),
+    openapi_extra=parameters(PointsQuestion),
+)
+def get_points(
+    request: Request,
+    service: Here,
+    question: Annotated[PointsQuestion, Depends(asked(PointsQuestion))],
+) -> Response:
+    """The same configurations as a drawing needs them: quantised, in a tenth of the bytes."""
+    return queried(service, request, question, lambda c: points(c, question), figures=True)
+
+
+@router.get(
+    "/points/rows",
+    response_model=PointRows,
+    responses=read(404, 410),
+    openapi_extra=parameters(PointRowsQuestion),
+)
+def get_point_rows(
+    request: Request,
+    service: Here,
+    question: Annotated[PointRowsQuestion, Depends(asked(PointRowsQuestion))],
+) -> Response:
+    """Exact figures of single points, by their place among the points or by their id."""
+    return queried(service, request, question, lambda c: point_rows(c, question))
 
 
 @router.get(

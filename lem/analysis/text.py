@@ -1,0 +1,126 @@
+"""Figures and foreign text as they are shown: digits follow the uncertainty, text stays text."""
+
+import math
+import unicodedata
+from collections.abc import Iterable
+
+from lem.analysis.words import places, rounded, with_ends
+from lem.stats import Absolute, RatioEstimate, Verdict
+
+DASH = "–"
+NOTHING = "—"
+MARKS = {"cannot_tell": " ?", "same": " ="}
+
+_PREFIXES = {
+    "J": ((1, "J"), (1e-3, "mJ"), (1e-6, "µJ")),
+    "s": ((1, "s"), (1e-3, "ms"), (1e-6, "µs")),
+}
+
+
+def plain(text: str, limit: int = 300) -> str:
+    """Text from models, engines and files, safe to print: control characters, escape sequences and
+    characters that reorder or hide text become visible escapes; long text is cut."""
+    cut = text if len(text) <= limit else text[: limit - 1] + "…"
+    return "".join(c if _harmless(c) else c.encode("unicode_escape").decode() for c in cut)
+
+
+def _harmless(character: str) -> bool:
+    # Cc: control; Cf: bidirectional overrides, zero width; Cs: surrogates; Co, Cn: no glyph.
+    return unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+
+
+def scaled(unit: str, values: Iterable[float]) -> tuple[float, str]:
+    """Factor and unit in which these values read well: (1000, ``ms/token``) for 0.02 s/token."""
+    base, slash, rest = unit.partition("/")
+    if base == "bytes":
+        return 2**-30, "GiB"
+    typical = sorted(abs(v) for v in values if v)
+    if base not in _PREFIXES or not typical:
+        return 1.0, unit
+    middle = typical[len(typical) // 2]
+    size, name = next((p for p in _PREFIXES[base] if middle >= p[0] / 10), _PREFIXES[base][-1])
+    # 0.2 J reads well; 0.02 s reads better as 20 ms.
+    if base == "s" and middle < size and size > 1e-6:
+        size, name = next((p for p in _PREFIXES[base] if middle >= p[0]), _PREFIXES[base][-1])
+    return 1 / size, f"{name}{slash}{rest}"
+
+
+def with_unit(title: str, unit: str) -> str:
+    """``Energy (J)``; ``Latency (median, ms)`` where the title ends in brackets already."""
+    if not unit:
+        return title
+    return f"{title[:-1]}, {unit})" if title.endswith(")") else f"{title} ({unit})"
+
+
+def figure(value: Absolute, factor: float = 1.0) -> str:
+    """``20.50 ± 0.41``: U to two significant digits, the value to the same place; see :func:`half`
+    for what ± is. Without it the value stands alone."""
+    half_ = half(value)
+    return with_uncertainty(value.mean * factor, None if half_ is None else half_ * factor)
+
+
+def half(value: Absolute) -> float | None:
+    """What stands behind ±, and what a chart's whiskers show: U. Where none is stated it is the
+    scatter between blocks alone, twice the standard error; with neither there is none. So it is
+    with a single block: what scatters most between runs is not in the meter's own U, and its digits
+    would promise too much."""
+    found = value.expanded if value.n > 1 else None
+    if found is None and value.u_a is not None and value.u_a > 1e-9 * abs(value.mean):
+        # Less than that is rounding, not scatter.
+        found = 2 * value.u_a
+    return found or None
+
+
+def whiskers(value: Absolute, factor: float = 1.0) -> tuple[float, float] | None:
+    """The value less and plus :func:`half`."""
+    around = half(value)
+    if around is None:
+        return None
+    return (value.mean - around) * factor, (value.mean + around) * factor
+
+
+def provisional(unfinished: str) -> str:
+    """What a chart's subtitle ends with while blocks are missing."""
+    return f"; provisional: {unfinished}" if unfinished else ""
+
+
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def with_uncertainty(value: float, uncertainty: float | None) -> str:
+    """``20.50 ± 0.41``; without an uncertainty the value to three significant digits."""
+    if not uncertainty:
+        return three_digits(value)
+    decimals = places(uncertainty)
+    return f"{value:.{decimals}f} ± {uncertainty:.{decimals}f}"
+
+
+def rough(value: float) -> str:
+    """A figure that is only good to ± 50 %: two significant digits."""
+    if value == 0 or not math.isfinite(value):
+        return NOTHING
+    return f"{value:.{max(0, 1 - math.floor(math.log10(abs(value))))}f}"
+
+
+def ratio(estimate: RatioEstimate, verdict: Verdict | None = None) -> str:
+    """``0.444 (0.423–0.466)``, and the verdict's mark: ``?`` can't tell yet, ``=`` the same."""
+    if estimate.low is None or estimate.high is None:
+        return f"{rough(estimate.ratio)} (no interval)"
+    mark = MARKS.get(verdict.says, "") if verdict is not None else ""
+    value, low, high = with_ends(estimate.ratio, estimate.low, estimate.high)
+    return f"{value} ({low}{DASH}{high}){mark}"
+
+
+def span(low: float, high: float) -> str:
+    """``20.1 to 20.9``: to two significant digits of half its width."""
+    decimals = min(places((high - low) / 2), 5)
+    ends = rounded(low, decimals, math.floor), rounded(high, decimals, math.ceil)
+    return " to ".join(ends).replace("-", "−")
+
+
+def three_digits(value: float) -> str:
+    """At least three significant digits, without an exponent."""
+    if value == 0 or not math.isfinite(value):
+        return "0" if value == 0 else NOTHING
+    return f"{value:.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"

@@ -1,0 +1,1 @@
+"""The pages of the public face: each reads the archive and says what is to be shown."""

@@ -1,0 +1,1 @@
+"""What every outlet of the public face shares: templates, strings, built assets, rendering."""
