@@ -60,7 +60,11 @@ def _figures(cell: dict[str, Any], block: int) -> dict[str, Any]:
     wiggle = 1 + 0.004 * math.sin(7 * block + batch + 5 * joules)
     nll = 2.91 if cell["engine.dtype"] == "int4" else 2.75
     return {
-        "energy": {"gpu": joules * wiggle, "cpu": 0.2 * joules * wiggle, "dram": 0.03 * joules / wiggle},
+        "energy": {
+            "gpu": joules * wiggle,
+            "cpu": 0.2 * joules * wiggle,
+            "dram": 0.03 * joules / wiggle,
+        },
         "above_idle": {"gpu": 0.7 * joules * wiggle},
         "cpu_time_s": None,
         "tpot_s": 0.012 * (1 + batch / 6) * wiggle,
