@@ -7,6 +7,8 @@ from lem.charts.scales import Scale
 from lem.charts.sheet import Sheet
 
 CAP = 6.0
+OVER = "over"
+"""Class of whiskers that lie over a bar."""
 ESTIMATED_DOT = "Diamonds with dashed whiskers: estimated, not measured."
 ESTIMATED_BAR = "Hatched: estimated, not measured."
 HOLLOW = "Hollow: no interval is known."
@@ -30,6 +32,11 @@ def whisker(
     if interval is None or not all(known(v) for v in interval):
         return
     start, end = scale.at(interval[0]), scale.at(interval[1])
+    if of == OVER:
+        # A rim in the paper's colour: the whisker shows on any bar.
+        sheet.line(*_turned(start, across, upright), *_turned(end, across, upright), "under")
+    # Of a short one they would be a box around its dot.
+    cap = min(cap, max(2.0, abs(end - start) / 2))
     name = f"{of} dashed" if estimated else of
     sheet.line(*_turned(start, across, upright), *_turned(end, across, upright), name)
     for at, cut, way in zip((start, end), scale.cuts(interval), (-1, 1), strict=True):

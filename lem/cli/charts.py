@@ -166,9 +166,9 @@ def plot(
     Of the traces and the budget it is the first run that counts. Without --chart, what does not
     apply is left out, with a note.
     """
-    from lem.cli.budget import metrics
     from lem.report.charts_of import KINDS as ALL
     from lem.report.charts_of import Charts
+    from lem.trust.budget import metrics
 
     one_file = output.suffix.lower() in (".svg", ".png")
     if one_file and suffix is not None and output.suffix.lower() != f".{suffix}":

@@ -186,8 +186,8 @@ def show_run(campaign: "Campaign", path: str, as_json: bool, budget: bool) -> No
 
 
 def _show_budget(record: "Record | None", as_json: bool) -> None:
-    from lem.cli.budget import metrics, readings
     from lem.report.budget import budgets_view
+    from lem.trust.budget import metrics, readings
 
     if record is None:
         raise BadInput("a run that failed has no figures, so it has no budget")

@@ -37,10 +37,10 @@ def report(
     budget, the machine, the method and the campaign file. It names the machine's hardware and holds
     engines' last words: look at it before you send it on.
     """
-    from lem.cli.budget import metrics
     from lem.contract.base import write_atomic
     from lem.report.html.document import document
     from lem.report.html.gather import gather
+    from lem.trust.budget import metrics
 
     campaign = only(paths, "and a report is of one")
     found = gather(campaign, metrics, baseline, hardware, _progress)

@@ -1,7 +1,7 @@
 """The leaderboard: filters, a scatter, and a table with ranks."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -60,7 +60,14 @@ class ExploreQuestion(LeaderboardQuestion):
     x: Metric = "output_throughput_tokens_per_s"
     y: Metric | None = None
     """By default the metric that the board is ordered by."""
+    colour: Literal["backend", "model", "device_model", "precision", "tier"] = "backend"
+    """Of the island's points; likewise the next two. The chart without JavaScript has its own."""
+    x_scale: Literal["log", "linear"] | None = None
+    y_scale: Literal["log", "linear"] | None = None
     limit: Annotated[int, Field(ge=1, le=500)] = 50
+
+
+_OF_THE_CHART = ("x", "y", "colour", "x_scale", "y_scale")
 
 
 class Choice(NamedTuple):
@@ -78,7 +85,7 @@ class Filter(NamedTuple):
 
 def explore(reader: Reader, params: Params, query: Query) -> Page:
     question = ExploreQuestion.from_query(_as_filters(query))
-    own = question.model_dump(by_alias=True, exclude={"where", "x", "y"}, exclude_none=True)
+    own = question.model_dump(by_alias=True, exclude={"where", *_OF_THE_CHART}, exclude_none=True)
     board = leaderboard(
         reader.connection, LeaderboardQuestion.model_validate({**own, "where": question.where})
     )
@@ -103,6 +110,7 @@ def explore(reader: Reader, params: Params, query: Query) -> Page:
             "points": points,
             "kept": [p for p in query if p[0] not in ("cursor",)],
             "paths": {k: v for k, v in where.items() if k not in DIMENSIONS},
+            "explorer": Target("explore"),
             "model_name": model_name,
             "way": way,
             "device": device,

@@ -9,9 +9,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from lem.analysis.quantities import quantity_of
 from lem.analysis.text import NOTHING, capital, plain, three_digits, with_uncertainty
 from lem.analysis.words import two_digits
 from lem.charts.model import Axis, Bars, Row
+from lem.contract.metrics import METRICS
 
 
 class Budget(NamedTuple):
@@ -94,12 +96,15 @@ def chart(budget: Budget, run: str, source: str) -> Bars | None:
     combined = budget.uncertainty / 2
     rows = [_bar(name.replace("_", " "), u / divisor, unit) for name, u in parts]
     total = _bar("combined: √(Σ u²)", combined / divisor, unit)
-    what = f"{budget.what} ".lstrip() if budget.what else ""
-    name = budget.of.replace("_", " ")
+    largest = capital(parts[0][0].replace("_", " "))
+    about = METRICS.get(budget.of)
+    noun = budget.of if about is None else quantity_of(budget.of, budget.what).noun
+    title = f"{largest} is the largest part of the uncertainty of {noun}"
+    if len(parts) == 1:
+        title = f"The uncertainty of {noun} has one part"
     return Bars(
         id=f"budget-{budget.what or budget.of}",
-        title=f"{capital(parts[0][0].replace('_', ' '))} is the largest part of the uncertainty of "
-        f"{what}{name}",
+        title=title,
         subtitle=f"Standard uncertainties (k = 1) of {_value(budget)}, in "
         f"{'per cent of the value' if relative else budget.unit}"
         + ("; estimated, not measured" if budget.what == "estimated" else ""),

@@ -2,6 +2,7 @@
 made of what the tables are made of; nothing is worked out here."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Literal, get_args
 
 from lem.analysis.comparison import Comparison
@@ -21,6 +22,7 @@ Kind = Literal[
     "ratios", "energy", "scatter", "front", "attribution", "traces", "load-curve", "budget"
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+TRACE = "trace.csv.gz"
 ENERGY = "energy_per_output_token_j"
 MOST_TRACES = 6
 """Arms of which a trace is drawn; of more, the baseline's and those with least and most energy."""
@@ -64,7 +66,7 @@ class Charts:
             try:
                 charts += self.of(kind)
             except BadInput as e:
-                reasons[kind] = e.problems[0].message
+                reasons[kind] = str(e.problems[0])
         return charts, reasons
 
     @property
@@ -109,7 +111,7 @@ class Charts:
         names = {a.arm.arm_id: a.name for a in self.comparison.arms}
         chosen = self._telling_arms()
         for outcome in self._first_runs():
-            if outcome.arm_id in chosen:
+            if outcome.arm_id in chosen and (self._at(outcome) / TRACE).is_file():
                 record, samples = self._read(outcome)
                 made = power_traces.chart(record, samples, names.get(outcome.arm_id, "one arm"))
                 if made is not None:
@@ -149,7 +151,10 @@ class Charts:
     def _read(self, outcome: Outcome) -> tuple[Record, list[Sample]]:
         record = self._campaign.entry(outcome.path).record
         assert record is not None  # it counts
-        return record, trace.read(self._campaign.folder / outcome.path / "trace.csv.gz")
+        return record, trace.read(self._at(outcome) / TRACE)
+
+    def _at(self, outcome: Outcome) -> Path:
+        return self._campaign.folder / outcome.path
 
 
 _NONE: dict[Kind, str] = {
@@ -158,7 +163,7 @@ _NONE: dict[Kind, str] = {
     "scatter": "no arm has both energy and throughput",
     "front": "no arm has both figures",
     "attribution": "nothing to attribute",
-    "traces": "no trace has power",
+    "traces": "no run has a trace with power",
     "load-curve": "no load is swept",
     "budget": "no record of the baseline states the parts of its uncertainty",
 }

@@ -14,6 +14,7 @@ PATHS: Mapping[str, str] = {
     "configuration": "configurations/{id}",
     "result": "results/{id}",
     "compare": "compare",
+    "comparison": "compare/{campaign}",
     "everyday": "everyday",
     "stories": "stories",
     "story": "stories/{name}",
@@ -45,6 +46,10 @@ class Links(Protocol):
         ...
 
     def asset(self, name: str) -> str: ...
+
+    def file(self, name: str) -> str | None:
+        """A file at the root of a folder of files; None on a server, which answers in its place."""
+        ...
 
     def api(self, path: str) -> str | None:
         """An address of the HTTP API (``leaderboard?limit=3``); None where there is none."""
@@ -78,6 +83,9 @@ class LiveLinks:
     def asset(self, name: str) -> str:
         return f"/assets/{name}"
 
+    def file(self, name: str) -> str | None:
+        return None
+
     def api(self, path: str) -> str | None:
         return f"/api/v1/{path}"
 
@@ -110,6 +118,9 @@ class StaticLinks:
 
     def asset(self, name: str) -> str:
         return f"{self._up}assets/{name}"
+
+    def file(self, name: str) -> str | None:
+        return self._up + name
 
     def api(self, path: str) -> str | None:
         return None

@@ -12,7 +12,7 @@ from lem.analysis.text import plain
 from lem.charts.model import AnyChart, Target
 from lem.charts.svg import svg
 from lem.charts.table import table
-from lem.web import assets, strings, words
+from lem.web import assets, prose, strings, words
 from lem.web.addresses import Links
 from lem.web.markdown import html as markdown_html
 
@@ -86,6 +86,7 @@ def _frame(shown: Shown, site: Site) -> dict[str, Any]:
         "links": links,
         "asset": links.asset,
         "entry": assets.entry(),
+        "early": assets.entry("src/early.ts"),
         "href": partial(_href, links),
         "at": links.page,
         "here": shown.target,
@@ -127,7 +128,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.globals.update(t=strings.text, texts=strings.texts, table_of=table)
+    environment.globals.update(
+        t=strings.text, texts=strings.texts, table_of=table, prose=prose.html
+    )
     environment.filters.update(
         plain=plain,
         markdown=markdown_html,

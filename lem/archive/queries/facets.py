@@ -105,11 +105,11 @@ def _sorted(counts: Sequence[tuple[Value, int]]) -> list[Count]:
     ordered = sorted(counts, key=lambda c: (-c[1], c[0] is None, _key(c[0])))
     # Without validation: a thousand of them are in every answer.
     return [
-        Count.model_construct(value=_plain(v), configurations=n) for v, n in ordered[:MOST_VALUES]
+        Count.model_construct(value=plain(v), configurations=n) for v, n in ordered[:MOST_VALUES]
     ]
 
 
-def _plain(value: Value) -> Value:
+def plain(value: Value) -> Value:
     """8.0, which a column of decimals gives, as 8, which people wrote."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 

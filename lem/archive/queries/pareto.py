@@ -1,12 +1,13 @@
 """Configurations that no other beats in both of two metrics."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 from pydantic import Field
 
+from lem.archive.columns import Floats, Ints
 from lem.archive.queries.answer import (
     Answer,
     Configuration,
@@ -19,7 +20,7 @@ from lem.archive.queries.answer import (
 )
 from lem.archive.queries.figures import configurations_of, figures_of
 from lem.archive.queries.filters import Filtered
-from lem.archive.queries.selection import select
+from lem.archive.queries.selection import Selected, select
 from lem.archive.refused import Refused
 from lem.archive.schema import BOARD, CONFIG_SUMMARY
 from lem.contract.objectives import NLL
@@ -65,21 +66,11 @@ def pareto(connection: sa.Connection, question: ParetoQuestion) -> ParetoFront:
         raise Refused("same_metric", "x and y name the same metric")
     about = select(connection, question)
     top = head(connection, about.semantics)
-    board, tier = about.board, about.tier
+    board = about.board
     rows = about.with_figures(question.x, question.y)
-    x, x_u, y, y_u = (
-        board.figure(name, metric, tier)[rows]
-        for metric in (question.x, question.y)
-        for name in ("mean", "expanded")
-    )
-    models = None
-    if NLL in (question.x, question.y):
-        models = board.coded["model_content"].codes[rows].astype(np.int64)
-        exact = np.isin(board.numbers["config_id"][rows], _exact(connection, tier))
-        (x_u if question.x == NLL else y_u)[exact] = 0.0
-    signs = [1 if better_of(m) == "lower" else -1 for m in (question.x, question.y)]
-    states, by = states_of(x, x_u, y, y_u, signs[0], signs[1], models)
-    kept = [i for i in np.argsort(signs[0] * x, kind="stable") if states[i] < DOMINATED]
+    pairs = pairs_of(connection, about, rows, question.x, question.y)
+    states, by = states_of(pairs)
+    kept = [i for i in np.argsort(pairs.x_cost, kind="stable") if states[i] < DOMINATED]
     shown = kept[: question.limit]
     keys = board.numbers["config_id"][rows].tolist()
     ids = [keys[i] for i in shown]
@@ -106,7 +97,7 @@ def pareto(connection: sa.Connection, question: ParetoQuestion) -> ParetoFront:
         complete=len(shown) == len(kept),
         dominated=len(rows) - len(kept),
         without_both=int(about.matching().sum()) - len(rows),
-        sentence=_sentence(on, open_, len(rows)) + (OTHER_TOKENS if models is not None else ""),
+        sentence=_sentence(on, open_, len(rows)) + ("" if pairs.groups is None else OTHER_TOKENS),
     )
 
 
@@ -118,7 +109,7 @@ SAME = 1e-12
 """Likelihoods whose standard deviation is less, relative, are the same in every run."""
 
 
-def _exact(connection: sa.Connection, tier: int) -> list[int]:
+def exact_likelihoods(connection: sa.Connection, tier: int) -> list[int]:
     """Configurations of which two runs or more had the same likelihood, and none another."""
     s = CONFIG_SUMMARY.c
     query = (
@@ -136,40 +127,94 @@ def _exact(connection: sa.Connection, tier: int) -> list[int]:
 FRONT, CANNOT_TELL, DOMINATED = 0, 1, 2
 MARGIN = 0.02
 AT_ONCE = 500
-Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 
-def states_of(
-    x: Floats,
-    x_u: Floats,
-    y: Floats,
-    y_u: Floats,
-    x_sign: int,
-    y_sign: int,
-    groups: NDArray[np.int64] | None = None,
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Each one's state, and the place of one that is ahead of it (−1: none). Uncertainties of two
-    add in squares; NaN where there is none, and then nothing is shown beyond it. ``…_sign``: −1
-    where more is better. ``groups``: only those of one group are held against each other."""
-    groups = np.zeros(len(x), dtype=np.int64) if groups is None else groups
-    costs = [(x_sign * x, x_u, np.abs(x)), (y_sign * y, y_u, np.abs(y))]
-    states = np.zeros(len(x), dtype=np.int64)
-    by = np.full(len(x), -1, dtype=np.int64)
-    for start in range(0, len(x), AT_ONCE):
-        part = slice(start, start + AT_ONCE)
+class Pairs(NamedTuple):
+    """Two figures of each configuration as costs: the lower the better."""
+
+    x_cost: Floats
+    x_u: Floats
+    """NaN where there is none, and then nothing is shown beyond it."""
+    y_cost: Floats
+    y_u: Floats
+    groups: Ints | None = None
+    """Only those of one group are held against each other; None: all."""
+
+    def beside(self, these: Ints) -> tuple[Bools, Bools]:
+        """Of each of these (row) beside every other (column): whether the other dominates it, and
+        whether it is ahead by the means. Uncertainties of two add in squares."""
         better, not_worse, ahead, at_least = [], [], [], []
-        for cost, u, size in costs:
-            # Of every other (column) beside each of this part (row); below 0: the other is better.
-            difference = cost[None, :] - cost[part, None]
-            half = np.hypot(u[None, :], u[part, None])
+        for cost, u in ((self.x_cost, self.x_u), (self.y_cost, self.y_u)):
+            # Below 0: the other is better.
+            difference = cost[None, :] - cost[these, None]
+            half = np.hypot(u[None, :], u[these, None])
             better.append(difference + half < 0)
-            not_worse.append(difference + half <= MARGIN * size[part, None])
+            not_worse.append(difference + half <= MARGIN * np.abs(cost[these, None]))
             ahead.append(difference < 0)
             at_least.append(difference <= 0)
         dominating = (better[0] | better[1]) & not_worse[0] & not_worse[1]
         leading = (ahead[0] | ahead[1]) & at_least[0] & at_least[1]
-        alike = groups[None, :] == groups[part, None]
-        dominating, leading = dominating & alike, leading & alike
+        if self.groups is not None:
+            alike = self.groups[None, :] == self.groups[these, None]
+            dominating, leading = dominating & alike, leading & alike
+        return dominating, leading
+
+
+def pairs_of(connection: sa.Connection, about: Selected, rows: Ints, x: str, y: str) -> Pairs:
+    """Of these rows of the board. Likelihoods that are the same in every run are exact."""
+
+    def figure(name: str, metric: str) -> Floats:
+        found: Floats = about.board.figure(name, metric, about.tier)[rows]
+        return found
+
+    signs = [1 if better_of(m) == "lower" else -1 for m in (x, y)]
+    x_u, y_u, models = figure("expanded", x), figure("expanded", y), None
+    if NLL in (x, y):
+        models = about.board.coded["model_content"].codes[rows].astype(np.int64)
+        exact = np.isin(
+            about.board.numbers["config_id"][rows], exact_likelihoods(connection, about.tier)
+        )
+        (x_u if x == NLL else y_u)[exact] = 0.0
+    return Pairs(signs[0] * figure("mean", x), x_u, signs[1] * figure("mean", y), y_u, models)
+
+
+def front_of(pairs: Pairs) -> Ints:
+    """Places of those on the front, as :func:`states_of` says, without comparing every pair."""
+    led_by_none = _first_by_means(pairs)
+    found = [
+        part[~pairs.beside(part)[0].any(axis=1)]
+        for start in range(0, len(led_by_none), AT_ONCE)
+        if len(part := led_by_none[start : start + AT_ONCE])
+    ]
+    return np.concatenate(found) if found else led_by_none
+
+
+def _first_by_means(pairs: Pairs) -> Ints:
+    """Places of those that none of their group is ahead of by the means."""
+    n = len(pairs.x_cost)
+    groups = np.zeros(n, dtype=np.int64) if pairs.groups is None else pairs.groups
+    found = []
+    for group in np.unique(groups):
+        at = np.flatnonzero(groups == group)
+        at = at[np.lexsort((pairs.y_cost[at], pairs.x_cost[at]))]
+        x, y = pairs.x_cost[at], pairs.y_cost[at]
+        lowest = np.minimum.accumulate(y)
+        steps = np.flatnonzero(np.r_[True, lowest[1:] < lowest[:-1]])
+        # Equals of one that is ahead of no other: neither is ahead of the other.
+        reached = steps[np.searchsorted(steps, np.arange(len(at)), side="right") - 1]
+        found.append(at[(y == lowest) & (x == x[reached])])
+    return np.sort(np.concatenate(found)) if found else np.zeros(0, dtype=np.int64)
+
+
+def states_of(pairs: Pairs) -> tuple[Ints, Ints]:
+    """Each one's state, and the place of one that is ahead of it (−1: none)."""
+    n = len(pairs.x_cost)
+    states = np.zeros(n, dtype=np.int64)
+    by = np.full(n, -1, dtype=np.int64)
+    for start in range(0, n, AT_ONCE):
+        part = np.arange(start, min(start + AT_ONCE, n))
+        dominating, leading = pairs.beside(part)
         states[part] = np.where(
             dominating.any(axis=1), DOMINATED, np.where(leading.any(axis=1), CANNOT_TELL, FRONT)
         )
@@ -177,9 +222,11 @@ def states_of(
     # Of all that are ahead, one that is on the front itself says most.
     on = np.flatnonzero(states == FRONT)
     for i in np.flatnonzero(states == CANNOT_TELL):
-        wins = groups[on] == groups[i]
+        wins = np.ones(len(on), dtype=bool)
+        if pairs.groups is not None:
+            wins = pairs.groups[on] == pairs.groups[i]
         strictly = np.zeros(len(on), dtype=bool)
-        for cost, _, _ in costs:
+        for cost in (pairs.x_cost, pairs.y_cost):
             wins &= cost[on] <= cost[i]
             strictly |= cost[on] < cost[i]
         if (found := on[wins & strictly]).size:

@@ -7,8 +7,17 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from lem.archive.queries.compare import CompareQuestion, Comparison, compare
 from lem.archive.queries.configurations import ConfigurationAnswer, configuration
 from lem.archive.queries.facets import Facets, FacetsQuestion, facets
+from lem.archive.queries.headline import Headline, headline
 from lem.archive.queries.leaderboard import Leaderboard, LeaderboardQuestion, leaderboard
 from lem.archive.queries.pareto import ParetoFront, ParetoQuestion, pareto
+from lem.archive.queries.points import (
+    PointRows,
+    PointRowsQuestion,
+    Points,
+    PointsQuestion,
+    point_rows,
+    points,
+)
 from lem.archive.queries.scatter import Scatter, ScatterQuestion, scatter
 from lem.server.answers import queried
 from lem.server.auth import Here
@@ -68,6 +77,36 @@ def get_scatter(
 
 
 @router.get(
+    "/points",
+    response_model=Points,
+    responses=read(),
+    openapi_extra=parameters(PointsQuestion),
+)
+def get_points(
+    request: Request,
+    service: Here,
+    question: Annotated[PointsQuestion, Depends(asked(PointsQuestion))],
+) -> Response:
+    """The same configurations as a drawing needs them: quantised, in a tenth of the bytes."""
+    return queried(service, request, question, lambda c: points(c, question), figures=True)
+
+
+@router.get(
+    "/points/rows",
+    response_model=PointRows,
+    responses=read(404, 410),
+    openapi_extra=parameters(PointRowsQuestion),
+)
+def get_point_rows(
+    request: Request,
+    service: Here,
+    question: Annotated[PointRowsQuestion, Depends(asked(PointRowsQuestion))],
+) -> Response:
+    """Exact figures of single points, by their place among the points or by their id."""
+    return queried(service, request, question, lambda c: point_rows(c, question))
+
+
+@router.get(
     "/compare",
     response_model=Comparison,
     responses=read(404),
@@ -95,6 +134,13 @@ def get_pareto(
 ) -> Response:
     """Configurations that no other beats in both of two metrics."""
     return queried(service, request, question, lambda c: pareto(c, question))
+
+
+@router.get("/headline", response_model=Headline, responses=read())
+def get_headline(request: Request, service: Here) -> Response:
+    """Two configurations of one campaign, one of them as the engine comes, that do the same work
+    equally well: what the choice cost."""
+    return queried(service, request, None, lambda c: headline(c, service.packs))
 
 
 @router.get("/configurations/{id}", response_model=ConfigurationAnswer, responses=read(404))

@@ -1,0 +1,1745 @@
+// Made by scripts/web.sh types from the server's OpenAPI description.
+
+export type paths = Record<string, never>;
+export type webhooks = Record<string, never>;
+export interface components {
+    schemas: {
+        /** Answered */
+        Answered: {
+            /** Blocks */
+            blocks: number;
+            /** Campaign */
+            campaign: string;
+            /** Citation */
+            citation: string;
+            /** Data Version */
+            data_version: number;
+            /** Energy Class */
+            energy_class: string;
+            /** Factors */
+            factors: components["schemas"]["Factor"][];
+            /** Hardware */
+            hardware: string;
+            /** Least */
+            least: string;
+            /** Left Out Blocks */
+            left_out_blocks: number;
+            /**
+             * Licence
+             * @default CC-BY-4.0
+             * @constant
+             */
+            licence: "CC-BY-4.0";
+            /**
+             * Metric
+             * @enum {string}
+             */
+            metric: "energy_per_output_token_j" | "energy_per_total_token_j" | "energy_per_request_j" | "energy_above_idle_per_output_token_j" | "mean_power_w" | "output_throughput_tokens_per_s" | "ttft_p50_s" | "ttft_p99_s" | "itl_p50_s" | "itl_p99_s" | "e2e_latency_p50_s" | "nll_per_token";
+            /** Metric Semantics Version */
+            metric_semantics_version: number;
+            /** Most */
+            most: string;
+            /** Name */
+            name: string;
+            /** Scatter */
+            scatter: number;
+            /**
+             * Schema Version
+             * @default 1
+             * @constant
+             */
+            schema_version: 1;
+            /** Sentences */
+            sentences: string[];
+            /** Shares */
+            shares: components["schemas"]["Share"][];
+            /** Spread */
+            spread: number;
+            /** Told Apart */
+            told_apart: boolean;
+        };
+        /**
+         * ArchiveInfo
+         * @description ``GET /api/v1/archive``: what a client has to know before it sends anything.
+         */
+        ArchiveInfo: {
+            /** Archive */
+            archive: string;
+            /** Board Salt */
+            board_salt: string;
+            /** Configurations */
+            configurations: number;
+            /** Data Version */
+            data_version: number;
+            /**
+             * Enrolment
+             * @enum {string}
+             */
+            enrolment: "open" | "invitation";
+            /** Lem Version */
+            lem_version: string;
+            /**
+             * Licence
+             * @default CC-BY-4.0
+             * @constant
+             */
+            licence: "CC-BY-4.0";
+            /** Max Submission Bytes */
+            max_submission_bytes: number;
+            /** Metric Semantics Version */
+            metric_semantics_version: number;
+            /** Runs */
+            runs: number;
+            /**
+             * Schema Version
+             * @default 1
+             * @constant
+             */
+            schema_version: 1;
+        };
+        /** Campaign */
+        Campaign: {
+            /** Created At */
+            created_at: string;
+            /** Enrolled By */
+            enrolled_by: string;
+            /** Id */
+            id: string;
+            /** Missing */
+            missing: string;
+            /** Name */
+            name: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "open" | "complete" | "rejected" | "retracted";
+            /** Submitter */
+            submitter: string;
+        };
+        /** CampaignAnswer */
+        CampaignAnswer: {
+            campaign: components["schemas"]["Campaign"];
+            /** Citation */
+            citation: string;
+            /** Configurations */
+            configurations: string[];
+            /** Counted */
+            counted: number;
+            /** Data Version */
+            data_version: number;
+            /** Findings */
+            findings: components["schemas"]["Finding"][];
+            /**
+             * Licence
+             * @default CC-BY-4.0
+             * @constant
+             */
+            licence: "CC-BY-4.0";
+            /** Metric Semantics Version */
+            metric_semantics_version: number;
+            /** Runs */
+            runs: number;
+            /**
+             * Schema Version
+             * @default 1
+             * @constant
+             */
+            schema_version: 1;
+            /** Submissions */
+            submissions: components["schemas"]["SubmissionOf"][];
+        };
+        /** Campaigns */
+        Campaigns: {
+            /** Citation */
+            citation: string;
+            /** Data Version */
+            data_version: number;
+            /**
+             * Licence
+             * @default CC-BY-4.0
+             * @constant
+             */
+            licence: "CC-BY-4.0";
+            /** Metric Semantics Version */
+            metric_semantics_version: number;
+            /** Next */
+            next: string | null;
+            /** Rows */
+            rows: components["schemas"]["Campaign"][];
+            /**
+             * Schema Version
+             * @default 1
+             * @constant
+             */
+            schema_version: 1;
+        };
+        /**
+         * Chosen
+         * @description What the answer is about, where the question left it open.
+         */
+        Chosen: {
+            /** Best Tier */
+            best_tier: ("self-reported" | "recomputed" | "replicated") | null;
+            /**
+             * Better
+             * @enum {string}
+             */
+            better: "lower" | "higher";
+            /** Energy Class */
+            energy_class: string;
+            /**
+             * Metric
+             * @enum {string}
+             */
+            metric: "energy_per_output_token_j" | "energy_per_total_token_j" | "energy_per_request_j" | "energy_above_idle_per_output_token_j" | "mean_power_w" | "output_throughput_tokens_per_s" | "ttft_p50_s" | "ttft_p99_s" | "itl_p50_s" | "itl_p99_s" | "e2e_latency_p50_s" | "nll_per_token";
+            /** Tier */
+            tier: ("self-reported" | "recomputed" | "replicated") | "best";
+            /** Unit */
+            unit: string;
+        };
+        /**
+         * Coded
+         * @description ``digits``: of each point the place of its value in ``values``; in two halves, as above,
+         *     where there are more than 93 values.
+         */
+        Coded: {
+            /** Digits */
+            digits: string;
+            /** Values */
+            values: (string | number | null)[];
+        };
+        /** Compared */
+        Compared: {
+            configuration: components["schemas"]["Configuration"];
+            /** Figures */
+            figures: components["schemas"]["Figure"][];
+            ratio: components["schemas"]["Ratio"] | null;
+            /** Settings */
+            settings: {
+                [key: string]: string | number | boolean | null;
+            };
+        };
+        /** Comparison */
+        Comparison: {
+            /** Baseline */
+            baseline: string;
+            /** Citation */
+            citation: string;
+            /** Data Version */
+            data_version: number;
+            /** Differing */
+            differing: string[];
+            /** Energy Class */
+            energy_class: string;
+            /**
+             * Licence
+             * @default CC-BY-4.0
+             * @constant
+             */
+            licence: "CC-BY-4.0";
+            /** Margin */
+            margin: number;
+            /**
+             * Metric
+             * @enum {string}
+             */
+            metric: "energy_per_output_token_j" | "energy_per_total_token_j" | "energy_per_request_j" | "energy_above_idle_per_output_token_j" | "mean_power_w" | "output_throughput_tokens_per_s" | "ttft_p50_s" | "ttft_p99_s" | "itl_p50_s" | "itl_p99_s" | "e2e_latency_p50_s" | "nll_per_token";
+            /** Metric Semantics Version */
+            metric_semantics_version: number;
+            /** Notes */
+            notes: string[];
+            /** Rows */
+            rows: components["schemas"]["Compared"][];
+            /**
+             * Schema Version
+             * @default 1
+             * @constant
+             */
+            schema_version: 1;
+            /** Unit */
+            unit: string;
+        };
+        /**
+         * Configuration
+         * @description What was measured, on what: an experiment × device model × count × meter class.
+         */
+        Configuration: {
+            /** Arrival */
+            arrival: string;
+            /** Backend */
+            backend: string;
+            /** Best Tier */
+            best_tier: ("self-reported" | "recomputed" | "replicated") | null;
+            /** Dataset */
+            dataset: string;
+            /** Device Count */
+            device_count: number;
+            /** Device Model */
+            device_model: string;
+            /** Disagrees */
+            disagrees: boolean;
+            /** Dtype */
+            dtype: string;
+            /** Energy Class */
+            energy_class: string;
+            /** Engine Version */
+            engine_version: string;
+            /** Experiment Id */
+            experiment_id: string;
+            /** Id */
+            id: string;
+            /** Input Tokens */
+            input_tokens: number | null;
+            /** Last At */
+            last_at: string | null;
+            /** Load */
+            load: number | null;
+            /** Max Batch Size */
+            max_batch_size: number | null;
+            /** Meter Class */
+            meter_class: string;
+            /** Model */
+            model: string;
+            /** Model Content */
+            model_content: string;
+            /** Output Tokens */
+            output_tokens: number | null;
+            /** Quantization */
+            quantization: string;
+            /** Semantics Version */
+            semantics_version: number;
+            /** Tensor Parallel Size */
+            tensor_parallel_size: number | null;
+            /** Weights */
+            weights: string;
+        };
+        /** ConfigurationAnswer */
+        ConfigurationAnswer: {
+            /** Citation */
+            citation: string;
+            configuration: components["schemas"]["Configuration"];
+            /** Data Version */
+            data_version: number;
+            /** Experiment */
+            experiment: {
+                [key: string]: unknown;
+            };
+            /** Figures */
+            figures: components["schemas"]["Figure"][];
+            /** History */
+            history: components["schemas"]["Day"][];
+            /**
+             * Licence
+             * @default CC-BY-4.0
+             * @constant
+             */
+            licence: "CC-BY-4.0";
+            /** Metric Semantics Version */
+            metric_semantics_version: number;
+            /** Ratio Replications */
+            ratio_replications: components["schemas"]["RatioReplication"][];
+            /** Replications */
+            replications: components["schemas"]["Replication"][];
+            /**
+             * Schema Version
+             * @default 1
+             * @constant
+             */
+            schema_version: 1;
+            /** Submitters */
+            submitters: components["schemas"]["Submitter"][];
+        };
+        /** Count */
+        Count: {
+            /** Configurations */
+            configurations: number;
+            /** Value */
+            value: string | number | null;
+        };
+        /**
+         * Day
+         * @description Energy per output token of the runs of one day (UTC).
+         */
+        Day: {
+            /** Date */
+            date: string;
+            /** Least */
+            least: number;
+            /** Mean */
+            mean: number;
+            /** Most */
+            most: number;
+            /** Runs */
+            runs: number;
+        };
+        /** Elsewhere */
+        Elsewhere: {
+            /** Blocks */
+            blocks: number;
+            /** Campaign */
+            campaign: string;
+            /** High */
+            high: number | null;
+            /** Low */
+            low: number | null;
+            /** Ratio */
+            ratio: number;
+        };
+        /** Enrolled */
+        Enrolled: {
+            /**
+             * Identity
+             * @description Of the submitter; keys that replace this one have it too.
+             */
+            identity: number;
+            /** Key */
+            key: string;
+            /**
+             * Schema Version
+             * @default 1
+             */
+            schema_version: number;
+        };
+        /** Enrolment */
+        Enrolment: {
+            /**
+             * Name
+             * @description Shown beside results. With an invitation, the name that it was made for.
+             * @example Measurement group, Example University
+             */
+            name: string;
+            /**
+             * Proof
+             * @description The key's signature of the canonical JSON of archive, public_key and purpose "enrol".
+             * @example AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==
+             */
+            proof: string;
+            /**
+             * Public Key
+             * @description Ed25519, raw, base64.
+             * @example O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik=
+             */
+            public_key: string;
+            /**
+             * Secret
+             * @description Of the invitation's link.
+             * @example null
+             */
+            secret?: string | null;
+        };
+        /**
+         * Externals
+         * @description Measured by others in their own ways: without interval, never ranked with the archive's own.
+         *     Each has its source's licence.
+         */
+        Externals: {
+            /** Citation */
+            citation: string;
+            /** Data Version */
+            data_version: number;
+            /**
+             * Licence
+             * @default CC-BY-4.0
+             * @constant
+             */
+            licence: "CC-BY-4.0";
+            /** Metric Semantics Version */
+            metric_semantics_version: number;
+            /** Next */
+            next: number | null;
+            /** Rows */
+            rows: components["schemas"]["Listed"][];
+            /**
+             * Schema Version
+             * @default 1
+             * @constant
+             */
+            schema_version: 1;
+        };
+        /** Facets */
+        Facets: {
+            /** Citation */
+            citation: string;
+            /** Classes */
+            classes: {
+                [key: string]: number;
+            };
+            /** Configurations */
+            configurations: number;
+            /** Data Version */
+            data_version: number;
+            /** Dimensions */
+            dimensions: {
+                [key: string]: components["schemas"]["Count"][];
+            };
+            /** Energy Class */
+            energy_class: string;
+            /**
+             * Licence
+             * @default CC-BY-4.0
+             * @constant
+             */
+            licence: "CC-BY-4.0";
+            /** Metric Semantics Version */
+            metric_semantics_version: number;
+            /**
+             * Schema Version
+             * @default 1
+             * @constant
+             */
+            schema_version: 1;
+            /** Tier */
+            tier: ("self-reported" | "recomputed" | "replicated") | null;
+        };
+        /** Factor */
+        Factor: {
+            /** Noun */
+            noun: string;
+            /** Path */
+            path: string;
+            /** Values */
+            values: (string | number | boolean | null)[];
+        };
+        /**
+         * FieldError
+         * @description One value that is wrong; the value itself is not repeated.
+         */
+        FieldError: {
+            /**
+             * Message
+             * @example Input should be less than or equal to 1000
+             */
+            message: string;
+            /**
+             * Where
+             * @description Place in the request.
+             * @example query.limit
+             */
+            where: string;
+        };
+        /**
+         * Figure
+         * @description One figure of a configuration: the mean over its submitters' means.
+         */
+        Figure: {
+            /** Best Run */
+            best_run: number;
+            /**
+             * Better
+             * @enum {string}
+             */
+            better: "lower" | "higher";
+            /** Energy Class */
+            energy_class: string;
+            /** Metric */
+            metric: string;
+            /** Newest Run */
+            newest_run: number;
+            /** Runs */
+            runs: number;
+            /** Submitters */
+            submitters: number;
+            /**
+             * Tier
+             * @enum {string}
+             */
+            tier: "self-reported" | "recomputed" | "replicated";
+            /** Uncertainty */
+            uncertainty: number | null;
+            /** Unit */
+            unit: string;
+            /** Value */
+            value: number;
+            /** Why No Uncertainty */
+            why_no_uncertainty?: string | null;
+        };
+        /**
+         * Files
+         * @description SHA-256 of each file as it was sent (gzip); None where there is none.
+         */
+        Files: {
+            /** Record */
+            record: string | null;
+            /** Responses */
+            responses: string | null;
+            /** Trace */
+            trace: string | null;
+        };
+        /**
+         * Finding
+         * @description What a rule says of a run. ``rule`` is a name of ``lem/trust/rules.py``.
+         */
+        Finding: {
+            /** Arm Id */
+            arm_id?: string | null;
+            /** Block */
+            block?: number | null;
+            /**
+             * Consequence
+             * @enum {string}
+             */
+            consequence: "note" | "hold" | "reject";
+            /** Detail */
+            detail: string;
+            /** Rule */
+            rule: string;
+        };
+        /**
+         * FrontMark
+         * @description A point on the front (``/pareto`` says what that is), with its figures as they are.
+         */
+        FrontMark: {
+            /** Row */
+            row: number;
+            /** X */
+            x: number;
+            /** X Uncertainty */
+            x_uncertainty: number | null;
+            /** Y */
+            y: number;
+            /** Y Uncertainty */
+            y_uncertainty: number | null;
+        };
+        /** FrontPoint */
+        FrontPoint: {
+            /** By */
+            by: string | null;
+            configuration: components["schemas"]["Configuration"];
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "front" | "cannot_tell";
+            x: components["schemas"]["Figure"];
+            y: components["schemas"]["Figure"];
+        };
+        /** Health */
+        Health: {
+            /**
+             * Lem Version
+             * @default 0.1.0
+             */
+            lem_version: string;
+            /**
+             * Status
+             * @default ok
+             */
+            status: string;
+        };
+        /** InvitationMade */
+        InvitationMade: {
+            /**
+             * Link
+             * @description Where the server knows its own address.
+             */
+            link: string | null;
+            /**
+             * Schema Version
+             * @default 1
+             */
+            schema_version: number;
+            /**
+             * Secret
+             * @description Shown this once.
+             */
+            secret: string;
+        };
+        /** InvitationWanted */
+        InvitationWanted: {
+            /**
+             * Name
+             * @example Measurement group, Example University
+             */
+            name: string;
+            /**
+             * Valid S
+             * @default 604800
+             */
+            valid_s: number;
+        };
+        /** KeyListed */
+        KeyListed: {
+            /** Created At */
+            created_at: string;
+            /** Enrolled By */
+            enrolled_by: string;
+            /** Identity */
+            identity: number;
+            /** Key */
+            key: string;
+            /** Name */
+            name: string;
+            /** Replaced By */
+            replaced_by: string | null;
+            /** Revoked At */
+            revoked_at: string | null;
+        };
+        /** Keys */
+        Keys: {
+            /**
+             * Next
+             * @description ``after`` of the next page.
+             */
+            next: string | null;
+            /** Rows */
+            rows: components["schemas"]["KeyListed"][];
+            /**
+             * Schema Version
+             * @default 1
+             */
+            schema_version: number;
+        };
+        /** Leaderboard */
+        Leaderboard: {
+            chosen: components["schemas"]["Chosen"];
+            /** Citation */
+            citation: string;
+            /** Configurations */
+            configurations: number;
+            /** Data Version */
+            data_version: number;
+            /**
+             * Licence
+             * @default CC-BY-4.0
+             * @constant
+             */
+            licence: "CC-BY-4.0";
+            /** Metric Semantics Version */
+            metric_semantics_version: number;
+            /** Next */
+            next: string | null;
+            /** Rows */
+            rows: components["schemas"]["Place"][];
+            /**
+             * Schema Version
+             * @default 1
+             * @constant
+             */
+            schema_version: 1;
+        };
+        /**
+         * Listed
+         * @description As a server lists it.
+         */
+        Listed: {
+            /** Device Model */
+            device_model: string;
+            /** Id */
+            id: number;
+            /** Licence */
+            licence: string;
+            /**
+             * Metric
+             * @enum {string}
+             */
+            metric: "energy_per_output_token_j" | "energy_per_total_token_j" | "energy_per_request_j" | "energy_above_idle_per_output_token_j" | "mean_power_w" | "output_throughput_tokens_per_s" | "ttft_p50_s" | "ttft_p99_s" | "itl_p50_s" | "itl_p99_s" | "e2e_latency_p50_s" | "nll_per_token";
+            /** Model */
+            model: string;
+            /**
+             * Note
+             * @default
+             */
+            note: string;
+            /** Published */
+            published: string;
+            /** Source */
+            source: string;
+            /** Url */
+            url: string;
+            /** Value */
+            value: number;
+        };
+        /**
+         * LogEntry
+         * @description One entry. ``hash`` is of the canonical JSON of all the others.
+         */
+        LogEntry: {
+            /** At */
+            at: string;
+            /** Hash */
+            hash: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "accepted" | "reopened" | "tier" | "rejected" | "retracted" | "key_enrolled" | "key_replaced" | "key_revoked";
+            /** Payload */
+            payload: {
+                [key: string]: string | number | string[] | {
+                    [key: string]: number;
+                };
+            };
+            /** Previous */
+            previous: string;
+            /** Seq */
+            seq: number;
+        };
+        /**
+         * LogHead
+         * @description The last entry: kept by a reader, it holds for all before it.
+         */
+        LogHead: {
+            /** Citation */
+            citation: string;
+            /** Data Version */
+            data_version: number;
+            /** Hash */
+            hash: string;
+            /**
+             * Licence
+             * @default CC-BY-4.0
+             * @constant
+             */
+            licence: "CC-BY-4.0";
+            /** Metric Semantics Version */
+            metric_semantics_version: number;
+            /**
+             * Schema Version
+             * @default 1
+             * @constant
+             */
+            schema_version: 1;
+            /** Seq */
+            seq: number;
+        };
+        /** LogPage */
+        LogPage: {
+            /** Citation */
+            citation: string;
+            /** Data Version */
+            data_version: number;
+            /** Entries */
+            entries: components["schemas"]["LogEntry"][];
+            /**
+             * Licence
+             * @default CC-BY-4.0
+             * @constant
+             */
+            licence: "CC-BY-4.0";
+            /** Metric Semantics Version */
+            metric_semantics_version: number;
+            /** Next */
+            next: number | null;
+            /**
+             * Schema Version
+             * @default 1
+             * @constant
+             */
+            schema_version: 1;
+        };
+        /**
+         * Measured
+         * @description A configuration that an experiment may be.
+         */
+        Measured: {
+            /** Configuration */
+            configuration: string;
+            /** Device Count */
+            device_count: number;
+            /** Device Model */
+            device_model: string;
+            /** Energy Class */
+            energy_class: string;
+            /** Engine Version */
+            engine_version: string;
+            /** Experiment Id */
+            experiment_id: string;
+            figure: components["schemas"]["Figure"] | null;
+            /**
+             * Match
+             * @enum {string}
+             */
+            match: "exact" | "alike";
+            /** May Differ */
+            may_differ: string[];
+            /** Meter Class */
+            meter_class: string;
+            /** Model Content */
+            model_content: string;
+            /**
+             * Tier
+             * @enum {string}
+             */
+            tier: "self-reported" | "recomputed" | "replicated";
+        };
+        /** NonceGiven */
+        NonceGiven: {
+            /**
+             * Expires At
+             * @example 2026-05-04T12:10:00.000+00:00
+             */
+            expires_at: string;
+            /**
+             * Nonce
+             * @example tqXzO7FGdA8xDLJq4fWnmoYcl0RpsM2nB1CjAhVdKek
+             */
+            nonce: string;
+            /**
+             * Schema Version
+             * @default 1
+             */
+            schema_version: number;
+        };
+        /** NonceWanted */
+        NonceWanted: {
+            /**
+             * Key
+             * @example 3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29
+             */
+            key: string;
+        };
+        /** ParetoFront */
+        ParetoFront: {
+            /** Citation */
+            citation: string;
+            /** Complete */
+            complete: boolean;
+            /** Data Version */
+            data_version: number;
+            /** Dominated */
+            dominated: number;
+            /** Energy Class */
+            energy_class: string;
+            /**
+             * Licence
+             * @default CC-BY-4.0
+             * @constant
+             */
+            licence: "CC-BY-4.0";
+            /** Metric Semantics Version */
+            metric_semantics_version: number;
+            /** Points */
+            points: components["schemas"]["FrontPoint"][];
+            /**
+             * Schema Version
+             * @default 1
+             * @constant
+             */
+            schema_version: 1;
+            /** Sentence */
+            sentence: string;
+            /** Without Both */
+            without_both: number;
+            /**
+             * X Metric
+             * @enum {string}
+             */
+            x_metric: "energy_per_output_token_j" | "energy_per_total_token_j" | "energy_per_request_j" | "energy_above_idle_per_output_token_j" | "mean_power_w" | "output_throughput_tokens_per_s" | "ttft_p50_s" | "ttft_p99_s" | "itl_p50_s" | "itl_p99_s" | "e2e_latency_p50_s" | "nll_per_token";
+            /**
+             * Y Metric
+             * @enum {string}
+             */
+            y_metric: "energy_per_output_token_j" | "energy_per_total_token_j" | "energy_per_request_j" | "energy_above_idle_per_output_token_j" | "mean_power_w" | "output_throughput_tokens_per_s" | "ttft_p50_s" | "ttft_p99_s" | "itl_p50_s" | "itl_p99_s" | "e2e_latency_p50_s" | "nll_per_token";
+        };
+        /** Place */
+        Place: {
+            configuration: components["schemas"]["Configuration"];
+            figure: components["schemas"]["Figure"];
+            /** Group */
+            group: number | null;
+            /** Rank */
+            rank: number | null;
+        };
+        /** Plan */
+        Plan: {
+            /** Citation */
+            citation: string;
+            /** Data Version */
+            data_version: number;
+            /** Experiments */
+            experiments: components["schemas"]["PlannedExperiment"][];
+            /**
+             * Licence
+             * @default CC-BY-4.0
+             * @constant
+             */
+            licence: "CC-BY-4.0";
+            /** Measured */
+            measured: number;
+            /** Metric Semantics Version */
+            metric_semantics_version: number;
+            /** Missing */
+            missing: number;
+            /** Name */
+            name: string;
+            /** Notes */
+            notes: string[];
+            /**
+             * Schema Version
+             * @default 1
+             * @constant
+             */
+            schema_version: 1;
+        };
+        /** PlannedExperiment */
+        PlannedExperiment: {
+            /** Backend */
+            backend: string;
+            /** Baseline */
+            baseline: boolean;
+            /** Experiment Id */
+            experiment_id: string;
+            /** Label */
+            label: string;
+            /** Measured */
+            measured: components["schemas"]["Measured"][];
+            /** Model */
+            model: string;
+            /** Provisional */
+            provisional: boolean;
+            /** Settings */
+            settings: {
+                [key: string]: string | number | boolean | null;
+            };
+        };
+        /** PointRow */
+        PointRow: {
+            configuration: components["schemas"]["Configuration"];
+            /** Row */
+            row: number | null;
+            x: components["schemas"]["Figure"] | null;
+            y: components["schemas"]["Figure"] | null;
+        };
+        /** PointRows */
+        PointRows: {
+            /** Citation */
+            citation: string;
+            /** Data Version */
+            data_version: number;
+            /**
+             * Licence
+             * @default CC-BY-4.0
+             * @constant
+             */
+            licence: "CC-BY-4.0";
+            /** Metric Semantics Version */
+            metric_semantics_version: number;
+            /** Rows */
+            rows: components["schemas"]["PointRow"][];
+            /**
+             * Schema Version
+             * @default 1
+             * @constant
+             */
+            schema_version: 1;
+        };
+        /**
+         * Points
+         * @description In the order of x. A digit is a printable character of ASCII without ``"`` and the backslash,
+         *     and stands for its place among them: 0 to 92.
+         */
+        Points: {
+            /** Citation */
+            citation: string;
+            /** Coded */
+            coded: {
+                [key: string]: components["schemas"]["Coded"];
+            };
+            /** Complete */
+            complete: boolean;
+            /** Configurations */
+            configurations: number;
+            /** Data Version */
+            data_version: number;
+            /** Energy Class */
+            energy_class: string;
+            /** Front */
+            front: components["schemas"]["FrontMark"][];
+            /**
+             * Licence
+             * @default CC-BY-4.0
+             * @constant
+             */
+            licence: "CC-BY-4.0";
+            /** Metric Semantics Version */
+            metric_semantics_version: number;
+            /** Points */
+            points: number;
+            /**
+             * Schema Version
+             * @default 1
+             * @constant
+             */
+            schema_version: 1;
+            /** State */
+            state: string;
+            /** Tier */
+            tier: ("self-reported" | "recomputed" | "replicated") | "best";
+            x: components["schemas"]["Quantity"];
+            /**
+             * X Better
+             * @enum {string}
+             */
+            x_better: "lower" | "higher";
+            /**
+             * X Metric
+             * @enum {string}
+             */
+            x_metric: "energy_per_output_token_j" | "energy_per_total_token_j" | "energy_per_request_j" | "energy_above_idle_per_output_token_j" | "mean_power_w" | "output_throughput_tokens_per_s" | "ttft_p50_s" | "ttft_p99_s" | "itl_p50_s" | "itl_p99_s" | "e2e_latency_p50_s" | "nll_per_token";
+            x_uncertainty: components["schemas"]["Quantity"] | null;
+            /** X Unit */
+            x_unit: string;
+            y: components["schemas"]["Quantity"];
+            /**
+             * Y Better
+             * @enum {string}
+             */
+            y_better: "lower" | "higher";
+            /**
+             * Y Metric
+             * @enum {string}
+             */
+            y_metric: "energy_per_output_token_j" | "energy_per_total_token_j" | "energy_per_request_j" | "energy_above_idle_per_output_token_j" | "mean_power_w" | "output_throughput_tokens_per_s" | "ttft_p50_s" | "ttft_p99_s" | "itl_p50_s" | "itl_p99_s" | "e2e_latency_p50_s" | "nll_per_token";
+            y_uncertainty: components["schemas"]["Quantity"] | null;
+            /** Y Unit */
+            y_unit: string;
+        };
+        /**
+         * Problem
+         * @description An error (RFC 9457).
+         * @example {
+         *       "detail": "no result has the id 7",
+         *       "errors": [],
+         *       "metric_semantics_version": 4,
+         *       "reason": "no_such_result",
+         *       "request_id": "6f1f64e9f1bd4a5e",
+         *       "schema_version": 1,
+         *       "status": 404,
+         *       "title": "Not found",
+         *       "type": "urn:lem:problem:no_such_result"
+         *     }
+         */
+        Problem: {
+            /** Detail */
+            detail: string;
+            /**
+             * Errors
+             * @default []
+             */
+            errors: components["schemas"]["FieldError"][];
+            /**
+             * Hint
+             * @default null
+             */
+            hint: string | null;
+            /**
+             * Metric Semantics Version
+             * @default 4
+             */
+            metric_semantics_version: number;
+            /**
+             * Reason
+             * @description A code for programs; it keeps its meaning.
+             */
+            reason: string;
+            /**
+             * Request Id
+             * @description Stands in the server's log.
+             * @default null
+             */
+            request_id: string | null;
+            /**
+             * Schema Version
+             * @default 1
+             */
+            schema_version: number;
+            /** Status */
+            status: number;
+            /** Title */
+            title: string;
+            /** Type */
+            type: string;
+        };
+        /** Provenance */
+        Provenance: {
+            /** Boards */
+            boards: string[];
+            /** Checks */
+            checks: string;
+            /** Does Not Prove */
+            does_not_prove: string;
+            /** Enrolled By */
+            enrolled_by: string;
+            /** Findings */
+            findings: components["schemas"]["Finding"][];
+            /** Key */
+            key: string;
+            /** Log Seq */
+            log_seq: number;
+            /** Received At */
+            received_at: string;
+            /** Submission */
+            submission: string;
+            /** Submitter */
+            submitter: string;
+            /**
+             * Tier
+             * @enum {string}
+             */
+            tier: "self-reported" | "recomputed" | "replicated";
+        };
+        /**
+         * Quantity
+         * @description Codes are 93 × a digit of the first half of ``digits`` + one of the second half. Code c below
+         *     8647 is low × (high ÷ low)^(c ÷ 8646), or low + (high − low) × c ÷ 8646 with ``linear``; 8647
+         *     is 0, 8648 none. Only to draw: whoever shows a number asks for it.
+         */
+        Quantity: {
+            /** Digits */
+            digits: string;
+            /** High */
+            high: number;
+            /** Low */
+            low: number;
+            /**
+             * Scale
+             * @enum {string}
+             */
+            scale: "log" | "linear";
+        };
+        /**
+         * Ratio
+         * @description To the baseline.
+         */
+        Ratio: {
+            /**
+             * Basis
+             * @enum {string}
+             */
+            basis: "within campaign" | "across campaigns";
+            /** Blocks */
+            blocks: number | null;
+            /** Campaign */
+            campaign: string | null;
+            /** Comparisons */
+            comparisons: number;
+            /**
+             * Elsewhere
+             * @default []
+             */
+            elsewhere: components["schemas"]["Elsewhere"][];
+            /** High */
+            high: number | null;
+            /** Level */
+            level: number;
+            /** Low */
+            low: number | null;
+            /** Ratio */
+            ratio: number | null;
+            /** Reason */
+            reason: string | null;
+            /**
+             * Verdict
+             * @enum {string}
+             */
+            verdict: "less" | "more" | "same" | "cannot_tell";
+            /** Words */
+            words: string;
+        };
+        /**
+         * RatioReplication
+         * @description Two submitters' ratios of energy per output token to one baseline, each within blocks.
+         */
+        RatioReplication: {
+            /** Baseline */
+            baseline: string;
+            /** High */
+            high: number | null;
+            /** Low */
+            low: number | null;
+            /** Margin */
+            margin: number;
+            /** Ratio */
+            ratio: number;
+            /** Submitter A */
+            submitter_a: string;
+            /** Submitter B */
+            submitter_b: string;
+            /** Verdict */
+            verdict: string;
+        };
+        /**
+         * Receipt
+         * @description What the server says of a submission; the same for every sending of the same content.
+         */
+        Receipt: {
+            /** Already There */
+            already_there: boolean;
+            /** Campaign */
+            campaign: string;
+            /**
+             * Campaign State
+             * @enum {string}
+             */
+            campaign_state: "open" | "complete" | "rejected" | "retracted";
+            /**
+             * Checks
+             * @enum {string}
+             */
+            checks: "pending" | "passed" | "held" | "rejected" | "retracted";
+            /**
+             * Findings
+             * @default []
+             */
+            findings: components["schemas"]["Finding"][];
+            /** Log Hash */
+            log_hash: string;
+            /** Log Seq */
+            log_seq: number;
+            /**
+             * Missing
+             * @default
+             */
+            missing: string;
+            /** Received At */
+            received_at: string;
+            /** Runs */
+            runs: number;
+            /**
+             * Schema Version
+             * @default 1
+             * @constant
+             */
+            schema_version: 1;
+            /** Submission */
+            submission: string;
+        };
+        /**
+         * Replication
+         * @description Two submitters beside each other, by two one-sided tests of equivalence.
+         */
+        Replication: {
+            /** High */
+            high: number | null;
+            /** Low */
+            low: number | null;
+            /** Ratio */
+            ratio: number;
+            /** Submitter A */
+            submitter_a: string;
+            /** Submitter B */
+            submitter_b: string;
+            /** Verdict */
+            verdict: string;
+        };
+        /** Result */
+        Result: {
+            /** Citation */
+            citation: string;
+            configuration: components["schemas"]["Configuration"];
+            /** Data Version */
+            data_version: number;
+            files: components["schemas"]["Files"];
+            /**
+             * Licence
+             * @default CC-BY-4.0
+             * @constant
+             */
+            licence: "CC-BY-4.0";
+            /** Metric Semantics Version */
+            metric_semantics_version: number;
+            provenance: components["schemas"]["Provenance"];
+            /** Record */
+            record: {
+                [key: string]: unknown;
+            };
+            run: components["schemas"]["Run"];
+            /**
+             * Schema Version
+             * @default 1
+             * @constant
+             */
+            schema_version: 1;
+            /** Trace Url */
+            trace_url: string | null;
+        };
+        /** Retracted */
+        Retracted: {
+            /** Campaign */
+            campaign: string;
+            /**
+             * Campaign State
+             * @default retracted
+             */
+            campaign_state: string;
+            /**
+             * Schema Version
+             * @default 1
+             */
+            schema_version: number;
+        };
+        /** Retraction */
+        Retraction: {
+            /**
+             * Campaign
+             * @description ``campaign`` of the manifests' content.
+             */
+            campaign: string;
+            /** Key */
+            key: string;
+            /** Nonce */
+            nonce: string;
+            /**
+             * Signature
+             * @example AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==
+             */
+            signature: string;
+        };
+        /** Revocation */
+        Revocation: {
+            /** Nonce */
+            nonce: string;
+            /**
+             * Signature
+             * @example AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==
+             */
+            signature: string;
+        };
+        /** Revoked */
+        Revoked: {
+            /** Key */
+            key: string;
+            /**
+             * Revoked
+             * @default true
+             */
+            revoked: boolean;
+            /**
+             * Schema Version
+             * @default 1
+             */
+            schema_version: number;
+        };
+        /** Rotation */
+        Rotation: {
+            /** Nonce */
+            nonce: string;
+            /**
+             * Proof
+             * @description By the new key, of the same.
+             * @example AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==
+             */
+            proof: string;
+            /**
+             * Public Key
+             * @description The new key.
+             * @example O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik=
+             */
+            public_key: string;
+            /**
+             * Signature
+             * @description By the old key.
+             * @example AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==
+             */
+            signature: string;
+        };
+        /** Run */
+        Run: {
+            /** Attempt */
+            attempt: number;
+            /** Backend */
+            backend: string;
+            /** Block */
+            block: number;
+            /** Campaign */
+            campaign: string;
+            /** Configuration */
+            configuration: string;
+            /** Counted */
+            counted: boolean;
+            /** Device Count */
+            device_count: number;
+            /** Device Model */
+            device_model: string;
+            /** Energy Class */
+            energy_class: string;
+            /** Engine Version */
+            engine_version: string;
+            /** Figures */
+            figures: {
+                [key: string]: components["schemas"]["RunFigure"];
+            };
+            /** Flags */
+            flags: string[];
+            /** Id */
+            id: string;
+            /** Meter Class */
+            meter_class: string;
+            /** Model */
+            model: string;
+            /** Started At */
+            started_at: string;
+            /** Submitter */
+            submitter: string;
+            /**
+             * Tier
+             * @enum {string}
+             */
+            tier: "self-reported" | "recomputed" | "replicated";
+        };
+        /**
+         * RunFigure
+         * @description Of one run.
+         */
+        RunFigure: {
+            /** Uncertainty */
+            uncertainty: number | null;
+            /** Unit */
+            unit: string;
+            /** Value */
+            value: number;
+        };
+        /** Runs */
+        Runs: {
+            /** Citation */
+            citation: string;
+            /** Data Version */
+            data_version: number;
+            /** Energy Class */
+            energy_class: string | null;
+            /**
+             * Licence
+             * @default CC-BY-4.0
+             * @constant
+             */
+            licence: "CC-BY-4.0";
+            /** Metric Semantics Version */
+            metric_semantics_version: number;
+            /** Next */
+            next: string | null;
+            /** Rows */
+            rows: components["schemas"]["Run"][];
+            /**
+             * Schema Version
+             * @default 1
+             * @constant
+             */
+            schema_version: 1;
+        };
+        /**
+         * Scatter
+         * @description Columns of equal length: the i-th of each are of one configuration. Figures are rounded to
+         *     eight significant digits and uncertainties to four, which is finer than anything that is
+         *     measured: whoever needs every bit asks for the configuration.
+         */
+        Scatter: {
+            /** Backend */
+            backend: number[];
+            /** Backends */
+            backends: string[];
+            /** Citation */
+            citation: string;
+            /** Complete */
+            complete: boolean;
+            /** Configurations */
+            configurations: number;
+            /** Data Version */
+            data_version: number;
+            /** Device Model */
+            device_model: number[];
+            /** Device Models */
+            device_models: string[];
+            /** Energy Class */
+            energy_class: string;
+            /** Id */
+            id: string[];
+            /**
+             * Licence
+             * @default CC-BY-4.0
+             * @constant
+             */
+            licence: "CC-BY-4.0";
+            /** Metric Semantics Version */
+            metric_semantics_version: number;
+            /** Model */
+            model: number[];
+            /** Models */
+            models: string[];
+            /** Runs */
+            runs: number[];
+            /**
+             * Schema Version
+             * @default 1
+             * @constant
+             */
+            schema_version: 1;
+            /** Submitters */
+            submitters: number[];
+            /** Tier */
+            tier: number[];
+            /** X */
+            x: number[];
+            /**
+             * X Metric
+             * @enum {string}
+             */
+            x_metric: "energy_per_output_token_j" | "energy_per_total_token_j" | "energy_per_request_j" | "energy_above_idle_per_output_token_j" | "mean_power_w" | "output_throughput_tokens_per_s" | "ttft_p50_s" | "ttft_p99_s" | "itl_p50_s" | "itl_p99_s" | "e2e_latency_p50_s" | "nll_per_token";
+            /** X Uncertainty */
+            x_uncertainty: (number | null)[];
+            /** X Unit */
+            x_unit: string;
+            /** Y */
+            y: number[];
+            /**
+             * Y Metric
+             * @enum {string}
+             */
+            y_metric: "energy_per_output_token_j" | "energy_per_total_token_j" | "energy_per_request_j" | "energy_above_idle_per_output_token_j" | "mean_power_w" | "output_throughput_tokens_per_s" | "ttft_p50_s" | "ttft_p99_s" | "itl_p50_s" | "itl_p99_s" | "e2e_latency_p50_s" | "nll_per_token";
+            /** Y Uncertainty */
+            y_uncertainty: (number | null)[];
+            /** Y Unit */
+            y_unit: string;
+        };
+        /** Series */
+        Series: {
+            /** Device */
+            device: string;
+            /** Meter */
+            meter: string;
+            /** Quantity */
+            quantity: string;
+            /** Readings */
+            readings: number;
+            /** T S */
+            t_s: number[];
+            /** Value */
+            value: number[];
+        };
+        /** Share */
+        Share: {
+            /** Boards May Explain */
+            boards_may_explain: boolean;
+            /** High */
+            high: number | null;
+            /** Low */
+            low: number | null;
+            /** Name */
+            name: string;
+            /** Paths */
+            paths: string[];
+            /** Share */
+            share: number;
+        };
+        /** SubmissionOf */
+        SubmissionOf: {
+            /**
+             * Checks
+             * @enum {string}
+             */
+            checks: "pending" | "passed" | "held" | "rejected" | "retracted";
+            /** Log Seq */
+            log_seq: number;
+            /** Received At */
+            received_at: string;
+            /** Runs */
+            runs: number;
+            /** Submission */
+            submission: string;
+        };
+        /**
+         * Submitter
+         * @description One submitter's figures, beside the others'.
+         */
+        Submitter: {
+            /**
+             * Best Tier
+             * @enum {string}
+             */
+            best_tier: "self-reported" | "recomputed" | "replicated";
+            /** Boards */
+            boards: string[];
+            /** Campaigns */
+            campaigns: string[];
+            /** Enrolled By */
+            enrolled_by: string;
+            /** Figures */
+            figures: components["schemas"]["Figure"][];
+            /** First At */
+            first_at: string;
+            /** Last At */
+            last_at: string;
+            /** Runs */
+            runs: number;
+            /** Submitter */
+            submitter: string;
+        };
+        /** TokenMade */
+        TokenMade: {
+            /**
+             * Schema Version
+             * @default 1
+             */
+            schema_version: number;
+            /**
+             * Token
+             * @description Shown this once.
+             */
+            token: string;
+        };
+        /** TokenNamed */
+        TokenNamed: {
+            /** Name */
+            name: string;
+        };
+        /** TokensRevoked */
+        TokensRevoked: {
+            /** Revoked */
+            revoked: number;
+            /**
+             * Schema Version
+             * @default 1
+             */
+            schema_version: number;
+        };
+        /** TokenWanted */
+        TokenWanted: {
+            /**
+             * Name
+             * @example backup of the board
+             */
+            name: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "admin" | "runner" | "submitter";
+            /** Valid S */
+            valid_s?: number | null;
+        };
+        /** Trace */
+        Trace: {
+            /** Citation */
+            citation: string;
+            /** Data Version */
+            data_version: number;
+            /**
+             * Licence
+             * @default CC-BY-4.0
+             * @constant
+             */
+            licence: "CC-BY-4.0";
+            /** Metric Semantics Version */
+            metric_semantics_version: number;
+            /** Run */
+            run: string;
+            /** Sampled */
+            sampled: boolean;
+            /**
+             * Schema Version
+             * @default 1
+             * @constant
+             */
+            schema_version: 1;
+            /** Series */
+            series: components["schemas"]["Series"][];
+        };
+    };
+    responses: never;
+    parameters: never;
+    requestBodies: never;
+    headers: never;
+    pathItems: never;
+}
+export type $defs = Record<string, never>;
+export type operations = Record<string, never>;

@@ -1,0 +1,62 @@
+/** What lies along the axes, how they are scaled, and what colours mean. */
+import type { JSX } from "preact";
+import { t } from "../text";
+import { metricName } from "../words";
+import { Select } from "./Filters";
+import { kindOf } from "./plot_data";
+import { type Cloud, METRICS, type Metric } from "./source";
+import type { Store } from "./store";
+import { COLOURINGS, type Colouring, type Scaling } from "./view";
+
+const METRIC_OPTIONS = METRICS.map((m) => [m, metricName(m)] as const);
+const SCALINGS = (["auto", "log", "linear"] as const).map((s) => [s, t(`explorer.scale_${s}`)] as const);
+
+export function Axes({ store, cloud }: { store: Store; cloud: Cloud }): JSX.Element {
+  const view = store.view.value;
+  const y = view.y ?? view.metric;
+  // A logarithm has no place for what is not above 0.
+  const fixed = (values: Float64Array): boolean => kindOf(values, "log") === "linear";
+  return (
+    <div class="axes">
+      <Select
+        label={t("explorer.up")}
+        value={y}
+        options={METRIC_OPTIONS}
+        onChange={(m) => store.change({ ...view, y: m === view.metric ? null : (m as Metric) })}
+      />
+      <Select
+        label={t("explore.x")}
+        value={cloud.x.metric}
+        options={METRIC_OPTIONS.filter(([m]) => m !== y)}
+        onChange={(m) => store.change({ ...view, x: m as Metric })}
+      />
+      <Select
+        label={t("explorer.colour")}
+        value={view.colour}
+        options={COLOURINGS.map((by) => [by, colouring(by)] as const)}
+        onChange={(by) => store.change({ ...view, colour: by as Colouring }, true)}
+      />
+      {!fixed(cloud.ys) && (
+        <Select
+          label={t("explorer.scale_y")}
+          value={view.yScale}
+          options={SCALINGS}
+          onChange={(s) => store.change({ ...view, yScale: s as Scaling }, true)}
+        />
+      )}
+      {!fixed(cloud.xs) && (
+        <Select
+          label={t("explorer.scale_x")}
+          value={view.xScale}
+          options={SCALINGS}
+          onChange={(s) => store.change({ ...view, xScale: s as Scaling }, true)}
+        />
+      )}
+    </div>
+  );
+}
+
+function colouring(by: Colouring): string {
+  if (by === "precision") return t("explorer.precision");
+  return by === "tier" ? t("explore.tier") : t(`dimensions.${by}`);
+}

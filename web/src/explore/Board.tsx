@@ -1,0 +1,212 @@
+/** The table: configurations from the best to the worst, with ranks where intervals tell them apart. */
+import { useSignal } from "@preact/signals";
+import type { JSX } from "preact";
+import { useEffect } from "preact/hooks";
+import { basket, MOST, onBasket, same, toggle } from "../page/basket";
+import { t } from "../text";
+import { device, figure, fullName, isEstimated, metricName, modelName, tierName, way, workload } from "../words";
+import { Files } from "./ChartTools";
+import { IntervalBar, type Reach } from "./IntervalBar";
+import type { Links } from "./links";
+import type { Board, Figure, Metric, Place } from "./source";
+import type { Store } from "./store";
+
+export function BoardTable({ store, links }: { store: Store; links: Links }): JSX.Element | null {
+  const board = store.board.value;
+  const kept = useSignal(basket());
+  useEffect(() => onBasket(() => (kept.value = basket())), []);
+  if (!board) return null;
+  if (board.rows.length === 0) return <p class="empty">{t("explore.none")}</p>;
+  const { metric, better } = board.chosen;
+  const placed = store.placed.value;
+  const across = store.cloud.value?.x.metric ?? null;
+  const figures = board.rows.map((p) => p.figure);
+  const xs = board.rows.flatMap((p) => placed.get(p.configuration.id)?.x ?? []);
+  const reach = reachOf(figures);
+  return (
+    <>
+      <h2 id="board">{t("explore.board.heading", { metric: metricName(metric) })}</h2>
+      <p>
+        {t(better === "lower" ? "explore.board.lower" : "explore.board.higher")} {t("explore.board.ranks")} {shared(board)}
+      </p>
+      <div class="scroll" tabIndex={0} role="region" aria-label={t("explore.board.label")}>
+        <table class="board">
+          <thead>
+            <tr>
+              <th scope="col" class="n">
+                {t("explore.board.rank")}
+              </th>
+              <th scope="col">{t("explore.board.configuration")}</th>
+              <th scope="col">{t("dimensions.device_model")}</th>
+              <th scope="col">{t("explore.board.workload")}</th>
+              <th scope="col" class="n">
+                {metricName(metric)}
+              </th>
+              {across && across !== metric && (
+                <th scope="col" class="n">
+                  {metricName(across)}
+                </th>
+              )}
+              <th scope="col">{t("explore.board.trust")}</th>
+              <th scope="col">{t("explore.board.compare")}</th>
+            </tr>
+          </thead>
+          <tbody>
+            {board.rows.map((place, i) => (
+              <Row
+                key={place.configuration.id}
+                store={store}
+                links={links}
+                place={place}
+                first={board.rows[i - 1]?.rank !== place.rank || place.rank === null}
+                among={figures}
+                reach={reach}
+                across={across !== metric ? across : null}
+                x={placed.get(place.configuration.id)?.x ?? null}
+                xs={xs}
+                kept={kept.value.some((k) => same(k.id, place.configuration.id))}
+                full={kept.value.length >= MOST}
+              />
+            ))}
+          </tbody>
+        </table>
+      </div>
+      <p class="actions">
+        {store.view.value.cursor && (
+          <button type="button" class="quiet" onClick={() => store.change({ ...store.view.value, cursor: null })}>
+            {t("explorer.first_page")}
+          </button>
+        )}
+        {board.next && (
+          <button type="button" class="quiet next" onClick={() => turn(store, board.next)}>
+            {t("explore.next")}
+          </button>
+        )}
+        <Files store={store} links={links} />
+      </p>
+    </>
+  );
+}
+
+function turn(store: Store, cursor: string | null): void {
+  store.change({ ...store.view.value, cursor });
+  document.getElementById("board")?.scrollIntoView();
+}
+
+/** The largest group of this page in a sentence. */
+function shared(board: Board): string {
+  const counts = new Map<number, number>();
+  for (const { rank } of board.rows) if (rank !== null) counts.set(rank, (counts.get(rank) ?? 0) + 1);
+  const [most] = [...counts].sort((a, b) => b[1] - a[1]);
+  return most && most[1] > 1 ? t("explorer.shared_rank", { rank: most[0], n: most[1] }) : "";
+}
+
+function reachOf(figures: readonly Figure[]): Reach {
+  const ends = figures.flatMap((f) => [f.value - (f.uncertainty ?? 0), f.value + (f.uncertainty ?? 0)]);
+  return [Math.min(0, ...ends), Math.max(0, ...ends)];
+}
+
+interface RowProps {
+  readonly store: Store;
+  readonly links: Links;
+  readonly place: Place;
+  /** Of its rank. */
+  readonly first: boolean;
+  readonly among: readonly Figure[];
+  readonly reach: Reach;
+  readonly across: Metric | null;
+  readonly x: Figure | null;
+  readonly xs: readonly Figure[];
+  readonly kept: boolean;
+  readonly full: boolean;
+}
+
+function Row(props: RowProps): JSX.Element {
+  const { store, links, place, kept } = props;
+  const { configuration: c, figure: found } = place;
+  const name = fullName(c);
+  const band = place.group !== null && place.group % 2 === 1 ? "odd" : "even";
+  const pointed = store.pointed.value === c.id;
+  const link = (id: string | null) => () => {
+    store.linked.value = id;
+  };
+  return (
+    <tr
+      class={`group-${band}${props.first ? " is-first" : ""}${pointed ? " is-pointed" : ""}`}
+      data-id={c.id.slice(0, 16)}
+      onPointerEnter={link(c.id)}
+      onPointerLeave={link(null)}
+      onFocusIn={link(c.id)}
+      onFocusOut={link(null)}
+    >
+      <td class="n rank">{place.rank === null ? <span title={t("explore.board.unranked")}>—</span> : <span class={props.first ? "" : "again"}>{place.rank}</span>}</td>
+      <td>
+        <a href={links.configuration(c.id)}>
+          <strong>{modelName(c)}</strong>
+          <br />
+          <span class="sub">{way(c)}</span>
+        </a>
+        {c.disagrees && (
+          <>
+            {" "}
+            <span class="badge disagrees" title={t("figure.disagrees_title")}>
+              {t("figure.disagrees")}
+            </span>
+          </>
+        )}
+      </td>
+      <td>{device(c)}</td>
+      <td class="sub">{workload(c)}</td>
+      <td class="n">
+        <Shown found={found} among={props.among} links={links} />
+        <IntervalBar found={found} reach={props.reach} />
+      </td>
+      {props.across && <td class="n">{props.x && <Shown found={props.x} among={props.xs} links={links} />}</td>}
+      <td>
+        <a
+          class={`badge tier-${found.tier}`}
+          href={`${links.glossary}#${found.tier}`}
+          title={`${t(`tier.${found.tier}.meaning`)} ${t(`tier.${found.tier}.not`)}`}
+        >
+          {tierName(found.tier)}
+        </a>{" "}
+        <span class="sub">{t("explore.board.runs", { runs: found.runs, submitters: found.submitters })}</span>
+      </td>
+      <td class="pick">
+        <input
+          type="checkbox"
+          checked={kept}
+          disabled={!kept && props.full}
+          aria-label={t("explore.board.pick", { name })}
+          onChange={() => toggle({ id: c.id, label: name })}
+        />
+      </td>
+    </tr>
+  );
+}
+
+function Shown({ found, among, links }: { found: Figure; among: readonly Figure[]; links: Links }): JSX.Element {
+  const said = figure(found, among.length ? among : [found]);
+  const estimated = isEstimated(found.energy_class, found.unit);
+  return (
+    <>
+      <span class={`figure${estimated ? " is-estimated" : ""}`}>
+        <span class="value">{said.value}</span> <span class="unit">{said.unit}</span>
+        {!said.certain && (
+          <span class="no-u" title={found.why_no_uncertainty ?? t("figure.no_interval")}>
+            {" "}
+            {t("figure.no_interval_short")}
+          </span>
+        )}
+      </span>
+      {estimated && (
+        <>
+          {" "}
+          <a class="badge estimated" href={`${links.glossary}#estimated`} title={t("figure.estimated_title")}>
+            {t("figure.estimated")}
+          </a>
+        </>
+      )}
+    </>
+  );
+}

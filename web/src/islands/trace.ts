@@ -1,0 +1,1 @@
+export default function mount(_: HTMLElement): void {}

@@ -1,0 +1,11 @@
+/** What every page loads. */
+import "./style/site.css";
+import { basketLinks } from "./page/basket";
+import { copyButtons } from "./page/copying";
+import { mountIslands } from "./page/islands";
+import { tools } from "./page/tools";
+
+tools();
+basketLinks();
+copyButtons();
+mountIslands();
