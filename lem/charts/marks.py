@@ -35,8 +35,9 @@ def whisker(
     if of == OVER:
         # A rim in the paper's colour: the whisker shows on any bar.
         sheet.line(*_turned(start, across, upright), *_turned(end, across, upright), "under")
-    # Of a short one they would be a box around its dot.
-    cap = min(cap, max(2.0, abs(end - start) / 2))
+    if of != OVER:
+        # Of a short one they would be a box around its dot.
+        cap = min(cap, max(2.0, abs(end - start) / 2))
     name = f"{of} dashed" if estimated else of
     sheet.line(*_turned(start, across, upright), *_turned(end, across, upright), name)
     for at, cut, way in zip((start, end), scale.cuts(interval), (-1, 1), strict=True):
