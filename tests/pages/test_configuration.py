@@ -264,7 +264,7 @@ def test_hostile_settings_and_names_are_text(archive: Any) -> None:
                 energy={"gpu": 0.5},
                 gpus=[records.gpu(name=HOSTILE)],
                 semantics=4,
-                    )
+            )
         ],
     )
     with archive.database.writing() as c:

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import records
 from click.testing import CliRunner
+from lem.cli.budget import metrics
 
 from lem.analysis.results import open_results
-from lem.cli.budget import metrics
 from lem.cli.results import command
 from lem.contract.lock import Lock
 from lem.errors import BadInput
