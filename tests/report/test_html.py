@@ -1,5 +1,5 @@
-"""The report of a campaign: it says what ``lem results compare`` says, and nothing from elsewhere is
-more than text in it."""
+"""The report of a campaign: it says what ``lem results compare`` says, and nothing from elsewhere
+is more than text in it."""
 
 import base64
 import hashlib
