@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from lem.contract.base import Document, Part, Sha256, Timestamp
 
@@ -49,8 +49,17 @@ class ArchiveDump(Document):
     log: Head
     counts: Counts
     metric_semantics_versions: list[int]
+    demo: bool = False
+    """Whether made-up records may be in it. Only written where it is so."""
     licence: Literal["CC-BY-4.0"] = "CC-BY-4.0"
     citation: Annotated[str, Field(max_length=1000)]
+
+    @model_serializer(mode="wrap")
+    def _without_demo(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
+        written: dict[str, object] = write(self)
+        if not self.demo:
+            del written["demo"]
+        return written
 
     def salts(self) -> dict[str, str]:
         """Archive → salt: whose submissions may be here."""

@@ -125,7 +125,8 @@ def _instead(
         context={
             **_context(about, arms, question, name),
             "why": refusal.message,
-            "hint": refusal.hint,
+            # The hint is the command line's.
+            "part": (refusal.hint or "").partition("--where ")[2],
             "compared": compared,
             "why_not_compared": why,
         },
@@ -240,7 +241,7 @@ def _arms(found: Answered) -> Intervals:
             Row(
                 label=plain(a.name),
                 value=a.value * factor,
-                interval=interval(a.value, a.uncertainty, factor),
+                interval=interval(found.metric, a.value, a.uncertainty, factor),
                 target=None
                 if a.configuration is None
                 else Target("configuration", {"id": a.configuration[:16]}),
@@ -302,8 +303,8 @@ def _line(
         label=plain(", ".join(others)) or text("attribution.slope.all"),
         left=left.value * scale,
         right=right.value * scale,
-        left_interval=interval(left.value, left.uncertainty, scale),
-        right_interval=interval(right.value, right.uncertainty, scale),
+        left_interval=interval(found.metric, left.value, left.uncertainty, scale),
+        right_interval=interval(found.metric, right.value, right.uncertainty, scale),
         estimated=_estimated(found),
     )
 

@@ -1,6 +1,8 @@
 """Two to six configurations beside each other; the first is what the others are compared with."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any, NamedTuple, get_args
 
 import sqlalchemy as sa
@@ -13,6 +15,7 @@ from lem.archive.queries.compare import CompareQuestion, Comparison, compare
 from lem.archive.queries.figures import configurations_of, id_of
 from lem.archive.queries.filters import Question
 from lem.archive.queries.submitted import CampaignsQuestion, campaigns
+from lem.archive.refused import Refused
 from lem.pages import comparison as made
 from lem.pages.naming import device, full, model_name, way, workload
 from lem.pages.page import Kind, Page, Params, Query, Reader
@@ -165,5 +168,26 @@ def first_arms(arms: CampaignArms) -> list[tuple[str, str]]:
     return [("id", i) for i in list(dict.fromkeys(alike))[:MOST]]
 
 
-# A comparison is named by its query alone, so that the static site has none by itself.
-KIND = Kind("compare", page, lambda reader: ())
+def of_campaign(reader: Reader, params: Params, query: Query) -> Page:
+    """A campaign's first arms beside its baseline: the same as by their ids, at an address that
+    does not depend on them. Raises :class:`Refused` (404)."""
+    campaign = params["campaign"]
+    first = first_arms(arms_of_campaign(reader.connection, campaign))
+    if len(first) < 2:
+        raise Refused("no_such_comparison", "this campaign has nothing to compare", 404)
+    found = page(reader, {}, [*first, *(p for p in query if p[0] != "id")])
+    ids = [one for _, one in first]
+
+    def beside(base: str) -> bytes:
+        asked = CompareQuestion(id=[base, *(i for i in ids if i != base)])
+        return compare(*reader, asked).model_dump_json(by_alias=True).encode()
+
+    return replace(found, files={f"{i}.json": partial(beside, i) for i in ids})
+
+
+def _instances(reader: Reader) -> Iterator[Params]:
+    for campaign, _ in comparisons(reader):
+        yield {"campaign": campaign}
+
+
+KINDS = (Kind("compare", page), Kind("comparison", of_campaign, _instances))

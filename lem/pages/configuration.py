@@ -196,7 +196,7 @@ def _row(
         label=label,
         sublabel=sublabel,
         value=figure.value * factor,
-        interval=interval(figure.value, figure.uncertainty, factor),
+        interval=interval(figure.metric, figure.value, figure.uncertainty, factor),
         text=f"{said.value} {said.unit}",
         target=target,
         emphasis=emphasis,

@@ -37,6 +37,7 @@ DRAWN = 600
 MOST_FINDINGS = 100
 MOST_ROWS = 200
 MOST_PARTS = 12
+PERCENTILES = ("mean", "p50", "p90", "p95", "p99")
 UNKNOWN = "exclude"
 """What a flag that this version doesn't know is taken for."""
 
@@ -94,11 +95,14 @@ def page(reader: Reader, params: Params, query: Query) -> Page:
             "configuration": found.configuration,
             "record": record,
             "headline": headline,
-            "figures": figures,
+            "figures": [f for f in figures if not _spread(f)],
+            "times": _times(figures),
+            "percentiles": PERCENTILES,
             "budgets": budgets[:MOST_ROWS],
             "measured": list(_stretches(record, found))[:MOST_ROWS],
             "flags": _flags(record),
             "environment": _environment(record),
+            "software": _software(record),
             "sections": sections(found.record["experiment"]),
             "findings": found.provenance.findings[:MOST_FINDINGS],
             "tier": next(t for t in TIERS.values() if t.name == found.run.tier),
@@ -169,6 +173,19 @@ def _figures(record: Record, found: Result) -> Iterator[OneFigure]:
         )
 
 
+def _spread(f: OneFigure) -> bool:
+    """Whether it is one of several figures of a distribution."""
+    return f.metric in METRICS and METRICS[f.metric].shape == "distribution"
+
+
+def _times(figures: Iterable[OneFigure]) -> dict[str, dict[str, OneFigure]]:
+    """Metric → statistic → figure, of distributions over requests."""
+    found: dict[str, dict[str, OneFigure]] = {}
+    for f in filter(_spread, figures):
+        found.setdefault(f.metric, {})[f.part] = f
+    return found
+
+
 def _stretches(record: Record, found: Result) -> Iterator[Measured]:
     alone = (("prefill", record.prefill), ("questions", record.answering))
     stretches: list[tuple[str, Window | Idle]] = [
@@ -233,9 +250,15 @@ def _environment(record: Record) -> list[tuple[str, str]]:
     for gpu in e.gpus:
         limit = f", limit {gpu.power_limit_w:.0f} W" if gpu.power_limit_w else ""
         shown.append((f"gpu{gpu.index}", f"{gpu.name}, driver {gpu.driver}{limit}"))
-    engine = text("result.environment.uses")
-    shown += [(f"{engine} {k}", str(v)) for k, v in e.engine_resolved.items()]
-    shown += [(k, v) for k, v in e.libraries.items()]
+    return shown[:MOST_ROWS]
+
+
+def _software(record: Record) -> list[tuple[str, str]]:
+    """What the engine says of itself, and libraries."""
+    e = record.environment
+    uses = text("result.environment.uses")
+    shown = [(f"{uses} {k}", str(v)) for k, v in e.engine_resolved.items()]
+    shown += e.libraries.items()
     return shown[:MOST_ROWS]
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from lem.analysis.text import capital
 from lem.charts.model import Axis, Phase, TimeLine, Traces
 from lem.contract.event import PHASE_CODES
 from lem.contract.record import Record
@@ -36,7 +35,7 @@ def chart(record: Record, samples: Sequence[Sample], name: str) -> Traces | None
         axis=Axis("power", "W"),
         lines=tuple(
             TimeLine(
-                capital("CPU time × assumed power" if i.device_class == "estimated" else i.device),
+                "CPU time × assumed power" if i.device_class == "estimated" else i.device,
                 [(s.t_ns - start_ns) / 1e9 for s in own],
                 [s.value / 1e3 for s in own],
                 i.device_class,

@@ -266,7 +266,7 @@ export class ScatterPlot {
     clip(context, frame);
     const radius = radiusFor(this.inView);
     this.drawWhiskers(context, data, frame);
-    drawMarks(context, this.marks, radius, this.palette, this.base.density);
+    drawMarks(context, this.marks, radius, this.palette, this.base);
     this.drawFront(context, data, frame, radius);
     context.restore();
     this.redraws++;
@@ -417,17 +417,14 @@ export class ScatterPlot {
 }
 
 /** Pixels of every row; NaN where it lies outside. */
-function projected(data: PlotData, frame: Frame): Marks {
+function projected(data: PlotData, { box, x: across, y: up }: Frame): Marks {
   const { xs, ys, colours, certain, estimated } = data;
-  const { box } = frame;
-  const x = new Float32Array(xs.length).fill(NaN);
-  const y = new Float32Array(xs.length).fill(NaN);
-  for (let row = 0; row < xs.length; row++) {
-    const px = frame.x(xs[row] ?? NaN);
-    const py = frame.y(ys[row] ?? NaN);
+  const [x, y] = [across.all(xs), up.all(ys)];
+  for (let row = 0; row < x.length; row++) {
+    const [px, py] = [x[row] as number, y[row] as number];
     // A pixel of grace: codes of columns are rounded, and the outermost lie on the edge.
-    if (px >= box.left - 1 && px <= box.right + 1 && py >= box.top - 1 && py <= box.bottom + 1)
-      [x[row], y[row]] = [px, py];
+    const inside = px >= box.left - 1 && px <= box.right + 1 && py >= box.top - 1 && py <= box.bottom + 1;
+    if (!inside) x[row] = y[row] = NaN;
   }
   return { x, y, colours, certain, estimated };
 }
