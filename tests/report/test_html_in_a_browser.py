@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lem.cli.budget import metrics
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from lem.analysis.results import open_results
 from lem.analysis.text import ratio
-from lem.cli.budget import metrics
 from lem.report.html.document import document
 from lem.report.html.gather import gather
 from tests.report import folders
