@@ -35,8 +35,9 @@ def whisker(
     if of == OVER:
         # A rim in the paper's colour: the whisker shows on any bar.
         sheet.line(*_turned(start, across, upright), *_turned(end, across, upright), "under")
-    # Of a short one they would be a box around its dot.
-    cap = min(cap, max(2.0, abs(end - start) / 2))
+    else:
+        # Of a short one they would be a box around its dot.
+        cap = min(cap, max(2.0, abs(end - start) / 2))
     line = _line(start, end, across, upright)
     caps = ""
     for at, cut, way in zip((start, end), scale.cuts(interval), (-1, 1), strict=True):

@@ -9,10 +9,11 @@ from xml.etree import ElementTree
 import pytest
 import records
 from click.testing import CliRunner
+from lem.cli.budget import metrics
+from lem.report.text import ratio
 
 from lem.analysis.results import Campaign
 from lem.charts.model import Bars, Intervals, Scatter, Slope, Traces
-from lem.cli.budget import metrics
 from lem.cli.charts import names_of
 from lem.cli.results import command
 from lem.errors import BadInput
@@ -21,7 +22,6 @@ from lem.meters.sampling.trace import TraceWriter
 from lem.report import budget, power_traces
 from lem.report.budget import Budget
 from lem.report.charts_of import KINDS, Charts
-from lem.report.text import ratio
 
 AXES: dict[str, Any] = {
     "engine.dtype": ["float32", "bfloat16"],
