@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from lem.analysis.text import capital
 from lem.charts.model import Axis, Phase, TimeLine, Traces
 from lem.contract.event import PHASE_CODES
 from lem.contract.record import Record

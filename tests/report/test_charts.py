@@ -9,7 +9,6 @@ from xml.etree import ElementTree
 import pytest
 import records
 from click.testing import CliRunner
-from lem.report.svg import Axis, Bar, Chart, Line, Mark, document, linear_ticks, log_ticks
 
 from lem.cli.results import command
 
