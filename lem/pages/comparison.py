@@ -27,7 +27,7 @@ _CONSEQUENCES = frozenset(
 """Settings that follow from others or from time, and name nothing."""
 MOST_TOLD = 3
 """Settings in a name."""
-MOST_ELSEWHERE = 5
+_TOLD = ("less", "more", "same")
 
 
 class SettingRow(NamedTuple):
@@ -104,7 +104,7 @@ def ratio_chart(comparison: Comparison, names: Sequence[str]) -> Intervals:
             percent=f"{100 * margin:g}",
         ),
         source=text(
-            "compare.ratios.source",
+            "compare.ratios.source" if len(others) > 1 else "compare.ratios.source_of_one",
             level=f"{100 * _level(others):g}",
             n=len(others),
             citation=comparison.citation,
@@ -161,9 +161,9 @@ def said_interval(ratio: Ratio | Elsewhere) -> str:
 
 
 def finding(comparison: Comparison, names: Sequence[str]) -> str:
-    """The first ratio in words, as the title of the chart."""
+    """The first that can be told apart, in words, as the title of the chart; else the first."""
     rows = [(r, n) for r, n in zip(comparison.rows, names, strict=True) if r.ratio is not None]
-    row, name = rows[0]
+    row, name = next(((r, n) for r, n in rows if r.ratio and r.ratio.verdict in _TOLD), rows[0])
     assert row.ratio is not None
     more = text("compare.and_more", n=len(rows) - 1) if len(rows) > 1 else ""
     return f"{name}: {plain(row.ratio.words)}{more}"

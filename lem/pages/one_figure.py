@@ -1,8 +1,8 @@
 """Figures of single runs, in the form that pages show figures in."""
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from lem.analysis.quantities import DIFFERENCES
 from lem.archive.queries.answer import Tier
 from lem.archive.queries.figures import UNSEEN
 from lem.charts.model import Interval
@@ -44,16 +44,18 @@ def part_name(part: str) -> str:
     return part
 
 
-def interval(value: float, uncertainty: float | None, factor: float = 1.0) -> Interval:
+def interval(metric: str, value: float, uncertainty: float | None, factor: float = 1.0) -> Interval:
+    """What a chart draws of ``value ± uncertainty``, times ``factor``: not below 0, where the
+    quantity can't be."""
     if uncertainty is None:
         return None
-    return (value - uncertainty) * factor, (value + uncertainty) * factor
+    low = value - uncertainty
+    if metric not in DIFFERENCES:
+        low = min(max(0.0, low), value)
+    return low * factor, (value + uncertainty) * factor
 
 
 def named(section: str, name: str) -> str:
     """A string of the catalogue, or the name itself where outside text has one it doesn't know."""
     key = f"{section}.{name}"
     return text(key) if key in catalogue() else name
-
-
-Context = Mapping[str, Any]

@@ -18,6 +18,7 @@ from lem.charts.table import Column, Table
 from lem.contract.flags import FLAGS
 from lem.contract.metrics import METRICS
 from lem.contract.record import EnergyReading, Idle, Record, Window
+from lem.pages.ids import run_id as checked_id
 from lem.pages.naming import device, full, model_name, way, workload
 from lem.pages.one_figure import OneFigure, metric_name, named, part_name, tier_of
 from lem.pages.page import Kind, Page, Params, Query, Reader
@@ -37,6 +38,7 @@ DRAWN = 600
 MOST_FINDINGS = 100
 MOST_ROWS = 200
 MOST_PARTS = 12
+PERCENTILES = ("mean", "p50", "p90", "p95", "p99")
 UNKNOWN = "exclude"
 """What a flag that this version doesn't know is taken for."""
 
@@ -68,10 +70,8 @@ class Measured(NamedTuple):
 
 def page(reader: Reader, params: Params, query: Query) -> Page:
     RunQuestion.from_query(query)
-    run_id = params["id"]
+    run_id = checked_id(params["id"])
     connection, packs = reader
-    if not _is_run(run_id):
-        raise Refused("no_such_run", "there is no such run here", 404)
     found = result(connection, packs, run_id)
     record = Record.model_validate(found.record)
     headline = _headline(found)
@@ -94,15 +94,18 @@ def page(reader: Reader, params: Params, query: Query) -> Page:
             "configuration": found.configuration,
             "record": record,
             "headline": headline,
-            "figures": figures,
+            "figures": [f for f in figures if not _spread(f)],
+            "times": _times(figures),
+            "percentiles": PERCENTILES,
             "budgets": budgets[:MOST_ROWS],
             "measured": list(_stretches(record, found))[:MOST_ROWS],
             "flags": _flags(record),
             "environment": _environment(record),
+            "software": _software(record),
             "sections": sections(found.record["experiment"]),
             "findings": found.provenance.findings[:MOST_FINDINGS],
             "tier": next(t for t in TIERS.values() if t.name == found.run.tier),
-            "phases": [] if drawn is None else [p.model_dump() for p in drawn.phases],
+            "phases": [] if drawn is None else [p._asdict() for p in _phases(drawn)],
             "why_no_trace": why_no_trace,
             "hardware": hardware(record),
             "short": short(run_id),
@@ -126,12 +129,6 @@ def short(run_id: str) -> str:
     """``3f2a91c07b64-12``: enough to tell runs apart on a page."""
     submission, _, number = run_id.partition("-")
     return f"{submission[:12]}-{number}"
-
-
-def _is_run(run_id: str) -> bool:
-    submission, dash, number = run_id.partition("-")
-    digits = len(submission) == 64 and set(submission) <= set("0123456789abcdef")
-    return bool(digits and dash and number.isascii() and number.isdigit() and len(number) <= 5)
 
 
 def _headline(found: Result) -> OneFigure | None:
@@ -167,6 +164,19 @@ def _figures(record: Record, found: Result) -> Iterator[OneFigure]:
             part=part,
             why_no_uncertainty=text("result.none_stated") if value.uncertainty is None else None,
         )
+
+
+def _spread(f: OneFigure) -> bool:
+    """Whether it is one of several figures of a distribution."""
+    return f.metric in METRICS and METRICS[f.metric].shape == "distribution"
+
+
+def _times(figures: Iterable[OneFigure]) -> dict[str, dict[str, OneFigure]]:
+    """Metric → statistic → figure, of distributions over requests."""
+    found: dict[str, dict[str, OneFigure]] = {}
+    for f in filter(_spread, figures):
+        found.setdefault(f.metric, {})[f.part] = f
+    return found
 
 
 def _stretches(record: Record, found: Result) -> Iterator[Measured]:
@@ -233,9 +243,15 @@ def _environment(record: Record) -> list[tuple[str, str]]:
     for gpu in e.gpus:
         limit = f", limit {gpu.power_limit_w:.0f} W" if gpu.power_limit_w else ""
         shown.append((f"gpu{gpu.index}", f"{gpu.name}, driver {gpu.driver}{limit}"))
-    engine = text("result.environment.uses")
-    shown += [(f"{engine} {k}", str(v)) for k, v in e.engine_resolved.items()]
-    shown += [(k, v) for k, v in e.libraries.items()]
+    return shown[:MOST_ROWS]
+
+
+def _software(record: Record) -> list[tuple[str, str]]:
+    """What the engine says of itself, and libraries."""
+    e = record.environment
+    uses = text("result.environment.uses")
+    shown = [(f"{uses} {k}", str(v)) for k, v in e.engine_resolved.items()]
+    shown += e.libraries.items()
     return shown[:MOST_ROWS]
 
 
@@ -246,6 +262,23 @@ def _power(reader: Reader, run_id: str) -> tuple[Power | None, str]:
     except Refused as e:
         return None, e.message
     return found, "" if found.lines else text("result.trace.no_power")
+
+
+class Marked(NamedTuple):
+    """A stretch of the run, named as in the table of windows; seconds after the first reading."""
+
+    name: str
+    start_s: float
+    end_s: float
+
+
+def _phases(drawn: Power) -> list[Marked]:
+    found = []
+    for phase in drawn.phases:
+        kind, _, n = phase.name.partition(" ")
+        name = text(f"result.stretch.{kind}", n=int(n) + 1) if n else text(f"result.stretch.{kind}")
+        found.append(Marked(name, phase.start_s, phase.end_s))
+    return found
 
 
 def _trace_chart(found: Result, drawn: Power) -> Traces:
@@ -278,7 +311,7 @@ def _trace_chart(found: Result, drawn: Power) -> Traces:
             )
             for line in drawn.lines
         ),
-        phases=tuple(Phase(p.name, p.start_s, p.end_s) for p in drawn.phases),
+        phases=tuple(Phase(*p) for p in _phases(drawn)),
     )
 
 

@@ -1,23 +1,22 @@
 """Stories: their charts and figures are the archive's, as it is when the page is made."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
-from lem.analysis.text import plain, scaled, three_digits
-from lem.archive.queries.answer import Configuration, Figure, head, unit_of
+from lem.analysis.text import scaled, three_digits
+from lem.archive.queries.answer import Figure, head, unit_of
 from lem.archive.queries.arms import arms_of_campaign
-from lem.archive.queries.attribute import Answered, AttributeQuestion, attribute
 from lem.archive.queries.compare import CompareQuestion, compare
 from lem.archive.queries.leaderboard import Leaderboard, LeaderboardQuestion, leaderboard
 from lem.archive.refused import Refused
 from lem.archive.schema import CAMPAIGN, CONFIG, RUN
-from lem.charts.model import AnyChart, Axis, Bars, Intervals, Row, Scatter, Target
-from lem.contract.base import Scalar
-from lem.pages import explore, headline
+from lem.charts.model import AnyChart, Axis, Intervals, Row, Scatter, Target
+from lem.pages import attribution, explore, headline
+from lem.pages.comparison import labels, ratio_chart, settings_of
 from lem.pages.headline import Headline
 from lem.pages.naming import device, model_name, way, workload
 from lem.pages.page import Kind, Page, Params, Query, Reader, nothing_asked
@@ -26,16 +25,8 @@ from lem.web.stories import ChartBlock, Prose
 from lem.web.strings import text
 
 MOST_ARMS = 20
-SAID = frozenset(
-    {
-        "backend",
-        "engine.dtype",
-        "engine.max_batch_size",
-        "engine.quantization",
-        "engine.tensor_parallel_size",
-    }
-)
-"""Settings that :func:`~lem.pages.naming.way` tells."""
+NEWEST = 4
+"""Campaigns that are tried for a chart that names none."""
 
 
 class ProsePart(NamedTuple):
@@ -121,19 +112,24 @@ class _Archive:
         return None if found is None else headline.chart(found)
 
     def draw_ratios(self, block: ChartBlock) -> AnyChart | None:
-        found = self.headline(block.campaign)
-        return None if found is None else _ratios(self._reader, found, block)
+        top = self.headline("")
+        campaign = block.campaign or (top.campaign if top is not None else "")
+        return _ratios(self._reader, campaign, block) if campaign else None
 
     def draw_attribution(self, block: ChartBlock) -> AnyChart | None:
-        campaigns = [block.campaign] if block.campaign else _newest(self._reader.connection)
-        for campaign in campaigns:
-            question = AttributeQuestion.from_query(_given(metric=block.metric))
-            answered = _or_none(
-                partial(attribute, self._reader.connection, self._reader.packs, campaign, question)
+        for campaign in [block.campaign] if block.campaign else self._likely():
+            page = attribution.page(
+                self._reader, {"campaign": campaign}, _given(metric=block.metric)
             )
-            if answered is not None and answered.shares:
-                return _shares(answered)
+            if (chart := page.charts.get("shares")) is not None:
+                return chart
         return None
+
+    def _likely(self) -> list[str]:
+        """Campaigns of which one may be a whole grid: the headline's, then the newest."""
+        top = self.headline("")
+        first = [] if top is None else [top.campaign]
+        return list(dict.fromkeys([*first, *_newest(self._reader.connection)]))
 
     def draw_scatter(self, block: ChartBlock) -> AnyChart | None:
         query = [*block.query, *_given(x=block.x, metric=block.y)]
@@ -214,88 +210,23 @@ def _counts(connection: sa.Connection) -> dict[str, str]:
 def _newest(connection: sa.Connection) -> list[str]:
     c = CAMPAIGN.c
     query = sa.select(c.owner, c.identity_id).where(c.state == "complete").order_by(c.id.desc())
-    return [f"{row.owner}-{row.identity_id}" for row in connection.execute(query.limit(12))]
+    return [f"{row.owner}-{row.identity_id}" for row in connection.execute(query.limit(NEWEST))]
 
 
-def _ratios(reader: Reader, found: Headline, block: ChartBlock) -> Intervals | None:
-    """The arms of the headline's campaign beside its baseline."""
-    every = arms_of_campaign(reader.connection, found.campaign).arms
+def _ratios(reader: Reader, campaign: str, block: ChartBlock) -> Intervals | None:
+    """The arms of a campaign beside its baseline."""
+    every = arms_of_campaign(reader.connection, campaign).arms
     arms = list(dict.fromkeys(one.configuration.id for one in every))
+    if len(arms) < 2:
+        return None
     question = CompareQuestion.from_query(
         [("id", one) for one in arms[:MOST_ARMS]] + _given(metric=block.metric)
     )
-    comparison = compare(reader.connection, reader.packs, question)
-    rows = [
-        Row(
-            label=_name(row.configuration, row.settings, comparison.differing),
-            value=row.ratio.ratio,
-            interval=_ends(row.ratio.low, row.ratio.high),
-            target=Target("configuration", {"id": row.configuration.id[:16]}),
-            estimated=comparison.energy_class == "estimated",
-        )
-        for row in comparison.rows
-        if row.ratio is not None and row.ratio.basis == "within campaign"
-    ]
-    if not rows:
-        return None
-    base = next(row for row in comparison.rows if row.ratio is None)
-    baseline = _name(base.configuration, base.settings, comparison.differing)
-    return Intervals(
-        id="ratios",
-        title=text("stories.ratios.title", baseline=baseline),
-        subtitle=text(
-            "stories.ratios.subtitle",
-            metric=text(f"metrics.{question.metric}"),
-            energy_class=text(f"class.{comparison.energy_class}"),
-        ),
-        source=text("headline.source", campaign=plain(found.name), blocks=found.blocks),
-        axis=Axis(text("stories.ratios.axis"), "", log=True),
-        rows=tuple(sorted(rows, key=lambda r: r.value or 0.0)),
-        reference=1.0,
-        reference_label=text("headline.baseline"),
+    compared = compare(reader.connection, reader.packs, question)
+    names = labels(
+        [row.configuration for row in compared.rows], settings_of(reader.connection, compared)
     )
-
-
-def _name(
-    configuration: Configuration, settings: Mapping[str, Scalar], differing: Sequence[str]
-) -> str:
-    """How it is run, and the first settings in which it differs that this does not say."""
-    told = [
-        f"{plain(path.rsplit('.', 1)[-1])} {words.setting(settings.get(path))}"
-        for path in differing
-        if path not in SAID
-    ]
-    return ", ".join([way(configuration), *told[:2]])
-
-
-def _ends(low: float | None, high: float | None) -> tuple[float, float] | None:
-    return None if low is None or high is None else (low, high)
-
-
-def _shares(answered: Answered) -> Bars:
-    estimated = answered.energy_class == "estimated"
-    return Bars(
-        id="attribution",
-        title=text("stories.attribution.title", campaign=plain(answered.name)),
-        subtitle=text(
-            "stories.attribution.subtitle",
-            metric=text(f"metrics.{answered.metric}"),
-            energy_class=text(f"class.{answered.energy_class}"),
-            hardware=plain(answered.hardware),
-        ),
-        source=text("headline.source", campaign=plain(answered.name), blocks=answered.blocks),
-        notes=tuple(plain(sentence, limit=600) for sentence in answered.sentences),
-        axis=Axis(text("stories.attribution.axis"), "", share=True),
-        rows=tuple(
-            Row(
-                label=plain(share.name),
-                value=share.share,
-                interval=_ends(share.low, share.high),
-                estimated=estimated,
-            )
-            for share in answered.shares
-        ),
-    )
+    return ratio_chart(compared, names)
 
 
 def _board(board: Leaderboard) -> Intervals:

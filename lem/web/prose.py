@@ -32,8 +32,11 @@ class Text:
     name: str
     title: str
     description: str
+    """Its first paragraph as plain text."""
+    lead: str
+    """The first paragraph."""
     body: str
-    """Without its title."""
+    """All that follows."""
     headings: tuple["Heading", ...]
 
 
@@ -52,14 +55,18 @@ def text(name: str) -> Text:
     problems = list(problems_of(body, file, first_line=2))
     if not first.startswith("# "):
         problems.insert(0, Problem("must begin with '# ' and the title", file, 1))
-    if problems:
-        raise BadInput(problems)
     tokens = parser().parse(body)
+    if not tokens or tokens[0].type != "paragraph_open" or tokens[0].map is None:
+        problems.append(Problem("must begin with a paragraph that says what it is about", file, 3))
+    if problems or tokens[0].map is None:
+        raise BadInput(problems)
+    lines, (start, end) = body.split("\n"), tokens[0].map
     return Text(
         name=name,
         title=first[2:].strip(),
-        description=_first_paragraph(tokens),
-        body=body,
+        description=_words(tokens[1]),
+        lead="\n".join(lines[start:end]),
+        body="\n".join(lines[end:]),
         headings=tuple(_headings(tokens, "h2")),
     )
 
@@ -124,13 +131,6 @@ def _headings(tokens: Sequence[Token], tag: str) -> Iterator[Heading]:
 def _links(tokens: Sequence[Token]) -> Iterator[Token]:
     for token in tokens:
         yield from (one for one in token.children or () if one.type == "link_open")
-
-
-def _first_paragraph(tokens: Sequence[Token]) -> str:
-    for index, token in enumerate(tokens):
-        if token.type == "paragraph_open":
-            return _words(tokens[index + 1])
-    return ""
 
 
 def _words(inline: Token) -> str:

@@ -29,7 +29,7 @@ def program() -> str | None:
 
 @contextmanager
 def opened() -> Iterator[Browser]:
-    """A browser without a profile. While it is open, nothing else of this thread can use asyncio."""
+    """A browser without a profile. While it is open, nothing else here can use asyncio."""
     found = program()
     if found is None:
         if os.environ.get("CI"):

@@ -45,7 +45,7 @@ def visit(chromium: Browser) -> Iterator[Callable[..., Visit]]:
 
 @pytest.fixture(scope="session")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
-    """Makes an archive on ``sqlite`` or ``postgresql``, or a site of ``files`` of one, and serves it."""
+    """Makes an archive on ``sqlite`` or ``postgresql``, or ``files`` of one, and serves it."""
     with ExitStack() as ends:
 
         def start(kind: str, fill: Fill) -> Outlet:

@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 
 from tests.browser.outlets import Outlet
-from tests.browser.visits import Visit
+from tests.browser.visits import Visit, none
 
 AXE = Path(__file__).parents[2] / "web/node_modules/axe-core/axe.min.js"
 HOW = "npm ci --prefix web"
 RUN = """async () => (await axe.run(document, {
     resultTypes: ["violations"],
     rules: {"target-size": {enabled: true}},
-})).violations.flatMap(v => v.nodes.map(n => `${v.id}: ${n.target.join(" ")} ${n.failureSummary}`))"""
+})).violations.flatMap(v => v.nodes.map(n =>
+    `${v.id}: ${n.target.join(" ")} ${n.failureSummary}`))"""
 
 
 @pytest.fixture(scope="module")
@@ -59,4 +60,4 @@ def _none(one: Visit, outlet: Outlet, axe: str, only: set[str] | None = None) ->
         page.add_script_tag(content=axe)
         if wrong := page.evaluate(RUN):
             faults[found.url] = wrong
-    assert not faults
+    none(faults)

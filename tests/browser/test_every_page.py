@@ -8,7 +8,7 @@ import pytest
 from lem.pages.registry import kinds
 from lem.server.headers import PAGE_POLICY
 from tests.browser.outlets import Outlet, somebody
-from tests.browser.visits import Visit
+from tests.browser.visits import Visit, none
 
 Start = Callable[..., Visit]
 
@@ -34,7 +34,7 @@ def test_nothing_goes_wrong_on_any_page(outlet: Outlet, visit: Start) -> None:
             wrong.append(f"cookies: {cookies}")
         if wrong:
             faults[found.url] = wrong
-    assert not faults
+    none(faults)
 
 
 def test_every_address_that_a_page_names_is_there(each_outlet: Outlet) -> None:
@@ -44,7 +44,7 @@ def test_every_address_that_a_page_names_is_there(each_outlet: Outlet) -> None:
             status = client.get(url).status_code
             if status != 200:
                 dead[url] = f"{status}; named by {named_by}"
-    assert not dead
+    none(dead)
 
 
 def test_a_server_says_what_its_pages_may_load(live: Outlet) -> None:

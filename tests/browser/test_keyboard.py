@@ -6,7 +6,7 @@ from typing import Any
 from playwright.sync_api import Page
 
 from tests.browser.outlets import Outlet
-from tests.browser.visits import Visit
+from tests.browser.visits import Visit, none
 
 Start = Callable[..., Visit]
 MOST_STOPS = 400
@@ -70,12 +70,13 @@ def _walk(page: Page) -> list[str]:
 def test_tab_reaches_everything_in_order_and_shows_where_it_is(
     each_outlet: Outlet, visit: Start
 ) -> None:
-    one, faults = visit(each_outlet), {}
+    # Without smooth scrolling, so that what has the focus is where it will be.
+    one, faults = visit(each_outlet, reduced_motion="reduce"), {}
     kinds = {p.kind: p for p in reversed(each_outlet.pages)}
     for found in kinds.values():
         if wrong := _walk(one.go(found)):
             faults[found.url] = wrong
-    assert not faults
+    none(faults)
 
 
 def test_the_first_stop_skips_to_the_content(live: Outlet, visit: Start) -> None:

@@ -1,9 +1,11 @@
 """A visit: one browser context that notes whatever goes wrong in it."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request
 
 from tests.browser.outlets import Found, Outlet, somebody
@@ -44,6 +46,17 @@ class Visit:
 
     def _runs_scripts(self) -> bool:
         return not getattr(self, "scriptless", False)
+
+
+def none(faults: Mapping[str, Sequence[str] | str]) -> None:
+    """Fails where there are faults (address → what is wrong there), and tells each once."""
+    where: dict[str, list[str]] = {}
+    for address, wrong in faults.items():
+        for fault in [wrong] if isinstance(wrong, str) else wrong:
+            where.setdefault(fault, []).append(address)
+    if where:
+        told = (f"{fault}\n    on {at[0][:150]} ({len(at)})" for fault, at in where.items())
+        pytest.fail("\n".join(told), pytrace=False)
 
 
 def begin(browser: Browser, outlet: Outlet, **options: Any) -> Visit:

@@ -153,6 +153,7 @@ def test_so_are_answers_about_what_is_there(live: Any, description: Any) -> None
     a, b = (
         r["configuration"]["id"] for r in httpx.get(f"{base}/api/v1/leaderboard").json()["rows"]
     )
+    state = httpx.get(f"{base}/api/v1/points").json()["state"]
     of_run, of_campaign = {"id": run["id"]}, {"id": run["campaign"]}
     body = httpx.get(f"{base}/api/v1/openapi.json").json()["paths"]["/api/v1/campaigns/plan"]
     example = body["post"]["requestBody"]["content"]["application/yaml"]["example"]
@@ -165,6 +166,8 @@ def test_so_are_answers_about_what_is_there(live: Any, description: Any) -> None
         ("GET", "/compare", {"query": {"id": [a, b]}}),
         ("GET", "/pareto", {"query": {"x": "mean_power_w"}}),
         ("GET", "/scatter", {"query": {"x": "mean_power_w"}}),
+        ("GET", "/points", {"query": {"x": "mean_power_w", "column": ["tier", "y_uncertainty"]}}),
+        ("GET", "/points/rows", {"query": {"state": state, "row": [0, 1], "id": [a]}}),
         ("GET", "/leaderboard", {"query": {"limit": 1}}),
         ("GET", "/facets", {}),
         ("GET", "/headline", {}),

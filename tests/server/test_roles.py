@@ -22,6 +22,8 @@ PUBLIC = {
     ("GET", "/api/v1/leaderboard"),
     ("GET", "/api/v1/facets"),
     ("GET", "/api/v1/scatter"),
+    ("GET", "/api/v1/points"),
+    ("GET", "/api/v1/points/rows"),
     ("GET", "/api/v1/compare"),
     ("GET", "/api/v1/headline"),
     ("GET", "/api/v1/pareto"),

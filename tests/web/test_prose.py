@@ -68,7 +68,8 @@ def test_texts_are_sound(name: str) -> None:
 @pytest.mark.parametrize("name", TEXTS)
 def test_links_lead_to_places_that_are_there(name: str) -> None:
     """``page:data#how-to-cite``: the text of that page has such a heading."""
-    body = prose.text(name).body
+    whole = prose.text(name)
+    body = whole.lead + whole.body
     for target in [t.split(")")[0] for t in body.split("](page:")[1:]]:
         page, _, place = target.partition("#")
         if place:

@@ -45,13 +45,13 @@ export function figure(found: HasFigure, among: readonly HasFigure[] = [found]):
 
 /** `mJ/token` → `mJ per token`. */
 export function saidUnit(unit: string): string {
-  return unit.replaceAll("/", t("unit.per"));
+  return unit.replace(/\/s$/, "/second").replaceAll("/", t("unit.per"));
 }
 
 export function withUncertainty(value: number, uncertainty: number | null): string {
   if (!uncertainty) return minus(threeDigits(value));
   const decimals = places(uncertainty);
-  return minus(`${value.toFixed(decimals)} ± ${uncertainty.toFixed(decimals)}`);
+  return minus(`${fixed(value, decimals)} ± ${fixed(uncertainty, decimals)}`);
 }
 
 /** Decimals that show two significant digits of an uncertainty (GUM 7.2.6). */
@@ -66,7 +66,17 @@ export function places(uncertainty: number): number {
 export function threeDigits(value: number): string {
   if (value === 0) return "0";
   if (!Number.isFinite(value)) return "—";
-  return value.toFixed(Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value)))));
+  return fixed(value, Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value)))));
+}
+
+const TIE = `5${"0".repeat(19)}`;
+
+/** With so many decimals. What lies halfway goes to the even digit, as on the server. */
+function fixed(value: number, decimals: number): string {
+  const text = value.toFixed(decimals);
+  const longer = value.toFixed(decimals + TIE.length);
+  const even = /[02468]$/.test(text);
+  return even || !longer.endsWith(TIE) ? text : longer.slice(0, -TIE.length).replace(/\.$/, "");
 }
 
 function minus(text: string): string {

@@ -6,8 +6,9 @@ comes, and what the choice cost.
   settings of what is asked for (``generate``).
 - *As good*: the same likelihood of the same text within ``QUALITY_MARGIN``, and the objectives met
   by both, where the workload has some.
-- *Not picked from all there is*: the other one is the best of its campaign beside one base, under
-  intervals that hold for all of them together. ``headline_pairs.py`` has the rules.
+- *Not picked from all there is*: the other one is the best of those of its campaign that answer as
+  well as one base, under intervals that hold for all of these together.
+  ``headline_pairs.py`` has the rules.
 
 Which campaign: measured classes before estimates; those whose answers were compared before others;
 then by the tier of their runs, by blocks, the newest. To be fast in any archive, no more is looked
@@ -32,13 +33,13 @@ from lem.archive.queries.answer import (
     tier_name,
     unit_of,
 )
-from lem.archive.queries.headline_pairs import ENERGY, Pair, Side, WorkloadOf, pair_of
+from lem.archive.queries.headline_pairs import ENERGY, Look, Pair, Side, WorkloadOf
 from lem.archive.queries.headline_quality import Quality, SloOf
 from lem.archive.queries.ratios import NLL, Ratio
 from lem.archive.queries.runs import campaign_of, time_of
 from lem.archive.schema import CAMPAIGN, IDENTITY, RUN, TIERS
 
-MOST_CAMPAIGNS = 5
+MOST_CAMPAIGNS = 3
 """That are looked at, of measured classes and of estimates."""
 NEWEST = 60
 """Configurations of one class and tier by whose runs campaigns are found."""
@@ -74,7 +75,8 @@ class HeadlinePair(Shape):
     """Experiment paths in which they differ."""
     ratio: Ratio
     compared: int
-    """Configurations of the campaign that were held against the base; the interval is joint."""
+    """Configurations of the campaign that answer as well and were held against the base; the
+    interval is joint."""
     quality: Quality
     slo: SloOf | None
     """None: the workload has no objectives."""
@@ -97,18 +99,16 @@ def headline(
     only = None if campaign_id is None else campaign_of(connection, campaign_id).id
     looked, why = 0, []
     for measured in (True, False):
-        best: tuple[int, int, Pair] | None = None
+        looks: list[Look] = []
         for campaign, tier in _places(connection, measured, only):
+            looks.append(Look(connection, packs, campaign, tier, measured))
             looked += 1
-            found = pair_of(connection, packs, campaign, tier, measured)
-            if isinstance(found, str):
-                why.append(f"{_about(connection, campaign).name}: {found}")
-                continue
-            if found.quality.measured:
-                return _answer(connection, campaign, tier, found, looked)
-            best = best or (campaign, tier, found)
-        if best is not None:
-            return _answer(connection, *best, looked)
+            if (found := looks[-1].pair(compared=True)) is not None:
+                return _answer(connection, looks[-1], found, looked)
+        for look in looks:
+            if (found := look.pair(compared=False)) is not None:
+                return _answer(connection, look, found, looked)
+        why += [f"{_about(connection, look.campaign).name}: {look.why_none()}" for look in looks]
     why = why or ["no campaign here has two configurations of one model with figures of energy"]
     return Headline(
         **head(connection).fields(), pair=None, campaigns=looked, why_none=list(dict.fromkeys(why))
@@ -132,9 +132,11 @@ def _campaigns(
         for tier in sorted(TIERS, reverse=True):
             ids = _newest(board, tier, measured, with_nll)
             for campaign in _with_several(connection, ids, tier) if ids else ():
-                if campaign not in seen and len(seen) < MOST_CAMPAIGNS:
+                if campaign not in seen:
                     seen.add(campaign)
                     yield campaign, tier
+                if len(seen) == MOST_CAMPAIGNS:
+                    return
 
 
 def _newest(board: Columns, tier: int, measured: bool, with_nll: bool) -> list[int]:
@@ -182,11 +184,9 @@ def _about(connection: sa.Connection, campaign: int) -> Any:
     return connection.execute(query).one()
 
 
-def _answer(
-    connection: sa.Connection, campaign: int, tier: int, pair: Pair, looked: int
-) -> Headline:
-    row = _about(connection, campaign)
-    told = tier_name(tier)
+def _answer(connection: sa.Connection, look: Look, pair: Pair, looked: int) -> Headline:
+    row = _about(connection, look.campaign)
+    told = tier_name(look.tier)
     assert told is not None and pair.ratio.blocks is not None
     base = pair.base.configuration
     return Headline(

@@ -8,17 +8,21 @@ length, spread over GPUs and quantisation are left to the engine. ``generate`` i
 if it is such a one, else the first arm that is and has a pair. Where none is, the campaign's
 declared baseline stands, and its role says so.
 
-The other one is that of the largest saving, by the end of its interval that is nearer to 1; where
-nothing saves, that of the largest cost.
+The other one is, of those that answer as well, that of the largest saving, by the end of its
+interval that is nearer to 1; where nothing saves, that of the largest cost. The interval holds
+jointly for all that answer as well. Where nothing tells whether answers are as good, only one that
+computes with the same numbers (``NUMBERS``) may stand.
 """
 
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
+from pydantic import ValidationError
 
 from lem.analysis.comparison import ArmInfo
 from lem.analysis.naming import arms_of_lock, flat, readable_names
@@ -36,10 +40,16 @@ from lem.contract.workload import RandomDataset, TraceDataset
 ENERGY: Literal["energy_per_output_token_j"] = "energy_per_output_token_j"
 MARGIN = 0.02
 """Within which two count as the same."""
+NOTHING_ALIKE = "no two of its configurations do the same work for the same model"
+MOST_REASONS = 3
+"""Why a campaign has no pair, in words."""
 MOST_OTHERS = 20
 """Configurations that are held against one base."""
 ON_WHAT = ("dtype", "threads")
 """Settings of ``engine`` that a base at the defaults may share with the other one."""
+NUMBERS = ("dtype", "quant")
+"""In names of settings that change an engine's numbers."""
+OTHER_NUMBERS = "it computes with other numbers, and nothing tells whether its answers are as good"
 SECTIONS = ("engine", "args", "generate", "device")
 
 Role = Literal["defaults", "baseline", "other"]
@@ -94,34 +104,16 @@ class _Asked(NamedTuple):
     margin: float = MARGIN
 
 
-def pair_of(
-    connection: sa.Connection, packs: Packs, campaign: int, tier: int, measured: bool
-) -> Pair | str:
-    """The pair of a campaign, of its runs of at least this tier, or why there is none. One whose
-    answers were compared goes before others."""
-    look = _Look(connection, packs, campaign, tier)
-    reasons: dict[str, None] = {}
-    unmeasured: Pair | None = None
-    for group in look.groups(measured):
-        for base, role, others in look.bases(group):
-            for found in look.pairs(base, role, others):
-                if isinstance(found, str):
-                    reasons[found] = None
-                elif found.quality.measured:
-                    return found
-                else:
-                    unmeasured = unmeasured or found
-    if unmeasured is not None:
-        return unmeasured
-    return "; ".join(reasons) or "no two of its configurations do the same work for the same model"
+class Look:
+    """At one campaign's runs of at least one tier, of measured classes or of estimates."""
 
-
-class _Look:
-    """At one campaign."""
-
-    def __init__(self, connection: sa.Connection, packs: Packs, campaign: int, tier: int) -> None:
+    def __init__(
+        self, connection: sa.Connection, packs: Packs, campaign: int, tier: int, measured: bool
+    ) -> None:
         self._connection, self._packs = connection, packs
-        self._campaign, self._tier = campaign, tier
+        self.campaign, self.tier = campaign, tier
+        self._measured = measured
+        self._reasons: dict[str, None] = {}
         self._lock: Lock | None = lock_of(connection, campaign)
         self._runs: dict[int, list[OneRun]] = defaultdict(list)
         for run in counted_runs(connection, campaign, ENERGY, tier):
@@ -132,17 +124,34 @@ class _Look:
         self._raw: dict[int, dict[str, Any]] = {
             key: dict(raw) for key, raw in experiments_of(connection, ids).items()
         }
-        self._figures = figures_within(connection, campaign, ids, tier)
-        self._names = self._named()
+        self._experiments = {key: _read(raw) for key, raw in self._raw.items()}
         self._records = Records(connection, packs)
 
-    def groups(self, measured: bool) -> Iterator[list[int]]:
+    def pair(self, compared: bool) -> Pair | None:
+        """The pair of this campaign. ``compared``: whose answers were; otherwise one of which
+        nothing tells whether they are as good."""
+        for group in self._groups():
+            for base, role, others in self._bases(group):
+                for found in self._pairs(base, role, others, compared):
+                    if isinstance(found, Pair):
+                        return found
+                    self._reasons[found] = None
+        return None
+
+    def why_none(self) -> str:
+        """In words, where :meth:`pair` gave none."""
+        told = list(self._reasons)[:MOST_REASONS]
+        return "; ".join(told) or NOTHING_ALIKE
+
+    def _groups(self) -> Iterator[list[int]]:
         """Configurations of this kind of class that did the same work on the same kind of device,
         in the order of arms."""
         found: dict[str, list[int]] = defaultdict(list)
         for key, one in self._shown.items():
             is_measured = one.energy_class not in ("estimated", "none")
-            if is_measured != measured or one.weights == "random" or one.disagrees:
+            if is_measured != self._measured or one.weights == "random" or one.disagrees:
+                continue
+            if self._experiments[key] is None:
                 continue
             raw = self._raw[key]
             same = [
@@ -156,7 +165,7 @@ class _Look:
             found[json.dumps(same, sort_keys=True)].append(key)
         yield from (group for group in found.values() if len(group) > 1)
 
-    def bases(self, group: Sequence[int]) -> Iterator[tuple[int, Role, list[int]]]:
+    def _bases(self, group: Sequence[int]) -> Iterator[tuple[int, Role, list[int]]]:
         """What others may be held against, the campaign's baseline first."""
         declared = self._baseline()
         at_defaults = [key for key in group if _sets_nothing(self._raw[key])]
@@ -168,42 +177,51 @@ class _Look:
         if not at_defaults and declared is not None and declared in group:
             yield declared, "baseline", [key for key in group if key != declared]
 
-    def pairs(self, base: int, role: Role, others: Sequence[int]) -> Iterator[Pair | str]:
-        """The likeliest first; of those that cannot stand, why."""
-        others = others[:MOST_OTHERS]
-        those = {key: self._shown[key] for key in (base, *others)}
+    def _pairs(
+        self, base: int, role: Role, others: Sequence[int], compared: bool
+    ) -> Iterator[Pair | str]:
+        """The likeliest first; of those that cannot stand, why. ``compared``: those whose answers
+        were; otherwise those of which nothing tells whether they are as good."""
+        as_good: dict[int, Quality] = {}
+        for key in others[:MOST_OTHERS]:
+            found = quality_of(self._records, self._runs[base], self._runs[key])
+            if isinstance(found, str):
+                yield f"{self._names[key]} beside {self._names[base]}: {found}"
+            elif found.measured != compared:
+                continue
+            elif not compared and _numbers(self._raw[key]) != _numbers(self._raw[base]):
+                yield f"{self._names[key]} beside {self._names[base]}: {OTHER_NUMBERS}"
+            else:
+                as_good[key] = found
+        if not as_good:
+            return
+        those = {key: self._shown[key] for key in (base, *as_good)}
+        runs = {self.campaign: [r for own in self._runs.values() for r in own]}
         sides = Sides(
-            self._connection,
-            self._packs,
-            _Asked(),
-            self._tier,
-            those,
-            self._figures,
-            base,
-            campaign=self._campaign,
+            self._connection, self._packs, _Asked(), self.tier, those, {}, base, runs=runs
         )
-        found = sides.ratios()
-        told = {key: r for key, r in found.items() if r.verdict in ("less", "more")}
+        ratios = sides.ratios()
+        told = {key: r for key, r in ratios.items() if r.verdict in ("less", "more")}
         if not told:
             yield f"nothing beside {self._names[base]} is told apart from it"
         for key in sorted(told, key=lambda key: _rank(told[key])):
-            yield self._pair(base, role, key, told[key], len(others))
+            yield self._pair(base, role, key, told[key], len(as_good), as_good[key])
 
-    def _pair(self, base: int, role: Role, other: int, ratio: Ratio, compared: int) -> Pair | str:
+    def _pair(
+        self, base: int, role: Role, other: int, ratio: Ratio, compared: int, quality: Quality
+    ) -> Pair | str:
         names = f"{self._names[other]} beside {self._names[base]}"
         sides = self._runs[base], self._runs[other]
-        quality = quality_of(self._records, *sides)
-        if isinstance(quality, str):
-            return f"{names}: {quality}"
-        experiment = Experiment.model_validate(self._raw[base])
+        experiment = self._experiments[base]
+        assert experiment is not None
         slo = slo_of(self._connection, self._packs, experiment, *sides)
         if isinstance(slo, str):
             return f"{names}: {slo}"
-        settings = {key: _settings(self._raw[key]) for key in (base, other)}
+        figures = figures_within(self._connection, self.campaign, [base, other], self.tier)
         paths = [flat(self._raw[key]) for key in (base, other)]
         return Pair(
-            base=self._side(base, role, settings[base]),
-            other=self._side(other, "other", settings[other]),
+            base=self._side(base, role, figures),
+            other=self._side(other, "other", figures),
             differing=[
                 p
                 for p in dict.fromkeys([*paths[0], *paths[1]])
@@ -217,13 +235,13 @@ class _Look:
             newest=max(r.started_at for key in (base, other) for r in self._runs[key]),
         )
 
-    def _side(self, key: int, role: Role, settings: dict[str, Scalar]) -> Side:
+    def _side(self, key: int, role: Role, figures: Mapping[tuple[int, str], Figure]) -> Side:
         return Side(
             role=role,
             name=self._names[key],
             configuration=self._shown[key],
-            settings=settings,
-            figures=[f for (k, _), f in self._figures.items() if k == key],
+            settings=_settings(self._raw[key]),
+            figures=[f for (k, _), f in figures.items() if k == key],
         )
 
     def _baseline(self) -> int | None:
@@ -236,7 +254,8 @@ class _Look:
             (key for key, runs in self._runs.items() if any(r.arm == place for r in runs)), None
         )
 
-    def _named(self) -> dict[int, str]:
+    @cached_property
+    def _names(self) -> dict[int, str]:
         """Of each configuration the name of its first arm."""
         first = {key: min(r.arm for r in runs) for key, runs in self._runs.items()}
         if self._lock is not None:
@@ -250,6 +269,14 @@ class _Look:
         ]
         names = readable_names(infos)
         return {key: names[str(key)] for key in paths}
+
+
+def _read(raw: Mapping[str, Any]) -> Experiment | None:
+    """None for one that an older lem wrote otherwise."""
+    try:
+        return Experiment.model_validate(raw)
+    except ValidationError:
+        return None
 
 
 def _rank(ratio: Ratio) -> tuple[bool, float]:
@@ -269,6 +296,12 @@ def _same_place(base: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether what a base at the defaults does set is the same for the other one."""
     own = {k: v for k, v in base["engine"].items() if v is not None and v != "auto"}
     return all(other["engine"].get(k) == v for k, v in own.items())
+
+
+def _numbers(raw: Mapping[str, Any]) -> dict[str, Scalar]:
+    """What an experiment says of the numbers that the engine computes with."""
+    paths = flat({section: raw[section] for section in ("engine", "args")})
+    return {p: v for p, v in paths.items() if v is not None and any(w in p for w in NUMBERS)}
 
 
 def _settings(raw: Mapping[str, Any]) -> dict[str, Scalar]:

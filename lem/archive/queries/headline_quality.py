@@ -51,13 +51,15 @@ class SloOf(Shape):
 
 
 def quality_of(records: Records, base: Sequence[OneRun], other: Sequence[OneRun]) -> Quality | str:
-    """That the likelihood is the same within the margin, or not measured of both; else, in words,
-    what is wrong."""
-    seen = {"base": _seen(records, base), "other": _seen(records, other)}
-    if not all(seen.values()):
+    """That the likelihood is the same within the margin, or that nothing tells (it was not
+    measured, or of which tokens it is is not known); else, in words, what is wrong."""
+    if not all(any(r.row._mapping[NLL] is not None for r in runs) for runs in (base, other)):
         return Quality(measured=False, margin=QUALITY_MARGIN)
-    if any(s.nll_tokens is None for own in seen.values() for s in own.values()):
-        return "of which tokens its likelihoods are is not known"
+    seen: dict[str, dict[int, Seen]] = {}
+    for name, runs in (("base", base), ("other", other)):
+        seen[name] = _seen(records, runs)
+        if any(s.nll_tokens is None for s in seen[name].values()):
+            return Quality(measured=False, margin=QUALITY_MARGIN)
     found = qualities(seen, "base", margin=QUALITY_MARGIN)["other"]
     loss = found.losses.get("nll")
     if loss is None:

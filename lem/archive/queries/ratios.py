@@ -106,15 +106,16 @@ class Sides:
         figures: Mapping[tuple[int, str], Figure],
         base: int,
         *,
-        campaign: int | None = None,
+        runs: Mapping[int, list[OneRun]] | None = None,
     ) -> None:
-        """``campaign``: take runs of this one alone, its row's id."""
+        """``runs``: of these campaigns alone (their rows' ids), already read."""
         self._connection, self._asked, self._base = connection, asked, base
         self._configurations, self._figures = configurations, figures
         self._records = Records(connection, packs)
         self._scored: dict[int, Scored | None] = {}
+        self._names: dict[int, str] = {}
         self._notes: dict[str, None] = {}
-        self._runs = self._found_runs(max(1, tier), campaign)
+        self._runs = self._found_runs(max(1, tier)) if runs is None else dict(runs)
         self._tables = {campaign: table_of(runs) for campaign, runs in self._runs.items()}
         self._others = len(configurations) - 1
 
@@ -139,14 +140,12 @@ class Sides:
                 found[key] = self._ratio_across(key)
         return found
 
-    def _found_runs(self, tier: int, campaign: int | None) -> dict[int, list[OneRun]]:
-        metric = self._asked.metric
-        if campaign is not None:
-            return {campaign: counted_runs(self._connection, campaign, metric, tier)}
+    def _found_runs(self, tier: int) -> dict[int, list[OneRun]]:
         found = campaigns_with(self._connection, list(self._configurations), tier)
         most = sorted(found, key=lambda c: (-len(found[c]), c))[:MAX_CAMPAIGNS]
         if len(most) < len(found):
             self._note(f"{len(found)} campaigns have some of these; {len(most)} were looked at")
+        metric = self._asked.metric
         return {c: counted_runs(self._connection, c, metric, tier) for c in most}
 
     def _sources(self, key: int) -> list[int]:
@@ -316,11 +315,12 @@ class Sides:
         return self._scored[key]
 
     def _name(self, campaign: int) -> str:
-        c = CAMPAIGN.c
-        row = self._connection.execute(
-            sa.select(c.owner, c.identity_id).where(c.id == campaign)
-        ).one()
-        return f"{row.owner}-{row.identity_id}"
+        if campaign not in self._names:
+            c = CAMPAIGN.c
+            query = sa.select(c.owner, c.identity_id).where(c.id == campaign)
+            row = self._connection.execute(query).one()
+            self._names[campaign] = f"{row.owner}-{row.identity_id}"
+        return self._names[campaign]
 
     def _note(self, text: str) -> None:
         self._notes[text] = None

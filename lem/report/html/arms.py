@@ -13,21 +13,9 @@ QUALITY_KEYS = GROUPS["Quality"]
 
 
 def arms_table(c: Comparison) -> Grid:
-    """One row an arm: every compared quantity with its ratio and verdict, speed, blocks, flags."""
-    columns = [Column(text("report.arms.arm"), number=False)]
-    cells: list[list[Cell]] = [[_name(a)] for a in c.arms]
-    for q in c.quantities:
-        factor, unit = scaled(q.unit, [a.figures[q.key].mean for a in c.arms if q.key in a.figures])
-        columns.append(Column(_short(q), unit, text("report.arms.u")))
-        level = text("report.arms.interval", level=f"{100 * c.level:.3g}")
-        columns.append(Column(text("report.arms.ratio"), "", level))
-        for row, arm in zip(cells, c.arms, strict=True):
-            row += [_figure(arm, q.key, factor), ratio_cell(c, arm, q)]
-        if q.estimated:
-            name, unit, note = (text(f"report.arms.estimated_{k}") for k in ("name", "unit", "u"))
-            columns.append(Column(name, unit, note, estimated=True))
-            for row, arm in zip(cells, c.arms, strict=True):
-                row.append(_estimate(arm))
+    """One row an arm: the first quantity with its ratio and verdict, speed, blocks, flags."""
+    columns, cells = _begin(c)
+    _add(c, c.quantities[0], columns, cells)
     for heading, key, factor in side_columns(c):
         if key in QUALITY_KEYS:
             continue
@@ -39,8 +27,41 @@ def arms_table(c: Comparison) -> Grid:
     columns += [Column(text("report.arms.blocks")), Column(text("report.arms.flags"), number=False)]
     for row, arm in zip(cells, c.arms, strict=True):
         row += [_blocks(c, arm), _flags(arm.flags)]
+    return _made(c, columns, cells)
+
+
+def others_table(c: Comparison) -> Grid:
+    """The same of the other quantities; empty where there is none."""
+    if len(c.quantities) < 2:
+        return Grid((), ())
+    columns, cells = _begin(c)
+    for quantity in c.quantities[1:]:
+        _add(c, quantity, columns, cells)
+    return _made(c, columns, cells)
+
+
+def _begin(c: Comparison) -> tuple[list[Column], list[list[Cell]]]:
+    return [Column(text("report.arms.arm"), number=False)], [[_name(a)] for a in c.arms]
+
+
+def _made(c: Comparison, columns: list[Column], cells: list[list[Cell]]) -> Grid:
     base = frozenset(i for i, a in enumerate(c.arms) if a.baseline)
     return Grid(tuple(columns), tuple(map(tuple, cells)), base)
+
+
+def _add(c: Comparison, q: Quantity, columns: list[Column], cells: list[list[Cell]]) -> None:
+    """The columns of one quantity; where energy is estimated, with the estimate."""
+    factor, unit = scaled(q.unit, [a.figures[q.key].mean for a in c.arms if q.key in a.figures])
+    columns.append(Column(_short(q), unit, text("report.arms.u")))
+    level = text("report.arms.interval", level=f"{100 * c.level:.3g}")
+    columns.append(Column(text("report.arms.ratio"), "", level))
+    for row, arm in zip(cells, c.arms, strict=True):
+        row += [_figure(arm, q.key, factor), ratio_cell(c, arm, q)]
+    if q.estimated:
+        name, unit, note = (text(f"report.arms.estimated_{k}") for k in ("name", "unit", "u"))
+        columns.append(Column(name, unit, note, estimated=True))
+        for row, arm in zip(cells, c.arms, strict=True):
+            row.append(_estimate(arm))
 
 
 def _short(q: Quantity) -> str:

@@ -19,14 +19,16 @@ class Finding:
 
 def finding(comparison: Comparison) -> Finding:
     """The largest difference from the baseline that is certain, in the first quantity (the GPU's
-    where there is one); where none is, what can be said instead."""
+    where there is one), of arms that answer as well; where none is, what can be said instead."""
     quantity = comparison.quantities[0]
     arms = [a for a in comparison.arms if quantity.key in a.ratios]
     if not arms:
         return Finding(_alone(comparison, quantity))
     certain = [a for a in arms if _is_certain(a, quantity)]
     if certain:
-        found = max(certain, key=lambda a: abs(math.log(a.ratios[quantity.key].ratio)))
+        # What is saved by worse answers is no saving: such an arm is named only where no other is.
+        as_good = [a for a in certain if not comparison.spoilt(a)] or certain
+        found = max(as_good, key=lambda a: abs(math.log(a.ratios[quantity.key].ratio)))
         return Finding(sentence(comparison, found, quantity), found.arm.arm_id)
     if all(a.verdicts[quantity.key].says == "same" for a in arms):
         return Finding(_nothing_differs(comparison, quantity))

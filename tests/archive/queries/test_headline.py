@@ -211,26 +211,45 @@ def test_better_answers_are_not_the_same_answers(archive) -> None:
     assert found.pair is None and "NLL per token differs by -5 %" in found.why_none[0]
 
 
-def test_likelihoods_of_unknown_tokens_are_not_the_same(archive) -> None:
-    submit(archive, [(experiment(DEFAULT), 1.0), (experiment(BATCH_8), 0.5)])
+def test_likelihoods_of_unknown_tokens_tell_nothing(archive) -> None:
+    submit(archive, [(experiment(DEFAULT), 1.0), (experiment(BATCH_8), 0.5)], blocks=8)
+    assert ask(archive).pair.quality.measured is True
     with archive.database.writing() as c:
         c.execute(BLOB.delete())
-    found = ask(archive)
-    assert found.pair is None and "of which tokens" in found.why_none[0]
+    assert ask(archive).pair.quality.measured is False
     submit(archive, [(experiment(DEFAULT), 1.0), (experiment(BATCH_8), 0.5)], submitter=1)
-    assert ask(archive).pair is not None
+    pair = ask(archive).pair
+    assert pair.quality.measured is True and pair.campaign.name == "lab 1"
 
 
 def test_likelihoods_of_other_tokens_are_not_the_same(archive) -> None:
-    """Of records that name the text's tokens; those of before that field do not."""
+    """Of records that name the text's tokens; those of before that field tell nothing."""
     arms = [(experiment(DEFAULT), 1.0, 2.0, 100), (experiment(BATCH_8), 0.5, 2.0, 101)]
-    submit(archive, arms)
+    submit(archive, arms, blocks=8)
     found = ask(archive)
     assert found.pair is None and "of other tokens" in found.why_none[0]
     unnamed = [(experiment(DEFAULT), 1.0, 2.0, None), (experiment(BATCH_8), 0.5, 2.0, None)]
     submit(archive, unnamed, submitter=1)
-    found = ask(archive)
-    assert found.pair is None and any("of which tokens" in why for why in found.why_none)
+    pair = ask(archive).pair
+    assert pair.campaign.name == "lab 1" and pair.quality.measured is False
+
+
+def test_other_numbers_need_a_likelihood(archive) -> None:
+    fp8 = {"engine": {**BATCH_16["engine"], "quantization": "fp8"}}
+    cache = {**BATCH_16, "args": {"kv_cache_dtype": "fp8"}}
+    arms = [
+        (experiment(DEFAULT), 1.0, None),
+        (experiment(BATCH_8), 0.5, None),
+        (experiment(fp8), 0.2, None),
+        (experiment(cache), 0.3, None),
+    ]
+    submit(archive, arms)
+    pair = ask(archive).pair
+    assert pair.other.configuration.experiment_id == key(experiment(BATCH_8))
+    assert pair.compared == 1
+    submit(archive, [(raw, mean, 2.0) for raw, mean, _ in arms], submitter=1)
+    pair = ask(archive).pair
+    assert pair.other.configuration.experiment_id == key(experiment(fp8)) and pair.compared == 3
 
 
 def test_a_campaign_whose_answers_were_compared_goes_first(archive) -> None:

@@ -2,6 +2,7 @@
  * energy is estimated. The same as in the charts that the server draws (lem/charts/marks.py). */
 import type { Palette } from "./palette";
 import type { Pixels } from "./picking";
+import { PixelSheet, stampOf } from "./pixels";
 
 export interface Marks extends Pixels {
   /** Of each row the place in the palette: 0 grey, 1 to 7. */
@@ -21,7 +22,7 @@ export function colourOf(palette: Palette, colour: number): string {
 }
 
 export function drawMark(
-  context: CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D,
+  context: CanvasRenderingContext2D,
   x: number,
   y: number,
   radius: number,
@@ -55,15 +56,16 @@ export function drawMark(
   context.stroke();
 }
 
-/** Each kind of mark is drawn once and copied: thousands of paths would take too long. Rare colours
- * come last, so that they lie on top. Returns how many were drawn. */
+/** Each kind of mark is drawn once and its pixels are copied: thousands of paths, or of images, take a
+ * browser some hundred milliseconds. Rare colours come last, so that they lie on top. */
 export function drawMarks(
   context: CanvasRenderingContext2D,
   marks: Marks,
   radius: number,
   palette: Palette,
-  density: number,
-): number {
+  sheet: { readonly width: number; readonly height: number; readonly density: number },
+): void {
+  const pixels = new PixelSheet(Math.ceil(sheet.width * sheet.density), Math.ceil(sheet.height * sheet.density));
   const kinds = new Map<number, number[]>();
   for (let row = 0; row < marks.x.length; row++) {
     if (Number.isNaN(marks.x[row])) continue;
@@ -72,20 +74,24 @@ export function drawMarks(
     if (rows) rows.push(row);
     else kinds.set(kind, [row]);
   }
-  let drawn = 0;
-  const half = Math.ceil(radius + 2.5);
   for (const [kind, rows] of [...kinds].sort((a, b) => b[1].length - a[1].length)) {
-    const stamp = document.createElement("canvas");
-    stamp.width = stamp.height = Math.ceil(2 * half * density);
-    const on = stamp.getContext("2d");
-    if (!on) continue;
-    on.scale(density, density);
-    drawMark(on, half, half, radius, colourOf(palette, kind >> 1), palette.paper, kind % 2 === 1, marks.estimated);
+    const half = Math.ceil((radius + 2.5) * sheet.density);
+    const colour = colourOf(palette, kind >> 1);
+    const name = [colour, palette.paper, kind % 2, marks.estimated, radius, sheet.density].join(" ");
+    const stamp = stampOf(name, 2 * half, (on) => {
+      on.scale(sheet.density, sheet.density);
+      const middle = half / sheet.density;
+      drawMark(on, middle, middle, radius, colour, palette.paper, kind % 2 === 1, marks.estimated);
+    });
+    if (!stamp) continue;
     for (const row of rows)
-      context.drawImage(stamp, (marks.x[row] ?? 0) - half, (marks.y[row] ?? 0) - half, 2 * half, 2 * half);
-    drawn += rows.length;
+      pixels.put(
+        stamp,
+        Math.round((marks.x[row] ?? 0) * sheet.density) - half,
+        Math.round((marks.y[row] ?? 0) * sheet.density) - half,
+      );
   }
-  return drawn;
+  pixels.drawOn(context, sheet.width, sheet.height);
 }
 
 /** The ends of an interval in pixels: of x to the left and right, of y up and down. Null: none. */

@@ -9,6 +9,8 @@ export interface Scale {
   readonly kind: Kind;
   readonly domain: Span;
   invert(pixel: number): number;
+  /** Of all of them at once; NaN for those that have no place. */
+  all(values: Float64Array): Float32Array;
 }
 
 export function scale(kind: Kind, domain: Span, range: Span): Scale {
@@ -17,7 +19,21 @@ export function scale(kind: Kind, domain: Span, range: Span): Scale {
     kind,
     domain,
     invert: (pixel: number) => inner.invert(pixel),
+    all: (values: Float64Array) => projected(values, kind, domain, range),
   });
+}
+
+/** The same in one loop: asking a scale of d3 for each of 20,000 values takes several times as long. */
+function projected(values: Float64Array, kind: Kind, [low, high]: Span, [from, to]: Span): Float32Array {
+  const log = kind === "log";
+  const [start, end] = log ? [Math.log(low), Math.log(high)] : [low, high];
+  const gain = (to - from) / (end - start);
+  const pixels = new Float32Array(values.length);
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i] as number;
+    pixels[i] = from + gain * ((log ? (value > 0 ? Math.log(value) : NaN) : value) - start);
+  }
+  return pixels;
 }
 
 /** What an axis shows of these values: all of them with some room; linear ones from zero on.
@@ -50,7 +66,7 @@ const LOG_STEPS: readonly (readonly number[])[] = [[1, 2, 3, 4, 5, 6, 7, 8, 9], 
 /** At most about `most` round values; of a logarithmic axis within less than half a decade, those of a
  * linear one. */
 export function ticks(kind: Kind, [low, high]: Span, most: number): number[] {
-  if (kind === "linear" || high / low < 3) return scaleLinear([low, high], [0, 1]).ticks(Math.max(2, most - 1));
+  if (kind === "linear" || high / low < 3) return every(scaleLinear([low, high], [0, 1]).ticks(Math.max(2, most - 1)), most);
   const from = Math.floor(Math.log10(low));
   const to = Math.ceil(Math.log10(high));
   for (const steps of LOG_STEPS) {
@@ -65,7 +81,7 @@ export function ticks(kind: Kind, [low, high]: Span, most: number): number[] {
   return [];
 }
 
-/** Powers of ten of which there are too many: each second, third, … */
+/** Where there are too many: each second, third, … */
 function every(values: number[], most: number): number[] {
   const n = Math.ceil(values.length / most);
   return values.filter((_, i) => i % n === 0);
@@ -75,7 +91,7 @@ function every(values: number[], most: number): number[] {
 export function tickText(value: number): string {
   if (value === 0) return "0";
   const size = Math.abs(value);
-  if (size >= 1e6 || size < 1e-4) return Number(value.toPrecision(3)).toExponential().replace("e+", "e").replace("-", "−");
+  if (size >= 1e6 || size < 1e-4) return Number(value.toPrecision(6)).toExponential().replace("e+", "e").replace("-", "−");
   const text = String(Number(value.toPrecision(6)));
   const [whole = "", rest] = text.split(".");
   const apart = whole.length > 4 ? whole.replace(/\B(?=(\d{3})+$)/g, "\u202f") : whole;

@@ -17,11 +17,9 @@ import type { Store } from "./store";
 interface Props {
   readonly store: Store;
   readonly links: Links;
-  /** Of the plot in pixels, as high as the chart was that the page came with; null: as the style says. */
-  readonly height: number | null;
 }
 
-export function Chart({ store, links, height }: Props): JSX.Element | null {
+export function Chart({ store, links }: Props): JSX.Element | null {
   const cloud = store.cloud.value;
   const view = store.view.value;
   const [colours, setColours] = useState<(Colours & { cloud: Cloud }) | null>(null);
@@ -45,7 +43,7 @@ export function Chart({ store, links, height }: Props): JSX.Element | null {
       </figcaption>
       <Axes store={store} cloud={cloud} />
       {colours && <Legend colours={colours} />}
-      <Plot store={store} links={links} cloud={cloud} colours={colours?.cloud === cloud ? colours : null} height={height} />
+      <Plot store={store} links={links} cloud={cloud} colours={colours?.cloud === cloud ? colours : null} />
       <ChartTools store={store} links={links} />
     </figure>
   );
@@ -177,7 +175,7 @@ function Plot(props: Props & { cloud: Cloud; colours: Colours | null }): JSX.Ele
 
   return (
     <>
-      <div class="plot" ref={host} data-plot="explorer" {...(props.height ? { style: { height: `${props.height}px` } } : {})}>
+      <div class="plot" ref={host} data-plot="explorer">
         <div class="plot-tools">
           <button type="button" class="quiet" aria-label={t("plot.zoom_in")} title={t("plot.zoom_in")} onClick={() => plot.current?.zoom(1.6)}>
             +

@@ -11,7 +11,7 @@ import { Chips, Filters } from "./Filters";
 import type { Links } from "./links";
 import type { Store } from "./store";
 
-export function Explorer({ store, links, height }: { store: Store; links: Links; height: number | null }): JSX.Element {
+export function Explorer({ store, links }: { store: Store; links: Links }): JSX.Element {
   const waiting = store.waiting.value > 0;
   return (
     <div class="explorer" aria-busy={waiting}>
@@ -26,7 +26,7 @@ export function Explorer({ store, links, height }: { store: Store; links: Links;
           </button>
         </p>
       )}
-      <Chart store={store} links={links} height={height} />
+      <Chart store={store} links={links} />
       <BoardTable store={store} links={links} />
       <Tray links={links} />
     </div>

@@ -13,15 +13,18 @@ export default function mount(element: HTMLElement): void {
   const stop = effect(() => {
     if (!store.ready.value || !store.cloud.value) return;
     queueMicrotask(() => stop());
-    const height = heightOf(element);
+    const before = heightOf(element);
     element.replaceChildren();
-    render(<Explorer store={store} links={links} height={height} />, element);
+    render(<Explorer store={store} links={links} />, element);
+    const after = heightOf(element);
+    const plot = element.querySelector<HTMLElement>(".plot");
+    // So that nothing below the chart moves.
+    if (plot && before && after) plot.style.height = `${Math.min(640, Math.max(280, plot.offsetHeight + before - after))}px`;
   });
 }
 
-/** Of the drawing that the page came with, so that nothing below it moves. */
+/** Down to the end of the chart. */
 function heightOf(element: HTMLElement): number | null {
-  for (const drawing of element.querySelectorAll<HTMLElement>("#chart-scatter .drawing"))
-    if (drawing.offsetHeight > 0) return Math.min(drawing.offsetHeight, 640);
-  return null;
+  const chart = element.querySelector("#chart-scatter");
+  return chart ? chart.getBoundingClientRect().bottom - element.getBoundingClientRect().top : null;
 }
