@@ -9,7 +9,6 @@ from xml.etree import ElementTree
 import pytest
 import records
 from click.testing import CliRunner
-from lem.cli.budget import metrics
 from lem.report.text import ratio
 
 from lem.analysis.results import Campaign
@@ -22,6 +21,7 @@ from lem.meters.sampling.trace import TraceWriter
 from lem.report import budget, power_traces
 from lem.report.budget import Budget
 from lem.report.charts_of import KINDS, Charts
+from lem.trust.budget import metrics
 
 AXES: dict[str, Any] = {
     "engine.dtype": ["float32", "bfloat16"],
