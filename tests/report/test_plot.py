@@ -9,9 +9,9 @@ from xml.etree import ElementTree
 import pytest
 import records
 from click.testing import CliRunner
-from lem.report.text import ratio
 
 from lem.analysis.results import Campaign
+from lem.analysis.text import ratio
 from lem.charts.model import Bars, Intervals, Scatter, Slope, Traces
 from lem.cli.charts import names_of
 from lem.cli.results import command
