@@ -43,8 +43,14 @@ def clean(text: str) -> str:
     """Text from models, engines and files without what could harm or mislead: control characters,
     bidirectional overrides, surrogates, characters that nothing shows. Line breaks become spaces.
     Not escaped yet: ``sheet`` does that where it writes markup."""
+    # Printable: none of these characters, and no other space than the usual one.
+    return text.strip() if text.isprintable() else _cleaned(text)
+
+
+@lru_cache(maxsize=4096)
+def _cleaned(text: str) -> str:
     flat = "".join(" " if c in "\n\r\t\v\f\u2028\u2029" else c for c in text)
-    return " ".join("".join(c for c in flat if _shown(c)).split(" ")).strip()
+    return "".join(c for c in flat if _shown(c)).strip()
 
 
 def _shown(character: str) -> bool:

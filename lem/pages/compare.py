@@ -17,6 +17,7 @@ from lem.archive.queries.filters import Question
 from lem.archive.queries.submitted import CampaignsQuestion, campaigns
 from lem.archive.refused import Refused
 from lem.pages import comparison as made
+from lem.pages.ids import campaign_id
 from lem.pages.naming import device, full, model_name, way, workload
 from lem.pages.page import Kind, Page, Params, Query, Reader
 from lem.web.strings import text
@@ -171,7 +172,7 @@ def first_arms(arms: CampaignArms) -> list[tuple[str, str]]:
 def of_campaign(reader: Reader, params: Params, query: Query) -> Page:
     """A campaign's first arms beside its baseline: the same as by their ids, at an address that
     does not depend on them. Raises :class:`Refused` (404)."""
-    campaign = params["campaign"]
+    campaign = campaign_id(params["campaign"])
     first = first_arms(arms_of_campaign(reader.connection, campaign))
     if len(first) < 2:
         raise Refused("no_such_comparison", "this campaign has nothing to compare", 404)
@@ -182,7 +183,11 @@ def of_campaign(reader: Reader, params: Params, query: Query) -> Page:
         asked = CompareQuestion(id=[base, *(i for i in ids if i != base)])
         return compare(*reader, asked).model_dump_json(by_alias=True).encode()
 
-    return replace(found, files={f"{i}.json": partial(beside, i) for i in ids})
+    return replace(
+        found,
+        title=text("compare.title_of_campaign", title=found.title, id=campaign[:8]),
+        files={f"{i}.json": partial(beside, i) for i in ids},
+    )
 
 
 def _instances(reader: Reader) -> Iterator[Params]:

@@ -11,9 +11,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from lem.analysis.results import open_results
 from lem.analysis.text import ratio
-from lem.cli.budget import metrics
 from lem.report.html.document import document
 from lem.report.html.gather import gather
+from lem.trust.budget import metrics
 from tests.report import folders
 
 CHROMIUM = shutil.which("chromium")
