@@ -7,7 +7,7 @@ export VENV
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-quickstart: ## set up, run configs/quickstart.yaml, print its table (LAUNCHER=docker|process)
+quickstart: ## set up, run configs/quickstart.yaml, print its table, write its report (LAUNCHER=docker|process)
 	@scripts/quickstart.sh
 	@echo "The lem command is in $(VENV); to use it: . $(VENV)/bin/activate"
 
