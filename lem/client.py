@@ -23,6 +23,7 @@ from lem.archive.queries.configurations import ConfigurationAnswer
 from lem.archive.queries.export import ExportQuestion, Format
 from lem.archive.queries.facets import Facets, FacetsQuestion
 from lem.archive.queries.filters import Question
+from lem.archive.queries.headline import Headline
 from lem.archive.queries.leaderboard import Leaderboard, LeaderboardQuestion
 from lem.archive.queries.pareto import ParetoFront, ParetoQuestion
 from lem.archive.queries.plan import Plan
@@ -111,6 +112,11 @@ class Archive:
     def pareto(self, **asked: Asked) -> ParetoFront:
         """Configurations that no other beats in both of two metrics (``x``, ``y``)."""
         return self._ask(ParetoFront, "/pareto", ParetoQuestion, asked)
+
+    def headline(self) -> Headline:
+        """Two configurations of one campaign that do the same work equally well, one of them as the
+        engine comes."""
+        return self._get(Headline, "/headline")
 
     def compare(self, *ids: str, **asked: Asked) -> Comparison:
         """2 to 20 configurations beside each other; the first is the baseline."""

@@ -21,11 +21,12 @@ def sheet() -> str:
     values = {value: f"var(--{name})" for name, value in _named(LIGHT).items()}
     # What pages have a colour of their own for.
     values |= {LIGHT.paper: "var(--paper)", LIGHT.ink: "var(--ink)", LIGHT.muted: "var(--muted)"}
+    chosen = ':root:not([data-theme="light"])'
     lines = [
         "/* Written by scripts/chart_style.py from lem/charts/theme.py. */",
         f":root{{{variables(LIGHT)}}}",
-        f'@media (prefers-color-scheme: dark){{:root:not([data-theme="light"]){{{dark}}}}}',
-        f':root[data-theme="dark"]{{{dark}}}',
+        f"@media screen and (prefers-color-scheme: dark){{{chosen}{{{dark}}}}}",
+        f'@media screen{{:root[data-theme="dark"]{{{dark}}}}}',
     ]
     for name, properties in rules(LIGHT).items():
         said = ";".join(f"{k}:{_value(v, values, name)}" for k, v in properties.items())

@@ -1,6 +1,6 @@
 """Prints the server's OpenAPI description, without starting a server.
 
-    python scripts/openapi.py > openapi.json
+python scripts/openapi.py > openapi.json
 """
 
 import json

@@ -16,7 +16,7 @@ from urllib.parse import urlencode, urlsplit
 
 import numpy as np
 
-from bench.archive import synthetic
+from lem.archive.synthetic import invented
 
 TIERS = ("self-reported", "recomputed", "replicated")
 METRICS = (
@@ -44,12 +44,12 @@ def _filters(draw: np.random.Generator) -> Query:
     """A tier and one to three columns, as somebody clicks them together."""
     query: Query = [("tier", str(draw.choice(TIERS)))]
     choices: list[tuple[str, Callable[[], str]]] = [
-        ("backend", lambda: str(draw.choice(list(synthetic.ENGINES)))),
-        ("device_model", lambda: str(draw.choice(list(synthetic.BOARDS)))),
-        ("dtype", lambda: str(draw.choice(synthetic.DTYPES))),
+        ("backend", lambda: str(draw.choice(list(invented.ENGINES)))),
+        ("device_model", lambda: str(draw.choice(list(invented.BOARDS)))),
+        ("dtype", lambda: str(draw.choice(invented.DTYPES))),
         ("arrival", lambda: str(draw.choice(("offline", "concurrency", "poisson")))),
-        ("max_batch_size", lambda: str(draw.choice(synthetic.BATCHES))),
-        ("model", lambda: synthetic.MODELS[draw.integers(len(synthetic.MODELS))][0]),
+        ("max_batch_size", lambda: str(draw.choice(invented.BATCHES))),
+        ("model", lambda: invented.MODELS[draw.integers(len(invented.MODELS))][0]),
         ("output_tokens", lambda: str(draw.choice((128, 256, 512)))),
     ]
     for place in draw.choice(len(choices), size=int(draw.integers(1, 4)), replace=False):

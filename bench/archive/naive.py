@@ -6,9 +6,9 @@ import numpy as np
 import sqlalchemy as sa
 
 from bench.archive.load import METRICS, TIERS
-from bench.archive.synthetic import BOARDS, ENGINES
 from lem.archive.database import Database
 from lem.archive.schema import CONFIG, RUN
+from lem.archive.synthetic.invented import BOARDS, ENGINES
 
 
 def ask(database: Database, count: int, seed: int = 1) -> list[float]:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.archive import naive, serving, submitting
-from bench.archive.filling import fill
 from bench.measure import Line
 from lem.archive.database import Database, open_database
+from lem.archive.synthetic.fill import fill
 
 
 class Sizes(NamedTuple):

@@ -18,6 +18,7 @@ def main(data: str, port: str) -> None:
         database_url=os.environ.get("LEM_DATABASE_URL"),
         enrolment="open",
         rates=UNLIMITED,
+        demo=True,
         checkers=int(os.environ.get("LEM_CHECKERS", "0")),
     )
     sock = running.bind("127.0.0.1", int(port))

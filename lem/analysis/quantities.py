@@ -44,7 +44,7 @@ _WHAT = {
     "peak_memory_bytes": "peak memory",
 }
 
-_DIFFERENCES = ("energy_above_idle_per_output_token_j", "energy_decode_per_output_token_j")
+DIFFERENCES = ("energy_above_idle_per_output_token_j", "energy_decode_per_output_token_j")
 """Metrics that may lie below 0: what is taken away has its own noise."""
 
 
@@ -164,7 +164,7 @@ def not_below_zero(figures: Mapping[str, Absolute]) -> dict[str, Absolute]:
     """
     return {
         key: replace(found, low=0.0)
-        if found.low is not None and found.low < 0 and key.partition(".")[0] not in _DIFFERENCES
+        if found.low is not None and found.low < 0 and key.partition(".")[0] not in DIFFERENCES
         else found
         for key, found in figures.items()
     }

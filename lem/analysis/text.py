@@ -21,6 +21,8 @@ def plain(text: str, limit: int = 300) -> str:
     """Text from models, engines and files, safe to print: control characters, escape sequences and
     characters that reorder or hide text become visible escapes; long text is cut."""
     cut = text if len(text) <= limit else text[: limit - 1] + "…"
+    if cut.isprintable():  # the usual case, at once
+        return cut
     return "".join(c if _harmless(c) else c.encode("unicode_escape").decode() for c in cut)
 
 
@@ -53,15 +55,39 @@ def with_unit(title: str, unit: str) -> str:
 
 
 def figure(value: Absolute, factor: float = 1.0) -> str:
-    """``20.50 ± 0.41``: U to two significant digits, the value to the same place. Where no U is
-    stated ± is the scatter between blocks alone, twice the standard error; with neither, the value
-    stands alone. So it does with a single block: what scatters most between runs is not in the
-    meter's own U, and its digits would promise too much."""
-    half = value.expanded if value.n > 1 else None
-    if half is None and value.u_a is not None and value.u_a > 1e-9 * abs(value.mean):
+    """``20.50 ± 0.41``: U to two significant digits, the value to the same place; see :func:`half`
+    for what ± is. Without it the value stands alone."""
+    half_ = half(value)
+    return with_uncertainty(value.mean * factor, None if half_ is None else half_ * factor)
+
+
+def half(value: Absolute) -> float | None:
+    """What stands behind ±, and what a chart's whiskers show: U. Where none is stated it is the
+    scatter between blocks alone, twice the standard error; with neither there is none. So it is
+    with a single block: what scatters most between runs is not in the meter's own U, and its digits
+    would promise too much."""
+    found = value.expanded if value.n > 1 else None
+    if found is None and value.u_a is not None and value.u_a > 1e-9 * abs(value.mean):
         # Less than that is rounding, not scatter.
-        half = 2 * value.u_a
-    return with_uncertainty(value.mean * factor, None if half is None else half * factor)
+        found = 2 * value.u_a
+    return found or None
+
+
+def whiskers(value: Absolute, factor: float = 1.0) -> tuple[float, float] | None:
+    """The value less and plus :func:`half`."""
+    around = half(value)
+    if around is None:
+        return None
+    return (value.mean - around) * factor, (value.mean + around) * factor
+
+
+def provisional(unfinished: str) -> str:
+    """What a chart's subtitle ends with while blocks are missing."""
+    return f"; provisional: {unfinished}" if unfinished else ""
+
+
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def with_uncertainty(value: float, uncertainty: float | None) -> str:

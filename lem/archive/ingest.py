@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from lem.archive import campaigns, identities, log, replays, replicate, summaries
 from lem.archive.bulk import insert_runs
 from lem.archive.database import Database, raise_data_version, setting
+from lem.archive.demo import is_demo
 from lem.archive.kept import outcomes_of, packed_outcomes
 from lem.archive.packs import Packs
 from lem.archive.parsed import (
@@ -26,6 +27,7 @@ from lem.archive.reasons import refused
 from lem.archive.rows import RunRow
 from lem.archive.schema import BLOB, CAMPAIGN, FINDING, LOG, RUN, SELF_REPORTED, SUBMISSION
 from lem.contract.base import utc_now
+from lem.contract.flags import SYNTHETIC
 from lem.contract.submission import Content, Finding, Manifest, Receipt, Submitted
 from lem.errors import BadInput
 from lem.submit import manifest as signing
@@ -55,6 +57,11 @@ def receive(db: Database, packs: Packs, body: bytes, *, imported: bool = False) 
         if not imported and not identities.nonce_is_there(c, manifest.nonce, manifest.key):
             raise refused("nonce_unknown")
     parsed = parse(pack, content)
+    if _made_up(parsed):
+        with db.reading() as c:
+            # An archive that is for demonstrations stays so.
+            if not is_demo(c):
+                raise refused("synthetic_refused", hint="lem serve --demo serves such an archive")
     aside = packs.prepare(sha256, body)
     try:
         with db.writing() as c:
@@ -78,6 +85,11 @@ def receive(db: Database, packs: Packs, body: bytes, *, imported: bool = False) 
             return made
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _made_up(parsed: Parsed) -> bool:
+    """Whether any record says of itself that nobody measured it."""
+    return any(a.run is not None and SYNTHETIC in a.run.flags.split(",") for a in parsed.attempts)
 
 
 def _is_our_turn(c: Connection) -> bool:

@@ -20,6 +20,7 @@ _TABLE = (
     Reason("newer_schema", 422, "a document is of a newer schema than this server reads"),
     Reason("newer_semantics", 422, "metrics of a newer meaning than this server knows"),
     Reason("not_private", 422, "a board's identifier, a path, an address or a secret is there"),
+    Reason("synthetic_refused", 422, "made-up records: only a demonstration archive takes them"),
     Reason("wrong_archive", 422, "the manifest is meant for another archive"),
     Reason("key_unknown", 403, "the key that signs is not enrolled here"),
     Reason("key_revoked", 403, "the key that signs was revoked or replaced"),

@@ -88,10 +88,13 @@ class Computed(NamedTuple):
     """Of the configurations that have counted runs."""
 
 
-def computed(c: Connection, config_ids: Sequence[int]) -> Computed:
-    """What the counted runs of these configurations say."""
+def computed(c: Connection, config_ids: Sequence[int], campaign: int | None = None) -> Computed:
+    """What the counted runs of these configurations say; ``campaign``: those of this one alone."""
     columns = [RUN.c[name] for name in (*_KEYS, *FIGURES)]
-    found = copied_out(c, sa.select(*columns).where(RUN.c.config_id.in_(config_ids), RUN.c.counted))
+    query = sa.select(*columns).where(RUN.c.config_id.in_(config_ids), RUN.c.counted)
+    if campaign is not None:
+        query = query.where(RUN.c.campaign_id == campaign)
+    found = copied_out(c, query)
     whole = {name: found[name].astype(np.int64) for name in (*_KEYS[:6], "tier")}
     runs = Runs(
         config=whole["config_id"],

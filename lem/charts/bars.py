@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from lem.charts.figures import known
 from lem.charts.intervals import say_missing
-from lem.charts.marks import CAP, ESTIMATED_BAR, HOLLOW, whisker
+from lem.charts.marks import CAP, ESTIMATED_BAR, HOLLOW, OVER, whisker
 from lem.charts.model import Axis, Bars
 from lem.charts.rows import Lane, across, bands, lay_out, ruler, words
 from lem.charts.scales import Scale, scale
@@ -36,11 +36,10 @@ def _bar(sheet: Sheet, lane: Lane, along: Scale, axis: Axis) -> None:
     if row.value is None or not known(row.value):
         return
     colour = 1 if row.colour is None else row.colour
+    hollow = row.interval is None and not row.exact
     with sheet.group(f"c-{colour}", f"{row.label}: {lane.text}", row.target):
-        bar(
-            sheet, along, row.value, lane.middle, THICK, colour, row.interval is None, row.estimated
-        )
-        whisker(sheet, along, row.interval, lane.middle, of="over", cap=CAP + 1)
+        bar(sheet, along, row.value, lane.middle, THICK, colour, hollow, row.estimated)
+        whisker(sheet, along, row.interval, lane.middle, of=OVER, cap=CAP + 1)
 
 
 def bar(

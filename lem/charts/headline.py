@@ -3,7 +3,7 @@
 from lem.charts.bars import bar
 from lem.charts.figures import known, reading
 from lem.charts.lettering import measure, shorten, wrap
-from lem.charts.marks import CAP, whisker
+from lem.charts.marks import CAP, OVER, whisker
 from lem.charts.model import Axis, Headline, Row
 from lem.charts.rows import axis_words
 from lem.charts.scales import Scale, scale
@@ -51,7 +51,7 @@ def _side(sheet: Sheet, row: Row, said: str, along: Scale, top: float, colour: i
         with sheet.group(f"c-{colour}", f"{row.label}: {said}", row.target):
             hollow = row.interval is None
             bar(sheet, along, row.value, middle, THICK, colour, hollow, row.estimated)
-            whisker(sheet, along, row.interval, middle, of="over", cap=CAP + 3)
+            whisker(sheet, along, row.interval, middle, of=OVER, cap=CAP + 3)
     if not sheet.narrow:
         high = row.value if row.interval is None else row.interval[1]
         at = along.at(high if high is not None and known(high) else 0) + 12

@@ -54,7 +54,7 @@ def _mark(sheet: Sheet, lane: Lane, along: Scale, axis: Axis) -> None:
         whisker(sheet, along, row.interval, lane.middle, estimated=row.estimated)
         if on_scale(along, row.value):
             radius = 5.0 if row.emphasis else 4.0
-            hollow = row.interval is None
+            hollow = row.interval is None and not row.exact
             if hollow and not row.estimated:
                 sheet.say(HOLLOW)
             x = along.at(row.value)

@@ -106,6 +106,9 @@ class Row:
     group: str = ""
     """Rows after each other with the same group lie on one band: a rank group."""
     colour: int | None = None
+    exact: bool = False
+    """Whether the value has no uncertainty of its own, as a part of a budget: it is then filled
+    though it has no interval."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ def png(svg_text: str, scale: float = 2.0, other_fonts: bool = True) -> bytes:
         import resvg_py
     except ImportError:
         raise EnvironmentFault(
-            "a PNG needs the package resvg_py",
+            "a PNG needs the package resvg-py",
             hint="pip install 'lem-energy[plot]', or write an SVG",
         ) from None
     made = resvg_py.svg_to_bytes(

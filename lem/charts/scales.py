@@ -47,12 +47,13 @@ class Scale:
         if len(inside) > 1 and self._roomy(inside, least_gap / 2):
             return inside
         most = max(2, int(abs(self.last - self.first) / least_gap) + 1)
+        some: list[float] = []
         for found in _choices(self.low, self.high, self.log):
             if 2 <= len(found) <= most and self._roomy(found, least_gap):
                 return found
-        # Not even two have room: the ends alone.
-        found = next(iter(_choices(self.low, self.high, self.log)))
-        return [found[0], found[-1]] if len(found) > 1 else found
+            some = some or found
+        # No two have room: the outermost ones, or the only one.
+        return some if len(some) < 2 else [some[0], some[-1]]
 
     def _roomy(self, ticks: Sequence[float], least_gap: float) -> bool:
         at = [self.at(t) for t in ticks]

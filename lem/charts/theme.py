@@ -79,6 +79,7 @@ def rules(theme: Theme) -> dict[str, dict[str, str]]:
         "hollow": {"fill": theme.paper, "stroke": "currentColor", "stroke-width": "1.8px"},
         "whisker": {"stroke": "currentColor", "stroke-width": "1.6px", "fill": "none"},
         "over": {"stroke": theme.ink, "stroke-width": "1.6px", "fill": "none"},
+        "under": {"stroke": theme.paper, "stroke-width": "4.5px", "fill": "none"},
         "line": {"stroke": "currentColor", "stroke-width": "1.8px", "fill": "none"},
         "thin": {"stroke-width": "1.2px", "stroke-linejoin": "round"},
         "bar": {"fill": "currentColor"},

@@ -19,9 +19,11 @@ def draw(sheet: Sheet, chart: Traces, top: float) -> float:
     """The plot, from ``top`` on; where it ends."""
     lines = [t for t in chart.lines if any(math.isfinite(v) for v in t.values)]
     beside = _beside(sheet, lines)
-    if not beside:
+    if not beside and len(lines) > 1:
         top = _legend(sheet, lines, top)
     words = axis_words(chart.axis)
+    if len(lines) == 1:
+        words = f"{words}: {lines[0].name}"
     sheet.text(0, top + 11, shorten(words, sheet.width, SMALL), size=SMALL, of="muted", full=words)
     top += 22 + (16 if chart.phases else 0)
     bottom = top + (LOW_HEIGHT if sheet.narrow else HEIGHT)
@@ -78,7 +80,7 @@ def _time(chart: Traces, lines: Sequence[TimeLine], first: float, last: float) -
 
 def _beside(sheet: Sheet, lines: Sequence[TimeLine]) -> float:
     """Room for names at the lines' ends; 0 where a legend is better."""
-    if sheet.narrow or not 1 <= len(lines) <= 8:
+    if sheet.narrow or not 1 < len(lines) <= 8:
         return 0.0
     room = max(measure(t.name, NORMAL, True) for t in lines) + 16
     return room if room <= 0.25 * sheet.width else 0.0

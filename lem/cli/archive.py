@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lem.cli import archive_admin, archive_site
+from lem.cli import archive_admin, archive_seed, archive_site
 from lem.cli import archive_place as place
 from lem.cli.choosing import JSON
 from lem.cli.output import emit, note
@@ -29,6 +29,7 @@ def command() -> None:
 command.add_command(archive_admin.invite)
 command.add_command(archive_admin.token)
 command.add_command(archive_site.command, "site")
+command.add_command(archive_seed.seed)
 
 
 @command.command()

@@ -65,8 +65,8 @@ def _attempts_json(campaign: "Campaign", rows: "list[Row]") -> list[dict[str, An
 def print_attempts(campaign: "Campaign", rows: "list[Row]", limit: int) -> None:
     from lem.analysis.naming import readable_names
     from lem.analysis.standing import standing
-    from lem.report.listing import attempts_table
     from lem.analysis.text import plain
+    from lem.report.listing import attempts_table
 
     standings = standing(campaign.rows([]))
     rows = sorted(rows, key=lambda r: (r.outcome.block, r.outcome.started_at or "~"))
@@ -186,8 +186,8 @@ def show_run(campaign: "Campaign", path: str, as_json: bool, budget: bool) -> No
 
 
 def _show_budget(record: "Record | None", as_json: bool) -> None:
-    from lem.cli.budget import metrics, readings
     from lem.report.budget import budgets_view
+    from lem.trust.budget import metrics, readings
 
     if record is None:
         raise BadInput("a run that failed has no figures, so it has no budget")

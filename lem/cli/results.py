@@ -1,4 +1,4 @@
-"""``lem results``: list, show, compare, export and submit what was measured."""
+"""``lem results``: list, show, compare, draw, report, export and submit what was measured."""
 
 import sys
 from pathlib import Path
@@ -21,6 +21,7 @@ from lem.cli.listing import (
 )
 from lem.cli.output import emit, note, out, visible
 from lem.cli.push import push, retract
+from lem.cli.report import report
 from lem.errors import BadInput
 
 if TYPE_CHECKING:
@@ -207,7 +208,7 @@ def export(paths: tuple[Path, ...], kind: str, output: Path | None, as_json: boo
         note(f"{rows} records written to {output}")
 
 
-for _other in (*charts.COMMANDS, push, retract):
+for _other in (*charts.COMMANDS, report, push, retract):
     command.add_command(_other)
 
 

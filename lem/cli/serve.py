@@ -77,6 +77,19 @@ EXTRA = 'pip install "lem-energy[server]"'
 @click.option(
     "--metrics-public", is_flag=True, help="/metrics for everybody, not only for private networks."
 )
+@click.option(
+    "--demo",
+    is_flag=True,
+    envvar="LEM_DEMO",
+    help="For demonstrations: takes made-up records, and says so on every page. Needs an archive "
+    "of its own, which stays one.",
+)
+@click.option(
+    "--seed",
+    is_flag=True,
+    envvar="LEM_SEED",
+    help="First take in the records that come with lem, as lem archive seed does.",
+)
 def command(**options: Any) -> None:
     """Serve an archive: submissions, checks, and what can be asked of it.
 
@@ -94,9 +107,26 @@ def command(**options: Any) -> None:
         )
     sock = running.bind(settings.host, settings.port)
     running.migrate(settings)
+    if options["seed"]:
+        _seed(settings)
     for line in banner(settings, sock.getsockname()[1]):
         output.note(line)
     running.serve(settings, sock)
+
+
+def _seed(settings: "ServerSettings") -> None:
+    """The checks of this server go through them, as through any submission."""
+    from lem.archive.database import open_database
+    from lem.archive.packs import Packs
+    from lem.archive.seeds import seed
+
+    database = open_database(settings.database_url, settings.data)
+    try:
+        for one in seed(database, Packs(settings.data / "packs")):
+            if one.done.new:
+                output.note(f"{one.name}: {one.done.new} submissions taken in")
+    finally:
+        database.close()
 
 
 def settings_of(
@@ -126,6 +156,7 @@ def settings_of(
         log_addresses=options["log_addresses"],
         metrics_public=options["metrics_public"],
         checkers=options["checkers"],
+        demo=options["demo"],
     )
 
 
@@ -193,6 +224,8 @@ def banner(settings: "ServerSettings", port: int) -> list[str]:
         f"archive: {where}/api/v1/archive",
         f"data:    {settings.data}, {kept}",
     ]
+    if settings.demo:
+        lines.append("demo:    made-up records are taken, and nothing here is a measurement")
     if settings.enrolment == "open":
         lines.append(
             "enrol:   open to anybody who can connect; such keys never make a result replicated"

@@ -49,8 +49,15 @@ class ArchiveDump(Document):
     log: Head
     counts: Counts
     metric_semantics_versions: list[int]
+    demo: bool = False
+    """Whether made-up records may be in it. Only written where it is so."""
     licence: Literal["CC-BY-4.0"] = "CC-BY-4.0"
     citation: Annotated[str, Field(max_length=1000)]
+
+    def text(self) -> bytes:
+        """The file, in its one spelling."""
+        left_out = None if self.demo else {"demo"}
+        return (self.model_dump_json(indent=1, exclude=left_out) + "\n").encode()
 
     def salts(self) -> dict[str, str]:
         """Archive → salt: whose submissions may be here."""

@@ -16,7 +16,11 @@ class Flag(NamedTuple):
     consequence: Consequence
 
 
+SYNTHETIC = "synthetic"
+"""Only archives for demonstrations take records that have it."""
+
 _TABLE = (
+    Flag(SYNTHETIC, "made up to show or to test software: nobody measured this", "info"),
     Flag("estimated", "energy is modelled from CPU time, not measured", "info"),
     Flag("short_window", "a window is shorter than 10 s; its edges weigh more", "info"),
     Flag("warm_up_capped", "throughput had not settled when the warm-up limit was reached", "info"),

@@ -78,6 +78,8 @@ class ArchiveInfo(Document):
     runs: int
     configurations: int
     data_version: int
+    demo: bool = False
+    """Whether it takes made-up records: it is for demonstrations, not for results."""
 
 
 CheckState = Literal["pending", "passed", "held", "rejected", "retracted"]

@@ -6,6 +6,8 @@ import sqlalchemy as sa
 
 from lem.archive.queries.facets import Facets, FacetsQuestion, facets
 from lem.archive.schema import CAMPAIGN, IDENTITY, RUN
+from lem.pages import headline
+from lem.pages.naming import device, model_name
 from lem.pages.page import Kind, Page, Params, Query, Reader
 from lem.web.strings import text
 
@@ -33,11 +35,21 @@ class Holdings(NamedTuple):
 def home(reader: Reader, params: Params, query: Query) -> Page:
     FacetsQuestion.from_query(query)  # refuses what the page does not take
     counts = facets(reader.connection, FacetsQuestion())
+    found = headline.headline(reader)
+    chart = None if found is None else headline.chart(found)
     return Page(
         template="home.html",
         title=text("home.title"),
         description=text("home.description"),
-        context={"holdings": _holdings(reader.connection, counts)},
+        context={
+            "headline": found,
+            "names": None if found is None else headline.names(found),
+            "times": None if found is None else headline.times(found),
+            "model_name": model_name,
+            "device": device,
+            "holdings": _holdings(reader.connection, counts),
+        },
+        charts={} if chart is None else {chart.id: chart},
         head=counts,
     )
 

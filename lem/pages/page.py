@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from pydantic import BaseModel
 
 from lem.archive.queries.answer import Packs
+from lem.archive.queries.filters import Question
 from lem.charts.model import AnyChart, Target
 from lem.charts.table import Table
 from lem.web.rendering import Shown
@@ -80,3 +81,8 @@ class Kind:
 def asked(query: Query) -> list[tuple[str, str]]:
     """What a form sent, without the fields that were left empty."""
     return [(name, value) for name, value in query if value != ""]
+
+
+def nothing_asked(query: Query) -> None:
+    """Raises :class:`~lem.errors.BadInput` where a page that takes no parameters is given some."""
+    Question.from_query(query)

@@ -1,5 +1,6 @@
 """The public face as files: for any web host, without a server behind it (docs/static-site.md)."""
 
+import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -11,8 +12,9 @@ from lem.archive.queries.answer import Packs
 from lem.charts.model import AnyChart, Target
 from lem.charts.png import png
 from lem.charts.svg import svg
-from lem.charts.table import csv, table
+from lem.charts.table import table
 from lem.errors import BadInput
+from lem.pages.compare import comparisons
 from lem.pages.page import Kind, Page, Params, Reader
 from lem.pages.registry import kinds
 from lem.pages.static_index import index
@@ -91,6 +93,7 @@ def write(
             _page(out, kind, params, reader, base_url)
             progress(done + 1, len(wanted))
         out.write("explore-index.json", index(reader))
+        out.write("comparisons.json", _comparisons(reader))
     _error_page(out, base_url)
     out.sweep()
     return Written(folder, len(wanted), len(out.written), out.bytes)
@@ -124,7 +127,7 @@ def _page(out: _Folder, kind: Kind, params: Params, reader: Reader, base_url: st
     if page.answer is not None:
         out.write(f"{named}.json", page.answer.model_dump_json(by_alias=True))
     if page.table is not None:
-        out.write(f"{named}.csv", csv(page.table))
+        out.write(f"{named}.csv", page.table.csv())
     for name, file in page.files.items():
         out.write(_below(path, name), file())
     for chart in page.charts.values():
@@ -137,12 +140,19 @@ def _chart(out: _Folder, page: Page, chart: AnyChart, target: Target, base_url: 
     place = f"charts/{named}/{chart.id}"
     out.write(f"{place}.svg", drawn)
     out.write(f"{place}.png", png(drawn))
-    out.write(f"{place}.csv", csv(table(chart)))
+    out.write(f"{place}.csv", table(chart).csv())
     shown = page.shown(target)
     for theme in THEMES:
         path = f"embed/{named}/{chart.id}" + ("" if theme == "auto" else f"/{theme}")
         site = Site(StaticLinks(path, base_url), static=True)
         out.write(f"{path}/index.html", rendering.embedded(shown, chart, site, theme))
+
+
+def _comparisons(reader: Reader) -> bytes:
+    """Campaign → the configurations whose comparisons lie beside its page, one file for each of
+    them as the baseline."""
+    found = {campaign: [i for _, i in first] for campaign, first in comparisons(reader)}
+    return json.dumps({"schema_version": 1, "campaigns": found}, separators=(",", ":")).encode()
 
 
 def _error_page(out: _Folder, base_url: str | None) -> None:

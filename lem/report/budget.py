@@ -1,6 +1,7 @@
 """Uncertainty budgets on the terminal."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from rich import box
@@ -8,8 +9,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from lem.analysis.quantities import quantity_of
+from lem.analysis.text import NOTHING, capital, plain, three_digits, with_uncertainty
 from lem.analysis.words import two_digits
-from lem.analysis.text import NOTHING, plain, three_digits, with_uncertainty
+from lem.charts.model import Axis, Bars, Row
+from lem.contract.metrics import METRICS
 
 
 class Budget(NamedTuple):
@@ -78,3 +82,41 @@ def _value(budget: Budget) -> str:
 
 def _percent(u: float, value: float | None) -> str:
     return two_digits(100 * u / abs(value)) if value else NOTHING
+
+
+def chart(budget: Budget, run: str, source: str) -> Bars | None:
+    """The parts as bars, largest first, and what they come to; None where none is known. As shares
+    of the value in per cent; in its own unit where that is 0."""
+    if not budget.parts or budget.uncertainty is None:
+        return None
+    relative = bool(budget.value)
+    divisor = abs(budget.value) / 100 if budget.value else 1.0
+    unit = "%" if relative else budget.unit
+    parts = sorted(budget.parts.items(), key=lambda item: -item[1])
+    combined = budget.uncertainty / 2
+    rows = [_bar(name.replace("_", " "), u / divisor, unit) for name, u in parts]
+    total = _bar("combined: √(Σ u²)", combined / divisor, unit)
+    largest = capital(parts[0][0].replace("_", " "))
+    about = METRICS.get(budget.of)
+    noun = budget.of if about is None else quantity_of(budget.of, budget.what).noun
+    title = f"{largest} is the largest part of the uncertainty of {noun}"
+    if len(parts) == 1:
+        title = f"The uncertainty of {noun} has one part"
+    return Bars(
+        id=f"budget-{budget.what or budget.of}",
+        title=title,
+        subtitle=f"Standard uncertainties (k = 1) of {_value(budget)}, in "
+        f"{'per cent of the value' if relative else budget.unit}"
+        + ("; estimated, not measured" if budget.what == "estimated" else ""),
+        source=f"{source}, run {run}",
+        notes=(
+            f"U = 2·√(Σ u²) = {two_digits(2 * combined / divisor)} {unit} (k = 2), of this run; "
+            "what scatters between runs is not in it.",
+        ),
+        axis=Axis("standard uncertainty", unit),
+        rows=(*rows, replace(total, emphasis=True, colour=7)),
+    )
+
+
+def _bar(name: str, u: float, unit: str) -> Row:
+    return Row(name, u, text=f"{two_digits(u)} {unit}", exact=True)

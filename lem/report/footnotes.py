@@ -5,8 +5,9 @@ from collections.abc import Collection, Iterator
 
 from lem.analysis.comparison import ArmResult, Comparison
 from lem.analysis.quantities import Quantity
-from lem.report.quality_notes import about_quality
 from lem.analysis.text import plain
+from lem.analysis.words import two_digits
+from lem.report.quality_notes import about_quality
 
 MOST_BIASES = 3
 """For so many arms the footnote has the bound on their bias."""
@@ -55,13 +56,23 @@ def _about_intervals(c: Comparison) -> Iterator[str]:
             w for m, w in _METHODS.items() if any(r.method == m for r in with_interval)
         )
         yield f"{which}: within-block log-ratios, {how}; {together}."
-    says = {v.says for a in c.arms for k, v in a.verdicts.items() if a.ratios[k].low is not None}
+    yield from about_signs(c, [q.key for q in c.quantities])
+    for reason in sorted({r.reason for r in estimates if r.reason}):
+        yield f"No interval: {reason}."
+
+
+def about_signs(c: Comparison, keys: Collection[str]) -> Iterator[str]:
+    """The signs that stand behind ratios of these quantities."""
+    says = {
+        v.says
+        for a in c.arms
+        for k, v in a.verdicts.items()
+        if k in keys and a.ratios[k].low is not None
+    }
     if "cannot_tell" in says:
         yield "?: the interval includes 1, so it can't be told yet."
     if "same" in says:
         yield f"=: the same within {100 * c.margin:g} %, by two one-sided tests."
-    for reason in sorted({r.reason for r in estimates if r.reason}):
-        yield f"No interval: {reason}."
 
 
 _METHODS = {
@@ -145,8 +156,8 @@ def _biases(c: Comparison, q: Quantity) -> str:
     said = []
     for bias, arm in found[:MOST_BIASES]:
         expanded = c.expanded_log(arm, q.key) if q.key in arm.ratios else None
-        u = "" if expanded is None else f" (U = {100 * math.expm1(expanded):.2g} %)"
-        said.append(f"{arm.name} by up to {100 * math.expm1(bias):.2g} %{u}")
+        u = "" if expanded is None else f" (U = {two_digits(100 * math.expm1(expanded))} %)"
+        said.append(f"{arm.name} by up to {two_digits(100 * math.expm1(bias))} %{u}")
     rest = ", the others by less" if len(found) > MOST_BIASES else ""
     return ", ".join(said) + rest
 

@@ -7,10 +7,10 @@ from rich.table import Table
 from rich.text import Text
 
 from lem.analysis.front import Front, FrontPoint
-from lem.analysis.quantities import Quantity
-from lem.report.svg import COLOURS, GREY, Chart, Line, Mark
-from lem.analysis.text import figure, plain, scaled, with_unit
-from lem.stats import Absolute
+from lem.analysis.quantities import ESTIMATED, Quantity
+from lem.analysis.text import capital, figure, plain, provisional, scaled, whiskers, with_unit
+from lem.charts.model import Axis, Mark, Scatter, Series
+from lem.report.comparison_charts import WHISKERS
 
 _STYLES = {"front": "bold green", "cannot_tell": "yellow", "dominated": "dim"}
 FEW = 10
@@ -86,7 +86,7 @@ def _scaled(quantity: Quantity, found: Front) -> tuple[float, str]:
     return scaled(quantity.unit, values)
 
 
-def chart(found: Front) -> Chart:
+def chart(found: Front) -> Scatter:
     """The arms as marks, the front as the edge of what it dominates."""
     fx, unit_x = _scaled(found.x, found)
     fy, unit_y = _scaled(found.y, found)
@@ -94,6 +94,7 @@ def chart(found: Front) -> Chart:
 
     front = sorted((p for p in found.points if p.state == "front"), key=lambda p: p.x.mean)
     number = {p.arm_id: n for n, p in enumerate(front, 1)}
+    estimated = ESTIMATED in (found.x.part, found.y.part)
 
     def label(p: FrontPoint) -> str:
         return p.name if named else str(number.get(p.arm_id, ""))
@@ -101,42 +102,38 @@ def chart(found: Front) -> Chart:
     def marks(state: str) -> tuple[Mark, ...]:
         return tuple(
             Mark(
+                label(p),
                 p.x.mean * fx,
                 p.y.mean * fy,
-                _interval(p.x, fx),
-                _interval(p.y, fy),
-                label=label(p),
+                whiskers(p.x, fx),
+                whiskers(p.y, fy),
                 title=f"{p.name}: {figure(p.x, fx)} {unit_x}, {figure(p.y, fy)} {unit_y}",
+                estimated=estimated,
             )
             for p in sorted(found.points, key=lambda p: p.x.mean)
             if p.state == state
         )
 
-    lines = (
-        Line("dominated", marks("dominated"), GREY, hollow=True),
-        Line("can't be told yet", marks("cannot_tell"), COLOURS[4], hollow=True),
-        Line("on the front", marks("front"), COLOURS[0], joined=True, steps=True),
+    series = (
+        Series("dominated", marks("dominated"), colour=0),
+        Series("can't be told yet", marks("cannot_tell"), colour=5),
+        Series("on the front", marks("front"), joined=True, steps=True, colour=1),
     )
     values = [(p.x.mean, p.y.mean) for p in found.points]
-    wide = [max(v) / min(v) > 4 for v in zip(*values, strict=True)]
-    subtitle = f"{found.campaign} on {found.hardware}"
-    return Chart(
-        title=f"{found.y.title} against {found.x.noun}",
-        subtitle=subtitle + (f"; provisional: {found.unfinished}" if found.unfinished else ""),
-        x=with_unit(found.x.title, unit_x),
-        y=with_unit(found.y.title, unit_y),
-        lines=tuple(line for line in lines if line.marks),
-        log_x=wide[0],
-        log_y=wide[1],
-        footnotes=(
+    wide = [min(v) > 0 and max(v) / min(v) > 4 for v in zip(*values, strict=True)]
+    modelled = "; energy is estimated, not measured" if estimated else ""
+    what = f"{capital(found.y.noun)} against {found.x.noun}"
+    return Scatter(
+        id="front",
+        title=found.sentences[0].removesuffix(".") if found.sentences else what,
+        subtitle=f"{what}{modelled}{provisional(found.unfinished)}",
+        source=f"campaign {found.campaign} on {found.hardware}; {WHISKERS}",
+        notes=(
             *(() if named else ("; ".join(f"{number[p.arm_id]}: {p.name}" for p in front) + ".",)),
-            "Bars: 95 % repeatability intervals of the means, where there are any. "
-            "Dominated: worse beyond uncertainty.",
+            "Dominated: worse beyond uncertainty, by ratios within blocks; what the whiskers of two"
+            " arms share is not in those.",
         ),
+        x=Axis(found.x.noun, unit_x, log=wide[0]),
+        y=Axis(found.y.noun, unit_y, log=wide[1]),
+        series=tuple(s for s in series if s.marks),
     )
-
-
-def _interval(value: Absolute, factor: float) -> tuple[float, float] | None:
-    if value.low is None or value.high is None:
-        return None
-    return value.low * factor, value.high * factor

@@ -8,9 +8,19 @@ from rich.text import Text
 
 from lem.analysis.curve import Curve, LoadPoint
 from lem.analysis.quantities import ESTIMATED
-from lem.report.svg import COLOURS, Chart, Line, Mark
-from lem.analysis.text import NOTHING, figure, plain, ratio, scaled, with_unit
-from lem.stats import Absolute
+from lem.analysis.text import (
+    NOTHING,
+    capital,
+    figure,
+    plain,
+    provisional,
+    ratio,
+    scaled,
+    whiskers,
+)
+from lem.charts.model import Axis, Mark, Scatter, Series
+from lem.charts.theme import colours_of
+from lem.report.comparison_charts import WHISKERS
 
 
 def view(found: Curve) -> RenderableType:
@@ -90,49 +100,54 @@ def _scaled(found: Curve) -> tuple[float, str]:
     return scaled(found.quantity.unit, [p.total.mean for s in found.series for p in s.points])
 
 
-def chart(found: Curve) -> Chart:
-    """Total and above idle over the load; with intervals."""
+def chart(found: Curve) -> Scatter:
+    """Total and above idle over the load, with their uncertainties."""
     factor, unit = _scaled(found)
+    colours = colours_of(s.name for s in found.series)
     lines = []
-    for i, series in enumerate(found.series):
-        colour = COLOURS[i % len(COLOURS)]
-        names = (
-            (_has_idle(found) * "total", "above idle")
-            if len(found.series) == 1
-            else (series.name, "")
-        )
-        for name, dashed in zip(names, (False, True), strict=True):
+    for series in found.series:
+        alone = len(found.series) == 1
+        for name, above in (("in total", False), ("above idle", True)):
+            if above and not _has_idle(found):
+                continue
             marks = tuple(
-                Mark(p.load, value.mean * factor, None, _interval(value, factor), title=p.name)
+                Mark(
+                    "",
+                    p.load,
+                    value.mean * factor,
+                    None,
+                    whiskers(value, factor),
+                    title=f"{p.name}, {name}: {figure(value, factor)} {unit}",
+                    estimated=not _has_idle(found),
+                )
                 for p in series.points
-                if (value := p.above_idle if dashed else p.total) is not None
-                and (not dashed or _has_idle(found))
+                if (value := p.above_idle if above else p.total) is not None
             )
-            lines.append(Line(name, marks, colour, joined=True, dashed=dashed, hollow=dashed))
+            said = name if alone else f"{series.name}, above idle" if above else series.name
+            lines.append(
+                Series(
+                    said if _has_idle(found) or not alone else "",
+                    marks,
+                    joined=True,
+                    dashed=above,
+                    colour=colours[series.name],
+                )
+            )
     loads = [p.load for s in found.series for p in s.points]
-    totals = [p.total.mean for s in found.series for p in s.points]
-    above = [
-        p.above_idle.mean
-        for s in found.series
-        for p in s.points
-        if p.above_idle and _has_idle(found)
-    ]
-    several = "Dashed: above idle. " if len(found.series) > 1 and above else ""
-    subtitle = f"{found.campaign} on {found.hardware}"
-    return Chart(
-        title=f"{found.quantity.title} against {found.noun}",
-        subtitle=subtitle + (f"; provisional: {found.unfinished}" if found.unfinished else ""),
-        x=found.noun,
-        y=with_unit(found.quantity.title, unit),
-        lines=tuple(line for line in lines if line.marks),
-        x_ticks=tuple(sorted(set(loads))),
-        log_x=min(loads) > 0 and max(loads) / min(loads) > 4,
-        log_y=max(totals) / min(totals) > 10 and all(v > 0 for v in above),
-        footnotes=(f"{several}Bars: 95 % repeatability intervals, where there are any.",),
+    values = [m.y for line in lines for m in line.marks if m.y is not None]
+    modelled = "" if _has_idle(found) else "; estimated from CPU time, not measured"
+    what = f"{capital(found.quantity.noun)} against {found.noun}"
+    return Scatter(
+        id=f"load-curve-{found.quantity.part or found.quantity.metric}",
+        title=found.sentences[0].removesuffix(".") if found.sentences else what,
+        subtitle=f"{what}{modelled}{provisional(found.unfinished)}",
+        source=f"campaign {found.campaign} on {found.hardware}; {WHISKERS}",
+        x=Axis(
+            found.noun,
+            "",
+            log=min(loads) > 0 and max(loads) / min(loads) > 4,
+            ticks=tuple(sorted(set(loads))),
+        ),
+        y=Axis(found.quantity.noun, unit, log=min(values) > 0 and max(values) / min(values) > 10),
+        series=tuple(line for line in lines if line.marks),
     )
-
-
-def _interval(value: Absolute, factor: float) -> tuple[float, float] | None:
-    if value.low is None or value.high is None:
-        return None
-    return value.low * factor, value.high * factor

@@ -6,8 +6,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from lem.contract.record import Reconciliation, View
 from lem.analysis.text import NOTHING, plain, with_uncertainty
+from lem.contract.record import Reconciliation, View
 
 
 def side_by_side(found: Sequence[Reconciliation]) -> Table:

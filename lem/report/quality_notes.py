@@ -20,19 +20,7 @@ def about_quality(c: Comparison) -> Iterator[str]:
                 " that is worse is no saving (measure.quality, measure.accuracy)."
             )
         return
-    margin = f"{100 * c.quality_margin:g}"
-    standings = {a.quality.standing for a in measured if a.quality and c.spoilt(a)}
-    if "lost" in standings:
-        yield (
-            f"↓: its answers are worse (by more than {margin} % of NLL or {margin} points of"
-            " accuracy; without these, they differ from the baseline's more than its own do): not"
-            " called better."
-        )
-    if "cannot_tell" in standings:
-        yield (
-            f"~: whether it loses less than {margin} % of NLL or {margin} points of accuracy can't"
-            " be told: not called better."
-        )
+    yield from about_signs_of_quality(c)
     if c.quality_ignored:
         yield "Quality is left out of what is called better, as was asked."
     if any(v.measure == "accuracy" for v in losses):
@@ -57,6 +45,23 @@ def about_quality(c: Comparison) -> Iterator[str]:
     for arm in measured:
         for why in arm.quality.missing if arm.quality else ():
             yield f"{arm.name} has no comparable {why}."
+
+
+def about_signs_of_quality(c: Comparison) -> Iterator[str]:
+    """The signs behind ratios of arms that are not called better because of their answers."""
+    margin = f"{100 * c.quality_margin:g}"
+    standings = {a.quality.standing for a in c.arms if a.quality and c.spoilt(a)}
+    if "lost" in standings:
+        yield (
+            f"↓: its answers are worse (by more than {margin} % of NLL or {margin} points of"
+            " accuracy; without these, they differ from the baseline's more than its own do): not"
+            " called better."
+        )
+    if "cannot_tell" in standings:
+        yield (
+            f"~: whether it loses less than {margin} % of NLL or {margin} points of accuracy can't"
+            " be told: not called better."
+        )
 
 
 def _may_differ(arms: list[ArmInfo]) -> str:

@@ -10,16 +10,16 @@ from rich.text import Text
 
 from lem.analysis.naming import flat
 from lem.analysis.quantities import ESTIMATED
+from lem.analysis.text import NOTHING, plain, with_uncertainty
 from lem.contract.failure import Failure
 from lem.contract.flags import FLAGS
 from lem.contract.metrics import METRICS
 from lem.contract.record import EnergyReading, Record
 from lem.report.meters import side_by_side
-from lem.analysis.text import NOTHING, plain, with_uncertainty
 from lem.stores.hardware import hardware
 from lem.stores.index import metric_values
 
-_MEANINGLESS_ESTIMATED = ("idle_power_w", "energy_above_idle_per_output_token_j")
+MEANINGLESS_ESTIMATED = ("idle_power_w", "energy_above_idle_per_output_token_j")
 """An estimate sees the CPU time of the run's own processes, so it knows no idle power."""
 
 
@@ -175,7 +175,7 @@ def _figures(record: Record) -> Table:
     table.add_column("Value", justify="right", no_wrap=True)
     table.add_column("Unit", no_wrap=True)
     for metric, part, value in metric_values(record):
-        if part == ESTIMATED and metric in _MEANINGLESS_ESTIMATED:
+        if part == ESTIMATED and metric in MEANINGLESS_ESTIMATED:
             continue
         unit = METRICS[metric].unit if metric in METRICS else ""
         cells = (metric, part, _with_u(value.value, value.uncertainty), unit)

@@ -7,8 +7,9 @@ from rich.table import Table
 from rich.text import Text
 
 from lem.analysis.attribute import Attributed, Attribution, Share, percent
-from lem.report.svg import Bar, Chart
-from lem.analysis.text import plain
+from lem.analysis.text import plain, provisional
+from lem.charts.model import Axis, Bars, Row
+from lem.report.comparison_charts import MODELLED
 
 LENGTH = 30
 """Characters of a bar of 100 %."""
@@ -96,27 +97,40 @@ def _about_boards(one: Attributed) -> list[str]:
     return [said]
 
 
-def chart(found: Attribution, one: Attributed) -> Chart:
+def chart(found: Attribution, one: Attributed) -> Bars:
     """Bars with their intervals."""
-    ranges = "; ".join(f.range for f in found.factors)
-    bars = tuple(
-        Bar(
+    rows = tuple(
+        Row(
             s.name,
             s.share,
             None if s.low is None or s.high is None else (s.low, s.high),
-            percent(s),
+            text=percent(s),
         )
         for s in one.shares
     )
-    provisional = f"; provisional: {found.unfinished}" if found.unfinished else ""
-    return Chart(
-        title=f"What explains the spread of {one.quantity.noun}",
-        subtitle=f"{found.campaign} on {found.hardware}, {found.blocks} blocks{provisional}",
-        x="share of the variance of its logarithm"
-        + (", with 95 % intervals" if any(b.interval for b in bars) else ""),
-        bars=bars or (Bar("no difference beyond scatter", 0.0, None, ""),),
-        footnotes=(
-            f"Over {ranges}.",
+    return Bars(
+        id=f"attribution-{one.quantity.part or one.quantity.metric}",
+        title=_finding(one),
+        subtitle=f"Share of the variance of the logarithm of {one.quantity.noun} that each swept "
+        f"parameter explains{MODELLED * one.quantity.estimated}{provisional(found.unfinished)}",
+        source=f"campaign {found.campaign} on {found.hardware}, {found.blocks} blocks; 95 % "
+        "intervals over blocks, each for itself",
+        notes=(
+            f"Over {'; '.join(f.range for f in found.factors)}: other values would give other "
+            "shares.",
             f"Spread: a factor of {one.spread:.3g} between {one.most} and {one.least}.",
         ),
+        axis=Axis("share of the variance", "", share=True),
+        rows=rows,
     )
+
+
+def _finding(one: Attributed) -> str:
+    if not one.shares:
+        return (
+            f"{one.quantity.noun[:1].upper()}{one.quantity.noun[1:]} does not differ between "
+            "these arms by more than scatter explains"
+        )
+    most = one.shares[0]
+    name = f"{most.name[:1].upper()}{most.name[1:]}"
+    return f"{name} explains {percent(most)} of the spread of {one.quantity.noun}"

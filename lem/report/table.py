@@ -14,8 +14,8 @@ from rich.text import Text
 
 from lem.analysis.comparison import ArmResult, Comparison
 from lem.analysis.quantities import Quantity
-from lem.report.footnotes import footnotes
 from lem.analysis.text import NOTHING, figure, plain, ratio, rough, scaled, span
+from lem.report.footnotes import footnotes
 
 ESTIMATED_J = "energy_per_output_token_j.estimated"
 ACCURACY, AGREEMENT = "accuracy", "agreement"
@@ -31,7 +31,7 @@ _SIDE = (
     (AGREEMENT, "Same answers", "%"),
 )
 _SIDE_KEYS = tuple(key for key, _, _ in _SIDE)
-_GROUPS = {
+GROUPS = {
     "Speed": ("output_throughput_tokens_per_s", "ttft_s.p50", "itl_s.p50"),
     "Objectives": ("goodput_per_s", "slo_attainment_share", "goodput_rate_per_s"),
     "Quality": ("nll_per_token", ACCURACY, AGREEMENT),
@@ -65,7 +65,7 @@ class _Tables:
         apart = [t for q in c.quantities if (t := _repeatability_table(c, q))]
         side = [t] if (t := _side_table(c, "Speed and quality", _SIDE_KEYS)) else []
         if side and _uncut_width(side[0], console, options) > options.max_width:
-            side = [t for name, keys in _GROUPS.items() if (t := _side_table(c, name, keys))]
+            side = [t for name, keys in GROUPS.items() if (t := _side_table(c, name, keys))]
         for tables in (
             [_quantity_table(c, q, wide=True, side=q == c.quantities[0]) for q in c.quantities],
             [
@@ -139,13 +139,13 @@ def _quantity_table(
     if q.estimated:
         broken = "≈ J/token\n(estimated ±50 %)" if wide else "≈ J/token\n(estimated\n±50 %)"
         table.add_column(broken, justify="right")
-    beside = _side_columns(c) if side else []
+    beside = side_columns(c) if side else []
     for name, _, _ in beside:
         table.add_column(name, justify="right")
     for arm in c.arms:
         cells = [
             Text(plain(arm.name)),
-            Text(_blocks(c, q, arm)),
+            Text(blocks_counted(c, q, arm)),
             Text(figure(arm.figures[q.key], factor) if q.key in arm.figures else NOTHING),
             *([Text(_repeatability(arm, q, factor))] if repeats else []),
             _ratio_cell(c, arm, q),
@@ -153,7 +153,7 @@ def _quantity_table(
         if q.estimated:
             joules = arm.figures.get(ESTIMATED_J)
             cells.append(Text(rough(joules.mean) if joules else NOTHING))
-        cells += [Text(_side_cell(arm, key, f)) for _, key, f in beside]
+        cells += [Text(side_cell(arm, key, f)) for _, key, f in beside]
         table.add_row(*cells)
     return table
 
@@ -190,7 +190,7 @@ def _repeatability_table(c: Comparison, q: Quantity) -> Table | None:
 
 
 def _side_table(c: Comparison, title: str, keys: Collection[str]) -> Table | None:
-    columns = [column for column in _side_columns(c) if column[1] in keys]
+    columns = [column for column in side_columns(c) if column[1] in keys]
     if not columns:
         return None
     table = Table(
@@ -204,12 +204,12 @@ def _side_table(c: Comparison, title: str, keys: Collection[str]) -> Table | Non
     for name, _, _ in columns:
         table.add_column(name.replace(" (", "\n("), justify="right")
     for arm in c.arms:
-        cells = [_side_cell(arm, key, factor) for _, key, factor in columns]
+        cells = [side_cell(arm, key, factor) for _, key, factor in columns]
         table.add_row(Text(plain(arm.name)), *(Text(cell) for cell in cells))
     return table
 
 
-def _side_columns(c: Comparison) -> list[tuple[str, str, float]]:
+def side_columns(c: Comparison) -> list[tuple[str, str, float]]:
     """(heading, figure's key, factor) of the side figures that any arm has."""
     columns = []
     compared = {q.key for q in c.quantities}
@@ -223,7 +223,7 @@ def _side_columns(c: Comparison) -> list[tuple[str, str, float]]:
     return columns
 
 
-def _side_cell(arm: ArmResult, key: str, factor: float) -> str:
+def side_cell(arm: ArmResult, key: str, factor: float) -> str:
     if key == AGREEMENT:
         alike = None if arm.quality is None else arm.quality.agreement
         if alike is None:
@@ -232,7 +232,7 @@ def _side_cell(arm: ArmResult, key: str, factor: float) -> str:
     return figure(arm.figures[key], factor) if key in arm.figures else NOTHING
 
 
-def _blocks(c: Comparison, q: Quantity, arm: ArmResult) -> str:
+def blocks_counted(c: Comparison, q: Quantity, arm: ArmResult) -> str:
     """The blocks that the ratio rests on; of an arm without one those in which it was counted."""
     if arm.blocks == 0 and arm.shortfalls:
         return "failed"

@@ -11,6 +11,7 @@ from types import FrameType
 import uvicorn
 
 from lem.archive.database import open_database
+from lem.archive.demo import open_as
 from lem.errors import EnvironmentFault
 from lem.server.app import create_app
 from lem.server.logs import set_up
@@ -63,6 +64,7 @@ def migrate(settings: ServerSettings) -> None:
     database = open_database(settings.database_url, settings.data, patience_s=DATABASE_PATIENCE_S)
     try:
         database.migrate()
+        open_as(database, settings.demo)
     finally:
         database.close()
 

@@ -12,6 +12,7 @@ from sqlalchemy.pool import QueuePool
 
 from lem.archive.columns import columns
 from lem.archive.database import Database, open_database, setting
+from lem.archive.demo import open_as
 from lem.archive.packs import Packs
 from lem.archive.schema import SUBMISSION
 from lem.errors import LemError
@@ -65,6 +66,7 @@ class Service:
             self.settings.database_url, self.settings.data, patience_s=DATABASE_PATIENCE_S
         )
         self._database.migrate()
+        open_as(self._database, self.settings.demo)
         with self._database.reading() as connection:
             # Now, so that nobody waits for it.
             columns(connection)

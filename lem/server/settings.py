@@ -82,5 +82,7 @@ class ServerSettings:
     metrics_public: bool = False
     """Otherwise ``/metrics`` answers loopback and private addresses, and admins."""
     checkers: int = 1
+    demo: bool = False
+    """Take made-up records, into an archive that is marked as one for demonstrations."""
     rates: Rates = Rates()
     bounds: Bounds = Bounds()

@@ -64,6 +64,7 @@ SEEN_LIVE = frozenset(
         "requests_exhausted",
         "sampler_died",
         "suspended",
+        "synthetic",
         "target_not_held",
         "tokens_assumed",
         "tokens_spread",

@@ -14,6 +14,7 @@ PATHS: Mapping[str, str] = {
     "configuration": "configurations/{id}",
     "result": "results/{id}",
     "compare": "compare",
+    "comparison": "compare/{campaign}",
     "everyday": "everyday",
     "stories": "stories",
     "story": "stories/{name}",

@@ -1,7 +1,7 @@
 """Pages and charts as HTML, for one outlet. Everything is escaped unless it was made here."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import Any
 
@@ -12,9 +12,11 @@ from lem.analysis.text import plain
 from lem.charts.model import AnyChart, Target
 from lem.charts.svg import svg
 from lem.charts.table import table
-from lem.web import assets, strings, words
+from lem.web import assets, prose, strings, words
 from lem.web.addresses import Links
 from lem.web.markdown import html as markdown_html
+
+WIDE = 860
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,11 @@ def error(site: Site, status: int, title: str, detail: str, hints: list[str]) ->
     )
 
 
+def alone(template: str, context: Mapping[str, Any]) -> str:
+    """A document that is read without a site around it: nothing in its charts leads anywhere."""
+    return _environment().get_template(template).render(draw=_draw_alone, **context)
+
+
 def _frame(shown: Shown, site: Site) -> dict[str, Any]:
     links = site.links
     return {
@@ -95,10 +102,20 @@ def _href(links: Links, page: str, query: Any = (), suffix: str = "", **params: 
     return links.page(Target(page, {k: str(v) for k, v in params.items()}, asked), suffix)
 
 
-def _draw(links: Links, chart: AnyChart, width: int = 860) -> Markup:
+def _draw(links: Links, chart: AnyChart, width: int = WIDE) -> Markup:
     """The chart as SVG inside a page, where style sheets give its colours. What is in it was
     escaped when it was drawn."""
-    return Markup(svg(chart, href=links.page, standalone=False, width=width))
+    return Markup(svg(_named(chart, width), href=links.page, standalone=False, width=width))
+
+
+def _draw_alone(chart: AnyChart, width: int = WIDE) -> Markup:
+    return Markup(svg(_named(chart, width), standalone=False, width=width))
+
+
+def _named(chart: AnyChart, width: int) -> AnyChart:
+    """A page has a chart twice, for wide and for narrow windows: what one refers to within itself
+    must not be found in the other, which is hidden."""
+    return chart if width == WIDE else replace(chart, id=f"{chart.id}-{width}")
 
 
 @cache
@@ -111,7 +128,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.globals.update(t=strings.text, texts=strings.texts, table_of=table)
+    environment.globals.update(
+        t=strings.text, texts=strings.texts, table_of=table, prose=prose.html
+    )
     environment.filters.update(
         plain=plain,
         markdown=markdown_html,

@@ -9,8 +9,8 @@ import pytest
 import records
 
 from lem.analysis.results import open_results
-from lem.errors import BadInput
 from lem.analysis.text import ratio
+from lem.errors import BadInput
 
 LOADS = [1, 4, 16]
 IDLE_W, BUSY_W = 60.0, 200.0

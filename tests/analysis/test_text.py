@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lem.analysis.words import places
 from lem.analysis.text import figure, plain, ratio, rough, scaled, with_unit
+from lem.analysis.words import places
 from lem.stats import Absolute, RatioEstimate, Verdict
 
 

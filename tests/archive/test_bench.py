@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.archive import load, synthetic
+from bench.archive import load
 from bench.archive.report import Sizes, lines
+from lem.archive.synthetic import invented
+from lem.contract.spec import Experiment
 
 SMALL = Sizes(
     runs=1000,
@@ -32,15 +34,16 @@ def test_it_measures_everything_that_has_a_goal(postgres: object, tmp_path: Path
 
 
 def test_what_is_made_up_is_the_same_each_time() -> None:
-    one, other = (synthetic.configurations(50, seed=3) for _ in range(2))
-    assert one == other
-    assert len({c["hash"] for c in one}) == 50
+    one, other = (invented.configurations(50, seed=3) for _ in range(2))
+    assert list(map(repr, one)) == list(map(repr, other))
+    assert len({c.row.hash for c in one}) == 50
+    assert all(Experiment.model_validate(c.row.experiment) for c in one)
     again = [
-        [c.values["mean_power_w"].sum() for c in synthetic.campaigns(2000, one, seed=3)]
+        [c.values["mean_power_w"].sum() for c in invented.campaigns(2000, one, seed=3)]
         for _ in range(2)
     ]
     assert again[0] == again[1]
-    assert sum(c.arms.size * synthetic.BLOCKS for c in synthetic.campaigns(2000, one)) == 2000
+    assert sum(c.arms.size * invented.BLOCKS for c in invented.campaigns(2000, one)) == 2000
 
 
 @pytest.mark.parametrize("kind", load.KINDS)

@@ -9,9 +9,9 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from lem.analysis.results import open_results
+from lem.analysis.text import ratio
 from lem.report.footnotes import footnotes
 from lem.report.table import render
-from lem.analysis.text import ratio
 from lem.stats import CarryOver, ratios
 from tests import records
 

@@ -170,6 +170,7 @@ def test_so_are_answers_about_what_is_there(live: Any, description: Any) -> None
         ("GET", "/points/rows", {"query": {"state": state, "row": [0, 1], "id": [a]}}),
         ("GET", "/leaderboard", {"query": {"limit": 1}}),
         ("GET", "/facets", {}),
+        ("GET", "/headline", {}),
         ("GET", "/campaigns/{id}", {"path_parameters": of_campaign}),
         ("GET", "/submissions/{sha256}", {"path_parameters": {"sha256": run["id"][:64]}}),
         ("GET", "/export", {"query": {"format": "csv"}}),

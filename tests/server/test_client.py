@@ -89,6 +89,11 @@ def test_overviews_and_comparisons(archive: Archive) -> None:
     assert ratio is not None and ratio.basis == "within campaign"
     assert archive.compare(better, worse, baseline=worse).baseline == worse
     assert archive.facets().configurations == 2
+    pair = archive.headline().pair
+    # Its likelihoods are of no text.
+    assert pair is not None and pair.base.role == "baseline" and not pair.quality.measured
+    assert (pair.base.configuration.id, pair.other.configuration.id) == (better, worse)
+    assert pair.ratio.ratio == ratio.ratio and pair.ratio.blocks == 3
     both = archive.scatter(x="energy_per_output_token_j", y="nll_per_token")
     assert sorted(both.x) == pytest.approx([0.11, 0.21])
     front = archive.pareto(x="energy_per_output_token_j", y="nll_per_token")

@@ -25,6 +25,7 @@ PUBLIC = {
     ("GET", "/api/v1/points"),
     ("GET", "/api/v1/points/rows"),
     ("GET", "/api/v1/compare"),
+    ("GET", "/api/v1/headline"),
     ("GET", "/api/v1/pareto"),
     ("GET", "/api/v1/configurations/{id}"),
     ("GET", "/api/v1/results"),

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from lem.archive import external, ingest, log
 from lem.archive.database import Database, raise_data_version
+from lem.archive.demo import is_demo
 from lem.archive.dump import layout
 from lem.archive.dump.check import check
 from lem.archive.dump.read import Dump, Finding
@@ -53,6 +54,12 @@ def bring_in(
             [Problem(f.what, file=f.place) for f in checked.findings[:MAX_SHOWN]],
             hint=f"lem archive verify {dump.folder} lists all; nothing was taken in",
         )
+    with database.reading() as connection:
+        if dump.description.demo and not is_demo(connection):
+            raise BadInput(
+                f"{dump.folder} is of a demonstration: made-up records may be in it",
+                hint="only an archive that is for demonstrations takes it: lem serve --demo",
+            )
     _enrol(database, checked.keys, checked.signers, trust_enrolment)
     known = _known(database)
     new = already = 0

@@ -4,6 +4,7 @@ import base64
 import re
 from typing import Literal
 
+from lem.archive.demo import MADE_UP
 from lem.contract.dump import Head
 
 LICENCE: Literal["CC-BY-4.0"] = "CC-BY-4.0"
@@ -65,8 +66,9 @@ def belongs(name: str) -> bool:
     return name in FIXED or submission_of(name) is not None or key_of(name) is not None
 
 
-def citation(archive: str, head: Head) -> str:
+def citation(archive: str, head: Head, demo: bool) -> str:
+    of = f"{archive[:16]}, as of entry {head.seq} of its public log ({head.hash[:16]})"
     return (
-        f"lem archive {archive[:16]}, as of entry {head.seq} of its public log ({head.hash[:16]}); "
+        f"{MADE_UP if demo else ''}lem archive {of}; "
         f"{LICENCE}. Name the runs' submitters where you use single runs."
     )

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from lem.archive import external
 from lem.archive.database import Database, setting
+from lem.archive.demo import is_demo
 from lem.archive.dump import layout, tables
 from lem.archive.packs import Packs
 from lem.archive.refused import Refused
@@ -106,7 +107,8 @@ def _write(
     figures = list(external.exported(connection))
     put(layout.EXTERNAL, _lines(figures))
     head, as_of = _log(connection, put)
-    cited = layout.citation(archive, head)
+    demo = is_demo(connection)
+    cited = layout.citation(archive, head, demo)
     sums[layout.RUNS] = tables.write_runs(connection, folder / layout.RUNS, cited)
     sums[layout.CONFIGURATIONS] = tables.write_configurations(
         connection, folder / layout.CONFIGURATIONS, cited
@@ -129,9 +131,10 @@ def _write(
         metric_semantics_versions=sorted(
             connection.scalars(sa.select(CONFIG.c.semantics_version).distinct())
         ),
+        demo=demo,
         citation=cited,
     )
-    put(layout.DESCRIPTION, [(description.model_dump_json(indent=1) + "\n").encode()])
+    put(layout.DESCRIPTION, [description.text()])
     put(layout.README, [(Path(__file__).parent / "readme.txt").read_bytes()])
     _put(folder / layout.SUMS, (f"{sums[name]}  {name}\n".encode() for name in sorted(sums)))
     return description

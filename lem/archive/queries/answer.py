@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Protocol, get_args
 import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field
 
+from lem.archive.demo import DEMO, MADE_UP
 from lem.archive.schema import HEADLINE, REPLICATED, SETTING, TIERS
 from lem.contract.metrics import METRIC_SEMANTICS_VERSION, METRICS
 
@@ -60,6 +61,8 @@ class Answer(Shape):
     schema_version: Literal[1] = 1
     metric_semantics_version: int
     data_version: int
+    demo: bool = False
+    """Whether made-up records may be among what this is of: then nothing in it is to be used."""
     licence: Literal["CC-BY-4.0"] = LICENCE
     citation: str
 
@@ -69,6 +72,7 @@ class Head(Shape):
 
     metric_semantics_version: int
     data_version: int
+    demo: bool
     citation: str
 
     def fields(self) -> dict[str, Any]:
@@ -160,16 +164,19 @@ def head(connection: sa.Connection, semantics: int = METRIC_SEMANTICS_VERSION) -
     found = dict(
         connection.execute(
             sa.select(SETTING.c.name, SETTING.c.value).where(
-                SETTING.c.name.in_(["archive", "data_version"])
+                SETTING.c.name.in_(["archive", "data_version", DEMO])
             )
         ).all()
     )
     version = int(found.get("data_version", "0"))
     name = found.get("archive", "")[:16] or "without a name"
+    demo = DEMO in found
     return Head(
         metric_semantics_version=semantics,
         data_version=version,
-        citation=f"lem archive {name}, data version {version}, metric semantics {semantics}; "
+        demo=demo,
+        citation=f"{MADE_UP if demo else ''}lem archive {name}, "
+        f"data version {version}, metric semantics {semantics}; "
         f"{LICENCE}. Name the runs' submitters where you use single runs.",
     )
 

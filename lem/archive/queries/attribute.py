@@ -9,12 +9,22 @@ import sqlalchemy as sa
 from pydantic import Field
 
 from lem.analysis.answering import check_alike
+from lem.analysis.attribute import Factor as Swept
 from lem.analysis.attribute import split
 from lem.analysis.gains import has_gain
 from lem.analysis.gathered import Gathered
 from lem.analysis.naming import arms_of_lock, matches, readable_names
-from lem.analysis.quantities import quantity_of
-from lem.archive.queries.answer import Answer, CampaignId, Metric, Packs, Shape, head, source_of
+from lem.analysis.quantities import Quantity, quantity_of
+from lem.archive.queries.answer import (
+    Answer,
+    CampaignId,
+    Metric,
+    Packs,
+    Shape,
+    head,
+    source_of,
+    unit_of,
+)
 from lem.archive.queries.blocks import OneRun, Records, as_row, counted_runs, part_of
 from lem.archive.queries.campaigns import lock_of
 from lem.archive.queries.filters import Question, Text
@@ -50,6 +60,19 @@ class Share(Shape):
     boards_may_explain: bool
 
 
+class ArmFigure(Shape):
+    """One arm's mean over its blocks."""
+
+    name: str
+    values: list[Scalar]
+    """Of the factors, in their order."""
+    value: float
+    uncertainty: float | None
+    """U, expanded (k = 2): of the meter, which arms may share, and of the scatter of blocks."""
+    configuration: str | None
+    """None where its runs are of several."""
+
+
 class Answered(Answer):
     campaign: CampaignId
     name: str
@@ -63,6 +86,9 @@ class Answered(Answer):
     """Of the variance of the logarithms in *this* grid; empty where the arms cannot be told
     apart."""
     told_apart: bool
+    unit: str
+    arms: list[ArmFigure]
+    """In the campaign's order."""
     spread: float
     """Largest ÷ smallest geometric mean of the arms."""
     scatter: float
@@ -117,12 +143,42 @@ def attribute(
         factors=[Factor(path=f.path, noun=f.noun, values=list(f.values)) for f in found.factors],
         shares=[Share(**asdict(s) | {"paths": list(s.paths)}) for s in one.shares],
         told_apart=one.told_apart,
+        unit=unit_of(question.metric),
+        arms=_arms(gathered, found.factors, one.quantity, lock, runs),
         spread=one.spread,
         scatter=one.scatter,
         least=one.least,
         most=one.most,
         sentences=list(found.sentences),
     )
+
+
+def _arms(
+    gathered: Gathered,
+    factors: Sequence[Swept],
+    quantity: Quantity,
+    lock: Lock,
+    runs: Sequence[OneRun],
+) -> list[ArmFigure]:
+    configurations: dict[str, set[str]] = defaultdict(set)
+    for run in runs:
+        configurations[lock.arms[run.arm].arm_id].add(run.row._mapping["hash"])
+    found = []
+    for arm in gathered.arms:
+        mean = gathered.absolute(arm.arm_id, quantity.metric, quantity.part)
+        if mean is None:
+            continue
+        own = configurations[arm.arm_id]
+        found.append(
+            ArmFigure(
+                name=gathered.names[arm.arm_id],
+                values=[arm.paths.get(f.path) for f in factors],
+                value=mean.mean,
+                uncertainty=mean.expanded,
+                configuration=own.pop() if len(own) == 1 else None,
+            )
+        )
+    return found
 
 
 def _gathered(

@@ -5,6 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from lem.archive import summaries
 from lem.archive.figures import WHY_NONE
 from lem.archive.queries.answer import (
     Configuration,
@@ -68,6 +69,30 @@ def figures_of(
     return {
         (row.config_id, HEADLINE[row.metric]): figure(row._mapping, row.energy_class)
         for row in connection.execute(query)
+    }
+
+
+def figures_within(
+    connection: sa.Connection, campaign: int, ids: Sequence[int], tier: int
+) -> dict[tuple[int, str], Figure]:
+    """(Row's id, metric) → figure of the runs of one campaign (its row's id) that are of at least
+    this tier, made as those of the whole archive are."""
+    if not ids:
+        return {}
+    classes = dict(
+        connection.execute(
+            sa.select(CONFIG.c.id, CONFIG.c.energy_class).where(CONFIG.c.id.in_(ids))
+        ).all()
+    )
+    names = CONFIG_SUMMARY.c.keys()
+    rows = (
+        dict(zip(names, row, strict=True))
+        for row in summaries.rows_of(summaries.computed(connection, ids, campaign).summaries)
+    )
+    return {
+        (row["config_id"], HEADLINE[row["metric"]]): figure(row, classes[row["config_id"]])
+        for row in rows
+        if row["tier"] == tier
     }
 
 

@@ -71,7 +71,7 @@ def leaderboard(connection: sa.Connection, question: LeaderboardQuestion) -> Lea
     top = head(connection, about.semantics)
     walk = Walk.begin(question, about.board.state)
     better = better_of(question.metric)
-    rows, mean, expanded = _ranked(about, question.metric)
+    rows, mean, expanded = ordered(about, question.metric)
     _check_one_model(about, rows, question.metric)
     best = about.board.numbers["tier"][rows].max(initial=0)
     page = rows[walk.seen : walk.seen + question.limit]
@@ -156,7 +156,7 @@ class Walk(Cursor):
         return self.model_copy(update=new)
 
 
-def _ranked(about: Selected, metric: str) -> tuple[Ints, Floats, Floats]:
+def ordered(about: Selected, metric: str) -> tuple[Ints, Floats, Floats]:
     """Places on the board from the best to the worst, those without uncertainty last, equals by
     their hash; and mean and U of every row of the board."""
     rows = about.with_figures(metric)

@@ -105,13 +105,17 @@ class Sides:
         configurations: Mapping[int, Configuration],
         figures: Mapping[tuple[int, str], Figure],
         base: int,
+        *,
+        runs: Mapping[int, list[OneRun]] | None = None,
     ) -> None:
+        """``runs``: of these campaigns alone (their rows' ids), already read."""
         self._connection, self._asked, self._base = connection, asked, base
         self._configurations, self._figures = configurations, figures
         self._records = Records(connection, packs)
         self._scored: dict[int, Scored | None] = {}
+        self._names: dict[int, str] = {}
         self._notes: dict[str, None] = {}
-        self._runs = self._found_runs(max(1, tier))
+        self._runs = self._found_runs(max(1, tier)) if runs is None else dict(runs)
         self._tables = {campaign: table_of(runs) for campaign, runs in self._runs.items()}
         self._others = len(configurations) - 1
 
@@ -311,11 +315,12 @@ class Sides:
         return self._scored[key]
 
     def _name(self, campaign: int) -> str:
-        c = CAMPAIGN.c
-        row = self._connection.execute(
-            sa.select(c.owner, c.identity_id).where(c.id == campaign)
-        ).one()
-        return f"{row.owner}-{row.identity_id}"
+        if campaign not in self._names:
+            c = CAMPAIGN.c
+            query = sa.select(c.owner, c.identity_id).where(c.id == campaign)
+            row = self._connection.execute(query).one()
+            self._names[campaign] = f"{row.owner}-{row.identity_id}"
+        return self._names[campaign]
 
     def _note(self, text: str) -> None:
         self._notes[text] = None

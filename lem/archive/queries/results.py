@@ -139,6 +139,8 @@ class Series(Shape):
 
 class Trace(Answer):
     run: RunId
+    zero_ns: int
+    """When the trace's first reading was, on the clock of the record's windows."""
     sampled: bool
     """Whether readings were left out: each one that is here is a reading as it was, none a mean."""
     series: list[Series]
@@ -311,6 +313,7 @@ def trace(connection: sa.Connection, packs: Packs, run: str, points: int = 2000)
     return Trace(
         **head(connection).fields(),
         run=run,
+        zero_ns=first,
         sampled=any(len(s.t_s) < s.readings for s in shown_series),
         series=shown_series,
     )

@@ -5,6 +5,7 @@ from fastapi import APIRouter, Request, Response
 
 from lem import __version__
 from lem.archive.database import setting
+from lem.archive.demo import is_demo
 from lem.archive.schema import CONFIG, RUN
 from lem.contract.metrics import METRIC_SEMANTICS_VERSION
 from lem.contract.submission import ArchiveInfo
@@ -31,6 +32,7 @@ def get_archive(request: Request, service: Here) -> Response:
             runs=_count(connection, RUN),
             configurations=_count(connection, CONFIG),
             data_version=int(setting(connection, "data_version")),
+            demo=is_demo(connection),
         )
 
     def settings(_: sa.Connection) -> str:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from lem.archive.queries.compare import CompareQuestion, Comparison, compare
 from lem.archive.queries.configurations import ConfigurationAnswer, configuration
 from lem.archive.queries.facets import Facets, FacetsQuestion, facets
+from lem.archive.queries.headline import Headline, headline
 from lem.archive.queries.leaderboard import Leaderboard, LeaderboardQuestion, leaderboard
 from lem.archive.queries.pareto import ParetoFront, ParetoQuestion, pareto
 from lem.archive.queries.points import (
@@ -133,6 +134,13 @@ def get_pareto(
 ) -> Response:
     """Configurations that no other beats in both of two metrics."""
     return queried(service, request, question, lambda c: pareto(c, question))
+
+
+@router.get("/headline", response_model=Headline, responses=read())
+def get_headline(request: Request, service: Here) -> Response:
+    """Two configurations of one campaign, one of them as the engine comes, that do the same work
+    equally well: what the choice cost."""
+    return queried(service, request, None, lambda c: headline(c, service.packs))
 
 
 @router.get("/configurations/{id}", response_model=ConfigurationAnswer, responses=read(404))

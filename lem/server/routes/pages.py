@@ -10,7 +10,6 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from lem.charts.model import AnyChart, Target
-from lem.charts.table import csv
 from lem.pages.page import Kind, Page, Reader, asked
 from lem.pages.registry import kinds
 from lem.server.answers import encode, of_state
@@ -115,7 +114,7 @@ def _csv(kind: Kind) -> Callable[[Request, Here], Response]:
             found = one.page(connection).table
             if found is None:
                 raise HttpProblem(404, "no_such_form", "this page has no table of its own")
-            return csv(found).encode(), "text/csv; charset=utf-8"
+            return found.csv().encode(), "text/csv; charset=utf-8"
 
         return one.answer(make, _as_file(f"{kind.name}.csv"))
 
@@ -130,7 +129,7 @@ def _chart_csv(kind: Kind) -> Callable[[Request, Here], Response]:
 
         def make(connection: sa.Connection) -> tuple[bytes, str]:
             _, chart = one.chart(connection)
-            return csv(table(chart)).encode(), "text/csv; charset=utf-8"
+            return table(chart).csv().encode(), "text/csv; charset=utf-8"
 
         return one.answer(make, _as_file(f"{request.path_params['chart']}.csv"))
 

@@ -1,18 +1,22 @@
-"""Fills an archive with made-up runs by the same code that takes in everything else in bulk."""
+"""Fills a demonstration archive with made-up runs, by the code that takes in all else in bulk."""
 
 import hashlib
+import math
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import sqlalchemy as sa
 
-from bench.archive import synthetic
 from lem.archive.bulk import merge
 from lem.archive.database import Database
-from lem.archive.rows import FIGURES, ConfigRow, RunRow
+from lem.archive.demo import mark
+from lem.archive.rows import FIGURES, RunRow
 from lem.archive.schema import CAMPAIGN, HEADLINE, IDENTITY, KEY, SUBMISSION, WITH_UNCERTAINTY
+from lem.archive.synthetic import invented
 from lem.contract.base import utc_now
+from lem.contract.flags import SYNTHETIC
+from lem.contract.metrics import METRIC_SEMANTICS_VERSION
+from lem.errors import BadInput
 
 SALT = "5" * 32
 RELATIVE_U = 0.02
@@ -20,16 +24,21 @@ RELATIVE_U = 0.02
 
 def fill(database: Database, runs: int, configurations: int, seed: int = 1) -> tuple[int, float]:
     """Runs that were taken in, and the seconds that took: until rows, summaries and facets are
-    committed, with the making of the rows. What campaigns and submissions need is not counted."""
-    configs = synthetic.configurations(configurations, seed)
-    rows = [_config(c) for c in configs]
-    boards = [[_boards(s, b) for b in range(4)] for s in range(synthetic.SUBMITTERS)]
+    committed, with the making of the rows. What campaigns and submissions need is not counted.
+
+    Raises :class:`~lem.errors.BadInput` for an archive that has anything in it already."""
+    with database.writing() as c:
+        mark(c)
+        if c.execute(sa.select(SUBMISSION.c.id).limit(1)).first() is not None:
+            raise BadInput("this archive has records already", hint="name another one")
+    configs = invented.configurations(configurations, seed)
+    boards = [[_boards(s, b) for b in range(4)] for s in range(invented.SUBMITTERS)]
     identities = _identities(database)
-    places = _places(database, list(synthetic.campaigns(runs, configs, seed)), identities)
+    places = _places(database, list(invented.campaigns(runs, configs, seed)), identities)
     made = (
         run
-        for campaign in synthetic.campaigns(runs, configs, seed)
-        for run in _runs(campaign, rows, boards, identities, places[campaign.number])
+        for campaign in invented.campaigns(runs, configs, seed)
+        for run in _runs(campaign, configs, boards, identities, places[campaign.number])
     )
     start = time.perf_counter()
     taken = merge(database, made)
@@ -37,21 +46,23 @@ def fill(database: Database, runs: int, configurations: int, seed: int = 1) -> t
 
 
 def _runs(
-    campaign: synthetic.Campaign,
-    rows: Sequence[ConfigRow],
+    campaign: invented.Campaign,
+    configs: Sequence[invented.Invented],
     boards: Sequence[Sequence[str]],
     identities: Sequence[int],
     place: tuple[int, int],
 ) -> Iterator[RunRow]:
     columns = [campaign.values[name].tolist() for name in HEADLINE]
-    for block in range(synthetic.BLOCKS):
+    for block in range(invented.BLOCKS):
         for arm, config in enumerate(campaign.arms):
-            values = [column[block][arm] for column in columns]
-            energy_class = rows[config].energy_class
+            values = [_or_none(column[block][arm]) for column in columns]
+            energies = values[: len(WITH_UNCERTAINTY)]
+            row = configs[config].row
+            energy_class = row.energy_class
             relative = 0.5 if energy_class == "estimated" else RELATIVE_U
             number = block * campaign.arms.size + arm
             yield RunRow(
-                config=rows[config],
+                config=row,
                 boards=boards[campaign.submitter][campaign.board] if energy_class == "gpu" else "",
                 identity_id=identities[campaign.submitter],
                 campaign_id=place[0],
@@ -63,13 +74,13 @@ def _runs(
                 started_at=campaign.started_at + 35.0 * number,
                 tier=campaign.tier,
                 counted=True,
-                flags="estimated" if energy_class == "estimated" else "",
-                figures=(*values, *(relative * v for v in values[: len(WITH_UNCERTAINTY)])),
+                flags=f"estimated,{SYNTHETIC}" if energy_class == "estimated" else SYNTHETIC,
+                figures=(*values, *(None if v is None else relative * v for v in energies)),
             )
 
 
-def _config(raw: dict[str, Any]) -> ConfigRow:
-    return ConfigRow(**{name: raw[name] for name in ConfigRow._fields})
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def _boards(submitter: int, board: int) -> str:
@@ -79,8 +90,8 @@ def _boards(submitter: int, board: int) -> str:
 def _identities(database: Database) -> list[int]:
     found: list[int] = []
     with database.writing() as c:
-        for number in range(synthetic.SUBMITTERS):
-            row = {"name": f"Submitter {number}", "enrolled_by": "invitation"}
+        for number in range(invented.SUBMITTERS):
+            row = {"name": f"Made-up submitter {number}", "enrolled_by": "invitation"}
             made = c.execute(IDENTITY.insert().values(**row, created_at=utc_now()))
             found.append(int((made.inserted_primary_key or [0])[0]))
             public = hashlib.sha256(f"key {number}".encode()).digest()
@@ -93,7 +104,7 @@ def _identities(database: Database) -> list[int]:
 
 
 def _places(
-    database: Database, campaigns: Sequence[synthetic.Campaign], identities: Sequence[int]
+    database: Database, campaigns: Sequence[invented.Campaign], identities: Sequence[int]
 ) -> dict[int, tuple[int, int]]:
     """Campaign → ids of its campaign's and its submission's row."""
     with database.writing() as c:
@@ -126,9 +137,9 @@ def _places(
                     "identity_id": identities[x.submitter],
                     "key_id": _key(x.submitter),
                     "schema_version": 1,
-                    "semantics_version": 4,
+                    "semantics_version": METRIC_SEMANTICS_VERSION,
                     "received_at": utc_now(),
-                    "runs": x.arms.size * synthetic.BLOCKS,
+                    "runs": x.arms.size * invented.BLOCKS,
                     "bytes": 0,
                     "checks": "passed",
                     "log_seq": 0,

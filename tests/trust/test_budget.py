@@ -5,9 +5,9 @@ import math
 
 import pytest
 
-from lem.cli.budget import metrics, readings
 from lem.cli.main import main
 from lem.contract.record import EnergyReading, Idle
+from lem.trust.budget import metrics, readings
 from tests import records
 
 GAIN, TICK, IDLE_TICK = 30.0, 4.0, 0.5

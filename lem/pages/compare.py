@@ -1,0 +1,198 @@
+"""Two to six configurations beside each other; the first is what the others are compared with."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Annotated, Any, NamedTuple, get_args
+
+import sqlalchemy as sa
+from pydantic import Field
+
+from lem.analysis.text import plain
+from lem.archive.queries.answer import ConfigurationId, Figure, Metric, Tier
+from lem.archive.queries.arms import CampaignArms, arms_of_campaign, campaigns_of
+from lem.archive.queries.compare import CompareQuestion, Comparison, compare
+from lem.archive.queries.figures import configurations_of, id_of
+from lem.archive.queries.filters import Question
+from lem.archive.queries.submitted import CampaignsQuestion, campaigns
+from lem.archive.refused import Refused
+from lem.pages import comparison as made
+from lem.pages.ids import campaign_id
+from lem.pages.naming import device, full, model_name, way, workload
+from lem.pages.page import Kind, Page, Params, Query, Reader
+from lem.web.strings import text
+
+MOST = 6
+MARGINS = (0.01, 0.02, 0.05, 0.1)
+METRICS: tuple[Metric, ...] = get_args(Metric)
+OFFERED_CAMPAIGNS = 5
+OFFERED_ARMS = 12
+
+
+class PageQuestion(Question):
+    """As the API's, but that any number up to six may be named, none of them twice."""
+
+    id: Annotated[list[ConfigurationId], Field(max_length=MOST)] = []
+    metric: Metric = "energy_per_output_token_j"
+    margin: Annotated[float, Field(gt=0, le=0.5)] = 0.02
+    tier: Tier | None = None
+
+
+class Beside(NamedTuple):
+    """One metric of all of them."""
+
+    metric: str
+    figures: list[Figure | None]
+
+
+def page(reader: Reader, params: Params, query: Query) -> Page:
+    question = PageQuestion.from_query(query)
+    connection, packs = reader
+    keys = dict.fromkeys(id_of(connection, one) for one in question.id)
+    if len(keys) < 2:
+        return _offer(connection, question, list(keys))
+    asked = CompareQuestion.model_validate(
+        {**question.model_dump(exclude={"id"}), "id": list(dict.fromkeys(question.id))}
+    )
+    found = compare(connection, packs, asked)
+    settings = made.settings_of(connection, found)
+    configurations = [row.configuration for row in found.rows]
+    names = made.labels(configurations, settings)
+    chart = made.ratio_chart(found, names)
+    return Page(
+        template="compare.html",
+        title=text("compare.title", names=text("compare.versus").join(names[:3])),
+        description=plain(chart.title),
+        context={
+            **_CONTEXT,
+            "question": question,
+            "found": found,
+            "names": names,
+            "rows": list(zip(found.rows, names, strict=True)),
+            "baseline": names[[c.id for c in configurations].index(found.baseline)],
+            "beside": _beside(found),
+            "settings": settings,
+            "same_model": len({c.model for c in configurations}) == 1,
+            "orders": _orders(found, question),
+            "said": made.said,
+            "said_of": made.said_interval,
+        },
+        charts={chart.id: chart},
+        answer=found,
+        table=made.table(found, names),
+        head=found,
+    )
+
+
+_CONTEXT: dict[str, Any] = {
+    "metrics": METRICS,
+    "margins": MARGINS,
+    "most": MOST,
+    "model_name": model_name,
+    "way": way,
+    "device": device,
+    "workload": workload,
+    "full": full,
+    "is_energy": made.is_energy,
+}
+
+
+def _beside(found: Comparison) -> list[Beside]:
+    """The metric asked for first, then what the quality of the answers is."""
+    own: Sequence[dict[str, Figure]] = [{f.metric: f for f in r.figures} for r in found.rows]
+    every = dict.fromkeys([found.metric, "nll_per_token", *(m for one in own for m in one)])
+    rows = [Beside(metric, [one.get(metric) for one in own]) for metric in every]
+    return [r for r in rows if any(r.figures)]
+
+
+def _orders(found: Comparison, question: PageQuestion) -> list[list[tuple[str, str]]]:
+    """For each of them the query that makes it the baseline, all else being the same."""
+    ids = [row.configuration.id[:16] for row in found.rows]
+    given = question.model_dump(exclude={"id"}, exclude_unset=True, exclude_none=True)
+    more = [(name, str(value)) for name, value in given.items()]
+    return [[("id", first), *(("id", i) for i in ids if i != first), *more] for first in ids]
+
+
+def _offer(connection: sa.Connection, question: PageQuestion, keys: list[int]) -> Page:
+    """How to compare, and what may be compared: arms of campaigns, which ran side by side."""
+    chosen = configurations_of(connection, keys)[keys[0]] if keys else None
+    if chosen is not None:
+        ids = campaigns_of(connection, chosen.id, OFFERED_CAMPAIGNS)
+    else:
+        recent = campaigns(connection, CampaignsQuestion(state="complete", limit=OFFERED_CAMPAIGNS))
+        ids = [c.id for c in recent.rows]
+    offered = [arms_of_campaign(connection, campaign) for campaign in ids]
+    return Page(
+        template="compare_offer.html",
+        title=text("compare.offer.title"),
+        description=text("compare.offer.description"),
+        context={
+            **_CONTEXT,
+            "question": question,
+            "chosen": chosen,
+            "offered": [
+                (o, _arms(o, chosen.id if chosen else None)) for o in offered if len(o.arms) > 1
+            ],
+        },
+    )
+
+
+def _arms(offered: CampaignArms, without: str | None) -> list[Any]:
+    return [a for a in offered.arms if a.configuration.id != without][:OFFERED_ARMS]
+
+
+def comparisons(reader: Reader) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Campaign → the query that compares its first arms with its baseline; of every campaign that
+    has two or more that can be compared. For outlets that have to name each page beforehand."""
+    cursor = None
+    while True:
+        found = campaigns(reader.connection, CampaignsQuestion(state="complete", cursor=cursor))
+        for campaign in found.rows:
+            query = first_arms(arms_of_campaign(reader.connection, campaign.id))
+            if len(query) > 1:
+                yield campaign.id, query
+        if (cursor := found.next) is None:
+            return
+
+
+def first_arms(arms: CampaignArms) -> list[tuple[str, str]]:
+    """At most :data:`MOST`, the baseline first; none of another kind of energy than that."""
+    if not arms.arms:
+        return []
+    base = arms.arms[0].configuration
+    alike = [
+        a.configuration.id[:16]
+        for a in arms.arms
+        if (a.configuration.energy_class, a.configuration.semantics_version)
+        == (base.energy_class, base.semantics_version)
+    ]
+    return [("id", i) for i in list(dict.fromkeys(alike))[:MOST]]
+
+
+def of_campaign(reader: Reader, params: Params, query: Query) -> Page:
+    """A campaign's first arms beside its baseline: the same as by their ids, at an address that
+    does not depend on them. Raises :class:`Refused` (404)."""
+    campaign = campaign_id(params["campaign"])
+    first = first_arms(arms_of_campaign(reader.connection, campaign))
+    if len(first) < 2:
+        raise Refused("no_such_comparison", "this campaign has nothing to compare", 404)
+    found = page(reader, {}, [*first, *(p for p in query if p[0] != "id")])
+    ids = [one for _, one in first]
+
+    def beside(base: str) -> bytes:
+        asked = CompareQuestion(id=[base, *(i for i in ids if i != base)])
+        return compare(*reader, asked).model_dump_json(by_alias=True).encode()
+
+    return replace(
+        found,
+        title=text("compare.title_of_campaign", title=found.title, id=campaign[:8]),
+        files={f"{i}.json": partial(beside, i) for i in ids},
+    )
+
+
+def _instances(reader: Reader) -> Iterator[Params]:
+    for campaign, _ in comparisons(reader):
+        yield {"campaign": campaign}
+
+
+KINDS = (Kind("compare", page), Kind("comparison", of_campaign, _instances))

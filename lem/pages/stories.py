@@ -1,0 +1,263 @@
+"""Stories: their charts and figures are the archive's, as it is when the page is made."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple, TypeVar
+
+import sqlalchemy as sa
+
+from lem.analysis.text import scaled, three_digits
+from lem.archive.queries.answer import Figure, head, unit_of
+from lem.archive.queries.arms import arms_of_campaign
+from lem.archive.queries.compare import CompareQuestion, compare
+from lem.archive.queries.leaderboard import Leaderboard, LeaderboardQuestion, leaderboard
+from lem.archive.refused import Refused
+from lem.archive.schema import CAMPAIGN, CONFIG, RUN
+from lem.charts.model import AnyChart, Axis, Intervals, Row, Scatter, Target
+from lem.pages import attribution, explore, headline
+from lem.pages.comparison import labels, ratio_chart, settings_of
+from lem.pages.headline import Headline
+from lem.pages.naming import device, model_name, way, workload
+from lem.pages.page import Kind, Page, Params, Query, Reader, nothing_asked
+from lem.web import stories, words
+from lem.web.stories import ChartBlock, Prose
+from lem.web.strings import text
+
+MOST_ARMS = 20
+NEWEST = 4
+"""Campaigns that are tried for a chart that names none."""
+
+
+class ProsePart(NamedTuple):
+    markdown: str
+
+
+class ChartPart(NamedTuple):
+    chart: AnyChart | None
+    """None where the archive has nothing to draw."""
+    caption: str
+
+
+def story(reader: Reader, params: Params, query: Query) -> Page:
+    """Raises :class:`Refused` (404) for a story that there is not."""
+    nothing_asked(query)
+    found = stories.story(params["name"])
+    if found is None:
+        raise Refused("no_such_story", "there is no such story here", 404)
+    archive = _Archive(reader)
+    parts: list[ProsePart | ChartPart] = []
+    for part in found.parts:
+        if isinstance(part, ChartBlock):
+            parts.append(ChartPart(archive.chart(part), part.caption))
+        elif (markdown := part.filled(archive.figures(part))) is not None:
+            parts.append(ProsePart(markdown))
+    drawn = [part.chart for part in parts if isinstance(part, ChartPart) and part.chart]
+    return Page(
+        template="story.html",
+        title=found.title,
+        description=found.summary,
+        context={"story": found, "parts": parts},
+        charts={chart.id: chart for chart in drawn},
+        head=head(reader.connection),
+    )
+
+
+def every(reader: Reader, params: Params, query: Query) -> Page:
+    nothing_asked(query)
+    found = [one for name in stories.names() if (one := stories.story(name))]
+    return Page(
+        template="stories.html",
+        title=text("stories.title"),
+        description=text("stories.description"),
+        context={"stories": sorted(found, key=lambda s: (s.date, s.name), reverse=True)},
+    )
+
+
+def _instances(reader: Reader) -> Iterable[Params]:
+    return [{"name": name} for name in stories.names()]
+
+
+class _Archive:
+    """What one story asks of the archive; the headline is worked out once."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._headlines: dict[str, Headline | None] = {}
+
+    def headline(self, campaign: str) -> Headline | None:
+        if campaign not in self._headlines:
+            self._headlines[campaign] = _or_none(
+                partial(headline.headline, self._reader, campaign or None)
+            )
+        return self._headlines[campaign]
+
+    def figures(self, part: Prose) -> Mapping[str, str]:
+        """Those that the part refers to and the archive has."""
+        known: dict[str, str] = {}
+        if any(name.startswith("headline.") for name in part.references):
+            found = self.headline("")
+            known |= {} if found is None else _of_headline(found)
+        if any(name.startswith("archive.") for name in part.references):
+            known |= _counts(self._reader.connection)
+        return known
+
+    def chart(self, block: ChartBlock) -> AnyChart | None:
+        """None where the archive has nothing to draw."""
+        drawn = _or_none(partial(_DRAW[block.kind], self, block))
+        return None if drawn is None else replace(drawn, id=block.id)
+
+    def draw_headline(self, block: ChartBlock) -> AnyChart | None:
+        found = self.headline(block.campaign)
+        return None if found is None else headline.chart(found)
+
+    def draw_ratios(self, block: ChartBlock) -> AnyChart | None:
+        top = self.headline("")
+        campaign = block.campaign or (top.campaign if top is not None else "")
+        return _ratios(self._reader, campaign, block) if campaign else None
+
+    def draw_attribution(self, block: ChartBlock) -> AnyChart | None:
+        for campaign in [block.campaign] if block.campaign else self._likely():
+            page = attribution.page(
+                self._reader, {"campaign": campaign}, _given(metric=block.metric)
+            )
+            if (chart := page.charts.get("shares")) is not None:
+                return chart
+        return None
+
+    def _likely(self) -> list[str]:
+        """Campaigns of which one may be a whole grid: the headline's, then the newest."""
+        top = self.headline("")
+        first = [] if top is None else [top.campaign]
+        return list(dict.fromkeys([*first, *_newest(self._reader.connection)]))
+
+    def draw_scatter(self, block: ChartBlock) -> AnyChart | None:
+        query = [*block.query, *_given(x=block.x, metric=block.y)]
+        chart = explore.KIND.build(self._reader, {}, query).charts["scatter"]
+        assert isinstance(chart, Scatter)
+        return chart if any(series.marks for series in chart.series) else None
+
+    def draw_leaderboard(self, block: ChartBlock) -> AnyChart | None:
+        query = [*block.query, *_given(metric=block.metric), ("limit", str(block.limit))]
+        board = leaderboard(self._reader.connection, LeaderboardQuestion.from_query(query))
+        return _board(board) if board.rows else None
+
+
+_DRAW: Mapping[str, Callable[[_Archive, ChartBlock], AnyChart | None]] = {
+    "headline": _Archive.draw_headline,
+    "ratios": _Archive.draw_ratios,
+    "attribution": _Archive.draw_attribution,
+    "scatter": _Archive.draw_scatter,
+    "leaderboard": _Archive.draw_leaderboard,
+}
+
+
+T = TypeVar("T")
+
+
+def _or_none(ask: Callable[[], T]) -> T | None:
+    """None where the archive does not have what is asked for, or would not compare it."""
+    try:
+        return ask()
+    except Refused:
+        return None
+
+
+def _given(**fields: str) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in fields.items() if value]
+
+
+def _of_headline(found: Headline) -> dict[str, str]:
+    more, less = headline.names(found)
+    figures = [headline.energy(one) for one in (found.more, found.less)]
+    said = [words.figure(figure, figures) for figure in figures]
+    return {
+        "headline.ratio": text(
+            "stories.times",
+            times=headline.times(found),
+            low=three_digits(found.low),
+            high=three_digits(found.high),
+        ),
+        "headline.first": more,
+        "headline.second": less,
+        "headline.first_energy": f"{said[0].value} {said[0].unit}",
+        "headline.second_energy": f"{said[1].value} {said[1].unit}",
+        "headline.model": model_name(found.baseline),
+        "headline.device": device(found.baseline),
+        "headline.workload": workload(found.baseline),
+    }
+
+
+def _counts(connection: sa.Connection) -> dict[str, str]:
+    """Of what counts; nothing where the archive is empty, so that no sentence speaks of none."""
+    counted = RUN.c.counted
+    numbers = {
+        "archive.runs": sa.select(sa.func.count()).select_from(RUN).where(counted),
+        "archive.configurations": sa.select(sa.func.count())
+        .select_from(CONFIG)
+        .where(CONFIG.c.best_tier > 0),
+        "archive.models": sa.select(sa.func.count(sa.distinct(CONFIG.c.model_content))).where(
+            CONFIG.c.best_tier > 0
+        ),
+        "archive.campaigns": sa.select(sa.func.count())
+        .select_from(CAMPAIGN)
+        .where(CAMPAIGN.c.state == "complete"),
+    }
+    found = {name: int(connection.scalar(query) or 0) for name, query in numbers.items()}
+    return {name: words.count(n) for name, n in found.items() if n}
+
+
+def _newest(connection: sa.Connection) -> list[str]:
+    c = CAMPAIGN.c
+    query = sa.select(c.owner, c.identity_id).where(c.state == "complete").order_by(c.id.desc())
+    return [f"{row.owner}-{row.identity_id}" for row in connection.execute(query.limit(NEWEST))]
+
+
+def _ratios(reader: Reader, campaign: str, block: ChartBlock) -> Intervals | None:
+    """The arms of a campaign beside its baseline."""
+    every = arms_of_campaign(reader.connection, campaign).arms
+    arms = list(dict.fromkeys(one.configuration.id for one in every))
+    if len(arms) < 2:
+        return None
+    question = CompareQuestion.from_query(
+        [("id", one) for one in arms[:MOST_ARMS]] + _given(metric=block.metric)
+    )
+    compared = compare(reader.connection, reader.packs, question)
+    names = labels(
+        [row.configuration for row in compared.rows], settings_of(reader.connection, compared)
+    )
+    return ratio_chart(compared, names)
+
+
+def _board(board: Leaderboard) -> Intervals:
+    factor, unit = scaled(unit_of(board.chosen.metric), [p.figure.value for p in board.rows])
+
+    def interval(f: Figure) -> tuple[float, float] | None:
+        u = f.uncertainty
+        return None if u is None else ((f.value - u) * factor, (f.value + u) * factor)
+
+    return Intervals(
+        id="leaderboard",
+        title=text("stories.leaderboard.title", metric=text(f"metrics.{board.chosen.metric}")),
+        subtitle=text(
+            "stories.leaderboard.subtitle",
+            energy_class=text(f"class.{board.chosen.energy_class}"),
+        ),
+        source=board.citation,
+        axis=Axis(text(f"metrics.{board.chosen.metric}"), words.said_unit(unit)),
+        rows=tuple(
+            Row(
+                label=model_name(p.configuration),
+                sublabel=f"{way(p.configuration)}, {device(p.configuration)}",
+                value=p.figure.value * factor,
+                interval=interval(p.figure),
+                target=Target("configuration", {"id": p.configuration.id[:16]}),
+                estimated=p.figure.energy_class == "estimated",
+                group=str(p.group or ""),
+            )
+            for p in board.rows
+        ),
+    )
+
+
+KINDS = (Kind("stories", every), Kind("story", story, _instances))

@@ -1,0 +1,1 @@
+"""A campaign folder as one HTML file that needs nothing else: ``lem results report``."""

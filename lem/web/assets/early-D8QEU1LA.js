@@ -1,0 +1,1 @@
+(()=>{let e=document.documentElement;e.classList.add(`js`);try{let t=localStorage.getItem(`lem.theme`);t!==`light`&&t!==`dark`||e.dataset.theme||(e.dataset.theme=t)}catch{}})();

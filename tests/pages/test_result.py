@@ -1,0 +1,224 @@
+"""The page of one run."""
+
+import gzip
+from typing import Any
+
+import pytest
+
+from lem.archive.queries.power import power
+from lem.archive.queries.results import ResultsQuestion, result, results, trace
+from lem.archive.refused import Refused
+from lem.archive.schema import BLOB, FINDING, IDENTITY, RUN
+from lem.charts.model import Bars, Target, Traces
+from lem.contract.flags import FLAGS
+from lem.errors import BadInput
+from lem.pages.page import Page, Reader
+from lem.pages.result import KIND
+from lem.trust import budget
+from lem.web import rendering
+from lem.web.addresses import LiveLinks, StaticLinks, path_of
+from lem.web.rendering import Site
+from lem.web.words import figure
+from tests import archive_queries, records
+from tests.archive.conftest import archive, new_archive, postgres
+
+__all__ = ["archive", "new_archive", "postgres"]
+
+HOSTILE = "<script>alert(1)</script>"
+ENERGY = "energy_per_output_token_j"
+
+
+def put(archive: Any, **changes: Any) -> str:
+    """One run; its id."""
+    given: dict[str, Any] = {"energy": {"gpu": 0.5}, "gpus": [records.gpu()], "semantics": 4}
+    archive_queries.submitted(archive, [records.record(**given | changes)])
+    with archive.database.reading() as c:
+        return results(c, ResultsQuestion()).rows[0].id
+
+
+def built(
+    archive: Any, run: str, *query: tuple[str, str], static: bool = False
+) -> tuple[Page, str]:
+    target = Target("result", {"id": run})
+    site = Site(StaticLinks(path_of(target)), static=True) if static else Site(LiveLinks())
+    with archive.database.reading() as c:
+        page = KIND.build(Reader(c, archive.packs), {"id": run}, query)
+        html = rendering.page(page.shown(target), site)
+    return page, html
+
+
+def test_figures_are_the_queries(archive: Any) -> None:
+    run = put(archive)
+    page, html = built(archive, run)
+    with archive.database.reading() as c:
+        found = result(c, archive.packs, run)
+        assert [p["id"] for p in KIND.instances(Reader(c, archive.packs))] == [run]
+    said = figure(found.run.figures[ENERGY])
+    assert said.value == "0.500 ± 0.010" and said.unit == "J per token"
+    assert f'<span class="value">{said.value}</span> <span class="unit">{said.unit}</span>' in html
+    assert page.answer == found and page.head == found
+    assert page.table is not None
+    row = next(r for r in page.table.rows if r[0] == ENERGY)
+    assert row == (ENERGY, "gpu", 0.5, 0.01, "J/token", "recomputed", "gpu")
+    # Each of the record's figures stands there.
+    assert {r[0] for r in page.table.rows} == set(found.record["metrics"])
+    assert 'class="badge estimated"' not in html
+
+
+def test_it_says_who_measured_and_what_that_does_not_prove(archive: Any) -> None:
+    run = put(archive)
+    with archive.database.writing() as c:
+        row = c.execute(RUN.select()).one()
+        c.execute(
+            FINDING.insert().values(
+                submission_id=row.submission_id,
+                run_id=row.id,
+                rule="some_rule",
+                consequence="hold",
+                detail=f"said {HOSTILE}",
+            )
+        )
+    page, html = built(archive, run)
+    whole = page.answer.provenance  # type: ignore[union-attr]
+    for said in (whole.submitter, whole.key, whole.submission, whole.does_not_prove):
+        assert said in html
+    assert f'href="/api/v1/log?after={whole.log_seq - 1}&amp;limit=1"' in html
+    assert "some_rule" in html and "held back" in html and "&lt;script&gt;alert(1)" in html
+    assert f'href="/api/v1/results/{run}/files/trace"' in html
+    assert "Times of responses: none were sent." in html
+
+
+def test_power_and_phases_are_the_traces(archive: Any) -> None:
+    run = put(archive)
+    page, html = built(archive, run)
+    with archive.database.reading() as c:
+        drawn = power(c, archive.packs, run)
+        whole = trace(c, archive.packs, run)
+    (line,) = drawn.lines
+    (series,) = whole.series
+    assert (line.t_s, line.power_w) == (series.t_s, series.value)
+    assert line.power_w[0] == 100 and line.power_w[-1] == 199 and line.readings == 100
+    assert line.device_class == "gpu" and drawn.without == []
+    # The record's window begins at 1000 s of a clock whose 0 s is the trace's first reading.
+    assert [(p.name, p.start_s) for p in drawn.phases] == [("window 0", 1000.0)]
+    assert whole.zero_ns == 0
+    chart = page.charts["power"]
+    assert isinstance(chart, Traces) and chart.axis.unit == "W"
+    assert list(chart.lines[0].values) == line.power_w
+    assert chart.phases[0].name == "window 1" and chart.phases[0].start_s == 1000.0
+    assert f'data-island="trace" data-source="/api/v1/results/{run}/trace"' in html
+
+
+def test_few_points_keep_the_lowest_and_the_highest(archive: Any) -> None:
+    run = put(archive)
+    with archive.database.reading() as c:
+        (line,) = power(c, archive.packs, run, points=40).lines
+    assert len(line.t_s) == 40 and line.t_s == sorted(line.t_s)
+    assert (line.power_w[0], line.power_w[-1], line.readings) == (100, 199, 100)
+
+
+def test_a_run_without_its_trace_says_so(archive: Any) -> None:
+    run = put(archive)
+    with archive.database.reading() as c:
+        sha = result(c, archive.packs, run).files.trace
+    with archive.database.writing() as c:
+        c.execute(BLOB.delete().where(BLOB.c.sha256 == bytes.fromhex(sha)))
+    page, html = built(archive, run)
+    assert "power" not in page.charts
+    assert "There is no plot: this run has no trace here." in html
+
+
+def test_the_budget_is_the_records(archive: Any) -> None:
+    run = put(archive)
+    page, html = built(archive, run)
+    with archive.database.reading() as c:
+        found = result(c, archive.packs, run)
+    record = records.record(energy={"gpu": 0.5}, gpus=[records.gpu()], semantics=4)
+    wanted = next(b for b in budget.metrics(record) if (b.of, b.what) == (ENERGY, "gpu"))
+    assert wanted.parts == {"unstated": pytest.approx(0.005)}
+    chart = page.charts["budget"]
+    assert isinstance(chart, Bars) and chart.axis.share
+    assert [r.value for r in chart.rows] == [pytest.approx(0.01)]
+    assert found.run.id == run and "The meter&#39;s own statement" in html
+
+
+def test_flags_say_what_they_mean_and_what_follows(archive: Any) -> None:
+    run = put(archive, flags=["short_window", "throttled", "of_tomorrow"])
+    _, html = built(archive, run)
+    assert FLAGS["throttled"].meaning in html and FLAGS["short_window"].meaning in html
+    assert "not known to this version" in html
+    assert html.count("the run enters no figure") == 2
+    assert html.count("shown, nothing else") == 1
+
+
+def test_a_run_that_does_not_count_says_so(archive: Any) -> None:
+    run = put(archive)
+    assert "This run enters no figure." not in built(archive, run)[1]
+    with archive.database.writing() as c:
+        c.execute(RUN.update().values(counted=False))
+    assert "This run enters no figure." in built(archive, run)[1]
+    with archive.database.reading() as c:
+        assert list(KIND.instances(Reader(c, archive.packs))) == []
+
+
+def test_an_estimate_is_marked_at_every_figure_of_energy(archive: Any) -> None:
+    run = put(archive, energy=None, gpus=[])
+    page, html = built(archive, run)
+    assert page.table is not None
+    estimated = [r for r in page.table.rows if r[6] == "estimated"]
+    assert {r[0] for r in estimated} == {ENERGY, "mean_power_w"}
+    # Of the run, of each figure, and of the window's reading.
+    assert html.count('class="badge estimated"') >= 1 + len(estimated) + 1
+    assert html.count("is-estimated") >= 1 + len(estimated) + 1
+
+
+def test_a_figure_without_uncertainty_says_so(archive: Any) -> None:
+    run = put(archive)
+    page, html = built(archive, run)
+    assert page.table is not None
+    times = page.context["times"]
+    without = [r for r in page.table.rows if r[3] is None and r[0] not in times]
+    assert without and html.count('class="no-u"') >= len(without)
+
+
+def test_everything_hostile_is_text(archive: Any) -> None:
+    bad = HOSTILE + "\u202e\x1b[31m"
+    raw = records.experiment(1, backend=HOSTILE, args={bad: bad})
+    raw["model"] = {**raw["model"], "id": f"org/{HOSTILE}"}
+    run = put(
+        archive,
+        raw_experiment=raw,
+        campaign=bad,
+        gpus=[records.gpu(name=HOSTILE)],
+        meters={"gpu": HOSTILE},
+    )
+    with archive.database.writing() as c:
+        c.execute(IDENTITY.update().values(name=bad))
+    _, html = built(archive, run)
+    assert "<script>alert" not in html and "\u202e" not in html and "\x1b" not in html
+    assert html.count("&lt;script&gt;alert(1)") > 8
+
+
+def test_files_lie_beside_the_page_of_a_static_site(archive: Any) -> None:
+    run = put(archive)
+    target = Target("result", {"id": run})
+    with archive.database.reading() as c:
+        page = KIND.build(Reader(c, archive.packs), {"id": run}, ())
+        html = rendering.page(page.shown(target), Site(StaticLinks(path_of(target)), static=True))
+        assert set(page.files) == {"trace.csv.gz", "trace.json"}
+        assert gzip.decompress(page.files["trace.csv.gz"]()).startswith(b"t_ns,meter")
+        assert b'"zero_ns":0' in page.files["trace.json"]()
+    assert 'href="trace.csv.gz"' in html and 'data-source="trace.json"' in html
+    assert "/api/v1" not in html
+
+
+@pytest.mark.parametrize("run", ["0" * 64 + "-0", "x", "0" * 64, "0" * 64 + "-²", "F" * 64 + "-1"])
+def test_an_unknown_run_is_refused(archive: Any, run: str) -> None:
+    with pytest.raises(Refused) as e:
+        built(archive, run)
+    assert e.value.status == 404
+
+
+def test_unknown_parameters_are_refused(archive: Any) -> None:
+    with pytest.raises(BadInput):
+        built(archive, put(archive), ("nothing", "1"))
