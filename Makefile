@@ -1,6 +1,6 @@
 # Everything is done by scripts/ and the lem command; these are the short names.
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test check lint docs bench coverage reported-vs-true gpu-check images clean
+.PHONY: help quickstart test check lint docs bench coverage reported-vs-true gpu-check images web clean
 VENV ?= .venv
 export VENV
 
@@ -41,6 +41,9 @@ gpu-check: ## measure on a machine with an NVIDIA GPU; needs no network (PARTS=i
 images: ## build the engine images
 	@scripts/environment.sh
 	@$(VENV)/bin/lem images build --all
+
+web: ## check and build the pages' scripts and styles into lem/web/assets; needs Node
+	@scripts/web.sh
 
 clean: ## remove the local environment, caches and built files; results stay
 	rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds the pages' scripts and styles from web/ into lem/web/assets. Needs Node 20.19 or later.
 #
-#   scripts/web.sh                 install, check, build, and hold the sizes against their budgets
+#   scripts/web.sh                 install, check, build, and hold sizes against their budgets
 #   scripts/web.sh types           write web/src/api/types.ts from the server's description
 #   scripts/web.sh types --check   exit 1 where it is not what the server says
 set -eu

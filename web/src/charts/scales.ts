@@ -36,16 +36,22 @@ function projected(values: Float64Array, kind: Kind, [low, high]: Span, [from, t
   return pixels;
 }
 
-/** What an axis shows of these values: all of them with some room; linear ones from zero on.
- * Values that a logarithm has no place for are left out. */
-export function spanOf(values: Float64Array, kind: Kind): Span {
+/** What an axis shows of these values: all of them with some room, and with their intervals where those
+ * are given; linear ones from zero on. What a logarithm has no place for is left out. */
+export function spanOf(values: Float64Array, kind: Kind, widths: Float64Array | null = null): Span {
   let low = Infinity;
   let high = -Infinity;
-  for (const value of values) {
-    if (!Number.isFinite(value) || (kind === "log" && value <= 0)) continue;
+  const cover = (value: number): void => {
+    if (!Number.isFinite(value) || (kind === "log" && value <= 0)) return;
     if (value < low) low = value;
     if (value > high) high = value;
-  }
+  };
+  values.forEach((value, i) => {
+    cover(value);
+    if (!widths) return;
+    cover(value - (widths[i] ?? NaN));
+    cover(value + (widths[i] ?? NaN));
+  });
   if (low > high) return kind === "log" ? [0.1, 10] : [0, 1];
   return kind === "log" ? roomyLog(low, high) : roomyLinear(low, high);
 }

@@ -137,7 +137,8 @@ export class ScatterPlot {
   private whole(): Window {
     if (!this.data) return { x: [0, 1], y: [0, 1] };
     const { xs, ys, x, y } = this.data;
-    return { x: spanOf(xs, x.kind), y: spanOf(ys, y.kind) };
+    const widths = xs.length <= ALL_WHISKERS ? this.whiskers : null;
+    return { x: spanOf(xs, x.kind, widths?.x), y: spanOf(ys, y.kind, widths?.y) };
   }
 
   private gestures(): Gestures {

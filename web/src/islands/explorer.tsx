@@ -19,7 +19,7 @@ export default function mount(element: HTMLElement): void {
     const after = heightOf(element);
     const plot = element.querySelector<HTMLElement>(".plot");
     // So that nothing below the chart moves.
-    if (plot && before && after) plot.style.height = `${Math.min(640, Math.max(280, plot.offsetHeight + before - after))}px`;
+    if (plot && before && after) plot.style.height = `${Math.min(640, Math.max(340, plot.offsetHeight + before - after))}px`;
   });
 }
 
