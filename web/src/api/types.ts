@@ -1156,7 +1156,9 @@ export interface components {
         };
         /** PointRow */
         PointRow: {
-            configuration: components["schemas"]["Configuration"];
+            configuration: components["schemas"]["Configuration"] | null;
+            /** Id */
+            id: string;
             /** Row */
             row: number | null;
             x: components["schemas"]["Figure"] | null;

@@ -8,7 +8,7 @@ import { t } from "../text";
 import { className, fullName, metricName, whole } from "../words";
 import { Axes } from "./Axes";
 import type { Links } from "./links";
-import { type Colours, coloursIn, plotData, plotWidths, side } from "./plot_data";
+import { type Colours, coloursIn, joins, plotData, plotWidths, side } from "./plot_data";
 import { ChartTools } from "./ChartTools";
 import { announced, Tip } from "./Tip";
 import type { Cloud, Exact } from "./source";
@@ -196,7 +196,7 @@ function Plot(props: Props & { cloud: Cloud; colours: Colours | null }): JSX.Ele
         {row.value !== null && place.value && <Tip exact={exact.value} place={place.value} width={host.current?.clientWidth ?? 0} links={links} kept={kept} onAdd={put} />}
       </div>
       <p class="note">
-        {cloud.front.length > 0 && `${t("plot.front")} `}
+        {cloud.front.length > 1 && joins(cloud) && `${t("plot.front")} `}
         {cloud.points <= 300 ? t("plot.whiskers") : t("plot.whiskers_some")} {cloud.certain.includes(0) && `${t("plot.hollow")} `}
         {cloud.energyClass === "estimated" && `${t("plot.estimated")} `}
         {t("plot.hint")}
