@@ -4,7 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 
@@ -102,7 +102,20 @@ def counted_runs(
     return found
 
 
-def table_of(runs: Iterable[OneRun]) -> dict[int, dict[int, float]]:
+class Cell(Protocol):
+    """What a table is made of."""
+
+    @property
+    def config_id(self) -> int: ...
+    @property
+    def arm(self) -> int: ...
+    @property
+    def block(self) -> int: ...
+    @property
+    def value(self) -> float: ...
+
+
+def table_of(runs: Iterable[Cell]) -> dict[int, dict[int, float]]:
     """Configuration → block → value. One that ran as several arms (another launcher) has the
     geometric mean of them, where all are there."""
     logs: dict[int, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
