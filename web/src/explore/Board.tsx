@@ -48,7 +48,9 @@ export function BoardTable({ store, links }: { store: Store; links: Links }): JS
                 </th>
               )}
               <th scope="col">{t("explore.board.trust")}</th>
-              <th scope="col">{t("explore.board.compare")}</th>
+              <th scope="col" class="pick">
+                {t("explore.board.compare")}
+              </th>
             </tr>
           </thead>
           <tbody>
