@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { t } from "../text";
-import { className, metricName, tierName, valueText, whole } from "../words";
+import { className, metricName, plain, tierName, valueText, whole } from "../words";
 import { type Dimension, type Facets, METRICS, type Metric, TIERS } from "./source";
 import type { Store } from "./store";
 import { filtered, START, toggled, valuesOf, type View } from "./view";
