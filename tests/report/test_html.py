@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import records
 from click.testing import CliRunner
-from lem.cli.budget import metrics
 
 from lem.analysis.results import open_results
 from lem.cli.results import command
@@ -21,6 +20,7 @@ from lem.contract.lock import Lock
 from lem.errors import BadInput
 from lem.report.html.document import document
 from lem.report.html.gather import Report, gather
+from lem.trust.budget import metrics
 from tests.report import folders
 
 

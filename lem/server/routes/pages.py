@@ -37,7 +37,7 @@ Theme = Literal["light", "dark", "auto"]
 
 def site_of(service: Service) -> Site:
     """This server as an outlet."""
-    return Site(LiveLinks(service.settings.public_url))
+    return Site(LiveLinks(service.settings.public_url), demo=service.settings.demo)
 
 
 class _Asked:
