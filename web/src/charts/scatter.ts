@@ -137,12 +137,13 @@ export class ScatterPlot {
   private whole(): Window {
     if (!this.data) return { x: [0, 1], y: [0, 1] };
     const { xs, ys, x, y } = this.data;
-    return { x: spanOf(xs, x.kind), y: spanOf(ys, y.kind) };
+    const widths = xs.length <= ALL_WHISKERS ? this.whiskers : null;
+    return { x: spanOf(xs, x.kind, widths?.x), y: spanOf(ys, y.kind, widths?.y) };
   }
 
   private gestures(): Gestures {
     const pick = (place: readonly [number, number]): number | null =>
-      this.pickerOf()?.nearest(place[0], place[1], REACH) ?? null;
+      this.picker?.nearest(place[0], place[1], REACH) ?? null;
     const go = (row: number | null | undefined): void => {
       if (row !== null && row !== undefined) this.point(row, true);
     };
@@ -164,11 +165,11 @@ export class ScatterPlot {
         if (this.frame) this.look(nearer(this.frame, this.whole(), factor, x, y));
       },
       move: (direction) => {
-        const picker = this.pickerOf();
+        const picker = this.picker;
         go(this.place(this.row) && this.row !== null ? picker?.towards(this.row, direction) : picker?.first());
       },
-      step: (by) => go(this.row === null ? this.pickerOf()?.first() : this.pickerOf()?.step(this.row, by)),
-      end: (last) => go(last ? this.pickerOf()?.lastOne() : this.pickerOf()?.first()),
+      step: (by) => go(this.row === null ? this.picker?.first() : this.picker?.step(this.row, by)),
+      end: (last) => go(last ? this.picker?.lastOne() : this.picker?.first()),
       zoom: (factor) => this.zoom(factor),
       reset: () => this.reset(),
       open: () => {
@@ -179,11 +180,6 @@ export class ScatterPlot {
       },
       leave: () => this.point(null),
     };
-  }
-
-  private pickerOf(): Picker | null {
-    if (!this.picker && this.marks) this.picker = new Picker(this.marks);
-    return this.picker;
   }
 
   private draw(all: boolean): void {
@@ -220,7 +216,10 @@ export class ScatterPlot {
     );
     this.frame = frame;
     this.marks = projected(data, frame);
-    this.picker = null;
+    const picker = (this.picker = new Picker(this.marks));
+    whenIdle(() => {
+      if (this.picker === picker) picker.prepare();
+    });
     this.inView = this.marks.x.reduce((n, x) => n + (Number.isNaN(x) ? 0 : 1), 0);
     drawFrame(context, frame, { x: data.x.title, y: data.y.title }, this.palette);
     const painting = { context, frame, data, marks: this.marks, palette: this.palette };
@@ -309,6 +308,11 @@ function projected(data: PlotData, { box, x: across, y: up }: Frame): Marks {
     if (!inside) x[row] = y[row] = NaN;
   }
   return { x, y, colours, certain, estimated };
+}
+
+function whenIdle(then: () => void): void {
+  if ("requestIdleCallback" in window) requestIdleCallback(then, { timeout: 2000 });
+  else setTimeout(then, 300);
 }
 
 function clip(context: CanvasRenderingContext2D, { box }: Frame): void {
