@@ -55,7 +55,7 @@ def none(faults: Mapping[str, Sequence[str] | str]) -> None:
         for fault in [wrong] if isinstance(wrong, str) else wrong:
             where.setdefault(fault, []).append(address)
     if where:
-        told = (f"{fault}\n    on {', '.join(at[:4])} ({len(at)})" for fault, at in where.items())
+        told = (f"{fault}\n    on {at[0][:150]} ({len(at)})" for fault, at in where.items())
         pytest.fail("\n".join(told), pytrace=False)
 
 

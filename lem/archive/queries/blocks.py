@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from lem.analysis.gains import has_gain, shared_log
-from lem.archive.queries.answer import Packs, source_of
+from lem.archive.queries.answer import ConfigurationId, Packs, source_of
 from lem.archive.queries.members import Members
 from lem.archive.queries.runs import runs_query
 from lem.archive.refused import Refused
@@ -218,6 +218,14 @@ def campaigns_with(
     for campaign, config in connection.execute(query):
         found[campaign].add(config)
     return {campaign: configs for campaign, configs in found.items() if len(configs) > 1}
+
+
+def experiments_by_hash(
+    connection: sa.Connection, configurations: Sequence[ConfigurationId]
+) -> dict[str, dict[str, object]]:
+    """By their whole ids."""
+    query = sa.select(CONFIG.c.hash, CONFIG.c.experiment).where(CONFIG.c.hash.in_(configurations))
+    return dict(connection.execute(query).all())
 
 
 def experiments_of(

@@ -66,7 +66,7 @@ const LOG_STEPS: readonly (readonly number[])[] = [[1, 2, 3, 4, 5, 6, 7, 8, 9], 
 /** At most about `most` round values; of a logarithmic axis within less than half a decade, those of a
  * linear one. */
 export function ticks(kind: Kind, [low, high]: Span, most: number): number[] {
-  if (kind === "linear" || high / low < 3) return scaleLinear([low, high], [0, 1]).ticks(Math.max(2, most - 1));
+  if (kind === "linear" || high / low < 3) return evenly(low, high, most);
   const from = Math.floor(Math.log10(low));
   const to = Math.ceil(Math.log10(high));
   for (const steps of LOG_STEPS) {
@@ -81,7 +81,16 @@ export function ticks(kind: Kind, [low, high]: Span, most: number): number[] {
   return [];
 }
 
-/** Powers of ten of which there are too many: each second, third, … */
+/** At least two: d3 takes the wish for a number of ticks as a hint. */
+function evenly(low: number, high: number, most: number): number[] {
+  const round = scaleLinear([low, high], [0, 1]);
+  for (let wish = Math.max(2, most - 1); ; wish++) {
+    const found = round.ticks(wish);
+    if (found.length > 1 || wish > 20) return every(found, most);
+  }
+}
+
+/** Where there are too many: each second, third, … */
 function every(values: number[], most: number): number[] {
   const n = Math.ceil(values.length / most);
   return values.filter((_, i) => i % n === 0);

@@ -2,7 +2,7 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { toggle } from "../page/basket";
+import { basket, onBasket, same, toggle } from "../page/basket";
 import { ScatterPlot } from "../charts/scatter";
 import { t } from "../text";
 import { className, fullName, metricName, whole } from "../words";
@@ -81,6 +81,10 @@ function Plot(props: Props & { cloud: Cloud; colours: Colours | null }): JSX.Ele
   const place = useSignal<readonly [number, number] | null>(null);
   const known = useRef(new Map<number, Exact>());
   const timer = useRef(0);
+  const inBasket = useSignal(basket());
+  useEffect(() => onBasket(() => (inBasket.value = basket())), []);
+  const shown = exact.value?.configuration.id;
+  const kept = shown !== undefined && inBasket.value.some((k) => same(k.id, shown));
   const x = useMemo(() => side(cloud.x, cloud.xs, view.xScale), [cloud, view.xScale]);
   const y = useMemo(() => side(cloud.y, cloud.ys, view.yScale), [cloud, view.yScale]);
   // What the plot calls is that of the newest drawing.
@@ -189,7 +193,7 @@ function Plot(props: Props & { cloud: Cloud; colours: Colours | null }): JSX.Ele
             </button>
           )}
         </div>
-        {row.value !== null && place.value && <Tip exact={exact.value} place={place.value} width={host.current?.clientWidth ?? 0} links={links} onAdd={put} />}
+        {row.value !== null && place.value && <Tip exact={exact.value} place={place.value} width={host.current?.clientWidth ?? 0} links={links} kept={kept} onAdd={put} />}
       </div>
       <p class="note">
         {cloud.front.length > 0 && `${t("plot.front")} `}

@@ -1,6 +1,6 @@
 /** A cloud of points as the plot draws it: in units that read well, with colours by what is chosen. */
 import { coloursOf } from "../charts/colours";
-import type { PlotAxis, PlotData, Uncertainties } from "../charts/scatter";
+import type { PlotAxis, PlotData, Uncertainties } from "../charts/plot";
 import type { Kind } from "../charts/scales";
 import { t } from "../text";
 import { metricName, saidUnit, scaled, tierName, valueText } from "../words";
