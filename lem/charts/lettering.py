@@ -49,6 +49,8 @@ def clean(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _cleaned(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text.strip()  # most texts: there is nothing to look for
     flat = "".join(" " if c in "\n\r\t\v\f\u2028\u2029" else c for c in text)
     return "".join(c for c in flat if _shown(c)).strip()
 

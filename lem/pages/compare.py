@@ -48,12 +48,10 @@ class Beside(NamedTuple):
 def page(reader: Reader, params: Params, query: Query) -> Page:
     question = PageQuestion.from_query(query)
     connection, packs = reader
-    keys = dict.fromkeys(id_of(connection, one) for one in question.id)
-    if len(keys) < 2:
-        return _offer(connection, question, list(keys))
-    asked = CompareQuestion.model_validate(
-        {**question.model_dump(exclude={"id"}), "id": list(dict.fromkeys(question.id))}
-    )
+    ids = list(dict.fromkeys(question.id))
+    if len(ids) < 2:
+        return _offer(connection, question, [id_of(connection, one) for one in ids])
+    asked = CompareQuestion.model_validate({**question.model_dump(exclude={"id"}), "id": ids})
     found = compare(connection, packs, asked)
     settings = made.settings_of(connection, found)
     configurations = [row.configuration for row in found.rows]

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from lem.analysis.text import plain, scaled
 from lem.archive.queries.answer import CampaignId, Configuration, Figure, Metric, unit_of
-from lem.archive.queries.arms import arms_of_campaign
+from lem.archive.queries.arms import arms_in_short
 from lem.archive.queries.configurations import ConfigurationAnswer, configuration
 from lem.archive.queries.cursor import CursorText
 from lem.archive.queries.filters import Question
@@ -275,12 +275,12 @@ def _campaign_ids(found: ConfigurationAnswer) -> dict[CampaignId, str]:
 
 def _campaigns(connection: sa.Connection, found: ConfigurationAnswer) -> list[InCampaign]:
     own = found.configuration
+    shown = dict(list(_campaign_ids(found).items())[:MOST_CAMPAIGNS])
     listed = []
-    for campaign, submitter in list(_campaign_ids(found).items())[:MOST_CAMPAIGNS]:
-        arms = arms_of_campaign(connection, campaign)
-        bases = [a.configuration for a in arms.arms if a.baseline]
-        mine = any(b.id == own.id for b in bases)
-        same_class = [b for b in bases if b.energy_class == own.energy_class]
+    for campaign, arms in arms_in_short(connection, list(shown)).items():
+        submitter = shown[campaign]
+        mine = any(b.id == own.id for b in arms.baselines)
+        same_class = [b for b in arms.baselines if b.energy_class == own.energy_class]
         listed.append(
             InCampaign(
                 id=campaign,

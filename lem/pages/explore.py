@@ -194,7 +194,7 @@ def _scatter(reader: Reader, question: ExploreQuestion, board: Leaderboard) -> t
     notes = [text("explore.scatter.some", shown=len(rows), all=total)] if total > len(rows) else []
     return Scatter(
         id="scatter",
-        title=text("explore.scatter.title", y=axes[1].label, x=axes[0].label),
+        title=text("explore.scatter.title", y=axes[1].label, x=axes[0].label.lower()),
         subtitle=text("explore.scatter.subtitle", energy_class=text(f"class.{about.energy_class}")),
         source=board.citation,
         notes=tuple(notes),

@@ -1,27 +1,119 @@
 """Archives that are looked at."""
 
+import hashlib
+import itertools
+import random
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lem.archive.checks import check_next
-from tests import archive_submissions
-from tests.archive_queries import filled
+from lem.archive.schema import CAMPAIGN, IDENTITY
+from lem.config.identity import experiment_id
+from lem.contract.lock import Lock
+from lem.contract.record import Record
+from lem.contract.spec import Experiment
+from tests import archive_submissions, records
+from tests.archive_queries import submitted
 
-CAMPAIGNS = (
-    ("someone else", [[0.42, 0.43, 0.41], [0.23, 0.22, 0.23], [0.14, 0.14, 0.15]], "gpu"),
-    ("a third", [[0.44, 0.43, 0.44], [0.24, 0.23, 0.24], [0.15, 0.15, 0.14]], "gpu"),
-    ("on a laptop", [[2.2, 2.3, 2.1], [1.9, None, 1.8]], "estimated"),
+MODELS = {
+    "HuggingFaceTB/SmolLM2-135M-Instruct": 0.05,
+    "Qwen/Qwen3-0.6B": 0.11,
+    "meta-llama/Llama-3.1-8B-Instruct": 0.9,
+}
+"""Joules per output token of one answer at a time, roughly."""
+BACKENDS = {"transformers": 1.0, "vllm": 0.62, "llama_cpp": 0.8}
+BATCHES = (1, 4, 16, 64)
+DTYPES = ("bfloat16", "float32")
+
+
+class Sent(NamedTuple):
+    """A campaign as somebody sent it."""
+
+    submitter: str
+    name: str
+    models: tuple[str, ...]
+    backends: tuple[str, ...]
+    board: str
+    factor: float
+    tier: int
+
+
+_SMALL, _MIDDLE, _LARGE = MODELS
+SENT = (
+    Sent("Energy Lab", "batching", (_SMALL, _MIDDLE), ("transformers", "vllm"), "H100", 1.0, 3),
+    Sent("A. Reader", "the same again", (_SMALL,), ("transformers", "vllm"), "H100", 1.02, 3),
+    Sent("Institute of Computing", "a larger model", (_LARGE,), tuple(BACKENDS), "H100", 1.0, 2),
+    Sent("someone", "on a smaller board", (_MIDDLE,), ("vllm", "llama_cpp"), "L4", 1.7, 1),
 )
-"""Submitter, joules per output token of each arm in each block, class of energy."""
+BOARDS = {"H100": "NVIDIA H100 80GB HBM3", "L4": "NVIDIA L4"}
 
 
-def lively(archive: Any, folder: Path, configurations: int = 60) -> None:
-    """Many configurations as rows, and a few campaigns as real submissions that were checked."""
-    filled(archive, configurations)
-    for number, (name, energies, energy_class) in enumerate(CAMPAIGNS):
-        made = archive_submissions.campaign(
-            folder / f"campaign-{number}", energies, energy_class=energy_class
-        )
-        archive_submissions.Submitter(archive, name).push(made)
+def lively(archive: Any, folder: Path) -> None:
+    """Campaigns of several submitters with all that belongs to them, at all tiers; and one with a
+    run that failed, without a meter, as a server took it in and checked it."""
+    chance = random.Random(7)
+    for number, sent in enumerate(SENT):
+        made, lock = _campaign(number, sent, chance)
+        origin = submitted(archive, made, submitter=number, lock=lock, tier=sent.tier)
+        with archive.database.writing() as c:
+            for table, row, name in (
+                (IDENTITY, origin.identity_id, sent.submitter),
+                (CAMPAIGN, origin.campaign_id, sent.name),
+            ):
+                c.execute(table.update().where(table.c.id == row).values(name=name))
+    estimated = archive_submissions.campaign(
+        folder / "estimated", [[2.2, 2.3, 2.1], [1.9, None, 1.8]], energy_class="estimated"
+    )
+    archive_submissions.Submitter(archive, "on a laptop").push(estimated)
     while check_next(archive.database, archive.packs) is not None:
         pass
+
+
+def _campaign(number: int, sent: Sent, chance: random.Random) -> tuple[list[Record], Lock]:
+    arms, made = [], []
+    for model, backend, batch, dtype in itertools.product(
+        sent.models, sent.backends, BATCHES, DTYPES
+    ):
+        raw = records.experiment(batch, backend, args={})
+        content = f"sha256:{hashlib.sha256(model.encode()).hexdigest()}"
+        raw["model"] = {**raw["model"], "id": model, "content": content}
+        raw["engine"] = {**raw["engine"], "dtype": dtype}
+        arm_id = experiment_id(Experiment.model_validate(raw))
+        settings = {
+            "model": model,
+            "backend": backend,
+            "engine.max_batch_size": batch,
+            "engine.dtype": dtype,
+        }
+        arms.append(
+            {
+                "arm_id": arm_id,
+                "label": ", ".join(f"{k}={v}" for k, v in settings.items()),
+                "settings": settings,
+                "experiment": raw,
+            }
+        )
+        level = MODELS[model] * BACKENDS[backend] * sent.factor * batch**-0.45
+        level *= 1.35 if dtype == "float32" else 1.0
+        for block in range(4):
+            value = level * chance.gauss(1, 0.015)
+            board = {"name": BOARDS[sent.board], "uuid": f"GPU-{number}"}
+            made.append(
+                records.record(
+                    arm_id=arm_id,
+                    experiment_id=arm_id,
+                    block=block,
+                    energy={"gpu": value},
+                    above_idle={"gpu": 0.8 * value},
+                    throughput=35 * batch**0.7 * chance.gauss(1, 0.01),
+                    ttft_s=0.03 * batch**0.5,
+                    itl_s=batch**0.3 / 35,
+                    gpus=[records.gpu() | board],
+                    semantics=4,
+                    raw_experiment=raw,
+                    nll=2.5 if dtype == "float32" else 2.51,
+                    nll_tokens=4000,
+                )
+            )
+    lock = records.lock(arms, name=sent.name, blocks=4)
+    return made, lock

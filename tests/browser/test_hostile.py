@@ -27,7 +27,7 @@ EVERY = {"result": 5, "configuration": 1}
 RAN = """() => [
     ...(window.hit ? ["a text was run"] : []),
     ...[...document.querySelectorAll("*")].flatMap(e => [...e.attributes]
-        .filter(a => a.name.startsWith("on") || a.name === "style"
+        .filter(a => a.name.startsWith("on")
             || (/^(href|src|action|xlink:href)$/.test(a.name) && /^\\s*javascript:/i.test(a.value)))
         .map(a => `${e.tagName} ${a.name}=${a.value.slice(0, 60)}`)),
     ...[...document.querySelectorAll("main img, main script:not([type]), main iframe, main style")]

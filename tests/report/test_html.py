@@ -249,7 +249,10 @@ def test_what_did_not_count_is_there_with_its_reason(tmp_path: Path) -> None:
     assert stands[2, "batch size 4"].startswith("unusable: ")
     assert found.runs.counted == 3
     html = document(found)
-    assert "the engine ran out of memory" in html and "3 runs count. 3 more are" in html
+    assert (
+        "the engine ran out of memory" in html
+        and "Runs that count: 3. In the folder, but in no figure: 3." in html
+    )
 
 
 def test_a_failure_is_shown_with_its_last_words(rich: Path) -> None:

@@ -90,12 +90,13 @@ def figures_within(
     names = CONFIG_SUMMARY.c.keys()
     rows = (
         dict(zip(names, row, strict=True))
-        for row in summaries.rows_of(summaries.computed(connection, ids, campaign).summaries)
+        for row in summaries.rows_of(
+            summaries.computed(connection, ids, campaign, (tier,)).summaries
+        )
     )
     return {
         (row["config_id"], HEADLINE[row["metric"]]): figure(row, classes[row["config_id"]])
         for row in rows
-        if row["tier"] == tier
     }
 
 

@@ -55,7 +55,9 @@ export function BoardTable({ store, links }: { store: Store; links: Links }): JS
                 </th>
               )}
               <th scope="col" role="columnheader">{t("explore.board.trust")}</th>
-              <th scope="col" role="columnheader">{t("explore.board.compare")}</th>
+              <th scope="col" role="columnheader" class="pick">
+                {t("explore.board.compare")}
+              </th>
             </tr>
           </thead>
           <tbody role="rowgroup">

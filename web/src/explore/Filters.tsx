@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { t } from "../text";
-import { className, metricName, tierName, valueText, whole } from "../words";
+import { className, metricName, plain, tierName, valueText, whole } from "../words";
 import { type Dimension, type Facets, METRICS, type Metric, TIERS } from "./source";
 import type { Store } from "./store";
 import { filtered, START, toggled, valuesOf, type View } from "./view";
@@ -279,7 +279,7 @@ function filterName(name: string): string {
     since: t("explore.since"),
     until: t("explore.until"),
   };
-  return own[name] ?? dimensionName(name) ?? name;
+  return own[name] ?? dimensionName(name) ?? plain(name);
 }
 
 function dimensionName(name: string): string | null {
@@ -289,6 +289,6 @@ function dimensionName(name: string): string | null {
 
 function filterValue(name: string, value: string): string {
   if (name === "class") return className(value);
-  if (name === "tier") return (TIERS as readonly string[]).includes(value) ? tierName(value as (typeof TIERS)[number]) : value;
-  return name === "q" || name === "since" || name === "until" ? value : valueText(value);
+  if (name === "tier") return (TIERS as readonly string[]).includes(value) ? tierName(value as (typeof TIERS)[number]) : plain(value);
+  return name === "q" || name === "since" || name === "until" ? plain(value) : valueText(value);
 }
