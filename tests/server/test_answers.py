@@ -152,7 +152,7 @@ class TestCache:
     def test_it_holds_so_many_bytes_and_the_newest_used(self) -> None:
         cache = Cache(80)
         for name in "abcdefgh":
-            cache.put(1, name, Encoded(b"x" * 5, b"y" * 5))
+            cache.put(1, name, Encoded(b"x" * 5, b"y" * 5, "text/plain"))
         cache.get(1, "a")
         cache.put(1, "i", Encoded(b"x" * 10, None, "text/plain"))
         assert cache.bytes == 80
