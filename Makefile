@@ -1,13 +1,13 @@
 # Everything is done by scripts/ and the lem command; these are the short names.
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test check lint docs bench coverage reported-vs-true gpu-check images clean
+.PHONY: help quickstart test check lint docs bench coverage reported-vs-true gpu-check web images clean
 VENV ?= .venv
 export VENV
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-quickstart: ## set up, run configs/quickstart.yaml, print its table (LAUNCHER=docker|process)
+quickstart: ## set up, run configs/quickstart.yaml, print its table, write its report (LAUNCHER=docker|process)
 	@scripts/quickstart.sh
 	@echo "The lem command is in $(VENV); to use it: . $(VENV)/bin/activate"
 
@@ -37,6 +37,10 @@ reported-vs-true: ## lem, Zeus, CodeCarbon, LLenergyMeasure and AIPerf on the sa
 
 gpu-check: ## measure on a machine with an NVIDIA GPU; needs no network (PARTS=idle,…; see docs/gpu.md)
 	@$(or $(PYTHON),python3) -m gpu_check $(if $(PARTS),--parts $(PARTS))
+
+web: ## build the pages' scripts and styles from web/ into lem/web/assets (needs Node.js)
+	@scripts/environment.sh dev
+	@scripts/web.sh
 
 images: ## build the engine images
 	@scripts/environment.sh

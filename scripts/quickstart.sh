@@ -1,5 +1,6 @@
 #!/bin/sh
-# From a clone to a table of results: the environment, then configs/quickstart.yaml to its end.
+# From a clone to a table of results and a report: the environment, then configs/quickstart.yaml to
+# its end.
 #
 # LAUNCHER=docker|process overrides the choice; PYTHON and VENV are those of environment.sh.
 set -eu
@@ -19,4 +20,10 @@ fi
 if [ "$chosen" = process ]; then
     scripts/environment.sh engines
 fi
-exec "$VENV/bin/lem" campaign run configs/quickstart.yaml "$@"
+status=0
+"$VENV/bin/lem" campaign run configs/quickstart.yaml "$@" || status=$?
+# Also where some experiments failed (1): it says which, and why.
+if [ "$status" -le 1 ]; then
+    "$VENV/bin/lem" results report results/quickstart
+fi
+exit "$status"

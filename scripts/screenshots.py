@@ -49,7 +49,17 @@ SHOTS = (
     Shot("everyday", "everyday"),
     Shot("story", "story"),
 )
-MORE = ("attributions", "stories", "method", "glossary", "data", "api", "privacy", "terms", "changelog")
+MORE = (
+    "attributions",
+    "stories",
+    "method",
+    "glossary",
+    "data",
+    "api",
+    "privacy",
+    "terms",
+    "changelog",
+)
 
 
 def main() -> None:

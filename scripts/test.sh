@@ -31,12 +31,22 @@ checks() {
     step "types" mypy
     step "floors" lint-imports --no-cache
     step "documents" scripts/generate.sh --check
+    front_end
     step "workflows" check-jsonschema --builtin-schema vendor.github-workflows \
         .github/workflows/*.yml
     step "citation" check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
     # With --quiet, --strict would not see the warnings.
     step "site" mkdocs build --strict --site-dir build/site
     advisories
+}
+
+# What is built is committed: without Node.js everything works but this comparison.
+front_end() {
+    if command -v npm >/dev/null 2>&1; then
+        step "front end" scripts/web.sh --check
+    else
+        missing+=("Node.js: the front end was not compared with its sources; fix: install Node.js 20.19 or later")
+    fi
 }
 
 # Advisories come from a service on the network, and change without any change here: where it does

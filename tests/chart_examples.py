@@ -3,7 +3,7 @@
 import re
 from xml.etree import ElementTree
 
-from lem.charts.lettering import SLACK, measure
+from lem.charts.lettering import measure
 from lem.charts.model import (
     AnyChart,
     Axis,
@@ -178,7 +178,7 @@ def boxes(root: ElementTree.Element) -> list[tuple[str, Box]]:
     for e, (dx, dy) in _placed(root):
         words = e.text or ""
         size = float(e.get("font-size", "13"))
-        width = measure(words, size, "emphasis" in e.get("class", "")) / SLACK
+        width = measure(words, size, "emphasis" in e.get("class", ""))
         x = float(e.get("x", "0")) + dx
         x -= {"start": 0.0, "middle": width / 2, "end": width}[e.get("text-anchor", "start")]
         y = float(e.get("y", "0")) + dy

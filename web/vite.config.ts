@@ -16,7 +16,7 @@ export default defineConfig({
     // Fonts and images stay files: pages allow no data: addresses for them.
     assetsInlineLimit: 0,
     rollupOptions: {
-      input: ["src/site.ts", "src/early.ts"],
+      input: ["src/site.ts", "src/early.ts", "src/report.ts"],
     },
   },
   test: {

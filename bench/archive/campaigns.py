@@ -5,8 +5,11 @@ import gzip
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,20 +22,28 @@ SAMPLES = 1200
 REQUESTS = 32
 
 
-def made_up(folder: Path, number: int, blocks: int) -> str:
-    """Two arms × ``blocks`` runs on a GPU that nobody measured. Returns the model's name."""
+def made_up(
+    folder: Path,
+    number: int,
+    blocks: int,
+    batches: Sequence[int] = (1, 4),
+    dtypes: Sequence[str] = ("float32",),
+) -> str:
+    """An arm for each batch size and number format × ``blocks`` runs on a GPU that nobody measured.
+    Returns the model's name."""
     model = f"bench/model-{number}"
     arms = []
-    for batch in (1, 4):
+    for batch, dtype in product(batches, dtypes):
         raw = records.experiment(batch)
+        raw["engine"]["dtype"] = dtype
         raw["model"]["id"] = model
         raw["model"]["content"] = f"sha256:{number:064x}"
         identity = experiment_id(Experiment.model_validate(raw))
         arms.append(
             {
                 "arm_id": identity,
-                "label": f"engine.max_batch_size={batch}",
-                "settings": {"engine.max_batch_size": batch},
+                "label": f"engine.max_batch_size={batch}, engine.dtype={dtype}",
+                "settings": {"engine.max_batch_size": batch, "engine.dtype": dtype},
                 "experiment": raw,
             }
         )
@@ -51,15 +62,23 @@ def made_up(folder: Path, number: int, blocks: int) -> str:
                     raw_experiment=arm["experiment"],
                     block=block,
                     campaign=lock.name,
-                    energy={"gpu": float(draw.normal(0.5, 0.005))},
+                    energy={"gpu": _joules(arm["settings"], draw)},
                     gpus=board,
                     semantics=4,
-                    started=records.START + timedelta(seconds=80 * block + 40 * place_in_block),
+                    started=records.START
+                    + timedelta(seconds=40 * (len(arms) * block + place_in_block)),
                 ),
             )
             (place / "trace.csv.gz").write_bytes(gzip.compress(_trace(draw), 6, mtime=0))
             (place / "responses.csv.gz").write_bytes(gzip.compress(_responses(draw), 6, mtime=0))
     return model
+
+
+def _joules(settings: Mapping[str, Any], draw: np.random.Generator) -> float:
+    """Per output token: less in larger batches and shorter numbers."""
+    short = settings["engine.dtype"] != "float32"
+    true = 0.5 * settings["engine.max_batch_size"] ** -0.4 * (0.7 if short else 1.0)
+    return float(true * draw.normal(1, 0.01))
 
 
 def run(folder: Path, blocks: int, window_s: float) -> str:

@@ -21,6 +21,8 @@ def plain(text: str, limit: int = 300) -> str:
     """Text from models, engines and files, safe to print: control characters, escape sequences and
     characters that reorder or hide text become visible escapes; long text is cut."""
     cut = text if len(text) <= limit else text[: limit - 1] + "…"
+    if cut.isprintable():  # the usual case, at once
+        return cut
     return "".join(c if _harmless(c) else c.encode("unicode_escape").decode() for c in cut)
 
 

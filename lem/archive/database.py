@@ -7,7 +7,7 @@ one state from begin to end and never waits for writing.
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +32,8 @@ _WRITE_LOCK = 0x6C656D01
 """Key of PostgreSQL's advisory lock."""
 _WRITES = "lem_writes"
 _LIMITED = "lem_limited"
+_SETTINGS = "lem_settings"
+"""Of a transaction that can only read: its settings, once they were asked for."""
 _KEPT_STATES = 64
 """Who looks more seldom than that reads the board anew."""
 
@@ -49,7 +51,7 @@ class Database:
     def reading(self) -> Iterator[Connection]:
         """A transaction that can only read, and sees one state of the archive."""
         with self._reader.connect() as connection, connection.begin():
-            yield connection
+            yield connection.execution_options(**{_SETTINGS: {}})
 
     def limit_reading(self) -> None:
         """From now on end queries after ``READ_TIMEOUT_S`` on SQLite too: for whoever answers
@@ -195,9 +197,8 @@ def setting(connection: Connection, name: str) -> str:
 
 def settings(connection: Connection, *names: str) -> list[str]:
     """Several at once, in this order. Raises as :func:`setting`."""
-    query = sa.select(SETTING.c.name, SETTING.c.value).where(SETTING.c.name.in_(names))
     try:
-        found = {row.name: str(row.value) for row in connection.execute(query)}
+        found = every_setting(connection)
     except SQLAlchemyError as e:
         raise EnvironmentFault(
             "this database has no archive in it yet", hint="lem serve makes one"
@@ -208,6 +209,19 @@ def settings(connection: Connection, *names: str) -> list[str]:
                 f"this archive has no setting {name!r}", hint="start lem serve once"
             )
     return [found[name] for name in names]
+
+
+def every_setting(connection: Connection) -> Mapping[str, str]:
+    """The table ``setting``. Of what :meth:`Database.reading` gives it is read once: an answer is
+    made of many queries, and each of them says of which state it is."""
+    kept: dict[str, str] | None = connection.get_execution_options().get(_SETTINGS)
+    if kept:
+        return kept
+    rows = connection.execute(sa.select(SETTING.c.name, SETTING.c.value))
+    found = {row.name: str(row.value) for row in rows}
+    if kept is not None:
+        kept.update(found)
+    return found
 
 
 class DataState(NamedTuple):

@@ -3,7 +3,7 @@ in one can be taken for a measurement: its answers, its pages and its dumps say 
 
 import sqlalchemy as sa
 
-from lem.archive.database import Database
+from lem.archive.database import Database, every_setting
 from lem.archive.schema import RUN, SETTING, SUBMISSION
 from lem.errors import BadInput
 
@@ -15,8 +15,7 @@ MADE_UP = "Made-up records of a demonstration, not to be cited: "
 
 def is_demo(connection: sa.Connection) -> bool:
     """Whether made-up records may be among this archive's."""
-    query = sa.select(SETTING.c.value).where(SETTING.c.name == DEMO)
-    return connection.scalar(query) is not None
+    return DEMO in every_setting(connection)
 
 
 def mark(connection: sa.Connection) -> None:

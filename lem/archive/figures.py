@@ -18,6 +18,7 @@ Nothing depends on which other configurations are in the same call, or on the or
 given: the same runs give the same bits.
 """
 
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +35,9 @@ Ints = NDArray[np.int64]
 UNEXPLAINED, UNEXPLAINED_ALONE = 2.0, 1.0
 """Birge ratios beyond which submitters contradict each other: of what a meter's uncertainty is
 stated of, and of what only the scatter on one machine is known of."""
+AT_ONCE = 1_000_000
+"""Values that intervals are worked out of together: of a whole archive's they would take
+gigabytes."""
 UNSTATED = 5
 WHY_NONE = {**REFUSALS, UNSTATED: "a run states no uncertainty"}
 """``config_summary.why_none`` in words; 0 where there is an interval."""
@@ -76,15 +80,18 @@ class Summaries(NamedTuple):
     why_none: Ints
 
 
-def summarise(runs: Runs) -> Summaries:
-    """The summaries of these runs' configurations. All counted runs of each have to be there."""
+def summarise(runs: Runs, tiers: Iterable[int] = TIERS) -> Summaries:
+    """The summaries of these runs' configurations, of each tier at least. All counted runs of each
+    have to be there."""
     runs = _ordered(runs)
-    found = [
-        part
-        for tier in TIERS
+    stretches = [
+        stretch
+        for tier in tiers
         for metric in range(len(HEADLINE))
-        if (part := _of_metric(runs, tier, metric)) is not None
+        if (stretch := _stretch(runs, tier, metric)) is not None
     ]
+    intervals = _intervals([(s.blocks, s.n) for s in stretches])
+    found = [_of_metric(runs, s, *own) for s, own in zip(stretches, intervals, strict=True)]
     if not found:
         return Summaries(*(np.zeros(0, dtype=t) for t in _TYPES))  # type: ignore[arg-type]
     columns = [np.concatenate(column) for column in zip(*found, strict=True)]
@@ -100,21 +107,43 @@ def _ordered(runs: Runs) -> Runs:
     return Runs(*(column[order] for column in runs))  # type: ignore[arg-type]
 
 
-def _of_metric(runs: Runs, tier: int, metric: int) -> Summaries | None:
+class _Stretch(NamedTuple):
+    """Runs of at least a tier that have a metric, by configuration, submitter and block."""
+
+    tier: int
+    metric: int
+    kept: NDArray[np.bool_]
+    new_config: NDArray[np.bool_]
+    """Of each of these runs, whether it begins another one; likewise the next two."""
+    new_submitter: NDArray[np.bool_]
+    new_block: NDArray[np.bool_]
+    blocks: Floats
+    """The mean of each block's runs."""
+    of_block: Ints
+    """The submitter of each block, counted through all configurations."""
+    n: Ints
+    """Blocks of each submitter."""
+
+
+def _stretch(runs: Runs, tier: int, metric: int) -> _Stretch | None:
     kept = (runs.tier >= tier) & np.isfinite(runs.values[:, metric])
     if not kept.any():
         return None
-    config, identity = runs.config[kept], runs.identity[kept]
-    values, started = runs.values[kept, metric], runs.started[kept]
-    new_config = _starts(config)
-    new_submitter = new_config | _starts(identity)
+    new_config = _starts(runs.config[kept])
+    new_submitter = new_config | _starts(runs.identity[kept])
     place = runs.place[kept]
     new_block = new_submitter | _starts(place[:, 0]) | _starts(place[:, 1])
-    of_run = np.cumsum(new_submitter) - 1
-    of_block = of_run[new_block]
-    of_submitter = np.cumsum(new_config)[new_submitter] - 1
+    of_block = (np.cumsum(new_submitter) - 1)[new_block]
+    blocks = _means(runs.values[kept, metric], new_block)
     n = np.bincount(of_block)
-    blocks = _means(values, new_block)
+    return _Stretch(tier, metric, kept, new_config, new_submitter, new_block, blocks, of_block, n)
+
+
+def _of_metric(runs: Runs, stretch: _Stretch, half: Floats, why: Ints) -> Summaries:
+    tier, metric, kept, new_config, new_submitter, new_block, blocks, of_block, n = stretch
+    config, values, started = runs.config[kept], runs.values[kept, metric], runs.started[kept]
+    of_run = np.cumsum(new_submitter) - 1
+    of_submitter = np.cumsum(new_config)[new_submitter] - 1
     means = _sums(of_block, blocks) / n
     k = np.bincount(of_submitter)
     # Sorted within each configuration, so that it does not matter who was enrolled first.
@@ -123,7 +152,7 @@ def _of_metric(runs: Runs, tier: int, metric: int) -> Summaries | None:
     config_of_run = of_submitter[of_run]
     own = runs.expanded[kept, metric] if metric < len(WITH_UNCERTAINTY) else None
     own = None if own is None else _means(own, new_block)
-    each, why = _of_submitters(blocks, of_block, n, own)
+    each, why = _of_submitters(half, why, of_block, n, own)
     most = UNEXPLAINED if own is not None else UNEXPLAINED_ALONE
     expanded, why_none = _together(means, mean, each, why, of_submitter, k, most)
     first = np.flatnonzero(new_config)
@@ -148,24 +177,38 @@ def _of_metric(runs: Runs, tier: int, metric: int) -> Summaries | None:
     )
 
 
-def _of_submitters(
-    values: Floats, of_block: Ints, n: Ints, own: Floats | None
-) -> tuple[Floats, Ints]:
-    """U of each submitter's mean (NaN without one), and why there is none (0 where there is)."""
+def _intervals(stretches: Sequence[tuple[Floats, Ints]]) -> list[tuple[Floats, Ints]]:
+    """Of each stretch's blocks, and how many each submitter has: the half-width of each submitter's
+    mean (NaN without one), and why there is none (0 where there is). All series of one length are
+    looked at together, whosever and of whatever metric."""
+    if not stretches:
+        return []
+    blocks = np.concatenate([b for b, _ in stretches])
+    n = np.concatenate([own for _, own in stretches])
     half = np.full(len(n), np.nan)
     why = np.ones(len(n), dtype=np.int64)
     starts = np.cumsum(n) - n
     for length in np.unique(n[n >= 3]):
-        those = np.flatnonzero(n == length)
-        series = values[starts[those][:, None] + np.arange(length)]
-        found = absolute_intervals(series)
-        half[those], why[those] = found.half_width, found.refused
+        alike = np.flatnonzero(n == length)
+        at_once = max(1, AT_ONCE // int(length))
+        for i in range(0, len(alike), at_once):
+            those = alike[i : i + at_once]
+            found = absolute_intervals(blocks[starts[those][:, None] + np.arange(length)])
+            half[those], why[those] = found.half_width, found.refused
+    ends = np.cumsum([len(own) for _, own in stretches])[:-1]
+    return list(zip(np.split(half, ends), np.split(why, ends), strict=True))
+
+
+def _of_submitters(
+    half: Floats, why: Ints, of_block: Ints, n: Ints, own: Floats | None
+) -> tuple[Floats, Ints]:
+    """U of each submitter's mean (NaN without one), and why there is none (0 where there is)."""
     if own is None:
         return half, why
     # NaN of one run makes the mean NaN.
     u = _sums(of_block, own) / n
-    why[(why == 0) & np.isnan(u)] = UNSTATED
-    return np.hypot(half, u), why
+    unstated = (why == 0) & np.isnan(u)
+    return np.hypot(half, u), np.where(unstated, UNSTATED, why)
 
 
 def _together(

@@ -17,7 +17,15 @@ from lem.archive import board, facets
 from lem.archive.copying import FEW, copied_out, insert_numbers, or_none
 from lem.archive.figures import Runs, Summaries, summarise
 from lem.archive.rows import FIGURES
-from lem.archive.schema import CONFIG, CONFIG_SUMMARY, DIMENSIONS, HEADLINE, RUN, WITH_UNCERTAINTY
+from lem.archive.schema import (
+    CONFIG,
+    CONFIG_SUMMARY,
+    DIMENSIONS,
+    HEADLINE,
+    RUN,
+    TIERS,
+    WITH_UNCERTAINTY,
+)
 
 AT_ONCE = 4000
 """Configurations whose runs are read together."""
@@ -88,8 +96,14 @@ class Computed(NamedTuple):
     """Of the configurations that have counted runs."""
 
 
-def computed(c: Connection, config_ids: Sequence[int], campaign: int | None = None) -> Computed:
-    """What the counted runs of these configurations say; ``campaign``: those of this one alone."""
+def computed(
+    c: Connection,
+    config_ids: Sequence[int],
+    campaign: int | None = None,
+    tiers: Iterable[int] = TIERS,
+) -> Computed:
+    """What the counted runs of these configurations say, of each tier at least; ``campaign``: those
+    of this one alone."""
     columns = [RUN.c[name] for name in (*_KEYS, *FIGURES)]
     query = sa.select(*columns).where(RUN.c.config_id.in_(config_ids), RUN.c.counted)
     if campaign is not None:
@@ -105,7 +119,7 @@ def computed(c: Connection, config_ids: Sequence[int], campaign: int | None = No
         values=np.stack([found[name] for name in HEADLINE], axis=1),
         expanded=np.stack([found[f"{name}_u"] for name in WITH_UNCERTAINTY], axis=1),
     )
-    return Computed(summarise(runs), _states(runs))
+    return Computed(summarise(runs, tiers), _states(runs))
 
 
 def rows_of(found: Summaries) -> list[tuple[Any, ...]]:

@@ -35,18 +35,31 @@ def whisker(
     if of == OVER:
         # A rim in the paper's colour: the whisker shows on any bar.
         sheet.line(*_turned(start, across, upright), *_turned(end, across, upright), "under")
-    # Of a short one they would be a box around its dot.
-    cap = min(cap, max(2.0, abs(end - start) / 2))
-    name = f"{of} dashed" if estimated else of
-    sheet.line(*_turned(start, across, upright), *_turned(end, across, upright), name)
+    else:
+        # Of a short one they would be a box around its dot.
+        cap = min(cap, max(2.0, abs(end - start) / 2))
+    line = _line(start, end, across, upright)
+    caps = ""
     for at, cut, way in zip((start, end), scale.cuts(interval), (-1, 1), strict=True):
         way = way if scale.last > scale.first else -way
         if cut:
             sheet.say(CUT)
             _arrow(sheet, at, across, way, upright)
         else:
-            a, b = _turned(at, across - cap, upright), _turned(at, across + cap, upright)
-            sheet.line(*a, *b, of)
+            caps += _line(across - cap, across + cap, at, not upright)
+    # One element, of which a chart may have hundreds; only the line itself can be dashed.
+    if not estimated:
+        sheet.path(line + caps, of)
+    else:
+        sheet.path(line, f"{of} dashed")
+        if caps:
+            sheet.path(caps, of)
+
+
+def _line(start: float, end: float, across: float, upright: bool) -> str:
+    if upright:
+        return f"M{across:.5g} {start:.5g}V{end:.5g}"
+    return f"M{start:.5g} {across:.5g}H{end:.5g}"
 
 
 def _turned(along: float, across: float, upright: bool) -> tuple[float, float]:

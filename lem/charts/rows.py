@@ -63,7 +63,15 @@ def lay_out(sheet: Sheet, rows: Sequence[Row], axis: Axis, top: float) -> Layout
         lanes.append(Lane(row, y, y + height, y + height / 2, lines, text))
         y += height
     first = left + room + GAP
-    return Layout(tuple(lanes), first, sheet.width - readings - GAP, top, y, left + room, groups)
+    return Layout(
+        tuple(lanes),
+        first,
+        sheet.width - readings - GAP - PAD * groups,
+        top,
+        y,
+        left + room,
+        groups,
+    )
 
 
 def _widest(row: Row) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from html import escape
 
-from lem.charts.lettering import wrap
+from lem.charts.lettering import certain, measure, wrap
 from lem.charts.model import Target
 
 Href = Callable[[Target], str]
@@ -54,11 +54,16 @@ class Sheet:
         of: str = "label",
         full: str = "",
     ) -> None:
-        """One line, its baseline at ``y``; ``full`` is shown where the pointer rests on it."""
+        """One line, its baseline at ``y``; ``full`` is shown where the pointer rests on it. The
+        line is as long as it was measured, in whatever font a browser finds for it."""
+        long = ""
+        if len(words) > 1 and certain(words):
+            width = measure(words, size, "emphasis" in of)
+            long = f' textLength="{width:.4g}" lengthAdjust="spacingAndGlyphs"'
         to = "" if anchor == "start" else f' text-anchor="{anchor}"'
         more = f"<title>{escape(full)}</title>" if full and full != words else ""
         self._parts.append(
-            f'<text class="{of}" x="{x:.5g}" y="{y:.5g}" font-size="{size:g}"{to}>'
+            f'<text class="{of}" x="{x:.5g}" y="{y:.5g}" font-size="{size:g}"{to}{long}>'
             f"{escape(words)}{more}</text>"
         )
 

@@ -1,9 +1,9 @@
 """A chart as SVG: inline, to be put into a page whose stylesheet colours its classes; or alone,
 with title, source and stylesheet of its own. No scripts, no style attributes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass, replace
-from functools import singledispatch
+from functools import cache, singledispatch
 from html import escape
 from typing import Any, TypeVar
 
@@ -149,17 +149,31 @@ def _(chart: Headline, sheet: Sheet, top: float) -> float:
 
 
 def harmless(thing: T) -> T:
-    """The same with every text in it cleaned and cut; targets as they are."""
+    """The same with every text in it cleaned and cut; targets as they are. What holds nothing to be
+    cleaned is given back itself: a chart may have hundreds of marks."""
     found: Any = thing
-    if isinstance(found, str):
+    if found is None or isinstance(found, int | float | Target):
+        pass
+    elif isinstance(found, str):
         short = found if len(found) <= 4 * LONGEST else found[: 4 * LONGEST]
         found = clean(short)
         found = found if len(found) <= LONGEST else found[: LONGEST - 1] + "…"
     elif isinstance(found, tuple):
         if found and (isinstance(found[0], str) or is_dataclass(found[0])):
-            found = tuple(harmless(item) for item in found)
-    elif is_dataclass(found) and not isinstance(found, Target | type):
-        texts = {f.name: harmless(getattr(found, f.name)) for f in fields(found)}
-        found = replace(found, **texts)
+            items = tuple(harmless(item) for item in found)
+            found = found if _all_same(items, found) else items
+    elif is_dataclass(found) and not isinstance(found, type):
+        before = {name: getattr(found, name) for name in _names(type(found))}
+        after = {name: harmless(value) for name, value in before.items()}
+        found = found if _all_same(before.values(), after.values()) else replace(found, **after)
     cleaned: T = found
     return cleaned
+
+
+@cache
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(kind))
+
+
+def _all_same(some: Iterable[object], others: Iterable[object]) -> bool:
+    return all(a is b for a, b in zip(some, others, strict=True))

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field
 
 from lem.contract.base import Document, Part, Sha256, Timestamp
 
@@ -54,12 +54,10 @@ class ArchiveDump(Document):
     licence: Literal["CC-BY-4.0"] = "CC-BY-4.0"
     citation: Annotated[str, Field(max_length=1000)]
 
-    @model_serializer(mode="wrap")
-    def _without_demo(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
-        written: dict[str, object] = write(self)
-        if not self.demo:
-            del written["demo"]
-        return written
+    def text(self) -> bytes:
+        """The file, in its one spelling."""
+        left_out = None if self.demo else {"demo"}
+        return (self.model_dump_json(indent=1, exclude=left_out) + "\n").encode()
 
     def salts(self) -> dict[str, str]:
         """Archive → salt: whose submissions may be here."""

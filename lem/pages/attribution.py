@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from lem.analysis import attribute as analysis
 from lem.analysis.naming import words
 from lem.analysis.text import plain, scaled
-from lem.archive.queries.answer import CampaignId, Metric
+from lem.archive.queries.answer import Metric
 from lem.archive.queries.arms import CampaignArms, arms_of_campaign
 from lem.archive.queries.attribute import (
     Answered,
@@ -27,6 +27,7 @@ from lem.charts.table import Column, Table
 from lem.contract.base import Scalar
 from lem.pages import comparison as made
 from lem.pages.compare import METRICS, first_arms
+from lem.pages.ids import campaign_id
 from lem.pages.naming import device, model_name, way, workload
 from lem.pages.one_figure import interval, named
 from lem.pages.page import Kind, Page, Params, Query, Reader
@@ -39,12 +40,13 @@ MOST_LINES = 12
 """Of one chart of slopes."""
 MOST_ARMS = 40
 ESTIMATED = "estimated"
+WIDE = 5
 
 
 def page(reader: Reader, params: Params, query: Query) -> Page:
     question = AttributeQuestion.from_query(query)
     connection, packs = reader
-    about = campaign(connection, _id(params["campaign"]))
+    about = campaign(connection, campaign_id(params["campaign"]))
     arms = arms_of_campaign(connection, about.campaign.id)
     try:
         found = attribute(connection, packs, about.campaign.id, question)
@@ -72,14 +74,6 @@ def page(reader: Reader, params: Params, query: Query) -> Page:
         table=_table(found),
         head=found,
     )
-
-
-def _id(text_: str) -> CampaignId:
-    owner, _, identity = text_.partition("-")
-    good = len(owner) == 64 and set(owner) <= set("0123456789abcdef")
-    if not good or not (identity.isascii() and identity.isdigit() and len(identity) <= 12):
-        raise Refused("no_such_campaign", "there is no such campaign here", 404)
-    return text_
 
 
 def _context(
@@ -178,7 +172,7 @@ def _shares(found: Answered) -> Bars:
         id="shares",
         title=text(
             "attribution.shares.title",
-            name=plain(first.name),
+            name=_capital(plain(first.name)),
             share=_percent(first),
             metric=text(f"metrics.{found.metric}"),
         ),
@@ -208,6 +202,10 @@ def _share_notes(found: Answered) -> Iterator[str]:
         yield text("attribution.shares.left_out", n=found.left_out_blocks)
 
 
+def _capital(text_: str) -> str:
+    return text_[:1].upper() + text_[1:]
+
+
 def _percent(share: Share) -> str:
     fields = share.model_dump() | {"paths": tuple(share.paths)}
     return analysis.percent(analysis.Share(**fields))
@@ -216,6 +214,11 @@ def _percent(share: Share) -> str:
 def _scale(found: Answered) -> tuple[float, str]:
     factor, unit = scaled(found.unit, [a.value for a in found.arms])
     return factor, said_unit(unit)
+
+
+def _axis(found: Answered, unit: str) -> Axis:
+    """Logarithmic where the arms lie far apart: what a choice does is a factor."""
+    return Axis(text(f"metrics.{found.metric}"), unit, log=found.spread > WIDE)
 
 
 def _arms(found: Answered) -> Intervals:
@@ -236,7 +239,7 @@ def _arms(found: Answered) -> Intervals:
         subtitle=text("attribution.arms.subtitle", metric=text(f"metrics.{found.metric}")),
         source=_source(found),
         notes=tuple(notes),
-        axis=Axis(text(f"metrics.{found.metric}"), unit),
+        axis=_axis(found, unit),
         rows=tuple(
             Row(
                 label=plain(a.name),
@@ -279,7 +282,7 @@ def _slope(found: Answered, number: int, factor: Factor) -> Slope | None:
         subtitle=text("attribution.slope.subtitle", metric=text(f"metrics.{found.metric}")),
         source=_source(found),
         notes=tuple(notes),
-        axis=Axis(text(f"metrics.{found.metric}"), unit),
+        axis=_axis(found, unit),
         left=plain(words(factor.path, first)),
         right=plain(words(factor.path, last)),
         lines=tuple(lines),

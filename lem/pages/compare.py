@@ -17,6 +17,7 @@ from lem.archive.queries.filters import Question
 from lem.archive.queries.submitted import CampaignsQuestion, campaigns
 from lem.archive.refused import Refused
 from lem.pages import comparison as made
+from lem.pages.ids import campaign_id
 from lem.pages.naming import device, full, model_name, way, workload
 from lem.pages.page import Kind, Page, Params, Query, Reader
 from lem.web.strings import text
@@ -47,12 +48,10 @@ class Beside(NamedTuple):
 def page(reader: Reader, params: Params, query: Query) -> Page:
     question = PageQuestion.from_query(query)
     connection, packs = reader
-    keys = dict.fromkeys(id_of(connection, one) for one in question.id)
-    if len(keys) < 2:
-        return _offer(connection, question, list(keys))
-    asked = CompareQuestion.model_validate(
-        {**question.model_dump(exclude={"id"}), "id": list(dict.fromkeys(question.id))}
-    )
+    ids = list(dict.fromkeys(question.id))
+    if len(ids) < 2:
+        return _offer(connection, question, [id_of(connection, one) for one in ids])
+    asked = CompareQuestion.model_validate({**question.model_dump(exclude={"id"}), "id": ids})
     found = compare(connection, packs, asked)
     settings = made.settings_of(connection, found)
     configurations = [row.configuration for row in found.rows]
@@ -171,7 +170,7 @@ def first_arms(arms: CampaignArms) -> list[tuple[str, str]]:
 def of_campaign(reader: Reader, params: Params, query: Query) -> Page:
     """A campaign's first arms beside its baseline: the same as by their ids, at an address that
     does not depend on them. Raises :class:`Refused` (404)."""
-    campaign = params["campaign"]
+    campaign = campaign_id(params["campaign"])
     first = first_arms(arms_of_campaign(reader.connection, campaign))
     if len(first) < 2:
         raise Refused("no_such_comparison", "this campaign has nothing to compare", 404)
@@ -182,7 +181,11 @@ def of_campaign(reader: Reader, params: Params, query: Query) -> Page:
         asked = CompareQuestion(id=[base, *(i for i in ids if i != base)])
         return compare(*reader, asked).model_dump_json(by_alias=True).encode()
 
-    return replace(found, files={f"{i}.json": partial(beside, i) for i in ids})
+    return replace(
+        found,
+        title=text("compare.title_of_campaign", title=found.title, id=campaign[:8]),
+        files={f"{i}.json": partial(beside, i) for i in ids},
+    )
 
 
 def _instances(reader: Reader) -> Iterator[Params]:

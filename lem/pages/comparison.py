@@ -10,9 +10,8 @@ from lem.analysis.naming import flat, words
 from lem.analysis.text import plain
 from lem.analysis.words import with_ends
 from lem.archive.queries.answer import Configuration
-from lem.archive.queries.blocks import experiments_of
+from lem.archive.queries.blocks import experiments_by_hash
 from lem.archive.queries.compare import MEASURED_ON, Compared, Comparison
-from lem.archive.queries.figures import id_of
 from lem.archive.queries.ratios import Elsewhere, Ratio
 from lem.charts.model import Axis, Intervals, Row, Target
 from lem.charts.table import Cell, Column, Table
@@ -67,11 +66,10 @@ def _said(path: str, value: Scalar, one: Configuration) -> str:
 def settings_of(connection: sa.Connection, comparison: Comparison) -> Settings:
     """All of them; those that differ as the comparison says."""
     configurations = [row.configuration for row in comparison.rows]
-    keys = [id_of(connection, one.id) for one in configurations]
-    experiments = experiments_of(connection, keys)
+    experiments = experiments_by_hash(connection, [one.id for one in configurations])
     paths: list[Mapping[str, Scalar]] = [
-        {**flat(experiments[key]), **{name: getattr(one, name) for name in MEASURED_ON}}
-        for key, one in zip(keys, configurations, strict=True)
+        {**flat(experiments[one.id]), **{name: getattr(one, name) for name in MEASURED_ON}}
+        for one in configurations
     ]
     every = dict.fromkeys(path for one in paths for path in one)
     differing = dict.fromkeys(comparison.differing)

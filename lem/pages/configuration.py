@@ -8,17 +8,17 @@ import sqlalchemy as sa
 
 from lem.analysis.text import plain, scaled
 from lem.archive.queries.answer import CampaignId, Configuration, Figure, Metric, unit_of
-from lem.archive.queries.arms import arms_of_campaign
+from lem.archive.queries.arms import arms_in_short
 from lem.archive.queries.configurations import ConfigurationAnswer, configuration
 from lem.archive.queries.cursor import CursorText
 from lem.archive.queries.filters import Question
 from lem.archive.queries.neighbours import Neighbours, neighbours
 from lem.archive.queries.results import ResultsQuestion, results
-from lem.archive.refused import Refused
 from lem.archive.schema import CONFIG
 from lem.charts.model import AnyChart, Axis, Intervals, Mark, Row, Scatter, Series, Target
 from lem.charts.table import Column, Table
 from lem.pages.again import FILE, again
+from lem.pages.ids import configuration_id
 from lem.pages.naming import device, full, model_name, way, workload
 from lem.pages.one_figure import interval, metric_name, named
 from lem.pages.page import Kind, Page, Params, Query, Reader
@@ -57,7 +57,7 @@ class InCampaign(NamedTuple):
 def page(reader: Reader, params: Params, query: Query) -> Page:
     question = RunsOf.from_query(query)
     connection = reader.connection
-    found = configuration(connection, _id(params["id"]))
+    found = configuration(connection, configuration_id(params["id"]))
     own = found.configuration
     runs = results(
         connection,
@@ -100,12 +100,6 @@ def page(reader: Reader, params: Params, query: Query) -> Page:
         table=_table(found.figures),
         head=found,
     )
-
-
-def _id(text_: str) -> str:
-    if not 16 <= len(text_) <= 64 or not set(text_) <= set("0123456789abcdef"):
-        raise Refused("no_such_configuration", "there is no such configuration here", 404)
-    return text_
 
 
 def _best(figures: Iterable[Figure]) -> dict[str, Figure]:
@@ -155,13 +149,16 @@ def _submitters(found: ConfigurationAnswer, headline: Figure) -> Intervals:
         if f.metric == HEADLINE_METRIC
     ]
     factor, axis = _axis([headline.value, *(f.value for _, f in own)])
-    rows = [_row(text("configuration.submitters.mean"), "", headline, factor, emphasis=True)]
+    every = [headline, *(f for _, f in own)]
+    mean = text("configuration.submitters.mean")
+    rows = [_row(mean, "", headline, factor, emphasis=True, among=every)]
     rows += [
         _row(
             plain(s.submitter),
             text("configuration.submitters.sub", runs=s.runs, tier=_tier(s.best_tier)),
             f,
             factor,
+            among=every,
         )
         for s, f in own
     ]
@@ -190,8 +187,10 @@ def _row(
     factor: float,
     target: Target | None = None,
     emphasis: bool = False,
+    among: Sequence[Figure] = (),
 ) -> Row:
-    said = in_words(figure)
+    """``among``: the figures of all rows, which share the unit."""
+    said = in_words(figure, among)
     return Row(
         label=label,
         sublabel=sublabel,
@@ -230,6 +229,7 @@ def _beside(found: ConfigurationAnswer, beside: Neighbours) -> Intervals:
                 if n.configuration.id == own.id
                 else Target("configuration", {"id": n.configuration.id[:16]}),
                 emphasis=n.configuration.id == own.id,
+                among=[n.figure for n in beside.rows],
             )
             for n in beside.rows
         ),
@@ -275,12 +275,12 @@ def _campaign_ids(found: ConfigurationAnswer) -> dict[CampaignId, str]:
 
 def _campaigns(connection: sa.Connection, found: ConfigurationAnswer) -> list[InCampaign]:
     own = found.configuration
+    shown = dict(list(_campaign_ids(found).items())[:MOST_CAMPAIGNS])
     listed = []
-    for campaign, submitter in list(_campaign_ids(found).items())[:MOST_CAMPAIGNS]:
-        arms = arms_of_campaign(connection, campaign)
-        bases = [a.configuration for a in arms.arms if a.baseline]
-        mine = any(b.id == own.id for b in bases)
-        same_class = [b for b in bases if b.energy_class == own.energy_class]
+    for campaign, arms in arms_in_short(connection, list(shown)).items():
+        submitter = shown[campaign]
+        mine = any(b.id == own.id for b in arms.baselines)
+        same_class = [b for b in arms.baselines if b.energy_class == own.energy_class]
         listed.append(
             InCampaign(
                 id=campaign,

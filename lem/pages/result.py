@@ -18,6 +18,7 @@ from lem.charts.table import Column, Table
 from lem.contract.flags import FLAGS
 from lem.contract.metrics import METRICS
 from lem.contract.record import EnergyReading, Idle, Record, Window
+from lem.pages.ids import run_id as checked_id
 from lem.pages.naming import device, full, model_name, way, workload
 from lem.pages.one_figure import OneFigure, metric_name, named, part_name, tier_of
 from lem.pages.page import Kind, Page, Params, Query, Reader
@@ -69,10 +70,8 @@ class Measured(NamedTuple):
 
 def page(reader: Reader, params: Params, query: Query) -> Page:
     RunQuestion.from_query(query)
-    run_id = params["id"]
+    run_id = checked_id(params["id"])
     connection, packs = reader
-    if not _is_run(run_id):
-        raise Refused("no_such_run", "there is no such run here", 404)
     found = result(connection, packs, run_id)
     record = Record.model_validate(found.record)
     headline = _headline(found)
@@ -106,7 +105,7 @@ def page(reader: Reader, params: Params, query: Query) -> Page:
             "sections": sections(found.record["experiment"]),
             "findings": found.provenance.findings[:MOST_FINDINGS],
             "tier": next(t for t in TIERS.values() if t.name == found.run.tier),
-            "phases": [] if drawn is None else [p.model_dump() for p in drawn.phases],
+            "phases": [] if drawn is None else [p._asdict() for p in _phases(drawn)],
             "why_no_trace": why_no_trace,
             "hardware": hardware(record),
             "short": short(run_id),
@@ -130,12 +129,6 @@ def short(run_id: str) -> str:
     """``3f2a91c07b64-12``: enough to tell runs apart on a page."""
     submission, _, number = run_id.partition("-")
     return f"{submission[:12]}-{number}"
-
-
-def _is_run(run_id: str) -> bool:
-    submission, dash, number = run_id.partition("-")
-    digits = len(submission) == 64 and set(submission) <= set("0123456789abcdef")
-    return bool(digits and dash and number.isascii() and number.isdigit() and len(number) <= 5)
 
 
 def _headline(found: Result) -> OneFigure | None:
@@ -271,6 +264,23 @@ def _power(reader: Reader, run_id: str) -> tuple[Power | None, str]:
     return found, "" if found.lines else text("result.trace.no_power")
 
 
+class Marked(NamedTuple):
+    """A stretch of the run, named as in the table of windows; seconds after the first reading."""
+
+    name: str
+    start_s: float
+    end_s: float
+
+
+def _phases(drawn: Power) -> list[Marked]:
+    found = []
+    for phase in drawn.phases:
+        kind, _, n = phase.name.partition(" ")
+        name = text(f"result.stretch.{kind}", n=int(n) + 1) if n else text(f"result.stretch.{kind}")
+        found.append(Marked(name, phase.start_s, phase.end_s))
+    return found
+
+
 def _trace_chart(found: Result, drawn: Power) -> Traces:
     mean = found.run.figures.get("mean_power_w")
     title = text("result.trace.title_plain")
@@ -301,7 +311,7 @@ def _trace_chart(found: Result, drawn: Power) -> Traces:
             )
             for line in drawn.lines
         ),
-        phases=tuple(Phase(p.name, p.start_s, p.end_s) for p in drawn.phases),
+        phases=tuple(Phase(*p) for p in _phases(drawn)),
     )
 
 

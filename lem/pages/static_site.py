@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lem.archive.database import Database
+from lem.archive.demo import is_demo
 from lem.archive.queries.answer import Packs
 from lem.charts.model import AnyChart, Target
 from lem.charts.png import png
@@ -40,6 +41,8 @@ class _Folder:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.demo = False
+        """Whether made-up records may be in it."""
         self.written: set[Path] = set()
         self.bytes = 0
 
@@ -87,6 +90,7 @@ def write(
     for name in assets.names():
         out.write(f"assets/{name}", assets.read(name))
     with database.reading() as connection:
+        out.demo = is_demo(connection)
         reader = Reader(connection, packs)
         wanted = list(_instances(reader))
         for done, (kind, params) in enumerate(wanted):
@@ -121,7 +125,7 @@ def _page(out: _Folder, kind: Kind, params: Params, reader: Reader, base_url: st
     page = kind.build(reader, params, ())
     links = StaticLinks(path, base_url)
     shown = page.shown(target)
-    site = Site(links, static=True)
+    site = Site(links, static=True, demo=out.demo)
     out.write(_below(path, "index.html"), rendering.page(shown, site))
     named = path or "index"
     if page.answer is not None:
@@ -144,7 +148,7 @@ def _chart(out: _Folder, page: Page, chart: AnyChart, target: Target, base_url: 
     shown = page.shown(target)
     for theme in THEMES:
         path = f"embed/{named}/{chart.id}" + ("" if theme == "auto" else f"/{theme}")
-        site = Site(StaticLinks(path, base_url), static=True)
+        site = Site(StaticLinks(path, base_url), static=True, demo=out.demo)
         out.write(f"{path}/index.html", rendering.embedded(shown, chart, site, theme))
 
 
@@ -158,7 +162,7 @@ def _comparisons(reader: Reader) -> bytes:
 def _error_page(out: _Folder, base_url: str | None) -> None:
     from lem.web.strings import text
 
-    site = Site(StaticLinks("", base_url), static=True)
+    site = Site(StaticLinks("", base_url), static=True, demo=out.demo)
     words = text("error.not_found_text")
     out.write("404.html", rendering.error(site, 404, text("error.not_found"), words, []))
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from lem.analysis.comparison import ArmResult, Comparison
 from lem.analysis.quantities import Quantity
 from lem.analysis.text import plain
+from lem.analysis.words import two_digits
 from lem.report.quality_notes import about_quality
 
 MOST_BIASES = 3
@@ -155,8 +156,8 @@ def _biases(c: Comparison, q: Quantity) -> str:
     said = []
     for bias, arm in found[:MOST_BIASES]:
         expanded = c.expanded_log(arm, q.key) if q.key in arm.ratios else None
-        u = "" if expanded is None else f" (U = {100 * math.expm1(expanded):.2g} %)"
-        said.append(f"{arm.name} by up to {100 * math.expm1(bias):.2g} %{u}")
+        u = "" if expanded is None else f" (U = {two_digits(100 * math.expm1(expanded))} %)"
+        said.append(f"{arm.name} by up to {two_digits(100 * math.expm1(bias))} %{u}")
     rest = ", the others by less" if len(found) > MOST_BIASES else ""
     return ", ".join(said) + rest
 

@@ -23,7 +23,7 @@ from lem.server.service import Service
 
 REVALIDATED = "public, no-cache"
 """May be kept by anyone, and is asked for again each time: the answer is then mostly a 304."""
-_GZIP_LEVEL = 1
+_GZIP_LEVEL, _GZIP_ONCE = 1, 9
 """Higher ones take several times as long, for a twentieth less on columns of figures."""
 _GZIP_BITS = 16 + zlib.MAX_WBITS
 
@@ -70,9 +70,11 @@ def of_state(
     state: Callable[[sa.Connection], str] | None = None,
     figures: bool = False,
     headers: Mapping[str, str] | None = None,
+    once: bool = False,
 ) -> Response:
     """What ``make`` makes (a body and its media type) of the archive's state, of the path and of
-    ``asked`` alone. It is only called where nobody asked this of this state before."""
+    ``asked`` alone. It is only called where nobody asked this of this state before. ``once``: it is
+    made once for very many readers, and worth the time that compressing it well takes."""
     with service.database.reading() as connection:
         version, name, _ = data_state(connection)
         more = state(connection) if state else ""
@@ -95,11 +97,11 @@ def of_state(
             service.metrics.cached.labels("cache").inc()
     gzipped = takes_gzip(request.headers.get("accept-encoding", ""))
     if encoded is None:
-        encoded = _compressed(Encoded(body, None, media_type), service, gzipped, figures)
+        encoded = _compressed(Encoded(body, None, media_type), service, gzipped, figures, once)
     elif encoded.gzip is not None or not gzipped:
         return _sent(encoded, gzipped, given)
     else:
-        encoded = _compressed(encoded, service, gzipped, figures)
+        encoded = _compressed(encoded, service, gzipped, figures, once)
     service.cache.put(version, key, encoded)
     return _sent(encoded, gzipped, given)
 
@@ -109,12 +111,15 @@ def _key(path: str, asked: bytes, state: str) -> str:
     return hashlib.sha256(f"{versions} {path}\n".encode() + asked).hexdigest()
 
 
-def _compressed(encoded: Encoded, service: Service, gzipped: bool, figures: bool) -> Encoded:
+def _compressed(
+    encoded: Encoded, service: Service, gzipped: bool, figures: bool, once: bool
+) -> Encoded:
     """Compressed too, where the client takes that and it is worth it."""
     if not gzipped or len(encoded.plain) < service.settings.bounds.compress_bytes:
         return encoded
     how = zlib.Z_HUFFMAN_ONLY if figures else zlib.Z_DEFAULT_STRATEGY
-    compress = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_BITS, strategy=how)
+    level = _GZIP_ONCE if once else _GZIP_LEVEL
+    compress = zlib.compressobj(level, zlib.DEFLATED, _GZIP_BITS, strategy=how)
     return encoded._replace(gzip=compress.compress(encoded.plain) + compress.flush())
 
 

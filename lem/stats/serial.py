@@ -3,6 +3,7 @@ autocorrelation that may be there, and tests that refuse. Works on many series a
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -150,13 +151,19 @@ def _half_width(series: Array, level: float) -> Array:
 
 def _variance_ratio(series: Array) -> Array:
     """Var(mean) ÷ E(s²), with the autocorrelation that may be there; 1/n without any."""
-    n = series.shape[-1]
+    grid, ratios = _variance_ratios(series.shape[-1])
+    ratio: Array = np.interp(np.clip(_likely(series, CAUTION), 0, MOST), grid, ratios)
+    return ratio
+
+
+@lru_cache(maxsize=512)
+def _variance_ratios(n: int) -> tuple[Array, Array]:
+    """Of n values, for autocorrelations from 0 to ``MOST``. Not to be written to."""
     grid = np.linspace(0, MOST, 181)
     k = np.arange(1, n)
     of_mean = (1 + 2 * np.power.outer(grid, k) @ (1 - k / n)) / n
     of_square = (1 - of_mean) * n / (n - 1)
-    ratio: Array = np.interp(np.clip(_likely(series, CAUTION), 0, MOST), grid, of_mean / of_square)
-    return ratio
+    return grid, of_mean / of_square
 
 
 def _likely(series: Array, caution: float) -> Array:

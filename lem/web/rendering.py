@@ -1,7 +1,7 @@
 """Pages and charts as HTML, for one outlet. Everything is escaped unless it was made here."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import Any
 
@@ -15,6 +15,8 @@ from lem.charts.table import table
 from lem.web import assets, prose, strings, words
 from lem.web.addresses import Links
 from lem.web.markdown import html as markdown_html
+
+WIDE = 860
 
 
 @dataclass(frozen=True)
@@ -100,14 +102,20 @@ def _href(links: Links, page: str, query: Any = (), suffix: str = "", **params: 
     return links.page(Target(page, {k: str(v) for k, v in params.items()}, asked), suffix)
 
 
-def _draw(links: Links, chart: AnyChart, width: int = 860) -> Markup:
+def _draw(links: Links, chart: AnyChart, width: int = WIDE) -> Markup:
     """The chart as SVG inside a page, where style sheets give its colours. What is in it was
     escaped when it was drawn."""
-    return Markup(svg(chart, href=links.page, standalone=False, width=width))
+    return Markup(svg(_named(chart, width), href=links.page, standalone=False, width=width))
 
 
-def _draw_alone(chart: AnyChart, width: int = 860) -> Markup:
-    return Markup(svg(chart, standalone=False, width=width))
+def _draw_alone(chart: AnyChart, width: int = WIDE) -> Markup:
+    return Markup(svg(_named(chart, width), standalone=False, width=width))
+
+
+def _named(chart: AnyChart, width: int) -> AnyChart:
+    """A page has a chart twice, for wide and for narrow windows: what one refers to within itself
+    must not be found in the other, which is hidden."""
+    return chart if width == WIDE else replace(chart, id=f"{chart.id}-{width}")
 
 
 @cache

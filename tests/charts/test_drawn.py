@@ -4,6 +4,7 @@ as a reader does, and have to give the values that were put in."""
 import itertools
 import math
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -74,6 +75,20 @@ def near(found: Sequence[float], wanted: Sequence[float], log: bool, span: float
             assert a == pytest.approx(b, abs=span)
 
 
+Stroke = tuple[float, float, float, float]
+
+
+def whiskers(root: ElementTree.Element) -> list[Stroke]:
+    """Their straight lines, caps too: from x, y to x, y."""
+    drawn = "".join(path.get("d", "") for path in all_of(root, "path", "whisker"))
+    found = re.findall(r"M([-\d.]+) ([-\d.]+)([HV])([-\d.]+)", drawn)
+    assert len(found) == drawn.count("M")
+    return [
+        (float(x), float(y), *((float(to), float(y)) if way == "H" else (float(x), float(to))))
+        for x, y, way, to in found
+    ]
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("chart", [RATIOS, BOARD], ids=lambda c: c.id)
 def test_rows_lie_where_their_values_are(chart: Intervals, width: int) -> None:
@@ -84,10 +99,10 @@ def test_rows_lie_where_their_values_are(chart: Intervals, width: int) -> None:
     span = 0.01 if log else 0.3
     near([value(float(e.get("cx", ""))) for e in all_of(root, "circle")],
          [r.value for r in rows if r.value is not None], log, span)  # fmt: skip
-    level = [e for e in all_of(root, "line", "whisker") if e.get("y1") == e.get("y2")]
-    ends = [value(float(e.get(a, ""))) for e in level for a in ("x1", "x2")]
+    level = [w for w in whiskers(root) if w[1] == w[3]]
+    ends = [value(x) for w in level for x in (w[0], w[2])]
     near(ends, [v for r in rows if r.interval for v in r.interval], log, span)
-    caps = [e for e in all_of(root, "line", "whisker") if e.get("x1") == e.get("x2")]
+    caps = [w for w in whiskers(root) if w[0] == w[2]]
     assert len(caps) == 2 * len(level)
     hollow = list(all_of(root, "circle", "hollow"))
     assert len(hollow) == sum(r.interval is None for r in rows)
@@ -106,10 +121,10 @@ def test_marks_lie_where_their_values_are(chart: Scatter, width: int) -> None:
         assert mark.x is not None and mark.y is not None
         near([x(float(circle.get("cx", "")))], [mark.x], chart.x.log, 0.01)
         near([y(float(circle.get("cy", "")))], [mark.y], chart.y.log, 0.01 if chart.y.log else 0.5)
-        upright = [e for e in all_of(group, "line", "whisker") if e.get("x1") == e.get("x2")]
+        upright = [w for w in whiskers(group) if w[0] == w[2]]
         assert mark.y_interval is not None
-        longest = max(upright, key=lambda e: abs(float(e.get("y1", "")) - float(e.get("y2", ""))))
-        ends = sorted(y(float(longest.get(a, ""))) for a in ("y1", "y2"))
+        longest = max(upright, key=lambda w: abs(w[1] - w[3]))
+        ends = sorted(y(at) for at in (longest[1], longest[3]))
         near(ends, sorted(mark.y_interval), chart.y.log, 0.01 if chart.y.log else 0.5)
 
 
@@ -176,7 +191,7 @@ def test_a_gap_in_a_trace_stays_a_gap() -> None:
 def test_an_interval_that_reaches_zero_is_cut_with_a_mark_and_words() -> None:
     root = parsed(svg(CUT))
     groups = [
-        g for g in all_of(root, "g") if all_of(g, "line", "whisker") and g.get("class") == "c-1"
+        g for g in all_of(root, "g") if all_of(g, "path", "whisker") and g.get("class") == "c-1"
     ]
     arrows = [len(all_of(g, "path", "coloured")) for g in groups]
     # Below zero; the estimate's own; a value below zero and its interval; both ends.

@@ -1,4 +1,5 @@
 import itertools
+import string
 import struct
 from pathlib import Path
 
@@ -9,10 +10,10 @@ from hypothesis import strategies as st
 import lem.charts
 from lem.charts.figures import reading
 from lem.charts.labels import overlap, place, spread
-from lem.charts.lettering import _WIDTHS, clean, measure, shorten, wrap
+from lem.charts.lettering import WIDTHS, certain, clean, measure, shorten, wrap
 from lem.charts.model import Axis
 
-FONT = Path(lem.charts.__file__).parent / "fonts" / "LemSans-Regular.ttf"
+FONTS = Path(lem.charts.__file__).parent / "fonts"
 
 
 def advances(file: Path) -> dict[str, int]:
@@ -50,19 +51,24 @@ def advances(file: Path) -> dict[str, int]:
 
 
 def test_widths_are_the_fonts() -> None:
-    real = advances(FONT)
-    assert {c: real[c] for c in _WIDTHS} == _WIDTHS
-    assert set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789±×–µ%") <= set(
-        _WIDTHS
-    )
+    for bold, name in ((False, "LemSans-Regular.ttf"), (True, "LemSans-Semibold.ttf")):
+        real = advances(FONTS / name)
+        assert {c: real[c] for c in WIDTHS[bold]} == WIDTHS[bold]
+    assert set(string.ascii_letters + string.digits + "±×–µ%") <= set(WIDTHS[False])
     # What charts say beyond that has a glyph, too.
     assert set("≈→√Σ²₂—…äéßłΩ") <= set(real)
 
 
+def test_width_is_certain_only_of_known_characters() -> None:
+    assert certain("Qwen3 ± 5 µJ") and not certain("通义")
+    assert measure("00", 10) == pytest.approx(9.94)
+    assert measure("通", 10) == pytest.approx(11.5)
+
+
 def test_the_fonts_are_small_and_have_their_licence() -> None:
-    files = list(FONT.parent.iterdir())
+    files = list(FONTS.iterdir())
     assert sum(f.stat().st_size for f in files if f.suffix == ".ttf") <= 150_000
-    licence = (FONT.parent / "OFL.txt").read_text()
+    licence = (FONTS / "OFL.txt").read_text()
     assert "SIL Open Font License" in licence and "Reserved Font Name 'Source'" in licence
 
 

@@ -8,7 +8,7 @@ from lem.archive.queries.compare import CompareQuestion, Comparison, compare
 from lem.archive.refused import Refused
 from lem.charts.model import Intervals, Target
 from lem.errors import BadInput
-from lem.pages.compare import KIND, comparisons
+from lem.pages.compare import KINDS, comparisons
 from lem.pages.page import Page, Reader
 from lem.web import rendering
 from lem.web.addresses import LiveLinks
@@ -20,6 +20,7 @@ from tests.archive.queries.test_compare import campaign, ids_of
 
 __all__ = ["archive", "new_archive", "postgres"]
 Query = list[tuple[str, str]]
+KIND, OF_CAMPAIGN = KINDS
 HOSTILE = "<script>alert(1)</script>"
 
 
@@ -178,3 +179,29 @@ def test_estimates_are_marked(archive: Any) -> None:
     chart = page.charts["ratios"]
     assert isinstance(chart, Intervals) and all(r.estimated for r in chart.rows)
     assert html.count('class="badge estimated"') >= 3
+
+
+@pytest.mark.parametrize("name", ["", "x", "0" * 64 + "-1", "0" * 64, "0" * 64 + "-²"])
+def test_an_unknown_campaign_has_no_comparison(archive: Any, name: str) -> None:
+    with archive.database.reading() as c, pytest.raises(Refused) as e:
+        OF_CAMPAIGN.build(Reader(c, archive.packs), {"campaign": name}, ())
+    assert e.value.status == 404
+
+
+def test_each_campaigns_comparison_has_a_page(archive: Any) -> None:
+    """Of two campaigns with the same arms, too."""
+    for who in range(2):
+        campaign(archive, who, {1: 1.0, 2: 0.6}, seed=who)
+    with archive.database.reading() as c:
+        reader = Reader(c, archive.packs)
+        instances = list(OF_CAMPAIGN.instances(reader))
+        pages = [OF_CAMPAIGN.build(reader, params, ()) for params in instances]
+        assert len(pages) == 2 == len({p.title for p in pages})
+        query = dict(comparisons(reader))[instances[0]["campaign"]]
+        assert pages[0].answer == KIND.build(reader, {}, query).answer
+        for page in pages:
+            ids = [value for _, value in query]
+            assert set(page.files) == {f"{i}.json" for i in ids}
+            for i in ids:
+                found = Comparison.model_validate_json(page.files[f"{i}.json"]())
+                assert found.baseline.startswith(i)

@@ -105,7 +105,7 @@ def test_power_and_phases_are_the_traces(archive: Any) -> None:
     chart = page.charts["power"]
     assert isinstance(chart, Traces) and chart.axis.unit == "W"
     assert list(chart.lines[0].values) == line.power_w
-    assert chart.phases[0].name == "window 0" and chart.phases[0].start_s == 1000.0
+    assert chart.phases[0].name == "window 1" and chart.phases[0].start_s == 1000.0
     assert f'data-island="trace" data-source="/api/v1/results/{run}/trace"' in html
 
 

@@ -1,5 +1,5 @@
-"""The report of a campaign: it says what ``lem results compare`` says, and nothing from elsewhere is
-more than text in it."""
+"""The report of a campaign: it says what ``lem results compare`` says, and nothing from elsewhere
+is more than text in it."""
 
 import base64
 import hashlib
@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import records
 from click.testing import CliRunner
-from lem.cli.budget import metrics
 
 from lem.analysis.results import open_results
 from lem.cli.results import command
@@ -21,6 +20,7 @@ from lem.contract.lock import Lock
 from lem.errors import BadInput
 from lem.report.html.document import document
 from lem.report.html.gather import Report, gather
+from lem.trust.budget import metrics
 from tests.report import folders
 
 
@@ -249,7 +249,10 @@ def test_what_did_not_count_is_there_with_its_reason(tmp_path: Path) -> None:
     assert stands[2, "batch size 4"].startswith("unusable: ")
     assert found.runs.counted == 3
     html = document(found)
-    assert "the engine ran out of memory" in html and "3 runs count. 3 more are" in html
+    assert (
+        "the engine ran out of memory" in html
+        and "Runs that count: 3. In the folder, but in no figure: 3." in html
+    )
 
 
 def test_a_failure_is_shown_with_its_last_words(rich: Path) -> None:

@@ -9,10 +9,9 @@ from xml.etree import ElementTree
 import pytest
 import records
 from click.testing import CliRunner
-from lem.cli.budget import metrics
-from lem.report.text import ratio
 
 from lem.analysis.results import Campaign
+from lem.analysis.text import ratio
 from lem.charts.model import Bars, Intervals, Scatter, Slope, Traces
 from lem.cli.charts import names_of
 from lem.cli.results import command
@@ -22,6 +21,7 @@ from lem.meters.sampling.trace import TraceWriter
 from lem.report import budget, power_traces
 from lem.report.budget import Budget
 from lem.report.charts_of import KINDS, Charts
+from lem.trust.budget import metrics
 
 AXES: dict[str, Any] = {
     "engine.dtype": ["float32", "bfloat16"],

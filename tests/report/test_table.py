@@ -122,7 +122,7 @@ def test_each_arm_has_its_own_bound_on_carry_over_and_its_own_uncertainty(tmp_pa
     u = [100 * math.expm1(c.expanded_log(a, quantity.key)) for a in c.arms[1:]]
     assert line == (
         "Carry-over from run to run: none is seen; at most 10 %. Beside its interval this may bias"
-        f" the ratio of batch size 16 by up to 21 % (U = {u[1]:.2g} %), batch size 4 by up to 3 %"
+        f" the ratio of batch size 16 by up to 21 % (U = {u[1]:.2g} %), batch size 4 by up to 3.0 %"
         f" (U = {u[0]:.2g} %)."
     )
     unknown = CarryOver(None, 1.0, 0.95, 8, told.bias, noticed=False, pull=told.bias)

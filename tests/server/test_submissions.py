@@ -263,3 +263,18 @@ def test_lem_serve_checks_by_itself(process: Any, tmp_path: Path) -> None:
     events = [json.loads(x)["event"] for x in server.said().splitlines() if x.startswith("{")]
     assert "checked" in events
     Opened.database.close()
+
+
+def test_made_up_records_are_for_demonstrations(serve: Any, tmp_path: Path) -> None:
+    for kind in ("sqlite", "postgresql"):
+        plain, demo = serve(kind), serve(kind, demo=True)
+        for served, status in ((plain, 422), (demo, 201)):
+            me = Submitter(served.service, "Lab")
+            folder = campaign(tmp_path / "campaign", TWO_ARMS, flags=["synthetic"])
+            answer = post(served, me.body(me.bundle(folder)))
+            assert answer.status_code == status, answer.text
+            info = served.client.get("/api/v1/archive").json()
+            board = served.client.get("/api/v1/leaderboard").json()
+            assert (info["demo"], board["demo"]) == (status == 201, status == 201)
+            if status == 422:
+                assert is_problem(answer, 422, "synthetic_refused")

@@ -67,7 +67,7 @@ function openForPrint(): void {
   let folded: HTMLDetailsElement[] = [];
   let theme: string | undefined;
   addEventListener("beforeprint", () => {
-    folded = [...document.querySelectorAll<HTMLDetailsElement>("details:not([open])")];
+    folded = [...document.querySelectorAll<HTMLDetailsElement>("details:not([open], .as-table)")];
     for (const details of folded) details.open = true;
     theme = root.dataset["theme"];
     root.dataset["theme"] = "light";

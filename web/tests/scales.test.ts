@@ -30,6 +30,9 @@ test("an axis has room for all values; a linear one begins at zero", () => {
   const [below, above] = spanOf(Float64Array.of(-2, -1), "linear");
   expect(below).toBeLessThan(-2);
   expect(above).toBeGreaterThan(0);
+  const [from, to] = spanOf(Float64Array.of(10, 20), "log", Float64Array.of(12, 30));
+  expect([from, to]).toEqual([expect.closeTo(10 / (50 / 10) ** 0.05), expect.closeTo(50 * (50 / 10) ** 0.05)]);
+  expect(spanOf(Float64Array.of(10, 20), "linear", Float64Array.of(12, NaN))[0]).toBeLessThan(-2);
   for (const kind of ["log", "linear"] as const) {
     for (const values of [Float64Array.of(), Float64Array.of(NaN), Float64Array.of(7)]) {
       const [from, to] = spanOf(values, kind);

@@ -49,7 +49,7 @@ class Dump:
             raise BadInput(f"{folder} is not a dump of an archive: it has no {layout.DESCRIPTION}")
         data = self.data(layout.DESCRIPTION, layout.MAX_DESCRIPTION_BYTES)
         self.description = ArchiveDump.parse(data, str(folder / layout.DESCRIPTION))
-        if (self.description.model_dump_json(indent=1) + "\n").encode() != data:
+        if self.description.text() != data:
             raise BadInput(f"{folder / layout.DESCRIPTION} is not as lem writes it")
 
     def data(self, name: str, limit: int) -> bytes:

@@ -134,7 +134,7 @@ def _write(
         demo=demo,
         citation=cited,
     )
-    put(layout.DESCRIPTION, [(description.model_dump_json(indent=1) + "\n").encode()])
+    put(layout.DESCRIPTION, [description.text()])
     put(layout.README, [(Path(__file__).parent / "readme.txt").read_bytes()])
     _put(folder / layout.SUMS, (f"{sums[name]}  {name}\n".encode() for name in sorted(sums)))
     return description

@@ -5,8 +5,9 @@ from typing import Annotated, Any, Literal, Protocol, get_args
 import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field
 
+from lem.archive.database import every_setting
 from lem.archive.demo import DEMO, MADE_UP
-from lem.archive.schema import HEADLINE, REPLICATED, SETTING, TIERS
+from lem.archive.schema import HEADLINE, REPLICATED, TIERS
 from lem.contract.metrics import METRIC_SEMANTICS_VERSION, METRICS
 
 LICENCE: Literal["CC-BY-4.0"] = "CC-BY-4.0"
@@ -161,13 +162,7 @@ def number_of(metric: str) -> int:
 
 def head(connection: sa.Connection, semantics: int = METRIC_SEMANTICS_VERSION) -> Head:
     """Of the state of the archive that ``connection`` sees."""
-    found = dict(
-        connection.execute(
-            sa.select(SETTING.c.name, SETTING.c.value).where(
-                SETTING.c.name.in_(["archive", "data_version", DEMO])
-            )
-        ).all()
-    )
+    found = every_setting(connection)
     version = int(found.get("data_version", "0"))
     name = found.get("archive", "")[:16] or "without a name"
     demo = DEMO in found

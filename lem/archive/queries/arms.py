@@ -1,6 +1,8 @@
 """What a campaign compared: its arms and the configurations that they were measured as."""
 
 from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -13,10 +15,11 @@ from lem.archive.queries.answer import (
     Shape,
     head,
 )
-from lem.archive.queries.campaigns import lock_of
+from lem.archive.queries.campaigns import known, lock_of
 from lem.archive.queries.figures import configurations_of, id_of
 from lem.archive.queries.runs import campaign_of
 from lem.archive.schema import CAMPAIGN, RUN
+from lem.contract.lock import Lock
 
 MOST_ARMS = 60
 
@@ -79,6 +82,52 @@ def arms_of_campaign(connection: sa.Connection, campaign: CampaignId) -> Campaig
             for arm, config_id in order[:MOST_ARMS]
         ],
     )
+
+
+class InShort(NamedTuple):
+    """What :class:`CampaignArms` says, without the arms."""
+
+    name: str
+    locked: bool
+    every: int
+    baselines: list[Configuration]
+    """What its baseline was measured as: several where it ran on several kinds of hardware."""
+
+
+def arms_in_short(
+    connection: sa.Connection, campaigns: Sequence[CampaignId]
+) -> dict[CampaignId, InShort]:
+    """Of those that are here."""
+    here = known(connection, campaigns)
+    query = (
+        sa.select(RUN.c.campaign_id, RUN.c.arm, RUN.c.config_id)
+        .where(RUN.c.campaign_id.in_([one.id for one in here.values()]), RUN.c.counted)
+        .distinct()
+    )
+    ran: dict[int, set[tuple[int, int]]] = defaultdict(set)
+    for campaign, arm, config in connection.execute(query):
+        ran[campaign].add((arm, config))
+    bases = {
+        campaign: sorted(config for arm, config in ran[one.id] if arm in _baseline_arms(one.lock))
+        for campaign, one in here.items()
+    }
+    shown = configurations_of(connection, sorted({b for own in bases.values() for b in own}))
+    return {
+        campaign: InShort(
+            name=one.name,
+            locked=one.lock is not None,
+            every=len(ran[one.id] if one.lock is not None else {c for _, c in ran[one.id]}),
+            baselines=[shown[b] for b in dict.fromkeys(bases[campaign])],
+        )
+        for campaign, one in here.items()
+    }
+
+
+def _baseline_arms(lock: Lock | None) -> list[int]:
+    """None, or one: the first of that name."""
+    if lock is None:
+        return []
+    return [i for i, arm in enumerate(lock.arms) if arm.arm_id == lock.baseline][:1]
 
 
 def campaigns_of(

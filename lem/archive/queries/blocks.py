@@ -4,12 +4,12 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 
 from lem.analysis.gains import has_gain, shared_log
-from lem.archive.queries.answer import Packs, source_of
+from lem.archive.queries.answer import ConfigurationId, Packs, source_of
 from lem.archive.queries.members import Members
 from lem.archive.queries.runs import runs_query
 from lem.archive.refused import Refused
@@ -102,7 +102,20 @@ def counted_runs(
     return found
 
 
-def table_of(runs: Iterable[OneRun]) -> dict[int, dict[int, float]]:
+class Cell(Protocol):
+    """What a table is made of."""
+
+    @property
+    def config_id(self) -> int: ...
+    @property
+    def arm(self) -> int: ...
+    @property
+    def block(self) -> int: ...
+    @property
+    def value(self) -> float: ...
+
+
+def table_of(runs: Iterable[Cell]) -> dict[int, dict[int, float]]:
     """Configuration → block → value. One that ran as several arms (another launcher) has the
     geometric mean of them, where all are there."""
     logs: dict[int, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
@@ -218,6 +231,14 @@ def campaigns_with(
     for campaign, config in connection.execute(query):
         found[campaign].add(config)
     return {campaign: configs for campaign, configs in found.items() if len(configs) > 1}
+
+
+def experiments_by_hash(
+    connection: sa.Connection, configurations: Sequence[ConfigurationId]
+) -> dict[str, dict[str, object]]:
+    """By their whole ids."""
+    query = sa.select(CONFIG.c.hash, CONFIG.c.experiment).where(CONFIG.c.hash.in_(configurations))
+    return dict(connection.execute(query).all())
 
 
 def experiments_of(

@@ -1,15 +1,66 @@
 """Campaigns as they are in the archive."""
 
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
 import sqlalchemy as sa
 
+from lem.archive.queries.answer import CampaignId
 from lem.archive.schema import CAMPAIGN
 from lem.contract.base import MAX_DOCUMENT_BYTES
 from lem.contract.lock import Lock
 from lem.submit.pack import unpacked
+
+KEPT_BYTES = 16_384
+"""Compressed: some hundred arms."""
 
 
 def lock_of(connection: sa.Connection, campaign_id: int) -> Lock | None:
     """The campaign's public lock; None where it was submitted without."""
     query = sa.select(CAMPAIGN.c.lock).where(CAMPAIGN.c.id == campaign_id)
     packed: bytes = connection.execute(query).scalar_one()
-    return Lock.parse(unpacked(packed, MAX_DOCUMENT_BYTES)) if packed else None
+    return parsed(bytes(packed)) if packed else None
+
+
+def locks_of(connection: sa.Connection, campaign_ids: Sequence[int]) -> dict[int, Lock]:
+    """Of those campaigns that were submitted with one."""
+    c = CAMPAIGN.c
+    query = sa.select(c.id, c.lock).where(c.id.in_(campaign_ids), sa.func.length(c.lock) > 0)
+    return {row.id: parsed(bytes(row.lock)) for row in connection.execute(query)}
+
+
+class Known(NamedTuple):
+    """A campaign's row, as far as its arms need it."""
+
+    id: int
+    name: str
+    lock: Lock | None
+
+
+def known(connection: sa.Connection, campaigns: Sequence[CampaignId]) -> dict[CampaignId, Known]:
+    """Those of them that are here, in their order."""
+    c = CAMPAIGN.c
+    wanted = [(owner, int(i)) for owner, _, i in (one.partition("-") for one in campaigns)]
+    query = sa.select(c.id, c.owner, c.identity_id, c.name, c.lock).where(
+        sa.tuple_(c.owner, c.identity_id).in_(wanted)
+    )
+    found = {f"{row.owner}-{row.identity_id}": row for row in connection.execute(query)}
+    return {
+        one: Known(row.id, row.name, parsed(bytes(row.lock)) if row.lock else None)
+        for one in campaigns
+        if (row := found.get(one)) is not None
+    }
+
+
+def parsed(packed: bytes) -> Lock:
+    """A campaign's lock out of its column. Locks never change, and several queries of one answer
+    look at the same: small ones are parsed once."""
+    return _kept(packed) if len(packed) <= KEPT_BYTES else _parsed(packed)
+
+
+def _parsed(packed: bytes) -> Lock:
+    return Lock.parse(unpacked(packed, MAX_DOCUMENT_BYTES))
+
+
+_kept = lru_cache(maxsize=64)(_parsed)

@@ -179,13 +179,13 @@ def _figures(runs: Sequence[sa.RowMapping], energy_class: str) -> dict[int, list
             tier=np.full(len(runs), SELF_REPORTED),
             values=table[:, : len(HEADLINE)],
             expanded=table[:, len(HEADLINE) :],
-        )
+        ),
+        (SELF_REPORTED,),
     )
     figures: dict[int, list[Figure]] = defaultdict(list)
     for row in rows_of(found):
         values = dict(zip(CONFIG_SUMMARY.c.keys(), row, strict=True))
-        if values["tier"] == SELF_REPORTED:
-            figures[values["config_id"]].append(figure(values, energy_class))
+        figures[values["config_id"]].append(figure(values, energy_class))
     return figures
 
 

@@ -19,7 +19,7 @@ from lem.archive.queries.answer import (
 )
 from lem.archive.queries.filters import CLASS_ORDER, Filtered
 from lem.archive.queries.members import Members
-from lem.archive.queries.runs import FLAT, flat, run_conditions, runs_query, semantics_of
+from lem.archive.queries.runs import FLAT, flat, run_conditions, runs_query
 from lem.archive.queries.selection import Condition
 from lem.archive.refused import Refused
 from lem.archive.schema import CONFIG, HEADLINE, RUN
@@ -69,7 +69,7 @@ def export(connection: sa.Connection, packs: Packs, question: ExportQuestion) ->
     import orjson
 
     question = _of_one_class(connection, question)
-    where = run_conditions(
+    where, semantics = run_conditions(
         connection, question, question.configuration, question.campaign, question.counted
     )
     limit = min(question.limit, MOST_BOAMPS) if question.format == "boamps" else question.limit
@@ -81,7 +81,6 @@ def export(connection: sa.Connection, packs: Packs, question: ExportQuestion) ->
             f"more than {limit} runs match, and a part of them would look like all",
             hint="add filters, raise limit, or take the archive's dump",
         )
-    semantics = semantics_of(connection, question, question.configuration, question.campaign)
     about = head(connection, semantics)
     rows = _rows(connection, where, about)
     chunks: Iterator[bytes]
@@ -103,7 +102,7 @@ def _of_one_class(connection: sa.Connection, question: ExportQuestion) -> Export
     class, the first that matches."""
     if question.energy_class is not None:
         return question
-    where = run_conditions(
+    where, _ = run_conditions(
         connection, question, question.configuration, question.campaign, question.counted
     )
     for name in CLASS_ORDER:

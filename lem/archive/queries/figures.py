@@ -57,12 +57,15 @@ def figures_of(
     s = CONFIG_SUMMARY.c
     if not ids:
         return {}
+    # Where the tier is the configuration's own, SQLite would rather read every figure of the metric
+    # than those of a few configurations; an expression has no index.
+    metric = s.metric if tier else s.metric + 0
     query = (
         sa.select(CONFIG_SUMMARY, CONFIG.c.energy_class)
         .join(CONFIG, CONFIG.c.id == s.config_id)
         .where(
             s.config_id.in_(ids),
-            s.metric.in_([number_of(m) for m in metrics]),
+            metric.in_([number_of(m) for m in metrics]),
             s.tier == (tier or CONFIG.c.best_tier),
         )
     )
@@ -87,12 +90,13 @@ def figures_within(
     names = CONFIG_SUMMARY.c.keys()
     rows = (
         dict(zip(names, row, strict=True))
-        for row in summaries.rows_of(summaries.computed(connection, ids, campaign).summaries)
+        for row in summaries.rows_of(
+            summaries.computed(connection, ids, campaign, (tier,)).summaries
+        )
     )
     return {
         (row["config_id"], HEADLINE[row["metric"]]): figure(row, classes[row["config_id"]])
         for row in rows
-        if row["tier"] == tier
     }
 
 

@@ -104,6 +104,18 @@ class _Asked(NamedTuple):
     margin: float = MARGIN
 
 
+class _Reason(NamedTuple):
+    """Why a configuration is no pair with this base; ``other`` None: none is."""
+
+    base: int
+    other: int | None
+    text: str
+
+    def words(self, names: Mapping[int, str]) -> str:
+        beside = "" if self.other is None else f"{names[self.other]} "
+        return f"{beside}beside {names[self.base]}: {self.text}"
+
+
 class Look:
     """At one campaign's runs of at least one tier, of measured classes or of estimates."""
 
@@ -113,7 +125,8 @@ class Look:
         self._connection, self._packs = connection, packs
         self.campaign, self.tier = campaign, tier
         self._measured = measured
-        self._reasons: dict[str, None] = {}
+        self._reasons: dict[_Reason, None] = {}
+        self._qualities: dict[tuple[int, int], Quality | str] = {}
         self._lock: Lock | None = lock_of(connection, campaign)
         self._runs: dict[int, list[OneRun]] = defaultdict(list)
         for run in counted_runs(connection, campaign, ENERGY, tier):
@@ -140,8 +153,8 @@ class Look:
 
     def why_none(self) -> str:
         """In words, where :meth:`pair` gave none."""
-        told = list(self._reasons)[:MOST_REASONS]
-        return "; ".join(told) or NOTHING_ALIKE
+        names, told = self._names, list(self._reasons)[:MOST_REASONS]
+        return "; ".join(r.words(names) for r in told) or NOTHING_ALIKE
 
     def _groups(self) -> Iterator[list[int]]:
         """Configurations of this kind of class that did the same work on the same kind of device,
@@ -179,18 +192,18 @@ class Look:
 
     def _pairs(
         self, base: int, role: Role, others: Sequence[int], compared: bool
-    ) -> Iterator[Pair | str]:
+    ) -> Iterator["Pair | _Reason"]:
         """The likeliest first; of those that cannot stand, why. ``compared``: those whose answers
         were; otherwise those of which nothing tells whether they are as good."""
         as_good: dict[int, Quality] = {}
         for key in others[:MOST_OTHERS]:
-            found = quality_of(self._records, self._runs[base], self._runs[key])
+            found = self._quality(base, key)
             if isinstance(found, str):
-                yield f"{self._names[key]} beside {self._names[base]}: {found}"
+                yield _Reason(base, key, found)
             elif found.measured != compared:
                 continue
             elif not compared and _numbers(self._raw[key]) != _numbers(self._raw[base]):
-                yield f"{self._names[key]} beside {self._names[base]}: {OTHER_NUMBERS}"
+                yield _Reason(base, key, OTHER_NUMBERS)
             else:
                 as_good[key] = found
         if not as_good:
@@ -203,20 +216,25 @@ class Look:
         ratios = sides.ratios()
         told = {key: r for key, r in ratios.items() if r.verdict in ("less", "more")}
         if not told:
-            yield f"nothing beside {self._names[base]} is told apart from it"
+            yield _Reason(base, None, "nothing is told apart from it")
         for key in sorted(told, key=lambda key: _rank(told[key])):
             yield self._pair(base, role, key, told[key], len(as_good), as_good[key])
 
+    def _quality(self, base: int, other: int) -> Quality | str:
+        if (base, other) not in self._qualities:
+            made = quality_of(self._records, self._runs[base], self._runs[other])
+            self._qualities[base, other] = made
+        return self._qualities[base, other]
+
     def _pair(
         self, base: int, role: Role, other: int, ratio: Ratio, compared: int, quality: Quality
-    ) -> Pair | str:
-        names = f"{self._names[other]} beside {self._names[base]}"
+    ) -> "Pair | _Reason":
         sides = self._runs[base], self._runs[other]
         experiment = self._experiments[base]
         assert experiment is not None
         slo = slo_of(self._connection, self._packs, experiment, *sides)
         if isinstance(slo, str):
-            return f"{names}: {slo}"
+            return _Reason(base, other, slo)
         figures = figures_within(self._connection, self.campaign, [base, other], self.tier)
         paths = [flat(self._raw[key]) for key in (base, other)]
         return Pair(

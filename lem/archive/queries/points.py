@@ -148,7 +148,9 @@ class Points(Answer):
 class PointRow(Shape):
     row: int | None
     """None where it is not among the points."""
-    configuration: Configuration
+    id: str
+    configuration: Configuration | None
+    """None where it was asked for by its id: whoever has that mostly has the rest."""
     x: Figure | None
     y: Figure | None
 
@@ -294,7 +296,7 @@ def point_rows(connection: sa.Connection, question: PointRowsQuestion) -> PointR
     asked += [_named(about, placed, one) for one in question.id]
     return PointRows(
         **head(connection, about.semantics).fields(),
-        rows=_shown(connection, about, question, asked),
+        rows=_shown(connection, about, question, asked, len(question.row)),
     )
 
 
@@ -312,17 +314,20 @@ def _shown(
     about: Selected,
     question: PointRowsQuestion,
     asked: Sequence[tuple[int | None, int]],
+    by_place: int,
 ) -> list[PointRow]:
+    """The first so many with their configurations."""
     keys = about.board.numbers["config_id"]
     ids = [int(keys[at]) for _, at in asked]
-    configurations = configurations_of(connection, ids)
+    configurations = configurations_of(connection, ids[:by_place])
     figures = figures_of(connection, ids, [question.x, question.y], about.tier)
     return [
         PointRow(
             row=row,
-            configuration=configurations[key],
+            id=about.board.texts["hash"][at].decode(),
+            configuration=configurations[key] if i < by_place else None,
             x=figures.get((key, question.x)),
             y=figures.get((key, question.y)),
         )
-        for (row, _), key in zip(asked, ids, strict=True)
+        for i, ((row, at), key) in enumerate(zip(asked, ids, strict=True))
     ]

@@ -5,19 +5,21 @@ energy is held to 10 % (``lem/trust/replication.py``). It is shown, and decides 
 """
 
 from collections import defaultdict
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from lem.archive.queries.answer import ConfigurationId, Shape
-from lem.archive.queries.blocks import OneRun, counted_runs, table_of
-from lem.archive.queries.campaigns import lock_of
+from lem.archive.queries.blocks import table_of
+from lem.archive.queries.campaigns import locks_of
 from lem.archive.replicate import INVITED, UNMEASURED, group_of
-from lem.archive.schema import CONFIG, IDENTITY, RECOMPUTED, RUN
+from lem.archive.schema import BOARD_SET, CAMPAIGN, CONFIG, IDENTITY, RECOMPUTED, RUN
 from lem.trust.replication import RATIO_MARGIN, replicated
 
 ENERGY = "energy_per_output_token_j"
 MAX_CAMPAIGNS = 40
-"""Of the newest that have the configuration."""
+"""Of the newest with a lock that have the configuration."""
 
 
 class RatioReplication(Shape):
@@ -54,7 +56,9 @@ def ratio_replications(
     found: dict[int, dict[int, _Series]] = defaultdict(lambda: defaultdict(_Series))
     query = (
         sa.select(RUN.c.campaign_id, RUN.c.identity_id)
+        .join(CAMPAIGN, CAMPAIGN.c.id == RUN.c.campaign_id)
         .where(RUN.c.config_id == config_id, RUN.c.counted, RUN.c.tier >= RECOMPUTED)
+        .where(sa.func.length(CAMPAIGN.c.lock) > 0)
         .distinct()
         .order_by(RUN.c.campaign_id.desc())
         .limit(MAX_CAMPAIGNS)
@@ -62,18 +66,17 @@ def ratio_replications(
     campaigns = sorted(tuple(row) for row in connection.execute(query))
     if len({identity for _, identity in campaigns}) < 2:
         return []
+    bases = _baselines(connection, [campaign for campaign, _ in campaigns])
+    every = _runs(connection, {c: b for c, b in bases.items() if b != config_id}, config_id)
     for campaign, identity in campaigns:
-        runs = counted_runs(connection, campaign, ENERGY, RECOMPUTED)
-        base = _baseline(connection, campaign, runs)
-        if base is None or base == config_id:
+        if campaign not in every:
             continue
+        base, runs = bases[campaign], every[campaign]
         table = table_of(runs)
-        own, other = table.get(config_id, {}), table[base]
+        own, other = table.get(config_id, {}), table.get(base, {})
         series = found[base][identity]
         for block in sorted(own.keys() & other.keys()):
-            boards = {
-                r.boards for r in runs if r.block == block and r.config_id in (config_id, base)
-            }
+            boards = {r.boards for r in runs if r.block == block}
             # On different boards gains do not cancel.
             if len(boards) == 1:
                 series.values.append(own[block] / other[block])
@@ -81,14 +84,56 @@ def ratio_replications(
     return [one for base in sorted(found) for one in _pairs(connection, base, found[base])]
 
 
-def _baseline(connection: sa.Connection, campaign: int, runs: list[OneRun]) -> int | None:
-    """The configuration that the campaign's baseline was measured as; None where it is not one."""
-    lock = lock_of(connection, campaign)
-    if lock is None:
-        return None
-    arms = [i for i, arm in enumerate(lock.arms) if arm.arm_id == lock.baseline]
-    configs = {r.config_id for r in runs if r.arm in arms}
-    return configs.pop() if len(configs) == 1 else None
+class _Run(NamedTuple):
+    config_id: int
+    arm: int
+    block: int
+    value: float
+    boards: str
+
+
+_COUNTS = (RUN.c.counted, RUN.c.tier >= RECOMPUTED, RUN.c[ENERGY] > 0)
+
+
+def _baselines(connection: sa.Connection, campaigns: list[int]) -> dict[int, int]:
+    """Campaign → the configuration that its baseline was measured as, where it is one."""
+    arms = {
+        campaign: [i for i, arm in enumerate(lock.arms) if arm.arm_id == lock.baseline]
+        for campaign, lock in locks_of(connection, campaigns).items()
+    }
+    of_baseline = [
+        sa.and_(RUN.c.campaign_id == campaign, RUN.c.arm.in_(own)) for campaign, own in arms.items()
+    ]
+    found: dict[int, set[int]] = defaultdict(set)
+    query = sa.select(RUN.c.campaign_id, RUN.c.config_id).distinct()
+    for campaign, config in connection.execute(
+        query.where(sa.or_(sa.false(), *of_baseline), *_COUNTS)
+    ):
+        found[campaign].add(config)
+    return {campaign: configs.pop() for campaign, configs in found.items() if len(configs) == 1}
+
+
+def _runs(
+    connection: sa.Connection, bases: Mapping[int, int], config_id: int
+) -> dict[int, list[_Run]]:
+    """Campaign → its counted runs of the configuration and of its baseline."""
+    r = RUN.c
+    wanted = [
+        sa.and_(r.campaign_id == campaign, r.config_id.in_((config_id, base)))
+        for campaign, base in bases.items()
+    ]
+    if not wanted:
+        return {}
+    query = (
+        sa.select(r.campaign_id, r.config_id, r.arm, r.block, r[ENERGY], BOARD_SET.c.boards)
+        .join(BOARD_SET, BOARD_SET.c.id == r.board_set_id)
+        .where(sa.or_(*wanted), *_COUNTS)
+        .order_by(r.campaign_id, r.block, r.started_at, r.id)
+    )
+    found: dict[int, list[_Run]] = defaultdict(list)
+    for campaign, *run in connection.execute(query):
+        found[campaign].append(_Run(*run))
+    return found
 
 
 def _pairs(

@@ -113,6 +113,7 @@ class Sides:
         self._configurations, self._figures = configurations, figures
         self._records = Records(connection, packs)
         self._scored: dict[int, Scored | None] = {}
+        self._biases: dict[int, Mapping[int, float]] = {}
         self._names: dict[int, str] = {}
         self._notes: dict[str, None] = {}
         self._runs = self._found_runs(max(1, tier)) if runs is None else dict(runs)
@@ -182,12 +183,19 @@ class Sides:
             level=level,
             comparisons=len(keys),
         )
-        carried = carry_over(table, order_of(self._connection, campaign), self._base)
-        bias = {} if carried is None else carried.bias
+        bias = self._bias(campaign)
         return {
             key: (self._with_gains(campaign, key, estimate), bias.get(key, 0.0))
             for key, estimate in estimates.items()
         }
+
+    def _bias(self, campaign: int) -> Mapping[int, float]:
+        """Configuration → bound on the bias of its log-ratio; none where nothing is known."""
+        if campaign not in self._biases:
+            order = order_of(self._connection, campaign)
+            carried = carry_over(self._tables[campaign], order, self._base)
+            self._biases[campaign] = {} if carried is None else carried.bias
+        return self._biases[campaign]
 
     def _with_gains(self, campaign: int, key: int, estimate: RatioEstimate) -> RatioEstimate:
         own, base = (

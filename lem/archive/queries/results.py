@@ -33,7 +33,6 @@ from lem.archive.queries.runs import (
     figures_of_run,
     run_conditions,
     runs_query,
-    semantics_of,
     time_of,
 )
 from lem.archive.refused import Refused
@@ -158,7 +157,7 @@ def results(connection: sa.Connection, question: ResultsQuestion) -> Runs:
     """Newest arrival first. A cursor stays good while the archive grows: no run comes twice; those
     that arrive meanwhile are not in later pages. Raises :class:`Refused` for a cursor that is none
     (400), or of a submission that is not here any more (410)."""
-    where = run_conditions(
+    where, semantics = run_conditions(
         connection, question, question.configuration, question.campaign, question.counted
     )
     if question.cursor is not None:
@@ -171,7 +170,6 @@ def results(connection: sa.Connection, question: ResultsQuestion) -> Runs:
     if len(rows) > question.limit:
         key = question_key(question)
         following = Place(question=key, last=_id_of(shown_rows[-1])).text()
-    semantics = semantics_of(connection, question, question.configuration, question.campaign)
     return Runs(
         **head(connection, semantics).fields(),
         energy_class=question.energy_class,

@@ -78,11 +78,13 @@ def run_conditions(
     configuration: ConfigurationId | None,
     campaign: CampaignId | None,
     counted: bool | None,
-) -> list[Condition]:
-    """Which runs a question is about. Raises :class:`Refused` (404) for a configuration or a
-    campaign that is not here."""
+) -> tuple[list[Condition], int]:
+    """Which runs a question is about, and the version of the metrics' definitions that they follow.
+    Raises :class:`Refused` (404) for a configuration or a campaign that is not here."""
     found = filters(connection, question)
-    semantics = semantics_of(connection, question, configuration, campaign)
+    own = None if configuration is None else id_of(connection, configuration)
+    sent = None if campaign is None else int(campaign_of(connection, campaign).id)
+    semantics = _semantics(connection, question, own, sent)
     found.append(CONFIG.c.semantics_version == semantics)
     if question.energy_class is not None:
         found.append(CONFIG.c.energy_class == question.energy_class)
@@ -92,34 +94,30 @@ def run_conditions(
         found.append(RUN.c.started_at >= seconds(question.since))
     if question.until is not None:
         found.append(RUN.c.started_at <= seconds(question.until))
-    if configuration is not None:
-        found.append(RUN.c.config_id == id_of(connection, configuration))
-    if campaign is not None:
-        found.append(RUN.c.campaign_id == campaign_of(connection, campaign).id)
+    if own is not None:
+        found.append(RUN.c.config_id == own)
+    if sent is not None:
+        found.append(RUN.c.campaign_id == sent)
     if counted is not None:
         found.append(RUN.c.counted.is_(counted))
-    return found
+    return found, semantics
 
 
-def semantics_of(
-    connection: sa.Connection,
-    question: Filtered,
-    configuration: ConfigurationId | None,
-    campaign: CampaignId | None,
+def _semantics(
+    connection: sa.Connection, question: Filtered, config_id: int | None, campaign_id: int | None
 ) -> int:
-    """The version of the metrics' definitions that an answer's runs follow, never several: the one
-    asked for, else the configuration's own, else the newest in the campaign, else the newest."""
+    """Never several: the one asked for, else the configuration's own, else the newest in the
+    campaign, else the newest."""
     if question.semantics is not None:
         return question.semantics
     found: Any = None
-    if configuration is not None:
-        own = CONFIG.c.id == id_of(connection, configuration)
+    if config_id is not None:
+        own = CONFIG.c.id == config_id
         found = connection.scalar(sa.select(CONFIG.c.semantics_version).where(own))
-    elif campaign is not None:
+    elif campaign_id is not None:
         runs = RUN.join(CONFIG, CONFIG.c.id == RUN.c.config_id)
         newest = sa.select(sa.func.max(CONFIG.c.semantics_version)).select_from(runs)
-        key = campaign_of(connection, campaign).id
-        found = connection.scalar(newest.where(RUN.c.campaign_id == key))
+        found = connection.scalar(newest.where(RUN.c.campaign_id == campaign_id))
     return METRIC_SEMANTICS_VERSION if found is None else int(found)
 
 

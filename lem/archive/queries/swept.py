@@ -6,11 +6,11 @@ from lem.analysis.attribute import factors_of
 from lem.analysis.naming import arms_of_lock, noun
 from lem.archive.queries.answer import Answer, Shape, head
 from lem.archive.queries.attribute import Factor
-from lem.archive.queries.campaigns import lock_of
+from lem.archive.queries.campaigns import known
 from lem.archive.queries.cursor import CursorText
 from lem.archive.queries.filters import Question
-from lem.archive.queries.runs import campaign_of
 from lem.archive.queries.submitted import Campaign, CampaignsQuestion, campaigns
+from lem.contract.lock import Lock
 from lem.errors import BadInput
 
 PAGE = 20
@@ -47,7 +47,8 @@ def swept(connection: sa.Connection, question: SweptQuestion) -> SweptCampaigns:
     none."""
     asked = CampaignsQuestion(state="complete", limit=PAGE, cursor=question.cursor)
     page = campaigns(connection, asked)
-    found = [_of(connection, campaign) for campaign in page.rows]
+    locks = known(connection, [campaign.id for campaign in page.rows])
+    found = [_of(campaign, locks[campaign.id].lock) for campaign in page.rows]
     return SweptCampaigns(
         **head(connection).fields(),
         looked_at=len(page.rows),
@@ -56,9 +57,8 @@ def swept(connection: sa.Connection, question: SweptQuestion) -> SweptCampaigns:
     )
 
 
-def _of(connection: sa.Connection, campaign: Campaign) -> Swept | None:
+def _of(campaign: Campaign, lock: Lock | None) -> Swept | None:
     """None without a lock."""
-    lock = lock_of(connection, campaign_of(connection, campaign.id).id)
     if lock is None:
         return None
     arms = arms_of_lock(lock)

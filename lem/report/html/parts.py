@@ -152,7 +152,7 @@ def traces_part(
             reason = why or text("report.traces.no_power")
             notes.append(text("report.traces.none", arm=plain(names[arm_id]), reason=reason))
         else:
-            charts.append(chart)
+            charts.append(replace(chart, id=f"trace-{len(charts)}"))
     if (more := len(found) - MOST_TRACES) > 0:
         notes.append(text("report.traces.more", n=more))
     others = [text("report.traces.others")] if len(charts) > OPEN_TRACES else []

@@ -37,7 +37,7 @@ Theme = Literal["light", "dark", "auto"]
 
 def site_of(service: Service) -> Site:
     """This server as an outlet."""
-    return Site(LiveLinks(service.settings.public_url))
+    return Site(LiveLinks(service.settings.public_url), demo=service.settings.demo)
 
 
 class _Asked:
@@ -226,8 +226,9 @@ def get_asset(request: Request, service: Here, name: str) -> Response:
     """Files whose names tell their content: they never change."""
     if name not in assets.names():
         raise HttpProblem(404, "no_such_asset", "there is no such file")
+    kept = {"Cache-Control": FOREVER}
     return of_state(
-        service, request, name.encode(), lambda c: _asset(name), headers={"Cache-Control": FOREVER}
+        service, request, name.encode(), lambda c: _asset(name), headers=kept, once=True
     )
 
 

@@ -6,6 +6,8 @@ export interface components {
     schemas: {
         /** Answered */
         Answered: {
+            /** Arms */
+            arms: components["schemas"]["ArmFigure"][];
             /** Blocks */
             blocks: number;
             /** Campaign */
@@ -14,6 +16,11 @@ export interface components {
             citation: string;
             /** Data Version */
             data_version: number;
+            /**
+             * Demo
+             * @default false
+             */
+            demo: boolean;
             /** Energy Class */
             energy_class: string;
             /** Factors */
@@ -57,6 +64,8 @@ export interface components {
             spread: number;
             /** Told Apart */
             told_apart: boolean;
+            /** Unit */
+            unit: string;
         };
         /**
          * ArchiveInfo
@@ -71,6 +80,11 @@ export interface components {
             configurations: number;
             /** Data Version */
             data_version: number;
+            /**
+             * Demo
+             * @default false
+             */
+            demo: boolean;
             /**
              * Enrolment
              * @enum {string}
@@ -96,6 +110,22 @@ export interface components {
              * @constant
              */
             schema_version: 1;
+        };
+        /**
+         * ArmFigure
+         * @description One arm's mean over its blocks.
+         */
+        ArmFigure: {
+            /** Configuration */
+            configuration: string | null;
+            /** Name */
+            name: string;
+            /** Uncertainty */
+            uncertainty: number | null;
+            /** Value */
+            value: number;
+            /** Values */
+            values: (string | number | boolean | null)[];
         };
         /** Campaign */
         Campaign: {
@@ -128,6 +158,11 @@ export interface components {
             counted: number;
             /** Data Version */
             data_version: number;
+            /**
+             * Demo
+             * @default false
+             */
+            demo: boolean;
             /** Findings */
             findings: components["schemas"]["Finding"][];
             /**
@@ -155,6 +190,11 @@ export interface components {
             citation: string;
             /** Data Version */
             data_version: number;
+            /**
+             * Demo
+             * @default false
+             */
+            demo: boolean;
             /**
              * Licence
              * @default CC-BY-4.0
@@ -228,6 +268,11 @@ export interface components {
             citation: string;
             /** Data Version */
             data_version: number;
+            /**
+             * Demo
+             * @default false
+             */
+            demo: boolean;
             /** Differing */
             differing: string[];
             /** Energy Class */
@@ -321,6 +366,11 @@ export interface components {
             configuration: components["schemas"]["Configuration"];
             /** Data Version */
             data_version: number;
+            /**
+             * Demo
+             * @default false
+             */
+            demo: boolean;
             /** Experiment */
             experiment: {
                 [key: string]: unknown;
@@ -439,6 +489,11 @@ export interface components {
             /** Data Version */
             data_version: number;
             /**
+             * Demo
+             * @default false
+             */
+            demo: boolean;
+            /**
              * Licence
              * @default CC-BY-4.0
              * @constant
@@ -469,6 +524,11 @@ export interface components {
             configurations: number;
             /** Data Version */
             data_version: number;
+            /**
+             * Demo
+             * @default false
+             */
+            demo: boolean;
             /** Dimensions */
             dimensions: {
                 [key: string]: components["schemas"]["Count"][];
@@ -614,6 +674,82 @@ export interface components {
             x: components["schemas"]["Figure"];
             y: components["schemas"]["Figure"];
         };
+        /** Headline */
+        Headline: {
+            /** Campaigns */
+            campaigns: number;
+            /** Citation */
+            citation: string;
+            /** Data Version */
+            data_version: number;
+            /**
+             * Demo
+             * @default false
+             */
+            demo: boolean;
+            /**
+             * Licence
+             * @default CC-BY-4.0
+             * @constant
+             */
+            licence: "CC-BY-4.0";
+            /** Metric Semantics Version */
+            metric_semantics_version: number;
+            pair: components["schemas"]["HeadlinePair"] | null;
+            /**
+             * Schema Version
+             * @default 1
+             * @constant
+             */
+            schema_version: 1;
+            /** Why None */
+            why_none: string[];
+        };
+        /** HeadlineCampaign */
+        HeadlineCampaign: {
+            /** Blocks */
+            blocks: number;
+            /** Id */
+            id: string;
+            /** Measured At */
+            measured_at: string;
+            /** Name */
+            name: string;
+            /** Submitter */
+            submitter: string;
+        };
+        /**
+         * HeadlinePair
+         * @description ``other`` beside ``base``: ``ratio`` is other ÷ base.
+         */
+        HeadlinePair: {
+            base: components["schemas"]["Side"];
+            campaign: components["schemas"]["HeadlineCampaign"];
+            /** Compared */
+            compared: number;
+            /** Device Model */
+            device_model: string;
+            /** Differing */
+            differing: string[];
+            /** Energy Class */
+            energy_class: string;
+            /** Metric */
+            metric: string;
+            /** Model */
+            model: string;
+            other: components["schemas"]["Side"];
+            quality: components["schemas"]["Quality"];
+            ratio: components["schemas"]["Ratio"];
+            slo: components["schemas"]["SloOf"] | null;
+            /**
+             * Tier
+             * @enum {string}
+             */
+            tier: "self-reported" | "recomputed" | "replicated";
+            /** Unit */
+            unit: string;
+            workload: components["schemas"]["WorkloadOf"];
+        };
         /** Health */
         Health: {
             /**
@@ -700,6 +836,11 @@ export interface components {
             /** Data Version */
             data_version: number;
             /**
+             * Demo
+             * @default false
+             */
+            demo: boolean;
+            /**
              * Licence
              * @default CC-BY-4.0
              * @constant
@@ -784,6 +925,11 @@ export interface components {
             citation: string;
             /** Data Version */
             data_version: number;
+            /**
+             * Demo
+             * @default false
+             */
+            demo: boolean;
             /** Hash */
             hash: string;
             /**
@@ -809,6 +955,11 @@ export interface components {
             citation: string;
             /** Data Version */
             data_version: number;
+            /**
+             * Demo
+             * @default false
+             */
+            demo: boolean;
             /** Entries */
             entries: components["schemas"]["LogEntry"][];
             /**
@@ -897,6 +1048,11 @@ export interface components {
             complete: boolean;
             /** Data Version */
             data_version: number;
+            /**
+             * Demo
+             * @default false
+             */
+            demo: boolean;
             /** Dominated */
             dominated: number;
             /** Energy Class */
@@ -947,6 +1103,11 @@ export interface components {
             citation: string;
             /** Data Version */
             data_version: number;
+            /**
+             * Demo
+             * @default false
+             */
+            demo: boolean;
             /** Experiments */
             experiments: components["schemas"]["PlannedExperiment"][];
             /**
@@ -995,7 +1156,9 @@ export interface components {
         };
         /** PointRow */
         PointRow: {
-            configuration: components["schemas"]["Configuration"];
+            configuration: components["schemas"]["Configuration"] | null;
+            /** Id */
+            id: string;
             /** Row */
             row: number | null;
             x: components["schemas"]["Figure"] | null;
@@ -1007,6 +1170,11 @@ export interface components {
             citation: string;
             /** Data Version */
             data_version: number;
+            /**
+             * Demo
+             * @default false
+             */
+            demo: boolean;
             /**
              * Licence
              * @default CC-BY-4.0
@@ -1042,6 +1210,11 @@ export interface components {
             configurations: number;
             /** Data Version */
             data_version: number;
+            /**
+             * Demo
+             * @default false
+             */
+            demo: boolean;
             /** Energy Class */
             energy_class: string;
             /** Front */
@@ -1178,6 +1351,32 @@ export interface components {
              * @enum {string}
              */
             tier: "self-reported" | "recomputed" | "replicated";
+        };
+        /**
+         * Quality
+         * @description Mean negative log-likelihood per token of one text, which is the same in both cases.
+         */
+        Quality: {
+            /** Blocks */
+            blocks?: number | null;
+            /** Change */
+            change?: number | null;
+            /** High */
+            high?: number | null;
+            /** Low */
+            low?: number | null;
+            /** Margin */
+            margin: number;
+            /** Measured */
+            measured: boolean;
+            /**
+             * Metric
+             * @default nll_per_token
+             * @constant
+             */
+            metric: "nll_per_token";
+            /** Tokens */
+            tokens?: number | null;
         };
         /**
          * Quantity
@@ -1330,6 +1529,11 @@ export interface components {
             configuration: components["schemas"]["Configuration"];
             /** Data Version */
             data_version: number;
+            /**
+             * Demo
+             * @default false
+             */
+            demo: boolean;
             files: components["schemas"]["Files"];
             /**
              * Licence
@@ -1496,6 +1700,11 @@ export interface components {
             citation: string;
             /** Data Version */
             data_version: number;
+            /**
+             * Demo
+             * @default false
+             */
+            demo: boolean;
             /** Energy Class */
             energy_class: string | null;
             /**
@@ -1536,6 +1745,11 @@ export interface components {
             configurations: number;
             /** Data Version */
             data_version: number;
+            /**
+             * Demo
+             * @default false
+             */
+            demo: boolean;
             /** Device Model */
             device_model: number[];
             /** Device Models */
@@ -1620,6 +1834,38 @@ export interface components {
             paths: string[];
             /** Share */
             share: number;
+        };
+        /** Side */
+        Side: {
+            configuration: components["schemas"]["Configuration"];
+            /** Figures */
+            figures: components["schemas"]["Figure"][];
+            /** Name */
+            name: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "defaults" | "baseline" | "other";
+            /** Settings */
+            settings: {
+                [key: string]: string | number | boolean | null;
+            };
+        };
+        /** SloOf */
+        SloOf: {
+            /** Base */
+            base: number;
+            /** Limits */
+            limits: {
+                [key: string]: number;
+            };
+            /** Needed */
+            needed: number;
+            /** Other */
+            other: number;
+            /** Runs */
+            runs: number;
         };
         /** SubmissionOf */
         SubmissionOf: {
@@ -1714,6 +1960,11 @@ export interface components {
             /** Data Version */
             data_version: number;
             /**
+             * Demo
+             * @default false
+             */
+            demo: boolean;
+            /**
              * Licence
              * @default CC-BY-4.0
              * @constant
@@ -1733,6 +1984,32 @@ export interface components {
             schema_version: 1;
             /** Series */
             series: components["schemas"]["Series"][];
+            /** Zero Ns */
+            zero_ns: number;
+        };
+        /**
+         * WorkloadOf
+         * @description What was asked of both.
+         */
+        WorkloadOf: {
+            /** Arrival */
+            arrival: string;
+            /** Dataset */
+            dataset: string;
+            /** Input Tokens */
+            input_tokens: number | null;
+            /** Load */
+            load: number | null;
+            /** Natural Stops */
+            natural_stops: boolean;
+            /** Output Tokens */
+            output_tokens: number | null;
+            /** Real Prompts */
+            real_prompts: boolean;
+            /** Requests */
+            requests: number;
+            /** Requests Sha256 */
+            requests_sha256: string;
         };
     };
     responses: never;

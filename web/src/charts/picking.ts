@@ -16,6 +16,12 @@ export class Picker {
 
   constructor(private readonly pixels: Pixels) {}
 
+  /** Do now what the first question would wait for. */
+  prepare(): void {
+    const rows = this.seen();
+    if (rows.length > 0) this.delaunay ??= this.triangulated(rows);
+  }
+
   /** The nearest point within so many pixels. */
   nearest(x: number, y: number, within: number): number | null {
     const rows = this.seen();

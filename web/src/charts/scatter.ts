@@ -4,50 +4,13 @@ import { Layer } from "./canvas";
 import { tell } from "./drawn";
 import { drawFrame, type Frame, frameOf, LETTERS } from "./frame";
 import { type Gestures, listen } from "./gestures";
-import { colourOf, drawMark, drawMarks, drawWhiskers, type Ends, type Marks, radiusFor } from "./marks";
+import { drawMarks, type Marks, radiusFor } from "./marks";
+import { type Painting, paintBox, paintCursor, paintFront, paintRing, paintWhiskers, placeOf } from "./paint";
 import { onTheme, type Palette, paletteOf } from "./palette";
 import { Picker } from "./picking";
-import { type Kind, spanOf } from "./scales";
+import type { Hooks, PlotData, Uncertainties } from "./plot";
+import { spanOf } from "./scales";
 import { between, nearer, type Window } from "./window";
-
-export interface FrontPoint {
-  readonly row: number;
-  readonly x: number;
-  readonly y: number;
-  readonly x_uncertainty: number | null;
-  readonly y_uncertainty: number | null;
-}
-export interface Uncertainties {
-  readonly x: Float64Array;
-  readonly y: Float64Array;
-}
-export interface PlotData {
-  readonly xs: Float64Array;
-  readonly ys: Float64Array;
-  /** 0 (grey) to 7. */
-  readonly colours: Uint8Array;
-  readonly certain: Uint8Array;
-  readonly estimated: boolean;
-  readonly front: readonly FrontPoint[];
-  /** Whether the front is a line: of things that are all held against each other. */
-  readonly joined: boolean;
-  readonly x: PlotAxis;
-  readonly y: PlotAxis;
-}
-export interface PlotAxis {
-  readonly title: string;
-  readonly kind: Kind;
-  readonly better: "lower" | "higher";
-}
-export interface Hooks {
-  uncertainties(): Promise<Uncertainties>;
-  /** A point is pointed at; `kept` where that outlasts the pointer. */
-  cursor(row: number | null, kept: boolean): void;
-  open(row: number): void;
-  add(row: number): void;
-  /** After every drawing, as what is seen may lie elsewhere now. */
-  drawn(zoomed: boolean): void;
-}
 
 /** With no more points than this in view, all have their whiskers. */
 const ALL_WHISKERS = 300;
@@ -157,9 +120,7 @@ export class ScatterPlot {
 
   /** Where a row lies, in CSS pixels from the plot's corner; null where it is not seen. */
   place(row: number | null): readonly [number, number] | null {
-    if (row === null || !this.marks) return null;
-    const [x, y] = [this.marks.x[row] ?? NaN, this.marks.y[row] ?? NaN];
-    return Number.isNaN(x) ? null : [x, y];
+    return row === null || !this.marks ? null : placeOf(this.marks, row);
   }
 
   destroy(): void {
@@ -176,12 +137,13 @@ export class ScatterPlot {
   private whole(): Window {
     if (!this.data) return { x: [0, 1], y: [0, 1] };
     const { xs, ys, x, y } = this.data;
-    return { x: spanOf(xs, x.kind), y: spanOf(ys, y.kind) };
+    const widths = xs.length <= ALL_WHISKERS ? this.whiskers : null;
+    return { x: spanOf(xs, x.kind, widths?.x), y: spanOf(ys, y.kind, widths?.y) };
   }
 
   private gestures(): Gestures {
     const pick = (place: readonly [number, number]): number | null =>
-      this.pickerOf()?.nearest(place[0], place[1], REACH) ?? null;
+      this.picker?.nearest(place[0], place[1], REACH) ?? null;
     const go = (row: number | null | undefined): void => {
       if (row !== null && row !== undefined) this.point(row, true);
     };
@@ -203,11 +165,11 @@ export class ScatterPlot {
         if (this.frame) this.look(nearer(this.frame, this.whole(), factor, x, y));
       },
       move: (direction) => {
-        const picker = this.pickerOf();
+        const picker = this.picker;
         go(this.place(this.row) && this.row !== null ? picker?.towards(this.row, direction) : picker?.first());
       },
-      step: (by) => go(this.row === null ? this.pickerOf()?.first() : this.pickerOf()?.step(this.row, by)),
-      end: (last) => go(last ? this.pickerOf()?.lastOne() : this.pickerOf()?.first()),
+      step: (by) => go(this.row === null ? this.picker?.first() : this.picker?.step(this.row, by)),
+      end: (last) => go(last ? this.picker?.lastOne() : this.picker?.first()),
       zoom: (factor) => this.zoom(factor),
       reset: () => this.reset(),
       open: () => {
@@ -218,11 +180,6 @@ export class ScatterPlot {
       },
       leave: () => this.point(null),
     };
-  }
-
-  private pickerOf(): Picker | null {
-    if (!this.picker && this.marks) this.picker = new Picker(this.marks);
-    return this.picker;
   }
 
   private draw(all: boolean): void {
@@ -259,99 +216,55 @@ export class ScatterPlot {
     );
     this.frame = frame;
     this.marks = projected(data, frame);
-    this.picker = null;
+    const picker = (this.picker = new Picker(this.marks));
+    whenIdle(() => {
+      if (this.picker === picker) picker.prepare();
+    });
     this.inView = this.marks.x.reduce((n, x) => n + (Number.isNaN(x) ? 0 : 1), 0);
     drawFrame(context, frame, { x: data.x.title, y: data.y.title }, this.palette);
+    const painting = { context, frame, data, marks: this.marks, palette: this.palette };
+    const radius = radiusFor(this.inView);
     context.save();
     clip(context, frame);
-    const radius = radiusFor(this.inView);
-    this.drawWhiskers(context, data, frame);
+    this.withWhiskers = this.paintWhiskers(painting);
     drawMarks(context, this.marks, radius, this.palette, this.base);
-    this.drawFront(context, data, frame, radius);
+    this.withWhiskers.push(...paintFront(painting, radius, this.withWhiskers));
     context.restore();
     this.redraws++;
     this.took = performance.now() - start;
   }
 
-  private drawWhiskers(context: CanvasRenderingContext2D, data: PlotData, frame: Frame): void {
-    this.withWhiskers = [];
-    if (!this.marks || this.inView > ALL_WHISKERS || this.inView === 0) return;
-    const found = this.whiskers;
-    if (!found) {
-      void this.hooks.uncertainties().then((known) => {
+  private paintWhiskers(painting: Painting): number[] {
+    if (this.inView > ALL_WHISKERS || this.inView === 0) return [];
+    if (this.whiskers) return paintWhiskers(painting, this.whiskers, this.inView > 60 ? 0.45 : 0.8);
+    const { data } = painting;
+    this.hooks.uncertainties().then(
+      (known) => {
         if (this.data !== data) return;
         this.whiskers = known;
         this.draw(true);
-      });
-      return;
-    }
-    context.lineWidth = 1;
-    context.globalAlpha = this.inView > 60 ? 0.45 : 0.8;
-    this.marks.x.forEach((x, row) => {
-      if (Number.isNaN(x)) return;
-      const ends = endsOf(frame, data, row, found.x[row] ?? NaN, found.y[row] ?? NaN);
-      if (!ends.x && !ends.y) return;
-      context.strokeStyle = colourOf(this.palette, data.colours[row] ?? 0);
-      drawWhiskers(context, x, this.marks?.y[row] ?? 0, ends, data.estimated);
-      this.withWhiskers.push(row);
-    });
-    context.globalAlpha = 1;
-  }
-
-  private drawFront(context: CanvasRenderingContext2D, data: PlotData, frame: Frame, radius: number): void {
-    if (data.front.length === 0) return;
-    const { palette } = this;
-    context.strokeStyle = palette.ink;
-    context.lineWidth = 1.2;
-    if (data.joined) {
-      context.setLineDash([5, 4]);
-      context.beginPath();
-      data.front.forEach((mark, i) => {
-        const [x, y] = [frame.x(mark.x), frame.y(mark.y)];
-        const before = data.front[i - 1];
-        if (!before) context.moveTo(x, y);
-        // The edge of what the front is ahead of.
-        else if (data.x.better === "lower") context.lineTo(x, frame.y(before.y));
-        else context.lineTo(frame.x(before.x), y);
-        context.lineTo(x, y);
-      });
-      context.stroke();
-      context.setLineDash([]);
-    }
-    for (const mark of data.front) {
-      const place = this.place(mark.row);
-      if (!place) continue;
-      if (!this.withWhiskers.includes(mark.row)) {
-        const ends = endsOf(frame, data, mark.row, mark.x_uncertainty ?? NaN, mark.y_uncertainty ?? NaN);
-        if (ends.x || ends.y) this.withWhiskers.push(mark.row);
-        context.lineWidth = 1.2;
-        drawWhiskers(context, place[0], place[1], ends, data.estimated);
-      }
-      this.drawOne(context, data, mark.row, place, Math.max(3.5, radius));
-    }
+      },
+      () => {
+        // Points stay without whiskers; the front and the cursor have theirs.
+      },
+    );
+    return [];
   }
 
   private drawOver(data: PlotData): void {
     const context = this.over.begin();
-    const { frame, palette } = this;
-    if (!frame) return;
+    const { frame, marks, palette } = this;
+    if (!frame || !marks) return;
+    const painting = { context, frame, data, marks, palette };
     context.save();
     clip(context, frame);
     for (const row of this.also) {
       const place = this.place(row);
-      if (place) this.ring(context, place, 6, 1.5);
+      if (place) paintRing(painting, place, 6, 1.5);
     }
-    const place = this.place(this.row);
-    if (place && this.row !== null) {
-      const [xU, yU] = this.widthsOf(data, this.row);
-      context.strokeStyle = palette.ink;
-      context.lineWidth = 1.8;
-      drawWhiskers(context, place[0], place[1], endsOf(frame, data, this.row, xU, yU), data.estimated);
-      this.drawOne(context, data, this.row, place, 5);
-      this.ring(context, place, 8.5, document.activeElement === this.over.element ? 2.5 : 1.5);
-    }
+    if (this.row !== null) paintCursor(painting, this.row, this.widthsOf(data, this.row), document.activeElement === this.over.element);
     context.restore();
-    if (this.box) this.drawBox(context, this.box);
+    if (this.box) paintBox(painting, this.box);
   }
 
   private widthsOf(data: PlotData, row: number): readonly [number, number] {
@@ -359,38 +272,6 @@ export class ScatterPlot {
     if (this.whiskers) return [this.whiskers.x[row] ?? NaN, this.whiskers.y[row] ?? NaN];
     const mark = data.front.find((m) => m.row === row);
     return [mark?.x_uncertainty ?? NaN, mark?.y_uncertainty ?? NaN];
-  }
-
-  private drawOne(
-    context: CanvasRenderingContext2D,
-    data: PlotData,
-    row: number,
-    [x, y]: readonly [number, number],
-    radius: number,
-  ): void {
-    const colour = colourOf(this.palette, data.colours[row] ?? 0);
-    drawMark(context, x, y, radius, colour, this.palette.paper, data.certain[row] === 1, data.estimated);
-  }
-
-  private ring(context: CanvasRenderingContext2D, [x, y]: readonly [number, number], radius: number, width: number): void {
-    context.strokeStyle = this.palette.ink;
-    context.lineWidth = width;
-    context.beginPath();
-    context.arc(x, y, radius, 0, 2 * Math.PI);
-    context.stroke();
-  }
-
-  private drawBox(
-    context: CanvasRenderingContext2D,
-    [[x0, y0], [x1, y1]]: readonly [readonly [number, number], readonly [number, number]],
-  ): void {
-    context.strokeStyle = this.palette.accent;
-    context.lineWidth = 1;
-    context.strokeRect(x0, y0, x1 - x0, y1 - y0);
-    context.globalAlpha = 0.12;
-    context.fillStyle = this.palette.accent;
-    context.fillRect(x0, y0, x1 - x0, y1 - y0);
-    context.globalAlpha = 1;
   }
 
   private tell(data: PlotData): void {
@@ -429,15 +310,9 @@ function projected(data: PlotData, { box, x: across, y: up }: Frame): Marks {
   return { x, y, colours, certain, estimated };
 }
 
-function endsOf(frame: Frame, data: PlotData, row: number, xU: number, yU: number): Ends {
-  return { x: ends(frame.x, data.xs[row] ?? NaN, xU), y: ends(frame.y, data.ys[row] ?? NaN, yU) };
-}
-
-/** In pixels; on a logarithmic axis what is not above 0 ends far outside. */
-function ends(scale: Frame["x"], value: number, u: number): [number, number] | null {
-  if (Number.isNaN(u)) return null;
-  const low = value - u;
-  return [scale(scale.kind === "log" && low <= 0 ? scale.domain[0] / 1e3 : low), scale(value + u)];
+function whenIdle(then: () => void): void {
+  if ("requestIdleCallback" in window) requestIdleCallback(then, { timeout: 2000 });
+  else setTimeout(then, 300);
 }
 
 function clip(context: CanvasRenderingContext2D, { box }: Frame): void {

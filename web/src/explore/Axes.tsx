@@ -36,21 +36,26 @@ export function Axes({ store, cloud }: { store: Store; cloud: Cloud }): JSX.Elem
         options={COLOURINGS.map((by) => [by, colouring(by)] as const)}
         onChange={(by) => store.change({ ...view, colour: by as Colouring }, true)}
       />
-      {!fixed(cloud.ys) && (
-        <Select
-          label={t("explorer.scale_y")}
-          value={view.yScale}
-          options={SCALINGS}
-          onChange={(s) => store.change({ ...view, yScale: s as Scaling }, true)}
-        />
-      )}
-      {!fixed(cloud.xs) && (
-        <Select
-          label={t("explorer.scale_x")}
-          value={view.xScale}
-          options={SCALINGS}
-          onChange={(s) => store.change({ ...view, xScale: s as Scaling }, true)}
-        />
+      {(!fixed(cloud.ys) || !fixed(cloud.xs)) && (
+        <details class="scales" open={view.xScale !== "auto" || view.yScale !== "auto"}>
+          <summary>{t("explorer.scales")}</summary>
+          {!fixed(cloud.ys) && (
+            <Select
+              label={t("explorer.scale_y")}
+              value={view.yScale}
+              options={SCALINGS}
+              onChange={(s) => store.change({ ...view, yScale: s as Scaling }, true)}
+            />
+          )}
+          {!fixed(cloud.xs) && (
+            <Select
+              label={t("explorer.scale_x")}
+              value={view.xScale}
+              options={SCALINGS}
+              onChange={(s) => store.change({ ...view, xScale: s as Scaling }, true)}
+            />
+          )}
+        </details>
       )}
     </div>
   );

@@ -30,30 +30,30 @@ export function BoardTable({ store, links }: { store: Store; links: Links }): JS
         {t(better === "lower" ? "explore.board.lower" : "explore.board.higher")} {t("explore.board.ranks")} {shared(board)}
       </p>
       <div class="scroll" tabIndex={0} role="region" aria-label={t("explore.board.label")}>
-        <table class="board">
-          <thead>
-            <tr>
-              <th scope="col" class="n">
+        <table class="board" role="table">
+          <thead role="rowgroup">
+            <tr role="row">
+              <th scope="col" role="columnheader" class="n">
                 {t("explore.board.rank")}
               </th>
-              <th scope="col">{t("explore.board.configuration")}</th>
-              <th scope="col">{t("dimensions.device_model")}</th>
-              <th scope="col">{t("explore.board.workload")}</th>
-              <th scope="col" class="n">
+              <th scope="col" role="columnheader">{t("explore.board.configuration")}</th>
+              <th scope="col" role="columnheader">{t("dimensions.device_model")}</th>
+              <th scope="col" role="columnheader">{t("explore.board.workload")}</th>
+              <th scope="col" role="columnheader" class="n">
                 {metricName(metric)}
               </th>
               {across && across !== metric && (
-                <th scope="col" class="n">
+                <th scope="col" role="columnheader" class="n">
                   {metricName(across)}
                 </th>
               )}
-              <th scope="col">{t("explore.board.trust")}</th>
-              <th scope="col" class="pick">
+              <th scope="col" role="columnheader">{t("explore.board.trust")}</th>
+              <th scope="col" role="columnheader" class="pick">
                 {t("explore.board.compare")}
               </th>
             </tr>
           </thead>
-          <tbody>
+          <tbody role="rowgroup">
             {board.rows.map((place, i) => (
               <Row
                 key={place.configuration.id}
@@ -134,6 +134,7 @@ function Row(props: RowProps): JSX.Element {
   };
   return (
     <tr
+      role="row"
       class={`group-${band}${props.first ? " is-first" : ""}${pointed ? " is-pointed" : ""}`}
       data-id={c.id.slice(0, 16)}
       onPointerEnter={link(c.id)}
@@ -141,8 +142,8 @@ function Row(props: RowProps): JSX.Element {
       onFocusIn={link(c.id)}
       onFocusOut={link(null)}
     >
-      <td class="n rank">{place.rank === null ? <span title={t("explore.board.unranked")}>—</span> : <span class={props.first ? "" : "again"}>{place.rank}</span>}</td>
-      <td>
+      <td role="cell" class="n rank">{place.rank === null ? <span title={t("explore.board.unranked")}>—</span> : <span class={props.first ? "" : "again"}>{place.rank}</span>}</td>
+      <td role="cell">
         <a href={links.configuration(c.id)}>
           <strong>{modelName(c)}</strong>
           <br />
@@ -157,14 +158,14 @@ function Row(props: RowProps): JSX.Element {
           </>
         )}
       </td>
-      <td>{device(c)}</td>
-      <td class="sub">{workload(c)}</td>
-      <td class="n">
+      <td role="cell" class="on">{device(c)}</td>
+      <td role="cell" class="sub asked">{workload(c)}</td>
+      <td role="cell" class="n">
         <Shown found={found} among={props.among} links={links} />
         <IntervalBar found={found} reach={props.reach} />
       </td>
-      {props.across && <td class="n">{props.x && <Shown found={props.x} among={props.xs} links={links} />}</td>}
-      <td>
+      {props.across && <td role="cell" class="n">{props.x && <Shown found={props.x} among={props.xs} links={links} />}</td>}
+      <td role="cell">
         <a
           class={`badge tier-${found.tier}`}
           href={`${links.glossary}#${found.tier}`}
@@ -174,7 +175,7 @@ function Row(props: RowProps): JSX.Element {
         </a>{" "}
         <span class="sub">{t("explore.board.runs", { runs: found.runs, submitters: found.submitters })}</span>
       </td>
-      <td class="pick">
+      <td role="cell" class="pick">
         <input
           type="checkbox"
           checked={kept}

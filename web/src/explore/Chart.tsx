@@ -2,13 +2,13 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { toggle } from "../page/basket";
+import { basket, onBasket, same, toggle } from "../page/basket";
 import { ScatterPlot } from "../charts/scatter";
 import { t } from "../text";
 import { className, fullName, metricName, whole } from "../words";
 import { Axes } from "./Axes";
 import type { Links } from "./links";
-import { type Colours, coloursIn, plotData, plotWidths, side } from "./plot_data";
+import { type Colours, coloursIn, joins, plotData, plotWidths, side } from "./plot_data";
 import { ChartTools } from "./ChartTools";
 import { announced, Tip } from "./Tip";
 import type { Cloud, Exact } from "./source";
@@ -81,6 +81,10 @@ function Plot(props: Props & { cloud: Cloud; colours: Colours | null }): JSX.Ele
   const place = useSignal<readonly [number, number] | null>(null);
   const known = useRef(new Map<number, Exact>());
   const timer = useRef(0);
+  const inBasket = useSignal(basket());
+  useEffect(() => onBasket(() => (inBasket.value = basket())), []);
+  const shown = exact.value?.configuration.id;
+  const kept = shown !== undefined && inBasket.value.some((k) => same(k.id, shown));
   const x = useMemo(() => side(cloud.x, cloud.xs, view.xScale), [cloud, view.xScale]);
   const y = useMemo(() => side(cloud.y, cloud.ys, view.yScale), [cloud, view.yScale]);
   // What the plot calls is that of the newest drawing.
@@ -189,10 +193,10 @@ function Plot(props: Props & { cloud: Cloud; colours: Colours | null }): JSX.Ele
             </button>
           )}
         </div>
-        {row.value !== null && place.value && <Tip exact={exact.value} place={place.value} width={host.current?.clientWidth ?? 0} links={links} onAdd={put} />}
+        {row.value !== null && place.value && <Tip exact={exact.value} place={place.value} width={host.current?.clientWidth ?? 0} links={links} kept={kept} onAdd={put} />}
       </div>
       <p class="note">
-        {cloud.front.length > 0 && `${t("plot.front")} `}
+        {cloud.front.length > 1 && joins(cloud) && `${t("plot.front")} `}
         {cloud.points <= 300 ? t("plot.whiskers") : t("plot.whiskers_some")} {cloud.certain.includes(0) && `${t("plot.hollow")} `}
         {cloud.energyClass === "estimated" && `${t("plot.estimated")} `}
         {t("plot.hint")}

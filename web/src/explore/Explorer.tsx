@@ -26,6 +26,7 @@ export function Explorer({ store, links }: { store: Store; links: Links }): JSX.
           </button>
         </p>
       )}
+      <h2 class="visually-hidden">{t("explore.scatter.heading")}</h2>
       <Chart store={store} links={links} />
       <BoardTable store={store} links={links} />
       <Tray links={links} />

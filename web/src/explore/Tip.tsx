@@ -10,6 +10,7 @@ export function Tip(props: {
   place: readonly [number, number];
   width: number;
   links: Links;
+  kept: boolean;
   onAdd: (one: Exact) => void;
 }): JSX.Element {
   const { exact, links } = props;
@@ -34,7 +35,7 @@ export function Tip(props: {
       <p class="sub">{workload(c)}</p>
       {[exact.y, exact.x].map((found) => found && <Line key={found.metric} found={found} />)}
       <button type="button" class="quiet" onClick={() => props.onAdd(exact)}>
-        {t("basket.add")}
+        {t(props.kept ? "basket.remove" : "basket.add")}
       </button>
     </div>
   );

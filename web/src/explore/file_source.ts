@@ -16,6 +16,7 @@ import {
   type Metric,
   type Page,
   type Place,
+  type Placed,
   type Question,
   Refused,
   type Source,
@@ -218,13 +219,14 @@ class FileCloud implements Cloud {
     return Promise.resolve(rows.map((row) => this.one(this.rows[row] ?? -1, row)));
   }
 
-  rowsOf(ids: readonly string[]): Promise<Exact[]> {
+  rowsOf(ids: readonly string[]): Promise<Placed[]> {
     const { ids: known } = this.about.file.index;
     return Promise.resolve(
       ids.map((id) => {
         const at = known.indexOf(id.slice(0, 16));
         const row = this.rows.indexOf(at);
-        return this.one(at, row < 0 ? null : row);
+        const { configuration: found, ...placed } = this.one(at, row < 0 ? null : row);
+        return { ...placed, id: found.id };
       }),
     );
   }

@@ -1,7 +1,7 @@
 /** Asks a server's API. */
 import type { components } from "../api/types";
 import { codesOf, valuesOf } from "../api/digits";
-import { type Board, type Cloud, type Codes, type Coloured, type Exact, type Facets, type Page } from "./source";
+import { type Board, type Cloud, type Codes, type Coloured, type Exact, type Facets, type Page, type Placed } from "./source";
 import { type Question, Refused, type Source } from "./source";
 
 type Points = components["schemas"]["Points"];
@@ -95,14 +95,14 @@ class HttpCloud implements Cloud {
     return this.some(rows.map((row) => ["row", String(row)] as const));
   }
 
-  rowsOf(ids: readonly string[]): Promise<Exact[]> {
+  rowsOf(ids: readonly string[]): Promise<Placed[]> {
     return this.some(ids.map((id) => ["id", id.slice(0, 16)] as const));
   }
 
-  private async some(which: readonly (readonly [string, string])[]): Promise<Exact[]> {
+  private async some<T>(which: readonly (readonly [string, string])[]): Promise<T[]> {
     if (which.length === 0) return [];
     const asked = [["state", this.state] as const, ...which];
-    return (await this.ask<{ rows: Exact[] }>("points/rows", asked)).rows;
+    return (await this.ask<{ rows: T[] }>("points/rows", asked)).rows;
   }
 
   /** Further columns of the same points. Places of another state of the archive are of others. */

@@ -1,6 +1,6 @@
 /** A cloud of points as the plot draws it: in units that read well, with colours by what is chosen. */
 import { coloursOf } from "../charts/colours";
-import type { PlotAxis, PlotData, Uncertainties } from "../charts/scatter";
+import type { PlotAxis, PlotData, Uncertainties } from "../charts/plot";
 import type { Kind } from "../charts/scales";
 import { t } from "../text";
 import { metricName, saidUnit, scaled, tierName, valueText } from "../words";
@@ -82,6 +82,11 @@ export function kindOf(values: Float64Array, scaling: Scaling): Kind {
   return scaling === "auto" ? (high / low > 8 ? "log" : "linear") : scaling;
 }
 
+/** Likelihoods of different models are not held against each other: no line joins their front. */
+export function joins({ x, y }: Cloud): boolean {
+  return x.metric !== "nll_per_token" && y.metric !== "nll_per_token";
+}
+
 export function plotData(cloud: Cloud, colours: Uint8Array, x: Side, y: Side): PlotData {
   const times = (u: number | null, factor: number): number | null => (u === null ? null : u * factor);
   return {
@@ -97,8 +102,7 @@ export function plotData(cloud: Cloud, colours: Uint8Array, x: Side, y: Side): P
       x_uncertainty: times(m.x_uncertainty, x.factor),
       y_uncertainty: times(m.y_uncertainty, y.factor),
     })),
-    // Likelihoods of different models are not held against each other: no line joins them.
-    joined: cloud.x.metric !== "nll_per_token" && cloud.y.metric !== "nll_per_token",
+    joined: joins(cloud),
     x: x.axis,
     y: y.axis,
   };

@@ -108,6 +108,8 @@ export interface Exact {
   readonly x: Figure | null;
   readonly y: Figure | null;
 }
+/** Which point a configuration is, and its figures. */
+export type Placed = Omit<Exact, "configuration"> & { readonly id: string };
 /** What the plot draws: all configurations that match, in the order of x. */
 export interface Cloud {
   readonly data_version: number;
@@ -127,7 +129,7 @@ export interface Cloud {
   uncertainties(): Promise<{ readonly x: Float64Array; readonly y: Float64Array }>;
   codes(dimension: Coloured): Promise<Codes>;
   exact(rows: readonly number[]): Promise<Exact[]>;
-  rowsOf(ids: readonly string[]): Promise<Exact[]>;
+  rowsOf(ids: readonly string[]): Promise<Placed[]>;
 }
 
 export interface Source {

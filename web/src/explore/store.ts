@@ -1,6 +1,6 @@
 /** What the explorer knows: the view, which is the page's address, and the answers to it. */
 import { batch, computed, type ReadonlySignal, signal } from "@preact/signals";
-import { type Board, type Cloud, type Exact, type Facets, Refused, type Source } from "./source";
+import { type Board, type Cloud, type Facets, type Placed, Refused, type Source } from "./source";
 import { question, read, type View, write } from "./view";
 
 export const ROWS = 50;
@@ -11,7 +11,7 @@ export class Store {
   readonly facets = signal<Facets | null>(null);
   readonly cloud = signal<Cloud | null>(null);
   /** Id → the configuration's place among the points, and both figures: of the rows of the board. */
-  readonly placed = signal<ReadonlyMap<string, Exact>>(new Map());
+  readonly placed = signal<ReadonlyMap<string, Placed>>(new Map());
   /** Ids: of the row of the table that is pointed at, and of the point. */
   readonly linked = signal<string | null>(null);
   readonly pointed = signal<string | null>(null);
@@ -109,7 +109,7 @@ export class Store {
     cloud.rowsOf(ids).then(
       (found) => {
         if (this.cloud.value !== cloud || this.board.value !== board) return;
-        this.placed.value = new Map(found.map((one) => [one.configuration.id, one]));
+        this.placed.value = new Map(found.map((one) => [one.id, one]));
       },
       () => {
         this.placed.value = new Map();

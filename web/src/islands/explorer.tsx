@@ -2,14 +2,21 @@
 import { effect } from "@preact/signals";
 import { render } from "preact";
 import { Explorer } from "../explore/Explorer";
-import { FileSource } from "../explore/file_source";
 import { HttpSource } from "../explore/http_source";
-import { linksOf } from "../explore/links";
+import { type Links, linksOf } from "../explore/links";
+import type { Source } from "../explore/source";
 import { Store } from "../explore/store";
 
-export default function mount(element: HTMLElement): void {
+/** The file's own code is loaded only where there is a file to answer from. */
+async function sourceOf(links: Links): Promise<Source> {
+  if (links.api !== null) return new HttpSource(links.api);
+  const { FileSource } = await import("../explore/file_source");
+  return new FileSource(links.index ?? "");
+}
+
+export default async function mount(element: HTMLElement): Promise<void> {
   const links = linksOf(element);
-  const store = new Store(links.api !== null ? new HttpSource(links.api) : new FileSource(links.index ?? ""));
+  const store = new Store(await sourceOf(links));
   const stop = effect(() => {
     if (!store.ready.value || !store.cloud.value) return;
     queueMicrotask(() => stop());
@@ -19,7 +26,7 @@ export default function mount(element: HTMLElement): void {
     const after = heightOf(element);
     const plot = element.querySelector<HTMLElement>(".plot");
     // So that nothing below the chart moves.
-    if (plot && before && after) plot.style.height = `${Math.min(640, Math.max(280, plot.offsetHeight + before - after))}px`;
+    if (plot && before && after) plot.style.height = `${Math.min(640, Math.max(340, plot.offsetHeight + before - after))}px`;
   });
 }
 

@@ -1,7 +1,7 @@
 /** `<div data-island="explorer">`: what is there is read and worked with as it came, until the island's
  * own script has loaded and takes over. */
 export interface Island {
-  default: (element: HTMLElement) => void;
+  default: (element: HTMLElement) => void | Promise<void>;
 }
 
 const ISLANDS: Readonly<Record<string, () => Promise<Island>>> = {
@@ -34,7 +34,7 @@ async function mount(element: HTMLElement): Promise<void> {
   if (!load) return;
   try {
     const island = await load();
-    island.default(element);
+    await island.default(element);
     element.dataset.mounted = "";
   } catch (error) {
     // The page stays as the server made it, which is whole.
