@@ -161,7 +161,9 @@ def chart(found: Headline, id: str = "headline") -> charts.Headline:
 def asked(found: Headline) -> str:
     """What was asked of both, in a few words."""
     about = found.pair.workload
-    prompts = text("headline.prompts" if about.real_prompts else "headline.random", n=about.requests)
+    prompts = text(
+        "headline.prompts" if about.real_prompts else "headline.random", n=about.requests
+    )
     ends = text("headline.natural" if about.natural_stops else "headline.forced")
     if about.arrival == "offline":
         arrival = text("headline.offline")
