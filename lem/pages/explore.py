@@ -22,7 +22,7 @@ from lem.pages.page import Kind, Page, Params, Query, Reader
 from lem.web.strings import text
 from lem.web.words import said_unit
 
-SHOWN_POINTS = 60
+SHOWN_POINTS = 40
 """Of the scatter without JavaScript; the table and the island have all."""
 FIRST_FILTERS = ("device_model", "backend", "dtype")
 MORE_FILTERS = (

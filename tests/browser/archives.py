@@ -6,13 +6,15 @@ import random
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lem.archive import bulk
 from lem.archive.checks import check_next
 from lem.archive.schema import CAMPAIGN, IDENTITY
+from lem.archive.synthetic import invented
 from lem.config.identity import experiment_id
 from lem.contract.lock import Lock
 from lem.contract.record import Record
 from lem.contract.spec import Experiment
-from tests import archive_submissions, records
+from tests import archive_rows, archive_submissions, records
 from tests.archive_queries import submitted
 
 MODELS = {
@@ -117,3 +119,23 @@ def _campaign(number: int, sent: Sent, chance: random.Random) -> tuple[list[Reco
             )
     lock = records.lock(arms, name=sent.name, blocks=4)
     return made, lock
+
+
+def large(archive: Any, folder: Path, configurations: int = 20_000) -> None:
+    """So many configurations of the class that is shown first, as rows alone: two runs each."""
+    found = invented.configurations(configurations * 5 // 4)
+    measured = [c for c in found if c.row.energy_class == "gpu"][:configurations]
+    assert len(measured) == configurations
+    with archive.database.writing() as c:
+        origin = archive_rows.origin(c, 0)
+    chance = random.Random(7)
+    bulk.merge(
+        archive.database,
+        (
+            archive_rows.run(
+                origin, one.row, block, value := one.joules * chance.gauss(1, 0.01), 0.02 * value
+            )._replace(number=2 * n + block, arm=n)
+            for n, one in enumerate(measured)
+            for block in range(2)
+        ),
+    )
