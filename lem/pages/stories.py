@@ -119,10 +119,10 @@ class _Archive:
 
     def draw_attribution(self, block: ChartBlock) -> AnyChart | None:
         for campaign in [block.campaign] if block.campaign else self._likely():
-            page = attribution.page(
-                self._reader, {"campaign": campaign}, _given(metric=block.metric)
+            chart = _or_none(
+                partial(attribution.shares, self._reader, campaign, _given(metric=block.metric))
             )
-            if (chart := page.charts.get("shares")) is not None:
+            if chart is not None:
                 return chart
         return None
 
