@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
+from lem.analysis.quantities import DIFFERENCES
 from lem.analysis.text import scaled, three_digits
 from lem.archive.queries.answer import Figure, head, unit_of
 from lem.archive.queries.arms import arms_of_campaign
@@ -233,7 +234,11 @@ def _board(board: Leaderboard) -> Intervals:
             energy_class=text(f"class.{board.chosen.energy_class}"),
         ),
         source=board.citation,
-        axis=Axis(text(f"metrics.{board.chosen.metric}"), words.said_unit(unit)),
+        axis=Axis(
+            text(f"metrics.{board.chosen.metric}"),
+            words.said_unit(unit),
+            positive=board.chosen.metric not in DIFFERENCES,
+        ),
         rows=tuple(
             Row(
                 label=model_name(p.configuration),
