@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from lem.analysis.quantities import ESTIMATED
 from lem.archive.columns import columns
 from lem.archive.queries.facets import Facets, FacetsQuestion, facets
-from lem.archive.schema import CAMPAIGN, HEADLINE
+from lem.archive.queries.holdings import holdings
 from lem.pages import headline
 from lem.pages.naming import device, model_name
 from lem.pages.page import Kind, Page, Params, Query, Reader
@@ -18,7 +18,7 @@ SMALL = 30
 """Configurations below which the page lists what is there."""
 
 
-class Holdings(NamedTuple):
+class Shown(NamedTuple):
     """What of the archive counts, of every class."""
 
     configurations: int
@@ -59,21 +59,18 @@ def home(reader: Reader, params: Params, query: Query) -> Page:
     )
 
 
-def _holdings(connection: sa.Connection, counts: Facets) -> Holdings:
-    """Runs that count and have a figure, and who sent them: neither what was held back or is
-    incomplete, nor who only enrolled."""
+def _holdings(connection: sa.Connection, counts: Facets) -> Shown:
     board = columns(connection)
-    runs = np.max([board.figure("n", metric, 1) for metric in HEADLINE], axis=0, initial=0)
 
     def names(dimension: str) -> list[str]:
         column = board.coded[dimension]
         return sorted(str(column.values[code]) for code in np.unique(column.codes))
 
-    of = sa.select(sa.func.count(CAMPAIGN.c.identity_id.distinct()))
-    return Holdings(
-        configurations=len(board),
-        runs=int(runs.sum()),
-        submitters=connection.scalar(of.where(CAMPAIGN.c.state == "complete")) or 0,
+    found = holdings(connection)
+    return Shown(
+        configurations=found.configurations,
+        runs=found.runs,
+        submitters=found.submitters,
         models=names("model"),
         devices=names("device_model"),
         energy_class=counts.energy_class,

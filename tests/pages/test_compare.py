@@ -200,7 +200,7 @@ def test_each_campaigns_comparison_has_a_page(archive: Any) -> None:
         instances = list(OF_CAMPAIGN.instances(reader))
         pages = [OF_CAMPAIGN.build(reader, params, ()) for params in instances]
         assert len(pages) == 2 == len({p.title for p in pages})
-        query = dict(comparisons(reader))[instances[0]["campaign"]]
+        query = {c.id: q for c, q in comparisons(reader)}[instances[0]["campaign"]]
         assert pages[0].answer == KIND.build(reader, {}, query).answer
         for page in pages:
             ids = [value for _, value in query]

@@ -28,7 +28,7 @@ export function Chart({ store, links }: Props): JSX.Element | null {
     let current = true;
     coloursIn(cloud, view.colour).then(
       (found) => current && setColours({ ...found, cloud }),
-      (error: unknown) => current && (store.problem.value = String(error)),
+      (error: unknown) => current && store.says("cloud", String(error)),
     );
     return () => {
       current = false;
@@ -38,7 +38,7 @@ export function Chart({ store, links }: Props): JSX.Element | null {
   return (
     <figure class="chart" id="chart-scatter">
       <figcaption>
-        <h3>{t("explore.scatter.title", { y: metricName(cloud.y.metric), x: metricName(cloud.x.metric).toLowerCase() })}</h3>
+        <h2>{t("explore.scatter.title", { y: metricName(cloud.y.metric), x: metricName(cloud.x.metric).toLowerCase() })}</h2>
         <p class="subtitle">{subtitle(cloud)}</p>
       </figcaption>
       <Axes store={store} cloud={cloud} />
