@@ -1,5 +1,6 @@
 """Which choice mattered in one campaign; and where that can't be said, why not, and its arms."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -25,6 +26,7 @@ from lem.archive.schema import CAMPAIGN
 from lem.charts.model import AnyChart, Axis, Bars, Intervals, Row, Slope, SlopeLine, Target
 from lem.charts.table import Column, Table
 from lem.contract.base import Scalar
+from lem.contract.submission import Finding
 from lem.pages import comparison as made
 from lem.pages.compare import METRICS, first_arms
 from lem.pages.ids import campaign_id
@@ -91,6 +93,7 @@ def _context(
         "device": device,
         "workload": workload,
         "named": named,
+        "counted": _counted,
     }
 
 
@@ -328,6 +331,13 @@ def _table(found: Answered) -> Table:
             for s in found.shares
         ),
     )
+
+
+def _counted(findings: Sequence[Finding]) -> list[tuple[Finding, int]]:
+    """Each once, with how many runs have it; the most frequent first."""
+    counts = Counter((f.rule, f.consequence, f.detail) for f in findings)
+    one = {(f.rule, f.consequence, f.detail): f for f in findings}
+    return [(one[key], n) for key, n in counts.most_common()]
 
 
 def instances(reader: Reader) -> Iterator[Params]:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
+from lem.analysis.quantities import DIFFERENCES
 from lem.analysis.text import plain, scaled
 from lem.archive.columns import Floats
 from lem.archive.queries.answer import Metric, unit_of
@@ -22,7 +23,7 @@ from lem.pages.page import Kind, Page, Params, Query, Reader
 from lem.web.strings import text
 from lem.web.words import said_unit
 
-SHOWN_POINTS = 60
+SHOWN_POINTS = 40
 """Of the scatter without JavaScript; the table and the island have all."""
 FIRST_FILTERS = ("device_model", "backend", "dtype")
 MORE_FILTERS = (
@@ -172,7 +173,14 @@ def _scatter(reader: Reader, question: ExploreQuestion, board: Leaderboard) -> t
         factor, unit = scaled(unit_of(metric), mean.tolist())
         mean *= factor
         u *= factor
-        axes.append(Axis(text(f"metrics.{metric}"), said_unit(unit), log=_wide(mean)))
+        axes.append(
+            Axis(
+                text(f"metrics.{metric}"),
+                said_unit(unit),
+                log=_wide(mean),
+                positive=metric not in DIFFERENCES,
+            )
+        )
     x, x_u, y, y_u = (c.tolist() for c in columns)
     names = {n: about.board.coded[n] for n in ("model", "backend", "device_model")}
     series: dict[str, list[Mark]] = {}

@@ -14,7 +14,7 @@ from lem.archive.queries.headline import HeadlinePair
 from lem.archive.queries.headline_pairs import ENERGY, Side
 from lem.charts import model as charts
 from lem.charts.model import Target
-from lem.pages.naming import device, model_name, way, workload
+from lem.pages.naming import device, model_name, way
 from lem.pages.page import Reader
 from lem.web.strings import text
 from lem.web.words import said_unit, setting
@@ -135,12 +135,16 @@ def chart(found: Headline, id: str = "headline") -> charts.Headline:
     ]
     return charts.Headline(
         id=id,
-        title=text("headline.title", times=times(found), model=model_name(found.baseline)),
+        title=text(
+            "headline.title_estimated" if found.estimated else "headline.title",
+            times=times(found),
+            model=model_name(found.baseline),
+        ),
         subtitle=text(
             "headline.subtitle",
             energy_class=text(f"class.{found.pair.energy_class}"),
             device=device(found.baseline),
-            workload=workload(found.baseline),
+            workload=asked(found),
         ),
         source=text("headline.source", campaign=plain(found.name), blocks=found.blocks),
         notes=(quality(found), *objectives(found)),
@@ -154,11 +158,29 @@ def chart(found: Headline, id: str = "headline") -> charts.Headline:
     )
 
 
+def asked(found: Headline) -> str:
+    """What was asked of both, in a few words."""
+    about = found.pair.workload
+    prompts = text(
+        "headline.prompts" if about.real_prompts else "headline.random", n=about.requests
+    )
+    ends = text("headline.natural" if about.natural_stops else "headline.forced")
+    if about.arrival == "offline":
+        arrival = text("headline.offline")
+    elif about.arrival == "concurrency" and about.load is not None:
+        arrival = text("headline.concurrency", load=f"{about.load:g}")
+    else:
+        arrival = text("headline.other_arrival", arrival=plain(about.arrival))
+    return f"{prompts}, {arrival}; {ends}"
+
+
 def quality(found: Headline) -> str:
     """Whether the answers are as good, in words."""
     about = found.pair.quality
     if not about.measured or about.low is None or about.high is None:
         return text("headline.quality_unmeasured")
+    if about.low == about.high == 0:
+        return text("headline.quality_exact")
     return text(
         "headline.quality_same",
         margin=f"{100 * about.margin:g}",

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from lem.archive.queries.facets import Facets, FacetsQuestion, facets
-from lem.archive.schema import CAMPAIGN, IDENTITY, RUN
+from lem.archive.queries.holdings import holdings
 from lem.pages import headline
 from lem.pages.naming import device, model_name
 from lem.pages.page import Kind, Page, Params, Query, Reader
@@ -15,12 +15,11 @@ SMALL = 30
 """Configurations below which the page lists what is there."""
 
 
-class Holdings(NamedTuple):
-    """What the archive has, of the class that is shown by default."""
+class Shown(NamedTuple):
+    """What the archive has; names of what is of the class that is shown by default."""
 
     configurations: int
     runs: int
-    campaigns: int
     submitters: int
     models: list[str]
     devices: list[str]
@@ -54,18 +53,15 @@ def home(reader: Reader, params: Params, query: Query) -> Page:
     )
 
 
-def _holdings(connection: sa.Connection, counts: Facets) -> Holdings:
+def _holdings(connection: sa.Connection, counts: Facets) -> Shown:
     def names(dimension: str) -> list[str]:
         return [str(c.value) for c in counts.dimensions[dimension] if c.value]
 
-    def rows(table: sa.Table) -> int:
-        return connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
-
-    return Holdings(
+    found = holdings(connection)
+    return Shown(
         configurations=sum(counts.classes.values()),
-        runs=rows(RUN),
-        campaigns=rows(CAMPAIGN),
-        submitters=rows(IDENTITY),
+        runs=found.runs,
+        submitters=found.submitters,
         models=names("model"),
         devices=names("device_model"),
         backends=names("backend"),

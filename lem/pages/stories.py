@@ -7,13 +7,15 @@ from typing import NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
+from lem.analysis.quantities import DIFFERENCES
 from lem.analysis.text import scaled, three_digits
 from lem.archive.queries.answer import Figure, head, unit_of
 from lem.archive.queries.arms import arms_of_campaign
 from lem.archive.queries.compare import CompareQuestion, compare
+from lem.archive.queries.holdings import holdings
 from lem.archive.queries.leaderboard import Leaderboard, LeaderboardQuestion, leaderboard
 from lem.archive.refused import Refused
-from lem.archive.schema import CAMPAIGN, CONFIG, RUN
+from lem.archive.schema import CAMPAIGN
 from lem.charts.model import AnyChart, Axis, Intervals, Row, Scatter, Target
 from lem.pages import attribution, explore, headline
 from lem.pages.comparison import labels, ratio_chart, settings_of
@@ -190,21 +192,9 @@ def _of_headline(found: Headline) -> dict[str, str]:
 
 def _counts(connection: sa.Connection) -> dict[str, str]:
     """Of what counts; nothing where the archive is empty, so that no sentence speaks of none."""
-    counted = RUN.c.counted
-    numbers = {
-        "archive.runs": sa.select(sa.func.count()).select_from(RUN).where(counted),
-        "archive.configurations": sa.select(sa.func.count())
-        .select_from(CONFIG)
-        .where(CONFIG.c.best_tier > 0),
-        "archive.models": sa.select(sa.func.count(sa.distinct(CONFIG.c.model_content))).where(
-            CONFIG.c.best_tier > 0
-        ),
-        "archive.campaigns": sa.select(sa.func.count())
-        .select_from(CAMPAIGN)
-        .where(CAMPAIGN.c.state == "complete"),
-    }
-    found = {name: int(connection.scalar(query) or 0) for name, query in numbers.items()}
-    return {name: words.count(n) for name, n in found.items() if n}
+    found = holdings(connection)
+    names = ("runs", "configurations", "models", "campaigns")
+    return {f"archive.{name}": words.count(n) for name in names if (n := getattr(found, name))}
 
 
 def _newest(connection: sa.Connection) -> list[str]:
@@ -244,7 +234,11 @@ def _board(board: Leaderboard) -> Intervals:
             energy_class=text(f"class.{board.chosen.energy_class}"),
         ),
         source=board.citation,
-        axis=Axis(text(f"metrics.{board.chosen.metric}"), words.said_unit(unit)),
+        axis=Axis(
+            text(f"metrics.{board.chosen.metric}"),
+            words.said_unit(unit),
+            positive=board.chosen.metric not in DIFFERENCES,
+        ),
         rows=tuple(
             Row(
                 label=model_name(p.configuration),

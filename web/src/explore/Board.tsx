@@ -1,7 +1,7 @@
 /** The table: configurations from the best to the worst, with ranks where intervals tell them apart. */
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { basket, MOST, onBasket, same, toggle } from "../page/basket";
 import { t } from "../text";
 import { device, figure, fullName, isEstimated, metricName, modelName, tierName, way, workload } from "../words";
@@ -15,6 +15,13 @@ export function BoardTable({ store, links }: { store: Store; links: Links }): JS
   const board = store.board.value;
   const kept = useSignal(basket());
   useEffect(() => onBasket(() => (kept.value = basket())), []);
+  const region = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (!region.current) return;
+    const seen = new IntersectionObserver((entries) => entries.some((e) => e.isIntersecting) && store.place());
+    seen.observe(region.current);
+    return () => seen.disconnect();
+  }, [board === null || board.rows.length === 0]);
   if (!board) return null;
   if (board.rows.length === 0) return <p class="empty">{t("explore.none")}</p>;
   const { metric, better } = board.chosen;
@@ -29,7 +36,7 @@ export function BoardTable({ store, links }: { store: Store; links: Links }): JS
       <p>
         {t(better === "lower" ? "explore.board.lower" : "explore.board.higher")} {t("explore.board.ranks")} {shared(board)}
       </p>
-      <div class="scroll" tabIndex={0} role="region" aria-label={t("explore.board.label")}>
+      <div class="scroll" ref={region} tabIndex={0} role="region" aria-label={t("explore.board.label")}>
         <table class="board" role="table">
           <thead role="rowgroup">
             <tr role="row">

@@ -28,7 +28,7 @@ export function Chart({ store, links }: Props): JSX.Element | null {
     let current = true;
     coloursIn(cloud, view.colour).then(
       (found) => current && setColours({ ...found, cloud }),
-      (error: unknown) => current && (store.problem.value = String(error)),
+      (error: unknown) => current && store.says("cloud", String(error)),
     );
     return () => {
       current = false;

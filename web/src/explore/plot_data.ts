@@ -61,7 +61,7 @@ export interface Side {
 }
 
 export function side(axis: Axis, values: Float64Array, scaling: Scaling): Side {
-  const [factor, unit] = scaled(axis.unit, Array.from(values));
+  const [factor, unit] = scaled(axis.unit, values);
   const name = metricName(axis.metric);
   const words = t("plot.axis", { name, unit: saidUnit(unit) });
   return {
