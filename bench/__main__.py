@@ -11,6 +11,7 @@ from pathlib import Path
 from bench import folders, host, orchestration, planning, sampling, start_up
 from bench.archive import report as archive
 from bench.measure import Line
+from bench.pages import report as pages
 
 PARTS: dict[str, Callable[[Path, archive.Sizes], Iterator[Line]]] = {
     "start": lambda folder, sizes: start_up.lines(folder),
@@ -20,6 +21,7 @@ PARTS: dict[str, Callable[[Path, archive.Sizes], Iterator[Line]]] = {
     "host": lambda folder, sizes: host.lines(folder),
     "sampler": lambda folder, sizes: sampling.lines(folder),
     "archive": archive.lines,
+    "pages": pages.lines,
 }
 
 

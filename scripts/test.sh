@@ -91,6 +91,19 @@ prepare_docker() {
     scripts/docker-testbed.sh start
 }
 
+prepare_browser() {
+    [ -n "${LEM_CHROMIUM:-}" ] || command -v chromium >/dev/null 2>&1 ||
+        command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 ||
+        { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 &&
+            { apt_install chromium || { apt-get update -qq && apt_install chromium; }; }; }
+}
+
+# axe-core, which looks at the pages for faults of accessibility, comes with the front end's packages.
+prepare_axe() {
+    [ -f web/node_modules/axe-core/axe.min.js ] && return 0
+    command -v npm >/dev/null 2>&1 && npm ci --prefix web --no-audit --no-fund --silent
+}
+
 prepare_harness() {
     local here
     for here in "${LEM_HARNESS_PYTHON:-}" "$VENV/bin/python" build/harness/bin/python; do
@@ -117,6 +130,11 @@ tests() {
     fi
     if ! prepare_postgres; then
         missing+=("PostgreSQL: its half of the archive's tests was left out; fix: apt-get install postgresql")
+    fi
+    if ! prepare_browser; then
+        missing+=("Chromium: the tests of the pages in a browser were left out; fix: apt-get install chromium")
+    elif ! prepare_axe; then
+        missing+=("axe-core: a part of the browser's tests was left out; fix: npm ci --prefix web (Node 20 or newer)")
     fi
     if ! prepare_harness; then
         missing+=("lm-evaluation-harness: the tests marked harness were left out; fix: pip install lm_eval")

@@ -40,7 +40,7 @@ class Taken(NamedTuple):
     rows: list[int]
 
 
-def _filters(draw: np.random.Generator) -> Query:
+def filters(draw: np.random.Generator) -> Query:
     """A tier and one to three columns, as somebody clicks them together."""
     query: Query = [("tier", str(draw.choice(TIERS)))]
     choices: list[tuple[str, Callable[[], str]]] = [
@@ -59,16 +59,16 @@ def _filters(draw: np.random.Generator) -> Query:
 
 
 def _leaderboard(draw: np.random.Generator) -> tuple[str, Query]:
-    return "leaderboard", [*_filters(draw), ("metric", str(draw.choice(METRICS)))]
+    return "leaderboard", [*filters(draw), ("metric", str(draw.choice(METRICS)))]
 
 
 def _facets(draw: np.random.Generator) -> tuple[str, Query]:
-    return "facets", _filters(draw)
+    return "facets", filters(draw)
 
 
 def _scatter(draw: np.random.Generator) -> tuple[str, Query]:
     x, y = draw.choice(METRICS, size=2, replace=False)
-    return "scatter", [*_filters(draw), ("x", str(x)), ("y", str(y))]
+    return "scatter", [*filters(draw), ("x", str(x)), ("y", str(y))]
 
 
 def _scatter_of_all(draw: np.random.Generator) -> tuple[str, Query]:

@@ -40,7 +40,7 @@ KINDS = (
 
 def lines(folder: Path, sizes: Sizes) -> Iterator[Line]:
     """The whole report. PostgreSQL is started here, and stopped."""
-    with _postgres() as url:
+    with postgres() as url:
         if url is None:
             yield Line("archive on PostgreSQL", "not here: apt-get install postgresql")
         else:
@@ -60,7 +60,7 @@ def _postgresql(url: str, folder: Path, sizes: Sizes) -> Iterator[Line]:
         "",
         "≥ 10,000 runs/s",
     )
-    _settle(database)
+    settle(database)
     with serving.served(url, data) as address:
         yield from _questions("PostgreSQL", address, database, sizes, "≤ 50 ms")
         yield from submitting.lines(address, folder, sizes.submissions, sizes.submission_blocks)
@@ -92,22 +92,22 @@ def _questions(
         if kind == "leaderboard":
             other = naive.ask(database, max(3, sizes.questions // 20))
             times = statistics.median(other) / statistics.median(taken.seconds)
-            beside = f"GROUP BY over the runs: {_milliseconds(other)}, {times:.0f} × as long"
+            beside = f"GROUP BY over the runs: {milliseconds(other)}, {times:.0f} × as long"
         else:
             beside = (
                 f"{statistics.median(taken.rows):,.0f} (most: {max(taken.rows):,}) configurations, "
                 f"{statistics.median(taken.sizes) / 1000:,.0f} kB"
             )
-        yield Line(f"{name}: {words}", _milliseconds(taken.seconds), beside, f"p95 {goal}")
+        yield Line(f"{name}: {words}", milliseconds(taken.seconds), beside, f"p95 {goal}")
 
 
-def _milliseconds(seconds: Sequence[float]) -> str:
+def milliseconds(seconds: Sequence[float]) -> str:
     ordered = sorted(seconds)
     p95 = ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
     return f"p50 {1000 * statistics.median(ordered):.1f} ms, p95 {1000 * p95:.1f} ms"
 
 
-def _settle(database: Database) -> None:
+def settle(database: Database) -> None:
     """What autovacuum and the checkpointer would have done after a while."""
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as c:
         c.exec_driver_sql("SET statement_timeout = 0")
@@ -116,7 +116,7 @@ def _settle(database: Database) -> None:
 
 
 @contextmanager
-def _postgres() -> Iterator[str | None]:
+def postgres() -> Iterator[str | None]:
     from tests import postgres
 
     if postgres.programs() is None:

@@ -8,6 +8,7 @@ from lem.analysis.answering import unlike
 from lem.analysis.blocks import Blocks, blocks_done
 from lem.analysis.comparison import ArmInfo, ArmResult, Comparison, Shortfall
 from lem.analysis.gains import shared_log
+from lem.analysis.lengths import of_answers
 from lem.analysis.naming import readable_names
 from lem.analysis.quality import QUALITY_MARGIN, Seen, qualities
 from lem.analysis.quantities import (
@@ -166,7 +167,7 @@ def compare(
                 quality=of_quality.get(arm.arm_id),
             )
         )
-    notes = _notes(rows, used, baseline, base, names)
+    notes = [*_notes(rows, used, baseline, base, names), *of_answers(alike, names, metric)]
     notes += [f"{names[a]} has no ratio in {metric}: {why}" for a, why in sorted(apart.items())]
     comparison = Comparison(
         campaign=campaign,

@@ -85,6 +85,8 @@ def scale(
         high = min(max([high, *ends]), high * far)
         margin = max(math.log(high / low) * MARGIN, 0.04)
         return Scale(low / math.exp(margin), high * math.exp(margin), first, last, True)
+    if axis.positive and low >= 0:
+        ends = [max(0.0, e) for e in ends]
     far = FAR * max(abs(low), abs(high), high - low) or 1.0
     low, high = max(min([low, *ends]), low - far), min(max([high, *ends]), high + far)
     if axis.share and low >= 0 and high <= 1:

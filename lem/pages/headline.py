@@ -14,7 +14,8 @@ from lem.archive.queries.headline import HeadlinePair
 from lem.archive.queries.headline_pairs import ENERGY, Side
 from lem.charts import model as charts
 from lem.charts.model import Target
-from lem.pages.naming import device, model_name, way, workload
+from lem.pages.naming import device, model_name, way
+from lem.pages.one_figure import name_in_class
 from lem.pages.page import Reader
 from lem.web.strings import text
 from lem.web.words import said_unit, setting
@@ -115,6 +116,7 @@ def names(headline: Headline) -> tuple[str, str]:
 
 def chart(found: Headline, id: str = "headline") -> charts.Headline:
     """Both as bars, and in big type how many times one is the other."""
+    kind = "_estimated" if found.estimated else ""
     figures = [energy(one) for one in (found.more, found.less)]
     factor, unit = scaled(figures[0].unit, [f.value for f in figures])
     rows = [
@@ -135,23 +137,45 @@ def chart(found: Headline, id: str = "headline") -> charts.Headline:
     ]
     return charts.Headline(
         id=id,
-        title=text("headline.title", times=times(found), model=model_name(found.baseline)),
+        title=text(f"headline.title{kind}", times=times(found), model=model_name(found.baseline)),
         subtitle=text(
             "headline.subtitle",
             energy_class=text(f"class.{found.pair.energy_class}"),
             device=device(found.baseline),
-            workload=workload(found.baseline),
+            workload=asked(found),
         ),
-        source=text("headline.source", campaign=plain(found.name), blocks=found.blocks),
+        source=text(
+            f"headline.source{kind}",
+            campaign=plain(found.name),
+            submitter=plain(found.pair.campaign.submitter),
+            tier=text(f"tier.{found.pair.tier}.name"),
+            blocks=found.blocks,
+        ),
         notes=(quality(found), *objectives(found)),
-        axis=charts.Axis(text(f"metrics.{ENERGY}"), said_unit(unit)),
+        axis=charts.Axis(name_in_class(ENERGY, found.pair.energy_class), said_unit(unit)),
         first=rows[0],
         second=rows[1],
         ratio=found.times,
         ratio_interval=(found.low, found.high),
         ratio_text=text("headline.times", times=times(found)),
-        ratio_label=text("headline.ratio"),
+        ratio_label=text(f"headline.ratio{kind}"),
     )
+
+
+def asked(found: Headline) -> str:
+    """What was asked of both, in a few words."""
+    about = found.pair.workload
+    prompts = text(
+        "headline.prompts" if about.real_prompts else "headline.random", n=about.requests
+    )
+    ends = text("headline.natural" if about.natural_stops else "headline.forced")
+    if about.arrival == "offline":
+        arrival = text("headline.offline")
+    elif about.arrival == "concurrency" and about.load is not None:
+        arrival = text("headline.concurrency", load=f"{about.load:g}")
+    else:
+        arrival = text("headline.other_arrival", arrival=plain(about.arrival))
+    return f"{prompts}, {arrival}; {ends}"
 
 
 def quality(found: Headline) -> str:
@@ -159,6 +183,8 @@ def quality(found: Headline) -> str:
     about = found.pair.quality
     if not about.measured or about.low is None or about.high is None:
         return text("headline.quality_unmeasured")
+    if about.low == about.high == 0:
+        return text("headline.quality_exact")
     return text(
         "headline.quality_same",
         margin=f"{100 * about.margin:g}",

@@ -174,7 +174,7 @@ def _chart(out: _Folder, page: Page, chart: AnyChart, target: Target, base_url: 
 def _comparisons(reader: Reader) -> bytes:
     """Campaign → the configurations whose comparisons lie beside its page, one file for each of
     them as the baseline."""
-    found = {campaign: [i for _, i in first] for campaign, first in comparisons(reader)}
+    found = {campaign.id: [i for _, i in first] for campaign, first in comparisons(reader)}
     return json.dumps({"schema_version": 1, "campaigns": found}, separators=(",", ":")).encode()
 
 

@@ -1,5 +1,6 @@
 """What is published is whole: the wheel, made from the sdist, works outside a clone."""
 
+import json
 import os
 import subprocess
 import sys
@@ -89,6 +90,7 @@ def test_sdist_holds_what_its_tests_need(dist: Path) -> None:
         "scripts/test.sh",
         "tests/project/test_package.py",
         "images/transformers/Dockerfile",
+        "lem/seed/cpu-smollm2/archive.json",
     ):
         assert wanted in names
     assert not any(n.startswith((".venv", "results", "build/")) for n in names)
@@ -147,3 +149,9 @@ print(*image.buildable(), len(verified.records()))
     images = sorted(p.parent.name for p in root.glob("images/*/Dockerfile"))
     records = len(list(root.glob("lem/verified/*.json")))
     assert done.stdout.split() == [*images, str(records)] and records, done.stderr
+
+
+def test_the_records_that_come_with_lem_are_taken_in(unpacked: Path, tmp_path: Path) -> None:
+    done = run(unpacked, tmp_path, "archive", "seed", "--json", "--data", str(tmp_path / "data"))
+    assert done.returncode == 0, done.stderr
+    assert {one["name"] for one in json.loads(done.stdout)["sets"]} >= {"cpu-smollm2"}

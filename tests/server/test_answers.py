@@ -141,21 +141,21 @@ def test_if_none_match(header: str, known: bool) -> None:
 class TestCache:
     def test_another_version_forgets_the_last(self) -> None:
         cache = Cache(1000)
-        cache.put(1, "q", Encoded(b"one", None))
-        assert cache.get(1, "q") == Encoded(b"one", None)
+        cache.put(1, "q", Encoded(b"one", None, "text/plain"))
+        assert cache.get(1, "q") == Encoded(b"one", None, "text/plain")
         assert cache.get(2, "q") is None
-        cache.put(2, "q", Encoded(b"two", None))
+        cache.put(2, "q", Encoded(b"two", None, "text/plain"))
         assert cache.get(1, "q") is None and cache.bytes == 3
-        cache.put(1, "q", Encoded(b"late", None))
-        assert cache.get(2, "q") == Encoded(b"two", None)
+        cache.put(1, "q", Encoded(b"late", None, "text/plain"))
+        assert cache.get(2, "q") == Encoded(b"two", None, "text/plain")
 
     def test_it_holds_so_many_bytes_and_the_newest_used(self) -> None:
         cache = Cache(80)
         for name in "abcdefgh":
-            cache.put(1, name, Encoded(b"x" * 5, b"y" * 5))
+            cache.put(1, name, Encoded(b"x" * 5, b"y" * 5, "text/plain"))
         cache.get(1, "a")
-        cache.put(1, "i", Encoded(b"x" * 10, None))
+        cache.put(1, "i", Encoded(b"x" * 10, None, "text/plain"))
         assert cache.bytes == 80
         assert cache.get(1, "a") is not None and cache.get(1, "b") is None
-        cache.put(1, "large", Encoded(b"x" * 11, None))
+        cache.put(1, "large", Encoded(b"x" * 11, None, "text/plain"))
         assert cache.get(1, "large") is None

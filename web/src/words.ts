@@ -17,12 +17,12 @@ const PREFIXES: Readonly<Record<string, readonly (readonly [number, string])[]>>
 };
 
 /** Factor and unit in which these values read well: 1000 and `ms/token` for 0.02 s/token. */
-export function scaled(unit: string, values: readonly number[]): readonly [factor: number, unit: string] {
+export function scaled(unit: string, values: ArrayLike<number>): readonly [factor: number, unit: string] {
   const slash = unit.indexOf("/");
   const base = slash < 0 ? unit : unit.slice(0, slash);
   const rest = slash < 0 ? "" : unit.slice(slash);
   const prefixes = PREFIXES[base];
-  const typical = values.map(Math.abs).filter(Boolean).sort((a, b) => a - b);
+  const typical = Float64Array.from(values, Math.abs).filter(Boolean).sort();
   const middle = typical[Math.floor(typical.length / 2)];
   if (!prefixes || middle === undefined) return [1, unit];
   const last = prefixes[prefixes.length - 1] ?? [1, base];
@@ -85,6 +85,13 @@ function minus(text: string): string {
 
 export function metricName(metric: Metric): string {
   return t(`metrics.${metric}`);
+}
+
+/** Its name; of an estimate it says that it is one, wherever the name stands alone. */
+export function nameInClass(metric: Metric, energyClass: string): string {
+  const name = metricName(metric);
+  if (energyClass !== "estimated" || !/_[jw]$/.test(metric)) return name;
+  return t("figure.estimated_name", { name: name.charAt(0).toLowerCase() + name.slice(1) });
 }
 
 /** Text from models, engines and files, safe to show: characters that control, hide or reorder text

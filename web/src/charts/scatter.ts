@@ -103,10 +103,10 @@ export class ScatterPlot {
   zoom(factor: number): void {
     const { frame } = this;
     if (!frame) return;
-    const [x, y] = this.place(this.row) ?? [
-      (frame.box.left + frame.box.right) / 2,
-      (frame.box.top + frame.box.bottom) / 2,
-    ];
+    const middle = [(frame.box.left + frame.box.right) / 2, (frame.box.top + frame.box.bottom) / 2] as const;
+    // About the cursor, or else what lies nearest to the middle: never into empty space.
+    const nearest = this.picker?.nearest(...middle, Infinity) ?? null;
+    const [x, y] = this.place(this.row) ?? this.place(nearest) ?? middle;
     this.look(nearer(frame, this.whole(), factor, x, y));
   }
 

@@ -5,6 +5,8 @@ import { question, read, type View, write } from "./view";
 
 export const ROWS = 50;
 
+type Asked = "board" | "facets" | "cloud";
+
 export class Store {
   readonly view = signal<View>(read(location.search));
   readonly board = signal<Board | null>(null);
@@ -15,13 +17,16 @@ export class Store {
   /** Ids: of the row of the table that is pointed at, and of the point. */
   readonly linked = signal<string | null>(null);
   readonly pointed = signal<string | null>(null);
-  readonly problem = signal<string | null>(null);
+  /** What could not be answered → why. */
+  readonly problems = signal<Readonly<Partial<Record<Asked, string>>>>({});
+  readonly problem: ReadonlySignal<string | null> = computed(() => Object.values(this.problems.value)[0] ?? null);
   readonly waiting = signal(0);
   /** Something is there to be shown. */
   readonly ready: ReadonlySignal<boolean> = computed(() => this.board.value !== null && this.facets.value !== null);
   private readonly asked = { board: "", facets: "", cloud: "" };
   private abort = { board: new AbortController(), facets: new AbortController(), cloud: new AbortController() };
   private retried = 0;
+  private wanted = false;
 
   constructor(readonly source: Source) {
     window.addEventListener("popstate", () => {
@@ -52,12 +57,19 @@ export class Store {
     this.ask("cloud", [about.x, about.y, view.filters], (signal) => this.source.scatter(about, signal));
   }
 
+  /** The board comes into view: from now on its rows have both figures, and their points. */
+  place(): void {
+    if (this.wanted) return;
+    this.wanted = true;
+    this.together();
+  }
+
   again(): void {
     this.asked.board = this.asked.facets = this.asked.cloud = "";
     this.load();
   }
 
-  private ask<K extends "board" | "facets" | "cloud">(
+  private ask<K extends Asked>(
     what: K,
     about: unknown,
     make: (signal: AbortSignal) => Promise<Exclude<Store[K]["value"], null>>,
@@ -74,7 +86,7 @@ export class Store {
           if (abort.signal.aborted) return;
           batch(() => {
             (this[what].value as unknown) = found;
-            this.problem.value = null;
+            this.says(what, null);
           });
           this.together();
         },
@@ -85,14 +97,24 @@ export class Store {
       .finally(() => this.waiting.value--);
   }
 
-  private failed(what: "board" | "facets" | "cloud", error: unknown): void {
+  private failed(what: Asked, error: unknown): void {
     this.asked[what] = "";
     if (error instanceof Refused && error.reason === "cursor_expired" && this.view.value.cursor) {
       // Ranks of two states are no ranks: from the beginning.
       this.change({ ...this.view.value, cursor: null }, true);
       return;
     }
-    this.problem.value = error instanceof Refused ? said(error) : String(error);
+    batch(() => {
+      this.says(what, error instanceof Refused ? said(error) : String(error));
+      // What is shown is the answer to what is asked, or nothing. Filters stay, to be taken back.
+      if (what === "board") this.board.value = null;
+      if (what === "cloud") this.cloud.value = null;
+    });
+  }
+
+  says(what: Asked, problem: string | null): void {
+    const { [what]: _, ...others } = this.problems.value;
+    this.problems.value = problem === null ? others : { ...others, [what]: problem };
   }
 
   /** Once board and points are there: which point each row of the board is. */
@@ -105,6 +127,7 @@ export class Store {
       return;
     }
     this.retried = 0;
+    if (!this.wanted) return;
     const ids = board.rows.map((row) => row.configuration.id);
     cloud.rowsOf(ids).then(
       (found) => {
