@@ -10,6 +10,7 @@ from typing import NamedTuple
 from lem.archive.database import Database
 from lem.archive.demo import is_demo
 from lem.archive.queries.answer import Packs
+from lem.charts.data import data
 from lem.charts.model import AnyChart, Target
 from lem.charts.png import png
 from lem.charts.svg import svg
@@ -164,6 +165,7 @@ def _chart(out: _Folder, page: Page, chart: AnyChart, target: Target, base_url: 
     out.write(f"{place}.svg", drawn)
     out.write(f"{place}.png", png(drawn))
     out.write(f"{place}.csv", table(chart).csv())
+    out.write(f"{place}.json", json.dumps(data(chart), separators=(",", ":")))
     shown = page.shown(target)
     for theme in THEMES:
         path = f"embed/{named}/{chart.id}" + ("" if theme == "auto" else f"/{theme}")

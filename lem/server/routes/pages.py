@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from lem.archive.demo import is_demo
+from lem.charts.data import data
 from lem.charts.model import AnyChart, Target
 from lem.pages.page import Kind, Page, Reader, asked
 from lem.pages.registry import kinds
@@ -141,6 +142,19 @@ def _chart_csv(kind: Kind) -> Callable[[Request, Here], Response]:
     return get
 
 
+def _chart_json(kind: Kind) -> Callable[[Request, Here], Response]:
+    def get(request: Request, service: Here) -> Response:
+        one = _Asked(kind, service, request)
+
+        def make(connection: sa.Connection) -> tuple[bytes, str]:
+            _, chart = one.chart(connection)
+            return orjson.dumps(data(chart, LiveLinks().page)), "application/json"
+
+        return one.answer(make, {})
+
+    return get
+
+
 Width = Annotated[int, Query(ge=320, le=1600)]
 
 
@@ -213,6 +227,7 @@ def _bind() -> None:
         router.add_api_route(f"/{path}", _html(kind), name=f"page {name}")
         charts = f"/charts/{named}/{{chart}}"
         router.add_api_route(f"{charts}.csv", _chart_csv(kind), name=f"chart csv {name}")
+        router.add_api_route(f"{charts}.json", _chart_json(kind), name=f"chart json {name}")
         router.add_api_route(f"{charts}.svg", _chart_svg(kind), name=f"chart svg {name}")
         router.add_api_route(f"{charts}.png", _chart_png(kind), name=f"chart png {name}")
         router.add_api_route(f"/embed/{named}/{{chart}}", _embed(kind), name=f"embed {name}")
