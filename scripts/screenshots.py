@@ -1,7 +1,7 @@
 """Pictures of the pages for README and docs: ``make screenshots``.
 
-They show the records that come with lem, as a server of this clone shows them; ``--look`` makes
-whole pages of an archive of the tests instead, into build/screenshots, for whoever works on the pages.
+They show the records that come with lem, as a server of this clone shows them. ``--look`` makes
+whole pages of an archive of the tests instead, into build/screenshots, for whoever works on pages.
 """
 
 import argparse

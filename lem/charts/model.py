@@ -30,6 +30,8 @@ class Axis:
     """Values are from 0 to 1 and are shown in per cent."""
     zero: bool = True
     """Whether a linear axis begins at 0."""
+    positive: bool = False
+    """Nothing can lie below 0: an interval that reaches further is cut there, and marked so."""
     ticks: tuple[float, ...] = ()
     """Where ticks are wanted, if they have room; none: at round numbers."""
 

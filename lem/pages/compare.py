@@ -18,6 +18,7 @@ from lem.archive.refused import Refused
 from lem.pages import comparison as made
 from lem.pages.ids import campaign_id
 from lem.pages.naming import device, full, model_name, way, workload
+from lem.pages.one_figure import is_energy
 from lem.pages.page import Kind, Page, Params, Query, Reader
 from lem.web.strings import text
 
@@ -90,7 +91,8 @@ _CONTEXT: dict[str, Any] = {
     "device": device,
     "workload": workload,
     "full": full,
-    "is_energy": made.is_energy,
+    "is_energy": is_energy,
+    "what_interval": made.what_interval,
 }
 
 

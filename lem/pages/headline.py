@@ -14,6 +14,7 @@ from lem.charts import model as charts
 from lem.charts.model import Target
 from lem.pages.kept import kept
 from lem.pages.naming import device, model_name, way
+from lem.pages.one_figure import name_in_class
 from lem.pages.page import Reader
 from lem.web.strings import text
 from lem.web.words import said_unit, setting
@@ -97,6 +98,7 @@ def names(headline: Headline) -> tuple[str, str]:
 
 def chart(found: Headline, id: str = "headline") -> charts.Headline:
     """Both as bars, and in big type how many times one is the other."""
+    kind = "_estimated" if found.estimated else ""
     figures = [energy(one) for one in (found.more, found.less)]
     factor, unit = scaled(figures[0].unit, [f.value for f in figures])
     rows = [
@@ -117,26 +119,28 @@ def chart(found: Headline, id: str = "headline") -> charts.Headline:
     ]
     return charts.Headline(
         id=id,
-        title=text(
-            "headline.title_estimated" if found.estimated else "headline.title",
-            times=times(found),
-            model=model_name(found.baseline),
-        ),
+        title=text(f"headline.title{kind}", times=times(found), model=model_name(found.baseline)),
         subtitle=text(
             "headline.subtitle",
             energy_class=text(f"class.{found.pair.energy_class}"),
             device=device(found.baseline),
             workload=asked(found),
         ),
-        source=text("headline.source", campaign=plain(found.name), blocks=found.blocks),
+        source=text(
+            f"headline.source{kind}",
+            campaign=plain(found.name),
+            submitter=plain(found.pair.campaign.submitter),
+            tier=text(f"tier.{found.pair.tier}.name"),
+            blocks=found.blocks,
+        ),
         notes=(quality(found), *objectives(found)),
-        axis=charts.Axis(text(f"metrics.{ENERGY}"), said_unit(unit)),
+        axis=charts.Axis(name_in_class(ENERGY, found.pair.energy_class), said_unit(unit)),
         first=rows[0],
         second=rows[1],
         ratio=found.times,
         ratio_interval=(found.low, found.high),
         ratio_text=text("headline.times", times=times(found)),
-        ratio_label=text("headline.ratio"),
+        ratio_label=text(f"headline.ratio{kind}"),
     )
 
 

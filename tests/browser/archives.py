@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from lem.archive import bulk
 from lem.archive.checks import check_next
-from lem.archive.schema import CAMPAIGN, IDENTITY
+from lem.archive.schema import CAMPAIGN, IDENTITY, SUBMISSION
 from lem.archive.synthetic import invented
 from lem.config.identity import experiment_id
 from lem.contract.lock import Lock
@@ -24,7 +24,7 @@ MODELS = {
 }
 """Joules per output token of one answer at a time, roughly."""
 BACKENDS = {"transformers": 1.0, "vllm": 0.62, "llama_cpp": 0.8}
-BATCHES = (1, 4, 16, 64)
+BATCHES = (1, 8, 64)
 DTYPES = ("bfloat16", "float32")
 
 
@@ -63,6 +63,8 @@ def lively(archive: Any, folder: Path) -> None:
                 (CAMPAIGN, origin.campaign_id, sent.name),
             ):
                 c.execute(table.update().where(table.c.id == row).values(name=name))
+            # The fixture has no entry for it; the log begins with 1.
+            c.execute(SUBMISSION.update().where(SUBMISSION.c.log_seq == 0).values(log_seq=1))
     estimated = archive_submissions.campaign(
         folder / "estimated", [[2.2, 2.3, 2.1], [1.9, None, 1.8]], energy_class="estimated"
     )
@@ -97,7 +99,7 @@ def _campaign(number: int, sent: Sent, chance: random.Random) -> tuple[list[Reco
         )
         level = MODELS[model] * BACKENDS[backend] * sent.factor * batch**-0.45
         level *= 1.35 if dtype == "float32" else 1.0
-        for block in range(4):
+        for block in range(3):
             value = level * chance.gauss(1, 0.015)
             board = {"name": BOARDS[sent.board], "uuid": f"GPU-{number}"}
             made.append(
@@ -117,7 +119,7 @@ def _campaign(number: int, sent: Sent, chance: random.Random) -> tuple[list[Reco
                     nll_tokens=4000,
                 )
             )
-    lock = records.lock(arms, name=sent.name, blocks=4)
+    lock = records.lock(arms, name=sent.name, blocks=3)
     return made, lock
 
 

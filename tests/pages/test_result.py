@@ -205,10 +205,9 @@ def test_files_lie_beside_the_page_of_a_static_site(archive: Any) -> None:
     with archive.database.reading() as c:
         page = KIND.build(Reader(c, archive.packs), {"id": run}, ())
         html = rendering.page(page.shown(target), Site(StaticLinks(path_of(target)), static=True))
-        assert set(page.files) == {"trace.csv.gz", "trace.json"}
+        assert set(page.files) == {"trace.csv.gz"}
         assert gzip.decompress(page.files["trace.csv.gz"]()).startswith(b"t_ns,meter")
-        assert b'"zero_ns":0' in page.files["trace.json"]()
-    assert 'href="trace.csv.gz"' in html and 'data-source="trace.json"' in html
+    assert 'href="trace.csv.gz"' in html and 'data-island="trace"' in html
     assert "/api/v1" not in html
 
 

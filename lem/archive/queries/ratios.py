@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from lem.analysis.gains import has_gain
 from lem.analysis.quantities import quantity_of
+from lem.analysis.words import changed
 from lem.archive.queries.answer import (
     CampaignId,
     Configuration,
@@ -295,9 +296,7 @@ class Sides:
             why = f" ({estimate.reason})" if estimate.reason else ""
             text = f"it cannot be told whether {noun} differs{why}, {basis}"
         else:
-            ends = [abs(100 * (r - 1)) for r in (estimate.low, estimate.high) if r is not None]
-            amount = f"{abs(100 * (estimate.ratio - 1)):.3g} % ({min(ends):.3g} to {max(ends):.3g})"
-            text = f"{amount} {says} {noun}, {basis}"
+            text = f"{changed(estimate, noun)}, {basis}"
         return text + self._price(key, says)
 
     def _price(self, key: int, says: Says) -> str:

@@ -7,7 +7,6 @@ export interface Island {
 const ISLANDS: Readonly<Record<string, () => Promise<Island>>> = {
   compare: () => import("../islands/compare"),
   explorer: () => import("../islands/explorer"),
-  scatter: () => import("../islands/scatter"),
   trace: () => import("../islands/trace"),
 };
 /** What a page is about is mounted at once; charts further down when they come near. */
