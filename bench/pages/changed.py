@@ -1,5 +1,7 @@
 """How long a page takes that is the first one asked for after the archive has changed."""
 
+import time
+
 import sqlalchemy as sa
 
 from bench.pages import server
@@ -11,11 +13,15 @@ CHANGED = 2
 """Configurations, as by a submission of two arms."""
 
 
-def first_answers(url: str, database: Database, path: str, times: int) -> list[float]:
-    """Seconds of each: nothing that was made of an earlier state is of use."""
+def first_answers(
+    url: str, database: Database, path: str, times: int, after_s: float = 0.0
+) -> list[float]:
+    """Seconds of each, asked for so long after the change: nothing that was made of an earlier
+    state is of use, but in the meantime the server makes some of it anew."""
     found = []
     for number in range(times):
         _change(database, number)
+        time.sleep(after_s)
         (seconds,), _ = server.asked(url, [path])
         found.append(seconds)
     return found

@@ -11,10 +11,11 @@ from bench.pages import asked, browsing, changed, server
 from lem.archive.database import Database, open_database
 from lem.archive.packs import Packs
 from lem.archive.synthetic.fill import fill
+from lem.server.warming import LOOKS_S
 
 GOAL = "p95 ≤ 60 ms"
 VISITS = 3
-CHANGES = 20
+CHANGES = 10
 FIRST = ("", "explore", "attribution", "everyday", "stories", "stories/the-same-answer", "method")
 
 
@@ -65,11 +66,15 @@ def _server(
         beside = f"{len(seconds)} different ones, {statistics.median(bytes_sent) / 1000:.0f} kB"
         yield Line(f"{name}: {kind}", milliseconds(seconds), beside, GOAL)
     for path in FIRST:
-        times = changed.first_answers(address, database, f"/{path}", CHANGES)
-        again, _ = server.asked(address, [f"/{path}"] * CHANGES)
-        beside = f"then {1000 * statistics.median(again):.1f} ms each, until it changes again"
-        what = f"{name}: /{path}, the first page of all after the archive changed"
-        yield Line(what, milliseconds(times), beside, GOAL)
+        at_once = changed.first_answers(address, database, f"/{path}", CHANGES)
+        later = changed.first_answers(address, database, f"/{path}", CHANGES, 2 * LOOKS_S)
+        repeated, _ = server.asked(address, [f"/{path}"] * CHANGES)
+        beside = (
+            f"at once after the change: {milliseconds(at_once)}; "
+            f"asked again, until it changes: {1000 * statistics.median(repeated):.1f} ms"
+        )
+        what = f"{name}: /{path}, first asked {2 * LOOKS_S:.0f} s after the archive changed"
+        yield Line(what, milliseconds(later), beside, GOAL)
 
 
 def _browser(address: str) -> Iterator[Line]:
