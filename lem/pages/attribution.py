@@ -78,6 +78,14 @@ def page(reader: Reader, params: Params, query: Query) -> Page:
     )
 
 
+def shares(reader: Reader, campaign: str, query: Query) -> Bars | None:
+    """The chart alone; None where nothing can be told apart. Raises :class:`Refused` where there
+    are no shares."""
+    question = AttributeQuestion.from_query(query)
+    found = attribute(reader.connection, reader.packs, campaign_id(campaign), question)
+    return _shares(found) if found.shares else None
+
+
 def _context(
     about: CampaignAnswer, arms: CampaignArms, question: AttributeQuestion, name: str
 ) -> dict[str, Any]:

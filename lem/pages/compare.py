@@ -11,7 +11,7 @@ from lem.analysis.text import plain
 from lem.archive.queries.answer import ConfigurationId, Figure, Metric, Tier
 from lem.archive.queries.arms import CampaignArms, arms_of_campaign, campaigns_of
 from lem.archive.queries.compare import CompareQuestion, Comparison, compare
-from lem.archive.queries.figures import configurations_of, id_of
+from lem.archive.queries.figures import configurations_of, ids_of
 from lem.archive.queries.filters import Question
 from lem.archive.queries.submitted import Campaign, CampaignsQuestion, campaigns
 from lem.archive.refused import Refused
@@ -50,7 +50,7 @@ def page(reader: Reader, params: Params, query: Query) -> Page:
     connection, packs = reader
     ids = list(dict.fromkeys(question.id))
     if len(ids) < 2:
-        return _offer(reader, question, [id_of(connection, one) for one in ids])
+        return _offer(reader, question, ids_of(connection, ids))
     asked = CompareQuestion.model_validate({**question.model_dump(exclude={"id"}), "id": ids})
     found = compare(connection, packs, asked)
     settings = made.settings_of(connection, found)

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from lem.analysis.text import plain
 from lem.archive.queries.answer import Answer, Configuration, ConfigurationId, Shape, head
 from lem.archive.queries.compare import CompareQuestion, compare
-from lem.archive.queries.figures import id_of
+from lem.archive.queries.figures import ids_of
 from lem.archive.queries.filters import Question
 from lem.archive.queries.leaderboard import LeaderboardQuestion, leaderboard
 from lem.archive.queries.ratios import Ratio
@@ -131,7 +131,7 @@ def everyday(reader: Reader, params: Params, query: Query) -> Page:
     question = EverydayQuestion.from_query(query)
     offered = _offered(reader)
     ids = question.id or [one.id for one in offered[:2]]
-    keys = list(dict.fromkeys(id_of(reader.connection, one) for one in ids))
+    keys = list(dict.fromkeys(ids_of(reader.connection, ids)))
     every = known(reader, keys)
     # Figures of other device classes are other quantities: side by side they would mislead.
     classes = [one.configuration.energy_class for one in every]

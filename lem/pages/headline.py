@@ -2,29 +2,22 @@
 the energy of one is the other's. Which two: :mod:`lem.archive.queries.headline`."""
 
 import math
-import threading
 from dataclasses import dataclass
 
 from lem.analysis.text import plain, scaled
 from lem.analysis.words import places
-from lem.archive.database import data_state, is_writing
 from lem.archive.queries import headline as queries
 from lem.archive.queries.answer import CampaignId, Configuration, Figure
 from lem.archive.queries.headline import HeadlinePair
 from lem.archive.queries.headline_pairs import ENERGY, Side
 from lem.charts import model as charts
 from lem.charts.model import Target
+from lem.pages.kept import kept
 from lem.pages.naming import device, model_name, way
 from lem.pages.one_figure import name_in_class
 from lem.pages.page import Reader
 from lem.web.strings import text
 from lem.web.words import said_unit, setting
-
-KEPT_STATES = 8
-_KEPT: dict[str, "Headline | None"] = {}
-"""By the state of an archive, whose names are random and never come again: it takes longer than all
-the rest of a page, and several pages ask for it."""
-_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -62,18 +55,7 @@ class Headline:
 def headline(reader: Reader, campaign: CampaignId | None = None) -> Headline | None:
     """Of this campaign, or of the one of the archive that has most to say. None where none
     qualifies. Raises :class:`Refused` (404) for a campaign that is not here."""
-    if campaign is not None or is_writing(reader.connection):
-        return _found(reader, campaign)
-    state = data_state(reader.connection).name
-    with _LOCK:
-        if state in _KEPT:
-            return _KEPT[state]
-    found = _found(reader, None)
-    with _LOCK:
-        if len(_KEPT) >= KEPT_STATES:
-            _KEPT.clear()
-        _KEPT[state] = found
-    return found
+    return kept(reader, ("headline", campaign), lambda: _found(reader, campaign))
 
 
 def _found(reader: Reader, campaign: CampaignId | None) -> Headline | None:

@@ -21,11 +21,12 @@ from lem.charts.model import AnyChart, Axis, Intervals, Row, Scatter, Target
 from lem.pages import attribution, explore, headline
 from lem.pages.comparison import labels, ratio_chart, settings_of
 from lem.pages.headline import Headline
+from lem.pages.kept import kept
 from lem.pages.naming import device, model_name, way, workload
 from lem.pages.one_figure import interval, is_energy, name_in_class
 from lem.pages.page import Kind, Page, Params, Query, Reader, nothing_asked
 from lem.web import stories, words
-from lem.web.stories import ChartBlock, Prose
+from lem.web.stories import ChartBlock, Prose, Story
 from lem.web.strings import text
 
 MOST_ARMS = 20
@@ -49,6 +50,11 @@ def story(reader: Reader, params: Params, query: Query) -> Page:
     found = stories.story(params["name"])
     if found is None:
         raise Refused("no_such_story", "there is no such story here", 404)
+    # Its charts are files and embeds, too: each asks for the page.
+    return kept(reader, ("story", found.name), lambda: _page(reader, found))
+
+
+def _page(reader: Reader, found: Story) -> Page:
     archive = _Archive(reader)
     parts: list[ProsePart | ChartPart] = []
     for part in found.parts:
@@ -83,18 +89,13 @@ def _instances(reader: Reader) -> Iterable[Params]:
 
 
 class _Archive:
-    """What one story asks of the archive; the headline is worked out once."""
+    """What one story asks of the archive."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._headlines: dict[str, Headline | None] = {}
 
     def headline(self, campaign: str) -> Headline | None:
-        if campaign not in self._headlines:
-            self._headlines[campaign] = _or_none(
-                partial(headline.headline, self._reader, campaign or None)
-            )
-        return self._headlines[campaign]
+        return _or_none(partial(headline.headline, self._reader, campaign or None))
 
     def figures(self, part: Prose) -> Mapping[str, str]:
         """Those that the part refers to and the archive has."""
@@ -122,10 +123,10 @@ class _Archive:
 
     def draw_attribution(self, block: ChartBlock) -> AnyChart | None:
         for campaign in [block.campaign] if block.campaign else self._likely():
-            page = attribution.page(
-                self._reader, {"campaign": campaign}, _given(metric=block.metric)
+            chart = _or_none(
+                partial(attribution.shares, self._reader, campaign, _given(metric=block.metric))
             )
-            if (chart := page.charts.get("shares")) is not None:
+            if chart is not None:
                 return chart
         return None
 

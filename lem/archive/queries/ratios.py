@@ -115,6 +115,7 @@ class Sides:
         self._records = Records(connection, packs)
         self._scored: dict[int, Scored | None] = {}
         self._biases: dict[int, Mapping[int, float]] = {}
+        self._locks: dict[int, Lock | None] = {}
         self._names: dict[int, str] = {}
         self._notes: dict[str, None] = {}
         self._runs = self._found_runs(max(1, tier)) if runs is None else dict(runs)
@@ -176,11 +177,12 @@ class Sides:
     ) -> dict[int, tuple[RatioEstimate, float]]:
         """Ratios with the bound on the bias of their logarithms by carry-over."""
         table = self._tables[campaign]
-        lock = lock_of(self._connection, campaign)
+        if campaign not in self._locks:
+            self._locks[campaign] = lock_of(self._connection, campaign)
         estimates = ratios(
             {k: table[k] for k in (self._base, *keys)},
             self._base,
-            pilot=_pilot(lock),
+            pilot=_pilot(self._locks[campaign]),
             level=level,
             comparisons=len(keys),
         )
