@@ -224,6 +224,7 @@ def figures_of(record: Record, energy_class: str) -> tuple[float | None, ...]:
         if v is not None and not (
             (v.value >= 0 or name in MAY_BE_NEGATIVE)
             and _measurable(v.value)
+            and (v.uncertainty or 0.0) >= 0
             and _measurable(v.uncertainty or 0.0)
         ):
             raise refused("bad_record", f"{name} is no number that anything measures")

@@ -106,7 +106,7 @@ def test_power_and_phases_are_the_traces(archive: Any) -> None:
     assert isinstance(chart, Traces) and chart.axis.unit == "W"
     assert list(chart.lines[0].values) == line.power_w
     assert chart.phases[0].name == "window 1" and chart.phases[0].start_s == 1000.0
-    assert f'data-island="trace" data-source="/api/v1/results/{run}/trace"' in html
+    assert f'data-island="trace" data-address="/charts/results/{run}/power.json"' in html
 
 
 def test_few_points_keep_the_lowest_and_the_highest(archive: Any) -> None:
