@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import type { ExploreIndex } from "../src/api/index_format";
-import { general, ratioText, type Ratio } from "../src/compare/across";
+import { ratioText, type Ratio } from "../src/compare/across";
+import { changed } from "../src/compare/change";
 import { type Answer, beside, campaignOf, idsOf, picked } from "../src/compare/found";
 import { normalQuantile } from "../src/compare/quantile";
 import { FileIndex } from "../src/explore/file_index";
@@ -83,8 +84,9 @@ test("the campaign is the one with all of them whose intervals hold for fewest",
   expect(campaignOf(campaigns, ["a", "x"])).toBe(null);
 });
 
-test("three digits as Python writes them", () => {
-  expect([0, 2, 38.84, 0.999, 999.6, 1234, 0.0001234, 0.00001234].map(general)).toEqual([
-    "0", "2", "38.8", "0.999", "1e+03", "1.23e+03", "0.000123", "1.23e-05",
-  ]);
+test("changes are told with the digits that their intervals bear, rounded outwards", () => {
+  expect(changed({ ratio: 0.999612, low: 0.9991, high: 0.99999 }, "x")).toBe("0.04 % less x (0.00–0.09 %)");
+  expect(changed({ ratio: 0.00035, low: 0.0001, high: 0.0006 }, "x")).toBe("99.96 % less x (99.94–99.99 %)");
+  expect(changed({ ratio: 1.5, low: 1.2, high: 1.9 }, "x")).toBe("50 % more x (20–90 %)");
+  expect(changed({ ratio: 17.4, low: 16.1, high: 18.8 }, "x")).toBe("17.4 times as much x (16.1–18.8 times)");
 });

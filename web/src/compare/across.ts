@@ -2,7 +2,8 @@
  * configurations that no campaign ran side by side. */
 import type { Configuration, Figure } from "../explore/source";
 import { maybe, t } from "../text";
-import { places, plain } from "../words";
+import { plain } from "../words";
+import { changed, withEnds } from "./change";
 import { normalQuantile } from "./quantile";
 
 export type Verdict = "less" | "more" | "same" | "cannot_tell";
@@ -75,14 +76,13 @@ export function ratioAcross(own: Known, base: Known, comparisons: number): Ratio
 function inWords(found: { ratio: number; low: number | null; high: number | null; reason: string | null }, says: Verdict, own: Known): string {
   const noun = nounOf(own.configuration.energy_class);
   const basis = "of figures from different campaigns";
-  if (says === "same") return `the same ${noun} within ±${general(100 * MARGIN)} %, ${basis}`;
+  if (says === "same") return `the same ${noun} within ±${100 * MARGIN} %, ${basis}`;
   if (says === "cannot_tell") {
     const why = found.reason ? ` (${found.reason})` : "";
     return `it cannot be told whether ${noun} differs${why}, ${basis}`;
   }
-  const ends = [found.low ?? NaN, found.high ?? NaN].map((r) => Math.abs(100 * (r - 1)));
-  const amount = `${general(Math.abs(100 * (found.ratio - 1)))} % (${general(Math.min(...ends))} to ${general(Math.max(...ends))})`;
-  return `${amount} ${says} ${noun}, ${basis}`;
+  // With this verdict there is an interval.
+  return `${changed({ ratio: found.ratio, low: found.low ?? NaN, high: found.high ?? NaN }, noun)}, ${basis}`;
 }
 
 function nounOf(energyClass: string): string {
@@ -96,27 +96,9 @@ function price(own: Known, base: Known, says: Verdict): string {
   return "; whether its answers are as good cannot be told from its likelihood";
 }
 
-/** To three significant digits, as Python's `.3g`. */
-export function general(value: number): string {
-  if (value === 0 || !Number.isFinite(value)) return String(value);
-  const [digits = "", power = "0"] = value.toExponential(2).split("e");
-  const exponent = Number(power);
-  if (exponent >= -4 && exponent < 3) return String(Number(value.toPrecision(3)));
-  return `${Number(digits)}e${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
-}
-
-/** `0.588 (0.562–0.615)`: to two digits of half the interval's width, its ends rounded outwards. */
+/** `0.588 (0.562–0.615)`, or what is missing. */
 export function ratioText({ ratio, low, high }: Pick<Ratio, "ratio" | "low" | "high">): string {
   if (ratio === null) return t("compare.no_ratio");
   if (low === null || high === null) return t("compare.no_interval", { ratio: String(Number(ratio.toPrecision(2))) });
-  const wide = high > 100 * low;
-  const decimals = Math.min(places((high - low) / 2), 5);
-  const [first, last] = wide ? [Math.max(0, places(low) - 1), Math.max(0, places(high) - 1)] : [decimals, decimals];
-  const said = ratio.toFixed(wide ? places(ratio) : decimals);
-  return `${said} (${outwards(low, first, Math.floor)}–${outwards(high, last, Math.ceil)})`;
-}
-
-function outwards(value: number, decimals: number, to: (x: number) => number): string {
-  // A last digit that is but floating point's is none.
-  return (to(Number((value * 10 ** decimals).toFixed(6))) / 10 ** decimals).toFixed(decimals);
+  return withEnds({ ratio, low, high });
 }
