@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 import numpy as np
 
 from bench.archive.load import METRICS, filters
+from lem.archive.columns import columns
 from lem.archive.database import Database
 from lem.archive.packs import Packs
 from lem.charts.model import Target
@@ -28,7 +29,8 @@ def pages(database: Database, packs: Packs, count: int, seed: int = 1) -> dict[s
         for kind in ("configuration", "result", "attribution"):
             found = islice(kinds()[kind].instances(reader), MOST_KNOWN)
             known[kind] = [dict(params) for params in found]
-    ids = [params["id"] for params in known["configuration"]]
+        # Others are refused: figures of several classes of energy are not compared.
+        ids = columns(connection).ids[columns(connection).coded["energy_class"].are("gpu".__eq__)]
 
     def several(kind: str, least: int, most: int) -> Iterator[str]:
         while True:

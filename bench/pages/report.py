@@ -7,13 +7,14 @@ from pathlib import Path
 from bench.archive import serving
 from bench.archive.report import Sizes, milliseconds, postgres, settle
 from bench.measure import Line
-from bench.pages import asked, browsing, server
+from bench.pages import asked, browsing, changed, server
 from lem.archive.database import Database, open_database
 from lem.archive.packs import Packs
 from lem.archive.synthetic.fill import fill
 
 GOAL = "p95 ≤ 60 ms"
 VISITS = 3
+CHANGES = 20
 FIRST = ("", "explore", "attribution", "everyday", "stories", "stories/the-same-answer", "method")
 
 
@@ -63,6 +64,12 @@ def _server(
         seconds, bytes_sent = server.asked(address, addresses)
         beside = f"{len(seconds)} different ones, {statistics.median(bytes_sent) / 1000:.0f} kB"
         yield Line(f"{name}: {kind}", milliseconds(seconds), beside, GOAL)
+    for path in FIRST:
+        times = changed.first_answers(address, database, f"/{path}", CHANGES)
+        again, _ = server.asked(address, [f"/{path}"] * CHANGES)
+        beside = f"then {1000 * statistics.median(again):.1f} ms each, until it changes again"
+        what = f"{name}: /{path}, the first page of all after the archive changed"
+        yield Line(what, milliseconds(times), beside, GOAL)
 
 
 def _browser(address: str) -> Iterator[Line]:

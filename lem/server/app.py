@@ -40,6 +40,7 @@ from lem.server.routes import (
 )
 from lem.server.service import Service
 from lem.server.settings import ServerSettings
+from lem.server.warming import Warming
 
 DESCRIPTION = """\
 Records of what LLM inference costs in energy, from anyone who measures it with `lem`.
@@ -60,9 +61,12 @@ def create_app(settings: ServerSettings) -> FastAPI:
         await to_thread.run_sync(service.open)
         service.checkers = Checkers(settings)
         service.checkers.start()
+        warming = Warming(service.database, service.packs)
+        warming.start()
         try:
             yield
         finally:
+            await to_thread.run_sync(warming.stop)
             await to_thread.run_sync(service.checkers.stop)
             await to_thread.run_sync(service.close)
 

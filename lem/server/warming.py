@@ -1,0 +1,60 @@
+"""Makes beforehand what many pages need of a new state of the archive, so that no reader waits for
+it: the board in memory, the headline, and the stories."""
+
+import logging
+import threading
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from lem.archive.database import Database, data_state
+from lem.archive.packs import Packs
+from lem.errors import LemError
+from lem.pages.page import Reader
+from lem.pages.registry import kinds
+from lem.server.logs import log
+
+LOOKS_S = 2.0
+"""Between two looks at the archive's state: one query of one row. However fast it changes, nothing
+is made more often."""
+PAGES = ("home", "everyday", "story")
+
+
+class Warming:
+    def __init__(self, database: Database, packs: Packs, looks_s: float = LOOKS_S) -> None:
+        self._database, self._packs, self._looks_s = database, packs, looks_s
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="warming", daemon=True)
+        self._last = ""
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Waits until it is done with the page that it makes."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._looks_s):
+            try:
+                self.look()
+            except (LemError, SQLAlchemyError, OSError) as e:
+                # Whoever asks for the page is told what is wrong.
+                log(logging.WARNING, "a page could not be made beforehand", why=type(e).__name__)
+
+    def look(self) -> bool:
+        """Whether there was a new state, for which everything is made now."""
+        with self._database.reading() as connection:
+            state = data_state(connection).name
+            if state == self._last:
+                return False
+            self._last = state
+            reader = Reader(connection, self._packs)
+            for name in PAGES:
+                kind = kinds()[name]
+                for params in kind.instances(reader):
+                    if self._stopping.is_set():
+                        return True
+                    kind.build(reader, params, ())
+        return True

@@ -1,0 +1,74 @@
+"""What is made beforehand of a new state."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from lem.archive.database import raise_data_version
+from lem.pages import headline, registry
+from lem.pages.kept import kept
+from lem.pages.page import Reader
+from lem.server.warming import PAGES, Warming
+from tests.archive.conftest import archive, new_archive, postgres
+from tests.pages.campaigns import campaign
+
+__all__ = ["archive", "new_archive", "postgres"]
+
+
+@pytest.fixture
+def warming(archive: Any) -> Iterator[Warming]:
+    made = Warming(archive.database, archive.packs, looks_s=0.02)
+    yield made
+    made.stop()
+
+
+def _change(archive: Any) -> None:
+    with archive.database.writing() as c:
+        raise_data_version(c)
+
+
+def test_once_for_each_state(archive: Any, warming: Warming) -> None:
+    campaign(archive, {1: 1.0, 2: 0.6})
+    assert warming.look()
+    assert not warming.look()
+    with archive.database.reading() as c:
+        reader = Reader(c, archive.packs)
+
+        def never() -> Any:
+            raise AssertionError("it was made already")
+
+        found = kept(reader, ("headline", None), never)
+        assert found is not None and found == headline.headline(reader)
+        assert kept(reader, ("story", "the-same-answer"), never).charts
+    _change(archive)
+    assert warming.look()
+
+
+def test_it_looks_by_itself_and_goes_on_after_a_fault(
+    archive: Any, warming: Warming, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[int] = []
+    plain = Warming.look
+
+    def look(self: Warming) -> bool:
+        looked.append(len(looked))
+        if len(looked) == 1:
+            raise OSError("gone")
+        return plain(self)
+
+    monkeypatch.setattr(Warming, "look", look)
+    warming.start()
+    until = time.monotonic() + 10
+    while len(looked) < 3 and time.monotonic() < until:
+        time.sleep(0.01)
+    assert len(looked) >= 3
+    warming.stop()
+    count = len(looked)
+    time.sleep(0.1)
+    assert len(looked) == count
+
+
+def test_its_pages_are_pages() -> None:
+    assert set(PAGES) <= set(registry.kinds())
