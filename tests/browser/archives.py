@@ -124,19 +124,24 @@ def _campaign(number: int, sent: Sent, chance: random.Random) -> tuple[list[Reco
 
 
 def large(archive: Any, folder: Path, configurations: int = 20_000) -> None:
-    """So many configurations of the class that is shown first, as rows alone: two runs each."""
+    """So many configurations of the class that is shown first, as rows alone: two runs each, in
+    campaigns of 20."""
     found = invented.configurations(configurations * 5 // 4)
     measured = [c for c in found if c.row.energy_class == "gpu"][:configurations]
     assert len(measured) == configurations
     with archive.database.writing() as c:
-        origin = archive_rows.origin(c, 0)
+        origins = [archive_rows.origin(c, n) for n in range(-(-configurations // invented.ARMS))]
     chance = random.Random(7)
     bulk.merge(
         archive.database,
         (
             archive_rows.run(
-                origin, one.row, block, value := one.joules * chance.gauss(1, 0.01), 0.02 * value
-            )._replace(number=2 * n + block, arm=n)
+                origins[n // invented.ARMS],
+                one.row,
+                block,
+                value := one.joules * chance.gauss(1, 0.01),
+                0.02 * value,
+            )._replace(number=2 * n + block, arm=n % invented.ARMS)
             for n, one in enumerate(measured)
             for block in range(2)
         ),
