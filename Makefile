@@ -1,6 +1,6 @@
 # Everything is done by scripts/ and the lem command; these are the short names.
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test check lint docs bench coverage reported-vs-true gpu-check web images clean
+.PHONY: help quickstart test check lint docs bench coverage reported-vs-true gpu-check web screenshots images clean
 VENV ?= .venv
 export VENV
 
@@ -41,6 +41,10 @@ gpu-check: ## measure on a machine with an NVIDIA GPU; needs no network (PARTS=i
 web: ## build the pages' scripts and styles from web/ into lem/web/assets (needs Node.js)
 	@scripts/environment.sh dev
 	@scripts/web.sh
+
+screenshots: ## docs/screenshots, of the records that come with lem (needs Chromium)
+	@scripts/environment.sh dev
+	@$(VENV)/bin/python scripts/screenshots.py
 
 images: ## build the engine images
 	@scripts/environment.sh
