@@ -127,11 +127,20 @@ def _verb(quantity: Quantity) -> str:
 
 def _change(ratio: RatioEstimate, noun: str, baseline: str) -> str:
     """``72 % less energy than …``, ``8 % more …``, ``2.6 times as much … as …``."""
+    return f"{_amount(ratio, noun)} {'as' if ratio.ratio >= 2 else 'than'} {baseline}"
+
+
+def _amount(ratio: RatioEstimate, noun: str) -> str:
     value = ratio.ratio
     if value >= 2:
-        return f"{_times(value, ratio)} times as much {noun} as {baseline}"
-    direction = "less" if value < 1 else "more"
-    return f"{_percent(value, ratio)} % {direction} {noun} than {baseline}"
+        return f"{_times(value, ratio)} times as much {noun}"
+    return f"{_percent(value, ratio)} % {'less' if value < 1 else 'more'} {noun}"
+
+
+def changed(ratio: RatioEstimate, noun: str) -> str:
+    """``31 % less energy (29–33 %)``, ``3.00 times as much energy (2.91–3.09 times)``: of a change
+    that is told already."""
+    return f"{_amount(ratio, noun)} ({_range(ratio)})"
 
 
 def _range(ratio: RatioEstimate) -> str:

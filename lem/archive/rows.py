@@ -40,7 +40,8 @@ _DISTRIBUTIONS = {
     f"{name}_{p}_s": (f"{name}_s", p) for name in ("ttft", "itl") for p in ("p50", "p99")
 }
 _DISTRIBUTIONS |= {f"e2e_latency_{p}_s": ("e2e_latency_s", p) for p in ("p50", "p99")}
-MOST_FIGURE = 1e30
+MOST_FIGURE, LEAST_FIGURE = 1e30, 1e-30
+"""Of what is not 0. Ratios of figures stay within what floats hold."""
 MAY_BE_NEGATIVE = ("energy_above_idle_per_output_token_j",)
 MAX_TEXT = 200
 MAX_EXPERIMENT_BYTES = 2**17
@@ -217,18 +218,23 @@ def flags_of(record: Record) -> str:
 def figures_of(record: Record, energy_class: str) -> tuple[float | None, ...]:
     """The record's figures that runs have columns for, in the order of :data:`FIGURES`. Raises
     ``Refused`` (``bad_record``) for numbers that nothing measures: they would lead every board, or
-    make every mean infinite."""
+    make every mean or ratio infinite."""
     values = [figure(record, name, energy_class) for name in HEADLINE]
     for name, v in zip(HEADLINE, values, strict=True):
-        least = -MOST_FIGURE if name in MAY_BE_NEGATIVE else 0.0
         if v is not None and not (
-            least <= v.value <= MOST_FIGURE and 0 <= (v.uncertainty or 0.0) <= MOST_FIGURE
+            (v.value >= 0 or name in MAY_BE_NEGATIVE)
+            and _measurable(v.value)
+            and _measurable(v.uncertainty or 0.0)
         ):
             raise refused("bad_record", f"{name} is no number that anything measures")
     return (
         *(None if v is None else v.value for v in values),
         *(None if v is None else v.uncertainty for v in values[: len(WITH_UNCERTAINTY)]),
     )
+
+
+def _measurable(value: float) -> bool:
+    return value == 0 or LEAST_FIGURE <= abs(value) <= MOST_FIGURE
 
 
 def figure(record: Record, name: str, energy_class: str) -> Value | None:

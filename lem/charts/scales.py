@@ -11,6 +11,9 @@ FAR = 10.0
 """An interval's end lies at most so many times beyond the outermost value (or as far as the values
 lie apart, if that is more) before it is cut: two blocks may have one that spans ten decades."""
 MARGIN = 0.05
+FURTHEST = 1e100
+"""Nothing lies further out, nor nearer to 0 than its inverse: what is reckoned of the ends of an
+axis stays within what floats hold, whatever a file from outside says."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +74,10 @@ def scale(
     """A scale that holds all values and, as far as they are not absurdly wide, their intervals.
     On a logarithmic axis what is not above 0 cannot lie on it and is left out."""
     log = axis.log
-    known = [v for v in (*values, *always) if math.isfinite(v) and (v > 0 or not log)]
+    known = [_within(v) for v in (*values, *always) if math.isfinite(v)]
+    known = [v for v in known if v > 0 or not log]
     low, high = (min(known), max(known)) if known else ((1.0, 1.0) if log else (0.0, 1.0))
-    ends = [e for i in intervals if i is not None for e in i if math.isfinite(e)]
+    ends = [_within(e) for i in intervals if i is not None for e in i if math.isfinite(e)]
     if log:
         far = max(FAR, high / low)
         ends = [e for e in ends if e > 0]
@@ -100,6 +104,11 @@ def scale(
     return Scale(
         low - margin if low < 0 else 0.0, high + margin if high > 0 else 0.0, first, last, False
     )
+
+
+def _within(value: float) -> float:
+    size = abs(value)
+    return math.copysign(min(size, FURTHEST), value) if size >= 1 / FURTHEST else 0.0
 
 
 def _choices(low: float, high: float, log: bool) -> Iterable[list[float]]:

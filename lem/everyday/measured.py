@@ -92,7 +92,7 @@ def why_no_answers(answers: Answers) -> Reason | None:
         return Reason.PROMPTS_RANDOM
     if answers.weights != "trained":
         return Reason.WEIGHTS_RANDOM
-    if _forced(answers.generate):
+    if forced(answers.generate):
         return Reason.LENGTHS_FORCED
     if answers.at_most_tokens is None:
         return Reason.LIMIT_UNKNOWN
@@ -103,7 +103,7 @@ def why_no_answers(answers: Answers) -> Reason | None:
     return None
 
 
-def _forced(generate: Mapping[str, Any]) -> bool:
+def forced(generate: Mapping[str, Any]) -> bool:
     """Whether answers go on after the model has ended them. ``min_tokens`` and its like are what
     engines call the shortest answer that they allow."""
     return any(bool(generate.get(key)) for key in ("ignore_eos", *_SHORTEST_ANSWER))

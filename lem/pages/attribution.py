@@ -31,7 +31,7 @@ from lem.pages import comparison as made
 from lem.pages.compare import METRICS, first_arms
 from lem.pages.ids import campaign_id
 from lem.pages.naming import device, model_name, way, workload
-from lem.pages.one_figure import interval, named
+from lem.pages.one_figure import by_class, interval, is_energy, name_in_class, named
 from lem.pages.page import Kind, Page, Params, Query, Reader
 from lem.pages.ranges import ranges
 from lem.web.strings import text
@@ -76,6 +76,14 @@ def page(reader: Reader, params: Params, query: Query) -> Page:
         table=_table(found),
         head=found,
     )
+
+
+def shares(reader: Reader, campaign: str, query: Query) -> Bars | None:
+    """The chart alone; None where nothing can be told apart. Raises :class:`Refused` where there
+    are no shares."""
+    question = AttributeQuestion.from_query(query)
+    found = attribute(reader.connection, reader.packs, campaign_id(campaign), question)
+    return _shares(found) if found.shares else None
 
 
 def _context(
@@ -146,7 +154,16 @@ def _compared(reader: Reader, arms: CampaignArms, metric: Metric) -> tuple[Compa
 
 
 def _estimated(found: Answered) -> bool:
-    return found.energy_class == ESTIMATED and made.is_energy(found.metric)
+    return found.energy_class == ESTIMATED and is_energy(found.metric)
+
+
+def _metric(found: Answered) -> str:
+    return name_in_class(found.metric, found.energy_class)
+
+
+def _by_class(found: Answered) -> str:
+    said = by_class(found.metric, found.energy_class)
+    return f" {said}" if said else ""
 
 
 def _charts(found: Answered) -> Iterator[AnyChart]:
@@ -159,9 +176,11 @@ def _charts(found: Answered) -> Iterator[AnyChart]:
             yield chart
 
 
-def _source(found: Answered) -> str:
+def _source(found: Answered, intervals: str) -> str:
+    """``intervals``: what they are, a key of ``attribution`` in the catalogue."""
     return text(
         "attribution.source",
+        intervals=text(f"attribution.{intervals}"),
         name=plain(found.name),
         blocks=found.blocks,
         hardware=plain(found.hardware),
@@ -177,10 +196,11 @@ def _shares(found: Answered) -> Bars:
             "attribution.shares.title",
             name=_capital(plain(first.name)),
             share=_percent(first),
-            metric=text(f"metrics.{found.metric}"),
+            metric=_metric(found),
         ),
-        subtitle=text("attribution.shares.subtitle", ranges="; ".join(ranges(found.factors))),
-        source=_source(found),
+        subtitle=text("attribution.shares.subtitle", ranges="; ".join(ranges(found.factors)))
+        + _by_class(found),
+        source=_source(found, "intervals"),
         notes=tuple(_share_notes(found)),
         axis=Axis(text("attribution.shares.axis"), "", share=True),
         rows=tuple(
@@ -221,7 +241,7 @@ def _scale(found: Answered) -> tuple[float, str]:
 
 def _axis(found: Answered, unit: str) -> Axis:
     """Logarithmic where the arms lie far apart: what a choice does is a factor."""
-    return Axis(text(f"metrics.{found.metric}"), unit, log=found.spread > WIDE)
+    return Axis(_metric(found), unit, log=found.spread > WIDE)
 
 
 def _arms(found: Answered) -> Intervals:
@@ -239,8 +259,8 @@ def _arms(found: Answered) -> Intervals:
             most=plain(found.most),
             least=plain(found.least),
         ),
-        subtitle=text("attribution.arms.subtitle", metric=text(f"metrics.{found.metric}")),
-        source=_source(found),
+        subtitle=text("attribution.arms.subtitle", metric=_metric(found)) + _by_class(found),
+        source=_source(found, "expanded"),
         notes=tuple(notes),
         axis=_axis(found, unit),
         rows=tuple(
@@ -282,8 +302,8 @@ def _slope(found: Answered, number: int, factor: Factor) -> Slope | None:
     return Slope(
         id=f"slope-{number + 1}",
         title=text("attribution.slope.title", noun=plain(factor.noun)),
-        subtitle=text("attribution.slope.subtitle", metric=text(f"metrics.{found.metric}")),
-        source=_source(found),
+        subtitle=text("attribution.slope.subtitle", metric=_metric(found)) + _by_class(found),
+        source=_source(found, "expanded"),
         notes=tuple(notes),
         axis=_axis(found, unit),
         left=plain(words(factor.path, first)),
@@ -316,7 +336,10 @@ def _line(
 
 
 def _table(found: Answered) -> Table:
-    names = ("choice", "share of log-variance", "low", "high", "boards may explain", "paths")
+    names = (
+        "choice", "share of log-variance", "low", "high", "boards may explain", "paths",
+        "metric", "energy class", "blocks",
+    )  # fmt: skip
     return Table(
         columns=tuple(Column(name) for name in names),
         rows=tuple(
@@ -327,6 +350,9 @@ def _table(found: Answered) -> Table:
                 s.high,
                 text("result.yes") if s.boards_may_explain else text("result.no"),
                 " ".join(s.paths),
+                found.metric,
+                found.energy_class,
+                float(found.blocks),
             )
             for s in found.shares
         ),

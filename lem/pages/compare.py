@@ -5,20 +5,20 @@ from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, NamedTuple, get_args
 
-import sqlalchemy as sa
 from pydantic import Field
 
 from lem.analysis.text import plain
 from lem.archive.queries.answer import ConfigurationId, Figure, Metric, Tier
 from lem.archive.queries.arms import CampaignArms, arms_of_campaign, campaigns_of
 from lem.archive.queries.compare import CompareQuestion, Comparison, compare
-from lem.archive.queries.figures import configurations_of, id_of
+from lem.archive.queries.figures import configurations_of, ids_of
 from lem.archive.queries.filters import Question
-from lem.archive.queries.submitted import CampaignsQuestion, campaigns
+from lem.archive.queries.submitted import Campaign, CampaignsQuestion, campaigns
 from lem.archive.refused import Refused
 from lem.pages import comparison as made
 from lem.pages.ids import campaign_id
 from lem.pages.naming import device, full, model_name, way, workload
+from lem.pages.one_figure import is_energy
 from lem.pages.page import Kind, Page, Params, Query, Reader
 from lem.web.strings import text
 
@@ -50,7 +50,7 @@ def page(reader: Reader, params: Params, query: Query) -> Page:
     connection, packs = reader
     ids = list(dict.fromkeys(question.id))
     if len(ids) < 2:
-        return _offer(connection, question, [id_of(connection, one) for one in ids])
+        return _offer(reader, question, ids_of(connection, ids))
     asked = CompareQuestion.model_validate({**question.model_dump(exclude={"id"}), "id": ids})
     found = compare(connection, packs, asked)
     settings = made.settings_of(connection, found)
@@ -91,7 +91,8 @@ _CONTEXT: dict[str, Any] = {
     "device": device,
     "workload": workload,
     "full": full,
-    "is_energy": made.is_energy,
+    "is_energy": is_energy,
+    "what_interval": made.what_interval,
 }
 
 
@@ -111,8 +112,9 @@ def _orders(found: Comparison, question: PageQuestion) -> list[list[tuple[str, s
     return [[("id", first), *(("id", i) for i in ids if i != first), *more] for first in ids]
 
 
-def _offer(connection: sa.Connection, question: PageQuestion, keys: list[int]) -> Page:
+def _offer(reader: Reader, question: PageQuestion, keys: list[int]) -> Page:
     """How to compare, and what may be compared: arms of campaigns, which ran side by side."""
+    connection = reader.connection
     chosen = configurations_of(connection, keys)[keys[0]] if keys else None
     if chosen is not None:
         ids = campaigns_of(connection, chosen.id, OFFERED_CAMPAIGNS)
@@ -131,6 +133,8 @@ def _offer(connection: sa.Connection, question: PageQuestion, keys: list[int]) -
             "offered": [
                 (o, _arms(o, chosen.id if chosen else None)) for o in offered if len(o.arms) > 1
             ],
+            # Only asked for where each comparison has an address of its own.
+            "pages": lambda: comparisons(reader),
         },
     )
 
@@ -139,7 +143,7 @@ def _arms(offered: CampaignArms, without: str | None) -> list[Any]:
     return [a for a in offered.arms if a.configuration.id != without][:OFFERED_ARMS]
 
 
-def comparisons(reader: Reader) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+def comparisons(reader: Reader) -> Iterator[tuple[Campaign, list[tuple[str, str]]]]:
     """Campaign → the query that compares its first arms with its baseline; of every campaign that
     has two or more that can be compared. For outlets that have to name each page beforehand."""
     cursor = None
@@ -148,7 +152,7 @@ def comparisons(reader: Reader) -> Iterator[tuple[str, list[tuple[str, str]]]]:
         for campaign in found.rows:
             query = first_arms(arms_of_campaign(reader.connection, campaign.id))
             if len(query) > 1:
-                yield campaign.id, query
+                yield campaign, query
         if (cursor := found.next) is None:
             return
 
@@ -190,7 +194,7 @@ def of_campaign(reader: Reader, params: Params, query: Query) -> Page:
 
 def _instances(reader: Reader) -> Iterator[Params]:
     for campaign, _ in comparisons(reader):
-        yield {"campaign": campaign}
+        yield {"campaign": campaign.id}
 
 
 KINDS = (Kind("compare", page), Kind("comparison", of_campaign, _instances))

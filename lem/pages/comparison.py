@@ -1,7 +1,7 @@
 """Configurations beside each other, as charts, tables and words: of the page that compares, and of
 a campaign's page."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -17,6 +17,7 @@ from lem.charts.model import Axis, Intervals, Row, Target
 from lem.charts.table import Cell, Column, Table
 from lem.contract.base import Scalar
 from lem.pages.naming import device, model_name, way
+from lem.pages.one_figure import by_class, is_energy, name_in_class
 from lem.pages.settings import name_of
 from lem.web.strings import text
 
@@ -92,24 +93,20 @@ def ratio_chart(comparison: Comparison, names: Sequence[str]) -> Intervals:
         if r.configuration.id == comparison.baseline
     )
     margin = comparison.margin
+    metric = name_in_class(comparison.metric, comparison.energy_class)
     return Intervals(
         id="ratios",
         title=finding(comparison, names),
         subtitle=text(
             "compare.ratios.subtitle",
-            metric=text(f"metrics.{comparison.metric}"),
+            metric=metric,
             baseline=base,
             percent=f"{100 * margin:g}",
-        ),
-        source=text(
-            "compare.ratios.source" if len(others) > 1 else "compare.ratios.source_of_one",
-            level=f"{100 * _level(others):g}",
-            n=len(others),
-            citation=comparison.citation,
-        ),
+        )
+        + _and(by_class(comparison.metric, comparison.energy_class)),
+        source=f"{' '.join(_intervals(others))} {comparison.citation}",
         notes=tuple(plain(note) for note in comparison.notes),
-        axis=Axis(text("compare.ratios.axis", metric=text(f"metrics.{comparison.metric}")), "",
-                  log=True),
+        axis=Axis(text("compare.ratios.axis", metric=metric), "", log=True),
         reference=1.0,
         reference_label=base,
         band=(1 - margin, 1 + margin),
@@ -117,8 +114,31 @@ def ratio_chart(comparison: Comparison, names: Sequence[str]) -> Intervals:
     )  # fmt: skip
 
 
-def _level(others: Iterable[tuple[Compared, str]]) -> float:
-    return max((r.ratio.level for r, _ in others if r.ratio is not None), default=0.95)
+def _and(sentence: str) -> str:
+    return f" {sentence}" if sentence else ""
+
+
+def _intervals(others: Iterable[tuple[Compared, str]]) -> Iterator[str]:
+    """What the chart's intervals are: of blocks they have a joint level; of figures from different
+    campaigns they are as wide as expanded uncertainties make them, which is no level."""
+    having = [r.ratio for r, _ in others if r.ratio is not None and r.ratio.low is not None]
+    if within := [r for r in having if r.basis == "within campaign"]:
+        n = within[0].comparisons
+        key = "compare.ratios.source" if n > 1 else "compare.ratios.source_of_one"
+        yield text(key, level=f"{100 * within[0].level:g}", n=n)
+    if across := [r for r in having if r.basis == "across campaigns"]:
+        n = across[0].comparisons
+        yield text("compare.ratios.expanded" if n > 1 else "compare.ratios.expanded_one", n=n)
+
+
+def what_interval(ratio: Ratio) -> str:
+    """What the interval of one ratio is, in words."""
+    n = ratio.comparisons
+    if ratio.basis == "across campaigns":
+        key = "compare.verdicts.expanded" if n > 1 else "compare.verdicts.expanded_one"
+        return text(key, n=n)
+    key = "compare.verdicts.joint" if n > 1 else "compare.verdicts.alone"
+    return text(key, level=f"{100 * ratio.level:g}", n=n)
 
 
 def _row(comparison: Comparison, row: Compared, name: str) -> Row:
@@ -132,10 +152,6 @@ def _row(comparison: Comparison, row: Compared, name: str) -> Row:
         target=Target("configuration", {"id": row.configuration.id[:16]}),
         estimated=comparison.energy_class == "estimated" and is_energy(comparison.metric),
     )
-
-
-def is_energy(metric: str) -> bool:
-    return metric.endswith(("_j", "_w"))
 
 
 def ends(ratio: Ratio) -> tuple[float, float] | None:
@@ -186,7 +202,9 @@ def table(comparison: Comparison, names: Sequence[str]) -> Table:
         compared: tuple[Cell, ...] = (1.0, None, None, None, None, "baseline", None, None, None)
         if ratio is not None:
             compared = (
-                ratio.ratio, ratio.low, ratio.high, ratio.level, ratio.comparisons, ratio.basis,
+                ratio.ratio, ratio.low, ratio.high,
+                ratio.level if ratio.basis == "within campaign" else None,
+                ratio.comparisons, ratio.basis,
                 ratio.blocks, ratio.verdict, ratio.words,
             )  # fmt: skip
         about = (c.id, name, c.model, c.backend, device(c), comparison.metric)

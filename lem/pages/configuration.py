@@ -151,7 +151,13 @@ def _submitters(found: ConfigurationAnswer, headline: Figure) -> Intervals:
     factor, axis = _axis([headline.value, *(f.value for _, f in own)])
     every = [headline, *(f for _, f in own)]
     mean = text("configuration.submitters.mean")
-    rows = [_row(mean, "", headline, factor, emphasis=True, among=every)]
+    of = text(
+        "configuration.submitters.mean_of",
+        runs=headline.runs,
+        submitters=headline.submitters,
+        tier=_tier(headline.tier),
+    )
+    rows = [_row(mean, of, headline, factor, emphasis=True, among=every)]
     rows += [
         _row(
             plain(s.submitter),

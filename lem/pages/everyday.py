@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from lem.analysis.text import plain
 from lem.archive.queries.answer import Answer, Configuration, ConfigurationId, Shape, head
 from lem.archive.queries.compare import CompareQuestion, compare
-from lem.archive.queries.figures import id_of
+from lem.archive.queries.figures import ids_of
 from lem.archive.queries.filters import Question
 from lem.archive.queries.leaderboard import LeaderboardQuestion, leaderboard
 from lem.archive.queries.ratios import Ratio
@@ -131,7 +131,7 @@ def everyday(reader: Reader, params: Params, query: Query) -> Page:
     question = EverydayQuestion.from_query(query)
     offered = _offered(reader)
     ids = question.id or [one.id for one in offered[:2]]
-    keys = list(dict.fromkeys(id_of(reader.connection, one) for one in ids))
+    keys = list(dict.fromkeys(ids_of(reader.connection, ids)))
     every = known(reader, keys)
     # Figures of other device classes are other quantities: side by side they would mislead.
     classes = [one.configuration.energy_class for one in every]
@@ -167,6 +167,7 @@ def everyday(reader: Reader, params: Params, query: Query) -> Page:
             "grids": list(factors.grids().values()),
             "full": full,
             "ends": ends,
+            "kind": _kind,
             "scaled": scaled,
         },
         charts={chart.id: chart for chart in charts},
@@ -219,10 +220,16 @@ def _lines(shown: Sequence[Shown], question: EverydayQuestion) -> Iterator[Line]
     ) -> Line:
         return Line(name, unit, [of(one.terms) for one in shown], told, sources)
 
+    kind = _kind(shown)
     grid = factors.grids()[question.country]
     price = factors.prices()[question.price]
     own = question.own_price is not None
-    yield line(text("everyday.energy"), "kWh", lambda t: t.device_kwh, text("everyday.energy_is"))
+    yield line(
+        text(f"everyday.energy{kind}"),
+        "kWh",
+        lambda t: t.device_kwh,
+        text(f"everyday.energy_is{kind}"),
+    )
     yield line(
         text("everyday.place"),
         "kWh",
@@ -254,6 +261,11 @@ def _lines(shown: Sequence[Shown], question: EverydayQuestion) -> Iterator[Line]
         cells = [one.terms.equivalents[i].number for one in shown]
         if max(cell.high for cell in cells) >= LEAST_SHOWN:
             yield Line(factor.name, "", cells, _each(factor), (factor.source,))
+
+
+def _kind(shown: Sequence[Shown]) -> str:
+    """How the catalogue's keys end that speak of where these figures are from."""
+    return "_estimated" if shown[0].terms.measured.estimated else ""
 
 
 def _each(factor: Factor) -> str:
@@ -301,13 +313,15 @@ def _chart(group: Group, source: str) -> Intervals:
     factor, unit = scaled([one.terms.device_kwh for one in group.shown], "kWh")
     return Intervals(
         id="energy",
-        title=text("everyday.chart", per=text(f"everyday.million.{group.per}")),
+        title=text(
+            f"everyday.chart{_kind(group.shown)}", per=text(f"everyday.million.{group.per}")
+        ),
         subtitle=text(
-            "everyday.chart_is",
+            f"everyday.chart_is{_kind(group.shown)}",
             energy_class=text(f"class.{group.shown[0].configuration.energy_class}"),
         ),
         source=source,
-        axis=Axis(text("everyday.energy"), unit),
+        axis=Axis(text(f"everyday.energy{_kind(group.shown)}"), unit),
         rows=tuple(
             Row(
                 label=plain(full(one.configuration)),

@@ -19,6 +19,7 @@ from lem.charts.model import Axis, Mark, Scatter, Series, Target
 from lem.charts.table import Column, Table
 from lem.charts.theme import colours_of
 from lem.pages.naming import device, model_name, way, workload
+from lem.pages.one_figure import interval, is_energy, name_in_class
 from lem.pages.page import Kind, Page, Params, Query, Reader
 from lem.web.strings import text
 from lem.web.words import said_unit
@@ -173,13 +174,9 @@ def _scatter(reader: Reader, question: ExploreQuestion, board: Leaderboard) -> t
         factor, unit = scaled(unit_of(metric), mean.tolist())
         mean *= factor
         u *= factor
+        name = name_in_class(metric, about.energy_class)
         axes.append(
-            Axis(
-                text(f"metrics.{metric}"),
-                said_unit(unit),
-                log=_wide(mean),
-                positive=metric not in DIFFERENCES,
-            )
+            Axis(name, said_unit(unit), log=_wide(mean), positive=metric not in DIFFERENCES)
         )
     x, x_u, y, y_u = (c.tolist() for c in columns)
     names = {n: about.board.coded[n] for n in ("model", "backend", "device_model")}
@@ -191,11 +188,12 @@ def _scatter(reader: Reader, question: ExploreQuestion, board: Leaderboard) -> t
                 label="",
                 x=x[i],
                 y=y[i],
-                x_interval=_interval(x[i], x_u[i]),
-                y_interval=_interval(y[i], y_u[i]),
+                x_interval=interval(x_metric, x[i], None if x_u[i] != x_u[i] else x_u[i]),
+                y_interval=interval(y_metric, y[i], None if y_u[i] != y_u[i] else y_u[i]),
                 target=Target("configuration", {"id": str(about.board.ids[row])}),
                 title=f"{plain(model)}, {plain(backend)}, {plain(device_model)}",
-                estimated=about.energy_class == "estimated",
+                estimated=about.energy_class == "estimated"
+                and (is_energy(x_metric) or is_energy(y_metric)),
             )
         )
     colours = colours_of(sorted(series))
@@ -219,10 +217,6 @@ def _wide(values: Floats) -> bool:
     """Whether a logarithmic axis reads better."""
     known = values[np.isfinite(values)]
     return bool(len(known) and known.min() > 0 and known.max() / known.min() > 8)
-
-
-def _interval(mean: float, u: float) -> tuple[float, float] | None:
-    return None if u != u else (mean - u, mean + u)
 
 
 def _table(board: Leaderboard) -> Table:

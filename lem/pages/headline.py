@@ -2,28 +2,22 @@
 the energy of one is the other's. Which two: :mod:`lem.archive.queries.headline`."""
 
 import math
-import threading
 from dataclasses import dataclass
 
 from lem.analysis.text import plain, scaled
 from lem.analysis.words import places
-from lem.archive.database import data_state, is_writing
 from lem.archive.queries import headline as queries
 from lem.archive.queries.answer import CampaignId, Configuration, Figure
 from lem.archive.queries.headline import HeadlinePair
 from lem.archive.queries.headline_pairs import ENERGY, Side
 from lem.charts import model as charts
 from lem.charts.model import Target
+from lem.pages.kept import kept
 from lem.pages.naming import device, model_name, way
+from lem.pages.one_figure import name_in_class
 from lem.pages.page import Reader
 from lem.web.strings import text
 from lem.web.words import said_unit, setting
-
-KEPT_STATES = 8
-_KEPT: dict[str, "Headline | None"] = {}
-"""By the state of an archive, whose names are random and never come again: it takes longer than all
-the rest of a page, and several pages ask for it."""
-_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -61,18 +55,7 @@ class Headline:
 def headline(reader: Reader, campaign: CampaignId | None = None) -> Headline | None:
     """Of this campaign, or of the one of the archive that has most to say. None where none
     qualifies. Raises :class:`Refused` (404) for a campaign that is not here."""
-    if campaign is not None or is_writing(reader.connection):
-        return _found(reader, campaign)
-    state = data_state(reader.connection).name
-    with _LOCK:
-        if state in _KEPT:
-            return _KEPT[state]
-    found = _found(reader, None)
-    with _LOCK:
-        if len(_KEPT) >= KEPT_STATES:
-            _KEPT.clear()
-        _KEPT[state] = found
-    return found
+    return kept(reader, ("headline", campaign), lambda: _found(reader, campaign))
 
 
 def _found(reader: Reader, campaign: CampaignId | None) -> Headline | None:
@@ -115,6 +98,7 @@ def names(headline: Headline) -> tuple[str, str]:
 
 def chart(found: Headline, id: str = "headline") -> charts.Headline:
     """Both as bars, and in big type how many times one is the other."""
+    kind = "_estimated" if found.estimated else ""
     figures = [energy(one) for one in (found.more, found.less)]
     factor, unit = scaled(figures[0].unit, [f.value for f in figures])
     rows = [
@@ -135,26 +119,28 @@ def chart(found: Headline, id: str = "headline") -> charts.Headline:
     ]
     return charts.Headline(
         id=id,
-        title=text(
-            "headline.title_estimated" if found.estimated else "headline.title",
-            times=times(found),
-            model=model_name(found.baseline),
-        ),
+        title=text(f"headline.title{kind}", times=times(found), model=model_name(found.baseline)),
         subtitle=text(
             "headline.subtitle",
             energy_class=text(f"class.{found.pair.energy_class}"),
             device=device(found.baseline),
             workload=asked(found),
         ),
-        source=text("headline.source", campaign=plain(found.name), blocks=found.blocks),
+        source=text(
+            f"headline.source{kind}",
+            campaign=plain(found.name),
+            submitter=plain(found.pair.campaign.submitter),
+            tier=text(f"tier.{found.pair.tier}.name"),
+            blocks=found.blocks,
+        ),
         notes=(quality(found), *objectives(found)),
-        axis=charts.Axis(text(f"metrics.{ENERGY}"), said_unit(unit)),
+        axis=charts.Axis(name_in_class(ENERGY, found.pair.energy_class), said_unit(unit)),
         first=rows[0],
         second=rows[1],
         ratio=found.times,
         ratio_interval=(found.low, found.high),
         ratio_text=text("headline.times", times=times(found)),
-        ratio_label=text("headline.ratio"),
+        ratio_label=text(f"headline.ratio{kind}"),
     )
 
 

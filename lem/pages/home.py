@@ -2,8 +2,11 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import sqlalchemy as sa
 
+from lem.analysis.quantities import ESTIMATED
+from lem.archive.columns import columns
 from lem.archive.queries.facets import Facets, FacetsQuestion, facets
 from lem.archive.queries.holdings import holdings
 from lem.pages import headline
@@ -16,15 +19,15 @@ SMALL = 30
 
 
 class Shown(NamedTuple):
-    """What the archive has; names of what is of the class that is shown by default."""
+    """What of the archive counts, of every class."""
 
     configurations: int
     runs: int
     submitters: int
     models: list[str]
     devices: list[str]
-    backends: list[str]
     energy_class: str
+    """The one that is shown by default: of measured ones, where there are any."""
 
     @property
     def small(self) -> bool:
@@ -36,17 +39,20 @@ def home(reader: Reader, params: Params, query: Query) -> Page:
     counts = facets(reader.connection, FacetsQuestion())
     found = headline.headline(reader)
     chart = None if found is None else headline.chart(found)
+    holdings = _holdings(reader.connection, counts)
+    kind = "_estimated" if holdings.energy_class == ESTIMATED and holdings.configurations else ""
     return Page(
         template="home.html",
         title=text("home.title"),
-        description=text("home.description"),
+        description=text(f"home.description{kind}"),
         context={
+            "kind": kind,
             "headline": found,
             "names": None if found is None else headline.names(found),
             "times": None if found is None else headline.times(found),
             "model_name": model_name,
             "device": device,
-            "holdings": _holdings(reader.connection, counts),
+            "holdings": holdings,
         },
         charts={} if chart is None else {chart.id: chart},
         head=counts,
@@ -54,17 +60,19 @@ def home(reader: Reader, params: Params, query: Query) -> Page:
 
 
 def _holdings(connection: sa.Connection, counts: Facets) -> Shown:
+    board = columns(connection)
+
     def names(dimension: str) -> list[str]:
-        return [str(c.value) for c in counts.dimensions[dimension] if c.value]
+        column = board.coded[dimension]
+        return sorted(str(column.values[code]) for code in np.unique(column.codes))
 
     found = holdings(connection)
     return Shown(
-        configurations=sum(counts.classes.values()),
+        configurations=found.configurations,
         runs=found.runs,
         submitters=found.submitters,
         models=names("model"),
         devices=names("device_model"),
-        backends=names("backend"),
         energy_class=counts.energy_class,
     )
 

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from lem.analysis.quantities import DIFFERENCES
+from lem.analysis.quantities import DIFFERENCES, ESTIMATED
 from lem.archive.queries.answer import Tier
 from lem.archive.queries.figures import UNSEEN
 from lem.charts.model import Interval
@@ -34,6 +34,26 @@ def metric_name(metric: str) -> str:
         if f"{section}.{metric}" in catalogue():
             return text(f"{section}.{metric}")
     return metric
+
+
+def is_energy(metric: str) -> bool:
+    """Or power: what an energy class is of."""
+    return metric.endswith(("_j", "_w"))
+
+
+def name_in_class(metric: str, energy_class: str) -> str:
+    """The metric's name; of an estimate it says that it is one, wherever the name stands alone."""
+    name = metric_name(metric)
+    if energy_class != ESTIMATED or not is_energy(metric):
+        return name
+    return text("figure.estimated_name", name=name[:1].lower() + name[1:])
+
+
+def by_class(metric: str, energy_class: str) -> str:
+    """``By GPU energy.``; empty of what is no energy."""
+    if not is_energy(metric):
+        return ""
+    return text("figure.by_class", energy_class=text(f"class.{energy_class}"))
 
 
 def part_name(part: str) -> str:

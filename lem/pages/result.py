@@ -10,7 +10,7 @@ from lem.analysis.quantities import ESTIMATED
 from lem.analysis.text import plain
 from lem.archive.queries.filters import Question
 from lem.archive.queries.power import Power, power
-from lem.archive.queries.results import Result, file_of, result, trace
+from lem.archive.queries.results import Result, file_of, result
 from lem.archive.refused import Refused
 from lem.archive.schema import RUN, SUBMISSION
 from lem.charts.model import AnyChart, Axis, Bars, Phase, Row, TimeLine, Traces
@@ -105,7 +105,6 @@ def page(reader: Reader, params: Params, query: Query) -> Page:
             "sections": sections(found.record["experiment"]),
             "findings": found.provenance.findings[:MOST_FINDINGS],
             "tier": next(t for t in TIERS.values() if t.name == found.run.tier),
-            "phases": [] if drawn is None else [p._asdict() for p in _phases(drawn)],
             "why_no_trace": why_no_trace,
             "hardware": hardware(record),
             "short": short(run_id),
@@ -358,14 +357,9 @@ def _files(reader: Reader, run_id: str, found: Result) -> dict[str, partial[byte
     names = {}
     if found.files.trace:
         names["trace.csv.gz"] = partial(file_of, connection, packs, run_id, "trace")
-        names["trace.json"] = partial(_trace_json, reader, run_id)
     if found.files.responses:
         names["responses.csv.gz"] = partial(file_of, connection, packs, run_id, "responses")
     return names
-
-
-def _trace_json(reader: Reader, run_id: str) -> bytes:
-    return trace(reader.connection, reader.packs, run_id).model_dump_json().encode()
 
 
 def instances(reader: Reader) -> Iterator[Params]:

@@ -1,4 +1,4 @@
-"""The public face as files: for any web host, without a server behind it (docs/static-site.md)."""
+"""The public face as files: for any web host, without a server behind it (docs/site.md)."""
 
 import json
 import os
@@ -10,6 +10,7 @@ from typing import NamedTuple
 from lem.archive.database import Database
 from lem.archive.demo import is_demo
 from lem.archive.queries.answer import Packs
+from lem.charts.data import data
 from lem.charts.model import AnyChart, Target
 from lem.charts.png import png
 from lem.charts.svg import svg
@@ -60,14 +61,31 @@ class _Folder:
         Path(aside).chmod(0o644)
         Path(aside).replace(file)
 
+    def unlink(self) -> None:
+        """Remove links to elsewhere, through which files would be written there."""
+        for file in self._there():
+            if file.is_symlink():
+                file.unlink()
+
     def sweep(self) -> None:
         """Remove what an earlier site had and this one has not."""
-        for file in sorted(self.folder.rglob("*"), reverse=True):
+        for file in self._there():
             if file.is_dir() and not file.is_symlink():
                 if not any(file.iterdir()):
                     file.rmdir()
             elif file not in self.written:
                 file.unlink()
+
+    def _there(self) -> list[Path]:
+        """What lies in it, each folder after its content; nothing of what git keeps there."""
+        return sorted(
+            (p for p in self.folder.rglob("*") if not _of_git(p, self.folder)), reverse=True
+        )
+
+
+def _of_git(file: Path, folder: Path) -> bool:
+    """A site may lie in a clone: what its history is stays."""
+    return file.relative_to(folder).parts[0] == ".git"
 
 
 def write(
@@ -85,6 +103,7 @@ def write(
     _check(folder)
     folder.mkdir(parents=True, exist_ok=True)
     out = _Folder(folder)
+    out.unlink()
     out.write(MARK, "Written by lem archive site; everything here is written over.\n")
     out.write(".nojekyll", "")
     for name in assets.names():
@@ -106,7 +125,8 @@ def write(
 def _check(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise BadInput(f"{folder} is no folder")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).is_file():
+    there = [p for p in folder.iterdir() if not _of_git(p, folder)] if folder.is_dir() else []
+    if there and not (folder / MARK).is_file():
         raise BadInput(
             f"{folder} holds something else than a site of lem",
             hint="name a new folder, or empty this one",
@@ -145,6 +165,7 @@ def _chart(out: _Folder, page: Page, chart: AnyChart, target: Target, base_url: 
     out.write(f"{place}.svg", drawn)
     out.write(f"{place}.png", png(drawn))
     out.write(f"{place}.csv", table(chart).csv())
+    out.write(f"{place}.json", json.dumps(data(chart), separators=(",", ":")))
     shown = page.shown(target)
     for theme in THEMES:
         path = f"embed/{named}/{chart.id}" + ("" if theme == "auto" else f"/{theme}")
@@ -155,7 +176,7 @@ def _chart(out: _Folder, page: Page, chart: AnyChart, target: Target, base_url: 
 def _comparisons(reader: Reader) -> bytes:
     """Campaign → the configurations whose comparisons lie beside its page, one file for each of
     them as the baseline."""
-    found = {campaign: [i for _, i in first] for campaign, first in comparisons(reader)}
+    found = {campaign.id: [i for _, i in first] for campaign, first in comparisons(reader)}
     return json.dumps({"schema_version": 1, "campaigns": found}, separators=(",", ":")).encode()
 
 

@@ -8,8 +8,9 @@ from typing import NamedTuple, TypeVar
 import sqlalchemy as sa
 
 from lem.analysis.quantities import DIFFERENCES
-from lem.analysis.text import scaled, three_digits
-from lem.archive.queries.answer import Figure, head, unit_of
+from lem.analysis.text import scaled
+from lem.analysis.words import with_ends
+from lem.archive.queries.answer import head, unit_of
 from lem.archive.queries.arms import arms_of_campaign
 from lem.archive.queries.compare import CompareQuestion, compare
 from lem.archive.queries.holdings import holdings
@@ -20,10 +21,12 @@ from lem.charts.model import AnyChart, Axis, Intervals, Row, Scatter, Target
 from lem.pages import attribution, explore, headline
 from lem.pages.comparison import labels, ratio_chart, settings_of
 from lem.pages.headline import Headline
+from lem.pages.kept import kept
 from lem.pages.naming import device, model_name, way, workload
+from lem.pages.one_figure import interval, is_energy, name_in_class
 from lem.pages.page import Kind, Page, Params, Query, Reader, nothing_asked
 from lem.web import stories, words
-from lem.web.stories import ChartBlock, Prose
+from lem.web.stories import ChartBlock, Prose, Story
 from lem.web.strings import text
 
 MOST_ARMS = 20
@@ -47,6 +50,11 @@ def story(reader: Reader, params: Params, query: Query) -> Page:
     found = stories.story(params["name"])
     if found is None:
         raise Refused("no_such_story", "there is no such story here", 404)
+    # Its charts are files and embeds, too: each asks for the page.
+    return kept(reader, ("story", found.name), lambda: _page(reader, found))
+
+
+def _page(reader: Reader, found: Story) -> Page:
     archive = _Archive(reader)
     parts: list[ProsePart | ChartPart] = []
     for part in found.parts:
@@ -81,18 +89,13 @@ def _instances(reader: Reader) -> Iterable[Params]:
 
 
 class _Archive:
-    """What one story asks of the archive; the headline is worked out once."""
+    """What one story asks of the archive."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._headlines: dict[str, Headline | None] = {}
 
     def headline(self, campaign: str) -> Headline | None:
-        if campaign not in self._headlines:
-            self._headlines[campaign] = _or_none(
-                partial(headline.headline, self._reader, campaign or None)
-            )
-        return self._headlines[campaign]
+        return _or_none(partial(headline.headline, self._reader, campaign or None))
 
     def figures(self, part: Prose) -> Mapping[str, str]:
         """Those that the part refers to and the archive has."""
@@ -120,10 +123,10 @@ class _Archive:
 
     def draw_attribution(self, block: ChartBlock) -> AnyChart | None:
         for campaign in [block.campaign] if block.campaign else self._likely():
-            page = attribution.page(
-                self._reader, {"campaign": campaign}, _given(metric=block.metric)
+            chart = _or_none(
+                partial(attribution.shares, self._reader, campaign, _given(metric=block.metric))
             )
-            if (chart := page.charts.get("shares")) is not None:
+            if chart is not None:
                 return chart
         return None
 
@@ -172,18 +175,24 @@ def _given(**fields: str) -> list[tuple[str, str]]:
 def _of_headline(found: Headline) -> dict[str, str]:
     more, less = headline.names(found)
     figures = [headline.energy(one) for one in (found.more, found.less)]
-    said = [words.figure(figure, figures) for figure in figures]
+    said = [
+        f"{one.value} {one.unit}" for one in (words.figure(figure, figures) for figure in figures)
+    ]
+    if found.estimated:
+        said = [text("stories.estimated_energy", energy=one) for one in said]
+    _, low, high = with_ends(found.times, found.low, found.high)
     return {
+        "headline.how": text(f"stories.{'estimated' if found.estimated else 'measured'}"),
         "headline.ratio": text(
             "stories.times",
             times=headline.times(found),
-            low=three_digits(found.low),
-            high=three_digits(found.high),
+            low=low,
+            high=high,
         ),
         "headline.first": more,
         "headline.second": less,
-        "headline.first_energy": f"{said[0].value} {said[0].unit}",
-        "headline.second_energy": f"{said[1].value} {said[1].unit}",
+        "headline.first_energy": said[0],
+        "headline.second_energy": said[1],
         "headline.model": model_name(found.baseline),
         "headline.device": device(found.baseline),
         "headline.workload": workload(found.baseline),
@@ -220,22 +229,20 @@ def _ratios(reader: Reader, campaign: str, block: ChartBlock) -> Intervals | Non
 
 
 def _board(board: Leaderboard) -> Intervals:
-    factor, unit = scaled(unit_of(board.chosen.metric), [p.figure.value for p in board.rows])
-
-    def interval(f: Figure) -> tuple[float, float] | None:
-        u = f.uncertainty
-        return None if u is None else ((f.value - u) * factor, (f.value + u) * factor)
+    metric = board.chosen.metric
+    factor, unit = scaled(unit_of(metric), [p.figure.value for p in board.rows])
+    name = name_in_class(metric, board.chosen.energy_class)
 
     return Intervals(
         id="leaderboard",
-        title=text("stories.leaderboard.title", metric=text(f"metrics.{board.chosen.metric}")),
+        title=text("stories.leaderboard.title", metric=name),
         subtitle=text(
             "stories.leaderboard.subtitle",
             energy_class=text(f"class.{board.chosen.energy_class}"),
         ),
         source=board.citation,
         axis=Axis(
-            text(f"metrics.{board.chosen.metric}"),
+            name,
             words.said_unit(unit),
             positive=board.chosen.metric not in DIFFERENCES,
         ),
@@ -244,9 +251,9 @@ def _board(board: Leaderboard) -> Intervals:
                 label=model_name(p.configuration),
                 sublabel=f"{way(p.configuration)}, {device(p.configuration)}",
                 value=p.figure.value * factor,
-                interval=interval(p.figure),
+                interval=interval(metric, p.figure.value, p.figure.uncertainty, factor),
                 target=Target("configuration", {"id": p.configuration.id[:16]}),
-                estimated=p.figure.energy_class == "estimated",
+                estimated=p.figure.energy_class == "estimated" and is_energy(metric),
                 group=str(p.group or ""),
             )
             for p in board.rows

@@ -254,6 +254,8 @@ class Front:
 def _kind(request: Request) -> str:
     if request.path in HEAVY or request.path.endswith("/attribute") or _as_file(request):
         return "heavy"
+    if request.path.startswith("/charts/") and request.path.endswith(".png"):
+        return "heavy"
     return "reading" if request.method in ("GET", "HEAD", "OPTIONS") else "writing"
 
 

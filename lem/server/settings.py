@@ -23,7 +23,7 @@ class Rates:
     reading: str = "1200/minute"
     """GET, by address."""
     heavy: str = "30/minute"
-    """Exports and plans, by address."""
+    """Exports, plans and charts as PNG, by address: each takes a processor for a good while."""
     writing: str = "240/minute"
     """Every other POST, by address."""
     enrolling: str = "20/hour"

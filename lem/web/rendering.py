@@ -137,6 +137,7 @@ def _environment() -> Environment:
         figure=words.figure,
         quantity=words.quantity,
         number=words.number,
+        cells=words.cells,
         day=words.day,
         count=words.count,
         setting=words.setting,

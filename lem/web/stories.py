@@ -24,6 +24,7 @@ from lem.web.prose import problems_of
 ChartKind = Literal["headline", "ratios", "scatter", "leaderboard", "attribution"]
 
 REFERENCES = (
+    "headline.how",
     "headline.ratio",
     "headline.first",
     "headline.second",

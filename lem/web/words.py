@@ -1,10 +1,13 @@
 """Figures, counts and settings as a reader sees them."""
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 from lem.analysis.text import plain, scaled, three_digits, with_uncertainty
+from lem.analysis.words import places, rounded, with_ends
+from lem.charts.table import Cell, Table
 
 
 class HasFigure(Protocol):
@@ -62,6 +65,44 @@ def number(value: float) -> str:
     if abs(value) >= 1000:
         return f"{float(f'{value:.3g}'):,.0f}".replace(",", "\u202f")
     return three_digits(value).replace("-", "−")
+
+
+def cells(table: Table) -> list[list[tuple[str, bool]]]:
+    """A chart's table as it is read: each cell's text, and whether it is a number. A value with its
+    ends has the digits that they bear, the ends rounded outwards: to three digits each, narrow
+    intervals would look like none, and one could reach across what it does not."""
+    names = [c.name for c in table.columns]
+    values = [i for i, n in enumerate(names) if names[i + 1 : i + 3] == [f"{n}, low", f"{n}, high"]]
+    return [_row(row, values) for row in table.rows]
+
+
+def _row(row: Sequence[Cell], values: Sequence[int]) -> list[tuple[str, bool]]:
+    told = [
+        ("", False) if c is None else (c, False) if isinstance(c, str) else (number(c), True)
+        for c in row
+    ]
+    for i in values:
+        value, low, high = row[i : i + 3]
+        if isinstance(value, float) and isinstance(low, float) and isinstance(high, float):
+            told[i : i + 3] = [(text, True) for text in _with_ends(value, low, high)]
+    return told
+
+
+def _with_ends(value: float, low: float, high: float) -> tuple[str, str, str]:
+    if not low < high:
+        return number(value), number(low), number(high)
+    if low > 0 and high > 100 * low:
+        return with_ends(value, low, high)
+    decimals = places((high - low) / 2)
+    ends = rounded(low, decimals, math.floor), rounded(high, decimals, math.ceil)
+    return _apart(f"{value:.{decimals}f}"), _apart(ends[0]), _apart(ends[1])
+
+
+def _apart(text: str) -> str:
+    """With thin spaces between thousands."""
+    whole, dot, rest = text.partition(".")
+    whole = f"{int(whole):,}".replace(",", "\u202f") if abs(int(whole)) >= 1000 else whole
+    return f"{whole}{dot}{rest}".replace("-", "−")
 
 
 def count(value: int) -> str:

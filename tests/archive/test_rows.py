@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from lem.archive.refused import Refused
-from lem.archive.rows import config_of, device_of, figure
+from lem.archive.rows import config_of, device_of, figure, figures_of
 from lem.workloads.datasets import NLL_SHA256
 from tests import records
 
@@ -55,6 +55,16 @@ def test_a_name_that_looks_like_another_is_refused(name: str) -> None:
     with pytest.raises(Refused) as e:
         config_of(on(700.0, name=name))
     assert e.value.reason == "bad_record"
+
+
+@pytest.mark.parametrize("joules", [5e-324, 1e-31, 1e31])
+def test_a_figure_that_nothing_measures_is_refused(joules: float) -> None:
+    """The ratio of the smallest float to anything is none, and the smallest leads every board."""
+    made = records.record(energy={"gpu": joules}, gpus=[records.gpu()])
+    with pytest.raises(Refused) as e:
+        figures_of(made, "gpu")
+    assert e.value.reason == "bad_record"
+    assert figures_of(records.record(energy={"gpu": 0.0}, gpus=[records.gpu()]), "gpu")
 
 
 def test_runs_under_different_limits_are_of_different_configurations() -> None:

@@ -52,6 +52,20 @@ def test_ticks_lie_within_and_have_room(
         assert all(b - a >= 50 for a, b in itertools.pairwise(at))
 
 
+@given(
+    st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=3),
+    st.lists(st.tuples(st.floats(), st.floats()), max_size=2),
+    st.booleans(),
+    st.booleans(),
+)
+def test_no_value_of_a_file_is_too_much(
+    values: list[float], intervals: list[tuple[float, float]], log: bool, zero: bool
+) -> None:
+    found = scale(Axis("x", "J", log=log, zero=zero), values, intervals, 0, 860)
+    ticks = found.ticks(50)
+    assert all(0 <= found.at(v) <= 860 for v in (*values, *ticks))
+
+
 def test_ticks_are_round() -> None:
     assert [0, 20, 40, 60, 80, 100] in list(linear_choices(0, 100))
     assert [1, 2, 5, 10, 20, 50, 100] in list(log_choices(1, 100))

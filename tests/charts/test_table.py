@@ -56,11 +56,11 @@ def test_the_other_kinds_too() -> None:
     assert readings[9] == ("CPU", "cpu", 3.0, None)
 
 
-@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1"])
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "＝1+1", "＠SUM(A1)"])
 def test_no_text_is_a_formula(name: str) -> None:
     chart = replace(CUT, rows=(Row(name, -1.0, (-2.0, 0.0)),), axis=Axis("=x", "J"))
     head, line = csv.reader(io.StringIO(table(chart).csv()))
-    assert not [c for c in (*head, line[0]) if c[0] in "=+-@\t"]
+    assert not [c for c in (*head, line[0]) if c[0] in "=+-@\t＝＋－＠"]
     assert float(line[1]) == -1.0
 
 

@@ -19,8 +19,10 @@ from lem.web.rendering import Site
 from tests import archive_queries
 from tests.archive.conftest import archive, new_archive, postgres
 from tests.archive.queries.test_compare import campaign, grid, ids_of
+from tests.pages.campaigns import campaign as pages_campaign
 
 __all__ = ["archive", "new_archive", "postgres"]
+DTYPES = ("float32", "float16")
 
 
 def built(archive: Any, name: str, *query: tuple[str, str]) -> tuple[Page, str]:
@@ -165,3 +167,18 @@ def test_an_archive_without_locks_has_no_such_pages(archive: Any) -> None:
     with archive.database.reading() as c:
         assert list(attribution.KIND.instances(Reader(c, archive.packs))) == []
     assert listed(archive)[0].context["several"] == []
+
+
+def test_what_intervals_are_is_said_of_each_chart_with_its_energy_class(archive: Any) -> None:
+    name = pages_campaign(archive, {1: 2.0, 4: 1.0}, energy_class="estimated", dtypes=DTYPES)
+    page, _ = built(archive, name)
+    assert "95 %" in page.charts["shares"].source
+    for id in ("arms", "slope-1"):
+        source = page.charts[id].source
+        assert "95 %" not in source and "expanded uncertainty (k = 2)" in source
+    for chart in page.charts.values():
+        assert "estimated energy" in chart.subtitle
+    assert "Estimated energy per output token" in page.charts["shares"].title
+    assert page.table is not None
+    classes = [c.name for c in page.table.columns].index("energy class")
+    assert {row[classes] for row in page.table.rows} == {"estimated"}

@@ -1,5 +1,6 @@
 """Configurations beside each other."""
 
+import re
 from typing import Any
 
 import pytest
@@ -52,7 +53,9 @@ def test_ratios_and_figures_are_the_querys(archive: Any) -> None:
     assert len(ratios) == 2
     for ratio in ratios:
         assert f"{ratio.words}." in html
-    assert "less GPU energy per output token, within blocks of one campaign" in html
+    assert (
+        " % less GPU energy per output token (" in html and "within blocks of one campaign" in html
+    )
     assert "its NLL per token is 10 % higher" in html
     for row in found.rows:
         for f in row.figures:
@@ -197,7 +200,7 @@ def test_each_campaigns_comparison_has_a_page(archive: Any) -> None:
         instances = list(OF_CAMPAIGN.instances(reader))
         pages = [OF_CAMPAIGN.build(reader, params, ()) for params in instances]
         assert len(pages) == 2 == len({p.title for p in pages})
-        query = dict(comparisons(reader))[instances[0]["campaign"]]
+        query = {c.id: q for c, q in comparisons(reader)}[instances[0]["campaign"]]
         assert pages[0].answer == KIND.build(reader, {}, query).answer
         for page in pages:
             ids = [value for _, value in query]
@@ -205,3 +208,35 @@ def test_each_campaigns_comparison_has_a_page(archive: Any) -> None:
             for i in ids:
                 found = Comparison.model_validate_json(page.files[f"{i}.json"]())
                 assert found.baseline.startswith(i)
+
+
+def test_large_changes_are_times_and_narrow_intervals_keep_their_ends(archive: Any) -> None:
+    campaign(archive, 0, {1: 20.0, 2: 1.0})
+    ids = ids_of(archive)
+    page, _ = built(archive, [("id", ids[2]), ("id", ids[1])])
+    assert isinstance(page.answer, Comparison) and page.answer.rows[1].ratio
+    more = page.answer.rows[1].ratio
+    assert "times as much GPU energy per output token (" in more.words and "e+" not in more.words
+    page, _ = built(archive, [("id", ids[1]), ("id", ids[2])])
+    assert isinstance(page.answer, Comparison) and page.answer.rows[1].ratio
+    less = page.answer.rows[1].ratio
+    low, high = re.findall(r"\(([0-9.]+)–([0-9.]+) %\)", less.words)[0]
+    assert less.low is not None and less.high is not None
+    assert float(low) < float(high)
+    assert float(low) <= 100 * (1 - less.high) and 100 * (1 - less.low) <= float(high)
+
+
+def test_intervals_of_figures_from_different_campaigns_are_not_called_95_per_cent(
+    archive: Any,
+) -> None:
+    campaign(archive, 0, {1: 1.0}, seed=3)
+    campaign(archive, 1, {2: 0.5}, seed=4)
+    ids = ids_of(archive)
+    page, html = built(archive, [("id", ids[1]), ("id", ids[2])])
+    assert isinstance(page.answer, Comparison) and page.answer.rows[1].ratio
+    assert page.answer.rows[1].ratio.low is not None
+    assert "95 %" not in html
+    assert "expanded uncertainties (k = 2)" in page.charts["ratios"].source
+    assert page.table is not None
+    level = [c.name for c in page.table.columns].index("joint level")
+    assert page.table.rows[1][level] is None

@@ -4,12 +4,14 @@ from typing import Any
 
 import pytest
 
+from lem.archive import summaries
+from lem.archive.database import raise_data_version
 from lem.archive.queries.compare import CompareQuestion, compare
 from lem.archive.queries.configurations import configuration
 from lem.archive.queries.leaderboard import LeaderboardQuestion, leaderboard
 from lem.archive.queries.neighbours import neighbours
 from lem.archive.refused import Refused
-from lem.archive.schema import CONFIG, IDENTITY, REPLICATION
+from lem.archive.schema import CONFIG, IDENTITY, REPLICATION, RUN
 from lem.charts.model import Intervals, Scatter, Target
 from lem.config.load import parse
 from lem.contract.spec import Experiment
@@ -131,8 +133,27 @@ def test_submitters_who_disagree_stand_beside_each_other(archive: Any) -> None:
     values = [r.value for r in chart.rows]
     assert values[1:] == pytest.approx([1.0, 1.5], rel=0.01)
     assert values[0] == pytest.approx((values[1] + values[2]) / 2)  # type: ignore[operator]
+    assert chart.rows[0].sublabel == "Of 2: 12 runs, recomputed at least"
     assert "they disagree" in html and "0.667" in html and "(0.650–0.680)" in html
     assert 'class="badge disagrees"' in html or 'role="note"' in html
+
+
+def test_the_mean_says_of_whom_it_is(archive: Any) -> None:
+    """Of the best level of checking alone: not of all whose rows stand below it."""
+    for who, value in enumerate((1.0, 1.5)):
+        campaign(archive, who, {1: value}, seed=who, drift=0.002)
+    ids = ids_of(archive)
+    with archive.database.writing() as c:
+        worse = c.scalars(IDENTITY.select().with_only_columns(IDENTITY.c.id)).all()[1]
+        c.execute(RUN.update().where(RUN.c.identity_id == worse).values(tier=1))
+        summaries.refresh(c, None)
+        raise_data_version(c)
+    page, _ = built(archive, ids[1])
+    chart = page.charts["submitters"]
+    assert isinstance(chart, Intervals)
+    mean, *each = [r.value for r in chart.rows]
+    assert each == pytest.approx([1.0, 1.5], rel=0.01) and mean == pytest.approx(1.0, rel=0.01)
+    assert chart.rows[0].sublabel.startswith("Of 1: ")
 
 
 def test_history_is_the_queries_days(archive: Any) -> None:

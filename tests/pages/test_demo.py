@@ -29,5 +29,15 @@ def test_every_page_of_a_demonstration_says_so(serve: Serve, kind: str, tmp_path
         assert pages and all(says_so(p.read_text()) is made_up for p in pages)
 
 
+def test_an_archive_that_becomes_one_while_it_is_served_says_so(serve: Serve) -> None:
+    served = serve()
+    assert not says_so(served.client.get("/explore").text)
+    fill(served.service.database, 40, 4)
+    board = served.client.get("/api/v1/leaderboard?limit=1").json()["rows"]
+    for path in ("/explore", f"/configurations/{board[0]['configuration']['id']}"):
+        assert says_so(served.client.get(path).text), path
+    assert says_so(served.client.get("/embed/explore/scatter").text)
+
+
 def says_so(html: Any) -> bool:
     return text("site.demo.title") in html

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from lem.charts.model import Target
+from lem.charts.model import Axis, Intervals, Target
 from lem.pages.page import Reader
 from lem.pages.registry import kinds
 from lem.web import rendering
 from lem.web.addresses import PATHS, LiveLinks, StaticLinks, path_of
-from lem.web.rendering import Site
+from lem.web.rendering import Shown, Site
 from tests.archive.conftest import archive, new_archive, postgres
 from tests.archive_queries import filled
 
@@ -76,6 +76,19 @@ def test_every_page_has_one_heading_a_title_and_a_description(pages: dict[str, s
         assert title and title[1], path
         titles.add(title[1])
     assert len(titles) == len(pages)
+
+
+def test_what_is_pasted_to_embed_a_chart_is_a_frame_and_nothing_else() -> None:
+    title = '"><img src=x onerror=alert(1)>'
+    chart = Intervals(id="ratios", title=title, subtitle="", axis=Axis("x", "J"), rows=())
+    shown = Shown(Target("home"), "home.html", "", "", {}, {"ratios": chart})
+    frame = rendering._frame(shown, Site(LiveLinks("https://example.org")))
+    made = rendering._environment().get_template("parts/chart.html").make_module(frame)
+    fields = [a["value"] or "" for a in Read(str(made.tools(chart))).all("input")]  # type: ignore[attr-defined]
+    (pasted,) = [v for v in fields if v.startswith("<iframe")]
+    ((tag, attributes),) = Read(pasted).elements
+    assert (tag, attributes["title"]) == ("iframe", title)
+    assert attributes["src"] == "https://example.org/embed/index/ratios"
 
 
 def test_ids_of_a_page_are_of_one_element_each(pages: dict[str, str]) -> None:

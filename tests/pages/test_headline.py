@@ -1,12 +1,20 @@
+import re
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from lem.archive.refused import Refused
+from lem.charts.model import Target
 from lem.pages import headline
 from lem.pages.headline import Headline
 from lem.pages.page import Reader
+from lem.pages.registry import kinds
+from lem.web import rendering
+from lem.web.addresses import LiveLinks
+from lem.web.rendering import Site
 from tests.archive.conftest import archive, new_archive, postgres
+from tests.archive_submissions import Submitter
 from tests.pages.campaigns import campaign
 
 __all__ = ["archive", "new_archive", "postgres"]
@@ -15,6 +23,13 @@ __all__ = ["archive", "new_archive", "postgres"]
 def found(archive: Any, name: str | None = None) -> Headline | None:
     with archive.database.reading() as connection:
         return headline.headline(Reader(connection, archive.packs), name)
+
+
+def shown(archive: Any, name: str, params: Mapping[str, str] | None = None) -> str:
+    with archive.database.reading() as connection:
+        reader = Reader(connection, archive.packs)
+        page = kinds()[name].build(reader, dict(params or {}), [])
+    return rendering.page(page.shown(Target(name, dict(params or {}))), Site(LiveLinks()))
 
 
 def batch(one: Any) -> int:
@@ -72,3 +87,40 @@ def test_its_chart_has_the_energies_and_the_ratio(archive: Any) -> None:
     assert chart.first.interval is not None and chart.ratio == top.times
     assert chart.ratio_text == f"{headline.times(top)} ×" and len(headline.times(top)) <= 4
     assert chart.first.label != chart.second.label
+
+
+def test_what_is_estimated_is_nowhere_called_measured(archive: Any) -> None:
+    campaign(archive, {1: 2.0, 2: 0.5}, energy_class="estimated", nll={1: 2.5, 2: 2.5})
+    top = found(archive)
+    assert top is not None and top.estimated
+    chart = headline.chart(top)
+    assert "estimated" in chart.title and "estimated" in chart.ratio_label
+    assert chart.axis.label.startswith("Estimated") and "processor times" in chart.source
+    for page, params in (("home", {}), ("everyday", {}), ("story", {"name": "the-same-answer"})):
+        html = shown(archive, page, params)
+        for claim in ("as the meter saw it", "That is measured", "The measured figure",
+                      "Here is what was measured", "measured in one campaign"):  # fmt: skip
+            assert claim not in html, (page, claim)
+        assert "estimated" in html
+    story = shown(archive, "story", {"name": "the-same-answer"})
+    assert story.count("J per token (estimated)") == 2
+
+
+def test_who_says_so_is_said(archive: Any) -> None:
+    campaign(archive, {1: 2.0, 2: 0.5}, nll={1: 2.5, 2: 2.5})
+    top = found(archive)
+    assert top is not None
+    chart = headline.chart(top)
+    assert "by lab 0 (recomputed)" in chart.source
+    assert any("by the submitter" in note for note in chart.notes)
+
+
+def test_the_first_page_counts_what_counts(archive: Any) -> None:
+    """Not runs of a campaign that is not complete, nor submitters who have none that is."""
+    campaign(archive, {1: 2.0, 2: 0.5})
+    campaign(archive, {4: 2.0, 8: 0.5}, energy_class="estimated", submitter=1)
+    Submitter(archive, "enrolled and silent")
+    html = shown(archive, "home")
+    numbers = dict(re.findall(r"<dt>([a-z ]+)</dt><dd>([0-9]+)</dd>", html))
+    assert numbers["runs"] == "20" and numbers["submitters"] == "2"
+    assert numbers["configurations"] == "4" and numbers["kinds of hardware"] == "2"

@@ -106,7 +106,7 @@ def test_power_and_phases_are_the_traces(archive: Any) -> None:
     assert isinstance(chart, Traces) and chart.axis.unit == "W"
     assert list(chart.lines[0].values) == line.power_w
     assert chart.phases[0].name == "window 1" and chart.phases[0].start_s == 1000.0
-    assert f'data-island="trace" data-source="/api/v1/results/{run}/trace"' in html
+    assert f'data-island="trace" data-address="/charts/results/{run}/power.json"' in html
 
 
 def test_few_points_keep_the_lowest_and_the_highest(archive: Any) -> None:
@@ -205,10 +205,9 @@ def test_files_lie_beside_the_page_of_a_static_site(archive: Any) -> None:
     with archive.database.reading() as c:
         page = KIND.build(Reader(c, archive.packs), {"id": run}, ())
         html = rendering.page(page.shown(target), Site(StaticLinks(path_of(target)), static=True))
-        assert set(page.files) == {"trace.csv.gz", "trace.json"}
+        assert set(page.files) == {"trace.csv.gz"}
         assert gzip.decompress(page.files["trace.csv.gz"]()).startswith(b"t_ns,meter")
-        assert b'"zero_ns":0' in page.files["trace.json"]()
-    assert 'href="trace.csv.gz"' in html and 'data-source="trace.json"' in html
+    assert 'href="trace.csv.gz"' in html and 'data-island="trace"' in html
     assert "/api/v1" not in html
 
 

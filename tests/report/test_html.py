@@ -181,6 +181,15 @@ def test_unfinished_campaigns_are_called_provisional(tmp_path: Path) -> None:
     assert "Provisional." not in document(report_of(tmp_path / "b"))
 
 
+def test_one_block_has_the_same_figure_in_every_table(tmp_path: Path) -> None:
+    """Without ±: what scatters from block to block is not in the meter's own."""
+    records.campaign(tmp_path, {1: [2.0], 4: [4.0]}, measured=("gpu",))
+    found = report_of(tmp_path)
+    in_arms = [row[1].text for row in found.arms.rows]
+    in_budget = [row[2].text.split(" J")[0].split(" mJ")[0] for row in found.budget.rows]
+    assert in_arms == in_budget and all("±" not in text for text in in_budget)
+
+
 def test_an_estimate_is_marked_wherever_it_stands(tmp_path: Path) -> None:
     records.campaign(tmp_path, {1: [0.02, 0.021, 0.02], 4: [0.01, 0.0103, 0.01]})
     html = document(report_of(tmp_path))

@@ -394,6 +394,17 @@ def test_concurrent_requests_share_one_server(served: Served) -> None:
     assert asyncio.run(many()) == [200] * 40
 
 
+def test_charts_as_png_are_counted_among_what_is_heavy(serve: Serve) -> None:
+    """Each takes a processor for a third of a second, and there is no end of widths and dates."""
+    served = serve(rates=dataclasses.replace(UNLIMITED, heavy="2/minute"))
+    answers = [
+        served.client.get(f"/charts/explore/scatter.png?width={width}").status_code
+        for width in (400, 401, 402)
+    ]
+    assert answers == [200, 200, 429]
+    assert served.client.get("/charts/explore/scatter.svg").status_code == 200
+
+
 @pytest.mark.parametrize("address", ["/results?format=csv", "/results?limit=9&f%6Frmat=csv"])
 def test_a_file_of_results_is_asked_for_as_rarely_as_an_export(serve: Serve, address: str) -> None:
     rates = dataclasses.replace(UNLIMITED, heavy="1/minute")

@@ -87,6 +87,13 @@ export function metricName(metric: Metric): string {
   return t(`metrics.${metric}`);
 }
 
+/** Its name; of an estimate it says that it is one, wherever the name stands alone. */
+export function nameInClass(metric: Metric, energyClass: string): string {
+  const name = metricName(metric);
+  if (energyClass !== "estimated" || !/_[jw]$/.test(metric)) return name;
+  return t("figure.estimated_name", { name: name.charAt(0).toLowerCase() + name.slice(1) });
+}
+
 /** Text from models, engines and files, safe to show: characters that control, hide or reorder text
  * become visible escapes; long text is cut. */
 export function plain(text: string, limit = 300): string {

@@ -15,7 +15,7 @@ from lem.archive.queries.answer import (
     Shape,
     head,
 )
-from lem.archive.queries.campaigns import known, lock_of
+from lem.archive.queries.campaigns import known, parsed
 from lem.archive.queries.figures import configurations_of, id_of
 from lem.archive.queries.runs import campaign_of
 from lem.archive.schema import CAMPAIGN, RUN
@@ -48,7 +48,7 @@ class CampaignArms(Answer):
 def arms_of_campaign(connection: sa.Connection, campaign: CampaignId) -> CampaignArms:
     """Arms with runs that count, in the campaign's order. Raises :class:`Refused` (404)."""
     row = campaign_of(connection, campaign)
-    lock = lock_of(connection, row.id)
+    lock = parsed(bytes(row.lock)) if row.lock else None
     query = (
         sa.select(RUN.c.config_id, RUN.c.arm, sa.func.count())
         .where(RUN.c.campaign_id == row.id, RUN.c.counted)

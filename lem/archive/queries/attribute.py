@@ -26,7 +26,7 @@ from lem.archive.queries.answer import (
     unit_of,
 )
 from lem.archive.queries.blocks import OneRun, Records, as_row, counted_runs, part_of
-from lem.archive.queries.campaigns import lock_of
+from lem.archive.queries.campaigns import parsed
 from lem.archive.queries.filters import Question, Text
 from lem.archive.queries.runs import campaign_of
 from lem.archive.refused import Refused
@@ -103,7 +103,7 @@ def attribute(
     """Raises :class:`Refused`: 404 for an unknown campaign, 422 ``not_attributable`` where the arms
     are no complete grid or too little was measured."""
     row = campaign_of(connection, campaign)
-    lock = lock_of(connection, row.id)
+    lock = parsed(bytes(row.lock)) if row.lock else None
     if lock is None:
         raise Refused("not_attributable", "this campaign was submitted without its lock")
     if lock.adaptive is not None:

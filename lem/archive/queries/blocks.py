@@ -77,7 +77,7 @@ def counted_runs(
     """Of one campaign, with this figure above 0, in the order of blocks; ``tier``: at least."""
     figure = RUN.c[metric]
     query = (
-        runs_query()
+        runs_query((metric, f"{metric}_u", "nll_per_token"))
         .add_columns(RUN.c.arm, RUN.c.board_set_id, BOARD_SET.c.boards)
         .join(BOARD_SET, BOARD_SET.c.id == RUN.c.board_set_id)
         .where(RUN.c.campaign_id == campaign_id, RUN.c.counted, RUN.c.tier >= tier, figure > 0)

@@ -12,8 +12,8 @@ from lem.contract.base import MAX_DOCUMENT_BYTES
 from lem.contract.lock import Lock
 from lem.submit.pack import unpacked
 
-KEPT_BYTES = 16_384
-"""Compressed: some hundred arms."""
+KEPT_BYTES = 256 * 1024
+"""Of a lock's text: some hundred arms. What anybody may send has no bound but 64 MiB."""
 
 
 def lock_of(connection: sa.Connection, campaign_id: int) -> Lock | None:
@@ -56,11 +56,10 @@ def known(connection: sa.Connection, campaigns: Sequence[CampaignId]) -> dict[Ca
 def parsed(packed: bytes) -> Lock:
     """A campaign's lock out of its column. Locks never change, and several queries of one answer
     look at the same: small ones are parsed once."""
-    return _kept(packed) if len(packed) <= KEPT_BYTES else _parsed(packed)
+    text = unpacked(packed, MAX_DOCUMENT_BYTES)
+    return _kept(text) if len(text) <= KEPT_BYTES else Lock.parse(text)
 
 
-def _parsed(packed: bytes) -> Lock:
-    return Lock.parse(unpacked(packed, MAX_DOCUMENT_BYTES))
-
-
-_kept = lru_cache(maxsize=64)(_parsed)
+@lru_cache(maxsize=64)
+def _kept(text: bytes) -> Lock:
+    return Lock.parse(text)

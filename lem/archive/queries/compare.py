@@ -22,7 +22,7 @@ from lem.archive.queries.answer import (
     unit_of,
 )
 from lem.archive.queries.blocks import experiments_of
-from lem.archive.queries.figures import configurations_of, figures_of, id_of
+from lem.archive.queries.figures import configurations_of, figures_of, ids_of
 from lem.archive.queries.filters import Question
 from lem.archive.queries.ratios import NLL, Ratio, Sides
 from lem.archive.refused import Refused
@@ -69,8 +69,8 @@ class Comparison(Answer):
 def compare(connection: sa.Connection, packs: Packs, question: CompareQuestion) -> Comparison:
     """Raises :class:`Refused`: 404 for an unknown configuration; 422 ``not_comparable`` for
     different energy classes or definitions of the metric."""
-    ids = list(dict.fromkeys(id_of(connection, one) for one in question.id))
-    base = ids[0] if question.baseline is None else id_of(connection, question.baseline)
+    named = ids_of(connection, [*question.id, question.baseline or question.id[0]])
+    ids, base = list(dict.fromkeys(named[:-1])), named[-1]
     if len(ids) < 2 or base not in ids:
         raise Refused("not_comparable", "name two configurations or more, the baseline among them")
     configurations = configurations_of(connection, ids)

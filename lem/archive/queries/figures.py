@@ -42,12 +42,20 @@ def shown(row: sa.Row[Any]) -> Configuration:
 
 def id_of(connection: sa.Connection, configuration: str) -> int:
     """The row's id of a configuration. Raises :class:`Refused` (404)."""
-    last = configuration + "g"  # beyond every digit
-    query = sa.select(CONFIG.c.id).where(CONFIG.c.hash.between(configuration, last)).limit(2)
-    found = connection.scalars(query).all()
-    if len(found) != 1:
+    return ids_of(connection, [configuration])[0]
+
+
+def ids_of(connection: sa.Connection, configurations: Sequence[str]) -> list[int]:
+    """The rows' ids of several, in this order. Raises :class:`Refused` (404)."""
+    c = CONFIG.c
+    # "g" is beyond every digit.
+    which = [c.hash.between(one, one + "g") for one in dict.fromkeys(configurations)]
+    query = sa.select(c.id, c.hash).where(sa.or_(sa.false(), *which)).limit(2 * len(which))
+    rows = connection.execute(query).all()
+    found = [[row.id for row in rows if row.hash.startswith(one)] for one in configurations]
+    if any(len(own) != 1 for own in found):
         raise Refused("no_such_configuration", "there is no such configuration here", 404)
-    return int(found[0])
+    return [int(own[0]) for own in found]
 
 
 def figures_of(

@@ -36,6 +36,7 @@ from lem.contract.base import Scalar
 from lem.contract.lock import Lock
 from lem.contract.spec import Experiment
 from lem.contract.workload import RandomDataset, TraceDataset
+from lem.everyday.measured import forced
 
 ENERGY: Literal["energy_per_output_token_j"] = "energy_per_output_token_j"
 MARGIN = 0.02
@@ -80,7 +81,8 @@ class WorkloadOf(Shape):
     output_tokens: int | None
     """None where lengths differ from request to request. With natural stops: at most so many."""
     natural_stops: bool
-    """Answers end where the model ends them; otherwise each has exactly the length asked for."""
+    """Answers end where the model ends them; otherwise their lengths are asked for, all or at
+    least."""
     real_prompts: bool
     """Text that means something, no random tokens."""
 
@@ -337,6 +339,6 @@ def _workload(experiment: Experiment, shown: Configuration) -> WorkloadOf:
         load=shown.load,
         input_tokens=shown.input_tokens,
         output_tokens=shown.output_tokens,
-        natural_stops=not experiment.generate.get("ignore_eos", False),
+        natural_stops=not forced(experiment.generate),
         real_prompts=not isinstance(dataset, RandomDataset | TraceDataset),
     )

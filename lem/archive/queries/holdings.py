@@ -7,7 +7,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from lem.archive.columns import columns
-from lem.archive.schema import CAMPAIGN, IDENTITY
+from lem.archive.schema import CAMPAIGN
 
 
 class Holdings(NamedTuple):
@@ -20,7 +20,7 @@ class Holdings(NamedTuple):
     campaigns: int
     """That are complete."""
     submitters: int
-    """Who are enrolled."""
+    """Of complete campaigns: not those who only enrolled."""
 
 
 def holdings(connection: sa.Connection) -> Holdings:
@@ -36,5 +36,10 @@ def holdings(connection: sa.Connection) -> Holdings:
         runs=int(of_every_tier.max(axis=0, initial=0).sum()),
         models=len(np.unique(board.coded["model_content"].codes)),
         campaigns=rows(CAMPAIGN, CAMPAIGN.c.state == "complete"),
-        submitters=rows(IDENTITY),
+        submitters=connection.scalar(
+            sa.select(sa.func.count(CAMPAIGN.c.identity_id.distinct())).where(
+                CAMPAIGN.c.state == "complete"
+            )
+        )
+        or 0,
     )

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from lem.analysis.gains import has_gain
 from lem.analysis.quantities import quantity_of
+from lem.analysis.words import changed
 from lem.archive.queries.answer import (
     CampaignId,
     Configuration,
@@ -114,6 +115,7 @@ class Sides:
         self._records = Records(connection, packs)
         self._scored: dict[int, Scored | None] = {}
         self._biases: dict[int, Mapping[int, float]] = {}
+        self._locks: dict[int, Lock | None] = {}
         self._names: dict[int, str] = {}
         self._notes: dict[str, None] = {}
         self._runs = self._found_runs(max(1, tier)) if runs is None else dict(runs)
@@ -175,11 +177,12 @@ class Sides:
     ) -> dict[int, tuple[RatioEstimate, float]]:
         """Ratios with the bound on the bias of their logarithms by carry-over."""
         table = self._tables[campaign]
-        lock = lock_of(self._connection, campaign)
+        if campaign not in self._locks:
+            self._locks[campaign] = lock_of(self._connection, campaign)
         estimates = ratios(
             {k: table[k] for k in (self._base, *keys)},
             self._base,
-            pilot=_pilot(lock),
+            pilot=_pilot(self._locks[campaign]),
             level=level,
             comparisons=len(keys),
         )
@@ -293,9 +296,7 @@ class Sides:
             why = f" ({estimate.reason})" if estimate.reason else ""
             text = f"it cannot be told whether {noun} differs{why}, {basis}"
         else:
-            ends = [abs(100 * (r - 1)) for r in (estimate.low, estimate.high) if r is not None]
-            amount = f"{abs(100 * (estimate.ratio - 1)):.3g} % ({min(ends):.3g} to {max(ends):.3g})"
-            text = f"{amount} {says} {noun}, {basis}"
+            text = f"{changed(estimate, noun)}, {basis}"
         return text + self._price(key, says)
 
     def _price(self, key: int, says: Says) -> str:

@@ -1,6 +1,6 @@
 """Rows of ``run`` with all that belongs to them, and the filters that lead to them."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -62,9 +62,11 @@ _COLUMNS = (
 )
 
 
-def runs_query() -> sa.Select[Any]:
-    """Runs with their configuration, campaign, submission and submitter."""
-    return sa.select(*_COLUMNS).select_from(
+def runs_query(figures: Collection[str] = FIGURES) -> sa.Select[Any]:
+    """Runs with their configuration, campaign, submission and submitter, and these of their
+    figures: of many runs, all of them take most of the time."""
+    columns = [c for c in _COLUMNS if c.name not in FIGURES or c.name in figures]
+    return sa.select(*columns).select_from(
         RUN.join(CONFIG, CONFIG.c.id == RUN.c.config_id)
         .join(SUBMISSION, SUBMISSION.c.id == RUN.c.submission_id)
         .join(CAMPAIGN, CAMPAIGN.c.id == RUN.c.campaign_id)

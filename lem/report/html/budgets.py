@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from lem.analysis.comparison import ArmResult, Comparison
 from lem.analysis.quantities import ENERGY, Quantity
-from lem.analysis.text import NOTHING, plain, scaled, with_uncertainty
+from lem.analysis.text import NOTHING, figure, plain, scaled, with_uncertainty
 from lem.analysis.words import two_digits
 from lem.contract.record import Record
 from lem.report.budget import Budget
@@ -37,14 +37,10 @@ def _between(arm: ArmResult, q: Quantity, noun: str) -> tuple[Cell, ...] | None:
     if found is None:
         return None
     factor, unit = scaled(q.unit, [found.mean])
-    expanded = found.expanded
-    if expanded is None and found.u_a is not None:
-        expanded = 2 * found.u_a
-    shown = with_uncertainty(found.mean * factor, None if expanded is None else expanded * factor)
     return (
         Cell(plain(arm.name), mark="name"),
         Cell(noun),
-        Cell(f"{shown} {unit}", value=found.mean, key=q.key),
+        Cell(f"{figure(found, factor)} {unit}", value=found.mean, key=q.key),
         _share(found.u_a, found.mean, text("report.budget.one_block")),
         _share(found.u_b, found.mean, text("report.budget.unstated")),
     )

@@ -9,6 +9,8 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
+from lem.archive.demo import is_demo
+from lem.charts.data import data
 from lem.charts.model import AnyChart, Target
 from lem.pages.page import Kind, Page, Reader, asked
 from lem.pages.registry import kinds
@@ -35,9 +37,9 @@ FOREVER = "public, max-age=31536000, immutable"
 Theme = Literal["light", "dark", "auto"]
 
 
-def site_of(service: Service) -> Site:
-    """This server as an outlet."""
-    return Site(LiveLinks(service.settings.public_url), demo=service.settings.demo)
+def site_of(service: Service, demo: bool = False) -> Site:
+    """This server as an outlet. ``demo``: made-up records may be in the archive as it is now."""
+    return Site(LiveLinks(service.settings.public_url), demo=demo or service.settings.demo)
 
 
 class _Asked:
@@ -59,6 +61,10 @@ class _Asked:
         if found is None:
             raise HttpProblem(404, "no_such_chart", "this page has no such chart")
         return page, found
+
+    def site(self, connection: sa.Connection) -> Site:
+        # An archive becomes one for demonstrations while servers have it open, too.
+        return site_of(self.service, is_demo(connection))
 
     def answer(
         self,
@@ -84,7 +90,7 @@ def _html(kind: Kind) -> Callable[[Request, Here], Response]:
 
         def make(connection: sa.Connection) -> tuple[bytes, str]:
             shown = one.page(connection).shown(one.target)
-            return rendering.page(shown, site_of(service)).encode(), HTML
+            return rendering.page(shown, one.site(connection)).encode(), HTML
 
         return one.answer(make, PAGE)
 
@@ -132,6 +138,19 @@ def _chart_csv(kind: Kind) -> Callable[[Request, Here], Response]:
             return table(chart).csv().encode(), "text/csv; charset=utf-8"
 
         return one.answer(make, _as_file(f"{request.path_params['chart']}.csv"))
+
+    return get
+
+
+def _chart_json(kind: Kind) -> Callable[[Request, Here], Response]:
+    def get(request: Request, service: Here) -> Response:
+        one = _Asked(kind, service, request)
+
+        def make(connection: sa.Connection) -> tuple[bytes, str]:
+            _, chart = one.chart(connection)
+            return orjson.dumps(data(chart, LiveLinks().page)), "application/json"
+
+        return one.answer(make, {})
 
     return get
 
@@ -187,7 +206,7 @@ def _embed(kind: Kind) -> Callable[..., Response]:
         def make(connection: sa.Connection) -> tuple[bytes, str]:
             page, chart = one.chart(connection)
             shown = page.shown(one.target)
-            return rendering.embedded(shown, chart, site_of(service), theme).encode(), HTML
+            return rendering.embedded(shown, chart, one.site(connection), theme).encode(), HTML
 
         return one.answer(make, EMBED, theme)
 
@@ -208,6 +227,7 @@ def _bind() -> None:
         router.add_api_route(f"/{path}", _html(kind), name=f"page {name}")
         charts = f"/charts/{named}/{{chart}}"
         router.add_api_route(f"{charts}.csv", _chart_csv(kind), name=f"chart csv {name}")
+        router.add_api_route(f"{charts}.json", _chart_json(kind), name=f"chart json {name}")
         router.add_api_route(f"{charts}.svg", _chart_svg(kind), name=f"chart svg {name}")
         router.add_api_route(f"{charts}.png", _chart_png(kind), name=f"chart png {name}")
         router.add_api_route(f"/embed/{named}/{{chart}}", _embed(kind), name=f"embed {name}")

@@ -128,6 +128,13 @@ def test_the_engines_defaults_beside_the_largest_saving(archive) -> None:
     assert pair.workload.natural_stops is False and pair.workload.real_prompts is True
 
 
+def test_a_shortest_answer_is_no_natural_stop(archive) -> None:
+    forced = {"generate": {"temperature": 0, "ignore_eos": False, "min_tokens": 32}}
+    base, eight = (experiment({**one, **forced}) for one in (DEFAULT, BATCH_8))
+    submit(archive, [(base, 1.0), (eight, 0.5)])
+    assert ask(archive).pair.workload.natural_stops is False
+
+
 def test_figures_and_ratio_are_of_the_one_campaign(archive) -> None:
     """Another submitter's figures of the same configurations are in the archive's, not in these."""
     base, other = experiment(DEFAULT), experiment(BATCH_8)

@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { basket, MOST, onBasket, same, toggle } from "../page/basket";
 import { t } from "../text";
-import { device, figure, fullName, isEstimated, metricName, modelName, tierName, way, workload } from "../words";
+import { device, figure, fullName, isEstimated, modelName, nameInClass, tierName, way, workload } from "../words";
 import { Files } from "./ChartTools";
 import { IntervalBar, type Reach } from "./IntervalBar";
 import type { Links } from "./links";
@@ -24,7 +24,7 @@ export function BoardTable({ store, links }: { store: Store; links: Links }): JS
   }, [board === null || board.rows.length === 0]);
   if (!board) return null;
   if (board.rows.length === 0) return <p class="empty">{t("explore.none")}</p>;
-  const { metric, better } = board.chosen;
+  const { metric, better, energy_class } = board.chosen;
   const placed = store.placed.value;
   const across = store.cloud.value?.x.metric ?? null;
   const figures = board.rows.map((p) => p.figure);
@@ -32,7 +32,7 @@ export function BoardTable({ store, links }: { store: Store; links: Links }): JS
   const reach = reachOf(figures);
   return (
     <>
-      <h2 id="board">{t("explore.board.heading", { metric: metricName(metric) })}</h2>
+      <h2 id="board">{t("explore.board.heading", { metric: nameInClass(metric, energy_class) })}</h2>
       <p>
         {t(better === "lower" ? "explore.board.lower" : "explore.board.higher")} {t("explore.board.ranks")} {shared(board)}
       </p>
@@ -47,11 +47,11 @@ export function BoardTable({ store, links }: { store: Store; links: Links }): JS
               <th scope="col" role="columnheader">{t("dimensions.device_model")}</th>
               <th scope="col" role="columnheader">{t("explore.board.workload")}</th>
               <th scope="col" role="columnheader" class="n">
-                {metricName(metric)}
+                {nameInClass(metric, energy_class)}
               </th>
               {across && across !== metric && (
                 <th scope="col" role="columnheader" class="n">
-                  {metricName(across)}
+                  {nameInClass(across, energy_class)}
                 </th>
               )}
               <th scope="col" role="columnheader">{t("explore.board.trust")}</th>

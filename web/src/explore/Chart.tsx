@@ -5,7 +5,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { basket, onBasket, same, toggle } from "../page/basket";
 import { ScatterPlot } from "../charts/scatter";
 import { t } from "../text";
-import { className, fullName, metricName, whole } from "../words";
+import { className, fullName, metricName, nameInClass, whole } from "../words";
 import { Axes } from "./Axes";
 import type { Links } from "./links";
 import { type Colours, coloursIn, joins, plotData, plotWidths, side } from "./plot_data";
@@ -38,7 +38,10 @@ export function Chart({ store, links }: Props): JSX.Element | null {
   return (
     <figure class="chart" id="chart-scatter">
       <figcaption>
-        <h2>{t("explore.scatter.title", { y: metricName(cloud.y.metric), x: metricName(cloud.x.metric).toLowerCase() })}</h2>
+        <h2>{t("explore.scatter.title", {
+          y: nameInClass(cloud.y.metric, cloud.energyClass),
+          x: nameInClass(cloud.x.metric, cloud.energyClass).toLowerCase(),
+        })}</h2>
         <p class="subtitle">{subtitle(cloud)}</p>
       </figcaption>
       <Axes store={store} cloud={cloud} />
@@ -85,8 +88,8 @@ function Plot(props: Props & { cloud: Cloud; colours: Colours | null }): JSX.Ele
   useEffect(() => onBasket(() => (inBasket.value = basket())), []);
   const shown = exact.value?.configuration.id;
   const kept = shown !== undefined && inBasket.value.some((k) => same(k.id, shown));
-  const x = useMemo(() => side(cloud.x, cloud.xs, view.xScale), [cloud, view.xScale]);
-  const y = useMemo(() => side(cloud.y, cloud.ys, view.yScale), [cloud, view.yScale]);
+  const x = useMemo(() => side(cloud.x, cloud.energyClass, cloud.xs, view.xScale), [cloud, view.xScale]);
+  const y = useMemo(() => side(cloud.y, cloud.energyClass, cloud.ys, view.yScale), [cloud, view.yScale]);
   // What the plot calls is that of the newest drawing.
   const now = useRef({ cloud, x, y });
   now.current = { cloud, x, y };

@@ -114,7 +114,7 @@ export class FileSource implements Source {
   }
 }
 
-async function load(address: string): Promise<FileIndex> {
+export async function load(address: string): Promise<FileIndex> {
   const answer = await fetch(address);
   if (!answer.ok) throw new Refused("no_index", `${address}: ${answer.status}`);
   return new FileIndex((await answer.json()) as ExploreIndex);
@@ -128,26 +128,34 @@ class About {
   ) {}
 
   figure(row: number, metric: Metric): Figure | null {
-    const { file, selected } = this;
-    const known = file.metric(metric);
-    const column = file.column(metric, selected.tier);
-    const value = column.mean[row] ?? NaN;
-    const u = column.expanded[row] ?? NaN;
-    const tier = tierName(Math.min(selected.tier || (file.index.tier[row] ?? 1), known.highest_tier));
-    if (Number.isNaN(value) || !tier) return null;
-    return {
-      metric,
-      unit: known.unit,
-      better: known.better,
-      value,
-      uncertainty: Number.isNaN(u) ? null : u,
-      why_no_uncertainty: Number.isNaN(u) ? (file.index.whys[column.why[row] ?? 1] ?? null) : null,
-      runs: column.runs[row] ?? 0,
-      submitters: column.submitters[row] ?? 0,
-      tier,
-      energy_class: selected.energyClass,
-    };
+    return figureOf(this.file, row, metric, this.selected.tier);
   }
+}
+
+/** Of a row's runs of at least this tier, with 0 of its best one; null where there is none. */
+export function figureOf(file: FileIndex, row: number, metric: Metric, atLeast = 0): Figure | null {
+  const known = file.metric(metric);
+  const column = file.column(metric, atLeast);
+  const value = column.mean[row] ?? NaN;
+  const u = column.expanded[row] ?? NaN;
+  const tier = tierName(Math.min(atLeast || (file.index.tier[row] ?? 1), known.highest_tier));
+  if (Number.isNaN(value) || !tier) return null;
+  return {
+    metric,
+    unit: known.unit,
+    better: known.better,
+    value,
+    uncertainty: Number.isNaN(u) ? null : u,
+    why_no_uncertainty: Number.isNaN(u) ? (file.index.whys[column.why[row] ?? 1] ?? null) : null,
+    runs: column.runs[row] ?? 0,
+    submitters: column.submitters[row] ?? 0,
+    tier,
+    energy_class: classOf(file, row),
+  };
+}
+
+function classOf({ index }: FileIndex, row: number): string {
+  return String(index.energy_class.values[index.energy_class.codes[row] ?? 0]);
 }
 
 class FileCloud implements Cloud {
@@ -287,7 +295,7 @@ export function ranks(
   });
 }
 
-function configuration(file: FileIndex, row: number): Configuration {
+export function configuration(file: FileIndex, row: number): Configuration {
   const { index } = file;
   const dimensions = Object.fromEntries(
     DIMENSIONS.map((name) => {
@@ -298,7 +306,7 @@ function configuration(file: FileIndex, row: number): Configuration {
   return {
     ...(dimensions as Pick<Configuration, Dimension>),
     id: index.ids[row] ?? "",
-    energy_class: String(index.energy_class.values[index.energy_class.codes[row] ?? 0]),
+    energy_class: classOf(file, row),
     best_tier: tierName(index.tier[row] ?? 0),
     disagrees: index.disagrees.includes(row),
     last_at: index.last_at[row] ?? null,

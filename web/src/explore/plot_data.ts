@@ -3,7 +3,7 @@ import { coloursOf } from "../charts/colours";
 import type { PlotAxis, PlotData, Uncertainties } from "../charts/plot";
 import type { Kind } from "../charts/scales";
 import { t } from "../text";
-import { metricName, saidUnit, scaled, tierName, valueText } from "../words";
+import { nameInClass, saidUnit, scaled, tierName, valueText } from "../words";
 import { type Axis, type Cloud, type Codes, TIERS, type Value } from "./source";
 import type { Colouring, Scaling } from "./view";
 
@@ -60,9 +60,9 @@ export interface Side {
   readonly unit: string;
 }
 
-export function side(axis: Axis, values: Float64Array, scaling: Scaling): Side {
+export function side(axis: Axis, energyClass: string, values: Float64Array, scaling: Scaling): Side {
   const [factor, unit] = scaled(axis.unit, values);
-  const name = metricName(axis.metric);
+  const name = nameInClass(axis.metric, energyClass);
   const words = t("plot.axis", { name, unit: saidUnit(unit) });
   return {
     axis: { title: `${words}, ${t(axis.better === "lower" ? "plot.less" : "plot.more")}`, kind: kindOf(values, scaling), better: axis.better },

@@ -5,12 +5,12 @@ export interface Island {
 }
 
 const ISLANDS: Readonly<Record<string, () => Promise<Island>>> = {
+  compare: () => import("../islands/compare"),
   explorer: () => import("../islands/explorer"),
-  scatter: () => import("../islands/scatter"),
   trace: () => import("../islands/trace"),
 };
 /** What a page is about is mounted at once; charts further down when they come near. */
-const AT_ONCE = new Set(["explorer"]);
+const AT_ONCE = new Set(["compare", "explorer"]);
 
 export function mountIslands(root: ParentNode = document): void {
   const near = new IntersectionObserver(
