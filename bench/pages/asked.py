@@ -5,11 +5,12 @@ from itertools import islice
 from urllib.parse import urlencode
 
 import numpy as np
+import sqlalchemy as sa
 
 from bench.archive.load import METRICS, filters
-from lem.archive.columns import columns
 from lem.archive.database import Database
 from lem.archive.packs import Packs
+from lem.archive.schema import BOARD
 from lem.charts.model import Target
 from lem.pages.page import Reader
 from lem.pages.registry import kinds
@@ -29,8 +30,9 @@ def pages(database: Database, packs: Packs, count: int, seed: int = 1) -> dict[s
         for kind in ("configuration", "result", "attribution"):
             found = islice(kinds()[kind].instances(reader), MOST_KNOWN)
             known[kind] = [dict(params) for params in found]
-        # Others are refused: figures of several classes of energy are not compared.
-        ids = columns(connection).ids[columns(connection).coded["energy_class"].are("gpu".__eq__)]
+        # What is compared is of one class.
+        query = sa.select(BOARD.c.hash).where(BOARD.c.energy_class == "gpu").limit(MOST_KNOWN)
+        ids = [found[:16] for found in connection.scalars(query)]
 
     def several(kind: str, least: int, most: int) -> Iterator[str]:
         while True:

@@ -104,7 +104,8 @@ def _turn(page: Page) -> None:
 
 
 def _axis(page: Page) -> None:
-    page.locator(".axes select").nth(1).select_option(index=3)
+    page.locator(".axes select").nth(1).focus()
+    page.keyboard.press("ArrowDown")
 
 
 ACTIONS: dict[str, Callable[[Page], Any]] = {

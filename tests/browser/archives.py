@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from lem.archive import bulk
 from lem.archive.checks import check_next
-from lem.archive.schema import CAMPAIGN, IDENTITY, SUBMISSION
+from lem.archive.schema import CAMPAIGN, HEADLINE, IDENTITY, SUBMISSION, WITH_UNCERTAINTY
 from lem.archive.synthetic import invented
 from lem.config.identity import experiment_id
 from lem.contract.lock import Lock
@@ -124,20 +124,40 @@ def _campaign(number: int, sent: Sent, chance: random.Random) -> tuple[list[Reco
 
 
 def large(archive: Any, folder: Path, configurations: int = 20_000) -> None:
-    """So many configurations of the class that is shown first, as rows alone: two runs each."""
+    """So many configurations of the class that is shown first, as rows alone: two runs each, in
+    campaigns of 20."""
     found = invented.configurations(configurations * 5 // 4)
     measured = [c for c in found if c.row.energy_class == "gpu"][:configurations]
     assert len(measured) == configurations
     with archive.database.writing() as c:
-        origin = archive_rows.origin(c, 0)
+        origins = [archive_rows.origin(c, n) for n in range(-(-configurations // invented.ARMS))]
     chance = random.Random(7)
     bulk.merge(
         archive.database,
         (
-            archive_rows.run(
-                origin, one.row, block, value := one.joules * chance.gauss(1, 0.01), 0.02 * value
-            )._replace(number=2 * n + block, arm=n)
+            archive_rows.run(origins[n // invented.ARMS], one.row, block, None)._replace(
+                number=2 * n + block, arm=n % invented.ARMS, figures=_figures(one, chance)
+            )
             for n, one in enumerate(measured)
             for block in range(2)
         ),
     )
+
+
+def _figures(one: invented.Invented, chance: random.Random) -> tuple[float | None, ...]:
+    tokens, batch = one.row.output_tokens or 128, one.row.max_batch_size or 1
+    joules = one.joules * chance.gauss(1, 0.01)
+    throughput = 30 * batch**0.5 * chance.gauss(1, 0.2)
+    first = (0.02 + (one.row.input_tokens or 512) * 2e-5) * chance.gauss(1, 0.1)
+    known = {
+        "energy_per_output_token_j": joules,
+        "energy_per_request_j": joules * tokens,
+        "mean_power_w": joules * throughput,
+        "output_throughput_tokens_per_s": throughput,
+        "ttft_p50_s": first,
+        "ttft_p99_s": 2 * first,
+        "e2e_latency_p50_s": first + tokens * batch / throughput,
+    }
+    values = [known.get(name) for name in HEADLINE]
+    u = [None if known.get(name) is None else 0.02 * known[name] for name in WITH_UNCERTAINTY]
+    return (*values, *u)
