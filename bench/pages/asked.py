@@ -53,6 +53,11 @@ def pages(database: Database, packs: Packs, count: int, seed: int = 1) -> dict[s
         for at in draw.permutation(len(known[kind])):
             yield links.page(Target(kind, known[kind][at]))
 
+    def by_metric(kind: str) -> Iterator[str]:
+        for metric in METRICS:
+            for params in known[kind]:
+                yield links.page(Target(kind, params, (("metric", metric),)))
+
     made = {
         "explore, filtered": filtered(),
         "explore, everything": everything(),
@@ -60,7 +65,7 @@ def pages(database: Database, packs: Packs, count: int, seed: int = 1) -> dict[s
         "compare (2 to 6)": several("compare", 2, 6),
         "everyday (2)": several("everyday", 2, 2),
         "result": known_ones("result"),
-        "attribution": known_ones("attribution"),
+        "attribution": by_metric("attribution"),
     }
     return {name: _different(some, count) for name, some in made.items()}
 

@@ -100,7 +100,11 @@ def _point(page: Page) -> None:
 
 
 def _turn(page: Page) -> None:
-    page.locator("button.next").click()
+    button = page.locator("button.next")
+    button.scroll_into_view_if_needed()
+    # Whoever reads down to it has seen what lies on the way drawn.
+    page.wait_for_timeout(800)
+    button.click()
 
 
 def _axis(page: Page) -> None:

@@ -27,6 +27,9 @@ _GZIP_FIGURES, _GZIP_LEVEL, _GZIP_ONCE = 1, 5, 9
 """Of columns of figures, on which higher ones take several times as long for a twentieth less; of
 all else; and of what is made once."""
 _GZIP_BITS = 16 + zlib.MAX_WBITS
+_FIGURES_MEMORY = 5
+"""zlib's ``memLevel``: blocks of 2,000 digits have codes of their own, as fits columns that follow
+each other; a fifth less than in blocks of 16,000."""
 
 
 def encode(answer: BaseModel | dict[str, Any]) -> bytes:
@@ -118,9 +121,10 @@ def _compressed(
     """Compressed too, where the client takes that and it is worth it."""
     if not gzipped or len(encoded.plain) < service.settings.bounds.compress_bytes:
         return encoded
-    how = zlib.Z_HUFFMAN_ONLY if figures else zlib.Z_DEFAULT_STRATEGY
     level = _GZIP_ONCE if once else _GZIP_FIGURES if figures else _GZIP_LEVEL
-    compress = zlib.compressobj(level, zlib.DEFLATED, _GZIP_BITS, strategy=how)
+    how = zlib.Z_RLE if figures else zlib.Z_DEFAULT_STRATEGY
+    memory = _FIGURES_MEMORY if figures else zlib.DEF_MEM_LEVEL
+    compress = zlib.compressobj(level, zlib.DEFLATED, _GZIP_BITS, memory, how)
     return encoded._replace(gzip=compress.compress(encoded.plain) + compress.flush())
 
 

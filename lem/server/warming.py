@@ -12,6 +12,7 @@ from lem.errors import LemError
 from lem.pages.page import Reader
 from lem.pages.registry import kinds
 from lem.server.logs import log
+from lem.web import rendering
 
 LOOKS_S = 2.0
 """Between two looks at the archive's state: one query of one row. However fast it changes, nothing
@@ -36,6 +37,7 @@ class Warming:
             self._thread.join()
 
     def _run(self) -> None:
+        rendering.prepare()
         while not self._stopping.wait(self._looks_s):
             try:
                 self.look()

@@ -118,6 +118,12 @@ def _named(chart: AnyChart, width: int) -> AnyChart:
     return chart if width == WIDE else replace(chart, id=f"{chart.id}-{width}")
 
 
+def prepare() -> None:
+    """Compile every template now, so that no reader waits for it."""
+    for name in _environment().list_templates(filter_func=lambda n: n.endswith(".html")):
+        _environment().get_template(name)
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(

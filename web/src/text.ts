@@ -6,7 +6,10 @@ export type Values = Readonly<Record<string, string | number>>;
 
 /** The text, with `{name}` replaced by the value of that name. */
 export function t(key: TextKey, values: Values = {}): string {
-  return strings[key].replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
+  const text = strings[key];
+  // Most have nothing to fill in, and a table of fifty rows asks for hundreds.
+  if (!text.includes("{")) return text;
+  return text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
 }
 
 /** The text of a key that is made at run time, or null where the catalogue has none. */

@@ -32,9 +32,15 @@ export function scaled(unit: string, values: ArrayLike<number>): readonly [facto
   return [1 / found[0], found[1] + rest];
 }
 
-/** In a unit that reads well; `among`: those that it stands beside, which share the unit. */
-export function figure(found: HasFigure, among: readonly HasFigure[] = [found]): Said {
-  const [factor, unit] = scaled(found.unit, among.map((f) => f.value));
+export type Scale = ReturnType<typeof scaled>;
+
+/** Factor and unit that these figures share. */
+export function scaleOf(figures: readonly HasFigure[]): Scale {
+  return scaled(figures[0]?.unit ?? "", figures.map((f) => f.value));
+}
+
+/** In a unit that reads well; `scale`: of those that it stands beside. */
+export function figure(found: HasFigure, [factor, unit]: Scale = scaleOf([found])): Said {
   const u = found.uncertainty;
   return {
     value: withUncertainty(found.value * factor, u === null ? null : u * factor),

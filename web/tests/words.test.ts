@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import type { Configuration } from "../src/explore/source";
-import { figure, fullName, plain, workload } from "../src/words";
+import { figure, fullName, plain, scaleOf, workload } from "../src/words";
 
 // Made by scripts/explore_fixture.py: what the server's pages say.
 const { words } = JSON.parse(readFileSync(new URL("fixtures/explore.json", import.meta.url), "utf8")) as {
@@ -20,7 +20,7 @@ test.each(words.figures)("%f ± %f %s as on the server's pages", (value, uncerta
 
 test("figures beside each other share a unit", () => {
   const energies = words.figures.filter(([, , unit]) => unit === "J/token").map(([value, uncertainty, unit]) => ({ value, uncertainty, unit }));
-  expect(energies.map((f) => figure(f, energies).value)).toEqual(words.among);
+  expect(energies.map((f) => figure(f, scaleOf(energies)).value)).toEqual(words.among);
 });
 
 test.each(words.configurations)("a configuration in the server's words", (configuration, name, asked) => {

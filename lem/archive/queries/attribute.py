@@ -35,7 +35,6 @@ from lem.contract.lock import Lock
 from lem.contract.objectives import NLL
 from lem.errors import BadInput
 from lem.stores.index import Row
-from lem.stores.shares import shares_of
 
 
 class AttributeQuestion(Question):
@@ -200,13 +199,14 @@ def _gathered(
         arm_id = lock.arms[run.arm].arm_id
         if arm_id not in wanted:
             continue
-        record = records.of(run)
-        if record is None and question.metric == NLL:
+        facts = records.of(run)
+        if facts is None and question.metric == NLL:
             raise BadInput("of which tokens its likelihoods are is not known")
-        shares = shares_of(record) if record is not None else {}
-        if energy_class not in shares and has_gain(source_of(question.metric)[0]):
+        if (facts is None or energy_class not in facts.shares) and has_gain(
+            source_of(question.metric)[0]
+        ):
             raise BadInput("how its energy was spread over boards is not known")
-        by_arm[arm_id][run.block] = as_row(run, question.metric, energy_class, shares, record)
+        by_arm[arm_id][run.block] = as_row(run, question.metric, energy_class, facts)
         on.add(by_arm[arm_id][run.block].hardware)
     if len(on) > 1:
         raise BadInput("the runs were made on different hardware")

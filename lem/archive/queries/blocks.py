@@ -1,25 +1,25 @@
 """Counted runs of one campaign by configuration and block, for what is compared within blocks."""
 
 import math
-from collections import defaultdict
+import threading
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import sqlalchemy as sa
 
 from lem.analysis.gains import has_gain, shared_log
 from lem.archive.queries.answer import ConfigurationId, Packs, source_of
-from lem.archive.queries.members import Members
+from lem.archive.queries.members import Members, Submissions
 from lem.archive.queries.runs import runs_query
 from lem.archive.refused import Refused
 from lem.archive.schema import BOARD_SET, CONFIG, RUN
-from lem.contract.record import Record
 from lem.errors import BadInput
 from lem.stores.hardware import hardware
 from lem.stores.index import Figure, Row
 from lem.stores.outcomes import Outcome
-from lem.stores.scored import scored_of
+from lem.stores.scored import Scored, scored_of
 from lem.stores.shares import Share, shares_of
 
 MAX_RECORDS = 200
@@ -43,32 +43,61 @@ class OneRun:
     row: sa.Row[Any] = field(repr=False)
 
 
+class Facts(NamedTuple):
+    """What comparing needs of a record."""
+
+    hardware: str
+    shares: Shares
+    scored: Scored | None
+
+
+KEPT = 20_000
+_FACTS: OrderedDict[str, Facts] = OrderedDict()
+"""By the record's SHA-256, which says what is in it: reading a record takes a millisecond, and a
+campaign's pages ask for those of all its arms."""
+_LOCK = threading.Lock()
+
+
 class Records:
     """Reads records, one for each configuration and set of boards: how its energy is spread over
     devices is much the same in all of their runs."""
 
     def __init__(self, connection: sa.Connection, packs: Packs) -> None:
         self._connection, self._packs = connection, packs
-        self._known: dict[tuple[int, int], Record | None] = {}
+        self._submissions = Submissions(connection)
+        self._known: dict[tuple[int, int], Facts | None] = {}
 
-    def of(self, run: OneRun) -> Record | None:
+    def of(self, run: OneRun) -> Facts | None:
         """None where it is not here, or where too many were read already."""
         key = (run.config_id, run.board_set_id)
         if key not in self._known:
             self._known[key] = self._read(run.row) if len(self._known) < MAX_RECORDS else None
         return self._known[key]
 
-    def of_configuration(self, config_id: int) -> Record | None:
+    def of_configuration(self, config_id: int) -> Facts | None:
         """Of any counted run of it."""
         query = runs_query().where(RUN.c.config_id == config_id, RUN.c.counted).limit(1)
         row = self._connection.execute(query).first()
         return None if row is None else self._read(row)
 
-    def _read(self, row: sa.Row[Any]) -> Record | None:
+    def _read(self, row: sa.Row[Any]) -> Facts | None:
+        members = Members(self._connection, self._packs, row, self._submissions)
         try:
-            return Members(self._connection, self._packs, row).record()
+            members.place("record")  # so that what is gone is missed, though it was read before
+            sha256 = members.hashes()["record"] or ""
+            with _LOCK:
+                if (known := _FACTS.get(sha256)) is not None:
+                    _FACTS.move_to_end(sha256)
+                    return known
+            record = members.record()
         except (Refused, BadInput, OSError):
             return None
+        found = Facts(hardware(record), shares_of(record), scored_of(record))
+        with _LOCK:
+            _FACTS[sha256] = found
+            while len(_FACTS) > KEPT:
+                _FACTS.popitem(last=False)
+        return found
 
 
 def counted_runs(
@@ -167,18 +196,15 @@ def gains_log(
     for runs in (own, base):
         rows = {}
         for run in runs:
-            record = records.of(run)
-            shares = shares_of(record) if record is not None else {}
-            if energy_class not in shares:
+            facts = records.of(run)
+            if facts is None or energy_class not in facts.shares:
                 return None
-            rows[run.block] = as_row(run, metric, energy_class, shares)
+            rows[run.block] = as_row(run, metric, energy_class, facts)
         sides.append(rows)
     return shared_log(sides[0], sides[1], name, energy_class)
 
 
-def as_row(
-    run: OneRun, metric: str, energy_class: str, shares: Shares, record: Record | None = None
-) -> Row:
+def as_row(run: OneRun, metric: str, energy_class: str, facts: Facts | None) -> Row:
     """As the analysis of a folder has it. The run counts already: what decides that is left out."""
     name, part = source_of(metric)
     r = run.row._mapping
@@ -202,13 +228,13 @@ def as_row(
         experiment_id=r["experiment_id"],
         campaign="",
         semantics=0,
-        hardware=hardware(record) if record is not None else r["device_model"],
+        hardware=facts.hardware if facts is not None else r["device_model"],
         meters={energy_class: r["meter_class"]},
         flags=(),
         message="",
         metrics={name: {part or part_of(name, energy_class): Figure(run.value, run.uncertainty)}},
-        shares=shares,
-        scored=scored_of(record) if record is not None else None,
+        shares=facts.shares if facts is not None else {},
+        scored=facts.scored if facts is not None else None,
     )
 
 

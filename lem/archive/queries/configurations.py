@@ -98,16 +98,17 @@ def configuration(connection: sa.Connection, configuration: ConfigurationId) -> 
     key = id_of(connection, configuration)
     about = configurations_of(connection, [key])[key]
     s = CONFIG_SUMMARY.c
-    summaries = connection.execute(
-        sa.select(CONFIG_SUMMARY).where(s.config_id == key).order_by(s.tier.desc(), s.metric)
-    )
+    query = sa.select(CONFIG_SUMMARY).where(s.config_id == key)
+    summaries = connection.execute(query.order_by(s.tier.desc(), s.metric)).all()
+    figures = [figure(row._mapping, about.energy_class) for row in summaries]
+    of_all = [f for f, row in zip(figures, summaries, strict=True) if row.tier == SELF_REPORTED]
     runs = _runs(connection, key)
     return ConfigurationAnswer(
         **head(connection, about.semantics_version).fields(),
         configuration=about,
         experiment=experiments_of(connection, [key])[key],
-        figures=[figure(row._mapping, about.energy_class) for row in summaries],
-        submitters=_submitters(runs, about.energy_class),
+        figures=figures,
+        submitters=_submitters(runs, of_all, about.energy_class),
         replications=_replications(connection, key),
         ratio_replications=ratio_replications(connection, key, about.energy_class),
         history=_history(runs),
@@ -138,11 +139,15 @@ def _runs(connection: sa.Connection, config_id: int) -> list[sa.RowMapping]:
 _PLACE = ("identity_id", "campaign_id", "block", "arm", "attempt")
 
 
-def _submitters(runs: Sequence[sa.RowMapping], energy_class: str) -> list[Submitter]:
+def _submitters(
+    runs: Sequence[sa.RowMapping], of_all: list[Figure], energy_class: str
+) -> list[Submitter]:
+    """``of_all``: figures of all counted runs, which are those of a submitter who is alone."""
     own: dict[int, list[sa.RowMapping]] = defaultdict(list)
     for run in runs:
         own[run["identity_id"]].append(run)
-    figures = _figures(runs, energy_class)
+    alone = len(own) == 1
+    figures = dict.fromkeys(own, of_all) if alone else _figures(runs, energy_class)
     found = []
     for identity, those in own.items():
         best = tier_name(max(r["tier"] for r in those))

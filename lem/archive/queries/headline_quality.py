@@ -115,12 +115,12 @@ def _seen(records: Records, runs: Sequence[OneRun]) -> dict[int, Seen]:
         nll = run.row._mapping[NLL]
         if nll is None:
             continue
-        record = records.of(run)
-        about = None if record is None else record.quality
-        if about is None or about.text_sha256 is None:
+        facts = records.of(run)
+        about = None if facts is None else facts.scored
+        if about is None or about.text is None:
             found[run.block] = Seen(nll=nll)
         else:
-            found[run.block] = Seen(nll=nll, nll_text=about.text_sha256, nll_tokens=about.tokens)
+            found[run.block] = Seen(nll=nll, nll_text=about.text, nll_tokens=about.tokens)
     return found
 
 

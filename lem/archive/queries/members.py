@@ -43,19 +43,38 @@ def run_row(connection: sa.Connection, run: str) -> sa.Row[Any]:
     return found
 
 
+class Submissions:
+    """Of each its row's id and what its manifest says of its runs, asked for once."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+        self._known: dict[str, tuple[int, list[Submitted] | None]] = {}
+
+    def of(self, content_sha256: str) -> tuple[int, list[Submitted] | None]:
+        if content_sha256 not in self._known:
+            query = sa.select(SUBMISSION.c.id, SUBMISSION.c.manifest).where(
+                SUBMISSION.c.content_sha256 == content_sha256
+            )
+            key, manifest = self._connection.execute(query).one()
+            sent = None if manifest is None else _sent(bytes(manifest))
+            self._known[content_sha256] = key, sent
+        return self._known[content_sha256]
+
+
 class Members:
     """Of one run. ``row``: as :func:`run_row` gives it."""
 
-    def __init__(self, connection: sa.Connection, packs: Packs, row: sa.Row[Any]) -> None:
+    def __init__(
+        self,
+        connection: sa.Connection,
+        packs: Packs,
+        row: sa.Row[Any],
+        submissions: Submissions | None = None,
+    ) -> None:
         self._connection, self._packs = connection, packs
         self._submission: str = row._mapping["content_sha256"]
-        query = sa.select(SUBMISSION.c.id, SUBMISSION.c.manifest).where(
-            SUBMISSION.c.content_sha256 == self._submission
-        )
-        self._id, manifest = connection.execute(query).one()
-        self._sent: Submitted | None = None
-        if manifest is not None:
-            self._sent = _sent(bytes(manifest))[row._mapping["number"]]
+        self._id, sent = (submissions or Submissions(connection)).of(self._submission)
+        self._sent = None if sent is None else sent[row._mapping["number"]]
 
     def hashes(self) -> dict[str, str | None]:
         """Kind → SHA-256."""
@@ -64,8 +83,13 @@ class Members:
 
     def read(self, kind: Literal["record", "trace", "responses"]) -> bytes:
         """Gzip, as it was sent. Raises :class:`Refused` (404)."""
+        found = self.place(kind)
+        return self._packs.read(self._submission, found.offset, found.length)
+
+    def place(self, kind: Literal["record", "trace", "responses"]) -> sa.Row[Any, Any]:
+        """Where it lies in the pack: offset and length. Raises :class:`Refused` (404)."""
         sha256 = self.hashes()[kind]
-        found = None
+        found: sa.Row[Any, Any] | None = None
         if sha256 is not None:
             query = sa.select(BLOB.c.offset, BLOB.c.length).where(
                 BLOB.c.submission_id == self._id, BLOB.c.sha256 == bytes.fromhex(sha256)
@@ -73,7 +97,7 @@ class Members:
             found = self._connection.execute(query).first()
         if found is None:
             raise Refused("no_such_file", f"this run has no {kind} here", 404)
-        return self._packs.read(self._submission, found.offset, found.length)
+        return found
 
     def record(self) -> Record:
         """The public record. Raises :class:`Refused` (404)."""

@@ -35,7 +35,7 @@ from lem.archive.queries.campaigns import lock_of
 from lem.archive.schema import CAMPAIGN
 from lem.contract.lock import Lock
 from lem.stats import RatioEstimate, carry_over, ratios, verdict, with_shared
-from lem.stores.scored import Scored, scored_of
+from lem.stores.scored import Scored
 
 NLL = "nll_per_token"
 LEVEL = 0.95
@@ -319,8 +319,8 @@ class Sides:
     def _tokens(self, key: int) -> Scored | None:
         """Of what its likelihood is; None where that is not known."""
         if key not in self._scored:
-            record = self._records.of_configuration(key)
-            self._scored[key] = scored_of(record) if record is not None else None
+            facts = self._records.of_configuration(key)
+            self._scored[key] = facts.scored if facts is not None else None
         return self._scored[key]
 
     def _name(self, campaign: int) -> str:

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lem.archive import bulk
+from lem.archive.queries import configurations
 from lem.archive.queries.configurations import configuration
 from lem.archive.queries.members import evenly, series_of
 from lem.archive.queries.results import (
@@ -253,6 +254,24 @@ def test_a_configuration_shows_submitters_beside_each_other(archive) -> None:
     )
     counted = [r for r in known.of(chosen) if r.counted]
     assert sum(d.runs for d in found.history) == len(counted)
+
+
+def test_a_submitter_who_is_alone_has_the_figures_of_all_runs(archive) -> None:
+    """Which are not computed again, but are what computing them gives."""
+    known = archive_queries.filled(archive)
+    alone = [h for h in known.configurations() if len({r.identity_id for r in known.of(h)}) == 1]
+    assert alone
+    for chosen in alone:
+        with archive.database.reading() as c:
+            (own,) = configuration(c, chosen).submitters
+            runs = configurations._runs(c, configurations.id_of(c, chosen))
+            (again,) = configurations._figures(runs, "gpu").values()
+        assert own.runs == len(runs) and len(own.figures) == len(again) > 0
+        for figure, other in zip(own.figures, again, strict=True):
+            same = {"value": pytest.approx(other.value), "energy_class": figure.energy_class}
+            if other.uncertainty is not None:
+                same["uncertainty"] = pytest.approx(other.uncertainty)
+            assert figure.model_dump() == other.model_dump() | same
 
 
 @pytest.mark.parametrize("wanted", ["0" * 64, "a" * 16])

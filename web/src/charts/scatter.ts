@@ -36,6 +36,7 @@ export class ScatterPlot {
   private redraws = 0;
   private took = 0;
   private inView = 0;
+  private hollow = 0;
   private withWhiskers: number[] = [];
 
   constructor(
@@ -216,10 +217,8 @@ export class ScatterPlot {
     );
     this.frame = frame;
     this.marks = projected(data, frame);
-    const picker = (this.picker = new Picker(this.marks));
-    whenIdle(() => {
-      if (this.picker === picker) picker.prepare();
-    });
+    this.picker = new Picker(this.marks);
+    this.hollow = data.certain.reduce((n, c) => n + (c ? 0 : 1), 0);
     this.inView = this.marks.x.reduce((n, x) => n + (Number.isNaN(x) ? 0 : 1), 0);
     drawFrame(context, frame, { x: data.x.title, y: data.y.title }, this.palette);
     const painting = { context, frame, data, marks: this.marks, palette: this.palette };
@@ -285,7 +284,7 @@ export class ScatterPlot {
       front: data.front.map((m) => m.row),
       joined: data.joined,
       whiskers: [...this.withWhiskers],
-      hollow: data.certain.reduce((n, c) => n + (c ? 0 : 1), 0),
+      hollow: this.hollow,
       estimated: data.estimated,
       zoomed: this.zoomed,
       cursor: this.row,
@@ -308,11 +307,6 @@ function projected(data: PlotData, { box, x: across, y: up }: Frame): Marks {
     if (!inside) x[row] = y[row] = NaN;
   }
   return { x, y, colours, certain, estimated };
-}
-
-function whenIdle(then: () => void): void {
-  if ("requestIdleCallback" in window) requestIdleCallback(then, { timeout: 2000 });
-  else setTimeout(then, 300);
 }
 
 function clip(context: CanvasRenderingContext2D, { box }: Frame): void {

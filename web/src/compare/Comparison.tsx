@@ -5,7 +5,7 @@ import type { Links } from "../explore/links";
 import type { Figure, Metric } from "../explore/source";
 import type { Scalar } from "../api/index_format";
 import { maybe, t } from "../text";
-import { device, figure, isEstimated, metricName, modelName, plain, tierName, way, workload } from "../words";
+import { device, figure, isEstimated, metricName, modelName, plain, scaleOf, tierName, way, workload } from "../words";
 import { type Ratio, ratioText } from "./across";
 import { ENERGY, type Found, NLL, type Side } from "./found";
 
@@ -162,7 +162,7 @@ function Sharpness({ ratio, shown, campaign }: { ratio: Ratio; shown: number; ca
 function Cell({ sides, of, metric, links }: { sides: readonly Side[]; of: Side; metric: Metric; links: Links }): JSX.Element {
   const one = figureOf(of, metric);
   if (!one) return <td class="sub">{t("compare.not_measured")}</td>;
-  const said = figure(one, sides.flatMap((s) => figureOf(s, metric) ?? []));
+  const said = figure(one, scaleOf(sides.flatMap((s) => figureOf(s, metric) ?? [])));
   return (
     <td>
       <span class={isEstimated(one.energy_class, one.unit) ? "figure is-estimated" : "figure"}>

@@ -1,10 +1,10 @@
 /** The table: configurations from the best to the worst, with ranks where intervals tell them apart. */
-import { useSignal } from "@preact/signals";
+import { useSignal, useSignalEffect } from "@preact/signals";
 import type { JSX } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import { basket, MOST, onBasket, same, toggle } from "../page/basket";
 import { t } from "../text";
-import { device, figure, fullName, isEstimated, modelName, nameInClass, tierName, way, workload } from "../words";
+import { device, figure, fullName, isEstimated, modelName, nameInClass, type Scale, scaleOf, tierName, way, workload } from "../words";
 import { Files } from "./ChartTools";
 import { IntervalBar, type Reach } from "./IntervalBar";
 import type { Links } from "./links";
@@ -13,23 +13,23 @@ import type { Store } from "./store";
 
 export function BoardTable({ store, links }: { store: Store; links: Links }): JSX.Element | null {
   const board = store.board.value;
-  const kept = useSignal(basket());
-  useEffect(() => onBasket(() => (kept.value = basket())), []);
   const region = useRef<HTMLDivElement>(null);
+  const turned = useRef(false);
   useEffect(() => {
     if (!region.current) return;
     const seen = new IntersectionObserver((entries) => entries.some((e) => e.isIntersecting) && store.place());
     seen.observe(region.current);
     return () => seen.disconnect();
   }, [board === null || board.rows.length === 0]);
+  useEffect(() => {
+    if (turned.current) document.getElementById("board")?.scrollIntoView();
+    turned.current = false;
+  }, [board]);
   if (!board) return null;
   if (board.rows.length === 0) return <p class="empty">{t("explore.none")}</p>;
   const { metric, better, energy_class } = board.chosen;
-  const placed = store.placed.value;
-  const across = store.cloud.value?.x.metric ?? null;
-  const figures = board.rows.map((p) => p.figure);
-  const xs = board.rows.flatMap((p) => placed.get(p.configuration.id)?.x ?? []);
-  const reach = reachOf(figures);
+  const x = store.cloud.value?.x.metric ?? metric;
+  const across = x === metric ? null : x;
   return (
     <>
       <h2 id="board">{t("explore.board.heading", { metric: nameInClass(metric, energy_class) })}</h2>
@@ -49,7 +49,7 @@ export function BoardTable({ store, links }: { store: Store; links: Links }): JS
               <th scope="col" role="columnheader" class="n">
                 {nameInClass(metric, energy_class)}
               </th>
-              {across && across !== metric && (
+              {across && (
                 <th scope="col" role="columnheader" class="n">
                   {nameInClass(across, energy_class)}
                 </th>
@@ -60,46 +60,79 @@ export function BoardTable({ store, links }: { store: Store; links: Links }): JS
               </th>
             </tr>
           </thead>
-          <tbody role="rowgroup">
-            {board.rows.map((place, i) => (
-              <Row
-                key={place.configuration.id}
-                store={store}
-                links={links}
-                place={place}
-                first={board.rows[i - 1]?.rank !== place.rank || place.rank === null}
-                among={figures}
-                reach={reach}
-                across={across !== metric ? across : null}
-                x={placed.get(place.configuration.id)?.x ?? null}
-                xs={xs}
-                kept={kept.value.some((k) => same(k.id, place.configuration.id))}
-                full={kept.value.length >= MOST}
-              />
-            ))}
-          </tbody>
+          <Rows store={store} links={links} board={board} across={across} />
         </table>
       </div>
       <p class="actions">
-        {store.view.value.cursor && (
-          <button type="button" class="quiet" onClick={() => store.change({ ...store.view.value, cursor: null })}>
-            {t("explorer.first_page")}
-          </button>
-        )}
-        {board.next && (
-          <button type="button" class="quiet next" onClick={() => turn(store, board.next)}>
-            {t("explore.next")}
-          </button>
-        )}
+        <Turns store={store} next={board.next} onTurn={() => (turned.current = true)} />
         <Files store={store} links={links} />
       </p>
     </>
   );
 }
 
-function turn(store: Store, cursor: string | null): void {
-  store.change({ ...store.view.value, cursor });
-  document.getElementById("board")?.scrollIntoView();
+function Turns({ store, next, onTurn }: { store: Store; next: string | null; onTurn: () => void }): JSX.Element {
+  const view = store.view.value;
+  return (
+    <>
+      {view.cursor && (
+        <button type="button" class="quiet" onClick={() => store.change({ ...view, cursor: null })}>
+          {t("explorer.first_page")}
+        </button>
+      )}
+      {next && (
+        <button
+          type="button"
+          class="quiet next"
+          onClick={() => {
+            onTurn();
+            store.change({ ...view, cursor: next });
+          }}
+        >
+          {t("explore.next")}
+        </button>
+      )}
+    </>
+  );
+}
+
+function Rows({ store, links, board, across }: { store: Store; links: Links; board: Board; across: Metric | null }): JSX.Element {
+  const kept = useSignal(basket());
+  useEffect(() => onBasket(() => (kept.value = basket())), []);
+  const body = useRef<HTMLTableSectionElement>(null);
+  const placed = store.placed.value;
+  // The point under the cursor changes often, and no row is made anew for it.
+  useSignalEffect(() => {
+    const id = store.pointed.value;
+    for (const row of body.current?.rows ?? []) row.toggleAttribute("data-pointed", row.dataset.id === id?.slice(0, 16));
+  });
+  // The same elements as before, which are not looked at again, as long as nothing that they show changes.
+  const rows = useMemo(() => {
+    const figures = board.rows.map((p) => p.figure);
+    const scales = [scaleOf(figures), scaleOf(board.rows.flatMap((p) => placed.get(p.configuration.id)?.x ?? []))] as const;
+    const reach = reachOf(figures);
+    return board.rows.map((place, i) => (
+      <Row
+        key={place.configuration.id}
+        store={store}
+        links={links}
+        place={place}
+        first={board.rows[i - 1]?.rank !== place.rank || place.rank === null}
+        scale={scales[0]}
+        reach={reach}
+        across={across}
+        x={placed.get(place.configuration.id)?.x ?? null}
+        xScale={scales[1]}
+        kept={kept.value.some((k) => same(k.id, place.configuration.id))}
+        full={kept.value.length >= MOST}
+      />
+    ));
+  }, [board, placed, kept.value, across]);
+  return (
+    <tbody role="rowgroup" ref={body}>
+      {rows}
+    </tbody>
+  );
 }
 
 /** The largest group of this page in a sentence. */
@@ -121,11 +154,11 @@ interface RowProps {
   readonly place: Place;
   /** Of its rank. */
   readonly first: boolean;
-  readonly among: readonly Figure[];
+  readonly scale: Scale;
   readonly reach: Reach;
   readonly across: Metric | null;
   readonly x: Figure | null;
-  readonly xs: readonly Figure[];
+  readonly xScale: Scale;
   readonly kept: boolean;
   readonly full: boolean;
 }
@@ -135,14 +168,13 @@ function Row(props: RowProps): JSX.Element {
   const { configuration: c, figure: found } = place;
   const name = fullName(c);
   const band = place.group !== null && place.group % 2 === 1 ? "odd" : "even";
-  const pointed = store.pointed.value === c.id;
   const link = (id: string | null) => () => {
     store.linked.value = id;
   };
   return (
     <tr
       role="row"
-      class={`group-${band}${props.first ? " is-first" : ""}${pointed ? " is-pointed" : ""}`}
+      class={`group-${band}${props.first ? " is-first" : ""}`}
       data-id={c.id.slice(0, 16)}
       onPointerEnter={link(c.id)}
       onPointerLeave={link(null)}
@@ -168,10 +200,10 @@ function Row(props: RowProps): JSX.Element {
       <td role="cell" class="on">{device(c)}</td>
       <td role="cell" class="sub asked">{workload(c)}</td>
       <td role="cell" class="n">
-        <Shown found={found} among={props.among} links={links} />
+        <Shown found={found} scale={props.scale} links={links} />
         <IntervalBar found={found} reach={props.reach} />
       </td>
-      {props.across && <td role="cell" class="n">{props.x && <Shown found={props.x} among={props.xs} links={links} />}</td>}
+      {props.across && <td role="cell" class="n">{props.x && <Shown found={props.x} scale={props.xScale} links={links} />}</td>}
       <td role="cell">
         <a
           class={`badge tier-${found.tier}`}
@@ -195,8 +227,8 @@ function Row(props: RowProps): JSX.Element {
   );
 }
 
-function Shown({ found, among, links }: { found: Figure; among: readonly Figure[]; links: Links }): JSX.Element {
-  const said = figure(found, among.length ? among : [found]);
+function Shown({ found, scale, links }: { found: Figure; scale: Scale; links: Links }): JSX.Element {
+  const said = figure(found, scale);
   const estimated = isEstimated(found.energy_class, found.unit);
   return (
     <>

@@ -1,6 +1,6 @@
 /** Takes the server's page of the leaderboard over, once the same answers are here. */
 import { effect } from "@preact/signals";
-import { render } from "preact";
+import { options, render } from "preact";
 import { Explorer } from "../explore/Explorer";
 import { HttpSource } from "../explore/http_source";
 import { type Links, linksOf } from "../explore/links";
@@ -15,6 +15,7 @@ async function sourceOf(links: Links): Promise<Source> {
 }
 
 export default async function mount(element: HTMLElement): Promise<void> {
+  options.debounceRendering = afterPaint;
   const links = linksOf(element);
   const store = new Store(await sourceOf(links));
   const stop = effect(() => {
@@ -34,4 +35,11 @@ export default async function mount(element: HTMLElement): Promise<void> {
 function heightOf(element: HTMLElement): number | null {
   const chart = element.querySelector("#chart-scatter");
   return chart ? chart.getBoundingClientRect().bottom - element.getBoundingClientRect().top : null;
+}
+
+/** What follows from a key or a tap is drawn after the browser has shown that it came: the box ticked,
+ * the cursor moved. In a page that is not seen, where nothing is painted, at once. */
+function afterPaint(then: () => void): void {
+  if (document.hidden) setTimeout(then);
+  else requestAnimationFrame(() => setTimeout(then));
 }
