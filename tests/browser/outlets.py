@@ -103,7 +103,7 @@ class _Links(HTMLParser):
         if tag in ("script", "img", "iframe") and of.get("src"):
             self.found.append(of["src"] or "")
         if tag == "input" and "<iframe" in (of.get("value") or ""):
-            self.found += re.findall(r'src="([^"]+)"', of["value"] or "")
+            self.found += links(of["value"] or "")
 
 
 def links(page: str) -> list[str]:
