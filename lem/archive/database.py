@@ -7,10 +7,10 @@ one state from begin to end and never waits for writing.
 
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -21,6 +21,7 @@ from lem.archive.reasons import refused
 from lem.archive.schema import SETTING
 from lem.errors import BadInput, EnvironmentFault
 
+T = TypeVar("T")
 FILE_NAME = "archive.db"
 WAIT_S = 30
 """How long a writer waits for the one before it."""
@@ -32,8 +33,8 @@ _WRITE_LOCK = 0x6C656D01
 """Key of PostgreSQL's advisory lock."""
 _WRITES = "lem_writes"
 _LIMITED = "lem_limited"
-_SETTINGS = "lem_settings"
-"""Of a transaction that can only read: its settings, once they were asked for."""
+_FOUND = "lem_found"
+"""Of a transaction that can only read: what was found in it already."""
 _KEPT_STATES = 64
 """Who looks more seldom than that reads the board anew."""
 
@@ -51,7 +52,7 @@ class Database:
     def reading(self) -> Iterator[Connection]:
         """A transaction that can only read, and sees one state of the archive."""
         with self._reader.connect() as connection, connection.begin():
-            yield connection.execution_options(**{_SETTINGS: {}})
+            yield connection.execution_options(**{_FOUND: {}})
 
     def limit_reading(self) -> None:
         """From now on end queries after ``READ_TIMEOUT_S`` on SQLite too: for whoever answers
@@ -212,16 +213,26 @@ def settings(connection: Connection, *names: str) -> list[str]:
 
 
 def every_setting(connection: Connection) -> Mapping[str, str]:
-    """The table ``setting``. Of what :meth:`Database.reading` gives it is read once: an answer is
-    made of many queries, and each of them says of which state it is."""
-    kept: dict[str, str] | None = connection.get_execution_options().get(_SETTINGS)
-    if kept:
-        return kept
-    rows = connection.execute(sa.select(SETTING.c.name, SETTING.c.value))
-    found = {row.name: str(row.value) for row in rows}
-    if kept is not None:
-        kept.update(found)
-    return found
+    """The table ``setting``."""
+    query = sa.select(SETTING.c.name, SETTING.c.value)
+    return once(
+        connection,
+        "settings",
+        lambda: {row.name: str(row.value) for row in connection.execute(query)},
+    )
+
+
+def once(connection: Connection, name: Hashable, find: Callable[[], T]) -> T:
+    """What ``find`` finds, which is not to be changed. In what :meth:`Database.reading` gives,
+    which sees one state, it is looked for once: an answer is made of many queries, and several of
+    them need the same."""
+    found: dict[Hashable, Any] | None = connection.get_execution_options().get(_FOUND)
+    if found is None:
+        return find()
+    if name not in found:
+        found[name] = find()
+    known: T = found[name]
+    return known
 
 
 class DataState(NamedTuple):

@@ -28,7 +28,7 @@ from lem.web.words import figure as in_words
 from lem.web.words import said_unit
 
 HEADLINE_METRIC: Metric = "energy_per_output_token_j"
-SHOWN_RUNS = 25
+SHOWN_RUNS = 10
 MOST_SUBMITTERS = 40
 """Rows of one chart or table."""
 MOST_PAIRS = 40

@@ -195,6 +195,7 @@ def _gathered(
     wanted = {a.arm_id for a in chosen}
     by_arm: dict[str, dict[int, Row]] = defaultdict(dict)
     on = set()
+    records.expect(run for run in runs if lock.arms[run.arm].arm_id in wanted)
     for run in runs:
         arm_id = lock.arms[run.arm].arm_id
         if arm_id not in wanted:

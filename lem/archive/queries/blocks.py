@@ -5,6 +5,7 @@ import threading
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 import sqlalchemy as sa
@@ -66,6 +67,13 @@ class Records:
         self._connection, self._packs = connection, packs
         self._submissions = Submissions(connection)
         self._known: dict[tuple[int, int], Facts | None] = {}
+
+    def expect(self, runs: Iterable[OneRun]) -> None:
+        """That the records of all these will be asked for."""
+        first: dict[tuple[int, int], sa.Row[Any]] = {}
+        for run in runs:
+            first.setdefault((run.config_id, run.board_set_id), run.row)
+        self._submissions.expect(islice(first.values(), MAX_RECORDS))
 
     def of(self, run: OneRun) -> Facts | None:
         """None where it is not here, or where too many were read already."""

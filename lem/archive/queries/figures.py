@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from lem.archive import summaries
+from lem.archive.database import once
 from lem.archive.figures import WHY_NONE
 from lem.archive.queries.answer import (
     Configuration,
@@ -30,7 +31,12 @@ def configurations_of(connection: sa.Connection, ids: Sequence[int]) -> dict[int
     if not ids:
         return {}
     query = sa.select(*_SHOWN).where(CONFIG.c.id.in_(ids))
-    return {row.id: shown(row) for row in connection.execute(query)}
+    found = once(
+        connection,
+        ("configurations", *ids),
+        lambda: {row.id: shown(row) for row in connection.execute(query)},
+    )
+    return dict(found)
 
 
 def shown(row: sa.Row[Any]) -> Configuration:
@@ -42,7 +48,7 @@ def shown(row: sa.Row[Any]) -> Configuration:
 
 def id_of(connection: sa.Connection, configuration: str) -> int:
     """The row's id of a configuration. Raises :class:`Refused` (404)."""
-    return ids_of(connection, [configuration])[0]
+    return once(connection, ("id", configuration), lambda: ids_of(connection, [configuration]))[0]
 
 
 def ids_of(connection: sa.Connection, configurations: Sequence[str]) -> list[int]:

@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
@@ -43,12 +43,20 @@ def run_row(connection: sa.Connection, run: str) -> sa.Row[Any]:
     return found
 
 
+class Place(NamedTuple):
+    """In a pack, in bytes."""
+
+    offset: int
+    length: int
+
+
 class Submissions:
     """Of each its row's id and what its manifest says of its runs, asked for once."""
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
         self._known: dict[str, tuple[int, list[Submitted] | None]] = {}
+        self._places: dict[tuple[int, bytes], Place | None] = {}
 
     def of(self, content_sha256: str) -> tuple[int, list[Submitted] | None]:
         if content_sha256 not in self._known:
@@ -59,6 +67,30 @@ class Submissions:
             sent = None if manifest is None else _sent(bytes(manifest))
             self._known[content_sha256] = key, sent
         return self._known[content_sha256]
+
+    def place(self, key: int, sha256: bytes) -> Place | None:
+        """Of a file, in the pack of the submission whose row has this id."""
+        if (key, sha256) not in self._places:
+            self._find([(key, sha256)])
+        return self._places[key, sha256]
+
+    def expect(self, rows: Iterable[sa.Row[Any]]) -> None:
+        """Look once for the places of the records of all these runs."""
+        wanted = []
+        for row in rows:
+            key, sent = self.of(row._mapping["content_sha256"])
+            if sent is not None and (sha256 := sent[row._mapping["number"]].record) is not None:
+                wanted.append((key, bytes.fromhex(sha256)))
+        self._find(wanted)
+
+    def _find(self, wanted: Sequence[tuple[int, bytes]]) -> None:
+        b = BLOB.c
+        query = sa.select(b.submission_id, b.sha256, b.offset, b.length).where(
+            b.submission_id.in_({key for key, _ in wanted}), b.sha256.in_({s for _, s in wanted})
+        )
+        self._places |= dict.fromkeys(wanted)
+        for key, sha256, offset, length in self._connection.execute(query):
+            self._places[key, bytes(sha256)] = Place(offset, length)
 
 
 class Members:
@@ -72,8 +104,9 @@ class Members:
         submissions: Submissions | None = None,
     ) -> None:
         self._connection, self._packs = connection, packs
+        self._submissions = submissions or Submissions(connection)
         self._submission: str = row._mapping["content_sha256"]
-        self._id, sent = (submissions or Submissions(connection)).of(self._submission)
+        self._id, sent = self._submissions.of(self._submission)
         self._sent = None if sent is None else sent[row._mapping["number"]]
 
     def hashes(self) -> dict[str, str | None]:
@@ -86,15 +119,12 @@ class Members:
         found = self.place(kind)
         return self._packs.read(self._submission, found.offset, found.length)
 
-    def place(self, kind: Literal["record", "trace", "responses"]) -> sa.Row[Any, Any]:
-        """Where it lies in the pack: offset and length. Raises :class:`Refused` (404)."""
+    def place(self, kind: Literal["record", "trace", "responses"]) -> Place:
+        """Where it lies in the pack. Raises :class:`Refused` (404)."""
         sha256 = self.hashes()[kind]
-        found: sa.Row[Any, Any] | None = None
+        found: Place | None = None
         if sha256 is not None:
-            query = sa.select(BLOB.c.offset, BLOB.c.length).where(
-                BLOB.c.submission_id == self._id, BLOB.c.sha256 == bytes.fromhex(sha256)
-            )
-            found = self._connection.execute(query).first()
+            found = self._submissions.place(self._id, bytes.fromhex(sha256))
         if found is None:
             raise Refused("no_such_file", f"this run has no {kind} here", 404)
         return found
