@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Locator, Page
 
 SLOWER = 4
 OBSERVE = """
@@ -66,6 +66,12 @@ def _slowest(page: Page, do: Callable[[Page], Any]) -> float:
     return float(page.evaluate("Math.max(0, ...window.seen.events.map(e => e[2]))"))
 
 
+def _seen(page: Page, what: Locator) -> None:
+    """Scrolled to, and drawn: whoever comes to it has seen what lies on the way."""
+    what.scroll_into_view_if_needed()
+    page.wait_for_timeout(800)
+
+
 def _type(page: Page) -> None:
     field = page.locator("input[name=q]")
     field.click()
@@ -85,6 +91,7 @@ def _toggle(page: Page) -> None:
 
 
 def _cursor(page: Page) -> None:
+    _seen(page, page.locator(".plot-over"))
     page.locator(".plot-over").focus()
     for key in ("ArrowRight", "ArrowRight", "ArrowRight", "ArrowUp", "ArrowLeft", "ArrowDown"):
         page.keyboard.press(key)
@@ -101,13 +108,12 @@ def _point(page: Page) -> None:
 
 def _turn(page: Page) -> None:
     button = page.locator("button.next")
-    button.scroll_into_view_if_needed()
-    # Whoever reads down to it has seen what lies on the way drawn.
-    page.wait_for_timeout(800)
+    _seen(page, button)
     button.click()
 
 
 def _axis(page: Page) -> None:
+    _seen(page, page.locator(".axes"))
     page.locator(".axes select").nth(1).focus()
     page.keyboard.press("ArrowDown")
 

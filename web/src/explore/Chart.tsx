@@ -107,7 +107,7 @@ function Plot(props: Props & { cloud: Cloud; colours: Colours | null }): JSX.Ele
       add: (at) => withExact(at, put),
       drawn: (is) => {
         zoomed.value = is;
-        place.value = found.place(row.value);
+        moved(found.place(row.value));
       },
     });
     found.element.setAttribute("role", "application");
@@ -116,6 +116,11 @@ function Plot(props: Props & { cloud: Cloud; colours: Colours | null }): JSX.Ele
     plot.current = found;
     return () => found.destroy();
   }, []);
+
+  /** Where the point under the cursor is now: another place only where it is elsewhere. */
+  function moved(to: readonly [number, number] | null): void {
+    if (String(to) !== String(place.value)) place.value = to;
+  }
 
   function withExact(at: number, then: (one: Exact) => void): void {
     const there = known.current.get(at);
@@ -137,7 +142,7 @@ function Plot(props: Props & { cloud: Cloud; colours: Colours | null }): JSX.Ele
   function point(at: number | null, kept: boolean): void {
     row.value = at;
     exact.value = at === null ? null : (known.current.get(at) ?? null);
-    place.value = plot.current?.place(at) ?? null;
+    moved(plot.current?.place(at) ?? null);
     clearTimeout(timer.current);
     if (at === null) {
       store.pointed.value = null;
