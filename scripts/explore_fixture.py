@@ -53,6 +53,8 @@ QUESTIONS: list[tuple[str, str, Filters]] = [
     ("nll_per_token", "energy_per_output_token_j", [("tier", "recomputed")]),
     ("nll_per_token", "energy_per_output_token_j", [("model", "org/Model-7B")]),
     ("energy_per_output_token_j", "itl_p50_s", [("backend", "nothing")]),
+    ("energy_per_output_token_j", "itl_p50_s", [("model_size", "4B to 15B")]),
+    ("mean_power_w", "ttft_p50_s", [("model_size", "not said"), ("model_size", "below 1B")]),
 ]
 VALUES: list[tuple[float, float | None, str]] = [
     (20.5, 0.41, "J/token"),

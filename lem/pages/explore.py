@@ -9,6 +9,7 @@ from pydantic import Field
 from lem.analysis.quantities import DIFFERENCES
 from lem.analysis.text import plain, scaled
 from lem.archive.columns import Floats
+from lem.archive.queries import sizes
 from lem.archive.queries.answer import Metric, unit_of
 from lem.archive.queries.facets import Count, Facets, FacetsQuestion, facets
 from lem.archive.queries.filters import Filtered
@@ -29,6 +30,7 @@ SHOWN_POINTS = 40
 FIRST_FILTERS = ("device_model", "backend", "dtype")
 MORE_FILTERS = (
     "model",
+    sizes.NAME,
     "quantization",
     "dataset",
     "arrival",
@@ -111,7 +113,7 @@ def explore(reader: Reader, params: Params, query: Query) -> Page:
             "among": [p.figure for p in board.rows],
             "points": points,
             "kept": [p for p in query if p[0] not in ("cursor",)],
-            "paths": {k: v for k, v in where.items() if k not in DIMENSIONS},
+            "paths": {k: v for k, v in where.items() if k not in (*DIMENSIONS, sizes.NAME)},
             "explorer": Target("explore"),
             "model_name": model_name,
             "way": way,

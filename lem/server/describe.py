@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from fastapi import FastAPI, Request
 from pydantic import BaseModel
 
+from lem.archive.queries import sizes
 from lem.archive.queries.filters import Filtered, Question
 from lem.archive.schema import DIMENSIONS
 from lem.server.problems import MEDIA_TYPE, TITLES, Problem
@@ -62,7 +63,7 @@ def parameters(model: type[Question]) -> dict[str, Any]:
         if name != "where"
     ]
     if issubclass(model, Filtered):
-        found += [_filter(name) for name in DIMENSIONS]
+        found += [_filter(name) for name in (*DIMENSIONS, sizes.NAME)]
     return {"parameters": found}
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from lem.analysis.naming import flat
 from lem.archive.columns import Coded, Columns, Ints, columns
 from lem.archive.figures import WHY_NONE
+from lem.archive.queries import sizes
 from lem.archive.queries.answer import better_of, head, unit_of
 from lem.archive.queries.facets import plain
 from lem.archive.queries.figures import NOT_BY_ITS_INTERVAL, highest_tier
@@ -47,7 +48,8 @@ def explore_index(connection: sa.Connection) -> dict[str, Any]:
         "disagrees": _disagreeing(connection, keys),
         "energy_class": _coded(board.coded["energy_class"]),
         "model_content": _coded(board.coded["model_content"]),
-        "dimensions": {name: _coded(board.coded[name]) for name in DIMENSIONS},
+        "dimensions": {name: _coded(board.coded[name]) for name in DIMENSIONS}
+        | {sizes.NAME: _sizes(board.coded["model"])},
         "paths": _paths(connection, keys),
         "metrics": {name: _metric(board, name, why) for name in HEADLINE},
         "whys": ["", NOT_BY_ITS_INTERVAL, *WHY_NONE.values()],
@@ -59,6 +61,13 @@ def _coded(column: Coded) -> dict[str, Any]:
     used, places = np.unique(column.codes, return_inverse=True)
     values = [plain(column.values[code]) for code in used.tolist()]
     return {"values": values, "codes": places.tolist()}
+
+
+def _sizes(models: Coded) -> dict[str, Any]:
+    """All of them, from the smallest on."""
+    place = [sizes.SIZES.index(sizes.size_of(model)) for model in models.values]
+    codes = np.array(place, dtype=np.int64)[models.codes] if place else models.codes
+    return {"values": list(sizes.SIZES), "codes": codes.tolist()}
 
 
 def _disagreeing(connection: sa.Connection, keys: Ints) -> list[int]:

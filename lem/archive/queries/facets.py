@@ -1,11 +1,13 @@
 """How many configurations have which values."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 
 import sqlalchemy as sa
 
 from lem.archive.columns import Value
+from lem.archive.queries import sizes
 from lem.archive.queries.answer import Answer, Shape, Tier, head
 from lem.archive.queries.filters import Filtered
 from lem.archive.queries.selection import Selected, select
@@ -32,7 +34,8 @@ class Facets(Answer):
     classes: dict[str, int]
     """Energy class → configurations that have counted runs, without filters."""
     dimensions: dict[str, list[Count]]
-    """The most frequent first, at most 200 of each."""
+    """The most frequent first, at most 200 of each; and ``model_size``, as models' names say it,
+    from the smallest on."""
 
 
 MOST_VALUES = 200
@@ -50,7 +53,8 @@ def facets(connection: sa.Connection, question: FacetsQuestion) -> Facets:
         tier=about.tier_name,
         configurations=int(about.matching().sum()),
         classes=_classes(connection, about.tier),
-        dimensions={name: _sorted(counts[name]) for name in DIMENSIONS},
+        dimensions={name: _sorted(counts[name]) for name in DIMENSIONS}
+        | {sizes.NAME: _by_size(about)},
     )
 
 
@@ -99,6 +103,14 @@ def _counted(about: Selected) -> dict[str, list[tuple[Value, int]]]:
         )
         for name in DIMENSIONS
     }
+
+
+def _by_size(about: Selected) -> list[Count]:
+    """From the smallest on."""
+    counts: Counter[str] = Counter()
+    for model, n in about.board.coded["model"].counts(about.matching(without=sizes.NAME)):
+        counts[sizes.size_of(model)] += n
+    return [Count(value=size, configurations=counts[size]) for size in sizes.SIZES if counts[size]]
 
 
 def _sorted(counts: Sequence[tuple[Value, int]]) -> list[Count]:

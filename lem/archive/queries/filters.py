@@ -1,9 +1,9 @@
 """Which configurations a question is about.
 
 A question comes as a list of name and value, as a query string has it. Names are fields of the
-question's model, columns of a configuration (``DIMENSIONS``) or experiment paths; a repeated one
-means any of its values. Nothing else is taken. Values and JSON paths only ever become bound
-parameters.
+question's model, columns of a configuration (``DIMENSIONS``), ``model_size`` or experiment paths; a
+repeated one means any of its values. Nothing else is taken. Values and JSON paths only ever become
+bound parameters.
 """
 
 import re
@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from lem.archive.queries import sizes
 from lem.archive.queries.answer import Metric, Tier
 from lem.archive.schema import DIMENSIONS
 from lem.config.paths import ALIASES, OPEN, fixed_paths
@@ -118,9 +119,10 @@ def _known(where: dict[str, list[str]]) -> dict[str, list[str]]:
 class Filtered(Question):
     """A question about some of the configurations.
 
-    ``where``: column (``device_model``, ``dtype``) or experiment path (``engine.max_batch_size``,
-    ``args.enforce_eager``, ``workload.arrival.concurrency``, …) → values of which it has one. In a
-    query string each is a parameter of its own: ``device_model=…&engine.max_batch_size=4``.
+    ``where``: column (``device_model``, ``dtype``), ``model_size`` or experiment path
+    (``engine.max_batch_size``, ``args.enforce_eager``, ``workload.arrival.concurrency``, …) →
+    values of which it has one. In a query string each is a parameter of its own:
+    ``device_model=…&engine.max_batch_size=4``.
     """
 
     energy_class: EnergyClass | None = Field(default=None, alias="class")
@@ -157,7 +159,7 @@ class Path(NamedTuple):
 
 def is_filter(name: str) -> bool:
     """Whether this is a column or an experiment path by which configurations can be chosen."""
-    return name in DIMENSIONS or path_of(name) is not None
+    return name in DIMENSIONS or name == sizes.NAME or path_of(name) is not None
 
 
 def path_of(text: str) -> Path | None:

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 from lem.archive.columns import Columns, Ints, Mask, Value, columns
+from lem.archive.queries import sizes
 from lem.archive.queries.answer import TIER_NUMBERS, Tier, tier_name
 from lem.archive.queries.filters import CLASS_ORDER, Filtered, path_of
 from lem.archive.schema import CONFIG, DIMENSIONS
@@ -77,6 +78,8 @@ def select(connection: sa.Connection, question: Filtered) -> Selected:
     for name, values in question.where.items():
         if name in DIMENSIONS:
             dimensions[name] = board.coded[name].are(_one_of(name, values))
+        elif name == sizes.NAME:
+            dimensions[name] = board.coded["model"].are(partial(sizes.is_one_of, values))
         else:
             others &= board.mask((name, *values), partial(_at, connection, name, values))
     classes = board.coded["energy_class"]
@@ -114,6 +117,9 @@ def filters(connection: sa.Connection, question: Filtered) -> list[Condition]:
     for name, values in question.where.items():
         if name in DIMENSIONS:
             found.append(sa.or_(*(_is(c[name], v) for v in values)))
+        elif name == sizes.NAME:
+            models = connection.scalars(sa.select(c.model).distinct())
+            found.append(c.model.in_([m for m in models if sizes.is_one_of(values, m)]))
         else:
             found.append(_at_path(connection.dialect.name, name, values))
     return found

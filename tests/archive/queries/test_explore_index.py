@@ -4,6 +4,7 @@ import json
 
 from lem.archive import bulk
 from lem.archive.queries.explore_index import explore_index
+from lem.archive.queries.sizes import NAME, size_of
 from lem.archive.schema import DIMENSIONS, HEADLINE
 from tests import archive_queries, archive_rows
 
@@ -15,6 +16,9 @@ def test_every_configuration_with_counted_runs_is_there_with_its_figures(archive
     ids = sorted(h for h in known.configurations() if known.best_tier(h))
     assert index["ids"] == [h[:16] for h in ids]
     assert index["tier"] == [known.best_tier(h) for h in ids]
+    sizes = index["dimensions"].pop(NAME)
+    models = [known.configurations()[h].model for h in ids]
+    assert [sizes["values"][code] for code in sizes["codes"]] == list(map(size_of, models))
     assert set(index["metrics"]) == set(HEADLINE) and set(index["dimensions"]) == set(DIMENSIONS)
     for name, column in index["dimensions"].items():
         values = [column["values"][code] for code in column["codes"]]

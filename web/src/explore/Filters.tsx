@@ -3,13 +3,14 @@ import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { t } from "../text";
 import { className, metricName, plain, tierName, valueText, whole } from "../words";
-import { type Dimension, type Facets, METRICS, type Metric, TIERS } from "./source";
+import { type Faceted, type Facets, METRICS, type Metric, TIERS } from "./source";
 import type { Store } from "./store";
 import { filtered, START, toggled, valuesOf, type View } from "./view";
 
-export const FIRST: readonly Dimension[] = ["device_model", "backend", "dtype"];
-const MORE: readonly Dimension[] = [
+export const FIRST: readonly Faceted[] = ["device_model", "backend", "dtype"];
+const MORE: readonly Faceted[] = [
   "model",
+  "model_size",
   "quantization",
   "dataset",
   "arrival",
@@ -28,7 +29,7 @@ const SEARCHED = 8;
 export function Filters({ store }: { store: Store }): JSX.Element {
   const view = store.view.value;
   const facets = store.facets.value;
-  const [open, setOpen] = useState(() => view.filters.some(([name]) => name !== "q" && !FIRST.includes(name as Dimension)));
+  const [open, setOpen] = useState(() => view.filters.some(([name]) => name !== "q" && !FIRST.includes(name as Faceted)));
   return (
     <form class="filters" role="search" aria-label={t("explore.filters")} onSubmit={(e) => e.preventDefault()}>
       <Typed store={store} name="q" label={t("explore.q")} type="search" placeholder={t("explore.q_example")} />
@@ -52,7 +53,7 @@ export function Filters({ store }: { store: Store }): JSX.Element {
 function More({ store, facets }: { store: Store; facets: Facets }): JSX.Element {
   const view = store.view.value;
   const one = (name: string, value: string): void => store.change(filtered(view, name, value ? [value] : []));
-  const several = (name: Dimension): boolean =>
+  const several = (name: Faceted): boolean =>
     (facets.dimensions[name]?.length ?? 0) > 1 || valuesOf(view, name).length > 0;
   return (
     <div class="grid">
@@ -127,7 +128,7 @@ function Typed(props: { store: Store; name: string; label: string; type: "search
 }
 
 /** Any number of the values of one dimension. */
-function Choice({ store, name, facets }: { store: Store; name: Dimension; facets: Facets | null }): JSX.Element {
+function Choice({ store, name, facets }: { store: Store; name: Faceted; facets: Facets | null }): JSX.Element {
   const view = store.view.value;
   const chosen = valuesOf(view, name);
   const [open, setOpen] = useState(false);
@@ -171,7 +172,7 @@ function Choice({ store, name, facets }: { store: Store; name: Dimension; facets
 function Values(props: {
   store: Store;
   view: View;
-  name: Dimension;
+  name: Faceted;
   facets: Facets;
   chosen: readonly string[];
 }): JSX.Element {
@@ -284,7 +285,7 @@ function filterName(name: string): string {
 
 function dimensionName(name: string): string | null {
   const known: readonly string[] = [...FIRST, ...MORE];
-  return known.includes(name) ? t(`dimensions.${name as Dimension}`) : null;
+  return known.includes(name) ? t(`dimensions.${name as Faceted}`) : null;
 }
 
 function filterValue(name: string, value: string): string {

@@ -1,7 +1,7 @@
 /** The index of a static site as arrays, and which of its rows a question is about: as
  * lem/archive/queries/selection.py says. */
 import type { CodedColumn, ExploreIndex, MetricColumns, Scalar, TierFigures } from "../api/index_format";
-import { DIMENSIONS, type Dimension, type Filter, type Metric, Refused, TIERS } from "./source";
+import { FACETED, type Faceted, type Filter, type Metric, Refused, TIERS } from "./source";
 
 export interface Column {
   readonly mean: Float64Array;
@@ -19,7 +19,7 @@ export interface Selected {
   readonly tier: number;
   /** Rows that match everything but filters by a dimension. */
   readonly others: Mask;
-  readonly byDimension: ReadonlyMap<Dimension, Mask>;
+  readonly byDimension: ReadonlyMap<Faceted, Mask>;
 }
 
 export class FileIndex {
@@ -49,7 +49,7 @@ export class FileIndex {
     return found;
   }
 
-  dimension(name: Dimension): CodedColumn {
+  dimension(name: Faceted): CodedColumn {
     return this.index.dimensions[name] ?? { values: [null], codes: Array<number>(this.rows).fill(0) };
   }
 
@@ -65,7 +65,7 @@ export class FileIndex {
     const part = one("q")?.toLowerCase();
     if (part !== undefined) narrow(others, this.dimension("model"), (v) => String(v).toLowerCase().includes(part));
     this.narrowByTime(others, one("since"), one("until"));
-    const byDimension = new Map<Dimension, Mask>();
+    const byDimension = new Map<Faceted, Mask>();
     for (const [name, values] of named(filters)) {
       if (isDimension(name)) byDimension.set(name, mask(this.dimension(name), isOneOf(name, values)));
       else narrow(others, this.path(name), (value) => values.some((text) => isAtPath(value, text)));
@@ -76,7 +76,7 @@ export class FileIndex {
   }
 
   /** Rows that match. `without`: leave the filter of this dimension out. */
-  matching(selected: Selected, without?: Dimension): Mask {
+  matching(selected: Selected, without?: Faceted): Mask {
     const found = selected.others.slice();
     for (const [name, rows] of selected.byDimension) if (name !== without) and(found, rows);
     return found;
@@ -91,7 +91,7 @@ export class FileIndex {
     return found;
   }
 
-  private firstClass(others: Mask, byDimension: ReadonlyMap<Dimension, Mask>): string {
+  private firstClass(others: Mask, byDimension: ReadonlyMap<Faceted, Mask>): string {
     const rows = others.slice();
     for (const more of byDimension.values()) and(rows, more);
     const { values, codes } = this.index.energy_class;
@@ -162,8 +162,8 @@ function named(filters: readonly Filter[]): Map<string, string[]> {
   return found;
 }
 
-function isDimension(name: string): name is Dimension {
-  return (DIMENSIONS as readonly string[]).includes(name);
+function isDimension(name: string): name is Faceted {
+  return (FACETED as readonly string[]).includes(name);
 }
 
 function empty(rows: number): Column {
@@ -197,7 +197,7 @@ function and(rows: Mask, others: Mask): void {
   for (let i = 0; i < rows.length; i++) rows[i] = (rows[i] ?? 0) & (others[i] ?? 0);
 }
 
-const NUMBERS: ReadonlySet<Dimension> = new Set<Dimension>([
+const NUMBERS: ReadonlySet<Faceted> = new Set<Faceted>([
   "device_count",
   "max_batch_size",
   "tensor_parallel_size",
@@ -207,7 +207,7 @@ const NUMBERS: ReadonlySet<Dimension> = new Set<Dimension>([
 ]);
 
 /** Whether a value of this dimension is what one of these texts says. */
-function isOneOf(name: Dimension, texts: readonly string[]): (value: Scalar) => boolean {
+function isOneOf(name: Faceted, texts: readonly string[]): (value: Scalar) => boolean {
   if (!NUMBERS.has(name)) return (value) => texts.includes(String(value));
   const numbers = new Set<Scalar>(texts.map(json).filter((v) => typeof v === "number"));
   if (texts.includes("")) numbers.add(null);

@@ -10,6 +10,8 @@ import {
   type Configuration,
   DIMENSIONS,
   type Dimension,
+  FACETED,
+  type Faceted,
   type Exact,
   type Facets,
   type Figure,
@@ -74,7 +76,7 @@ export class FileSource implements Source {
 
   async facets(question: Question): Promise<Facets> {
     const { file, selected } = await this.about(question);
-    const counted = (name: Dimension): Facets["dimensions"][string] => {
+    const counted = (name: Faceted): Facets["dimensions"][string] => {
       const rows = file.matching(selected, selected.byDimension.has(name) ? name : undefined);
       const { values, codes } = file.dimension(name);
       const counts = new Int32Array(values.length);
@@ -84,7 +86,8 @@ export class FileSource implements Source {
       return values
         .map((value, code) => ({ value: value as Value, configurations: counts[code] ?? 0 }))
         .filter((c) => c.configurations > 0)
-        .sort((a, b) => b.configurations - a.configurations || byValue(a.value, b.value))
+        // Sizes are in their order already.
+        .sort((a, b) => (name === "model_size" ? 0 : b.configurations - a.configurations || byValue(a.value, b.value)))
         .slice(0, MOST_VALUES);
     };
     const classes: Record<string, number> = {};
@@ -98,7 +101,7 @@ export class FileSource implements Source {
       energy_class: selected.energyClass,
       configurations: file.matching(selected).reduce((n, there) => n + there, 0),
       classes,
-      dimensions: Object.fromEntries(DIMENSIONS.map((name) => [name, counted(name)])),
+      dimensions: Object.fromEntries(FACETED.map((name) => [name, counted(name)])),
     };
   }
 

@@ -42,6 +42,9 @@ export const DIMENSIONS = [
   "weights",
 ] as const;
 export type Dimension = (typeof DIMENSIONS)[number];
+/** What there are filters and counts of: the columns, and what is told from a model's name. */
+export const FACETED = [...DIMENSIONS, "model_size"] as const;
+export type Faceted = (typeof FACETED)[number];
 
 /** What points can be coloured by; of `tier` 1 is self-reported, 2 recomputed, 3 replicated. */
 export type Coloured = Dimension | "tier";
