@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { filtered, question, read, START, toggled, valuesOf, type View, write } from "../src/explore/view";
+import { filtered, question, read, START, toggled, valuesOf, type View, without, write } from "../src/explore/view";
 
 test("the first view has an empty address", () => {
   expect(write(START)).toBe("");
@@ -51,4 +51,11 @@ test("a metric is never drawn against itself", () => {
     expect(asked.y).toBe(metric);
     expect(asked.x).not.toBe(metric);
   }
+});
+
+test("a filter that is taken away twice stays away", () => {
+  const view = read("?backend=vllm&backend=sglang");
+  const once = without(view, "backend", "vllm");
+  expect(write(once)).toBe("backend=sglang");
+  expect(write(without(once, "backend", "vllm"))).toBe("backend=sglang");
 });

@@ -22,19 +22,19 @@ export function Axes({ store, cloud }: { store: Store; cloud: Cloud }): JSX.Elem
         label={t("explorer.up")}
         value={y}
         options={METRIC_OPTIONS}
-        onChange={(m) => store.change({ ...view, y: m === view.metric ? null : (m as Metric) })}
+        onChange={(m) => store.change({ ...store.view.value, y: m === view.metric ? null : (m as Metric) })}
       />
       <Select
         label={t("explore.x")}
         value={cloud.x.metric}
         options={METRIC_OPTIONS.filter(([m]) => m !== y)}
-        onChange={(m) => store.change({ ...view, x: m as Metric })}
+        onChange={(m) => store.change({ ...store.view.value, x: m as Metric })}
       />
       <Select
         label={t("explorer.colour")}
         value={view.colour}
         options={COLOURINGS.map((by) => [by, colouring(by)] as const)}
-        onChange={(by) => store.change({ ...view, colour: by as Colouring }, true)}
+        onChange={(by) => store.change({ ...store.view.value, colour: by as Colouring }, true)}
       />
       {(!fixed(cloud.ys) || !fixed(cloud.xs)) && (
         <details class="scales" open={view.xScale !== "auto" || view.yScale !== "auto"}>
@@ -44,7 +44,7 @@ export function Axes({ store, cloud }: { store: Store; cloud: Cloud }): JSX.Elem
               label={t("explorer.scale_y")}
               value={view.yScale}
               options={SCALINGS}
-              onChange={(s) => store.change({ ...view, yScale: s as Scaling }, true)}
+              onChange={(s) => store.change({ ...store.view.value, yScale: s as Scaling }, true)}
             />
           )}
           {!fixed(cloud.xs) && (
@@ -52,7 +52,7 @@ export function Axes({ store, cloud }: { store: Store; cloud: Cloud }): JSX.Elem
               label={t("explorer.scale_x")}
               value={view.xScale}
               options={SCALINGS}
-              onChange={(s) => store.change({ ...view, xScale: s as Scaling }, true)}
+              onChange={(s) => store.change({ ...store.view.value, xScale: s as Scaling }, true)}
             />
           )}
         </details>

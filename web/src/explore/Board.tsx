@@ -76,7 +76,7 @@ function Turns({ store, next, onTurn }: { store: Store; next: string | null; onT
   return (
     <>
       {view.cursor && (
-        <button type="button" class="quiet" onClick={() => store.change({ ...view, cursor: null })}>
+        <button type="button" class="quiet" onClick={() => store.change({ ...store.view.value, cursor: null })}>
           {t("explorer.first_page")}
         </button>
       )}
@@ -86,7 +86,7 @@ function Turns({ store, next, onTurn }: { store: Store; next: string | null; onT
           class="quiet next"
           onClick={() => {
             onTurn();
-            store.change({ ...view, cursor: next });
+            store.change({ ...store.view.value, cursor: next });
           }}
         >
           {t("explore.next")}

@@ -5,7 +5,7 @@ import { t } from "../text";
 import { className, metricName, plain, tierName, valueText, whole } from "../words";
 import { type Faceted, type Facets, METRICS, type Metric, TIERS } from "./source";
 import type { Store } from "./store";
-import { filtered, START, toggled, valuesOf, type View } from "./view";
+import { filtered, START, toggled, valuesOf, type View, without } from "./view";
 
 export const FIRST: readonly Faceted[] = ["device_model", "backend", "dtype"];
 const MORE: readonly Faceted[] = [
@@ -40,7 +40,7 @@ export function Filters({ store }: { store: Store }): JSX.Element {
         label={t("explore.metric")}
         value={view.metric}
         options={METRICS.map((m) => [m, metricName(m)])}
-        onChange={(metric) => store.change({ ...view, cursor: null, metric: metric as Metric })}
+        onChange={(metric) => store.change({ ...store.view.value, cursor: null, metric: metric as Metric })}
       />
       <details class="more" open={open} onToggle={(e) => setOpen(e.currentTarget.open)}>
         <summary>{t("explore.more")}</summary>
@@ -52,7 +52,7 @@ export function Filters({ store }: { store: Store }): JSX.Element {
 
 function More({ store, facets }: { store: Store; facets: Facets }): JSX.Element {
   const view = store.view.value;
-  const one = (name: string, value: string): void => store.change(filtered(view, name, value ? [value] : []));
+  const one = (name: string, value: string): void => store.change(filtered(store.view.value, name, value ? [value] : []));
   const several = (name: Faceted): boolean =>
     (facets.dimensions[name]?.length ?? 0) > 1 || valuesOf(view, name).length > 0;
   return (
@@ -257,14 +257,14 @@ export function Chips({ store }: { store: Store }): JSX.Element | null {
         const text = t("explorer.filter_is", { name: filterName(name), value: filterValue(name, value) });
         return (
           <li key={`${name} ${value}`}>
-            <button type="button" class="chip" aria-label={t("explorer.take_away", { name: text })} onClick={() => store.change(toggled(view, name, value))}>
+            <button type="button" class="chip" aria-label={t("explorer.take_away", { name: text })} onClick={() => store.change(without(store.view.value, name, value))}>
               {text} <span aria-hidden="true">×</span>
             </button>
           </li>
         );
       })}
       <li>
-        <button type="button" class="quiet" onClick={() => store.change({ ...view, cursor: null, filters: START.filters })}>
+        <button type="button" class="quiet" onClick={() => store.change({ ...store.view.value, cursor: null, filters: START.filters })}>
           {t("explore.reset")}
         </button>
       </li>

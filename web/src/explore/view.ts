@@ -100,3 +100,8 @@ export function toggled(view: View, name: string, value: string): View {
   const chosen = valuesOf(view, name);
   return filtered(view, name, chosen.includes(value) ? chosen.filter((v) => v !== value) : [...chosen, value]);
 }
+
+/** Without this value of the filter, also where it is not there any more. */
+export function without(view: View, name: string, value: string): View {
+  return filtered(view, name, valuesOf(view, name).filter((v) => v !== value));
+}
