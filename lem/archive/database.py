@@ -35,6 +35,7 @@ _WRITES = "lem_writes"
 _LIMITED = "lem_limited"
 _FOUND = "lem_found"
 """Of a transaction that can only read: what was found in it already."""
+_MOST_FOUND = 64
 _KEPT_STATES = 64
 """Who looks more seldom than that reads the board anew."""
 
@@ -229,10 +230,14 @@ def once(connection: Connection, name: Hashable, find: Callable[[], T]) -> T:
     found: dict[Hashable, Any] | None = connection.get_execution_options().get(_FOUND)
     if found is None:
         return find()
-    if name not in found:
-        found[name] = find()
-    known: T = found[name]
-    return known
+    if name in found:
+        known: T = found[name]
+        return known
+    new = find()
+    # A whole static site is written in one transaction.
+    if len(found) < _MOST_FOUND:
+        found[name] = new
+    return new
 
 
 class DataState(NamedTuple):

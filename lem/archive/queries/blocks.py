@@ -59,6 +59,12 @@ campaign's pages ask for those of all its arms."""
 _LOCK = threading.Lock()
 
 
+def _is_small(facts: Facts) -> bool:
+    """Whether it may be kept: names of devices are as many and as long as a record has them."""
+    names = [facts.hardware, *(d for of_class in facts.shares.values() for d in of_class)]
+    return len(names) <= 64 and sum(map(len, names)) <= 4096
+
+
 class Records:
     """Reads records, one for each configuration and set of boards: how its energy is spread over
     devices is much the same in all of their runs."""
@@ -89,8 +95,8 @@ class Records:
         return None if row is None else self._read(row)
 
     def _read(self, row: sa.Row[Any]) -> Facts | None:
-        members = Members(self._connection, self._packs, row, self._submissions)
         try:
+            members = Members(self._connection, self._packs, row, self._submissions)
             members.place("record")  # so that what is gone is missed, though it was read before
             sha256 = members.hashes()["record"] or ""
             with _LOCK:
@@ -101,6 +107,8 @@ class Records:
         except (Refused, BadInput, OSError):
             return None
         found = Facts(hardware(record), shares_of(record), scored_of(record))
+        if not _is_small(found):
+            return found
         with _LOCK:
             _FACTS[sha256] = found
             while len(_FACTS) > KEPT:

@@ -17,6 +17,7 @@ from lem.archive.schema import BLOB, RUN, SUBMISSION
 from lem.contract.base import MAX_DOCUMENT_BYTES
 from lem.contract.record import Record
 from lem.contract.submission import Manifest, Submitted
+from lem.errors import BadInput
 from lem.submit.pack import unpacked
 
 MAX_TRACE_BYTES = 96 * 2**20
@@ -27,6 +28,8 @@ MAX_LINE_BYTES = 1000
 MAX_SERIES = 500
 KEPT_BYTES = 256 * 1024
 """Of a record's text that is kept parsed: what anybody may send has no bound but 64 MiB."""
+MOST_KEPT = 8
+"""Submissions at once: a manifest may name thousands of files."""
 Key = tuple[str, str, str]
 """Meter, device, quantity."""
 
@@ -60,6 +63,8 @@ class Submissions:
 
     def of(self, content_sha256: str) -> tuple[int, list[Submitted] | None]:
         if content_sha256 not in self._known:
+            if len(self._known) >= MOST_KEPT:
+                self._known.clear()
             query = sa.select(SUBMISSION.c.id, SUBMISSION.c.manifest).where(
                 SUBMISSION.c.content_sha256 == content_sha256
             )
@@ -78,7 +83,10 @@ class Submissions:
         """Look once for the places of the records of all these runs."""
         wanted = []
         for row in rows:
-            key, sent = self.of(row._mapping["content_sha256"])
+            try:
+                key, sent = self.of(row._mapping["content_sha256"])
+            except BadInput:
+                continue  # whoever asks for it is told
             if sent is not None and (sha256 := sent[row._mapping["number"]].record) is not None:
                 wanted.append((key, bytes.fromhex(sha256)))
         self._find(wanted)

@@ -20,11 +20,14 @@ from lem.archive.columns import Columns, Ints, Mask, Value, columns
 from lem.archive.queries import sizes
 from lem.archive.queries.answer import TIER_NUMBERS, Tier, tier_name
 from lem.archive.queries.filters import CLASS_ORDER, Filtered, path_of
+from lem.archive.refused import Refused
 from lem.archive.schema import CONFIG, DIMENSIONS
 from lem.contract.base import Scalar
 from lem.contract.metrics import METRIC_SEMANTICS_VERSION
 
 Condition = sa.ColumnElement[bool]
+MOST_MODELS = 30_000
+"""That one query may name: databases take some 32,000 parameters."""
 
 
 class Selected(NamedTuple):
@@ -119,7 +122,10 @@ def filters(connection: sa.Connection, question: Filtered) -> list[Condition]:
             found.append(sa.or_(*(_is(c[name], v) for v in values)))
         elif name == sizes.NAME:
             models = connection.scalars(sa.select(c.model).distinct())
-            found.append(c.model.in_([m for m in models if sizes.is_one_of(values, m)]))
+            wanted = [m for m in models if sizes.is_one_of(values, m)]
+            if len(wanted) > MOST_MODELS:
+                raise Refused("too_many_values", "too many models are of these sizes")
+            found.append(c.model.in_(wanted))
         else:
             found.append(_at_path(connection.dialect.name, name, values))
     return found

@@ -22,7 +22,7 @@ export function Axes({ store, cloud }: { store: Store; cloud: Cloud }): JSX.Elem
         label={t("explorer.up")}
         value={y}
         options={METRIC_OPTIONS}
-        onChange={(m) => store.change({ ...store.view.value, y: m === view.metric ? null : (m as Metric) })}
+        onChange={(m) => store.change({ ...store.view.value, y: m === store.view.value.metric ? null : (m as Metric) })}
       />
       <Select
         label={t("explore.x")}

@@ -1,7 +1,7 @@
 /** The table: configurations from the best to the worst, with ranks where intervals tell them apart. */
 import { useSignal, useSignalEffect } from "@preact/signals";
 import type { JSX } from "preact";
-import { useEffect, useMemo, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { basket, MOST, onBasket, same, toggle } from "../page/basket";
 import { t } from "../text";
 import { device, figure, fullName, isEstimated, modelName, nameInClass, type Scale, scaleOf, tierName, way, workload } from "../words";
@@ -14,7 +14,7 @@ import type { Store } from "./store";
 export function BoardTable({ store, links }: { store: Store; links: Links }): JSX.Element | null {
   const board = store.board.value;
   const region = useRef<HTMLDivElement>(null);
-  const turned = useRef(false);
+  const turned = useRef<string | null>(null);
   useEffect(() => {
     if (!region.current) return;
     const seen = new IntersectionObserver((entries) => entries.some((e) => e.isIntersecting) && store.place());
@@ -22,8 +22,10 @@ export function BoardTable({ store, links }: { store: Store; links: Links }): JS
     return () => seen.disconnect();
   }, [board === null || board.rows.length === 0]);
   useEffect(() => {
-    if (turned.current) document.getElementById("board")?.scrollIntoView();
-    turned.current = false;
+    const to = turned.current;
+    turned.current = null;
+    // Whoever chose something else meanwhile stays where they are.
+    if (to !== null && to === store.view.value.cursor) document.getElementById("board")?.scrollIntoView();
   }, [board]);
   if (!board) return null;
   if (board.rows.length === 0) return <p class="empty">{t("explore.none")}</p>;
@@ -36,7 +38,7 @@ export function BoardTable({ store, links }: { store: Store; links: Links }): JS
       <p>
         {t(better === "lower" ? "explore.board.lower" : "explore.board.higher")} {t("explore.board.ranks")} {shared(board)}
       </p>
-      <div class="scroll" ref={region} tabIndex={0} role="region" aria-label={t("explore.board.label")}>
+      <div class="scroll" ref={region} style={`contain-intrinsic-size: auto none auto ${5 * board.rows.length}rem`} tabIndex={0} role="region" aria-label={t("explore.board.label")}>
         <table class="board" role="table">
           <thead role="rowgroup">
             <tr role="row">
@@ -64,14 +66,14 @@ export function BoardTable({ store, links }: { store: Store; links: Links }): JS
         </table>
       </div>
       <p class="actions">
-        <Turns store={store} next={board.next} onTurn={() => (turned.current = true)} />
+        <Turns store={store} next={board.next} onTurn={(cursor) => (turned.current = cursor)} />
         <Files store={store} links={links} />
       </p>
     </>
   );
 }
 
-function Turns({ store, next, onTurn }: { store: Store; next: string | null; onTurn: () => void }): JSX.Element {
+function Turns({ store, next, onTurn }: { store: Store; next: string | null; onTurn: (cursor: string) => void }): JSX.Element {
   const view = store.view.value;
   return (
     <>
@@ -85,7 +87,7 @@ function Turns({ store, next, onTurn }: { store: Store; next: string | null; onT
           type="button"
           class="quiet next"
           onClick={() => {
-            onTurn();
+            onTurn(next);
             store.change({ ...store.view.value, cursor: next });
           }}
         >
@@ -102,10 +104,10 @@ function Rows({ store, links, board, across }: { store: Store; links: Links; boa
   const body = useRef<HTMLTableSectionElement>(null);
   const placed = store.placed.value;
   // The point under the cursor changes often, and no row is made anew for it.
-  useSignalEffect(() => {
-    const id = store.pointed.value;
+  const mark = (id: string | null): void => {
     for (const row of body.current?.rows ?? []) row.toggleAttribute("data-pointed", row.dataset.id === id?.slice(0, 16));
-  });
+  };
+  useSignalEffect(() => mark(store.pointed.value));
   // The same elements as before, which are not looked at again, as long as nothing that they show changes.
   const rows = useMemo(() => {
     const figures = board.rows.map((p) => p.figure);
@@ -128,6 +130,7 @@ function Rows({ store, links, board, across }: { store: Store; links: Links; boa
       />
     ));
   }, [board, placed, kept.value, across]);
+  useLayoutEffect(() => mark(store.pointed.peek()), [rows]);
   return (
     <tbody role="rowgroup" ref={body}>
       {rows}

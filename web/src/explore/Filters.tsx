@@ -105,11 +105,16 @@ export function Select(props: {
 /** A text or a date; the address follows while it is typed. */
 function Typed(props: { store: Store; name: string; label: string; type: "search" | "date"; placeholder?: string }): JSX.Element {
   const { store, name } = props;
-  const value = valuesOf(store.view.value, name)[0] ?? "";
   const timer = useRef(0);
+  /** What the address does not follow yet: it is not typed over. */
+  const pending = useRef<string | null>(null);
+  const asked = valuesOf(store.view.value, name)[0] ?? "";
+  const value = pending.current ?? asked;
   const typed = (text: string): void => {
     clearTimeout(timer.current);
+    pending.current = text;
     timer.current = window.setTimeout(() => {
+      pending.current = null;
       const now = store.view.value;
       if ((valuesOf(now, name)[0] ?? "") !== text) store.change(filtered(now, name, text ? [text] : []), true);
     }, 250);
@@ -214,13 +219,14 @@ function Values(props: {
 
 /** Any setting by its experiment path. */
 function AnyPath({ store }: { store: Store }): JSX.Element {
-  const [name, setName] = useState("");
-  const [value, setValue] = useState("");
+  const [name, value] = [useRef<HTMLInputElement>(null), useRef<HTMLInputElement>(null)];
+  // As the fields are now: what was typed last may not be drawn yet.
   const add = (): void => {
-    if (!name.trim() || !value.trim()) return;
-    store.change(toggled(store.view.value, name.trim(), value.trim()));
-    setName("");
-    setValue("");
+    const fields = [name.current, value.current] as const;
+    const [path, wanted] = [fields[0]?.value.trim(), fields[1]?.value.trim()];
+    if (!path || !wanted) return;
+    store.change(toggled(store.view.value, path, wanted));
+    for (const field of fields) if (field) field.value = "";
   };
   return (
     <fieldset class="field path">
@@ -228,16 +234,14 @@ function AnyPath({ store }: { store: Store }): JSX.Element {
       <input
         aria-label={t("explorer.path")}
         placeholder={t("explorer.path_hint")}
-        value={name}
+        ref={name}
         maxLength={200}
-        onInput={(e) => setName(e.currentTarget.value)}
       />
       <input
         aria-label={t("explorer.path_value")}
         placeholder={t("explorer.path_value")}
-        value={value}
+        ref={value}
         maxLength={300}
-        onInput={(e) => setValue(e.currentTarget.value)}
         onKeyDown={(e) => e.key === "Enter" && add()}
       />
       <button type="button" class="quiet" onClick={add}>

@@ -86,6 +86,8 @@ export class Store {
           if (abort.signal.aborted) return;
           batch(() => {
             (this[what].value as unknown) = found;
+            // Figures and places of rows are those of the points before.
+            if (what === "cloud") this.placed.value = new Map();
             this.says(what, null);
           });
           this.together();
@@ -108,7 +110,10 @@ export class Store {
       this.says(what, error instanceof Refused ? said(error) : String(error));
       // What is shown is the answer to what is asked, or nothing. Filters stay, to be taken back.
       if (what === "board") this.board.value = null;
-      if (what === "cloud") this.cloud.value = null;
+      if (what === "cloud") {
+        this.cloud.value = null;
+        this.placed.value = new Map();
+      }
     });
   }
 
