@@ -101,7 +101,9 @@ def test_a_run_has_a_salt_of_its_own_where_the_server_knows_them(
     with ThreadingHTTPServer(("127.0.0.1", 0), Owned) as http:
         thread = threading.Thread(target=http.serve_forever)
         thread.start()
-        args = {"base_url": f"http://127.0.0.1:{http.server_address[1]}/v1"}
+        port = http.server_address[1]
+        # The port is named, since this process may hold connections of other tests.
+        args = {"base_url": f"http://127.0.0.1:{port}/v1", "engine_port": port}
         job = make_job("openai", gguf, tmp_path, [REQUEST], {}, args, generate)
         for run in ("a", "b"):
             engine = plugins.load("backends", "openai")().load(
