@@ -49,9 +49,9 @@ BOARD = Intervals(
     subtitle="GPU energy per output token",
     axis=Axis("GPU energy per output token", "mJ/token"),
     rows=(
-        Row("Qwen3 on vLLM", 41.2, (40.1, 42.3), sublabel="bfloat16", group="1"),
-        Row("Qwen3 on SGLang", 41.9, (40.6, 43.2), sublabel="bfloat16", group="1"),
-        Row("Qwen3 on llama.cpp", 77.0, (74.9, 79.1), sublabel="Q4_K_M", group="3"),
+        Row("Qwen3 on vLLM", 41.2, (40.1, 42.3), sublabel="bfloat16", rank="1"),
+        Row("Qwen3 on SGLang", 41.9, (40.6, 43.2), sublabel="bfloat16", rank="1"),
+        Row("Qwen3 on llama.cpp", 77.0, (74.9, 79.1), sublabel="Q4_K_M", rank="3"),
     ),
 )
 CUT = Intervals(

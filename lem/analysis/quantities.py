@@ -48,6 +48,11 @@ DIFFERENCES = ("energy_above_idle_per_output_token_j", "energy_decode_per_output
 """Metrics that may lie below 0: what is taken away has its own noise."""
 
 
+def least_of(metric: str) -> float | None:
+    """What a metric can't be below; None where there is no such value."""
+    return None if metric in DIFFERENCES else 0.0
+
+
 @dataclass(frozen=True)
 class Quantity:
     """One compared figure: a metric, and the part of it (a device class or a percentile)."""
@@ -61,6 +66,11 @@ class Quantity:
     unit: str
     better: Literal["lower", "higher"]
     estimated: bool = False
+
+    @property
+    def least(self) -> float | None:
+        """What it can't be below."""
+        return least_of(self.metric)
 
     @property
     def key(self) -> str:

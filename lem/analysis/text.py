@@ -4,7 +4,7 @@ import math
 import unicodedata
 from collections.abc import Iterable
 
-from lem.analysis.words import places, rounded, with_ends
+from lem.analysis.words import places, rounded, two_digits, with_ends
 from lem.stats import Absolute, RatioEstimate, Verdict
 
 DASH = "–"
@@ -54,11 +54,12 @@ def with_unit(title: str, unit: str) -> str:
     return f"{title[:-1]}, {unit})" if title.endswith(")") else f"{title} ({unit})"
 
 
-def figure(value: Absolute, factor: float = 1.0) -> str:
+def figure(value: Absolute, factor: float = 1.0, *, least: float | None = None) -> str:
     """``20.50 ± 0.41``: U to two significant digits, the value to the same place; see :func:`half`
-    for what ± is. Without it the value stands alone."""
+    for what ± is, and :func:`with_uncertainty` for ``least``. Without it the value stands alone."""
     half_ = half(value)
-    return with_uncertainty(value.mean * factor, None if half_ is None else half_ * factor)
+    u = None if half_ is None else half_ * factor
+    return with_uncertainty(value.mean * factor, u, least=least)
 
 
 def half(value: Absolute) -> float | None:
@@ -73,12 +74,17 @@ def half(value: Absolute) -> float | None:
     return found or None
 
 
-def whiskers(value: Absolute, factor: float = 1.0) -> tuple[float, float] | None:
-    """The value less and plus :func:`half`."""
+def whiskers(
+    value: Absolute, factor: float = 1.0, *, least: float | None = None
+) -> tuple[float, float] | None:
+    """The value less and plus :func:`half`, not below ``least``."""
     around = half(value)
     if around is None:
         return None
-    return (value.mean - around) * factor, (value.mean + around) * factor
+    low = value.mean - around
+    if least is not None:
+        low = min(max(least, low), value.mean)
+    return low * factor, (value.mean + around) * factor
 
 
 def provisional(unfinished: str) -> str:
@@ -90,12 +96,19 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def with_uncertainty(value: float, uncertainty: float | None) -> str:
-    """``20.50 ± 0.41``; without an uncertainty the value to three significant digits."""
+def with_uncertainty(value: float, uncertainty: float | None, *, least: float | None = None) -> str:
+    """``20.50 ± 0.41``; without an uncertainty the value to three significant digits. Where the
+    interval would reach below the ``least`` that the quantity can be it is cut there, which takes
+    nothing from its confidence, and written with its ends: ``37 (0–300)``."""
     if not uncertainty:
         return three_digits(value)
     decimals = places(uncertainty)
-    return f"{value:.{decimals}f} ± {uncertainty:.{decimals}f}"
+    if least is None or value < least or value - uncertainty >= least:
+        return f"{value:.{decimals}f} ± {uncertainty:.{decimals}f}"
+    shown = f"{value:.{decimals}f}"
+    if value and not float(shown):
+        shown = two_digits(value)
+    return f"{shown} ({least:g}{DASH}{rounded(value + uncertainty, decimals, math.ceil)})"
 
 
 def rough(value: float) -> str:

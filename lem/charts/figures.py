@@ -2,7 +2,7 @@
 
 import math
 
-from lem.analysis.words import places, with_ends
+from lem.analysis.words import places, rounded, with_ends
 from lem.charts.model import Axis, Interval
 
 NOTHING = "—"
@@ -34,7 +34,9 @@ def reading(value: float | None, interval: Interval, axis: Axis) -> str:
     if low > 0:
         shown, first, last = with_ends(value, low, high)
     else:
-        shown, first, last = (f"{v:.{decimals}f}" for v in (value, low, high))
+        shown = f"{value:.{decimals}f}"
+        first = "0" if low == 0 else rounded(low, decimals, math.floor)
+        last = rounded(high, decimals, math.ceil)
     return f"{_signed(shown)} ({_signed(first)}–{_signed(last)}){unit}"
 
 

@@ -105,8 +105,8 @@ class Row:
     target: Target | None = None
     emphasis: bool = False
     estimated: bool = False
-    group: str = ""
-    """Rows after each other with the same group lie on one band: a rank group."""
+    rank: str = ""
+    """Rows after each other with the same rank lie on one band."""
     colour: int | None = None
     exact: bool = False
     """Whether the value has no uncertainty of its own, as a part of a budget: it is then filled

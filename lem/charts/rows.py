@@ -49,8 +49,8 @@ def lay_out(sheet: Sheet, rows: Sequence[Row], axis: Axis, top: float) -> Layout
     texts = [r.text or reading(r.value, r.interval, axis) for r in rows]
     if sheet.narrow:
         return _narrow(sheet, rows, texts, top)
-    groups = any(r.group for r in rows)
-    left = max((measure(r.group, SMALL) for r in rows), default=0) + 18 if groups else 0.0
+    groups = any(r.rank for r in rows)
+    left = max((measure(r.rank, SMALL) for r in rows), default=0) + 18 if groups else 0.0
     widest = max((_widest(r) for r in rows), default=0)
     room = min(widest, 0.36 * sheet.width)
     readings = max((measure(t, NORMAL, r.emphasis) for r, t in zip(rows, texts, strict=True)),
@@ -79,8 +79,8 @@ def _widest(row: Row) -> float:
 
 
 def _narrow(sheet: Sheet, rows: Sequence[Row], texts: Sequence[str], top: float) -> Layout:
-    groups = any(r.group for r in rows)
-    indent = PAD + (max(measure(r.group, SMALL) for r in rows) + 8 if groups else 0)
+    groups = any(r.rank for r in rows)
+    indent = PAD + (max(measure(r.rank, SMALL) for r in rows) + 8 if groups else 0)
     room = sheet.width - indent - PAD
     widest = max((measure(t, NORMAL, r.emphasis) for r, t in zip(rows, texts, strict=True)),
                  default=0)  # fmt: skip
@@ -98,15 +98,15 @@ def _narrow(sheet: Sheet, rows: Sequence[Row], texts: Sequence[str], top: float)
 
 
 def bands(sheet: Sheet, layout: Layout) -> None:
-    """Rank groups: every other one shaded, each named at its first row."""
+    """Ranks: every other one shaded, each named at the first of the rows that share it."""
     if not layout.groups:
         return
     start, number = 0, 0
     lanes = layout.lanes
     for i in range(1, len(lanes) + 1):
-        if i < len(lanes) and lanes[i].row.group == lanes[start].row.group:
+        if i < len(lanes) and lanes[i].row.rank == lanes[start].row.rank:
             continue
-        group = lanes[start].row.group
+        group = lanes[start].row.rank
         if number % 2 == 0:
             top, bottom = lanes[start].top, lanes[i - 1].bottom
             sheet.rect(0, top, sheet.width, bottom - top, "band", 4)

@@ -70,6 +70,7 @@ def scale(
     first: float,
     last: float,
     always: Iterable[float] = (),
+    far: float = FAR,
 ) -> Scale:
     """A scale that holds all values and, as far as they are not absurdly wide, their intervals.
     On a logarithmic axis what is not above 0 cannot lie on it and is left out."""
@@ -79,7 +80,7 @@ def scale(
     low, high = (min(known), max(known)) if known else ((1.0, 1.0) if log else (0.0, 1.0))
     ends = [_within(e) for i in intervals if i is not None for e in i if math.isfinite(e)]
     if log:
-        far = max(FAR, high / low)
+        far = max(far, 2.0, high / low)
         ends = [e for e in ends if e > 0]
         low = max(min([low, *ends]), low / far)
         high = min(max([high, *ends]), high * far)
@@ -87,7 +88,7 @@ def scale(
         return Scale(low / math.exp(margin), high * math.exp(margin), first, last, True)
     if axis.positive and low >= 0:
         ends = [max(0.0, e) for e in ends]
-    far = FAR * max(abs(low), abs(high), high - low) or 1.0
+    far = far * max(abs(low), abs(high), high - low) or 1.0
     low, high = max(min([low, *ends]), low - far), min(max([high, *ends]), high + far)
     if axis.share and low >= 0 and high <= 1:
         # Shares that all lie low would look large on an axis of their own.

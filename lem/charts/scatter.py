@@ -15,6 +15,9 @@ from lem.charts.sheet import NORMAL, SMALL, Sheet
 
 HEIGHT, LOW_HEIGHT = 400.0, 320.0
 MANY = 60
+NEAR = 1.0
+"""How far beyond the outermost value the end of an interval may stretch an axis, as a multiple of
+what the values themselves take: among many marks the widest must not press the rest together."""
 """With more marks than this, smaller dots."""
 
 
@@ -37,11 +40,15 @@ def draw(sheet: Sheet, chart: Scatter, top: float) -> float:
     top += 24
     bottom = top + (LOW_HEIGHT if sheet.narrow else HEIGHT)
     marks = [m for s in series for m in s.marks]
-    up = scale(chart.y, [_y(m) for m in marks], [m.y_interval for m in marks], bottom, top)
+    up = scale(
+        chart.y, [_y(m) for m in marks], [m.y_interval for m in marks], bottom, top, far=NEAR
+    )
     y_ticks = up.ticks(46, chart.y.ticks)
     left = max((measure(tick_text(t, chart.y), SMALL) for t in y_ticks), default=20) + 8
     last = sheet.width - (ends or 8)
-    along = scale(chart.x, [_x(m) for m in marks], [m.x_interval for m in marks], left + 8, last)
+    along = scale(
+        chart.x, [_x(m) for m in marks], [m.x_interval for m in marks], left + 8, last, far=NEAR
+    )
     _grid(sheet, chart, along, up, left, y_ticks)
     points = [[Point(m, along.at(_x(m)), up.at(_y(m))) for m in s.marks] for s in series]
     colours = [i % 7 + 1 if s.colour is None else s.colour for i, s in enumerate(series)]

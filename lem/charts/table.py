@@ -115,7 +115,7 @@ def _rows(axis: Axis, rows: tuple[Row, ...]) -> Table:
     return _made(
         columns,
         (
-            (r.group, r.label, r.sublabel, *_cells(r.value, r.interval), r.text,
+            (r.rank, r.label, r.sublabel, *_cells(r.value, r.interval), r.text,
              _origin(r.estimated, any_estimated))
             for r in rows
         ),

@@ -74,7 +74,7 @@ def page(reader: Reader, params: Params, query: Query) -> Page:
     connection, packs = reader
     found = result(connection, packs, run_id)
     record = Record.model_validate(found.record)
-    headline = _headline(found)
+    headline = _of_run(found, HEADLINE_METRIC)
     budgets = list(budget.metrics(record))
     drawn, why_no_trace = _power(reader, run_id)
     charts: dict[str, AnyChart] = {}
@@ -130,12 +130,13 @@ def short(run_id: str) -> str:
     return f"{submission[:12]}-{number}"
 
 
-def _headline(found: Result) -> OneFigure | None:
-    own = found.run.figures.get(HEADLINE_METRIC)
+def _of_run(found: Result, metric: str) -> OneFigure | None:
+    """An energy or power of the run; None where it has none."""
+    own = found.run.figures.get(metric)
     if own is None:
         return None
     return OneFigure(
-        metric=HEADLINE_METRIC,
+        metric=metric,
         value=own.value,
         uncertainty=own.uncertainty,
         unit=own.unit,
@@ -281,7 +282,7 @@ def _phases(drawn: Power) -> list[Marked]:
 
 
 def _trace_chart(found: Result, drawn: Power) -> Traces:
-    mean = found.run.figures.get("mean_power_w")
+    mean = _of_run(found, "mean_power_w")
     title = text("result.trace.title_plain")
     if mean is not None:
         said = in_words(mean)

@@ -254,7 +254,7 @@ def _board(board: Leaderboard) -> Intervals:
                 interval=interval(metric, p.figure.value, p.figure.uncertainty, factor),
                 target=Target("configuration", {"id": p.configuration.id[:16]}),
                 estimated=p.figure.energy_class == "estimated" and is_energy(metric),
-                group=str(p.group or ""),
+                rank=str(p.rank or ""),
             )
             for p in board.rows
         ),

@@ -108,10 +108,9 @@ def energy(c: Comparison, quantity: Quantity) -> Intervals | None:
         title=f"{capital(shown.noun)} of {len(found)} arms",
         subtitle=f"Mean over blocks in {unit}{modelled}{provisional(_unfinished(c))}",
         source=f"{_source(c)}; {WHISKERS}",
-        axis=Axis(shown.noun, unit, log=log),
+        axis=Axis(shown.noun, unit, log=log, positive=quantity.least == 0),
         rows=tuple(
-            _row(a, found.get(a.arm.arm_id), factor, unit, quantity.estimated, colours)
-            for a in c.arms
+            _row(a, found.get(a.arm.arm_id), factor, unit, quantity, colours) for a in c.arms
         ),
     )
 
@@ -121,15 +120,18 @@ def _row(
     found: Absolute | None,
     factor: float,
     unit: str,
-    estimated: bool,
+    quantity: Quantity,
     colours: dict[str, int],
 ) -> Row:
     sublabel = BASELINE_TEXT if arm.baseline else ""
     colour = colours[arm.arm.arm_id]
     if found is None:
         return Row(arm.name, None, sublabel=sublabel, colour=colour)
-    interval = _modelled(found, factor) if estimated else whiskers(found, factor)
-    text = f"{figure(found, factor)} {unit}"
+    estimated = quantity.estimated
+    interval = (
+        _modelled(found, factor) if estimated else whiskers(found, factor, least=quantity.least)
+    )
+    text = f"{figure(found, factor, least=quantity.least)} {unit}"
     if estimated:
         text = f"≈ {rough(found.mean * factor)} {unit}"
         if interval is not None and found.expanded:
@@ -142,7 +144,7 @@ def _modelled(found: Absolute, factor: float) -> Interval:
     """Of an estimate the model's own uncertainty is what counts, also of a single block."""
     if not found.expanded:
         return None
-    return (found.mean - found.expanded) * factor, (found.mean + found.expanded) * factor
+    return max(0.0, found.mean - found.expanded) * factor, (found.mean + found.expanded) * factor
 
 
 def scatter(c: Comparison, quantity: Quantity) -> Scatter | None:
@@ -157,9 +159,17 @@ def scatter(c: Comparison, quantity: Quantity) -> Scatter | None:
 
     def mark(arm: ArmResult) -> Mark:
         x, y = arm.figures[THROUGHPUT], arm.figures[quantity.key]
-        said = f"{arm.name}: {figure(x)} {speed.unit}, {figure(y, factor)} {unit}"
-        return Mark(arm.name, x.mean, y.mean * factor, whiskers(x), whiskers(y, factor),
-                    title=said, emphasis=arm.baseline)  # fmt: skip
+        words = f"{figure(x, least=speed.least)} {speed.unit}"
+        words += f", {figure(y, factor, least=quantity.least)} {unit}"
+        return Mark(
+            arm.name,
+            x.mean,
+            y.mean * factor,
+            whiskers(x, least=speed.least),
+            whiskers(y, factor, least=quantity.least),
+            title=f"{arm.name}: {words}",
+            emphasis=arm.baseline,
+        )
 
     series = tuple(
         Series(
@@ -175,8 +185,18 @@ def scatter(c: Comparison, quantity: Quantity) -> Scatter | None:
         title=f"{capital(quantity.noun)} against {speed.noun}",
         subtitle=f"One mark an arm; bold: the baseline{_estimated(c)}{provisional(_unfinished(c))}",
         source=f"{_source(c)}; {WHISKERS}",
-        x=Axis(speed.noun, speed.unit, log=_wide([a.figures[THROUGHPUT].mean for a in arms])),
-        y=Axis(quantity.noun, unit, log=_wide([a.figures[quantity.key].mean for a in arms])),
+        x=Axis(
+            speed.noun,
+            speed.unit,
+            log=_wide([a.figures[THROUGHPUT].mean for a in arms]),
+            positive=True,
+        ),
+        y=Axis(
+            quantity.noun,
+            unit,
+            log=_wide([a.figures[quantity.key].mean for a in arms]),
+            positive=quantity.least == 0,
+        ),
         series=series,
     )
 

@@ -38,8 +38,8 @@ def view(found: Front) -> RenderableType:
         table.add_row(
             Text(plain(p.name)),
             str(p.blocks),
-            figure(p.x, fx),
-            figure(p.y, fy),
+            figure(p.x, fx, least=found.x.least),
+            figure(p.y, fy, least=found.y.least),
             Text(_state(p), style=_STYLES[p.state]),
         )
     parts: list[RenderableType] = [table]
@@ -105,9 +105,10 @@ def chart(found: Front) -> Scatter:
                 label(p),
                 p.x.mean * fx,
                 p.y.mean * fy,
-                whiskers(p.x, fx),
-                whiskers(p.y, fy),
-                title=f"{p.name}: {figure(p.x, fx)} {unit_x}, {figure(p.y, fy)} {unit_y}",
+                whiskers(p.x, fx, least=found.x.least),
+                whiskers(p.y, fy, least=found.y.least),
+                title=f"{p.name}: {figure(p.x, fx, least=found.x.least)} {unit_x}, "
+                f"{figure(p.y, fy, least=found.y.least)} {unit_y}",
                 estimated=estimated,
             )
             for p in sorted(found.points, key=lambda p: p.x.mean)
@@ -133,7 +134,7 @@ def chart(found: Front) -> Scatter:
             "Dominated: worse beyond uncertainty, by ratios within blocks; what the whiskers of two"
             " arms share is not in those.",
         ),
-        x=Axis(found.x.noun, unit_x, log=wide[0]),
-        y=Axis(found.y.noun, unit_y, log=wide[1]),
+        x=Axis(found.x.noun, unit_x, log=wide[0], positive=found.x.least == 0),
+        y=Axis(found.y.noun, unit_y, log=wide[1], positive=found.y.least == 0),
         series=tuple(s for s in series if s.marks),
     )

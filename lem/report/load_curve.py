@@ -73,9 +73,9 @@ def _cells(p: LoadPoint, factor: float, blocks: bool, idle: bool) -> list[str]:
     return [
         f"{p.load:g}",
         *([str(p.blocks)] if blocks else []),
-        figure(p.throughput) if p.throughput else NOTHING,
+        figure(p.throughput, least=0.0) if p.throughput else NOTHING,
         f"{100 * p.utilisation:.0f} %" if p.utilisation is not None else NOTHING,
-        figure(p.total, factor),
+        figure(p.total, factor, least=0.0),
         *([figure(p.above_idle, factor) if p.above_idle else NOTHING] if idle else []),
         "1 (least)" if p.beside_least is None else ratio(p.beside_least),
     ]
@@ -110,14 +110,15 @@ def chart(found: Curve) -> Scatter:
         for name, above in (("in total", False), ("above idle", True)):
             if above and not _has_idle(found):
                 continue
+            least = None if above else 0.0
             marks = tuple(
                 Mark(
                     "",
                     p.load,
                     value.mean * factor,
                     None,
-                    whiskers(value, factor),
-                    title=f"{p.name}, {name}: {figure(value, factor)} {unit}",
+                    whiskers(value, factor, least=least),
+                    title=f"{p.name}, {name}: {figure(value, factor, least=least)} {unit}",
                     estimated=not _has_idle(found),
                 )
                 for p in series.points

@@ -65,8 +65,8 @@ def _chart(gathered: Gathered, found: Attribution, one: Attributed, factor: Fact
                 ", ".join(rest) or "all arms",
                 None if a is None else a.mean * scale,
                 None if b is None else b.mean * scale,
-                None if a is None else whiskers(a, scale),
-                None if b is None else whiskers(b, scale),
+                None if a is None else whiskers(a, scale, least=quantity.least),
+                None if b is None else whiskers(b, scale, least=quantity.least),
             )
             for rest, a, b in figures
         ),

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lem.analysis.comparison import ArmResult, Comparison
-from lem.analysis.quantities import Quantity
+from lem.analysis.quantities import Quantity, least_of
 from lem.analysis.text import NOTHING, figure, plain, ratio, rough, scaled, span
 from lem.report.footnotes import footnotes
 
@@ -146,7 +146,11 @@ def _quantity_table(
         cells = [
             Text(plain(arm.name)),
             Text(blocks_counted(c, q, arm)),
-            Text(figure(arm.figures[q.key], factor) if q.key in arm.figures else NOTHING),
+            Text(
+                figure(arm.figures[q.key], factor, least=q.least)
+                if q.key in arm.figures
+                else NOTHING
+            ),
             *([Text(_repeatability(arm, q, factor))] if repeats else []),
             _ratio_cell(c, arm, q),
         ]
@@ -229,7 +233,8 @@ def side_cell(arm: ArmResult, key: str, factor: float) -> str:
         if alike is None:
             return NOTHING
         return f"{factor * alike.same:.0f} (begin {factor * alike.leading:.0f})"
-    return figure(arm.figures[key], factor) if key in arm.figures else NOTHING
+    least = least_of(key.partition(".")[0])
+    return figure(arm.figures[key], factor, least=least) if key in arm.figures else NOTHING
 
 
 def blocks_counted(c: Comparison, q: Quantity, arm: ArmResult) -> str:

@@ -5,12 +5,15 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
+from lem.analysis.quantities import least_of
 from lem.analysis.text import plain, scaled, three_digits, with_uncertainty
 from lem.analysis.words import places, rounded, with_ends
 from lem.charts.table import Cell, Table
 
 
 class HasFigure(Protocol):
+    @property
+    def metric(self) -> str: ...
     @property
     def value(self) -> float: ...
     @property
@@ -23,7 +26,7 @@ class Said(NamedTuple):
     """A figure in words."""
 
     value: str
-    """``20.50 ± 0.41``."""
+    """``20.50 ± 0.41``; ``37 (0–300)`` of what can't be below 0 where the interval would be."""
     unit: str
     certain: bool
     """Whether an uncertainty is stated."""
@@ -44,7 +47,9 @@ def figure(found: HasFigure, among: Sequence[HasFigure] = ()) -> Said:
     """In a unit that reads well; ``among``: those that it stands beside, which share the unit."""
     factor, unit = scaled(found.unit, [f.value for f in among or (found,)])
     u = found.uncertainty
-    text = with_uncertainty(found.value * factor, None if u is None else u * factor)
+    text = with_uncertainty(
+        found.value * factor, None if u is None else u * factor, least=least_of(found.metric)
+    )
     return Said(text.replace("-", "−"), said_unit(unit), u is not None)
 
 

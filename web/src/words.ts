@@ -3,9 +3,9 @@
 import type { Configuration, Figure, Metric, Value } from "./explore/source";
 import { maybe, t, whole } from "./text";
 
-type HasFigure = Pick<Figure, "value" | "uncertainty" | "unit">;
+type HasFigure = Pick<Figure, "metric" | "value" | "uncertainty" | "unit">;
 export interface Said {
-  /** `20.50 ± 0.41`. */
+  /** `20.50 ± 0.41`; `37 (0–300)` of what can't be below 0 where the interval would be. */
   readonly value: string;
   readonly unit: string;
   readonly certain: boolean;
@@ -43,7 +43,7 @@ export function scaleOf(figures: readonly HasFigure[]): Scale {
 export function figure(found: HasFigure, [factor, unit]: Scale = scaleOf([found])): Said {
   const u = found.uncertainty;
   return {
-    value: withUncertainty(found.value * factor, u === null ? null : u * factor),
+    value: withUncertainty(found.value * factor, u === null ? null : u * factor, leastOf(found.metric)),
     unit: saidUnit(unit),
     certain: u !== null,
   };
@@ -54,10 +54,25 @@ export function saidUnit(unit: string): string {
   return unit.replace(/\/s$/, "/second").replaceAll("/", t("unit.per"));
 }
 
-export function withUncertainty(value: number, uncertainty: number | null): string {
+/** Where the interval would reach below the least that the quantity can be, it is cut there. */
+export function withUncertainty(value: number, uncertainty: number | null, least: number | null = null): string {
   if (!uncertainty) return minus(threeDigits(value));
   const decimals = places(uncertainty);
-  return minus(`${fixed(value, decimals)} ± ${fixed(uncertainty, decimals)}`);
+  if (least === null || value < least || value - uncertainty >= least)
+    return minus(`${fixed(value, decimals)} ± ${fixed(uncertainty, decimals)}`);
+  let shown = fixed(value, decimals);
+  if (value && !Number(shown)) shown = fixed(value, places(value));
+  return `${shown} (${least}–${fixed(above(value + uncertainty, decimals), decimals)})`;
+}
+
+/** The next figure with so many decimals that is not smaller; a last digit that is but floating point's is none. */
+function above(value: number, decimals: number): number {
+  return Math.ceil(Number((value * 10 ** decimals).toFixed(6))) / 10 ** decimals;
+}
+
+/** What a metric can't be below; null where there is no such value (lem/analysis/quantities.py). */
+export function leastOf(metric: string): number | null {
+  return metric === "energy_above_idle_per_output_token_j" ? null : 0;
 }
 
 /** Decimals that show two significant digits of an uncertainty (GUM 7.2.6). */

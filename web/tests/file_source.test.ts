@@ -69,7 +69,7 @@ for (const recorded of answers) {
     const board = await source.leaderboard(asked(recorded), page);
     expect(board.chosen).toEqual(recorded.board.chosen);
     expect(board.configurations).toBe(recorded.board.rows.length);
-    expect(board.rows.map((p) => [p.rank, p.group, p.configuration.id, cells(p.figure)])).toEqual(recorded.board.rows);
+    expect(board.rows.map((p) => [p.rank, p.configuration.id, cells(p.figure)])).toEqual(recorded.board.rows);
     expect(board.next).toBe(null);
   });
 
@@ -129,13 +129,12 @@ test("pages have every row once, with the ranks of the whole", async () => {
   }
 });
 
-test("ranks are by the first of a group, not by neighbours", () => {
-  // Each overlaps its neighbour, but the third not the first.
-  const mean = Float64Array.of(1, 1.15, 1.3, 5);
-  const expanded = Float64Array.of(0.1, 0.1, 0.1, NaN);
-  const found = ranks([0, 1, 2, 3], { mean, expanded }, true);
-  expect(found.map((r) => r.rank)).toEqual([1, 1, 3, null]);
-  expect(found.map((r) => r.group)).toEqual([1, 1, 2, null]);
+test("a rank counts those that are better by more than both uncertainties", () => {
+  // The third overlaps its neighbour, but not the first; the fourth, worse yet, overlaps them all.
+  const mean = Float64Array.of(1, 1.15, 1.3, 1.4, 5);
+  const expanded = Float64Array.of(0.1, 0.1, 0.1, 0.5, NaN);
+  expect(ranks([0, 1, 2, 3, 4], { mean, expanded }, true)).toEqual([1, 1, 2, 1, null]);
+  expect(ranks([3, 2, 1, 0, 4], { mean, expanded }, false)).toEqual([1, 1, 1, 2, null]);
 });
 
 test("unknown filters, tiers and times are refused, never answered about everything", async () => {

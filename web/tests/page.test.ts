@@ -45,7 +45,7 @@ test("a spreadsheet runs nothing of a table", () => {
   expect([null, -0.5, 1e-7].map(cell)).toEqual(["", "-0.5", "1e-7"]);
   const configuration = { id: id(1), model: "=evil()", backend: "vllm", device_model: "L4", device_count: 1 };
   const figure = { value: 1.25, uncertainty: null, unit: "J/token", runs: 3, submitters: 1, tier: "recomputed", energy_class: "gpu" };
-  const place = { rank: null, group: null, configuration: { ...configuration, dataset: "random", arrival: "", load: null }, figure };
+  const place = { rank: null, configuration: { ...configuration, dataset: "random", arrival: "", load: null }, figure };
   const [head, row] = csvOf([place as unknown as Place], "cite, me").split("\r\n");
   expect(head).toContain("value (J/token),U (k = 2) (J/token)");
   expect(row).toContain(`,${id(1)},'=evil(),vllm,`);

@@ -1,6 +1,9 @@
 import { expect, test } from "vitest";
 import { scale, spanOf, ticks, tickText } from "../src/charts/scales";
 
+const log = { kind: "log", positive: false } as const;
+const linear = { kind: "linear", positive: false } as const;
+
 test("pixels of one value and of all are the same, and go back", () => {
   for (const [kind, span] of [["log", [0.003, 70]], ["linear", [-2, 11]]] as const) {
     const found = scale(kind, span, [40, 840]);
@@ -22,23 +25,34 @@ test("a logarithm has no place for zero and below", () => {
 });
 
 test("an axis has room for all values; a linear one begins at zero", () => {
-  const [low, high] = spanOf(Float64Array.of(2, NaN, 50, -3, 0), "log");
+  const [low, high] = spanOf(Float64Array.of(2, NaN, 50, -3, 0), log);
   expect(low).toBeLessThan(2);
   expect(low).toBeGreaterThan(1);
   expect(high).toBeGreaterThan(50);
-  expect(spanOf(Float64Array.of(20, 50), "linear")[0]).toBe(0);
-  const [below, above] = spanOf(Float64Array.of(-2, -1), "linear");
+  expect(spanOf(Float64Array.of(20, 50), linear)[0]).toBe(0);
+  const [below, above] = spanOf(Float64Array.of(-2, -1), linear);
   expect(below).toBeLessThan(-2);
   expect(above).toBeGreaterThan(0);
-  const [from, to] = spanOf(Float64Array.of(10, 20), "log", Float64Array.of(12, 30));
-  expect([from, to]).toEqual([expect.closeTo(10 / (50 / 10) ** 0.05), expect.closeTo(50 * (50 / 10) ** 0.05)]);
-  expect(spanOf(Float64Array.of(10, 20), "linear", Float64Array.of(12, NaN))[0]).toBeLessThan(-2);
+  const [from, to] = spanOf(Float64Array.of(10, 20), log, Float64Array.of(12, 15));
+  expect([from, to]).toEqual([expect.closeTo(5 / 7 ** 0.05), expect.closeTo(35 * 7 ** 0.05)]);
+  expect(spanOf(Float64Array.of(10, 20), linear, Float64Array.of(12, NaN))[0]).toBeLessThan(-2);
   for (const kind of ["log", "linear"] as const) {
     for (const values of [Float64Array.of(), Float64Array.of(NaN), Float64Array.of(7)]) {
-      const [from, to] = spanOf(values, kind);
+      const [from, to] = spanOf(values, { kind, positive: true });
       expect(to).toBeGreaterThan(from);
     }
   }
+});
+
+test("intervals stretch an axis only so far, and not below what can be", () => {
+  const [values, widths] = [Float64Array.of(5, 37), Float64Array.of(33, 263)];
+  expect(spanOf(values, { kind: "linear", positive: true }, widths)).toEqual([0, expect.closeTo(74 * 1.05)]);
+  const [below, above] = spanOf(values, linear, widths);
+  expect(below).toBeLessThan(-28);
+  expect(above).toBeLessThan(90);
+  const [low, high] = spanOf(values, { kind: "log", positive: true }, widths);
+  expect(low).toBeGreaterThan(4);
+  expect(high).toBeLessThan(400);
 });
 
 test("ticks are round, within the axis, and not too many", () => {

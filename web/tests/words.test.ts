@@ -6,20 +6,20 @@ import { figure, fullName, plain, scaleOf, workload } from "../src/words";
 // Made by scripts/explore_fixture.py: what the server's pages say.
 const { words } = JSON.parse(readFileSync(new URL("fixtures/explore.json", import.meta.url), "utf8")) as {
   words: {
-    figures: [number, number | null, string, string, string][];
+    figures: [string, number, number | null, string, string, string][];
     among: string[];
     configurations: [Configuration, string, string][];
   };
 };
 
-test.each(words.figures)("%f ± %f %s as on the server's pages", (value, uncertainty, unit, said, saidUnit) => {
-  const found = figure({ value, uncertainty, unit });
+test.each(words.figures)("%s %f ± %f %s as on the server's pages", (metric, value, uncertainty, unit, said, saidUnit) => {
+  const found = figure({ metric, value, uncertainty, unit });
   expect([found.value, found.unit]).toEqual([said, saidUnit]);
   expect(found.certain).toBe(uncertainty !== null);
 });
 
 test("figures beside each other share a unit", () => {
-  const energies = words.figures.filter(([, , unit]) => unit === "J/token").map(([value, uncertainty, unit]) => ({ value, uncertainty, unit }));
+  const energies = words.figures.filter(([, , , unit]) => unit === "J/token").map(([metric, value, uncertainty, unit]) => ({ metric, value, uncertainty, unit }));
   expect(energies.map((f) => figure(f, scaleOf(energies)).value)).toEqual(words.among);
 });
 

@@ -1,6 +1,5 @@
 """Configurations from the best to the worst, with ranks only where intervals tell them apart."""
 
-import math
 from typing import Annotated, Literal
 
 import numpy as np
@@ -48,9 +47,8 @@ class Chosen(Shape):
 
 class Place(Shape):
     rank: int | None
-    """Of its group's first one; None where there is no uncertainty to tell it from others."""
-    group: int | None
-    """Configurations of one group cannot be told from the group's first one."""
+    """1, and 1 more for each configuration that is better by more than the two uncertainties
+    together; None where there is no uncertainty to tell it from others."""
     configuration: Configuration
     figure: Figure
 
@@ -74,13 +72,10 @@ def leaderboard(connection: sa.Connection, question: LeaderboardQuestion) -> Lea
     rows, mean, expanded = ordered(about, question.metric)
     _check_one_model(about, rows, question.metric)
     best = about.board.numbers["tier"][rows].max(initial=0)
-    page = rows[walk.seen : walk.seen + question.limit]
-    keys = about.board.numbers["config_id"]
-    places = []
-    for row in page.tolist():
-        walk = walk.step(float(mean[row]), float(expanded[row]), better == "lower")
-        places.append((walk.rank or None, walk.group or None, int(keys[row])))
-    ids = [config_id for _, _, config_id in places]
+    page = slice(walk.seen, walk.seen + question.limit)
+    ranks = _ranks(mean[rows], expanded[rows], page, better == "lower")
+    ids = [int(key) for key in about.board.numbers["config_id"][rows[page]]]
+    end = walk.seen + len(ids)
     configurations = configurations_of(connection, ids)
     figures = figures_of(connection, ids, [question.metric], about.tier)
     return Leaderboard(
@@ -96,14 +91,13 @@ def leaderboard(connection: sa.Connection, question: LeaderboardQuestion) -> Lea
         configurations=len(rows),
         rows=[
             Place(
-                rank=rank,
-                group=group,
+                rank=rank or None,
                 configuration=configurations[key],
                 figure=figures[key, question.metric],
             )
-            for rank, group, key in places
+            for rank, key in zip(ranks, ids, strict=True)
         ],
-        next=walk.text() if walk.seen < len(rows) else None,
+        next=walk.model_copy(update={"seen": end}).text() if end < len(rows) else None,
     )
 
 
@@ -118,16 +112,11 @@ def _check_one_model(about: Selected, rows: Ints, metric: str) -> None:
 
 
 class Walk(Cursor):
-    """How far the walk from the best has come. Configurations with an uncertainty come first."""
+    """How far the walk from the best has come."""
 
     state: Annotated[str, Field(max_length=64)]
     """Of the archive, when it began."""
     seen: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    rank: Annotated[int, Field(ge=0)] = 0
-    """0: nothing ranked yet, or the rest has no uncertainty."""
-    group: Annotated[int, Field(ge=0)] = 0
-    bound: float = 0.0
-    """The end, towards the worse, of the interval of the group's first one."""
 
     @classmethod
     def begin(cls, question: LeaderboardQuestion, state: str) -> "Walk":
@@ -143,17 +132,16 @@ class Walk(Cursor):
             )
         return walk
 
-    def step(self, mean: float, u: float, lower_is_better: bool) -> "Walk":
-        """To the next row; ``u`` is NaN where it has no uncertainty."""
-        seen = self.seen + 1
-        if math.isnan(u):
-            return self.model_copy(update={"seen": seen, "rank": 0, "group": 0})
-        sign = 1 if lower_is_better else -1
-        nearest, farthest = sign * mean - u, sign * mean + u
-        if self.group and nearest <= self.bound:
-            return self.model_copy(update={"seen": seen})
-        new = {"seen": seen, "rank": seen, "group": self.group + 1, "bound": farthest}
-        return self.model_copy(update=new)
+
+def _ranks(mean: Floats, expanded: Floats, page: slice, lower_is_better: bool) -> list[int]:
+    """Of the rows of a page of these; 0 where there is no uncertainty. As leaderboards of other
+    measurements with intervals have it (Chiang et al., Chatbot Arena, arXiv:2403.04132): the rank
+    is 1 and 1 more for each whose interval lies wholly on the better side."""
+    cost = mean if lower_is_better else -mean
+    known = ~np.isnan(expanded)
+    ends = np.sort((cost + expanded)[known])
+    ahead = np.searchsorted(ends, (cost - expanded)[page], side="left")
+    return [int(n) + 1 if k else 0 for n, k in zip(ahead, known[page], strict=True)]
 
 
 def ordered(about: Selected, metric: str) -> tuple[Ints, Floats, Floats]:

@@ -57,6 +57,7 @@ class ResultsQuestion(Filtered):
 class RunFigure(Shape):
     """Of one run."""
 
+    metric: str
     value: float
     uncertainty: float | None
     """U, expanded (k = 2), of this run's measurement alone; None where none is stated."""
@@ -221,7 +222,7 @@ def run_of(row: sa.Row[Any]) -> Run:
         flags=[f for f in r["flags"].split(",") if f],
         **{name: r[name] for name in OF_CONFIG},
         figures={
-            name: RunFigure(value=value, uncertainty=u, unit=unit)
+            name: RunFigure(metric=name, value=value, uncertainty=u, unit=unit)
             for name, value, u, unit in figures_of_run(row)
         },
     )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from lem.analysis.comparison import ArmResult, Comparison
-from lem.analysis.quantities import Quantity
+from lem.analysis.quantities import Quantity, least_of
 from lem.analysis.text import NOTHING, figure, plain, ratio, rough, scaled
 from lem.report.html.cells import Cell, Column, Grid, Mark
 from lem.report.table import ESTIMATED_J, GROUPS, blocks_counted, side_cell, side_columns
@@ -77,7 +77,8 @@ def _figure(arm: ArmResult, key: str, factor: float) -> Cell:
     found = arm.figures.get(key)
     if found is None:
         return Cell(NOTHING)
-    return Cell(figure(found, factor), value=found.mean, key=key)
+    least = least_of(key.partition(".")[0])
+    return Cell(figure(found, factor, least=least), value=found.mean, key=key)
 
 
 def _estimate(arm: ArmResult) -> Cell:

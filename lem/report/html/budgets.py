@@ -40,7 +40,7 @@ def _between(arm: ArmResult, q: Quantity, noun: str) -> tuple[Cell, ...] | None:
     return (
         Cell(plain(arm.name), mark="name"),
         Cell(noun),
-        Cell(f"{figure(found, factor)} {unit}", value=found.mean, key=q.key),
+        Cell(f"{figure(found, factor, least=q.least)} {unit}", value=found.mean, key=q.key),
         _share(found.u_a, found.mean, text("report.budget.one_block")),
         _share(found.u_b, found.mean, text("report.budget.unstated")),
     )

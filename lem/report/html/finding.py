@@ -87,5 +87,5 @@ def _alone(c: Comparison, quantity: Quantity) -> str:
         f"report.finding.{key}",
         arm=base.name,
         noun=quantity.noun,
-        figure=f"{figure(found, factor)} {unit}",
+        figure=f"{figure(found, factor, least=quantity.least)} {unit}",
     )

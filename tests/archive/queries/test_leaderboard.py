@@ -44,21 +44,24 @@ def test_each_configuration_by_its_best_tier_from_the_best(archive) -> None:
 
 
 @pytest.mark.parametrize("metric", ["energy_per_output_token_j", "output_throughput_tokens_per_s"])
-def test_ranks_stand_for_groups_whose_intervals_overlap_the_first_ones(archive, metric) -> None:
+def test_a_rank_counts_those_that_are_better_by_more_than_both_uncertainties(
+    archive, metric
+) -> None:
     archive_queries.filled(archive)
     board = ask(archive, ("metric", metric))
-    higher = board.chosen.better == "higher"
-    ranked = [r for r in board.rows if r.figure.uncertainty is not None]
-    values = [r.figure.value for r in ranked]
-    assert values == sorted(values, reverse=higher)
-    first, rank, group = None, 0, 0
-    for place, row in enumerate(ranked, 1):
-        low = row.figure.value - row.figure.uncertainty
-        high = row.figure.value + row.figure.uncertainty
-        if first is None or max(low, first[0]) > min(high, first[1]):
-            first, rank, group = (low, high), place, group + 1
-        assert (row.rank, row.group) == (rank, group)
-    assert 1 < group < len(ranked)
+    sign = -1 if board.chosen.better == "higher" else 1
+    ranked = [r.figure for r in board.rows if r.figure.uncertainty is not None]
+    costs = [sign * f.value for f in ranked]
+    assert costs == sorted(costs)
+    better = [
+        sum(sign * (f.value - other.value) > f.uncertainty + other.uncertainty for other in ranked)
+        for f in ranked
+    ]
+    ranks = [r.rank for r in board.rows if r.figure.uncertainty is not None]
+    assert ranks == [1 + n for n in better]
+    assert ranks[0] == 1 < max(ranks) and len(set(ranks)) < len(ranks)
+    # A wide interval keeps a good rank far down.
+    assert ranks != sorted(ranks)
     assert all(r.rank is None for r in board.rows if r.figure.uncertainty is None)
 
 

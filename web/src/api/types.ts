@@ -1092,8 +1092,6 @@ export interface components {
         Place: {
             configuration: components["schemas"]["Configuration"];
             figure: components["schemas"]["Figure"];
-            /** Group */
-            group: number | null;
             /** Rank */
             rank: number | null;
         };
@@ -1687,6 +1685,8 @@ export interface components {
          * @description Of one run.
          */
         RunFigure: {
+            /** Metric */
+            metric: string;
             /** Uncertainty */
             uncertainty: number | null;
             /** Unit */

@@ -94,34 +94,39 @@ export function drawMarks(
   pixels.drawOn(context, sheet.width, sheet.height);
 }
 
-/** The ends of an interval in pixels: of x to the left and right, of y up and down. Null: none. */
+/** Where an interval ends, in pixels; `goes`: beyond the axis, where it is drawn as an arrow. */
+export interface End {
+  readonly at: number;
+  readonly goes: boolean;
+}
+/** Of x the left and the right one, of y the lower and the upper one. Null: none. */
 export interface Ends {
-  readonly x: readonly [number, number] | null;
-  readonly y: readonly [number, number] | null;
+  readonly x: readonly [End, End] | null;
+  readonly y: readonly [End, End] | null;
 }
 const CAP = 3;
+const ARROW = 5;
 
 export function drawWhiskers(context: CanvasRenderingContext2D, x: number, y: number, ends: Ends, dashed: boolean): void {
-  context.setLineDash(dashed ? [5, 4] : []);
-  context.beginPath();
-  if (ends.x) {
-    const [from, to] = ends.x;
-    context.moveTo(from, y);
-    context.lineTo(to, y);
-    for (const end of ends.x) {
-      context.moveTo(end, y - CAP);
-      context.lineTo(end, y + CAP);
-    }
+  for (const [interval, turned] of [[ends.x, false], [ends.y, true]] as const) {
+    if (!interval) continue;
+    const across = turned ? x : y;
+    const at = (along: number, off: number): [number, number] => (turned ? [across + off, along] : [along, across + off]);
+    context.setLineDash(dashed ? [5, 4] : []);
+    context.beginPath();
+    context.moveTo(...at(interval[0].at, 0));
+    context.lineTo(...at(interval[1].at, 0));
+    context.stroke();
+    context.setLineDash([]);
+    context.beginPath();
+    interval.forEach((end, i) => {
+      // Pixels of y count downwards.
+      const way = (i === 0) === turned ? 1 : -1;
+      const back = end.goes ? end.at - way * ARROW : end.at;
+      context.moveTo(...at(back, -CAP));
+      if (end.goes) context.lineTo(...at(end.at, 0));
+      context.lineTo(...at(back, CAP));
+    });
+    context.stroke();
   }
-  if (ends.y) {
-    const [from, to] = ends.y;
-    context.moveTo(x, from);
-    context.lineTo(x, to);
-    for (const end of ends.y) {
-      context.moveTo(x - CAP, end);
-      context.lineTo(x + CAP, end);
-    }
-  }
-  context.stroke();
-  context.setLineDash([]);
 }

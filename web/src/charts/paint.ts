@@ -1,6 +1,6 @@
 /** What a scatter draws besides its marks: whiskers, the front, the cursor. */
 import type { Frame } from "./frame";
-import { colourOf, drawMark, drawWhiskers, type Ends, type Marks } from "./marks";
+import { colourOf, drawMark, drawWhiskers, type End, type Ends, type Marks } from "./marks";
 import type { Palette } from "./palette";
 import type { PlotData, Uncertainties } from "./plot";
 
@@ -111,12 +111,17 @@ function paintOne({ context, data, palette }: Painting, row: number, [x, y]: Pla
 }
 
 function endsOf(frame: Frame, data: PlotData, row: number, xU: number, yU: number): Ends {
-  return { x: ends(frame.x, data.xs[row] ?? NaN, xU), y: ends(frame.y, data.ys[row] ?? NaN, yU) };
+  return {
+    x: ends(frame.x, data.x.positive, data.xs[row] ?? NaN, xU),
+    y: ends(frame.y, data.y.positive, data.ys[row] ?? NaN, yU),
+  };
 }
 
-/** In pixels; on a logarithmic axis what is not above 0 ends far outside. */
-function ends(scale: Frame["x"], value: number, u: number): [number, number] | null {
+/** Not below 0 where nothing can be. What goes on beyond the axis ends at its edge. */
+function ends(scale: Frame["x"], positive: boolean, value: number, u: number): [End, End] | null {
   if (Number.isNaN(u)) return null;
-  const low = value - u;
-  return [scale(scale.kind === "log" && low <= 0 ? scale.domain[0] / 1e3 : low), scale(value + u)];
+  const low = positive ? Math.min(value, Math.max(0, value - u)) : value - u;
+  const [first, last] = scale.domain;
+  const end = (to: number): End => ({ at: scale(Math.min(last, Math.max(first, to))), goes: to < first || to > last });
+  return [end(low), end(value + u)];
 }

@@ -17,6 +17,8 @@ export interface PlotAxis {
   readonly title: string;
   readonly kind: Kind;
   readonly better: "lower" | "higher";
+  /** Whether nothing can lie below 0: intervals are cut there. */
+  readonly positive: boolean;
 }
 export interface PlotData {
   readonly xs: Float64Array;

@@ -31,23 +31,39 @@ export function scale(kind: Kind, domain: Span, [from, to]: Span): Scale {
 }
 
 /** What an axis shows of these values: all of them with some room, and with their intervals where those
- * are given; linear ones from zero on. What a logarithm has no place for is left out. */
-export function spanOf(values: Float64Array, kind: Kind, widths: Float64Array | null = null): Span {
-  let low = Infinity;
-  let high = -Infinity;
-  const cover = (value: number): void => {
-    if (!Number.isFinite(value) || (kind === "log" && value <= 0)) return;
-    if (value < low) low = value;
-    if (value > high) high = value;
+ * are given, as far as they are not absurdly wide; linear ones from zero on. What a logarithm has no
+ * place for is left out. The same as in the charts that the server draws (lem/charts/scales.py). */
+export function spanOf(
+  values: Float64Array,
+  { kind, positive }: { readonly kind: Kind; readonly positive: boolean },
+  widths: Float64Array | null = null,
+): Span {
+  const log = kind === "log";
+  const reach = (each: (i: number) => Iterable<number>): Span => {
+    let [low, high] = [Infinity, -Infinity];
+    for (let i = 0; i < values.length; i++)
+      for (const value of each(i)) {
+        if (!Number.isFinite(value) || (log && value <= 0)) continue;
+        if (value < low) low = value;
+        if (value > high) high = value;
+      }
+    return [low, high];
   };
-  values.forEach((value, i) => {
-    cover(value);
-    if (!widths) return;
-    cover(value - (widths[i] ?? NaN));
-    cover(value + (widths[i] ?? NaN));
+  const [low, high] = reach((i) => [values[i] ?? NaN]);
+  if (low > high) return log ? [0.1, 10] : [0, 1];
+  if (!widths) return log ? roomyLog(low, high) : roomyLinear(low, high);
+  const least = positive && low >= 0 ? 0 : -Infinity;
+  const [from, to] = reach((i) => {
+    const [value, u] = [values[i] ?? NaN, widths[i] ?? NaN];
+    return [Math.max(least, value - u), value + u];
   });
-  if (low > high) return kind === "log" ? [0.1, 10] : [0, 1];
-  return kind === "log" ? roomyLog(low, high) : roomyLinear(low, high);
+  // Among many points the widest interval must not press the rest together.
+  if (log) {
+    const far = Math.max(2, high / low);
+    return roomyLog(Math.max(Math.min(low, from), low / far), Math.min(Math.max(high, to), high * far));
+  }
+  const far = Math.max(Math.abs(low), Math.abs(high), high - low);
+  return roomyLinear(Math.max(Math.min(low, from), low - far), Math.min(Math.max(high, to), high + far));
 }
 
 function roomyLog(low: number, high: number): Span {

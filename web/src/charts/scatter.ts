@@ -139,7 +139,7 @@ export class ScatterPlot {
     if (!this.data) return { x: [0, 1], y: [0, 1] };
     const { xs, ys, x, y } = this.data;
     const widths = xs.length <= ALL_WHISKERS ? this.whiskers : null;
-    return { x: spanOf(xs, x.kind, widths?.x), y: spanOf(ys, y.kind, widths?.y) };
+    return { x: spanOf(xs, x, widths?.x), y: spanOf(ys, y, widths?.y) };
   }
 
   private gestures(): Gestures {

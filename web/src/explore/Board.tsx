@@ -6,7 +6,7 @@ import { basket, MOST, onBasket, same, toggle } from "../page/basket";
 import { t } from "../text";
 import { device, figure, fullName, isEstimated, modelName, nameInClass, type Scale, scaleOf, tierName, way, workload } from "../words";
 import { Files } from "./ChartTools";
-import { IntervalBar, type Reach } from "./IntervalBar";
+import { IntervalBar, intervalOf, type Reach } from "./IntervalBar";
 import type { Links } from "./links";
 import type { Board, Figure, Metric, Place } from "./source";
 import type { Store } from "./store";
@@ -138,17 +138,18 @@ function Rows({ store, links, board, across }: { store: Store; links: Links; boa
   );
 }
 
-/** The largest group of this page in a sentence. */
+/** How many share the first rank on this page. */
 function shared(board: Board): string {
-  const counts = new Map<number, number>();
-  for (const { rank } of board.rows) if (rank !== null) counts.set(rank, (counts.get(rank) ?? 0) + 1);
-  const [most] = [...counts].sort((a, b) => b[1] - a[1]);
-  return most && most[1] > 1 ? t("explorer.shared_rank", { rank: most[0], n: most[1] }) : "";
+  const n = board.rows.filter(({ rank }) => rank === 1).length;
+  return n > 1 ? t("explorer.shared_rank", { n }) : "";
 }
 
 function reachOf(figures: readonly Figure[]): Reach {
-  const ends = figures.flatMap((f) => [f.value - (f.uncertainty ?? 0), f.value + (f.uncertainty ?? 0)]);
-  return [Math.min(0, ...ends), Math.max(0, ...ends)];
+  const ends = figures.flatMap(intervalOf);
+  const values = figures.map((f) => Math.abs(f.value));
+  // As on the axes of the chart: the widest must not press the rest together.
+  const far = 2 * Math.max(0, ...values);
+  return [Math.max(-far, Math.min(0, ...ends)), Math.min(far, Math.max(0, ...ends))];
 }
 
 interface RowProps {
@@ -170,14 +171,13 @@ function Row(props: RowProps): JSX.Element {
   const { store, links, place, kept } = props;
   const { configuration: c, figure: found } = place;
   const name = fullName(c);
-  const band = place.group !== null && place.group % 2 === 1 ? "odd" : "even";
   const link = (id: string | null) => () => {
     store.linked.value = id;
   };
   return (
     <tr
       role="row"
-      class={`group-${band}${props.first ? " is-first" : ""}`}
+      class={props.first ? "is-first" : undefined}
       data-id={c.id.slice(0, 16)}
       onPointerEnter={link(c.id)}
       onPointerLeave={link(null)}

@@ -1,4 +1,5 @@
 /** Answers from the index of a static site, in the browser, as the server's queries do. */
+import { bisectLeft } from "d3-array";
 import type { ExploreIndex } from "../api/index_format";
 import { type Column, FileIndex, type Selected } from "./file_index";
 import { frontOf } from "./front";
@@ -65,10 +66,9 @@ export class FileSource implements Source {
       },
       configurations: rows.length,
       rows: rows.slice(from, from + page.limit).map((row, i): Place => {
-        const { rank, group } = places[from + i] ?? { rank: null, group: null };
         const found = about.figure(row, metric);
         if (!found) throw new Refused("no_figure", "a row without a figure");
-        return { rank, group, configuration: configuration(file, row), figure: found };
+        return { rank: places[from + i] ?? null, configuration: configuration(file, row), figure: found };
       }),
       next: from + page.limit < rows.length ? String(from + page.limit) : null,
     };
@@ -281,21 +281,16 @@ function ranked(file: FileIndex, selected: Selected, metric: Metric, { mean, exp
     .sort((a, b) => bare(a) - bare(b) || sign * ((mean[a] ?? 0) - (mean[b] ?? 0)) || a - b);
 }
 
-/** Configurations of one group cannot be told from the group's first one (leaderboard.py, Walk.step). */
+/** 1, and 1 more for each that is better by more than the two uncertainties together (leaderboard.py). */
 export function ranks(
   rows: readonly number[],
   { mean, expanded }: Pick<Column, "mean" | "expanded">,
   lowerIsBetter: boolean,
-): { rank: number | null; group: number | null }[] {
+): (number | null)[] {
   const sign = lowerIsBetter ? 1 : -1;
-  let [rank, group, bound] = [0, 0, 0];
-  return rows.map((row, i) => {
-    const u = expanded[row] ?? NaN;
-    if (Number.isNaN(u)) return { rank: null, group: null };
-    const cost = sign * (mean[row] ?? NaN);
-    if (!group || cost - u > bound) [rank, group, bound] = [i + 1, group + 1, cost + u];
-    return { rank, group };
-  });
+  const end = (row: number, way: number): number => sign * (mean[row] ?? NaN) + way * (expanded[row] ?? NaN);
+  const ends = Float64Array.from(rows, (row) => end(row, 1)).filter((value) => !Number.isNaN(value)).sort();
+  return rows.map((row) => (Number.isNaN(expanded[row] ?? NaN) ? null : 1 + bisectLeft(ends, end(row, -1))));
 }
 
 export function configuration(file: FileIndex, row: number): Configuration {

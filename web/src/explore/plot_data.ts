@@ -3,7 +3,7 @@ import { coloursOf } from "../charts/colours";
 import type { PlotAxis, PlotData, Uncertainties } from "../charts/plot";
 import type { Kind } from "../charts/scales";
 import { t } from "../text";
-import { nameInClass, saidUnit, scaled, tierName, valueText } from "../words";
+import { leastOf, nameInClass, saidUnit, scaled, tierName, valueText } from "../words";
 import { type Axis, type Cloud, type Codes, TIERS, type Value } from "./source";
 import type { Colouring, Scaling } from "./view";
 
@@ -65,7 +65,7 @@ export function side(axis: Axis, energyClass: string, values: Float64Array, scal
   const name = nameInClass(axis.metric, energyClass);
   const words = t("plot.axis", { name, unit: saidUnit(unit) });
   return {
-    axis: { title: `${words}, ${t(axis.better === "lower" ? "plot.less" : "plot.more")}`, kind: kindOf(values, scaling), better: axis.better },
+    axis: { title: `${words}, ${t(axis.better === "lower" ? "plot.less" : "plot.more")}`, kind: kindOf(values, scaling), better: axis.better, positive: leastOf(axis.metric) === 0 },
     factor,
     unit,
   };

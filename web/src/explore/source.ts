@@ -69,7 +69,6 @@ export type Configuration = Pick<
 >;
 export interface Place {
   rank: number | null;
-  group: number | null;
   configuration: Configuration;
   figure: Figure;
 }
