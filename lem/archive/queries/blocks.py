@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import sqlalchemy as sa
 
 from lem.analysis.gains import has_gain, shared_log
+from lem.archive.database import once
 from lem.archive.queries.answer import ConfigurationId, Packs, source_of
 from lem.archive.queries.members import Members, Submissions
 from lem.archive.queries.runs import runs_query
@@ -120,6 +121,16 @@ def counted_runs(
     connection: sa.Connection, campaign_id: int, metric: str, tier: int
 ) -> list[OneRun]:
     """Of one campaign, with this figure above 0, in the order of blocks; ``tier``: at least."""
+    return once(
+        connection,
+        ("counted_runs", campaign_id, metric, tier),
+        lambda: _counted_runs(connection, campaign_id, metric, tier),
+    )
+
+
+def _counted_runs(
+    connection: sa.Connection, campaign_id: int, metric: str, tier: int
+) -> list[OneRun]:
     figure = RUN.c[metric]
     query = (
         runs_query((metric, f"{metric}_u", "nll_per_token"))
