@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from lem.analysis.quantities import least_of
 from lem.analysis.text import plain, scaled
 from lem.archive.queries.answer import CampaignId, Configuration, Figure, Metric, unit_of
 from lem.archive.queries.arms import arms_in_short
@@ -77,6 +78,7 @@ def page(reader: Reader, params: Params, query: Query) -> Page:
             "headline": headline,
             "best": list(best.values()),
             "others": [f for f in found.figures if best[f.metric] is not f],
+            "wide": any(map(_reaches_zero, best.values())),
             "beside": beside,
             "submitters": found.submitters[:MOST_SUBMITTERS],
             "replications": found.replications[:MOST_PAIRS],
@@ -100,6 +102,12 @@ def page(reader: Reader, params: Params, query: Query) -> Page:
         table=_table(found.figures),
         head=found,
     )
+
+
+def _reaches_zero(figure: Figure) -> bool:
+    """Whether its interval says of a quantity that can't be below 0 only what it is less than."""
+    u = figure.uncertainty
+    return u is not None and least_of(figure.metric) == 0 and u > figure.value
 
 
 def _best(figures: Iterable[Figure]) -> dict[str, Figure]:

@@ -1,5 +1,6 @@
 """The page of one configuration."""
 
+import re
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from lem.pages.page import Page, Reader
 from lem.web import rendering
 from lem.web.addresses import LiveLinks
 from lem.web.rendering import Site
+from lem.web.strings import text
 from lem.web.words import figure
 from tests import archive_queries, records
 from tests.archive.conftest import archive, new_archive, postgres
@@ -178,6 +180,22 @@ def test_history_is_the_queries_days(archive: Any) -> None:
         (2.0 * n, d.mean, (d.least, d.most)) for n, d in enumerate(days)
     ]
     assert "no uncertainty" in chart.subtitle
+
+
+@pytest.mark.parametrize(("step", "wide"), [(3.0, True), (0.01, False)])
+def test_runs_far_apart_have_a_range_from_zero_which_the_page_explains(
+    archive: Any, step: float, wide: bool
+) -> None:
+    made = [
+        records.record(block=n, energy={"gpu": 1.0 + step * (n % 2)}, gpus=[records.gpu()])
+        for n in range(4)
+    ]
+    archive_queries.submitted(archive, made)
+    with archive.database.reading() as c:
+        id = c.scalar(CONFIG.select().with_only_columns(CONFIG.c.hash))
+    _, html = built(archive, id)
+    assert bool(re.search(r'<span class="value">[0-9.]+ \(0–[0-9.]+\)<', html)) == wide
+    assert (text("configuration.figures.wide") in html) == wide
 
 
 def test_it_leads_to_its_campaigns_baseline_and_attribution(archive: Any) -> None:
