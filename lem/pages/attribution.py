@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from lem.analysis import attribute as analysis
 from lem.analysis.naming import words
-from lem.analysis.text import plain, scaled
+from lem.analysis.text import plain, rough, scaled
 from lem.archive.queries.answer import Metric
 from lem.archive.queries.arms import CampaignArms, arms_of_campaign
 from lem.archive.queries.attribute import (
@@ -255,7 +255,7 @@ def _arms(found: Answered) -> Intervals:
         id="arms",
         title=text(
             "attribution.arms.title",
-            spread=f"{found.spread:.3g}",
+            spread=rough(found.spread),
             most=plain(found.most),
             least=plain(found.least),
         ),

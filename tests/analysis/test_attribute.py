@@ -55,7 +55,7 @@ def test_known_effects_come_back(tmp_path: Path) -> None:
     (sentence,) = found.sentences
     assert sentence.startswith("Batch size explains 94.")
     for part in (
-        "of the spread of GPU energy per output token, which is a factor of 11",
+        "of the spread of GPU energy per output token, which is a factor of about 11",
         "between batch size 1, float32 and batch size 16, bfloat16",
         "batch size 1, 4, 16; precision float32, bfloat16; 5 blocks on 1 × NVIDIA Test 80GB",
     ):

@@ -53,7 +53,7 @@ def test_what_is_worse_beyond_uncertainty_is_dominated(tmp_path: Path) -> None:
     assert found.points[-1].by == "batch size 4"
     assert (found.x.key, found.y.key) == ("tpot_s.p50", "energy_per_output_token_j.gpu")
     assert found.sentences[0].startswith("3 arms are on the front")
-    assert "a factor of 1.99 in time per output token" in found.sentences[1]
+    assert "a factor of about 2.0 in time per output token" in found.sentences[1]
 
 
 def test_what_scatter_hides_cannot_be_told(tmp_path: Path) -> None:
