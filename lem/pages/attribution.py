@@ -157,6 +157,11 @@ def _estimated(found: Answered) -> bool:
     return found.energy_class == ESTIMATED and is_energy(found.metric)
 
 
+def _kind(found: Answered) -> str:
+    """The ending of strings that say of an estimate what else they say of a measurement."""
+    return "_estimated" if _estimated(found) else ""
+
+
 def _metric(found: Answered) -> str:
     return name_in_class(found.metric, found.energy_class)
 
@@ -247,7 +252,7 @@ def _axis(found: Answered, unit: str) -> Axis:
 def _arms(found: Answered) -> Intervals:
     factor, unit = _scale(found)
     ordered = sorted(found.arms, key=lambda a: a.value)
-    notes = [text("attribution.arms.note")]
+    notes = [text("attribution.arms.note" + _kind(found))]
     if len(ordered) > MOST_ARMS:
         ordered = [*ordered[: MOST_ARMS // 2], *ordered[-MOST_ARMS // 2 :]]
         notes.append(text("attribution.arms.some", shown=MOST_ARMS, all=len(found.arms)))
@@ -292,7 +297,7 @@ def _slope(found: Answered, number: int, factor: Factor) -> Slope | None:
             lines.append(_line(found, number, arm, other, scale))
     if not lines:
         return None
-    notes = [text("attribution.slope.note")]
+    notes = [text("attribution.slope.note" + _kind(found))]
     if len(factor.values) > 2:
         notes.append(text("attribution.slope.ends", ranges=ranges([factor])[0]))
     if len(lines) > MOST_LINES:
