@@ -90,7 +90,7 @@ def names(headline: Headline) -> tuple[str, str]:
         return ways
     paths = headline.pair.differing[:2]
     told = [
-        ", ".join(f"{plain(p.rsplit('.', 1)[-1])} {setting(one.settings.get(p))}" for p in paths)
+        ", ".join(f"{plain(p.rsplit('.', 1)[-1])} {setting(one.settings.get(p), p)}" for p in paths)
         for one in (more, less)
     ]
     return f"{ways[0]}, {told[0]}", f"{ways[1]}, {told[1]}"
