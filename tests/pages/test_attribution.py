@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lem.archive.queries.attribute import AttributeQuestion, attribute
+from lem.archive.queries.attribute import Answered, AttributeQuestion, attribute
 from lem.archive.queries.compare import Comparison
 from lem.archive.refused import Refused
 from lem.archive.schema import CAMPAIGN
@@ -13,6 +13,7 @@ from lem.charts.model import Bars, Intervals, Slope, Target
 from lem.errors import BadInput
 from lem.pages import attribution, attributions, home
 from lem.pages.page import Page, Reader
+from lem.pages.registry import kinds
 from lem.stats import absolute
 from lem.web import rendering
 from lem.web.addresses import LiveLinks
@@ -153,6 +154,29 @@ def test_intervals_are_explained_beside_shares(archive: Any) -> None:
     name = grid(archive, (0.3, 0.1))
     words = "of 100 such intervals, about 95 hold the true value"
     assert words in built(archive, name)[1] and words in listed(archive)[1]
+
+
+def test_the_uncertainties_of_two_pages_are_told_apart(archive: Any) -> None:
+    """Of the same runs: an arm's, of independent blocks; its configuration's, which allows for
+    drift and is the wider."""
+    name = grid(archive, (0.3, 0.1))
+    page, html = built(archive, name)
+    assert text("attribution.other_u").replace("'", "&#39;") in html
+    place = re.search(r'href="/glossary#(why-[a-z-]+)"', html)
+    assert isinstance(page.answer, Answered) and place is not None
+    with archive.database.reading() as c:
+        reader = Reader(c, archive.packs)
+        words = kinds()["glossary"].build(reader, {}, ())
+        glossary = rendering.page(words.shown(Target("glossary")), Site(LiveLinks()))
+        for arm in page.answer.arms:
+            params = {"id": str(arm.configuration)[:16]}
+            own = kinds()["configuration"].build(reader, params, ())
+            shown = rendering.page(own.shown(Target("configuration", params)), Site(LiveLinks()))
+            figure = own.context["headline"]
+            assert figure.value == pytest.approx(arm.value)
+            assert arm.uncertainty is not None and figure.uncertainty > arm.uncertainty
+            assert text("configuration.interval_wide").replace("'", "&#39;") in shown
+    assert f'id="{place[1]}"' in glossary
 
 
 def test_a_part_that_is_a_grid_can_be_asked_for(archive: Any) -> None:
