@@ -194,7 +194,7 @@ def factors_of(arms: Sequence[ArmInfo]) -> list[Factor]:
         if path not in _ALWAYS and 0 < len(having) < len(arms):
             backends = sorted({str(a.paths.get("backend")) for a in having})
             raise BadInput(
-                f"{noun(path)} was varied for {', '.join(backends)} alone ({len(having)} of "
+                f"{path} was varied for {', '.join(backends)} alone ({len(having)} of "
                 f"{len(arms)} arms), so it has no share of the whole",
                 hint=f"look at one backend: --where backend={backends[0]}",
             )
