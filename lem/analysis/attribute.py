@@ -195,8 +195,8 @@ def factors_of(arms: Sequence[ArmInfo]) -> list[Factor]:
         if path not in _ALWAYS and 0 < len(having) < len(arms):
             backends = sorted({str(a.paths.get("backend")) for a in having})
             raise BadInput(
-                f"{path} is swept for {', '.join(backends)} alone ({len(having)} of {len(arms)} "
-                "arms): a nested parameter has no share of the whole",
+                f"{path} was varied for {', '.join(backends)} alone ({len(having)} of "
+                f"{len(arms)} arms), so it has no share of the whole",
                 hint=f"look at one backend: --where backend={backends[0]}",
             )
     factors = []
@@ -216,8 +216,8 @@ def factors_of(arms: Sequence[ArmInfo]) -> list[Factor]:
     if len(different) < size:
         shape = " × ".join(f"{len(f.values)} {f.noun}" for f in factors)
         raise BadInput(
-            f"the arms are no complete grid: {len(arms)} of {size} combinations ({shape}). Of "
-            "excluded, drawn or added points the shares would be an artefact of which there are",
+            f"not every combination was run: {len(arms)} of {size} ({shape}). The shares would "
+            "depend on which ones are missing",
             hint=_hint(factors),
         )
     return factors

@@ -2,14 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from lem.analysis import attribute as analysis
 from lem.analysis.naming import words
 from lem.analysis.text import plain, rough, scaled
-from lem.archive.queries.answer import Metric
+from lem.archive.queries.answer import CampaignId, Metric
 from lem.archive.queries.arms import CampaignArms, arms_of_campaign
 from lem.archive.queries.attribute import (
     Answered,
@@ -30,6 +30,7 @@ from lem.contract.submission import Finding
 from lem.pages import comparison as made
 from lem.pages.compare import METRICS, first_arms
 from lem.pages.ids import campaign_id
+from lem.pages.kept import kept
 from lem.pages.naming import device, model_name, way, workload
 from lem.pages.one_figure import by_class, interval, is_energy, name_in_class, named
 from lem.pages.page import Kind, Page, Params, Query, Reader
@@ -43,6 +44,8 @@ MOST_LINES = 12
 MOST_ARMS = 40
 ESTIMATED = "estimated"
 WIDE = 5
+NEWEST = 4
+"""Campaigns that are tried for one with shares."""
 
 
 def page(reader: Reader, params: Params, query: Query) -> Page:
@@ -69,6 +72,7 @@ def page(reader: Reader, params: Params, query: Query) -> Page:
             "slopes": [c for c in charts if isinstance(c, Slope)],
             "slope_factors": len(found.factors),
             "percent": _percent,
+            "told_intervals": any(s.low is not None for s in found.shares),
             "is_estimated": _estimated(found),
         },
         charts={c.id: c for c in charts},
@@ -84,6 +88,34 @@ def shares(reader: Reader, campaign: str, query: Query) -> Bars | None:
     question = AttributeQuestion.from_query(query)
     found = attribute(reader.connection, reader.packs, campaign_id(campaign), question)
     return _shares(found) if found.shares else None
+
+
+class WithShares(NamedTuple):
+    campaign: CampaignId
+    name: str
+
+
+def with_shares(reader: Reader, first: Sequence[CampaignId]) -> WithShares | None:
+    """A campaign of which shares can be shown: the first of these, else the newest of some."""
+    return kept(reader, ("with shares", *first), lambda: _with_shares(reader, first))
+
+
+def _with_shares(reader: Reader, first: Sequence[CampaignId]) -> WithShares | None:
+    for one in dict.fromkeys([*first, *newest(reader.connection)]):
+        try:
+            found = attribute(reader.connection, reader.packs, one, AttributeQuestion())
+        except Refused:
+            continue
+        if found.shares:
+            return WithShares(one, found.name)
+    return None
+
+
+def newest(connection: sa.Connection) -> list[CampaignId]:
+    """A few complete campaigns, the newest first."""
+    c = CAMPAIGN.c
+    query = sa.select(c.owner, c.identity_id).where(c.state == "complete").order_by(c.id.desc())
+    return [f"{row.owner}-{row.identity_id}" for row in connection.execute(query.limit(NEWEST))]
 
 
 def _context(
@@ -155,6 +187,11 @@ def _compared(reader: Reader, arms: CampaignArms, metric: Metric) -> tuple[Compa
 
 def _estimated(found: Answered) -> bool:
     return found.energy_class == ESTIMATED and is_energy(found.metric)
+
+
+def _kind(found: Answered) -> str:
+    """The ending of strings that say of an estimate what else they say of a measurement."""
+    return "_estimated" if _estimated(found) else ""
 
 
 def _metric(found: Answered) -> str:
@@ -247,7 +284,7 @@ def _axis(found: Answered, unit: str) -> Axis:
 def _arms(found: Answered) -> Intervals:
     factor, unit = _scale(found)
     ordered = sorted(found.arms, key=lambda a: a.value)
-    notes = [text("attribution.arms.note")]
+    notes = [text("attribution.arms.note" + _kind(found)), text("attribution.arms.outermost")]
     if len(ordered) > MOST_ARMS:
         ordered = [*ordered[: MOST_ARMS // 2], *ordered[-MOST_ARMS // 2 :]]
         notes.append(text("attribution.arms.some", shown=MOST_ARMS, all=len(found.arms)))
@@ -292,7 +329,7 @@ def _slope(found: Answered, number: int, factor: Factor) -> Slope | None:
             lines.append(_line(found, number, arm, other, scale))
     if not lines:
         return None
-    notes = [text("attribution.slope.note")]
+    notes = [text("attribution.slope.note" + _kind(found))]
     if len(factor.values) > 2:
         notes.append(text("attribution.slope.ends", ranges=ranges([factor])[0]))
     if len(lines) > MOST_LINES:

@@ -57,10 +57,11 @@ def page(reader: Reader, params: Params, query: Query) -> Page:
     configurations = [row.configuration for row in found.rows]
     names = made.labels(configurations, settings)
     chart = made.ratio_chart(found, names)
+    rule = made.rule(found)
     return Page(
         template="compare.html",
         title=text("compare.title", names=text("compare.versus").join(names[:3])),
-        description=plain(chart.title),
+        description=f"{plain(chart.title)}. {rule}",
         context={
             **_CONTEXT,
             "question": question,
@@ -73,6 +74,7 @@ def page(reader: Reader, params: Params, query: Query) -> Page:
             "same_model": len({c.model for c in configurations}) == 1,
             "orders": _orders(found, question),
             "said": made.said,
+            "rule": rule,
             "said_of": made.said_interval,
         },
         charts={chart.id: chart},

@@ -154,6 +154,22 @@ def _row(comparison: Comparison, row: Compared, name: str) -> Row:
     )
 
 
+def rule(comparison: Comparison) -> str:
+    """When two are called different, when the same, and about how large a difference has to be,
+    given the intervals that there are."""
+    said = text("compare.rule", percent=f"{100 * comparison.margin:g}")
+    widths = [
+        100 * (max(r.high / r.ratio, r.ratio / r.low) - 1)
+        for row in comparison.rows
+        if (r := row.ratio) and r.ratio and r.low and r.high
+    ]
+    if not widths:
+        return said
+    least, most = (f"{float(f'{w:.2g}'):g}" for w in (min(widths), max(widths)))
+    key = "compare.smallest" if least == most else "compare.smallest_of"
+    return f"{said} {text(key, least=least, most=most)}"
+
+
 def ends(ratio: Ratio) -> tuple[float, float] | None:
     if ratio.low is None or ratio.high is None:
         return None

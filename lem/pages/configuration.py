@@ -8,8 +8,16 @@ import sqlalchemy as sa
 
 from lem.analysis.quantities import least_of
 from lem.analysis.text import plain, scaled
-from lem.archive.queries.answer import CampaignId, Configuration, Figure, Metric, unit_of
+from lem.archive.queries.answer import (
+    TIER_NUMBERS,
+    CampaignId,
+    Configuration,
+    Figure,
+    Metric,
+    unit_of,
+)
 from lem.archive.queries.arms import arms_in_short
+from lem.archive.queries.assumed import of_configuration
 from lem.archive.queries.configurations import ConfigurationAnswer, configuration
 from lem.archive.queries.cursor import CursorText
 from lem.archive.queries.filters import Question
@@ -19,6 +27,7 @@ from lem.archive.schema import CONFIG
 from lem.charts.model import AnyChart, Axis, Intervals, Mark, Row, Scatter, Series, Target
 from lem.charts.table import Column, Table
 from lem.pages.again import FILE, again
+from lem.pages.assumed import sentence
 from lem.pages.ids import configuration_id
 from lem.pages.naming import device, full, model_name, way, workload
 from lem.pages.one_figure import interval, metric_name, named
@@ -76,6 +85,7 @@ def page(reader: Reader, params: Params, query: Query) -> Page:
             "found": found,
             "configuration": own,
             "headline": headline,
+            "estimate": _estimate(reader, own, headline),
             "best": list(best.values()),
             "others": [f for f in found.figures if best[f.metric] is not f],
             "wide": any(map(_reaches_zero, best.values())),
@@ -108,6 +118,14 @@ def _reaches_zero(figure: Figure) -> bool:
     """Whether its interval says of a quantity that can't be below 0 only what it is less than."""
     u = figure.uncertainty
     return u is not None and least_of(figure.metric) == 0 and u > figure.value
+
+
+def _estimate(reader: Reader, own: Configuration, headline: Figure | None) -> str:
+    """That its energy is estimated, and how; empty where it is measured."""
+    if headline is None or headline.energy_class != ESTIMATED:
+        return ""
+    tier = TIER_NUMBERS[headline.tier]
+    return sentence(of_configuration(reader.connection, reader.packs, own.id, tier))
 
 
 def _best(figures: Iterable[Figure]) -> dict[str, Figure]:

@@ -90,7 +90,7 @@ def names(headline: Headline) -> tuple[str, str]:
         return ways
     paths = headline.pair.differing[:2]
     told = [
-        ", ".join(f"{plain(p.rsplit('.', 1)[-1])} {setting(one.settings.get(p))}" for p in paths)
+        ", ".join(f"{plain(p.rsplit('.', 1)[-1])} {setting(one.settings.get(p), p)}" for p in paths)
         for one in (more, less)
     ]
     return f"{ways[0]}, {told[0]}", f"{ways[1]}, {told[1]}"
@@ -133,7 +133,7 @@ def chart(found: Headline, id: str = "headline") -> charts.Headline:
             tier=text(f"tier.{found.pair.tier}.name"),
             blocks=found.blocks,
         ),
-        notes=(quality(found), *objectives(found)),
+        notes=(*scope(found), quality(found), *objectives(found)),
         axis=charts.Axis(name_in_class(ENERGY, found.pair.energy_class), said_unit(unit)),
         first=rows[0],
         second=rows[1],
@@ -160,16 +160,26 @@ def asked(found: Headline) -> str:
     return f"{prompts}, {arrival}; {ends}"
 
 
+def scope(found: Headline) -> tuple[str, ...]:
+    """Of how little it is; and where the ratio is known better than either of the two figures, why
+    that can be."""
+    own = max(found.times / found.low, found.high / found.times) - 1
+    bars = [f.uncertainty / f.value for f in map(energy, (found.more, found.less)) if f.uncertainty]
+    sharper = len(bars) == 2 and own < min(bars)
+    return (text("headline.single"), *((text("headline.sharper"),) if sharper else ()))
+
+
 def quality(found: Headline) -> str:
     """Whether the answers are as good, in words."""
     about = found.pair.quality
     if not about.measured or about.low is None or about.high is None:
         return text("headline.quality_unmeasured")
+    margin = f"{100 * about.margin:g}"
     if about.low == about.high == 0:
-        return text("headline.quality_exact")
+        return text("headline.quality_exact", margin=margin)
     return text(
         "headline.quality_same",
-        margin=f"{100 * about.margin:g}",
+        margin=margin,
         low=f"{100 * about.low:+.2g}".replace("-", "−"),
         high=f"{100 * about.high:+.2g}".replace("-", "−"),
     )

@@ -10,6 +10,7 @@ from lem.archive.columns import columns
 from lem.archive.queries.facets import Facets, FacetsQuestion, facets
 from lem.archive.queries.holdings import holdings
 from lem.pages import headline
+from lem.pages.attribution import with_shares
 from lem.pages.naming import device, model_name
 from lem.pages.page import Kind, Page, Params, Query, Reader
 from lem.web.strings import text
@@ -48,6 +49,7 @@ def home(reader: Reader, params: Params, query: Query) -> Page:
         context={
             "kind": kind,
             "headline": found,
+            "shares": None if found is None else with_shares(reader, [found.campaign]),
             "names": None if found is None else headline.names(found),
             "times": None if found is None else headline.times(found),
             "model_name": model_name,

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from lem.analysis.quantities import ESTIMATED
 from lem.analysis.text import plain
+from lem.archive.queries.assumed import of_run
 from lem.archive.queries.filters import Question
 from lem.archive.queries.power import Power, power
 from lem.archive.queries.results import Result, file_of, result
@@ -18,6 +19,7 @@ from lem.charts.table import Column, Table
 from lem.contract.flags import FLAGS
 from lem.contract.metrics import METRICS
 from lem.contract.record import EnergyReading, Idle, Record, Window
+from lem.pages.assumed import sentence
 from lem.pages.ids import run_id as checked_id
 from lem.pages.naming import device, full, model_name, way, workload
 from lem.pages.one_figure import OneFigure, metric_name, named, part_name, tier_of
@@ -84,16 +86,22 @@ def page(reader: Reader, params: Params, query: Query) -> Page:
         charts["budget"] = chart
     figures = list(_figures(record, found))
     name = full(found.configuration)
+    is_estimated = found.run.energy_class == ESTIMATED
     return Page(
         template="result.html",
         title=text("result.title", name=name, run=short(run_id)),
-        description=text("result.description", name=name, submitter=plain(found.run.submitter)),
+        description=text(
+            "result.description_estimated" if is_estimated else "result.description",
+            name=name,
+            submitter=plain(found.run.submitter),
+        ),
         context={
             "found": found,
             "run": found.run,
             "configuration": found.configuration,
             "record": record,
             "headline": headline,
+            "estimate": sentence(of_run(connection, packs, run_id)) if is_estimated else "",
             "figures": [f for f in figures if not _spread(f)],
             "times": _times(figures),
             "percentiles": PERCENTILES,

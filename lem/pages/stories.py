@@ -16,7 +16,6 @@ from lem.archive.queries.compare import CompareQuestion, compare
 from lem.archive.queries.holdings import holdings
 from lem.archive.queries.leaderboard import Leaderboard, LeaderboardQuestion, leaderboard
 from lem.archive.refused import Refused
-from lem.archive.schema import CAMPAIGN
 from lem.charts.model import AnyChart, Axis, Intervals, Row, Scatter, Target
 from lem.pages import attribution, explore, headline
 from lem.pages.comparison import labels, ratio_chart, settings_of
@@ -30,8 +29,6 @@ from lem.web.stories import ChartBlock, Prose, Story
 from lem.web.strings import text
 
 MOST_ARMS = 20
-NEWEST = 4
-"""Campaigns that are tried for a chart that names none."""
 
 
 class ProsePart(NamedTuple):
@@ -134,7 +131,7 @@ class _Archive:
         """Campaigns of which one may be a whole grid: the headline's, then the newest."""
         top = self.headline("")
         first = [] if top is None else [top.campaign]
-        return list(dict.fromkeys([*first, *_newest(self._reader.connection)]))
+        return list(dict.fromkeys([*first, *attribution.newest(self._reader.connection)]))
 
     def draw_scatter(self, block: ChartBlock) -> AnyChart | None:
         query = [*block.query, *_given(x=block.x, metric=block.y)]
@@ -204,12 +201,6 @@ def _counts(connection: sa.Connection) -> dict[str, str]:
     found = holdings(connection)
     names = ("runs", "configurations", "models", "campaigns")
     return {f"archive.{name}": words.count(n) for name in names if (n := getattr(found, name))}
-
-
-def _newest(connection: sa.Connection) -> list[str]:
-    c = CAMPAIGN.c
-    query = sa.select(c.owner, c.identity_id).where(c.state == "complete").order_by(c.id.desc())
-    return [f"{row.owner}-{row.identity_id}" for row in connection.execute(query.limit(NEWEST))]
 
 
 def _ratios(reader: Reader, campaign: str, block: ChartBlock) -> Intervals | None:

@@ -119,10 +119,17 @@ def day(moment: str | None) -> str:
     return (moment or "")[:10]
 
 
-def setting(value: Any) -> str:
-    """A value of an experiment as text."""
+ENGINES = ("engine.", "args.", "generate.")
+"""Settings that an engine has a default of."""
+
+
+def setting(value: Any, path: str = "") -> str:
+    """A value of an experiment as text. ``path``: of which setting; what is not set of an engine is
+    at the engine's default."""
     if value is None:
-        return "not set"
+        from lem.web.strings import text
+
+        return text("settings.default" if path.startswith(ENGINES) else "settings.not_set")
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str):

@@ -136,7 +136,7 @@ def test_an_incomplete_block_is_left_out_and_said_to_be(tmp_path: Path) -> None:
         (
             lambda c: c["engine.max_batch_size"] == 16 and c["engine.dtype"] == "float32",
             lambda c, b: False,
-            "5 of 6 combinations (3 batch size × 2 precision)",
+            "5 of 6 (3 batch size × 2 precision)",
         ),
         (lambda c: False, lambda c, b: c["engine.max_batch_size"] == 16, "not complete"),
         (lambda c: False, lambda c, b: b > 0 and c["engine.max_batch_size"] == 4, "1 of 3 blocks"),
@@ -174,7 +174,7 @@ def test_a_parameter_of_one_backend_alone_is_refused(tmp_path: Path) -> None:
     ]
     made.model_copy(update={"arms": arms}).write(tmp_path / "campaign.lock.json")
     with pytest.raises(
-        BadInput, match=r"args.flash is swept for transformers alone \(2 of 6 arms\)"
+        BadInput, match=r"args.flash was varied for transformers alone \(2 of 6 arms\)"
     ):
         open_results(tmp_path).attribute()
 

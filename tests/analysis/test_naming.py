@@ -38,7 +38,7 @@ def test_settings_in_words():
     ]
     assert list(readable_names(arms).values()) == [
         "enable prefix caching on, float16",
-        "enable prefix caching off, none",
+        "enable prefix caching off, default precision",
     ]
 
 

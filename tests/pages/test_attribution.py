@@ -1,21 +1,24 @@
 """Which choice mattered: the list of campaigns, and the page of one."""
 
+import re
 from typing import Any
 
 import pytest
 
-from lem.archive.queries.attribute import AttributeQuestion, attribute
+from lem.archive.queries.attribute import Answered, AttributeQuestion, attribute
 from lem.archive.queries.compare import Comparison
 from lem.archive.refused import Refused
 from lem.archive.schema import CAMPAIGN
 from lem.charts.model import Bars, Intervals, Slope, Target
 from lem.errors import BadInput
-from lem.pages import attribution, attributions
+from lem.pages import attribution, attributions, home
 from lem.pages.page import Page, Reader
+from lem.pages.registry import kinds
 from lem.stats import absolute
 from lem.web import rendering
 from lem.web.addresses import LiveLinks
 from lem.web.rendering import Site
+from lem.web.strings import text
 from tests import archive_queries
 from tests.archive.conftest import archive, new_archive, postgres
 from tests.archive.queries.test_compare import campaign, grid, ids_of
@@ -101,13 +104,79 @@ def test_where_nothing_can_be_attributed_it_says_why_and_compares(archive: Any) 
     name = grid(archive, (0.3, 0.1), drop=(2, "float32"))
     page, html = built(archive, name)
     assert "shares" not in page.charts
-    assert "the arms are no complete grid: 3 of 4 combinations" in html
+    assert "not every combination was run: 3 of 4" in html
+    assert "each run several times under the same conditions" in html
     assert isinstance(page.answer, Comparison) and len(page.answer.rows) == 3
     ratios = page.charts["ratios"]
     assert isinstance(ratios, Intervals)
     assert [r.value for r in ratios.rows] == [
         r.ratio.ratio for r in page.answer.rows[1:] if r.ratio
     ]
+
+
+def test_the_first_page_leads_to_a_campaign_with_shares(archive: Any) -> None:
+    def links() -> list[str]:
+        with archive.database.reading() as c:
+            page = home.KIND.build(Reader(c, archive.packs), {}, ())
+            html = rendering.page(page.shown(Target("home")), Site(LiveLinks()))
+        return re.findall(r'<a href="/attribution/(.*?)">(.*?)</a>', html)
+
+    assert links() == []
+    own = pages_campaign(archive, {1: 2.0, 2: 0.5}, nll={1: 2.5, 2: 2.5})
+    assert links() == [(own, text("home.headline.campaign"))]
+
+
+def test_the_first_page_names_another_campaign_where_its_own_has_no_shares(
+    archive: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = pages_campaign(archive, {1: 2.0, 2: 0.5}, nll={1: 2.5, 2: 2.5}, blocks=6)
+    other = pages_campaign(archive, {1: 2.0, 2: 0.5}, submitter=1)
+    asked = attribution.attribute
+
+    def refusing(c: Any, packs: Any, campaign: str, question: Any) -> Any:
+        if campaign == own:
+            raise Refused("not_attributable", "not every combination was run")
+        return asked(c, packs, campaign, question)
+
+    monkeypatch.setattr(attribution, "attribute", refusing)
+    with archive.database.reading() as c:
+        reader = Reader(c, archive.packs)
+        found = attribution.with_shares(reader, [own])
+        html = rendering.page(
+            home.KIND.build(reader, {}, ()).shown(Target("home")), Site(LiveLinks())
+        )
+    assert found == (other, "batching")
+    assert f'href="/attribution/{own}">{text("home.headline.this")}<' in html
+    assert f'href="/attribution/{other}">{text("home.headline.other", name="batching")}<' in html
+
+
+def test_intervals_are_explained_beside_shares(archive: Any) -> None:
+    name = grid(archive, (0.3, 0.1))
+    words = "of 100 such intervals, about 95 hold the true value"
+    assert words in built(archive, name)[1] and words in listed(archive)[1]
+
+
+def test_the_uncertainties_of_two_pages_are_told_apart(archive: Any) -> None:
+    """Of the same runs: an arm's, of independent blocks; its configuration's, which allows for
+    drift and is the wider."""
+    name = grid(archive, (0.3, 0.1))
+    page, html = built(archive, name)
+    assert text("attribution.other_u").replace("'", "&#39;") in html
+    place = re.search(r'href="/glossary#(why-[a-z-]+)"', html)
+    assert isinstance(page.answer, Answered) and place is not None
+    with archive.database.reading() as c:
+        reader = Reader(c, archive.packs)
+        words = kinds()["glossary"].build(reader, {}, ())
+        glossary = rendering.page(words.shown(Target("glossary")), Site(LiveLinks()))
+        for arm in page.answer.arms:
+            params = {"id": str(arm.configuration)[:16]}
+            own = kinds()["configuration"].build(reader, params, ())
+            shown = rendering.page(own.shown(Target("configuration", params)), Site(LiveLinks()))
+            figure = own.context["headline"]
+            assert figure.value == pytest.approx(arm.value)
+            assert arm.uncertainty is not None and figure.uncertainty > arm.uncertainty
+            assert text("configuration.interval_wide").replace("'", "&#39;") in shown
+    assert f'id="{place[1]}"' in glossary
 
 
 def test_a_part_that_is_a_grid_can_be_asked_for(archive: Any) -> None:

@@ -76,6 +76,31 @@ def test_the_same_is_said_so(archive: Any) -> None:
     assert 'class="verdict-same"' in html
 
 
+def test_it_says_how_large_a_difference_has_to_be(archive: Any) -> None:
+    campaign(archive, 0, {1: 1.0, 2: 0.6, 4: 0.9})
+    ids = ids_of(archive)
+    page, html = built(archive, [*(("id", ids[b]) for b in (1, 2, 4)), ("margin", "0.05")])
+    assert "only where it is shown to be within ±5 %" in html
+    assert isinstance(page.answer, Comparison)
+    widths = [
+        100 * (max(r.high / r.ratio, r.ratio / r.low) - 1)
+        for row in page.answer.rows
+        if (r := row.ratio) and r.ratio and r.low and r.high
+    ]
+    said = re.search(r"has to be about ([0-9.]+) %(?:[^.]* about ([0-9.]+) %)?", html)
+    assert said is not None and len(widths) == 2
+    assert float(said[1]) == pytest.approx(min(widths), rel=0.06)
+    assert float(said[2] or said[1]) == pytest.approx(max(widths), rel=0.06)
+    assert page.context["rule"] in page.description
+
+
+def test_without_intervals_nothing_is_said_of_how_large_it_has_to_be(archive: Any) -> None:
+    campaign(archive, 0, {1: 1.0, 2: 0.6}, blocks=1)
+    ids = ids_of(archive)
+    _, html = built(archive, [("id", ids[1]), ("id", ids[2])])
+    assert "within ±2 %" in html and "a difference has to be" not in html
+
+
 def test_each_can_be_made_the_baseline(archive: Any) -> None:
     campaign(archive, 0, {1: 1.0, 2: 0.6})
     ids = ids_of(archive)

@@ -1,9 +1,11 @@
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from lem.analysis.quality import QUALITY_MARGIN
 from lem.archive.refused import Refused
 from lem.charts.model import Target
 from lem.pages import headline
@@ -13,6 +15,7 @@ from lem.pages.registry import kinds
 from lem.web import rendering
 from lem.web.addresses import LiveLinks
 from lem.web.rendering import Site
+from lem.web.strings import text
 from tests.archive.conftest import archive, new_archive, postgres
 from tests.archive_submissions import Submitter
 from tests.pages.campaigns import campaign
@@ -113,6 +116,28 @@ def test_who_says_so_is_said(archive: Any) -> None:
     chart = headline.chart(top)
     assert "by lab 0 (recomputed)" in chart.source
     assert any("by the submitter" in note for note in chart.notes)
+
+
+def test_it_claims_no_more_of_the_answers_than_the_loss_shows(archive: Any) -> None:
+    campaign(archive, {1: 2.0, 2: 0.5}, nll={1: 2.5, 2: 2.51})
+    top = found(archive)
+    assert top is not None
+    said = headline.quality(top)
+    assert f"within the margin of {100 * QUALITY_MARGIN:g} %" in said
+    assert "by the submitter's own loss" in said
+    for page, params in (("home", {}), ("story", {"name": "the-same-answer"})):
+        assert "same answer" not in shown(archive, page, params).lower()
+
+
+def test_it_says_that_it_is_one_case_and_why_the_ratio_is_the_sharper(archive: Any) -> None:
+    campaign(archive, {1: 2.0, 2: 0.5})
+    top = found(archive)
+    assert top is not None
+    single, sharper = (text(f"headline.{name}") for name in ("single", "sharper"))
+    assert headline.scope(top) == (single, sharper)
+    assert headline.chart(top).notes[:2] == (single, sharper)
+    wide = replace(top, low=top.times / 1.5, high=top.times * 1.5)
+    assert headline.scope(wide) == (single,)
 
 
 def test_the_first_page_counts_what_counts(archive: Any) -> None:

@@ -139,7 +139,7 @@ def test_the_budget_is_the_records(archive: Any) -> None:
     chart = page.charts["budget"]
     assert isinstance(chart, Bars) and chart.axis.share
     assert [r.value for r in chart.rows] == [pytest.approx(0.01)]
-    assert found.run.id == run and "The meter&#39;s own statement" in html
+    assert found.run.id == run and "As stated, not split up" in html
 
 
 def test_flags_say_what_they_mean_and_what_follows(archive: Any) -> None:

@@ -2,7 +2,7 @@
 
 from lem.charts.model import Axis, Intervals, Row
 from lem.charts.table import table
-from lem.web.words import cells
+from lem.web.words import cells, setting
 
 
 def shown(value: float, low: float, high: float, axis: Axis) -> tuple[str, ...]:
@@ -36,3 +36,10 @@ def test_large_numbers_and_numbers_without_ends() -> None:
         id="a", title="", subtitle="", axis=Axis("Energy", "J"), rows=(Row("x", 0.01234),)
     )
     assert cells(table(chart)) == [[("x", False), ("0.0123", True), ("", False), ("", False)]]
+
+
+def test_what_is_not_set_of_an_engine_is_its_default() -> None:
+    assert setting(None, "engine.max_batch_size") == setting(None, "args.x") == "engine's default"
+    assert setting(None, "generate.top_p") == "engine's default"
+    assert setting(None, "workload.slo.ttft_ms") == setting(None) == "not set"
+    assert setting(4, "engine.max_batch_size") == "4" and setting(False) == "no"

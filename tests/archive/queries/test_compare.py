@@ -246,7 +246,7 @@ def test_attribution_splits_the_variance_of_a_grid(archive) -> None:
 def test_attribution_refuses_what_is_no_grid(archive) -> None:
     name = grid(archive, (0.3, 0.1), drop=(2, "float32"))
     with archive.database.reading() as c:
-        with pytest.raises(Refused, match="no complete grid"):
+        with pytest.raises(Refused, match="not every combination was run"):
             attribute(c, archive.packs, name, AttributeQuestion())
         with pytest.raises(Refused) as refused:
             attribute(c, archive.packs, "0" * 64 + "-1", AttributeQuestion())

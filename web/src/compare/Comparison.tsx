@@ -242,7 +242,7 @@ function Settings({ found, names }: { found: Found; names: readonly string[] }):
               <tr key={path} class="differs">
                 <th scope="row">{maybe(`dimensions.${path}`) ?? plain(path)}</th>
                 {values.map((value, i) => (
-                  <td key={names[i]}>{settingText(value)}</td>
+                  <td key={names[i]}>{settingText(path, value)}</td>
                 ))}
               </tr>
             ))}
@@ -256,8 +256,11 @@ function Settings({ found, names }: { found: Found; names: readonly string[] }):
 /** Characters of a setting's value: more would push the others off the page. */
 const LONGEST = 60;
 
-function settingText(value: Scalar): string {
-  if (value === null || value === "") return t("explorer.not_set");
+/** What an engine has a default of: of the experiment, and as dimensions of the archive. */
+const ENGINES = /^(engine|args|generate)\.|^(dtype|quantization|max_batch_size|tensor_parallel_size)$/;
+
+function settingText(path: string, value: Scalar): string {
+  if (value === null || value === "") return t(ENGINES.test(path) ? "compare.engines_default" : "explorer.not_set");
   return plain(typeof value === "string" ? value : JSON.stringify(value), LONGEST);
 }
 
