@@ -56,11 +56,14 @@ def by_class(metric: str, energy_class: str) -> str:
     return text("figure.by_class", energy_class=text(f"class.{energy_class}"))
 
 
-def part_name(part: str) -> str:
-    """A device class, or a percentile."""
-    for section in ("class", "percentile"):
+def part_name(metric: str, part: str) -> str:
+    """What of ``metric`` is of: energy, power or memory of a device class, or a percentile."""
+    kinds = {"_w": "power_of", "_bytes": "memory_of"}
+    own = next((section for end, section in kinds.items() if metric.endswith(end)), "class")
+    for section in (own, "percentile"):
         if f"{section}.{part}" in catalogue():
-            return text(f"{section}.{part}")
+            said = text(f"{section}.{part}")
+            return said if said[1:2].isupper() else said[:1].lower() + said[1:]
     return part
 
 

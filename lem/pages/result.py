@@ -20,7 +20,7 @@ from lem.contract.metrics import METRICS
 from lem.contract.record import EnergyReading, Idle, Record, Window
 from lem.pages.ids import run_id as checked_id
 from lem.pages.naming import device, full, model_name, way, workload
-from lem.pages.one_figure import OneFigure, metric_name, named, part_name, tier_of
+from lem.pages.one_figure import OneFigure, is_energy, metric_name, named, part_name, tier_of
 from lem.pages.page import Kind, Page, Params, Query, Reader
 from lem.pages.settings import sections
 from lem.report.budget import Budget
@@ -29,7 +29,7 @@ from lem.stores.hardware import hardware
 from lem.stores.index import metric_values
 from lem.trust import budget
 from lem.trust.tiers import TIERS
-from lem.web.strings import text
+from lem.web.strings import catalogue, text
 from lem.web.words import figure as in_words
 
 HEADLINE_METRIC = "energy_per_output_token_j"
@@ -41,6 +41,24 @@ MOST_PARTS = 12
 PERCENTILES = ("mean", "p50", "p90", "p95", "p99")
 UNKNOWN = "exclude"
 """What a flag that this version doesn't know is taken for."""
+NOT_OF_THE_HEADLINE = frozenset(
+    (
+        "estimated",
+        "synthetic",
+        "weights_random",
+        "power_integrated",
+        "not_attributed",
+        "idle_untrusted",
+        "client_late",
+        "tokens_spread",
+        "input_tokens_differ",
+        "questions_failed",
+        "likelihood_by_steps",
+        "rate_search_capped",
+        "objectives_missed",
+    )
+)
+"""Flags that say nothing against the energy of an output token, or what stands beside it anyhow."""
 
 
 class RunQuestion(Question):
@@ -74,7 +92,7 @@ def page(reader: Reader, params: Params, query: Query) -> Page:
     connection, packs = reader
     found = result(connection, packs, run_id)
     record = Record.model_validate(found.record)
-    headline = _headline(found)
+    headline = _headline(record, found)
     budgets = list(budget.metrics(record))
     drawn, why_no_trace = _power(reader, run_id)
     charts: dict[str, AnyChart] = {}
@@ -83,6 +101,7 @@ def page(reader: Reader, params: Params, query: Query) -> Page:
     if (chart := _budget_chart(found, budgets)) is not None:
         charts["budget"] = chart
     figures = list(_figures(record, found))
+    flags = _flags(record)
     name = full(found.configuration)
     return Page(
         template="result.html",
@@ -99,7 +118,8 @@ def page(reader: Reader, params: Params, query: Query) -> Page:
             "percentiles": PERCENTILES,
             "budgets": budgets[:MOST_ROWS],
             "measured": list(_stretches(record, found))[:MOST_ROWS],
-            "flags": _flags(record),
+            "flags": flags,
+            "doubts": [f for f in flags if is_doubt(f.name, record, found.run.energy_class)],
             "environment": _environment(record),
             "software": _software(record),
             "sections": sections(found.record["experiment"]),
@@ -130,7 +150,7 @@ def short(run_id: str) -> str:
     return f"{submission[:12]}-{number}"
 
 
-def _headline(found: Result) -> OneFigure | None:
+def _headline(record: Record, found: Result) -> OneFigure | None:
     own = found.run.figures.get(HEADLINE_METRIC)
     if own is None:
         return None
@@ -142,7 +162,9 @@ def _headline(found: Result) -> OneFigure | None:
         energy_class=found.run.energy_class,
         tier=found.run.tier,
         part=found.run.energy_class,
-        why_no_uncertainty=text("result.none_stated") if own.uncertainty is None else None,
+        why_no_uncertainty=None
+        if own.uncertainty is not None
+        else _why_none(record, HEADLINE_METRIC, found.run.energy_class),
     )
 
 
@@ -161,8 +183,20 @@ def _figures(record: Record, found: Result) -> Iterator[OneFigure]:
             energy_class=part if about is not None and about.shape == "by_class" else "",
             tier=tier_of(metric, found.run.tier),
             part=part,
-            why_no_uncertainty=text("result.none_stated") if value.uncertainty is None else None,
+            why_no_uncertainty=None
+            if value.uncertainty is not None
+            else _why_none(record, metric, part),
         )
+
+
+def _why_none(record: Record, metric: str, part: str) -> str:
+    """Why a figure has no uncertainty."""
+    if (key := f"result.no_interval.{metric}") in catalogue():
+        return text(key)
+    readings = [r for w in record.windows for r in w.energy if r.device_class == part]
+    if is_energy(metric) and any(r.uncertainty_j is None for r in readings):
+        return text("result.no_interval.meter")
+    return text("result.none_stated")
 
 
 def _spread(f: OneFigure) -> bool:
@@ -212,7 +246,9 @@ def _energy(reading: EnergyReading, found: Result) -> OneFigure | None:
         unit="J",
         energy_class=reading.device_class,
         tier=found.run.tier,
-        why_no_uncertainty=text("result.none_stated") if reading.uncertainty_j is None else None,
+        why_no_uncertainty=text("result.no_interval.meter")
+        if reading.uncertainty_j is None
+        else None,
     )
 
 
@@ -223,6 +259,17 @@ def _flags(record: Record) -> list[FlagSaid]:
         meaning = text("result.unknown_flag") if flag is None else flag.meaning
         said.append(FlagSaid(name, meaning, UNKNOWN if flag is None else flag.consequence))
     return said
+
+
+def is_doubt(name: str, record: Record, energy_class: str) -> bool:
+    """Whether a flag is about the headline figure: not where only readings of other devices, or
+    outside of the windows, have it."""
+    if name in NOT_OF_THE_HEADLINE:
+        return False
+    of_figure = [r for w in record.windows for r in w.energy if r.device_class == energy_class]
+    stretches = (*record.windows, *record.idle, record.prefill, record.answering)
+    every = [r for s in stretches if s is not None for r in s.energy]
+    return any(name in r.flags for r in of_figure) or not any(name in r.flags for r in every)
 
 
 def _environment(record: Record) -> list[tuple[str, str]]:

@@ -102,7 +102,7 @@ def test_choices_begin_with_what_tells_them_apart(archive: Any) -> None:
 def test_the_introduction_promises_no_range_where_there_is_none(archive: Any) -> None:
     campaign(archive, {1: 2.0, 2: 1.2}, energy_class="estimated", forced=True)
     shown = html(built(archive))
-    assert "Everything is a range" not in shown and "there is no range, so nothing" in shown
+    assert "Everything is a range" not in shown and "unknown uncertainty has no range" in shown
 
 
 def test_tokens_can_be_asked_for(archive: Any) -> None:
