@@ -20,11 +20,18 @@ from lem.contract.metrics import METRICS
 from lem.contract.record import EnergyReading, Idle, Record, Window
 from lem.pages.ids import run_id as checked_id
 from lem.pages.naming import device, full, model_name, way, workload
-from lem.pages.one_figure import OneFigure, is_energy, metric_name, named, part_name, tier_of
+from lem.pages.one_figure import (
+    OneFigure,
+    can_be_known,
+    is_energy,
+    metric_name,
+    named,
+    part_name,
+    tier_of,
+)
 from lem.pages.page import Kind, Page, Params, Query, Reader
 from lem.pages.settings import sections
 from lem.report.budget import Budget
-from lem.report.record import MEANINGLESS_ESTIMATED
 from lem.stores.hardware import hardware
 from lem.stores.index import metric_values
 from lem.trust import budget
@@ -171,7 +178,7 @@ def _headline(record: Record, found: Result) -> OneFigure | None:
 def _figures(record: Record, found: Result) -> Iterator[OneFigure]:
     """All of the record's, but what an estimate can't know."""
     for metric, part, value in metric_values(record):
-        if part == ESTIMATED and metric in MEANINGLESS_ESTIMATED:
+        if not can_be_known(metric, part):
             continue
         about = METRICS.get(metric)
         unit = about.unit if about is not None else {"nll_per_token": "nat/token"}.get(metric, "")
