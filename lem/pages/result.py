@@ -171,7 +171,7 @@ def _headline(record: Record, found: Result) -> OneFigure | None:
         part=found.run.energy_class,
         why_no_uncertainty=None
         if own.uncertainty is not None
-        else _why_none(record, HEADLINE_METRIC, found.run.energy_class),
+        else why_none(record, HEADLINE_METRIC, found.run.energy_class),
     )
 
 
@@ -192,16 +192,16 @@ def _figures(record: Record, found: Result) -> Iterator[OneFigure]:
             part=part,
             why_no_uncertainty=None
             if value.uncertainty is not None
-            else _why_none(record, metric, part),
+            else why_none(record, metric, part),
         )
 
 
-def _why_none(record: Record, metric: str, part: str) -> str:
+def why_none(record: Record, metric: str, part: str) -> str:
     """Why a figure has no uncertainty."""
     if (key := f"result.no_interval.{metric}") in catalogue():
         return text(key)
     readings = [r for w in record.windows for r in w.energy if r.device_class == part]
-    if is_energy(metric) and any(r.uncertainty_j is None for r in readings):
+    if is_energy(metric) and any("uncertainty_unstated" in r.flags for r in readings):
         return text("result.no_interval.meter")
     return text("result.none_stated")
 
@@ -253,9 +253,11 @@ def _energy(reading: EnergyReading, found: Result) -> OneFigure | None:
         unit="J",
         energy_class=reading.device_class,
         tier=found.run.tier,
-        why_no_uncertainty=text("result.no_interval.meter")
-        if reading.uncertainty_j is None
-        else None,
+        why_no_uncertainty=None
+        if reading.uncertainty_j is not None
+        else text("result.no_interval.meter")
+        if "uncertainty_unstated" in reading.flags
+        else text("result.none_stated"),
     )
 
 

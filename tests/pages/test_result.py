@@ -15,7 +15,7 @@ from lem.contract.flags import FLAGS
 from lem.errors import BadInput
 from lem.pages.one_figure import part_name
 from lem.pages.page import Page, Reader
-from lem.pages.result import KIND, NOT_OF_THE_HEADLINE, is_doubt
+from lem.pages.result import KIND, NOT_OF_THE_HEADLINE, is_doubt, why_none
 from lem.trust import budget
 from lem.web import rendering
 from lem.web.addresses import LiveLinks, StaticLinks, path_of
@@ -183,6 +183,22 @@ def test_a_flag_of_another_devices_meter_is_no_doubt_of_the_headline() -> None:
     assert is_doubt("sampler_gap", record, "cpu")
     assert is_doubt("clocks_changed", record, "gpu")
     assert not is_doubt("estimated", record, "gpu")
+
+
+@pytest.mark.parametrize(
+    ("flags", "why"),
+    [
+        (["uncertainty_unstated"], "nobody stated how good its meter is"),
+        ([], "no uncertainty is stated"),
+    ],
+)
+def test_a_meter_is_blamed_only_where_its_reading_says_so(flags: list[str], why: str) -> None:
+    record = records.record(energy={"gpu": 0.5}, gpus=[records.gpu()], semantics=4)
+    (window,) = record.windows
+    readings = [r.model_copy(update={"uncertainty_j": None, "flags": flags}) for r in window.energy]
+    record = record.model_copy(update={"windows": [window.model_copy(update={"energy": readings})]})
+    assert why_none(record, ENERGY, "gpu") == why
+    assert why_none(record, "output_throughput_tokens_per_s", "") == "no uncertainty is stated"
 
 
 def test_flags_that_are_no_doubt_are_known() -> None:
