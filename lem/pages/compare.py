@@ -18,7 +18,7 @@ from lem.archive.refused import Refused
 from lem.pages import comparison as made
 from lem.pages.ids import campaign_id
 from lem.pages.naming import device, full, model_name, way, workload
-from lem.pages.one_figure import is_energy
+from lem.pages.one_figure import can_be_known, is_energy
 from lem.pages.page import Kind, Page, Params, Query, Reader
 from lem.web.strings import text
 
@@ -102,7 +102,11 @@ def _beside(found: Comparison) -> list[Beside]:
     """The metric asked for first, then what the quality of the answers is."""
     own: Sequence[dict[str, Figure]] = [{f.metric: f for f in r.figures} for r in found.rows]
     every = dict.fromkeys([found.metric, "nll_per_token", *(m for one in own for m in one)])
-    rows = [Beside(metric, [one.get(metric) for one in own]) for metric in every]
+    rows = [
+        Beside(metric, [one.get(metric) for one in own])
+        for metric in every
+        if metric == found.metric or can_be_known(metric, found.energy_class)
+    ]
     return [r for r in rows if any(r.figures)]
 
 

@@ -30,7 +30,7 @@ from lem.pages.again import FILE, again
 from lem.pages.assumed import sentence
 from lem.pages.ids import configuration_id
 from lem.pages.naming import device, full, model_name, way, workload
-from lem.pages.one_figure import interval, metric_name, named
+from lem.pages.one_figure import can_be_known, interval, metric_name, name_in_class, named
 from lem.pages.page import Kind, Page, Params, Query, Reader
 from lem.pages.settings import sections
 from lem.web.strings import text
@@ -74,7 +74,8 @@ def page(reader: Reader, params: Params, query: Query) -> Page:
         ResultsQuestion(configuration=own.id, limit=SHOWN_RUNS, cursor=question.cursor),
     )
     beside = neighbours(connection, own.id, HEADLINE_METRIC)
-    best = _best(found.figures)
+    figures = [f for f in found.figures if can_be_known(f.metric, f.energy_class)]
+    best = _best(figures)
     headline = best.get(HEADLINE_METRIC)
     charts = _charts(found, beside, headline)
     return Page(
@@ -87,7 +88,7 @@ def page(reader: Reader, params: Params, query: Query) -> Page:
             "headline": headline,
             "estimate": _estimate(reader, own, headline),
             "best": list(best.values()),
-            "others": [f for f in found.figures if best[f.metric] is not f],
+            "others": [f for f in figures if best[f.metric] is not f],
             "wide": any(map(_reaches_zero, best.values())),
             "beside": beside,
             "submitters": found.submitters[:MOST_SUBMITTERS],
@@ -109,7 +110,7 @@ def page(reader: Reader, params: Params, query: Query) -> Page:
         },
         charts={c.id: c for c in charts},
         answer=found,
-        table=_table(found.figures),
+        table=_table(figures),
         head=found,
     )
 
@@ -161,9 +162,9 @@ def _charts(
         yield _history(found)
 
 
-def _axis(values: Iterable[float], metric: str = HEADLINE_METRIC) -> tuple[float, Axis]:
-    factor, unit = scaled(unit_of(metric), values)
-    return factor, Axis(text(f"metrics.{metric}"), said_unit(unit))
+def _axis(values: Iterable[float], energy_class: str) -> tuple[float, Axis]:
+    factor, unit = scaled(unit_of(HEADLINE_METRIC), values)
+    return factor, Axis(name_in_class(HEADLINE_METRIC, energy_class), said_unit(unit))
 
 
 def _submitters(found: ConfigurationAnswer, headline: Figure) -> Intervals:
@@ -174,7 +175,7 @@ def _submitters(found: ConfigurationAnswer, headline: Figure) -> Intervals:
         for f in s.figures
         if f.metric == HEADLINE_METRIC
     ]
-    factor, axis = _axis([headline.value, *(f.value for _, f in own)])
+    factor, axis = _axis([headline.value, *(f.value for _, f in own)], headline.energy_class)
     every = [headline, *(f for _, f in own)]
     mean = text("configuration.submitters.mean")
     of = text(
@@ -236,7 +237,7 @@ def _row(
 
 
 def _beside(found: ConfigurationAnswer, beside: Neighbours) -> Intervals:
-    factor, axis = _axis([n.figure.value for n in beside.rows])
+    factor, axis = _axis([n.figure.value for n in beside.rows], found.configuration.energy_class)
     own = found.configuration
     return Intervals(
         id="neighbours",
@@ -269,7 +270,7 @@ def _beside(found: ConfigurationAnswer, beside: Neighbours) -> Intervals:
 
 
 def _history(found: ConfigurationAnswer) -> Scatter:
-    factor, axis = _axis([d.mean for d in found.history])
+    factor, axis = _axis([d.mean for d in found.history], found.configuration.energy_class)
     first = date.fromisoformat(found.history[0].date)
     marks = [
         Mark(

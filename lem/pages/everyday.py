@@ -22,7 +22,7 @@ from lem.everyday.measured import Per
 from lem.everyday.ranges import Range
 from lem.everyday.terms import MOST_OVERHEAD, Scenario, Terms, in_terms
 from lem.pages import headline
-from lem.pages.naming import full
+from lem.pages.naming import apart, full
 from lem.pages.page import Kind, Page, Params, Query, Reader
 from lem.pages.per_million import PER_REQUEST, PER_TOKEN, Known, known
 from lem.web.strings import text
@@ -300,10 +300,11 @@ def _fields(
 ) -> list[list[Option]]:
     """The form's choices of configurations: one for each that is chosen, two at least."""
     every = list({one.id: one for one in (*chosen, *offered)}.values())
+    named = list(zip(every, apart(every), strict=True))
     return [
         [
-            Option(one.id[:16], full(one), i < len(chosen) and one.id == chosen[i].id)
-            for one in every
+            Option(one.id[:16], name, i < len(chosen) and one.id == chosen[i].id)
+            for one, name in named
         ]
         for i in range(max(2, len(chosen)))
     ]
@@ -344,10 +345,12 @@ def scaled(cells: Sequence[Range], unit: str) -> tuple[float, str]:
 
 
 def ends(found: Range, factor: float = 1.0) -> str:
-    """``0.29 to 0.31``, rounded outwards to two digits."""
+    """``0.29 to 0.31``, rounded outwards to two digits; ``less than 0.31`` from zero on."""
     shown = (found * factor).outward()
     low, high = _two_digits(shown.low), _two_digits(shown.high)
-    return low if low == high else text("everyday.ends", low=low, high=high)
+    if low == high:
+        return low
+    return text("everyday.ends" if shown.low else "everyday.below", low=low, high=high)
 
 
 def _two_digits(value: float) -> str:

@@ -42,6 +42,8 @@ MORE_FILTERS = (
     "meter_class",
     "weights",
 )
+ALWAYS = (sizes.NAME,)
+"""Further filters that are shown where they have one value alone, too."""
 METRICS: tuple[Metric, ...] = (
     "energy_per_output_token_j",
     "energy_per_request_j",
@@ -108,7 +110,8 @@ def explore(reader: Reader, params: Params, query: Query) -> Page:
             "board": board,
             "facets": counts,
             "first": [_filter(n, counts, where) for n in FIRST_FILTERS],
-            "more": [f for f in (_filter(n, counts, where) for n in MORE_FILTERS) if f],
+            "more": [f for n in MORE_FILTERS if _is_shown(f := _filter(n, counts, where))],
+            "filtered": bool(where or filtered),
             "metrics": METRICS,
             "among": [p.figure for p in board.rows],
             "points": points,
@@ -143,6 +146,12 @@ def _filter(name: str, counts: Facets, where: Mapping[str, Sequence[str]]) -> Fi
         if (v or "null") not in there
     ]
     return Filter(name, choices, bool(chosen))
+
+
+def _is_shown(found: Filter) -> bool:
+    """Whether there is something to choose, or to be known."""
+    least = 1 if found.name in ALWAYS else 2
+    return found.chosen or len(found.choices) >= least
 
 
 def _choice(count: Count, chosen: set[str]) -> Choice:

@@ -1,7 +1,10 @@
 """Configurations in a few words."""
 
+from collections.abc import Sequence
+
 from lem.analysis.text import plain
 from lem.archive.queries.answer import Configuration
+from lem.web.strings import text
 
 
 def model_name(configuration: Configuration) -> str:
@@ -17,17 +20,17 @@ def device(configuration: Configuration) -> str:
 
 def way(configuration: Configuration) -> str:
     """How it was run: ``vllm, bfloat16, batch 8``."""
+    return ", ".join(p for p in (plain(configuration.backend), *_settings(configuration)) if p)
+
+
+def _settings(configuration: Configuration) -> list[str]:
+    """Number format, batch and devices; empty where the engine's default holds."""
     c = configuration
-    parts = [plain(c.backend)]
-    if c.quantization:
-        parts.append(plain(c.quantization))
-    elif c.dtype:
-        parts.append(plain(c.dtype))
-    if c.max_batch_size is not None:
-        parts.append(f"batch {c.max_batch_size}")
-    if c.tensor_parallel_size not in (None, 1):
-        parts.append(f"over {c.tensor_parallel_size} GPUs")
-    return ", ".join(parts)
+    return [
+        plain(c.quantization or c.dtype or ""),
+        "" if c.max_batch_size is None else f"batch {c.max_batch_size}",
+        "" if c.tensor_parallel_size in (None, 1) else f"over {c.tensor_parallel_size} GPUs",
+    ]
 
 
 def workload(configuration: Configuration) -> str:
@@ -50,3 +53,27 @@ def _arrival(kind: str, load: float | None) -> str:
 
 def full(configuration: Configuration) -> str:
     return f"{model_name(configuration)}, {way(configuration)}, {device(configuration)}"
+
+
+def apart(configurations: Sequence[Configuration]) -> list[str]:
+    """A name for each that begins with what they differ in, since a list shows beginnings alone;
+    where names are the same still, with the beginning of the id."""
+    parts = [
+        [model_name(c), plain(c.backend), *_settings(c), device(c), workload(c)]
+        for c in configurations
+    ]
+    differs = [len(set(column)) > 1 for column in zip(*parts, strict=True)]
+    names = [_differing_first(one, differs) for one in parts]
+    return [
+        f"{name} [{c.id[:8]}]" if names.count(name) > 1 else name
+        for name, c in zip(names, configurations, strict=True)
+    ]
+
+
+def _differing_first(parts: Sequence[str], differs: Sequence[bool]) -> str:
+    first = [p for p, d in zip(parts, differs, strict=True) if d and p]
+    if any(differs) and not first:
+        first = [text("everyday.defaults")]
+    # What all were asked alike names nothing here.
+    rest = [p for p, d in zip(parts[:-1], differs[:-1], strict=True) if not d and p]
+    return ", ".join(first + rest)

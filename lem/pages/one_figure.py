@@ -6,6 +6,7 @@ from lem.analysis.quantities import DIFFERENCES, ESTIMATED
 from lem.archive.queries.answer import Tier
 from lem.archive.queries.figures import UNSEEN
 from lem.charts.model import Interval
+from lem.report.record import MEANINGLESS_ESTIMATED
 from lem.web.strings import catalogue, text
 
 
@@ -41,6 +42,11 @@ def is_energy(metric: str) -> bool:
     return metric.endswith(("_j", "_w"))
 
 
+def can_be_known(metric: str, energy_class: str) -> bool:
+    """Whether figures of this class can tell it: an estimate knows no power at rest."""
+    return energy_class != ESTIMATED or metric not in MEANINGLESS_ESTIMATED
+
+
 def name_in_class(metric: str, energy_class: str) -> str:
     """The metric's name; of an estimate it says that it is one, wherever the name stands alone."""
     name = metric_name(metric)
@@ -56,11 +62,14 @@ def by_class(metric: str, energy_class: str) -> str:
     return text("figure.by_class", energy_class=text(f"class.{energy_class}"))
 
 
-def part_name(part: str) -> str:
-    """A device class, or a percentile."""
-    for section in ("class", "percentile"):
+def part_name(metric: str, part: str) -> str:
+    """What of ``metric`` is of: energy, power or memory of a device class, or a percentile."""
+    kinds = {"_w": "power_of", "_bytes": "memory_of"}
+    own = next((section for end, section in kinds.items() if metric.endswith(end)), "class")
+    for section in (own, "percentile"):
         if f"{section}.{part}" in catalogue():
-            return text(f"{section}.{part}")
+            said = text(f"{section}.{part}")
+            return said if said[1:2].isupper() else said[:1].lower() + said[1:]
     return part
 
 

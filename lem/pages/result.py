@@ -22,16 +22,23 @@ from lem.contract.record import EnergyReading, Idle, Record, Window
 from lem.pages.assumed import sentence
 from lem.pages.ids import run_id as checked_id
 from lem.pages.naming import device, full, model_name, way, workload
-from lem.pages.one_figure import OneFigure, metric_name, named, part_name, tier_of
+from lem.pages.one_figure import (
+    OneFigure,
+    can_be_known,
+    is_energy,
+    metric_name,
+    named,
+    part_name,
+    tier_of,
+)
 from lem.pages.page import Kind, Page, Params, Query, Reader
 from lem.pages.settings import sections
 from lem.report.budget import Budget
-from lem.report.record import MEANINGLESS_ESTIMATED
 from lem.stores.hardware import hardware
 from lem.stores.index import metric_values
 from lem.trust import budget
 from lem.trust.tiers import TIERS
-from lem.web.strings import text
+from lem.web.strings import catalogue, text
 from lem.web.words import figure as in_words
 
 HEADLINE_METRIC = "energy_per_output_token_j"
@@ -43,6 +50,24 @@ MOST_PARTS = 12
 PERCENTILES = ("mean", "p50", "p90", "p95", "p99")
 UNKNOWN = "exclude"
 """What a flag that this version doesn't know is taken for."""
+NOT_OF_THE_HEADLINE = frozenset(
+    (
+        "estimated",
+        "synthetic",
+        "weights_random",
+        "power_integrated",
+        "not_attributed",
+        "idle_untrusted",
+        "client_late",
+        "tokens_spread",
+        "input_tokens_differ",
+        "questions_failed",
+        "likelihood_by_steps",
+        "rate_search_capped",
+        "objectives_missed",
+    )
+)
+"""Flags that say nothing against the energy of an output token, or what stands beside it anyhow."""
 
 
 class RunQuestion(Question):
@@ -76,15 +101,16 @@ def page(reader: Reader, params: Params, query: Query) -> Page:
     connection, packs = reader
     found = result(connection, packs, run_id)
     record = Record.model_validate(found.record)
-    headline = _of_run(found, HEADLINE_METRIC)
+    headline = _of_run(record, found, HEADLINE_METRIC)
     budgets = list(budget.metrics(record))
     drawn, why_no_trace = _power(reader, run_id)
     charts: dict[str, AnyChart] = {}
     if drawn is not None and drawn.lines:
-        charts["power"] = _trace_chart(found, drawn)
+        charts["power"] = _trace_chart(record, found, drawn)
     if (chart := _budget_chart(found, budgets)) is not None:
         charts["budget"] = chart
     figures = list(_figures(record, found))
+    flags = _flags(record)
     name = full(found.configuration)
     is_estimated = found.run.energy_class == ESTIMATED
     return Page(
@@ -107,7 +133,8 @@ def page(reader: Reader, params: Params, query: Query) -> Page:
             "percentiles": PERCENTILES,
             "budgets": budgets[:MOST_ROWS],
             "measured": list(_stretches(record, found))[:MOST_ROWS],
-            "flags": _flags(record),
+            "flags": flags,
+            "doubts": [f for f in flags if is_doubt(f.name, record, found.run.energy_class)],
             "environment": _environment(record),
             "software": _software(record),
             "sections": sections(found.record["experiment"]),
@@ -138,7 +165,7 @@ def short(run_id: str) -> str:
     return f"{submission[:12]}-{number}"
 
 
-def _of_run(found: Result, metric: str) -> OneFigure | None:
+def _of_run(record: Record, found: Result, metric: str) -> OneFigure | None:
     """An energy or power of the run; None where it has none."""
     own = found.run.figures.get(metric)
     if own is None:
@@ -151,14 +178,16 @@ def _of_run(found: Result, metric: str) -> OneFigure | None:
         energy_class=found.run.energy_class,
         tier=found.run.tier,
         part=found.run.energy_class,
-        why_no_uncertainty=text("result.none_stated") if own.uncertainty is None else None,
+        why_no_uncertainty=None
+        if own.uncertainty is not None
+        else why_none(record, metric, found.run.energy_class),
     )
 
 
 def _figures(record: Record, found: Result) -> Iterator[OneFigure]:
     """All of the record's, but what an estimate can't know."""
     for metric, part, value in metric_values(record):
-        if part == ESTIMATED and metric in MEANINGLESS_ESTIMATED:
+        if not can_be_known(metric, part):
             continue
         about = METRICS.get(metric)
         unit = about.unit if about is not None else {"nll_per_token": "nat/token"}.get(metric, "")
@@ -170,8 +199,20 @@ def _figures(record: Record, found: Result) -> Iterator[OneFigure]:
             energy_class=part if about is not None and about.shape == "by_class" else "",
             tier=tier_of(metric, found.run.tier),
             part=part,
-            why_no_uncertainty=text("result.none_stated") if value.uncertainty is None else None,
+            why_no_uncertainty=None
+            if value.uncertainty is not None
+            else why_none(record, metric, part),
         )
+
+
+def why_none(record: Record, metric: str, part: str) -> str:
+    """Why a figure has no uncertainty."""
+    if (key := f"result.no_interval.{metric}") in catalogue():
+        return text(key)
+    readings = [r for w in record.windows for r in w.energy if r.device_class == part]
+    if is_energy(metric) and any("uncertainty_unstated" in r.flags for r in readings):
+        return text("result.no_interval.meter")
+    return text("result.none_stated")
 
 
 def _spread(f: OneFigure) -> bool:
@@ -221,7 +262,11 @@ def _energy(reading: EnergyReading, found: Result) -> OneFigure | None:
         unit="J",
         energy_class=reading.device_class,
         tier=found.run.tier,
-        why_no_uncertainty=text("result.none_stated") if reading.uncertainty_j is None else None,
+        why_no_uncertainty=None
+        if reading.uncertainty_j is not None
+        else text("result.no_interval.meter")
+        if "uncertainty_unstated" in reading.flags
+        else text("result.none_stated"),
     )
 
 
@@ -232,6 +277,17 @@ def _flags(record: Record) -> list[FlagSaid]:
         meaning = text("result.unknown_flag") if flag is None else flag.meaning
         said.append(FlagSaid(name, meaning, UNKNOWN if flag is None else flag.consequence))
     return said
+
+
+def is_doubt(name: str, record: Record, energy_class: str) -> bool:
+    """Whether a flag is about the headline figure: not where only readings of other devices, or
+    outside of the windows, have it."""
+    if name in NOT_OF_THE_HEADLINE:
+        return False
+    of_figure = [r for w in record.windows for r in w.energy if r.device_class == energy_class]
+    stretches = (*record.windows, *record.idle, record.prefill, record.answering)
+    every = [r for s in stretches if s is not None for r in s.energy]
+    return any(name in r.flags for r in of_figure) or not any(name in r.flags for r in every)
 
 
 def _environment(record: Record) -> list[tuple[str, str]]:
@@ -289,8 +345,8 @@ def _phases(drawn: Power) -> list[Marked]:
     return found
 
 
-def _trace_chart(found: Result, drawn: Power) -> Traces:
-    mean = _of_run(found, "mean_power_w")
+def _trace_chart(record: Record, found: Result, drawn: Power) -> Traces:
+    mean = _of_run(record, found, "mean_power_w")
     title = text("result.trace.title_plain")
     if mean is not None:
         said = in_words(mean)

@@ -68,8 +68,8 @@ def test_a_choice_that_nothing_fits_says_so_and_can_be_taken_back(explore: Page)
     explore.locator("input[name=q]").fill("no such model")
     explore.get_by_role("button", name="Show").click()
     assert explore.locator("table.board").count() == 0
-    assert "No configuration fits" in explore.locator("main").inner_text()
-    explore.get_by_role("link", name="Clear").click()
+    assert "Nothing fits." in explore.locator("main").inner_text()
+    explore.get_by_role("link", name="Clear the filters").click()
     assert explore.locator("table.board tbody tr").count() > 0
 
 

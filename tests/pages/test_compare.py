@@ -196,6 +196,7 @@ def test_estimates_are_marked(archive: Any) -> None:
             raw_experiment=records.experiment(2**n),
             block=block,
             cpu_time_s=0.02 * (n + 1) * (1 + 0.01 * block),
+            above_idle={"estimated": 0.5},
             semantics=4,
         )
         for block in range(3)
@@ -207,6 +208,8 @@ def test_estimates_are_marked(archive: Any) -> None:
     chart = page.charts["ratios"]
     assert isinstance(chart, Intervals) and all(r.estimated for r in chart.rows)
     assert html.count('class="badge estimated"') >= 3
+    beside = [b.metric for b in page.context["beside"]]
+    assert "mean_power_w" in beside and "energy_above_idle_per_output_token_j" not in beside
 
 
 @pytest.mark.parametrize("name", ["", "x", "0" * 64 + "-1", "0" * 64, "0" * 64 + "-²"])

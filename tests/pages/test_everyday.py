@@ -89,6 +89,22 @@ def test_forced_lengths_are_per_token_only(archive: Any) -> None:
     assert "a million answers:" in html(asked)
 
 
+def test_choices_begin_with_what_tells_them_apart(archive: Any) -> None:
+    """A closed list shows no more than the beginning."""
+    campaign(archive, {1: 2.0, 2: 1.2, 4: 0.5})
+    fields = built(archive).context["fields"]
+    names = [[o.shown for o in options] for options in fields]
+    assert names[0] == names[1]
+    assert [n.split(",")[0] for n in names[0]] == ["batch 1", "batch 4", "batch 2"]
+    assert all(n.count("batch") == 1 and n.count(",") > 1 for n in names[0])
+
+
+def test_the_introduction_promises_no_range_where_there_is_none(archive: Any) -> None:
+    campaign(archive, {1: 2.0, 2: 1.2}, energy_class="estimated", forced=True)
+    shown = html(built(archive))
+    assert "Everything is a range" not in shown and "unknown uncertainty has no range" in shown
+
+
 def test_tokens_can_be_asked_for(archive: Any) -> None:
     campaign(archive, {1: 2.0, 2: 1.2})
     found = answer(built(archive, ("id", id_of(archive, 1)), ("per", "output_token")))
@@ -173,7 +189,8 @@ def test_an_unknown_configuration_is_refused(archive: Any) -> None:
         (Range(0.0551, 0.0849), "0.055 to 0.085"),
         (Range(1234, 5678), "1\u202f200 to 5\u202f700"),
         (Range(0.5, 0.5), "0.50"),
-        (Range(0, 3), "0 to 3.0"),
+        (Range(0, 3.39), "less than 3.4"),
+        (Range(0, 0), "0"),
     ],
 )
 def test_ranges_are_written_with_two_digits(found: Range, said: str) -> None:

@@ -98,6 +98,7 @@ def test_what_is_estimated_is_nowhere_called_measured(archive: Any) -> None:
     assert top is not None and top.estimated
     chart = headline.chart(top)
     assert "estimated" in chart.title and "estimated" in chart.ratio_label
+    assert chart.subtitle.startswith("By estimated energy, on ")
     assert chart.axis.label.startswith("Estimated") and "processor times" in chart.source
     for page, params in (("home", {}), ("everyday", {}), ("story", {"name": "the-same-answer"})):
         html = shown(archive, page, params)
@@ -149,3 +150,4 @@ def test_the_first_page_counts_what_counts(archive: Any) -> None:
     numbers = dict(re.findall(r"<dt>([a-z ]+)</dt><dd>([0-9]+)</dd>", html))
     assert numbers["runs"] == "20" and numbers["submitters"] == "2"
     assert numbers["configurations"] == "4" and numbers["kinds of hardware"] == "2"
+    assert numbers["model"] == "1" and "models" not in numbers

@@ -4,6 +4,7 @@ import gzip
 from typing import Any
 
 import pytest
+from markupsafe import escape
 
 from lem.archive.queries.power import power
 from lem.archive.queries.results import ResultsQuestion, result, results, trace
@@ -12,8 +13,9 @@ from lem.archive.schema import BLOB, FINDING, IDENTITY, RUN
 from lem.charts.model import Bars, Target, Traces
 from lem.contract.flags import FLAGS
 from lem.errors import BadInput
+from lem.pages.one_figure import part_name
 from lem.pages.page import Page, Reader
-from lem.pages.result import KIND
+from lem.pages.result import KIND, NOT_OF_THE_HEADLINE, is_doubt, why_none
 from lem.trust import budget
 from lem.web import rendering
 from lem.web.addresses import LiveLinks, StaticLinks, path_of
@@ -151,6 +153,58 @@ def test_flags_say_what_they_mean_and_what_follows(archive: Any) -> None:
     assert html.count("shown, nothing else") == 1
 
 
+def headline_box(html: str) -> str:
+    return html.split('<div class="headline">')[1].split("</div>")[0]
+
+
+def test_what_makes_the_headline_doubtful_stands_beside_it(archive: Any) -> None:
+    run = put(archive, flags=["warm_up_capped", "tokens_spread", "of_tomorrow"])
+    _, html = built(archive, run)
+    box = headline_box(html)
+    assert "Read this figure with care:" in box
+    assert "Throughput had not settled when the warm-up limit was reached." in box
+    assert "Not known to this version." in box and "of_tomorrow" in box
+    assert "spread evenly" not in box and "spread evenly" in html
+
+
+def test_no_doubt_is_raised_without_a_flag(archive: Any) -> None:
+    assert "with care" not in built(archive, put(archive))[1]
+
+
+def test_a_flag_of_another_devices_meter_is_no_doubt_of_the_headline() -> None:
+    record = records.record(energy={"gpu": 0.5, "cpu": 0.1}, gpus=[records.gpu()], semantics=4)
+    (window,) = record.windows
+    flagged = [
+        r.model_copy(update={"flags": ["sampler_gap"] if r.device_class == "cpu" else []})
+        for r in window.energy
+    ]
+    record = record.model_copy(update={"windows": [window.model_copy(update={"energy": flagged})]})
+    assert not is_doubt("sampler_gap", record, "gpu")
+    assert is_doubt("sampler_gap", record, "cpu")
+    assert is_doubt("clocks_changed", record, "gpu")
+    assert not is_doubt("estimated", record, "gpu")
+
+
+@pytest.mark.parametrize(
+    ("flags", "why"),
+    [
+        (["uncertainty_unstated"], "nobody stated how good its meter is"),
+        ([], "no uncertainty is stated"),
+    ],
+)
+def test_a_meter_is_blamed_only_where_its_reading_says_so(flags: list[str], why: str) -> None:
+    record = records.record(energy={"gpu": 0.5}, gpus=[records.gpu()], semantics=4)
+    (window,) = record.windows
+    readings = [r.model_copy(update={"uncertainty_j": None, "flags": flags}) for r in window.energy]
+    record = record.model_copy(update={"windows": [window.model_copy(update={"energy": readings})]})
+    assert why_none(record, ENERGY, "gpu") == why
+    assert why_none(record, "output_throughput_tokens_per_s", "") == "no uncertainty is stated"
+
+
+def test_flags_that_are_no_doubt_are_known() -> None:
+    assert set(FLAGS) >= NOT_OF_THE_HEADLINE
+
+
 def test_a_run_that_does_not_count_says_so(archive: Any) -> None:
     run = put(archive)
     assert "This run enters no figure." not in built(archive, run)[1]
@@ -179,6 +233,26 @@ def test_a_figure_without_uncertainty_says_so(archive: Any) -> None:
     times = page.context["times"]
     without = [r for r in page.table.rows if r[3] is None and r[0] not in times]
     assert without and html.count('class="no-u"') >= len(without)
+
+
+def test_why_there_is_no_interval_is_read_beside_the_figure(archive: Any) -> None:
+    run = put(archive, nll=2.5)
+    page, html = built(archive, run)
+    without = [f for f in page.context["figures"] if f.uncertainty is None]
+    assert without
+    for f in without:
+        assert f"no interval: {escape(f.why_no_uncertainty)}</span>" in html
+    whys = {f.metric: f.why_no_uncertainty for f in without}
+    assert whys["nll_per_token"].startswith("computed on one fixed text")
+
+
+def test_memory_is_of_no_energy_class() -> None:
+    assert part_name("peak_memory_bytes", "cpu") == "main memory, of the engine's process"
+    assert part_name("peak_memory_bytes", "gpu") == "GPU memory"
+    assert part_name("mean_power_w", "cpu") == "processor power"
+    assert part_name("energy_per_request_j", "cpu") == "processor energy"
+    assert part_name("ttft_s", "p50") == "median"
+    assert part_name("peak_memory_bytes", "of_tomorrow") == "of_tomorrow"
 
 
 def test_everything_hostile_is_text(archive: Any) -> None:

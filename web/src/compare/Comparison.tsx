@@ -9,6 +9,8 @@ import { device, figure, isEstimated, metricName, modelName, plain, scaleOf, tie
 import { type Ratio, ratioText } from "./across";
 import { ENERGY, type Found, NLL, type Side } from "./found";
 
+const ABOVE_IDLE: Metric = "energy_above_idle_per_output_token_j";
+
 interface Shown {
   readonly found: Found;
   readonly links: Links;
@@ -187,7 +189,9 @@ function figureOf(side: Side, metric: string): Figure | undefined {
 }
 
 function MoreFigures({ sides, names, links }: { sides: readonly Side[]; names: readonly string[]; links: Links }): JSX.Element | null {
-  const every = new Set(sides.flatMap((s) => s.figures.map((f) => f.metric as Metric)));
+  // An estimate sees its own processes alone: it knows no power at rest, nor energy above it.
+  const known = (f: Figure): boolean => f.energy_class !== "estimated" || f.metric !== ABOVE_IDLE;
+  const every = new Set(sides.flatMap((s) => s.figures.filter(known).map((f) => f.metric as Metric)));
   const rest = [...every].filter((m) => m !== ENERGY && m !== NLL);
   if (rest.length === 0) return null;
   return (

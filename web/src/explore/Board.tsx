@@ -27,8 +27,7 @@ export function BoardTable({ store, links }: { store: Store; links: Links }): JS
     // Whoever chose something else meanwhile stays where they are.
     if (to !== null && to === store.view.value.cursor) document.getElementById("board")?.scrollIntoView();
   }, [board]);
-  if (!board) return null;
-  if (board.rows.length === 0) return <p class="empty">{t("explore.none")}</p>;
+  if (!board || board.rows.length === 0) return null;
   const { metric, better, energy_class } = board.chosen;
   const x = store.cloud.value?.x.metric ?? metric;
   const across = x === metric ? null : x;

@@ -45,9 +45,15 @@ export function Chart({ store, links }: Props): JSX.Element | null {
         <p class="subtitle">{subtitle(cloud)}</p>
       </figcaption>
       <Axes store={store} cloud={cloud} />
-      {colours && <Legend colours={colours} />}
-      <Plot store={store} links={links} cloud={cloud} colours={colours?.cloud === cloud ? colours : null} />
-      <ChartTools store={store} links={links} />
+      {cloud.points === 0 ? (
+        <p class="empty">{t("explore.no_points")}</p>
+      ) : (
+        <>
+          {colours && <Legend colours={colours} />}
+          <Plot store={store} links={links} cloud={cloud} colours={colours?.cloud === cloud ? colours : null} />
+          <ChartTools store={store} links={links} />
+        </>
+      )}
     </figure>
   );
 }

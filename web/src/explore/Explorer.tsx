@@ -10,9 +10,11 @@ import { Chart } from "./Chart";
 import { Chips, Filters } from "./Filters";
 import type { Links } from "./links";
 import type { Store } from "./store";
+import { START } from "./view";
 
 export function Explorer({ store, links }: { store: Store; links: Links }): JSX.Element {
   const waiting = store.waiting.value > 0;
+  const nothing = store.board.value?.rows.length === 0;
   return (
     <div class="explorer" aria-busy={waiting}>
       <Filters store={store} />
@@ -26,8 +28,12 @@ export function Explorer({ store, links }: { store: Store; links: Links }): JSX.
           </button>
         </p>
       )}
-      <h2 class="visually-hidden">{t("explore.scatter.heading")}</h2>
-      <Chart store={store} links={links} />
+      {!nothing && (
+        <>
+          <h2 class="visually-hidden">{t("explore.scatter.heading")}</h2>
+          <Chart store={store} links={links} />
+        </>
+      )}
       <BoardTable store={store} links={links} />
       <Tray links={links} />
     </div>
@@ -37,6 +43,7 @@ export function Explorer({ store, links }: { store: Store; links: Links }): JSX.
 function Status({ store, links }: { store: Store; links: Links }): JSX.Element | null {
   const board = store.board.value;
   if (!board) return null;
+  if (board.rows.length === 0) return <Nothing store={store} links={links} />;
   const energyClass = board.chosen.energy_class;
   return (
     <p class="status" role="status">
@@ -47,6 +54,29 @@ function Status({ store, links }: { store: Store; links: Links }): JSX.Element |
             {t("figure.estimated")}
           </a>{" "}
           {t("explore.about_estimated")}
+        </>
+      )}
+    </p>
+  );
+}
+
+/** Instead of the chart and the table. */
+function Nothing({ store, links }: { store: Store; links: Links }): JSX.Element {
+  const view = store.view.value;
+  const cleared = (event: Event): void => {
+    event.preventDefault();
+    store.change({ ...store.view.value, cursor: null, filters: START.filters });
+  };
+  return (
+    <p class="empty" role="status">
+      {view.filters.length === 0 ? (
+        t("explore.no_figure")
+      ) : (
+        <>
+          {t("explore.none")}{" "}
+          <a href={links.explore} onClick={cleared}>
+            {t("explore.clear")}
+          </a>
         </>
       )}
     </p>

@@ -1,6 +1,6 @@
 /** Which configurations: few filters at first, more on demand; beside each value how many there are. */
 import type { JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { t } from "../text";
 import { className, metricName, plain, tierName, valueText, whole } from "../words";
 import { type Faceted, type Facets, METRICS, type Metric, TIERS } from "./source";
@@ -24,6 +24,8 @@ const MORE: readonly Faceted[] = [
   "meter_class",
   "weights",
 ];
+/** Those of `MORE` that are shown where they have one value alone, too. */
+const ALWAYS: readonly Faceted[] = ["model_size"];
 const SEARCHED = 8;
 
 export function Filters({ store }: { store: Store }): JSX.Element {
@@ -54,7 +56,7 @@ function More({ store, facets }: { store: Store; facets: Facets }): JSX.Element 
   const view = store.view.value;
   const one = (name: string, value: string): void => store.change(filtered(store.view.value, name, value ? [value] : []));
   const several = (name: Faceted): boolean =>
-    (facets.dimensions[name]?.length ?? 0) > 1 || valuesOf(view, name).length > 0;
+    (facets.dimensions[name]?.length ?? 0) >= (ALWAYS.includes(name) ? 1 : 2) || valuesOf(view, name).length > 0;
   return (
     <div class="grid">
       {MORE.filter(several).map((name) => (
@@ -138,18 +140,6 @@ function Choice({ store, name, facets }: { store: Store; name: Faceted; facets: 
   const chosen = valuesOf(view, name);
   const [open, setOpen] = useState(false);
   const element = useRef<HTMLDetailsElement>(null);
-  useEffect(() => {
-    if (!open) return;
-    const outside = (e: Event): void => {
-      if (e.target instanceof Node && !element.current?.contains(e.target)) setOpen(false);
-    };
-    document.addEventListener("pointerdown", outside);
-    document.addEventListener("focusin", outside);
-    return () => {
-      document.removeEventListener("pointerdown", outside);
-      document.removeEventListener("focusin", outside);
-    };
-  }, [open]);
   const label = t(`dimensions.${name}`);
   const [only] = chosen;
   const said = only === undefined ? t("explore.any") : chosen.length === 1 ? valueText(only) : t("explorer.chosen", { n: chosen.length });

@@ -75,6 +75,7 @@ function options(chart: Chart, host: HTMLElement, height: number): uPlot.Options
       })),
     ],
     hooks: {
+      setCursor: [(u) => host.classList.toggle("is-pointed", typeof u.cursor.idx === "number")],
       drawClear: [
         (u) => {
           const { ctx, bbox } = u;
