@@ -46,6 +46,8 @@ QUESTIONS: list[tuple[str, str, Filters]] = [
     ("ttft_p50_s", "itl_p99_s", [("max_batch_size", "4"), ("max_batch_size", "8.0")]),
     ("mean_power_w", "ttft_p99_s", [("class", "estimated")]),
     ("mean_power_w", "itl_p50_s", [("meter_class", "estimate")]),
+    ("energy_above_idle_per_output_token_j", "itl_p50_s", [("class", "estimated")]),
+    ("energy_above_idle_per_output_token_j", "itl_p50_s", []),
     ("energy_per_output_token_j", "itl_p50_s", [("args.enable_prefix_caching", "true")]),
     ("energy_per_output_token_j", "itl_p50_s", [("args.share", "0.5"), ("quantization", "")]),
     ("energy_per_output_token_j", "itl_p50_s", [("since", "2026-05-30"), ("args.name", "x1")]),

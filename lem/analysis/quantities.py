@@ -48,6 +48,15 @@ DIFFERENCES = ("energy_above_idle_per_output_token_j", "energy_decode_per_output
 """Metrics that may lie below 0: what is taken away has its own noise."""
 
 
+_UNKNOWN_TO_ESTIMATES = ("idle_power_w", "energy_above_idle_per_output_token_j")
+"""An estimate sees the CPU time of the run's own processes, so it knows no power at rest."""
+
+
+def can_be_known(metric: str, device_class: str) -> bool:
+    """Whether figures of this class of devices can tell it."""
+    return device_class != ESTIMATED or metric not in _UNKNOWN_TO_ESTIMATES
+
+
 def least_of(metric: str) -> float | None:
     """What a metric can't be below; None where there is no such value."""
     return None if metric in DIFFERENCES else 0.0

@@ -7,6 +7,7 @@ from typing import Annotated, Any, NamedTuple, get_args
 
 from pydantic import Field
 
+from lem.analysis.quantities import can_be_known
 from lem.analysis.text import plain
 from lem.archive.queries.answer import ConfigurationId, Figure, Metric, Tier
 from lem.archive.queries.arms import CampaignArms, arms_of_campaign, campaigns_of
@@ -18,7 +19,7 @@ from lem.archive.refused import Refused
 from lem.pages import comparison as made
 from lem.pages.ids import campaign_id
 from lem.pages.naming import device, full, model_name, way, workload
-from lem.pages.one_figure import can_be_known, is_energy
+from lem.pages.one_figure import is_energy
 from lem.pages.page import Kind, Page, Params, Query, Reader
 from lem.web.strings import text
 
@@ -105,7 +106,7 @@ def _beside(found: Comparison) -> list[Beside]:
     rows = [
         Beside(metric, [one.get(metric) for one in own])
         for metric in every
-        if metric == found.metric or can_be_known(metric, found.energy_class)
+        if can_be_known(metric, found.energy_class)
     ]
     return [r for r in rows if any(r.figures)]
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from lem.analysis.quantities import least_of
+from lem.analysis.quantities import can_be_known, least_of
 from lem.analysis.text import plain, scaled
 from lem.archive.queries.answer import (
     TIER_NUMBERS,
@@ -30,7 +30,7 @@ from lem.pages.again import FILE, again
 from lem.pages.assumed import sentence
 from lem.pages.ids import configuration_id
 from lem.pages.naming import device, full, model_name, way, workload
-from lem.pages.one_figure import can_be_known, interval, metric_name, name_in_class, named
+from lem.pages.one_figure import interval, metric_name, name_in_class, named
 from lem.pages.page import Kind, Page, Params, Query, Reader
 from lem.pages.settings import sections
 from lem.web.strings import text

@@ -6,7 +6,6 @@ from lem.analysis.quantities import DIFFERENCES, ESTIMATED
 from lem.archive.queries.answer import Tier
 from lem.archive.queries.figures import UNSEEN
 from lem.charts.model import Interval
-from lem.report.record import MEANINGLESS_ESTIMATED
 from lem.web.strings import catalogue, text
 
 
@@ -40,11 +39,6 @@ def metric_name(metric: str) -> str:
 def is_energy(metric: str) -> bool:
     """Or power: what an energy class is of."""
     return metric.endswith(("_j", "_w"))
-
-
-def can_be_known(metric: str, energy_class: str) -> bool:
-    """Whether figures of this class can tell it: an estimate knows no power at rest."""
-    return energy_class != ESTIMATED or metric not in MEANINGLESS_ESTIMATED
 
 
 def name_in_class(metric: str, energy_class: str) -> str:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from lem.analysis.quantities import ESTIMATED
+from lem.analysis.quantities import ESTIMATED, can_be_known
 from lem.analysis.text import plain
 from lem.archive.queries.assumed import of_run
 from lem.archive.queries.filters import Question
@@ -24,7 +24,6 @@ from lem.pages.ids import run_id as checked_id
 from lem.pages.naming import device, full, model_name, way, workload
 from lem.pages.one_figure import (
     OneFigure,
-    can_be_known,
     is_energy,
     metric_name,
     named,

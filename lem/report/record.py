@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lem.analysis.naming import flat
-from lem.analysis.quantities import ESTIMATED
+from lem.analysis.quantities import ESTIMATED, can_be_known
 from lem.analysis.text import NOTHING, plain, with_uncertainty
 from lem.contract.failure import Failure
 from lem.contract.flags import FLAGS
@@ -18,9 +18,6 @@ from lem.contract.record import EnergyReading, Record
 from lem.report.meters import side_by_side
 from lem.stores.hardware import hardware
 from lem.stores.index import metric_values
-
-MEANINGLESS_ESTIMATED = ("idle_power_w", "energy_above_idle_per_output_token_j")
-"""An estimate sees the CPU time of the run's own processes, so it knows no idle power."""
 
 
 def record_view(record: Record, standing: str, path: str) -> RenderableType:
@@ -175,7 +172,7 @@ def _figures(record: Record) -> Table:
     table.add_column("Value", justify="right", no_wrap=True)
     table.add_column("Unit", no_wrap=True)
     for metric, part, value in metric_values(record):
-        if part == ESTIMATED and metric in MEANINGLESS_ESTIMATED:
+        if not can_be_known(metric, part):
             continue
         unit = METRICS[metric].unit if metric in METRICS else ""
         cells = (metric, part, _with_u(value.value, value.uncertainty), unit)

@@ -8,7 +8,10 @@ import sqlalchemy as sa
 
 from lem.archive.queries import assumed
 from lem.archive.queries.assumed import Assumed
+from lem.archive.queries.attribute import AttributeQuestion, attribute
+from lem.archive.queries.compare import CompareQuestion, compare
 from lem.archive.queries.results import ResultsQuestion, results
+from lem.archive.refused import Refused
 from lem.archive.schema import CAMPAIGN, RUN
 from lem.charts.model import Target
 from lem.contract.record import MeterInfo, Record
@@ -154,3 +157,17 @@ def test_the_method_has_the_numbers_of_the_code(archive: Any) -> None:
     watts = Measurement.model_fields["watts_per_busy_core"].default
     assert f"{watts:g} W unless a campaign sets another" in said
     assert f"±{100 * RELATIVE_UNCERTAINTY:g} % (k = 2)" in said and "{{" not in said
+
+
+def test_estimates_are_not_compared_by_what_they_cannot_know(archive: Any) -> None:
+    name = campaign(archive, JOULES, energy_class="estimated")
+    _, configurations = runs_and_configurations(archive)
+    metric = "energy_above_idle_per_output_token_j"
+    with archive.database.writing() as c:
+        c.execute(RUN.update().values({metric: 1.0}))
+    with archive.database.reading() as c:
+        ids = list(dict.fromkeys(configurations))
+        with pytest.raises(Refused, match="no power at rest"):
+            compare(c, archive.packs, CompareQuestion(id=ids, metric=metric))
+        with pytest.raises(Refused, match="no power at rest"):
+            attribute(c, archive.packs, name, AttributeQuestion(metric=metric))

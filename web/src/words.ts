@@ -70,6 +70,11 @@ function above(value: number, decimals: number): number {
   return Math.ceil(Number((value * 10 ** decimals).toFixed(6))) / 10 ** decimals;
 }
 
+/** Whether figures of this class of energy can tell it: an estimate knows no power at rest. */
+export function canBeKnown(metric: string, energyClass: string): boolean {
+  return energyClass !== "estimated" || metric !== "energy_above_idle_per_output_token_j";
+}
+
 /** What a metric can't be below; null where there is no such value (lem/analysis/quantities.py). */
 export function leastOf(metric: string): number | null {
   return metric === "energy_above_idle_per_output_token_j" ? null : 0;

@@ -14,7 +14,7 @@ from lem.analysis.attribute import split
 from lem.analysis.gains import has_gain
 from lem.analysis.gathered import Gathered
 from lem.analysis.naming import arms_of_lock, matches, readable_names
-from lem.analysis.quantities import Quantity, quantity_of
+from lem.analysis.quantities import Quantity, can_be_known, quantity_of
 from lem.archive.queries.answer import (
     Answer,
     CampaignId,
@@ -117,6 +117,9 @@ def attribute(
         why = "no run of it counts" if not classes else "its runs' energies are of several classes"
         raise Refused("not_attributable", why)
     energy_class = classes.pop()
+    if not can_be_known(question.metric, energy_class):
+        why = "an estimate knows no power at rest, and no energy above it"
+        raise Refused("not_attributable", why)
     if len({r.row._mapping["semantics_version"] for r in runs}) > 1:
         raise Refused("not_attributable", "its runs follow several definitions of the metrics")
     name, part = source_of(question.metric)

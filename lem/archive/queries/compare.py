@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from pydantic import Field
 
 from lem.analysis.naming import flat
+from lem.analysis.quantities import can_be_known
 from lem.archive.queries.answer import (
     TIER_NUMBERS,
     Answer,
@@ -115,6 +116,10 @@ def _check_alike(configurations: Sequence[Configuration], metric: str) -> None:
                 f"these configurations have figures of different {what}, which are not compared: "
                 + ", ".join(sorted(values)),
             )
+    if not can_be_known(metric, configurations[0].energy_class):
+        raise Refused(
+            "not_comparable", "an estimate knows no power at rest, and no energy above it"
+        )
 
 
 def _settings(

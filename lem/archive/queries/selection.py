@@ -16,6 +16,7 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
+from lem.analysis.quantities import can_be_known
 from lem.archive.columns import Columns, Ints, Mask, Value, columns
 from lem.archive.queries import sizes
 from lem.archive.queries.answer import TIER_NUMBERS, Tier, tier_name
@@ -54,7 +55,10 @@ class Selected(NamedTuple):
         return found
 
     def with_figures(self, *metrics: str) -> Ints:
-        """Places of the rows that match and have all of these figures."""
+        """Places of the rows that match and have all of these figures, as far as their class of
+        energy can tell them."""
+        if not all(can_be_known(metric, self.energy_class) for metric in metrics):
+            return np.zeros(0, dtype=np.int64)
         found = self.matching()
         for metric in metrics:
             found = found & ~np.isnan(self.board.figure("mean", metric, self.tier))

@@ -156,3 +156,11 @@ def test_disagreement_is_shown(archive) -> None:
     with archive.database.writing() as c:
         c.execute(CONFIG.update().where(CONFIG.c.hash == top).values(disagrees=True))
     assert ask(archive, limit=1).rows[0].configuration.disagrees
+
+
+def test_an_estimate_has_no_energy_above_idle(archive) -> None:
+    archive_queries.filled(archive)
+    above = ("metric", "energy_above_idle_per_output_token_j")
+    assert ask(archive, ("class", "estimated")).rows
+    assert ask(archive, above, ("class", "estimated")).rows == []
+    assert {r.figure.energy_class for r in ask(archive, above).rows} == {"gpu"}

@@ -5,11 +5,10 @@ import type { Links } from "../explore/links";
 import type { Figure, Metric } from "../explore/source";
 import type { Scalar } from "../api/index_format";
 import { maybe, t } from "../text";
-import { device, figure, isEstimated, metricName, modelName, plain, scaleOf, tierName, way, workload } from "../words";
+import { canBeKnown, device, figure, isEstimated, metricName, modelName, plain, scaleOf, tierName, way, workload } from "../words";
 import { type Ratio, ratioText } from "./across";
 import { ENERGY, type Found, NLL, type Side } from "./found";
 
-const ABOVE_IDLE: Metric = "energy_above_idle_per_output_token_j";
 
 interface Shown {
   readonly found: Found;
@@ -190,7 +189,7 @@ function figureOf(side: Side, metric: string): Figure | undefined {
 
 function MoreFigures({ sides, names, links }: { sides: readonly Side[]; names: readonly string[]; links: Links }): JSX.Element | null {
   // An estimate sees its own processes alone: it knows no power at rest, nor energy above it.
-  const known = (f: Figure): boolean => f.energy_class !== "estimated" || f.metric !== ABOVE_IDLE;
+  const known = (f: Figure): boolean => canBeKnown(f.metric, f.energy_class);
   const every = new Set(sides.flatMap((s) => s.figures.filter(known).map((f) => f.metric as Metric)));
   const rest = [...every].filter((m) => m !== ENERGY && m !== NLL);
   if (rest.length === 0) return null;

@@ -1,6 +1,7 @@
 /** The index of a static site as arrays, and which of its rows a question is about: as
  * lem/archive/queries/selection.py says. */
 import type { CodedColumn, ExploreIndex, MetricColumns, Scalar, TierFigures } from "../api/index_format";
+import { canBeKnown } from "../words";
 import { FACETED, type Faceted, type Filter, type Metric, Refused, TIERS } from "./source";
 
 export interface Column {
@@ -82,8 +83,10 @@ export class FileIndex {
     return found;
   }
 
-  /** Places of the rows that match and have all of these figures. */
+  /** Places of the rows that match and have all of these figures, as far as their class of energy can
+   * tell them. */
   withFigures(selected: Selected, metrics: readonly Metric[]): number[] {
+    if (!metrics.every((metric) => canBeKnown(metric, selected.energyClass))) return [];
     const matching = this.matching(selected);
     const columns = metrics.map((metric) => this.column(metric, selected.tier).mean);
     const found: number[] = [];
