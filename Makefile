@@ -42,7 +42,7 @@ web: ## build the pages' scripts and styles from web/ into lem/web/assets (needs
 	@scripts/environment.sh dev
 	@scripts/web.sh
 
-screenshots: ## pictures of the pages for README and docs, with the records that come with lem (needs Chromium)
+screenshots: ## pictures of the pages for README and docs, with the records that come with lem (REPORT=a campaign's folder; needs Chromium)
 	@scripts/environment.sh dev
 	@$(VENV)/bin/python scripts/screenshots.py $(if $(REPORT),--report $(REPORT))
 
