@@ -17,7 +17,7 @@ from lem.analysis.gains import LEAST, gains_of
 from lem.analysis.gathered import Gathered
 from lem.analysis.naming import noun
 from lem.analysis.quantities import Quantity, quantities_of
-from lem.analysis.text import rough
+from lem.analysis.text import about
 from lem.contract.base import Scalar
 from lem.contract.metrics import METRICS
 from lem.errors import BadInput
@@ -322,7 +322,7 @@ def sentence(attribution: Attribution, found: Attributed, most: int = 4) -> str:
     parts = [f"{s.name} explains {percent(s)}" if i == 0 else f"{s.name} {percent(s)}"
              for i, s in enumerate(telling)]  # fmt: skip
     text = f"{so_far}{', '.join(parts)} of the spread of {noun_}, which is a factor of about "
-    text += f"{rough(found.spread)} between {found.most} and {found.least}{within}."
+    text += f"{about(found.spread)} between {found.most} and {found.least}{within}."
     return text[0].upper() + text[1:]
 
 

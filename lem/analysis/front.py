@@ -17,7 +17,7 @@ from lem.analysis.gains import shared_log
 from lem.analysis.gathered import Gathered
 from lem.analysis.objectives import GOODPUT, PER_GOOD, got_nothing, key_of
 from lem.analysis.quantities import Quantity, quantity_of
-from lem.analysis.text import rough
+from lem.analysis.text import about
 from lem.contract.objectives import NLL, Objective, objective
 from lem.errors import BadInput
 from lem.stats import Absolute
@@ -238,6 +238,6 @@ def _sentences(
         ]
         found.append(
             f"From {first.name} to {last.name} the front spans a factor of about "
-            f"{rough(ratios[0])} in {axes[0].noun} and {rough(ratios[1])} in {axes[1].noun}."
+            f"{about(ratios[0])} in {axes[0].noun} and {about(ratios[1])} in {axes[1].noun}."
         )
     return found

@@ -52,6 +52,9 @@ _UNKNOWN_TO_ESTIMATES = ("idle_power_w", "energy_above_idle_per_output_token_j")
 """An estimate sees the CPU time of the run's own processes, so it knows no power at rest."""
 
 
+NO_POWER_AT_REST = "an estimate knows no power at rest, and no energy above it"
+
+
 def can_be_known(metric: str, device_class: str) -> bool:
     """Whether figures of this class of devices can tell it."""
     return device_class != ESTIMATED or metric not in _UNKNOWN_TO_ESTIMATES

@@ -103,12 +103,13 @@ def with_uncertainty(value: float, uncertainty: float | None, *, least: float | 
     if not uncertainty:
         return three_digits(value)
     decimals = places(uncertainty)
-    if least is None or value < least or value - uncertainty >= least:
+    high = value + uncertainty
+    if least is None or value < least or value - uncertainty >= least or not math.isfinite(high):
         return f"{value:.{decimals}f} ± {uncertainty:.{decimals}f}"
     shown = f"{value:.{decimals}f}"
-    if value and not float(shown):
+    if value > 1e-9 * uncertainty and not float(shown):
         shown = two_digits(value)
-    return f"{shown} ({least:g}{DASH}{rounded(value + uncertainty, decimals, math.ceil)})"
+    return f"{shown} ({least:g}{DASH}{rounded(high, decimals, math.ceil)})"
 
 
 def rough(value: float) -> str:
@@ -116,6 +117,15 @@ def rough(value: float) -> str:
     if value == 0 or not math.isfinite(value):
         return NOTHING
     return f"{value:.{max(0, 1 - math.floor(math.log10(abs(value))))}f}"
+
+
+def about(factor: float) -> str:
+    """Of a factor of 1 or more without an interval: ``7.6``, ``1.04``: as many digits as show how
+    far it is from 1, and no more."""
+    excess = float(rough(factor - 1)) if factor > 1 and math.isfinite(factor) else 0.0
+    if not 0 < excess < 1:
+        return rough(factor)
+    return f"{factor:.{max(1, places(excess) - 1)}f}"
 
 
 def ratio(estimate: RatioEstimate, verdict: Verdict | None = None) -> str:

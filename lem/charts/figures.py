@@ -2,7 +2,7 @@
 
 import math
 
-from lem.analysis.words import places, rounded, with_ends
+from lem.analysis.words import places, rounded, two_digits, with_ends
 from lem.charts.model import Axis, Interval
 
 NOTHING = "—"
@@ -35,6 +35,8 @@ def reading(value: float | None, interval: Interval, axis: Axis) -> str:
         shown, first, last = with_ends(value, low, high)
     else:
         shown = f"{value:.{decimals}f}"
+        if value and not float(shown):
+            shown = two_digits(value)
         first = "0" if low == 0 else rounded(low, decimals, math.floor)
         last = rounded(high, decimals, math.ceil)
     return f"{_signed(shown)} ({_signed(first)}–{_signed(last)}){unit}"

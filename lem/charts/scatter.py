@@ -15,10 +15,10 @@ from lem.charts.sheet import NORMAL, SMALL, Sheet
 
 HEIGHT, LOW_HEIGHT = 400.0, 320.0
 MANY = 60
+"""With more marks than this, smaller dots."""
 NEAR = 1.0
 """How far beyond the outermost value the end of an interval may stretch an axis, as a multiple of
 what the values themselves take: among many marks the widest must not press the rest together."""
-"""With more marks than this, smaller dots."""
 
 
 @dataclass(frozen=True)

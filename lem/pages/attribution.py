@@ -8,7 +8,8 @@ import sqlalchemy as sa
 
 from lem.analysis import attribute as analysis
 from lem.analysis.naming import words
-from lem.analysis.text import plain, rough, scaled
+from lem.analysis.quantities import NO_POWER_AT_REST, can_be_known
+from lem.analysis.text import about, plain, scaled
 from lem.archive.queries.answer import CampaignId, Metric
 from lem.archive.queries.arms import CampaignArms, arms_of_campaign
 from lem.archive.queries.attribute import (
@@ -126,7 +127,7 @@ def _context(
         "arms": arms,
         "question": question,
         "name": name,
-        "metrics": METRICS,
+        "metrics": _offered(arms),
         "compare_query": first_arms(arms),
         "model_name": model_name,
         "way": way,
@@ -135,6 +136,12 @@ def _context(
         "named": named,
         "counted": _counted,
     }
+
+
+def _offered(arms: CampaignArms) -> list[Metric]:
+    """What its arms can be compared by."""
+    classes = {a.configuration.energy_class for a in arms.arms}
+    return [m for m in METRICS if not classes or any(can_be_known(m, c) for c in classes)]
 
 
 def _instead(
@@ -162,6 +169,7 @@ def _instead(
         context={
             **_context(about, arms, question, name),
             "why": refusal.message,
+            "of_figure": refusal.message == NO_POWER_AT_REST,
             # The hint is the command line's.
             "part": (refusal.hint or "").partition("--where ")[2],
             "compared": compared,
@@ -190,7 +198,10 @@ def _estimated(found: Answered) -> bool:
 
 
 def _kind(found: Answered) -> str:
-    """The ending of strings that say of an estimate what else they say of a measurement."""
+    """The ending of strings on what ± is: of measured energy and power, of estimates, and of what
+    no meter tells."""
+    if not is_energy(found.metric):
+        return "_scatter"
     return "_estimated" if _estimated(found) else ""
 
 
@@ -292,7 +303,7 @@ def _arms(found: Answered) -> Intervals:
         id="arms",
         title=text(
             "attribution.arms.title",
-            spread=rough(found.spread),
+            spread=about(found.spread),
             most=plain(found.most),
             least=plain(found.least),
         ),

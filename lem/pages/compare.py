@@ -65,6 +65,7 @@ def page(reader: Reader, params: Params, query: Query) -> Page:
         description=f"{plain(chart.title)}. {rule}",
         context={
             **_CONTEXT,
+            "metrics": [m for m in METRICS if can_be_known(m, found.energy_class)],
             "question": question,
             "found": found,
             "names": names,

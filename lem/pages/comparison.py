@@ -7,7 +7,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from lem.analysis.naming import flat, words
-from lem.analysis.text import plain
+from lem.analysis.text import plain, rough
 from lem.analysis.words import with_ends
 from lem.archive.queries.answer import Configuration
 from lem.archive.queries.blocks import experiments_by_hash
@@ -156,18 +156,28 @@ def _row(comparison: Comparison, row: Compared, name: str) -> Row:
 
 def rule(comparison: Comparison) -> str:
     """When two are called different, when the same, and about how large a difference has to be,
-    given the intervals that there are."""
+    given the intervals that there are and as far as it is larger than the margin."""
     said = text("compare.rule", percent=f"{100 * comparison.margin:g}")
     widths = [
-        100 * (max(r.high / r.ratio, r.ratio / r.low) - 1)
+        width
         for row in comparison.rows
         if (r := row.ratio) and r.ratio and r.low and r.high
+        if (width := max(r.high / r.ratio, r.ratio / r.low)) > 1 + comparison.margin
     ]
     if not widths:
         return said
-    least, most = (f"{float(f'{w:.2g}'):g}" for w in (min(widths), max(widths)))
+    least, most = _least_told(min(widths)), _least_told(max(widths))
     key = "compare.smallest" if least == most else "compare.smallest_of"
     return f"{said} {text(key, least=least, most=most)}"
+
+
+def _least_told(width: float) -> str:
+    """``9 % less or 10 % more``: what an interval that is so wide, as a factor to either side, is
+    on one side of 1 from."""
+    if width >= 10:
+        return text("compare.at_least_times", times=rough(width))
+    less, more = (f"{float(f'{100 * share:.2g}'):g}" for share in (1 - 1 / width, width - 1))
+    return text("compare.at_least", less=less, more=more)
 
 
 def ends(ratio: Ratio) -> tuple[float, float] | None:

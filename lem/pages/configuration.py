@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from lem.analysis.quantities import can_be_known, least_of
+from lem.analysis.quantities import can_be_known
 from lem.analysis.text import plain, scaled
 from lem.archive.queries.answer import (
     TIER_NUMBERS,
@@ -117,8 +117,7 @@ def page(reader: Reader, params: Params, query: Query) -> Page:
 
 def _reaches_zero(figure: Figure) -> bool:
     """Whether its interval says of a quantity that can't be below 0 only what it is less than."""
-    u = figure.uncertainty
-    return u is not None and least_of(figure.metric) == 0 and u > figure.value
+    return in_words(figure).cut
 
 
 def _estimate(reader: Reader, own: Configuration, headline: Figure | None) -> str:

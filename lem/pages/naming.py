@@ -70,9 +70,13 @@ def apart(configurations: Sequence[Configuration]) -> list[str]:
     ]
 
 
+_SETTINGS = slice(2, 5)
+"""Where the settings are among the parts of a name."""
+
+
 def _differing_first(parts: Sequence[str], differs: Sequence[bool]) -> str:
     first = [p for p, d in zip(parts, differs, strict=True) if d and p]
-    if any(differs) and not first:
+    if any(differs) and not first and not any(parts[_SETTINGS]):
         first = [text("everyday.defaults")]
     # What all were asked alike names nothing here.
     rest = [p for p, d in zip(parts[:-1], differs[:-1], strict=True) if not d and p]

@@ -17,7 +17,7 @@ from lem.archive.schema import RUN, SUBMISSION
 from lem.charts.model import AnyChart, Axis, Bars, Phase, Row, TimeLine, Traces
 from lem.charts.table import Column, Table
 from lem.contract.flags import FLAGS
-from lem.contract.metrics import METRICS
+from lem.contract.metrics import DEVICE_CLASSES, METRICS
 from lem.contract.record import EnergyReading, Idle, Record, Window
 from lem.pages.assumed import sentence
 from lem.pages.ids import run_id as checked_id
@@ -57,6 +57,7 @@ NOT_OF_THE_HEADLINE = frozenset(
         "power_integrated",
         "not_attributed",
         "idle_untrusted",
+        "idle_drift",
         "client_late",
         "tokens_spread",
         "input_tokens_differ",
@@ -283,6 +284,9 @@ def is_doubt(name: str, record: Record, energy_class: str) -> bool:
     outside of the windows, have it."""
     if name in NOT_OF_THE_HEADLINE:
         return False
+    if name in ("meters_disagree", "meters_contradict"):
+        between = {r.what for r in record.reconciliation if r.agrees is False}
+        return not between or not between <= set(DEVICE_CLASSES) - {energy_class}
     of_figure = [r for w in record.windows for r in w.energy if r.device_class == energy_class]
     stretches = (*record.windows, *record.idle, record.prefill, record.answering)
     every = [r for s in stretches if s is not None for r in s.energy]

@@ -144,7 +144,8 @@ def _modelled(found: Absolute, factor: float) -> Interval:
     """Of an estimate the model's own uncertainty is what counts, also of a single block."""
     if not found.expanded:
         return None
-    return max(0.0, found.mean - found.expanded) * factor, (found.mean + found.expanded) * factor
+    low = min(max(0.0, found.mean - found.expanded), found.mean)
+    return low * factor, (found.mean + found.expanded) * factor
 
 
 def scatter(c: Comparison, quantity: Quantity) -> Scatter | None:

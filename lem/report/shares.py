@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lem.analysis.attribute import Attributed, Attribution, Share, percent
-from lem.analysis.text import plain, provisional, rough
+from lem.analysis.text import about, plain, provisional
 from lem.charts.model import Axis, Bars, Row
 from lem.report.comparison_charts import MODELLED
 
@@ -70,7 +70,7 @@ def footnotes(found: Attribution) -> list[str]:
     for one in found.found:
         lines.append(
             f"{one.quantity.noun}: least {plain(one.least)}, most {plain(one.most)}, a factor of "
-            f"about {rough(one.spread)}; one run scatters by {100 * one.scatter:.2g} %."
+            f"about {about(one.spread)}; one run scatters by {100 * one.scatter:.2g} %."
         )
         lines += _about_boards(one)
     return lines + [f"Not looked at: {plain(line)}." for line in found.left_out]
@@ -118,7 +118,7 @@ def chart(found: Attribution, one: Attributed) -> Bars:
         notes=(
             f"Over {'; '.join(f.range for f in found.factors)}: other values would give other "
             "shares.",
-            f"Spread: a factor of about {rough(one.spread)} between {one.most} and {one.least}.",
+            f"Spread: a factor of about {about(one.spread)} between {one.most} and {one.least}.",
         ),
         axis=Axis("share of the variance", "", share=True),
         rows=rows,

@@ -30,6 +30,8 @@ class Said(NamedTuple):
     unit: str
     certain: bool
     """Whether an uncertainty is stated."""
+    cut: bool
+    """Whether its interval is cut at 0."""
 
 
 UNITS = {
@@ -50,7 +52,7 @@ def figure(found: HasFigure, among: Sequence[HasFigure] = ()) -> Said:
     text = with_uncertainty(
         found.value * factor, None if u is None else u * factor, least=least_of(found.metric)
     )
-    return Said(text.replace("-", "−"), said_unit(unit), u is not None)
+    return Said(text.replace("-", "−"), said_unit(unit), u is not None, "±" not in text and bool(u))
 
 
 def said_unit(unit: str) -> str:

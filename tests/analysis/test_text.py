@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lem.analysis.text import figure, plain, ratio, rough, scaled, with_unit
+from lem.analysis.text import about, figure, plain, ratio, rough, scaled, whiskers, with_unit
 from lem.analysis.words import places
 from lem.stats import Absolute, RatioEstimate, Verdict
 
@@ -25,6 +25,47 @@ def value(mean, expanded, u_a=None):
 )
 def test_value_and_uncertainty(mean, u, factor, shown):
     assert figure(value(mean, u), factor) == shown
+
+
+@pytest.mark.parametrize(
+    ("mean", "u", "shown"),
+    [
+        (37.4, 262.5, "37 (0–300)"),
+        (0.8365, 1.2295, "0.8 (0–2.1)"),
+        (0.37, 262.5, "0.37 (0–263)"),
+        (0.0, 0.3, "0.00 (0–0.30)"),
+        (0.31, 0.309, "0.31 ± 0.31"),
+        (-0.5, 0.25, "-0.50 ± 0.25"),
+    ],
+)
+def test_no_interval_reaches_below_what_can_be(mean, u, shown):
+    assert figure(value(mean, u), least=0.0) == shown
+    assert figure(value(mean, u)).count("±") == 1
+
+
+def test_what_no_number_holds_is_written_all_the_same():
+    assert "±" in figure(value(1e308, 1.5e308), least=0.0)
+
+
+def test_whiskers_end_at_what_can_be():
+    assert whiskers(value(1.0, 3.0), 2.0, least=0.0) == (0.0, 8.0)
+    assert whiskers(value(1.0, 3.0), 2.0) == (-4.0, 8.0)
+    assert whiskers(value(-1.0, 3.0), least=0.0) == (-1.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("factor", "shown"),
+    [
+        (1.0, "1.0"),
+        (1.0044, "1.004"),
+        (1.041, "1.04"),
+        (1.53, "1.5"),
+        (7.58, "7.6"),
+        (126.2, "126"),
+    ],
+)
+def test_a_factor_shows_how_far_from_one_it_is(factor, shown):
+    assert about(factor) == shown
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from lem.archive.queries.attribute import Answered, AttributeQuestion, attribute
 from lem.archive.queries.compare import Comparison
 from lem.archive.refused import Refused
-from lem.archive.schema import CAMPAIGN
+from lem.archive.schema import CAMPAIGN, RUN
 from lem.charts.model import Bars, Intervals, Slope, Target
 from lem.errors import BadInput
 from lem.pages import attribution, attributions, home
@@ -177,6 +177,26 @@ def test_the_uncertainties_of_two_pages_are_told_apart(archive: Any) -> None:
             assert arm.uncertainty is not None and figure.uncertainty > arm.uncertainty
             assert text("configuration.interval_wide").replace("'", "&#39;") in shown
     assert f'id="{place[1]}"' in glossary
+
+
+def test_what_no_meter_tells_has_no_meter_in_its_uncertainty(archive: Any) -> None:
+    name = grid(archive, (0.3, 0.1))
+    of_energy = built(archive, name)[1]
+    of_speed = built(archive, name, ("metric", "output_throughput_tokens_per_s"))[1]
+    assert text("attribution.arms.note") in of_energy
+    assert text("attribution.arms.note_scatter") in of_speed
+    assert "what the meter" not in of_speed.split("<main")[1]
+
+
+def test_estimates_are_not_offered_what_they_cannot_know(archive: Any) -> None:
+    name = pages_campaign(archive, {1: 2.0, 2: 1.2}, energy_class="estimated")
+    metric = "energy_above_idle_per_output_token_j"
+    with archive.database.writing() as c:
+        c.execute(RUN.update().values({metric: 1.0}))
+    assert f'value="{metric}"' not in built(archive, name)[1]
+    asked = built(archive, name, ("metric", metric))[1]
+    assert text("attribution.instead.heading_figure").replace("'", "&#39;") in asked
+    assert text("attribution.instead.lead") not in asked
 
 
 def test_a_part_that_is_a_grid_can_be_asked_for(archive: Any) -> None:

@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
-from lem.archive.queries.compare import CompareQuestion, Comparison, compare
+from lem.archive.queries.compare import Compared, CompareQuestion, Comparison, compare
+from lem.archive.queries.ratios import Ratio
 from lem.archive.refused import Refused
 from lem.charts.model import Intervals, Target
 from lem.errors import BadInput
 from lem.pages.compare import KINDS, comparisons
+from lem.pages.comparison import rule
 from lem.pages.page import Page, Reader
 from lem.web import rendering
 from lem.web.addresses import LiveLinks
@@ -79,26 +81,44 @@ def test_the_same_is_said_so(archive: Any) -> None:
 def test_it_says_how_large_a_difference_has_to_be(archive: Any) -> None:
     campaign(archive, 0, {1: 1.0, 2: 0.6, 4: 0.9})
     ids = ids_of(archive)
-    page, html = built(archive, [*(("id", ids[b]) for b in (1, 2, 4)), ("margin", "0.05")])
-    assert "only where it is shown to be within ±5 %" in html
+    asked = [("id", ids[b]) for b in (1, 2, 4)]
+    page, html = built(archive, [*asked, ("margin", "0.001")])
+    assert "Called the same: where it is shown to be within ±0.1 %" in html
     assert isinstance(page.answer, Comparison)
-    widths = [
-        100 * (max(r.high / r.ratio, r.ratio / r.low) - 1)
+    widths = sorted(
+        max(r.high / r.ratio, r.ratio / r.low)
         for row in page.answer.rows
         if (r := row.ratio) and r.ratio and r.low and r.high
-    ]
-    said = re.search(r"has to be about ([0-9.]+) %(?:[^.]* about ([0-9.]+) %)?", html)
-    assert said is not None and len(widths) == 2
-    assert float(said[1]) == pytest.approx(min(widths), rel=0.06)
-    assert float(said[2] or said[1]) == pytest.approx(max(widths), rel=0.06)
+    )
+    said = re.findall(r"about ([0-9.]+) % less or ([0-9.]+) % more", html.split("<main")[1])
+    assert len(widths) == 2 and 1 <= len(said) <= 2
+    for width, (less, more) in zip(widths, [said[0], said[-1]], strict=True):
+        assert float(less) == pytest.approx(100 * (1 - 1 / width), rel=0.06)
+        assert float(more) == pytest.approx(100 * (width - 1), rel=0.06)
     assert page.context["rule"] in page.description
+    # What is called the same within a wider margin is not told apart by a smaller difference.
+    assert "to be told" not in built(archive, [*asked, ("margin", "0.5")])[1]
+
+
+@pytest.mark.parametrize(
+    ("width", "said"),
+    [
+        (1.1, "9.1 % less or 10 % more"),
+        (5 / 3, "40 % less or 67 % more"),
+        (300.0, "a factor of 300"),
+    ],
+)
+def test_less_is_never_more_than_all(width: float, said: str) -> None:
+    ratio = Ratio.model_construct(ratio=0.5, low=0.5 / width, high=0.5 * width)
+    row = Compared.model_construct(ratio=ratio)
+    assert said in rule(Comparison.model_construct(rows=[row], margin=0.02))
 
 
 def test_without_intervals_nothing_is_said_of_how_large_it_has_to_be(archive: Any) -> None:
     campaign(archive, 0, {1: 1.0, 2: 0.6}, blocks=1)
     ids = ids_of(archive)
     _, html = built(archive, [("id", ids[1]), ("id", ids[2])])
-    assert "within ±2 %" in html and "a difference has to be" not in html
+    assert "within ±2 %" in html and "to be told" not in html
 
 
 def test_each_can_be_made_the_baseline(archive: Any) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from lem.analysis.quantities import can_be_known
 from lem.archive import summaries
 from lem.archive.database import raise_data_version
 from lem.archive.queries.compare import CompareQuestion, compare
@@ -19,7 +20,6 @@ from lem.contract.spec import Experiment
 from lem.errors import BadInput
 from lem.pages.again import again
 from lem.pages.configuration import KIND
-from lem.pages.one_figure import can_be_known
 from lem.pages.page import Page, Reader
 from lem.web import rendering
 from lem.web.addresses import LiveLinks

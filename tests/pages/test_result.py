@@ -12,6 +12,7 @@ from lem.archive.refused import Refused
 from lem.archive.schema import BLOB, FINDING, IDENTITY, RUN
 from lem.charts.model import Bars, Target, Traces
 from lem.contract.flags import FLAGS
+from lem.contract.record import Reconciliation, View
 from lem.errors import BadInput
 from lem.pages.one_figure import part_name
 from lem.pages.page import Page, Reader
@@ -183,6 +184,24 @@ def test_a_flag_of_another_devices_meter_is_no_doubt_of_the_headline() -> None:
     assert is_doubt("sampler_gap", record, "cpu")
     assert is_doubt("clocks_changed", record, "gpu")
     assert not is_doubt("estimated", record, "gpu")
+    assert not is_doubt("idle_drift", record, "gpu")
+
+
+@pytest.mark.parametrize(("what", "doubtful"), [("cpu", False), ("gpu", True), ("gpu0", True)])
+def test_meters_that_disagree_are_a_doubt_of_what_they_both_read(what: str, doubtful: bool) -> None:
+    view = View(meter="m", devices=["d"], energy_j=1.0, uncertainty_j=0.1, flags=[])
+    found = Reconciliation(
+        relation="same",
+        what=what,
+        first=view,
+        second=view,
+        ratio=1.5,
+        uncertainty=0.1,
+        agrees=False,
+    )
+    record = records.record(energy={"gpu": 0.5}, gpus=[records.gpu()], semantics=4)
+    record = record.model_copy(update={"reconciliation": [found]})
+    assert is_doubt("meters_disagree", record, "gpu") == doubtful
 
 
 @pytest.mark.parametrize(

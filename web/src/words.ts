@@ -58,11 +58,12 @@ export function saidUnit(unit: string): string {
 export function withUncertainty(value: number, uncertainty: number | null, least: number | null = null): string {
   if (!uncertainty) return minus(threeDigits(value));
   const decimals = places(uncertainty);
-  if (least === null || value < least || value - uncertainty >= least)
+  const high = value + uncertainty;
+  if (least === null || value < least || value - uncertainty >= least || !Number.isFinite(high))
     return minus(`${fixed(value, decimals)} ± ${fixed(uncertainty, decimals)}`);
   let shown = fixed(value, decimals);
-  if (value && !Number(shown)) shown = fixed(value, places(value));
-  return `${shown} (${least}–${fixed(above(value + uncertainty, decimals), decimals)})`;
+  if (value > 1e-9 * uncertainty && !Number(shown)) shown = fixed(value, places(value));
+  return `${shown} (${least}–${fixed(above(high, decimals), decimals)})`;
 }
 
 /** The next figure with so many decimals that is not smaller; a last digit that is but floating point's is none. */

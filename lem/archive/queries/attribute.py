@@ -14,7 +14,7 @@ from lem.analysis.attribute import split
 from lem.analysis.gains import has_gain
 from lem.analysis.gathered import Gathered
 from lem.analysis.naming import arms_of_lock, matches, readable_names
-from lem.analysis.quantities import Quantity, can_be_known, quantity_of
+from lem.analysis.quantities import NO_POWER_AT_REST, Quantity, can_be_known, quantity_of
 from lem.archive.queries.answer import (
     Answer,
     CampaignId,
@@ -118,8 +118,7 @@ def attribute(
         raise Refused("not_attributable", why)
     energy_class = classes.pop()
     if not can_be_known(question.metric, energy_class):
-        why = "an estimate knows no power at rest, and no energy above it"
-        raise Refused("not_attributable", why)
+        raise Refused("not_attributable", NO_POWER_AT_REST)
     if len({r.row._mapping["semantics_version"] for r in runs}) > 1:
         raise Refused("not_attributable", "its runs follow several definitions of the metrics")
     name, part = source_of(question.metric)

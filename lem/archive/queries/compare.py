@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from pydantic import Field
 
 from lem.analysis.naming import flat
-from lem.analysis.quantities import can_be_known
+from lem.analysis.quantities import NO_POWER_AT_REST, can_be_known
 from lem.archive.queries.answer import (
     TIER_NUMBERS,
     Answer,
@@ -117,9 +117,7 @@ def _check_alike(configurations: Sequence[Configuration], metric: str) -> None:
                 + ", ".join(sorted(values)),
             )
     if not can_be_known(metric, configurations[0].energy_class):
-        raise Refused(
-            "not_comparable", "an estimate knows no power at rest, and no energy above it"
-        )
+        raise Refused("not_comparable", NO_POWER_AT_REST)
 
 
 def _settings(
