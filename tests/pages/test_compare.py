@@ -97,7 +97,7 @@ def test_it_says_how_large_a_difference_has_to_be(archive: Any) -> None:
         assert float(more) == pytest.approx(100 * (width - 1), rel=0.06)
     assert page.context["rule"] in page.description
     # What is called the same within a wider margin is not told apart by a smaller difference.
-    assert "to be told" not in built(archive, [*asked, ("margin", "0.5")])[1]
+    assert "to tell a difference" not in built(archive, [*asked, ("margin", "0.5")])[1]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_without_intervals_nothing_is_said_of_how_large_it_has_to_be(archive: An
     campaign(archive, 0, {1: 1.0, 2: 0.6}, blocks=1)
     ids = ids_of(archive)
     _, html = built(archive, [("id", ids[1]), ("id", ids[2])])
-    assert "within ±2 %" in html and "to be told" not in html
+    assert "within ±2 %" in html and "to tell a difference" not in html
 
 
 def test_each_can_be_made_the_baseline(archive: Any) -> None:
