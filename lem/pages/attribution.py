@@ -30,6 +30,7 @@ from lem.contract.base import Scalar
 from lem.contract.submission import Finding
 from lem.pages import comparison as made
 from lem.pages.compare import METRICS, first_arms
+from lem.pages.doubts import of_campaign
 from lem.pages.ids import campaign_id
 from lem.pages.kept import kept
 from lem.pages.naming import device, model_name, way, workload
@@ -67,7 +68,7 @@ def page(reader: Reader, params: Params, query: Query) -> Page:
         title=text("attribution.title", name=name, id=about.campaign.id[:8]),
         description=plain(" ".join(found.sentences), limit=300),
         context={
-            **_context(about, arms, question, name),
+            **_context(reader, about, arms, question, name),
             "found": found,
             "ranges": ranges(found.factors),
             "slopes": [c for c in charts if isinstance(c, Slope)],
@@ -120,7 +121,11 @@ def newest(connection: sa.Connection) -> list[CampaignId]:
 
 
 def _context(
-    about: CampaignAnswer, arms: CampaignArms, question: AttributeQuestion, name: str
+    reader: Reader,
+    about: CampaignAnswer,
+    arms: CampaignArms,
+    question: AttributeQuestion,
+    name: str,
 ) -> dict[str, Any]:
     return {
         "about": about,
@@ -135,6 +140,7 @@ def _context(
         "workload": workload,
         "named": named,
         "counted": _counted,
+        "doubts": of_campaign(reader, about.campaign.id),
     }
 
 
@@ -167,7 +173,7 @@ def _instead(
         title=text("attribution.title", name=name, id=about.campaign.id[:8]),
         description=text("attribution.instead.description", name=name),
         context={
-            **_context(about, arms, question, name),
+            **_context(reader, about, arms, question, name),
             "why": refusal.message,
             "of_figure": refusal.message == NO_POWER_AT_REST,
             # The hint is the command line's.

@@ -2,7 +2,7 @@
 the energy of one is the other's. Which two: :mod:`lem.archive.queries.headline`."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lem.analysis.text import plain, scaled
 from lem.analysis.words import places
@@ -12,6 +12,7 @@ from lem.archive.queries.headline import HeadlinePair
 from lem.archive.queries.headline_pairs import ENERGY, Side
 from lem.charts import model as charts
 from lem.charts.model import Target
+from lem.pages import doubts
 from lem.pages.kept import kept
 from lem.pages.naming import device, model_name, way
 from lem.pages.one_figure import name_in_class
@@ -30,6 +31,8 @@ class Headline:
     times: float
     low: float
     high: float
+    doubts: tuple[str, ...] = ()
+    """What makes the two's energies doubtful, in words."""
 
     @property
     def campaign(self) -> CampaignId:
@@ -60,7 +63,11 @@ def headline(reader: Reader, campaign: CampaignId | None = None) -> Headline | N
 
 def _found(reader: Reader, campaign: CampaignId | None) -> Headline | None:
     pair = queries.headline(reader.connection, reader.packs, campaign).pair
-    return None if pair is None else oriented(pair)
+    found = None if pair is None else oriented(pair)
+    if found is None:
+        return None
+    both = [one.configuration.id for one in (found.more, found.less)]
+    return replace(found, doubts=doubts.of_campaign(reader, found.campaign, both))
 
 
 def oriented(pair: HeadlinePair) -> Headline | None:
@@ -161,12 +168,16 @@ def asked(found: Headline) -> str:
 
 
 def scope(found: Headline) -> tuple[str, ...]:
-    """Of how little it is; and where the ratio is known better than either of the two figures, why
-    that can be."""
+    """Of how little it is, and what is doubtful about it; and where the ratio is known better than
+    either of the two figures, why that can be."""
     own = max(found.times / found.low, found.high / found.times) - 1
     bars = [f.uncertainty / f.value for f in map(energy, (found.more, found.less)) if f.uncertainty]
     sharper = len(bars) == 2 and own < min(bars)
-    return (text("headline.single"), *((text("headline.sharper"),) if sharper else ()))
+    return (
+        text("headline.single"),
+        *((text("headline.sharper"),) if sharper else ()),
+        *((text("headline.doubts", doubts="; ".join(found.doubts)),) if found.doubts else ()),
+    )
 
 
 def quality(found: Headline) -> str:

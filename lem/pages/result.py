@@ -20,6 +20,7 @@ from lem.contract.flags import FLAGS
 from lem.contract.metrics import DEVICE_CLASSES, METRICS
 from lem.contract.record import EnergyReading, Idle, Record, Window
 from lem.pages.assumed import sentence
+from lem.pages.doubts import NOT_OF_ENERGY
 from lem.pages.ids import run_id as checked_id
 from lem.pages.naming import device, full, model_name, way, workload
 from lem.pages.one_figure import (
@@ -49,25 +50,6 @@ MOST_PARTS = 12
 PERCENTILES = ("mean", "p50", "p90", "p95", "p99")
 UNKNOWN = "exclude"
 """What a flag that this version doesn't know is taken for."""
-NOT_OF_THE_HEADLINE = frozenset(
-    (
-        "estimated",
-        "synthetic",
-        "weights_random",
-        "power_integrated",
-        "not_attributed",
-        "idle_untrusted",
-        "idle_drift",
-        "client_late",
-        "tokens_spread",
-        "input_tokens_differ",
-        "questions_failed",
-        "likelihood_by_steps",
-        "rate_search_capped",
-        "objectives_missed",
-    )
-)
-"""Flags that say nothing against the energy of an output token, or what stands beside it anyhow."""
 
 
 class RunQuestion(Question):
@@ -282,7 +264,7 @@ def _flags(record: Record) -> list[FlagSaid]:
 def is_doubt(name: str, record: Record, energy_class: str) -> bool:
     """Whether a flag is about the headline figure: not where only readings of other devices, or
     outside of the windows, have it."""
-    if name in NOT_OF_THE_HEADLINE:
+    if name in NOT_OF_ENERGY:
         return False
     if name in ("meters_disagree", "meters_contradict"):
         between = {r.what for r in record.reconciliation if r.agrees is False}

@@ -4,10 +4,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from lem.analysis.quality import QUALITY_MARGIN
+from lem.archive.database import raise_data_version
 from lem.archive.refused import Refused
+from lem.archive.schema import RUN
 from lem.charts.model import Target
+from lem.contract.flags import FLAGS
 from lem.pages import headline
 from lem.pages.headline import Headline
 from lem.pages.page import Reader
@@ -139,6 +143,27 @@ def test_it_says_that_it_is_one_case_and_why_the_ratio_is_the_sharper(archive: A
     assert headline.chart(top).notes[:2] == (single, sharper)
     wide = replace(top, low=top.times / 1.5, high=top.times * 1.5)
     assert headline.scope(wide) == (single,)
+
+
+def test_what_makes_it_doubtful_stands_beside_it(archive: Any) -> None:
+    """Of the two configurations' runs; the campaign's page says it of all."""
+    name = campaign(archive, {1: 2.0, 2: 1.2, 4: 0.5}, nll={1: 2.5, 2: 2.5, 4: 2.5})
+    assert "Read with care" not in shown(archive, "home")
+    with archive.database.writing() as c:
+        flagged = c.scalars(sa.select(RUN.c.id).where(RUN.c.block < 2)).all()
+        c.execute(
+            RUN.update().where(RUN.c.id.in_(flagged)).values(flags="tokens_spread,warm_up_capped")
+        )
+        c.execute(RUN.update().where(RUN.c.id.in_(flagged[:1])).values(flags="<b>,warm_up_capped"))
+        raise_data_version(c)
+    top = found(archive)
+    assert top is not None
+    first, second = top.doubts
+    meaning = FLAGS["warm_up_capped"].meaning
+    assert first == f"{meaning} (4 of 10 runs)" and "<b>: not known" in second
+    home, page = shown(archive, "home"), shown(archive, "attribution", {"campaign": name})
+    assert f"Read with care: {meaning} (4 of 10 runs)" in home and "<b>:" not in home
+    assert f"{meaning[:1].upper()}{meaning[1:]} (6 of 15 runs)." in page and "<b>:" not in page
 
 
 def test_the_first_page_counts_what_counts(archive: Any) -> None:

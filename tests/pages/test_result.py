@@ -16,7 +16,7 @@ from lem.contract.record import Reconciliation, View
 from lem.errors import BadInput
 from lem.pages.one_figure import part_name
 from lem.pages.page import Page, Reader
-from lem.pages.result import KIND, NOT_OF_THE_HEADLINE, is_doubt, why_none
+from lem.pages.result import KIND, NOT_OF_ENERGY, is_doubt, why_none
 from lem.trust import budget
 from lem.web import rendering
 from lem.web.addresses import LiveLinks, StaticLinks, path_of
@@ -221,7 +221,7 @@ def test_a_meter_is_blamed_only_where_its_reading_says_so(flags: list[str], why:
 
 
 def test_flags_that_are_no_doubt_are_known() -> None:
-    assert set(FLAGS) >= NOT_OF_THE_HEADLINE
+    assert set(FLAGS) >= NOT_OF_ENERGY
 
 
 def test_a_run_that_does_not_count_says_so(archive: Any) -> None:

@@ -1,0 +1,50 @@
+"""Flags of runs that make a figure of energy per output token doubtful."""
+
+from collections.abc import Sequence
+
+from lem.analysis.text import plain
+from lem.archive.queries.answer import CampaignId
+from lem.archive.queries.flagged import flagged
+from lem.contract.flags import FLAGS
+from lem.pages.page import Reader
+from lem.web.strings import text
+
+MOST = 8
+NOT_OF_ENERGY = frozenset(
+    (
+        "estimated",
+        "synthetic",
+        "weights_random",
+        "power_integrated",
+        "not_attributed",
+        "idle_untrusted",
+        "idle_drift",
+        "client_late",
+        "tokens_spread",
+        "input_tokens_differ",
+        "questions_failed",
+        "likelihood_by_steps",
+        "rate_search_capped",
+        "objectives_missed",
+    )
+)
+"""Flags that say nothing against the energy of an output token, or what stands beside it anyhow."""
+
+
+def of_campaign(
+    reader: Reader, campaign: CampaignId, configurations: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """``throughput had not settled … (11 of 12 runs)``, the most frequent first: of the counted
+    runs of these configurations, or of all."""
+    found = flagged(reader.connection, campaign, configurations)
+    doubts = [(n, name) for name, n in found.flags.items() if name not in NOT_OF_ENERGY]
+    return tuple(
+        text("doubts.runs", meaning=_meaning(name), n=n, runs=found.runs)
+        for n, name in sorted(doubts, key=lambda d: (-d[0], d[1]))[:MOST]
+    )
+
+
+def _meaning(name: str) -> str:
+    if name in FLAGS:
+        return FLAGS[name].meaning
+    return f"{plain(name)}: {text('result.unknown_flag')}"
