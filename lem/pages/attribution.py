@@ -8,9 +8,9 @@ import sqlalchemy as sa
 
 from lem.analysis import attribute as analysis
 from lem.analysis.naming import words
-from lem.analysis.quantities import NO_POWER_AT_REST, can_be_known
+from lem.analysis.quantities import NO_POWER_AT_REST
 from lem.analysis.text import about, plain, scaled
-from lem.archive.queries.answer import CampaignId, Metric
+from lem.archive.queries.answer import CampaignId
 from lem.archive.queries.arms import CampaignArms, arms_of_campaign
 from lem.archive.queries.attribute import (
     Answered,
@@ -20,7 +20,6 @@ from lem.archive.queries.attribute import (
     Share,
     attribute,
 )
-from lem.archive.queries.compare import CompareQuestion, Comparison, compare
 from lem.archive.queries.submitted import CampaignAnswer, campaign
 from lem.archive.refused import Refused
 from lem.archive.schema import CAMPAIGN
@@ -29,7 +28,7 @@ from lem.charts.table import Column, Table
 from lem.contract.base import Scalar
 from lem.contract.submission import Finding
 from lem.pages import comparison as made
-from lem.pages.compare import METRICS, first_arms
+from lem.pages.compare import compared_with_baseline, first_arms, offered
 from lem.pages.doubts import of_campaign
 from lem.pages.ids import campaign_id
 from lem.pages.kept import kept
@@ -132,7 +131,7 @@ def _context(
         "arms": arms,
         "question": question,
         "name": name,
-        "metrics": _offered(arms),
+        "metrics": offered(arms),
         "compare_query": first_arms(arms),
         "model_name": model_name,
         "way": way,
@@ -144,12 +143,6 @@ def _context(
     }
 
 
-def _offered(arms: CampaignArms) -> list[Metric]:
-    """What its arms can be compared by."""
-    classes = {a.configuration.energy_class for a in arms.arms}
-    return [m for m in METRICS if not classes or any(can_be_known(m, c) for c in classes)]
-
-
 def _instead(
     reader: Reader,
     about: CampaignAnswer,
@@ -159,7 +152,7 @@ def _instead(
 ) -> Page:
     """Without shares: the arms beside the campaign's baseline."""
     name = plain(about.campaign.name) or text("configuration.campaigns.unnamed")
-    compared, why = _compared(reader, arms, question.metric)
+    compared, why = compared_with_baseline(reader, arms, question.metric)
     charts: list[AnyChart] = []
     names: list[str] = []
     if compared is not None:
@@ -186,17 +179,6 @@ def _instead(
         table=None if compared is None else made.table(compared, names),
         head=arms,
     )
-
-
-def _compared(reader: Reader, arms: CampaignArms, metric: Metric) -> tuple[Comparison | None, str]:
-    query = first_arms(arms)
-    if len(query) < 2:
-        return None, text("attribution.instead.one")
-    asked = CompareQuestion(id=[value for _, value in query], metric=metric)
-    try:
-        return compare(reader.connection, reader.packs, asked), ""
-    except Refused as e:
-        return None, e.message
 
 
 def _estimated(found: Answered) -> bool:

@@ -86,6 +86,26 @@ def page(reader: Reader, params: Params, query: Query) -> Page:
     )
 
 
+def offered(arms: CampaignArms) -> list[Metric]:
+    """What its arms can be compared by."""
+    classes = {a.configuration.energy_class for a in arms.arms}
+    return [m for m in METRICS if not classes or any(can_be_known(m, c) for c in classes)]
+
+
+def compared_with_baseline(
+    reader: Reader, arms: CampaignArms, metric: Metric
+) -> tuple[Comparison | None, str]:
+    """A campaign's arms beside its baseline; or why they can't be."""
+    query = first_arms(arms)
+    if len(query) < 2:
+        return None, text("attribution.instead.one")
+    asked = CompareQuestion(id=[value for _, value in query], metric=metric)
+    try:
+        return compare(reader.connection, reader.packs, asked), ""
+    except Refused as e:
+        return None, e.message
+
+
 _CONTEXT: dict[str, Any] = {
     "metrics": METRICS,
     "margins": MARGINS,

@@ -6,6 +6,8 @@ from lem.analysis.text import plain
 from lem.archive.queries.answer import CampaignId
 from lem.archive.queries.flagged import flagged
 from lem.contract.flags import FLAGS
+from lem.contract.metrics import DEVICE_CLASSES
+from lem.contract.record import Record
 from lem.pages.page import Reader
 from lem.web.strings import text
 
@@ -42,6 +44,20 @@ def of_campaign(
         text("doubts.runs", meaning=_meaning(name), n=n, runs=found.runs)
         for n, name in sorted(doubts, key=lambda d: (-d[0], d[1]))[:MOST]
     )
+
+
+def is_doubt(name: str, record: Record, energy_class: str) -> bool:
+    """Whether a flag is about the headline figure: not where only readings of other devices, or
+    outside of the windows, have it."""
+    if name in NOT_OF_ENERGY:
+        return False
+    if name in ("meters_disagree", "meters_contradict"):
+        between = {r.what for r in record.reconciliation if r.agrees is False}
+        return not between or not between <= set(DEVICE_CLASSES) - {energy_class}
+    of_figure = [r for w in record.windows for r in w.energy if r.device_class == energy_class]
+    stretches = (*record.windows, *record.idle, record.prefill, record.answering)
+    every = [r for s in stretches if s is not None for r in s.energy]
+    return any(name in r.flags for r in of_figure) or not any(name in r.flags for r in every)
 
 
 def _meaning(name: str) -> str:

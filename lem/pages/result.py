@@ -17,10 +17,10 @@ from lem.archive.schema import RUN, SUBMISSION
 from lem.charts.model import AnyChart, Axis, Bars, Phase, Row, TimeLine, Traces
 from lem.charts.table import Column, Table
 from lem.contract.flags import FLAGS
-from lem.contract.metrics import DEVICE_CLASSES, METRICS
+from lem.contract.metrics import METRICS
 from lem.contract.record import EnergyReading, Idle, Record, Window
 from lem.pages.assumed import sentence
-from lem.pages.doubts import NOT_OF_ENERGY
+from lem.pages.doubts import is_doubt
 from lem.pages.ids import run_id as checked_id
 from lem.pages.naming import device, full, model_name, way, workload
 from lem.pages.one_figure import (
@@ -259,20 +259,6 @@ def _flags(record: Record) -> list[FlagSaid]:
         meaning = text("result.unknown_flag") if flag is None else flag.meaning
         said.append(FlagSaid(name, meaning, UNKNOWN if flag is None else flag.consequence))
     return said
-
-
-def is_doubt(name: str, record: Record, energy_class: str) -> bool:
-    """Whether a flag is about the headline figure: not where only readings of other devices, or
-    outside of the windows, have it."""
-    if name in NOT_OF_ENERGY:
-        return False
-    if name in ("meters_disagree", "meters_contradict"):
-        between = {r.what for r in record.reconciliation if r.agrees is False}
-        return not between or not between <= set(DEVICE_CLASSES) - {energy_class}
-    of_figure = [r for w in record.windows for r in w.energy if r.device_class == energy_class]
-    stretches = (*record.windows, *record.idle, record.prefill, record.answering)
-    every = [r for s in stretches if s is not None for r in s.energy]
-    return any(name in r.flags for r in of_figure) or not any(name in r.flags for r in every)
 
 
 def _environment(record: Record) -> list[tuple[str, str]]:

@@ -14,9 +14,10 @@ from lem.charts.model import Bars, Target, Traces
 from lem.contract.flags import FLAGS
 from lem.contract.record import Reconciliation, View
 from lem.errors import BadInput
+from lem.pages.doubts import NOT_OF_ENERGY, is_doubt
 from lem.pages.one_figure import part_name
 from lem.pages.page import Page, Reader
-from lem.pages.result import KIND, NOT_OF_ENERGY, is_doubt, why_none
+from lem.pages.result import KIND, why_none
 from lem.trust import budget
 from lem.web import rendering
 from lem.web.addresses import LiveLinks, StaticLinks, path_of
