@@ -24,7 +24,7 @@ _WORDS = {
     "device.power_limit_w": "power limit (W)",
     "device.sm_clock_mhz": "SM clock (MHz)",
 }
-_ENGINES = ("engine.", "args.", "generate.")
+OF_ENGINES = ("engine.", "args.", "generate.")
 """Settings that engines have defaults of."""
 _BARE = ("model.id", "backend", "launcher", "engine.dtype", "engine.quantization")
 """Paths whose value needs no name beside it."""
@@ -141,7 +141,7 @@ def _name(arm: ArmInfo, telling: Sequence[str]) -> str:
 
 def words(path: str, value: Scalar) -> str:
     """``batch size 4``; ``default batch size`` where it is left to the engine."""
-    if value is None and path.startswith(_ENGINES):
+    if value is None and path.startswith(OF_ENGINES):
         return f"default {noun(path).partition(' (')[0]}"
     if path in _BARE:
         return "none" if value is None else str(value)

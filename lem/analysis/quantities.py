@@ -46,12 +46,8 @@ _WHAT = {
 
 DIFFERENCES = ("energy_above_idle_per_output_token_j", "energy_decode_per_output_token_j")
 """Metrics that may lie below 0: what is taken away has its own noise."""
-
-
 _UNKNOWN_TO_ESTIMATES = ("idle_power_w", "energy_above_idle_per_output_token_j")
 """An estimate sees the CPU time of the run's own processes, so it knows no power at rest."""
-
-
 NO_POWER_AT_REST = "an estimate knows no power at rest, and no energy above it"
 
 

@@ -96,6 +96,13 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def is_cut(value: float, uncertainty: float, least: float | None) -> bool:
+    """Whether value ± uncertainty would reach below the least that the quantity can be."""
+    if least is None or not math.isfinite(value + uncertainty):
+        return False
+    return value - uncertainty < least <= value
+
+
 def with_uncertainty(value: float, uncertainty: float | None, *, least: float | None = None) -> str:
     """``20.50 ± 0.41``; without an uncertainty the value to three significant digits. Where the
     interval would reach below the ``least`` that the quantity can be it is cut there, which takes
@@ -103,13 +110,12 @@ def with_uncertainty(value: float, uncertainty: float | None, *, least: float | 
     if not uncertainty:
         return three_digits(value)
     decimals = places(uncertainty)
-    high = value + uncertainty
-    if least is None or value < least or value - uncertainty >= least or not math.isfinite(high):
+    if least is None or not is_cut(value, uncertainty, least):
         return f"{value:.{decimals}f} ± {uncertainty:.{decimals}f}"
     shown = f"{value:.{decimals}f}"
     if value > 1e-9 * uncertainty and not float(shown):
         shown = two_digits(value)
-    return f"{shown} ({least:g}{DASH}{rounded(high, decimals, math.ceil)})"
+    return f"{shown} ({least:g}{DASH}{rounded(value + uncertainty, decimals, math.ceil)})"
 
 
 def rough(value: float) -> str:

@@ -89,7 +89,7 @@ def page(reader: Reader, params: Params, query: Query) -> Page:
             "estimate": _estimate(reader, own, headline),
             "best": list(best.values()),
             "others": [f for f in figures if best[f.metric] is not f],
-            "wide": any(map(_reaches_zero, best.values())),
+            "wide": any(in_words(f).cut for f in best.values()),
             "beside": beside,
             "submitters": found.submitters[:MOST_SUBMITTERS],
             "replications": found.replications[:MOST_PAIRS],
@@ -113,11 +113,6 @@ def page(reader: Reader, params: Params, query: Query) -> Page:
         table=_table(figures),
         head=found,
     )
-
-
-def _reaches_zero(figure: Figure) -> bool:
-    """Whether its interval says of a quantity that can't be below 0 only what it is less than."""
-    return in_words(figure).cut
 
 
 def _estimate(reader: Reader, own: Configuration, headline: Figure | None) -> str:

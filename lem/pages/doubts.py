@@ -37,7 +37,8 @@ def of_campaign(
     reader: Reader, campaign: CampaignId, configurations: Sequence[str] = ()
 ) -> tuple[str, ...]:
     """``throughput had not settled … (11 of 12 runs)``, the most frequent first: of the counted
-    runs of these configurations, or of all."""
+    runs of these configurations, or of all. By the flags' names alone: a flag of another device's
+    meter is among them, which on the page of a run it is not."""
     found = flagged(reader.connection, campaign, configurations)
     doubts = [(n, name) for name, n in found.flags.items() if name not in NOT_OF_ENERGY]
     return tuple(

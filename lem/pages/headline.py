@@ -12,7 +12,7 @@ from lem.archive.queries.headline import HeadlinePair
 from lem.archive.queries.headline_pairs import ENERGY, Side
 from lem.charts import model as charts
 from lem.charts.model import Target
-from lem.pages import doubts
+from lem.pages.doubts import of_campaign
 from lem.pages.kept import kept
 from lem.pages.naming import device, model_name, way
 from lem.pages.one_figure import name_in_class
@@ -67,7 +67,7 @@ def _found(reader: Reader, campaign: CampaignId | None) -> Headline | None:
     if found is None:
         return None
     both = [one.configuration.id for one in (found.more, found.less)]
-    return replace(found, doubts=doubts.of_campaign(reader, found.campaign, both))
+    return replace(found, doubts=of_campaign(reader, found.campaign, both))
 
 
 def oriented(pair: HeadlinePair) -> Headline | None:

@@ -5,8 +5,9 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
+from lem.analysis.naming import OF_ENGINES
 from lem.analysis.quantities import least_of
-from lem.analysis.text import plain, scaled, three_digits, with_uncertainty
+from lem.analysis.text import is_cut, plain, scaled, three_digits, with_uncertainty
 from lem.analysis.words import places, rounded, with_ends
 from lem.charts.table import Cell, Table
 
@@ -48,11 +49,10 @@ UNITS = {
 def figure(found: HasFigure, among: Sequence[HasFigure] = ()) -> Said:
     """In a unit that reads well; ``among``: those that it stands beside, which share the unit."""
     factor, unit = scaled(found.unit, [f.value for f in among or (found,)])
-    u = found.uncertainty
-    text = with_uncertainty(
-        found.value * factor, None if u is None else u * factor, least=least_of(found.metric)
-    )
-    return Said(text.replace("-", "−"), said_unit(unit), u is not None, "±" not in text and bool(u))
+    value, least = found.value * factor, least_of(found.metric)
+    u = None if found.uncertainty is None else found.uncertainty * factor
+    text = with_uncertainty(value, u, least=least).replace("-", "−")
+    return Said(text, said_unit(unit), u is not None, bool(u) and is_cut(value, u or 0.0, least))
 
 
 def said_unit(unit: str) -> str:
@@ -121,17 +121,13 @@ def day(moment: str | None) -> str:
     return (moment or "")[:10]
 
 
-ENGINES = ("engine.", "args.", "generate.")
-"""Settings that an engine has a default of."""
-
-
 def setting(value: Any, path: str = "") -> str:
     """A value of an experiment as text. ``path``: of which setting; what is not set of an engine is
     at the engine's default."""
     if value is None:
         from lem.web.strings import text
 
-        return text("settings.default" if path.startswith(ENGINES) else "settings.not_set")
+        return text("settings.default" if path.startswith(OF_ENGINES) else "settings.not_set")
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str):
