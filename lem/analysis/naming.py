@@ -130,7 +130,8 @@ def _same(value: Scalar, text: str) -> bool:
 def _differing(paths: Sequence[Mapping[str, Scalar]]) -> list[str]:
     """Paths that do not have the same value everywhere, the telling ones first."""
     order = dict.fromkeys([*_FIRST, *(p for one in paths for p in one)])
-    return [p for p in order if len({json.dumps(one.get(p)) for one in paths}) > 1]
+    # In Python True equals 1; in a campaign it does not.
+    return [p for p in order if len({(type(v), v) for v in (one.get(p) for one in paths)}) > 1]
 
 
 def _name(arm: ArmInfo, telling: Sequence[str]) -> str:

@@ -1,5 +1,6 @@
 """Makes beforehand what many pages need of a new state of the archive, so that no reader waits for
-it: the board in memory, the headline, and the stories."""
+it: the board in memory, the headline, and the stories. And once what the process keeps whatever the
+state: the quantiles and compiled queries of an attribution."""
 
 import logging
 import threading
@@ -9,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from lem.archive.database import Database, data_state
 from lem.archive.packs import Packs
 from lem.errors import LemError
+from lem.pages.attribution import newest
 from lem.pages.page import Reader
 from lem.pages.registry import kinds
 from lem.server.logs import log
@@ -26,6 +28,7 @@ class Warming:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="warming", daemon=True)
         self._last = ""
+        self._begun = False
 
     def start(self) -> None:
         self._thread.start()
@@ -59,4 +62,8 @@ class Warming:
                     if self._stopping.is_set():
                         return True
                     kind.build(reader, params, ())
+            if not self._begun:
+                for campaign in newest(connection)[:1]:
+                    self._begun = True
+                    kinds()["attribution"].build(reader, {"campaign": campaign}, ())
         return True

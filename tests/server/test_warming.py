@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from lem.archive.database import raise_data_version
-from lem.pages import headline, registry
+from lem.pages import attribution, headline, registry
 from lem.pages.kept import kept
-from lem.pages.page import Reader
+from lem.pages.page import Kind, Reader
 from lem.server.warming import PAGES, Warming
 from tests.archive.conftest import archive, new_archive, postgres
 from tests.pages.campaigns import campaign
@@ -44,6 +44,32 @@ def test_once_for_each_state(archive: Any, warming: Warming) -> None:
         assert kept(reader, ("story", "the-same-answer"), never).charts
     _change(archive)
     assert warming.look()
+
+
+def test_an_attribution_is_made_once_in_a_process(
+    archive: Any, warming: Warming, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    own = registry.kinds()["attribution"]
+
+    def build(reader: Reader, params: Any, query: Any) -> Any:
+        made.append(params["campaign"])
+        return own.build(reader, params, query)
+
+    others = {n: k for n, k in registry.kinds().items() if n != "attribution"}
+    kinds = {**others, "attribution": Kind("attribution", build, own.instances)}
+    monkeypatch.setattr("lem.server.warming.kinds", lambda: kinds)
+    assert warming.look()
+    assert made == []
+    campaign(archive, {1: 1.0, 2: 0.6})
+    campaign(archive, {1: 1.0, 2: 0.7}, submitter=1)
+    assert warming.look()
+    assert len(made) == 1
+    with archive.database.reading() as c:
+        assert made[0] == attribution.newest(c)[0]
+    _change(archive)
+    assert warming.look()
+    assert len(made) == 1
 
 
 def test_it_looks_by_itself_and_goes_on_after_a_fault(
