@@ -6,7 +6,7 @@ from typing import Annotated, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from lem.analysis.quantities import DIFFERENCES
+from lem.analysis.quantities import DIFFERENCES, can_be_known
 from lem.analysis.text import plain, scaled
 from lem.archive.columns import Floats
 from lem.archive.queries import sizes
@@ -112,7 +112,11 @@ def explore(reader: Reader, params: Params, query: Query) -> Page:
             "first": [_filter(n, counts, where) for n in FIRST_FILTERS],
             "more": [f for n in MORE_FILTERS if _is_shown(f := _filter(n, counts, where))],
             "filtered": bool(where or filtered),
-            "metrics": METRICS,
+            "metrics": [
+                m
+                for m in METRICS
+                if can_be_known(m, board.chosen.energy_class) or m in (question.metric, question.x)
+            ],
             "among": [p.figure for p in board.rows],
             "points": points,
             "kept": [p for p in query if p[0] not in ("cursor",)],

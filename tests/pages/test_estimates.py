@@ -171,3 +171,20 @@ def test_estimates_are_not_compared_by_what_they_cannot_know(archive: Any) -> No
             compare(c, archive.packs, CompareQuestion(id=ids, metric=metric))
         with pytest.raises(Refused, match="no power at rest"):
             attribute(c, archive.packs, name, AttributeQuestion(metric=metric))
+
+
+def test_the_explorer_offers_no_metric_that_estimates_cannot_tell(archive: Any) -> None:
+    campaign(archive, JOULES, energy_class="estimated", nll=dict.fromkeys(JOULES, 2.5))
+
+    def offered(query: Query) -> list[str]:
+        with archive.database.reading() as connection:
+            page = kinds()["explore"].build(Reader(connection, archive.packs), {}, query)
+        return list(page.context["metrics"])
+
+    above_idle = "energy_above_idle_per_output_token_j"
+    assert "energy_per_output_token_j" in offered(())
+    assert above_idle not in offered(())
+    assert above_idle in offered([("metric", above_idle)])
+    campaign(archive, JOULES, energy_class="gpu", submitter=1)
+    assert above_idle in offered(())
+    assert above_idle not in offered([("class", "estimated")])

@@ -1,5 +1,6 @@
 """What is made beforehand of a new state."""
 
+import gc
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -22,6 +23,7 @@ def warming(archive: Any) -> Iterator[Warming]:
     made = Warming(archive.database, archive.packs, looks_s=0.02)
     yield made
     made.stop()
+    gc.unfreeze()
 
 
 def _change(archive: Any) -> None:
@@ -85,11 +87,13 @@ def test_it_looks_by_itself_and_goes_on_after_a_fault(
         return plain(self)
 
     monkeypatch.setattr(Warming, "look", look)
+    gc.unfreeze()
     warming.start()
     until = time.monotonic() + 10
     while len(looked) < 3 and time.monotonic() < until:
         time.sleep(0.01)
     assert len(looked) >= 3
+    assert gc.get_freeze_count() > 0
     warming.stop()
     count = len(looked)
     time.sleep(0.1)

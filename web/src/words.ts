@@ -76,6 +76,11 @@ export function canBeKnown(metric: string, energyClass: string): boolean {
   return energyClass !== "estimated" || metric !== "energy_above_idle_per_output_token_j";
 }
 
+/** Whether it is of a class of energy at all: times and rates are not. */
+export function isEnergy(metric: string): boolean {
+  return /_[jw]$/.test(metric);
+}
+
 /** What a metric can't be below; null where there is no such value (lem/analysis/quantities.py). */
 export function leastOf(metric: string): number | null {
   return metric === "energy_above_idle_per_output_token_j" ? null : 0;
@@ -117,7 +122,7 @@ export function metricName(metric: Metric): string {
 /** Its name; of an estimate it says that it is one, wherever the name stands alone. */
 export function nameInClass(metric: Metric, energyClass: string): string {
   const name = metricName(metric);
-  if (energyClass !== "estimated" || !/_[jw]$/.test(metric)) return name;
+  if (energyClass !== "estimated" || !isEnergy(metric)) return name;
   return t("figure.estimated_name", { name: name.charAt(0).toLowerCase() + name.slice(1) });
 }
 

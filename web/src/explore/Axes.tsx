@@ -1,19 +1,18 @@
 /** What lies along the axes, how they are scaled, and what colours mean. */
 import type { JSX } from "preact";
 import { t } from "../text";
-import { metricName } from "../words";
-import { Select } from "./Filters";
+import { offered, Select } from "./Filters";
 import { kindOf } from "./plot_data";
-import { type Cloud, METRICS, type Metric } from "./source";
+import { type Cloud, type Metric } from "./source";
 import type { Store } from "./store";
 import { COLOURINGS, type Colouring, type Scaling } from "./view";
 
-const METRIC_OPTIONS = METRICS.map((m) => [m, metricName(m)] as const);
 const SCALINGS = (["auto", "log", "linear"] as const).map((s) => [s, t(`explorer.scale_${s}`)] as const);
 
 export function Axes({ store, cloud }: { store: Store; cloud: Cloud }): JSX.Element {
   const view = store.view.value;
   const y = view.y ?? view.metric;
+  const metrics = offered(cloud.energyClass, y, cloud.x.metric);
   // A logarithm has no place for what is not above 0.
   const fixed = (values: Float64Array): boolean => kindOf(values, "log") === "linear";
   return (
@@ -21,13 +20,13 @@ export function Axes({ store, cloud }: { store: Store; cloud: Cloud }): JSX.Elem
       <Select
         label={t("explorer.up")}
         value={y}
-        options={METRIC_OPTIONS}
+        options={metrics}
         onChange={(m) => store.change({ ...store.view.value, y: m === store.view.value.metric ? null : (m as Metric) })}
       />
       <Select
         label={t("explore.x")}
         value={cloud.x.metric}
-        options={METRIC_OPTIONS.filter(([m]) => m !== y)}
+        options={metrics.filter(([m]) => m !== y)}
         onChange={(m) => store.change({ ...store.view.value, x: m as Metric })}
       />
       <Select

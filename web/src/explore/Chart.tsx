@@ -5,7 +5,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { basket, onBasket, same, toggle } from "../page/basket";
 import { ScatterPlot } from "../charts/scatter";
 import { t } from "../text";
-import { className, fullName, metricName, nameInClass, whole } from "../words";
+import { className, fullName, isEnergy, metricName, nameInClass, whole } from "../words";
 import { Axes } from "./Axes";
 import type { Links } from "./links";
 import { type Colours, coloursIn, joins, plotData, plotWidths, side } from "./plot_data";
@@ -63,6 +63,7 @@ function subtitle(cloud: Cloud): string {
     cloud.points < cloud.configurations
       ? t("plot.some_drawn", { n: whole(cloud.points), all: whole(cloud.configurations) })
       : t("plot.all_drawn", { n: whole(cloud.points) });
+  if (![cloud.x.metric, cloud.y.metric].some(isEnergy)) return drawn;
   return `${drawn} ${t("explorer.by_class", { energy_class: className(cloud.energyClass) })}`;
 }
 

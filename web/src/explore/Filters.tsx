@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
 import { t } from "../text";
-import { className, metricName, plain, tierName, valueText, whole } from "../words";
+import { canBeKnown, className, metricName, plain, tierName, valueText, whole } from "../words";
 import { type Faceted, type Facets, METRICS, type Metric, TIERS } from "./source";
 import type { Store } from "./store";
 import { filtered, START, toggled, valuesOf, type View, without } from "./view";
@@ -41,7 +41,7 @@ export function Filters({ store }: { store: Store }): JSX.Element {
       <Select
         label={t("explore.metric")}
         value={view.metric}
-        options={METRICS.map((m) => [m, metricName(m)])}
+        options={offered(store.board.value?.chosen.energy_class ?? "", view.metric)}
         onChange={(metric) => store.change({ ...store.view.value, cursor: null, metric: metric as Metric })}
       />
       <details class="more" open={open} onToggle={(e) => setOpen(e.currentTarget.open)}>
@@ -50,6 +50,11 @@ export function Filters({ store }: { store: Store }): JSX.Element {
       </details>
     </form>
   );
+}
+
+/** Metrics to choose from: those that figures of this class can tell, and what is chosen already. */
+export function offered(energyClass: string, ...chosen: readonly Metric[]): (readonly [Metric, string])[] {
+  return METRICS.filter((m) => canBeKnown(m, energyClass) || chosen.includes(m)).map((m) => [m, metricName(m)]);
 }
 
 function More({ store, facets }: { store: Store; facets: Facets }): JSX.Element {
