@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from lem.analysis.naming import arms_of_lock, readable_names
 from lem.archive.queries.answer import (
     Answer,
     CampaignId,
@@ -15,7 +14,7 @@ from lem.archive.queries.answer import (
     Shape,
     head,
 )
-from lem.archive.queries.campaigns import known, parsed
+from lem.archive.queries.campaigns import arms_of, known, parsed
 from lem.archive.queries.figures import configurations_of, id_of
 from lem.archive.queries.runs import campaign_of
 from lem.archive.schema import CAMPAIGN, RUN
@@ -60,8 +59,7 @@ def arms_of_campaign(connection: sa.Connection, campaign: CampaignId) -> Campaig
     names: list[str] = []
     base = -1
     if lock is not None:
-        infos = arms_of_lock(lock)
-        readable = readable_names(infos)
+        infos, readable = arms_of(bytes(row.lock))
         names = [readable[a.arm_id] for a in infos]
         base = next((i for i, a in enumerate(infos) if a.arm_id == lock.baseline), -1)
     order = sorted(runs, key=lambda key: (key[0] != base, key))

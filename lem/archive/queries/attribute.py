@@ -13,7 +13,7 @@ from lem.analysis.attribute import Factor as Swept
 from lem.analysis.attribute import split
 from lem.analysis.gains import has_gain
 from lem.analysis.gathered import Gathered
-from lem.analysis.naming import arms_of_lock, matches, readable_names
+from lem.analysis.naming import matches
 from lem.analysis.quantities import NO_POWER_AT_REST, Quantity, can_be_known, quantity_of
 from lem.archive.queries.answer import (
     Answer,
@@ -26,7 +26,7 @@ from lem.archive.queries.answer import (
     unit_of,
 )
 from lem.archive.queries.blocks import OneRun, Records, as_row, counted_runs, part_of
-from lem.archive.queries.campaigns import parsed
+from lem.archive.queries.campaigns import NamedArms, arms_of, parsed
 from lem.archive.queries.filters import Question, Text
 from lem.archive.queries.runs import campaign_of
 from lem.archive.refused import Refused
@@ -125,7 +125,9 @@ def attribute(
     if has_gain(name) and len({r.row._mapping["meter_class"] for r in runs}) > 1:
         raise Refused("not_attributable", "its energies were read by different kinds of meters")
     try:
-        gathered = _gathered(lock, runs, Records(connection, packs), question, energy_class)
+        gathered = _gathered(
+            lock, arms_of(bytes(row.lock)), runs, Records(connection, packs), question, energy_class
+        )
         check_alike(gathered.rows, name)
         quantity = quantity_of(name, part or part_of(name, energy_class))
         found = split(gathered, [quantity], question.only)
@@ -184,14 +186,14 @@ def _arms(
 
 def _gathered(
     lock: Lock,
+    arms: NamedArms,
     runs: Sequence[OneRun],
     records: Records,
     question: AttributeQuestion,
     energy_class: str,
 ) -> Gathered:
     """The campaign's runs as the analysis of a folder has them. What counts is decided already."""
-    arms = arms_of_lock(lock)
-    chosen = [a for a in arms if question.only is None or matches(a, question.only)]
+    chosen = [a for a in arms.infos if question.only is None or matches(a, question.only)]
     if not chosen:
         raise BadInput(f"no arm of this campaign has {question.only}")
     wanted = {a.arm_id for a in chosen}
@@ -216,7 +218,7 @@ def _gathered(
     return Gathered(
         campaign=lock.name,
         arms=tuple(chosen),
-        names=readable_names(arms),
+        names=dict(arms.names),
         runs=dict(by_arm),
         hardware=next(iter(on), ""),
         unfinished="",

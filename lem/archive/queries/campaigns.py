@@ -1,11 +1,14 @@
 """Campaigns as they are in the archive."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from lem.analysis.comparison import ArmInfo
+from lem.analysis.naming import arms_of_lock, readable_names
 from lem.archive.queries.answer import CampaignId
 from lem.archive.schema import CAMPAIGN
 from lem.contract.base import MAX_DOCUMENT_BYTES
@@ -60,6 +63,31 @@ def parsed(packed: bytes) -> Lock:
     return _kept(text) if len(text) <= KEPT_BYTES else Lock.parse(text)
 
 
+class NamedArms(NamedTuple):
+    """A campaign's arms in its order, and what each is called. Nobody may change them: they are
+    kept as :func:`parsed` keeps locks."""
+
+    infos: tuple[ArmInfo, ...]
+    names: Mapping[str, str]
+    """Arm id → name."""
+
+
+def arms_of(packed: bytes) -> NamedArms:
+    """Of a lock as it is in its column."""
+    text = unpacked(packed, MAX_DOCUMENT_BYTES)
+    return _kept_arms(text) if len(text) <= KEPT_BYTES else _arms(Lock.parse(text))
+
+
 @lru_cache(maxsize=64)
 def _kept(text: bytes) -> Lock:
     return Lock.parse(text)
+
+
+@lru_cache(maxsize=64)
+def _kept_arms(text: bytes) -> NamedArms:
+    return _arms(_kept(text))
+
+
+def _arms(lock: Lock) -> NamedArms:
+    infos = tuple(arms_of_lock(lock))
+    return NamedArms(infos, MappingProxyType(readable_names(infos)))

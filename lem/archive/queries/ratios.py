@@ -319,7 +319,10 @@ class Sides:
     def _tokens(self, key: int) -> Scored | None:
         """Of what its likelihood is; None where that is not known."""
         if key not in self._scored:
-            facts = self._records.of_configuration(key)
+            every = (r for runs in self._runs.values() for r in runs if r.config_id == key)
+            read = next(every, None)
+            facts = None if read is None else self._records.of(read)
+            facts = facts or self._records.of_configuration(key)
             self._scored[key] = facts.scored if facts is not None else None
         return self._scored[key]
 
