@@ -12,6 +12,7 @@ from lem.archive.database import Database, data_state
 from lem.archive.packs import Packs
 from lem.errors import LemError
 from lem.pages.attribution import newest
+from lem.pages.compare import METRICS
 from lem.pages.page import Reader
 from lem.pages.registry import kinds
 from lem.server.logs import log
@@ -75,7 +76,14 @@ class Warming:
                         return True
                     kind.build(reader, params, ())
             if not self._begun:
-                for campaign in newest(connection)[:1]:
-                    self._begun = True
-                    kinds()["attribution"].build(reader, {"campaign": campaign}, ())
+                self._begin(reader)
         return True
+
+    def _begin(self, reader: Reader) -> None:
+        for campaign in newest(reader.connection)[:1]:
+            self._begun = True
+            for metric in METRICS:
+                if self._stopping.is_set():
+                    return
+                query = [("metric", metric)]
+                kinds()["attribution"].build(reader, {"campaign": campaign}, query)
