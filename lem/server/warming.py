@@ -1,6 +1,6 @@
 """Makes beforehand what many pages need of a new state of the archive, so that no reader waits for
-it: the board in memory, the headline, and the stories. And once what the process keeps whatever the
-state: the quantiles and compiled queries of an attribution."""
+it: the board in memory, the headline, the stories, and of the newest campaigns what their
+attributions are made from."""
 
 import gc
 import logging
@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from lem.archive.database import Database, data_state
 from lem.archive.packs import Packs
+from lem.archive.queries.answer import CampaignId
 from lem.errors import LemError
 from lem.pages.attribution import newest
 from lem.pages.compare import METRICS
@@ -37,7 +38,7 @@ class Warming:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="warming", daemon=True)
         self._last = ""
-        self._begun = False
+        self._known: set[CampaignId] = set()
 
     def start(self) -> None:
         self._thread.start()
@@ -75,15 +76,20 @@ class Warming:
                     if self._stopping.is_set():
                         return True
                     kind.build(reader, params, ())
-            if not self._begun:
-                self._begin(reader)
+            self._newest(reader)
         return True
 
-    def _begin(self, reader: Reader) -> None:
-        for campaign in newest(reader.connection)[:1]:
-            self._begun = True
-            for metric in METRICS:
+    def _newest(self, reader: Reader) -> None:
+        """The newest campaigns' attributions, each once: their records are read then. Of one of
+        them by every metric, whose queries the process keeps."""
+        campaigns = newest(reader.connection)
+        for campaign in campaigns:
+            if campaign in self._known:
+                continue
+            for metric in METRICS[:1] if self._known else METRICS:
                 if self._stopping.is_set():
                     return
                 query = [("metric", metric)]
                 kinds()["attribution"].build(reader, {"campaign": campaign}, query)
+            self._known.add(campaign)
+        self._known.intersection_update(campaigns)

@@ -9,6 +9,7 @@ import pytest
 
 from lem.archive.database import raise_data_version
 from lem.pages import attribution, headline, registry
+from lem.pages.compare import METRICS
 from lem.pages.kept import kept
 from lem.pages.page import Kind, Reader
 from lem.server.warming import PAGES, Warming
@@ -48,7 +49,7 @@ def test_once_for_each_state(archive: Any, warming: Warming) -> None:
     assert warming.look()
 
 
-def test_an_attribution_is_made_once_in_a_process(
+def test_newest_campaigns_are_looked_at_once(
     archive: Any, warming: Warming, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[str] = []
@@ -67,11 +68,15 @@ def test_an_attribution_is_made_once_in_a_process(
     campaign(archive, {1: 1.0, 2: 0.7}, submitter=1)
     assert warming.look()
     with archive.database.reading() as c:
-        assert set(made) == set(attribution.newest(c)[:1])
-    count = len(made)
+        newest = attribution.newest(c)
+    assert made == [newest[0]] * len(METRICS) + [newest[1]]
     _change(archive)
     assert warming.look()
-    assert len(made) == count
+    assert len(made) == len(METRICS) + 1
+    campaign(archive, {1: 1.0, 2: 0.8}, submitter=2)
+    assert warming.look()
+    with archive.database.reading() as c:
+        assert made[len(METRICS) + 1 :] == attribution.newest(c)[:1]
 
 
 def test_it_looks_by_itself_and_goes_on_after_a_fault(
