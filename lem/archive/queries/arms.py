@@ -59,7 +59,7 @@ def arms_of_campaign(connection: sa.Connection, campaign: CampaignId) -> Campaig
     names: list[str] = []
     base = -1
     if lock is not None:
-        infos, readable = arms_of(bytes(row.lock))
+        infos, readable = arms_of(bytes(row.lock), lock)
         names = [readable[a.arm_id] for a in infos]
         base = next((i for i, a in enumerate(infos) if a.arm_id == lock.baseline), -1)
     order = sorted(runs, key=lambda key: (key[0] != base, key))

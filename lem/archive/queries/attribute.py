@@ -126,7 +126,7 @@ def attribute(
         raise Refused("not_attributable", "its energies were read by different kinds of meters")
     try:
         gathered = _gathered(
-            lock, arms_of(bytes(row.lock)), runs, Records(connection, packs), question, energy_class
+            lock, arms_of(bytes(row.lock), lock), runs, Records(connection, packs), question, energy_class
         )
         check_alike(gathered.rows, name)
         quantity = quantity_of(name, part or part_of(name, energy_class))

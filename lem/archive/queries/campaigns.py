@@ -72,10 +72,10 @@ class NamedArms(NamedTuple):
     """Arm id → name."""
 
 
-def arms_of(packed: bytes) -> NamedArms:
-    """Of a lock as it is in its column."""
+def arms_of(packed: bytes, lock: Lock) -> NamedArms:
+    """``packed``: the lock as it is in its column."""
     text = unpacked(packed, MAX_DOCUMENT_BYTES)
-    return _kept_arms(text) if len(text) <= KEPT_BYTES else _arms(Lock.parse(text))
+    return _kept_arms(text) if len(text) <= KEPT_BYTES else _arms(lock)
 
 
 @lru_cache(maxsize=64)
