@@ -125,9 +125,9 @@ def attribute(
     if has_gain(name) and len({r.row._mapping["meter_class"] for r in runs}) > 1:
         raise Refused("not_attributable", "its energies were read by different kinds of meters")
     try:
-        gathered = _gathered(
-            lock, arms_of(bytes(row.lock), lock), runs, Records(connection, packs), question, energy_class
-        )
+        arms = arms_of(bytes(row.lock), lock)
+        records = Records(connection, packs)
+        gathered = _gathered(lock, arms, runs, records, question, energy_class)
         check_alike(gathered.rows, name)
         quantity = quantity_of(name, part or part_of(name, energy_class))
         found = split(gathered, [quantity], question.only)
