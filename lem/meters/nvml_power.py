@@ -251,7 +251,8 @@ def _integrate(
         found = series.integrate(power, start_ns, end_ns, reach_ns)
     if found is None:
         return None
-    unseen_ns = _unseen_ns([t for t, _ in shifted], polled_ns, start_ns, end_ns)
+    lost_ns = max(series.GAP_PERIODS * polled_ns, updated_ns)
+    unseen_ns = _unseen_ns([t for t, _ in shifted], lost_ns, start_ns, end_ns)
     if unseen_ns > MOST_UNSEEN * (end_ns - start_ns):
         return None
     near_ns = (0 if averaged is False else AVERAGED_NS) + updated_ns + polled_ns
@@ -283,12 +284,13 @@ def update_period_ns(power: Sequence[tuple[int, float]]) -> int | None:
     return int(median(gaps)) if len(gaps) > 1 else None
 
 
-def _unseen_ns(times_ns: Sequence[int], usual_ns: int, start_ns: int, end_ns: int) -> int:
-    """How much of a window lies in gaps of more than three periods."""
+def _unseen_ns(times_ns: Sequence[int], lost_ns: int, start_ns: int, end_ns: int) -> int:
+    """How much of a window lies in gaps longer than ``lost_ns``. Within one update of the sensor
+    nothing is lost, however densely it was read elsewhere."""
     return sum(
         min(b, end_ns) - max(a, start_ns)
         for a, b in pairwise(times_ns)
-        if b - a > series.GAP_PERIODS * usual_ns and b > start_ns and a < end_ns
+        if b - a > lost_ns and b > start_ns and a < end_ns
     )
 
 

@@ -415,6 +415,20 @@ def test_a_gap_is_flagged_and_costs() -> None:
     assert nvml_power.integrate(samples, 7 * S, 10 * S) is None
 
 
+def test_calls_that_now_and_then_take_long_lose_nothing_within_an_update() -> None:
+    """An H200 mostly answers within 6 ms, now and then after 19; its power is new every 100 ms."""
+    waves = [(0.37 * (i + 1), (90.0, 600.0)[i % 2]) for i in range(60)]
+    dense = sensed(waves, "power_instant_mw", window_s=0.1, update_s=0.1, poll_s=0.001, until_s=20)
+    uneven, i = [], 0
+    while i < len(dense):
+        uneven.append(dense[i])
+        i += 19 if len(uneven) % 3 == 0 else 6
+    found = nvml_power.integrate(uneven, 4 * S, 18 * S)
+    assert found is not None
+    true_j = energy_of(waves, 18) - energy_of(waves, 4)
+    assert abs(found.energy_j - true_j) <= 2 * found.sampling_j < 0.1 * true_j
+
+
 def test_power_that_does_not_reach_the_edges_gives_nothing() -> None:
     samples = sensed(STEPS, "power_instant_mw", window_s=0.02, update_s=0.1, until_s=10)
     assert nvml_power.integrate(samples, 5 * S, 17 * S) is None
