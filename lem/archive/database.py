@@ -7,7 +7,7 @@ one state from begin to end and never waits for writing.
 
 import secrets
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -22,6 +22,7 @@ from lem.archive.schema import SETTING
 from lem.errors import BadInput, EnvironmentFault
 
 T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
 FILE_NAME = "archive.db"
 WAIT_S = 30
 """How long a writer waits for the one before it."""
@@ -36,6 +37,7 @@ _LIMITED = "lem_limited"
 _FOUND = "lem_found"
 """Of a transaction that can only read: what was found in it already."""
 _MOST_FOUND = 64
+_MOST_EACH = 512
 _KEPT_STATES = 64
 """Who looks more seldom than that reads the board anew."""
 
@@ -238,6 +240,21 @@ def once(connection: Connection, name: Hashable, find: Callable[[], T]) -> T:
     if len(found) < _MOST_FOUND:
         found[name] = new
     return new
+
+
+def once_each(
+    connection: Connection, name: str, keys: Iterable[K], find: Callable[[list[K]], Mapping[K, T]]
+) -> dict[K, T]:
+    """As :func:`once`, of several of a kind: each key with what is known of it, in the keys' order.
+    ``find`` is asked for those that were not asked for yet; what it does not find is left out."""
+    wanted = list(dict.fromkeys(keys))
+    state: dict[Hashable, Any] | None = connection.get_execution_options().get(_FOUND)
+    known: dict[K, T] = {} if state is None else state.setdefault(("each", name), {})
+    missing = [key for key in wanted if key not in known]
+    found = {**known, **find(missing)} if missing else known
+    if missing and state is not None and len(found) <= _MOST_EACH:
+        known.update(found)
+    return {key: found[key] for key in wanted if key in found}
 
 
 class DataState(NamedTuple):

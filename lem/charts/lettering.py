@@ -60,16 +60,17 @@ def _shown(character: str) -> bool:
     return unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
 
+@lru_cache(maxsize=8192)
 def certain(text: str) -> bool:
     """Whether the width of the text is known to the thousandth."""
-    return all(c in WIDTHS[False] for c in text)
+    return WIDTHS[False].keys() >= set(text)
 
 
 @lru_cache(maxsize=8192)
 def _thousandths(text: str, bold: bool) -> float:
     known = WIDTHS[bold]
     if certain(text):
-        return sum(known[c] for c in text)
+        return sum(map(known.__getitem__, text))
     return SLACK * sum(known.get(c) or _otherwise(c) for c in text)
 
 

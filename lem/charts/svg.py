@@ -6,6 +6,7 @@ from dataclasses import fields, is_dataclass, replace
 from functools import cache, singledispatch
 from html import escape
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 from lem.charts import bars, headline, intervals, scatter, slope, traces
 from lem.charts.lettering import clean
@@ -25,6 +26,8 @@ from lem.charts.theme import THEMES, Name, stylesheet
 LONGEST = 300
 """Characters of any text that a chart shows."""
 T = TypeVar("T")
+_HARMLESS: WeakValueDictionary[int, AnyChart] = WeakValueDictionary()
+"""Charts that live and were found harmless, which nothing can change: by what :func:`id` says."""
 
 
 def svg(
@@ -34,10 +37,15 @@ def svg(
     standalone: bool = False,
     width: int = 860,
     theme: Name = "light",
+    name: str = "",
 ) -> str:
     """The chart, ``width`` pixels wide; as high as it needs. Below 560 pixels it is laid out for a
-    phone. ``href`` makes addresses of targets; without it nothing is linked."""
-    return document([chart], href=href, standalone=standalone, width=width, theme=theme)
+    phone. ``href`` makes addresses of targets; without it nothing is linked. ``name``: for ids
+    within it, where a page has the same chart twice."""
+    names = (name or chart.id,)
+    return document(
+        [chart], href=href, standalone=standalone, width=width, theme=theme, names=names
+    )
 
 
 def document(
@@ -47,13 +55,15 @@ def document(
     standalone: bool = True,
     width: int = 860,
     theme: Name = "light",
+    names: Sequence[str] = (),
 ) -> str:
-    """The charts below each other as one SVG."""
-    made = [harmless(c) for c in charts]
+    """The charts below each other as one SVG. ``names``: for ids within it, else the charts'."""
+    made = [cleaned(c) for c in charts]
     edge = (16.0 if width < 560 else 24.0) if standalone else 0.0
     sheets, parts, top = [], [], edge
-    for chart in made:
-        sheet = Sheet(width - 2 * edge, chart.id, href)
+    for i, chart in enumerate(made):
+        name = names[i] if i < len(names) else chart.id
+        sheet = Sheet(width - 2 * edge, name, href)
         height = _whole(sheet, chart) if standalone else _plain(sheet, chart)
         parts.append(f'<g transform="translate({edge:g} {top:g})">{sheet.markup()}</g>')
         sheets.append(sheet)
@@ -148,6 +158,16 @@ def _(chart: Headline, sheet: Sheet, top: float) -> float:
     return headline.draw(sheet, chart, top)
 
 
+def cleaned(chart: AnyChart) -> AnyChart:
+    """:func:`harmless`; a chart that is known to be is not looked through again: pages have each
+    twice, for wide and for narrow windows."""
+    if _HARMLESS.get(id(chart)) is chart:
+        return chart
+    made = harmless(chart)
+    _HARMLESS[id(made)] = made
+    return made
+
+
 def harmless(thing: T) -> T:
     """The same with every text in it cleaned and cut; targets as they are. What holds nothing to be
     cleaned is given back itself: a chart may have hundreds of marks."""
@@ -166,8 +186,8 @@ def harmless(thing: T) -> T:
         before = {name: getattr(found, name) for name in _names(type(found))}
         after = {name: harmless(value) for name, value in before.items()}
         found = found if _all_same(before.values(), after.values()) else replace(found, **after)
-    cleaned: T = found
-    return cleaned
+    made: T = found
+    return made
 
 
 @cache

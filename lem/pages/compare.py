@@ -96,10 +96,10 @@ def compared_with_baseline(
     reader: Reader, arms: CampaignArms, metric: Metric
 ) -> tuple[Comparison | None, str]:
     """A campaign's arms beside its baseline; or why they can't be."""
-    query = first_arms(arms)
-    if len(query) < 2:
+    first = _first_ids(arms)
+    if len(first) < 2:
         return None, text("attribution.instead.one")
-    asked = CompareQuestion(id=[value for _, value in query], metric=metric)
+    asked = CompareQuestion(id=first, metric=metric)
     try:
         return compare(reader.connection, reader.packs, asked), ""
     except Refused as e:
@@ -187,16 +187,21 @@ def comparisons(reader: Reader) -> Iterator[tuple[Campaign, list[tuple[str, str]
 
 def first_arms(arms: CampaignArms) -> list[tuple[str, str]]:
     """At most :data:`MOST`, the baseline first; none of another kind of energy than that."""
+    return [("id", i[:16]) for i in _first_ids(arms)]
+
+
+def _first_ids(arms: CampaignArms) -> list[ConfigurationId]:
+    """Of :func:`first_arms`, whole."""
     if not arms.arms:
         return []
     base = arms.arms[0].configuration
     alike = [
-        a.configuration.id[:16]
+        a.configuration.id
         for a in arms.arms
         if (a.configuration.energy_class, a.configuration.semantics_version)
         == (base.energy_class, base.semantics_version)
     ]
-    return [("id", i) for i in list(dict.fromkeys(alike))[:MOST]]
+    return list(dict.fromkeys(alike))[:MOST]
 
 
 def of_campaign(reader: Reader, params: Params, query: Query) -> Page:

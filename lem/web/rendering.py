@@ -1,7 +1,7 @@
 """Pages and charts as HTML, for one outlet. Everything is escaped unless it was made here."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any
 
@@ -105,17 +105,19 @@ def _href(links: Links, page: str, query: Any = (), suffix: str = "", **params: 
 def _draw(links: Links, chart: AnyChart, width: int = WIDE) -> Markup:
     """The chart as SVG inside a page, where style sheets give its colours. What is in it was
     escaped when it was drawn."""
-    return Markup(svg(_named(chart, width), href=links.page, standalone=False, width=width))
+    return Markup(
+        svg(chart, href=links.page, standalone=False, width=width, name=_name(chart, width))
+    )
 
 
 def _draw_alone(chart: AnyChart, width: int = WIDE) -> Markup:
-    return Markup(svg(_named(chart, width), standalone=False, width=width))
+    return Markup(svg(chart, standalone=False, width=width, name=_name(chart, width)))
 
 
-def _named(chart: AnyChart, width: int) -> AnyChart:
+def _name(chart: AnyChart, width: int) -> str:
     """A page has a chart twice, for wide and for narrow windows: what one refers to within itself
     must not be found in the other, which is hidden."""
-    return chart if width == WIDE else replace(chart, id=f"{chart.id}-{width}")
+    return chart.id if width == WIDE else f"{chart.id}-{width}"
 
 
 def prepare() -> None:

@@ -8,7 +8,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from lem.archive import columns
-from lem.archive.database import open_database, raise_data_version, setting
+from lem.archive.database import once_each, open_database, raise_data_version, setting
 from lem.archive.refused import Refused
 from lem.archive.schema import BOARD, METADATA, SETTING, TOKEN
 from lem.errors import BadInput, EnvironmentFault
@@ -215,3 +215,30 @@ def test_a_database_that_is_starting_is_waited_for(postgres, tmp_path, monkeypat
         module.open_database(postgres.url(), tmp_path)
     module.open_database(postgres.url(), tmp_path, patience_s=20).close()
     assert len(tries) == 3
+
+
+def test_of_several_each_is_looked_for_once_in_one_state(archive) -> None:
+    asked: list[list[int]] = []
+
+    def find(missing: list[int]) -> dict[int, str]:
+        asked.append(missing)
+        return {key: f"{key}" for key in missing if key != 13}
+
+    with archive.database.reading() as c:
+        assert once_each(c, "a", [3, 1, 3], find) == {3: "3", 1: "1"}
+        assert list(once_each(c, "a", [2, 1, 13], find)) == [2, 1]
+        assert once_each(c, "a", [2, 3], find) == {2: "2", 3: "3"}
+        assert once_each(c, "b", [1], find) == {1: "1"}
+        assert asked == [[3, 1], [2, 13], [1]]
+        # More than is kept: all of it is found nevertheless.
+        assert len(once_each(c, "a", range(20, 2000), find)) == 1980
+        assert once_each(c, "a", [1, 1999], find) == {1: "1", 1999: "1999"}
+    with archive.database.reading() as c:
+        asked.clear()
+        once_each(c, "a", [1], find)
+        assert asked == [[1]], "another state may have another answer"
+    with archive.database.writing() as c:
+        asked.clear()
+        for _ in range(2):
+            once_each(c, "a", [1], find)
+        assert asked == [[1], [1]], "what is written changes what is found"

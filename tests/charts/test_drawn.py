@@ -362,3 +362,29 @@ def test_one_value_alone_and_none_have_a_chart() -> None:
                                series=(Series("s", marks),))))  # fmt: skip
     for chart in (replace(SHARES, rows=()), replace(SLOPE, lines=()), replace(TRACES, lines=())):
         parsed(svg(chart))
+
+
+def test_only_a_chart_that_lives_and_was_looked_through_is_taken_to_be_harmless() -> None:
+    """A chart that is gone leaves its place in memory to others."""
+    spoilt = hostile(SHARES)
+    for i in range(200):
+        good = replace(SHARES, id=f"good-{i}")
+        svg(good)
+        place = id(good)
+        del good
+        bad = replace(spoilt)
+        again = id(bad) == place
+        for width in WIDTHS:
+            assert "\u202e" not in svg(bad, width=width)
+        if again:
+            break
+    else:
+        pytest.fail("no chart was ever where another had been: nothing was tested")
+
+
+def test_a_name_of_its_own_keeps_the_same_chart_apart_from_itself() -> None:
+    striped = replace(SHARES, rows=tuple(replace(r, estimated=True) for r in SHARES.rows))
+    ids = [re.findall(r'id="([^"]+)"', svg(striped, name=name)) for name in ("", "shares-360")]
+    assert ids[0]
+    assert ids[1]
+    assert not set(ids[0]) & set(ids[1])

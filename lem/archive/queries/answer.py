@@ -1,5 +1,6 @@
 """What every answer carries, and what a figure is."""
 
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Protocol, get_args
 
 import sqlalchemy as sa
@@ -136,6 +137,7 @@ class Configuration(Shape):
 _STATISTIC = {"ttft": "ttft_s", "itl": "itl_s", "e2e_latency": "e2e_latency_s"}
 
 
+@lru_cache(maxsize=256)
 def source_of(metric: str) -> tuple[str, str]:
     """The metric and statistic of a record that a headline metric is: ``ttft_p50_s`` is
     ``("ttft_s", "p50")``; of energy the statistic is the device class, which is left empty."""
@@ -145,11 +147,13 @@ def source_of(metric: str) -> tuple[str, str]:
     return metric, ""
 
 
+@lru_cache(maxsize=256)
 def unit_of(metric: str) -> str:
     name = source_of(metric)[0]
     return METRICS[name].unit if name in METRICS else "nat/token"
 
 
+@lru_cache(maxsize=256)
 def better_of(metric: str) -> Literal["lower", "higher"]:
     name = source_of(metric)[0]
     return "higher" if name in METRICS and METRICS[name].better == "higher" else "lower"

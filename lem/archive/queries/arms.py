@@ -14,9 +14,8 @@ from lem.archive.queries.answer import (
     Shape,
     head,
 )
-from lem.archive.queries.campaigns import arms_of, known, parsed
+from lem.archive.queries.campaigns import arms_of, campaign_of, known, parsed
 from lem.archive.queries.figures import configurations_of, id_of
-from lem.archive.queries.runs import campaign_of
 from lem.archive.schema import CAMPAIGN, RUN
 from lem.contract.lock import Lock
 

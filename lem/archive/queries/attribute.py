@@ -26,9 +26,8 @@ from lem.archive.queries.answer import (
     unit_of,
 )
 from lem.archive.queries.blocks import OneRun, Records, as_row, counted_runs, part_of
-from lem.archive.queries.campaigns import NamedArms, arms_of, parsed
+from lem.archive.queries.campaigns import NamedArms, arms_of, campaign_of, parsed
 from lem.archive.queries.filters import Question, Text
-from lem.archive.queries.runs import campaign_of
 from lem.archive.refused import Refused
 from lem.contract.base import Scalar
 from lem.contract.lock import Lock

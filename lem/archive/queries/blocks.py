@@ -11,8 +11,9 @@ from typing import Any, NamedTuple, Protocol
 import sqlalchemy as sa
 
 from lem.analysis.gains import has_gain, shared_log
-from lem.archive.database import once
+from lem.archive.database import once, once_each
 from lem.archive.queries.answer import ConfigurationId, Packs, source_of
+from lem.archive.queries.figures import ids_of
 from lem.archive.queries.members import Members, Submissions
 from lem.archive.queries.runs import runs_query
 from lem.archive.refused import Refused
@@ -289,13 +290,17 @@ def campaigns_with(
 def experiments_by_hash(
     connection: sa.Connection, configurations: Sequence[ConfigurationId]
 ) -> dict[str, dict[str, object]]:
-    """By their whole ids."""
-    query = sa.select(CONFIG.c.hash, CONFIG.c.experiment).where(CONFIG.c.hash.in_(configurations))
-    return dict(connection.execute(query).all())
+    """By their whole ids. Raises :class:`Refused` (404) where one is not here."""
+    keys = dict(zip(configurations, ids_of(connection, configurations), strict=True))
+    found = experiments_of(connection, list(keys.values()))
+    return {one: found[key] for one, key in keys.items()}
 
 
 def experiments_of(
     connection: sa.Connection, config_ids: Sequence[int]
 ) -> dict[int, dict[str, object]]:
-    query = sa.select(CONFIG.c.id, CONFIG.c.experiment).where(CONFIG.c.id.in_(config_ids))
-    return dict(connection.execute(query).all())
+    def find(missing: list[int]) -> dict[int, dict[str, object]]:
+        query = sa.select(CONFIG.c.id, CONFIG.c.experiment).where(CONFIG.c.id.in_(missing))
+        return dict(connection.execute(query).all())
+
+    return once_each(connection, "experiment", config_ids, find)

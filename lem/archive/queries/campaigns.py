@@ -3,26 +3,55 @@
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from lem.analysis.comparison import ArmInfo
 from lem.analysis.naming import arms_of_lock, readable_names
+from lem.archive.database import once, once_each
 from lem.archive.queries.answer import CampaignId
+from lem.archive.refused import Refused
 from lem.archive.schema import CAMPAIGN
 from lem.contract.base import MAX_DOCUMENT_BYTES
 from lem.contract.lock import Lock
 from lem.submit.pack import unpacked
 
+_ROW = "row of a campaign"
 KEPT_BYTES = 256 * 1024
 """Of a lock's text: some hundred arms. What anybody may send has no bound but 64 MiB."""
 
 
+def campaign_of(connection: sa.Connection, campaign: CampaignId) -> sa.Row[Any]:
+    """Its row. Raises :class:`Refused` (404)."""
+    owner, _, identity = campaign.partition("-")
+    c = CAMPAIGN.c
+
+    def find() -> sa.Row[Any]:
+        query = sa.select(CAMPAIGN).where(c.owner == owner, c.identity_id == int(identity))
+        found = connection.execute(query).first()
+        if found is None:
+            raise Refused("no_such_campaign", "there is no such campaign here", 404)
+        return found
+
+    found = once(connection, ("campaign", owner, identity), find)
+    once_each(connection, _ROW, [int(found.id)], lambda _: {int(found.id): found})
+    return found
+
+
+def campaign_row(connection: sa.Connection, campaign_id: int) -> sa.Row[Any]:
+    """The row with this id, which is there."""
+
+    def find(_: list[int]) -> dict[int, sa.Row[Any]]:
+        query = sa.select(CAMPAIGN).where(CAMPAIGN.c.id == campaign_id)
+        return {campaign_id: connection.execute(query).one()}
+
+    return once_each(connection, _ROW, [campaign_id], find)[campaign_id]
+
+
 def lock_of(connection: sa.Connection, campaign_id: int) -> Lock | None:
     """The campaign's public lock; None where it was submitted without."""
-    query = sa.select(CAMPAIGN.c.lock).where(CAMPAIGN.c.id == campaign_id)
-    packed: bytes = connection.execute(query).scalar_one()
+    packed = campaign_row(connection, campaign_id).lock
     return parsed(bytes(packed)) if packed else None
 
 

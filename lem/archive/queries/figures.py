@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from lem.archive import summaries
-from lem.archive.database import once
+from lem.archive.database import once_each
 from lem.archive.figures import WHY_NONE
 from lem.archive.queries.answer import (
     Configuration,
@@ -23,6 +23,7 @@ from lem.trust.recompute import REPORTED
 NOT_BY_ITS_INTERVAL = "there is no interval"
 UNSEEN = frozenset(name for name in HEADLINE if f"quality.{name}" in REPORTED)
 """Metrics that no submitted file shows: the submitters' word, whatever their runs' tier."""
+_ID = "id of a configuration"
 _SHOWN = [c for c in CONFIG.c if c.name != "experiment"]
 
 
@@ -30,13 +31,16 @@ def configurations_of(connection: sa.Connection, ids: Sequence[int]) -> dict[int
     """By their row's id."""
     if not ids:
         return {}
-    query = sa.select(*_SHOWN).where(CONFIG.c.id.in_(ids))
-    found = once(
-        connection,
-        ("configurations", *ids),
-        lambda: {row.id: shown(row) for row in connection.execute(query)},
-    )
-    return dict(found)
+
+    def find(missing: list[int]) -> dict[int, Configuration]:
+        query = sa.select(*_SHOWN).where(CONFIG.c.id.in_(missing))
+        return {row.id: shown(row) for row in connection.execute(query)}
+
+    found = once_each(connection, "configuration", ids, find)
+    # Whoever has one from here asks for it by its whole id.
+    whole = {one.id: key for key, one in found.items()}
+    once_each(connection, _ID, whole, lambda missing: {one: whole[one] for one in missing})
+    return found
 
 
 def shown(row: sa.Row[Any]) -> Configuration:
@@ -48,20 +52,25 @@ def shown(row: sa.Row[Any]) -> Configuration:
 
 def id_of(connection: sa.Connection, configuration: str) -> int:
     """The row's id of a configuration. Raises :class:`Refused` (404)."""
-    return once(connection, ("id", configuration), lambda: ids_of(connection, [configuration]))[0]
+    return ids_of(connection, [configuration])[0]
 
 
 def ids_of(connection: sa.Connection, configurations: Sequence[str]) -> list[int]:
     """The rows' ids of several, in this order. Raises :class:`Refused` (404)."""
+    found = once_each(connection, _ID, configurations, lambda some: _ids(connection, some))
+    return [found[one] for one in configurations]
+
+
+def _ids(connection: sa.Connection, configurations: Sequence[str]) -> dict[str, int]:
     c = CONFIG.c
     # "g" is beyond every digit.
-    which = [c.hash.between(one, one + "g") for one in dict.fromkeys(configurations)]
+    which = [c.hash.between(one, one + "g") for one in configurations]
     query = sa.select(c.id, c.hash).where(sa.or_(sa.false(), *which)).limit(2 * len(which))
     rows = connection.execute(query).all()
-    found = [[row.id for row in rows if row.hash.startswith(one)] for one in configurations]
-    if any(len(own) != 1 for own in found):
+    found = {one: [row.id for row in rows if row.hash.startswith(one)] for one in configurations}
+    if any(len(own) != 1 for own in found.values()):
         raise Refused("no_such_configuration", "there is no such configuration here", 404)
-    return [int(own[0]) for own in found]
+    return {one: int(own[0]) for one, own in found.items()}
 
 
 def figures_of(

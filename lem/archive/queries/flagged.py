@@ -7,7 +7,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from lem.archive.queries.answer import CampaignId
-from lem.archive.queries.runs import campaign_of
+from lem.archive.queries.campaigns import campaign_of
 from lem.archive.schema import CONFIG, RUN
 
 

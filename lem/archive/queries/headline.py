@@ -33,10 +33,11 @@ from lem.archive.queries.answer import (
     tier_name,
     unit_of,
 )
+from lem.archive.queries.campaigns import campaign_of
 from lem.archive.queries.headline_pairs import ENERGY, Look, Pair, Side, WorkloadOf
 from lem.archive.queries.headline_quality import Quality, SloOf
 from lem.archive.queries.ratios import NLL, Ratio
-from lem.archive.queries.runs import campaign_of, time_of
+from lem.archive.queries.runs import time_of
 from lem.archive.schema import CAMPAIGN, IDENTITY, RUN, TIERS
 
 MOST_CAMPAIGNS = 3

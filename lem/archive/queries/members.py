@@ -92,6 +92,8 @@ class Submissions:
         self._find(wanted)
 
     def _find(self, wanted: Sequence[tuple[int, bytes]]) -> None:
+        if not wanted:
+            return
         b = BLOB.c
         query = sa.select(b.submission_id, b.sha256, b.offset, b.length).where(
             b.submission_id.in_({key for key, _ in wanted}), b.sha256.in_({s for _, s in wanted})

@@ -31,8 +31,7 @@ from lem.archive.queries.blocks import (
     part_of,
     table_of,
 )
-from lem.archive.queries.campaigns import lock_of
-from lem.archive.schema import CAMPAIGN
+from lem.archive.queries.campaigns import campaign_row, lock_of
 from lem.contract.lock import Lock
 from lem.stats import RatioEstimate, carry_over, ratios, verdict, with_shared
 from lem.stores.scored import Scored
@@ -116,10 +115,12 @@ class Sides:
         self._scored: dict[int, Scored | None] = {}
         self._biases: dict[int, Mapping[int, float]] = {}
         self._locks: dict[int, Lock | None] = {}
-        self._names: dict[int, str] = {}
         self._notes: dict[str, None] = {}
         self._runs = self._found_runs(max(1, tier)) if runs is None else dict(runs)
         self._tables = {campaign: table_of(runs) for campaign, runs in self._runs.items()}
+        self._first: dict[int, OneRun] = {}
+        for run in (r for runs in self._runs.values() for r in runs):
+            self._first.setdefault(run.config_id, run)
         self._others = len(configurations) - 1
 
     def notes(self) -> list[str]:
@@ -318,21 +319,18 @@ class Sides:
 
     def _tokens(self, key: int) -> Scored | None:
         """Of what its likelihood is; None where that is not known."""
+        if not self._scored:
+            self._records.expect(self._first.values())
         if key not in self._scored:
-            every = (r for runs in self._runs.values() for r in runs if r.config_id == key)
-            read = next(every, None)
+            read = self._first.get(key)
             facts = None if read is None else self._records.of(read)
             facts = facts or self._records.of_configuration(key)
             self._scored[key] = facts.scored if facts is not None else None
         return self._scored[key]
 
     def _name(self, campaign: int) -> str:
-        if campaign not in self._names:
-            c = CAMPAIGN.c
-            query = sa.select(c.owner, c.identity_id).where(c.id == campaign)
-            row = self._connection.execute(query).one()
-            self._names[campaign] = f"{row.owner}-{row.identity_id}"
-        return self._names[campaign]
+        row = campaign_row(self._connection, campaign)
+        return f"{row.owner}-{row.identity_id}"
 
     def _note(self, text: str) -> None:
         self._notes[text] = None

@@ -13,10 +13,10 @@ from lem.archive.queries.answer import (
     tier_name,
     unit_of,
 )
-from lem.archive.queries.figures import id_of
+from lem.archive.queries.campaigns import campaign_of
+from lem.archive.queries.figures import configurations_of, id_of
 from lem.archive.queries.filters import Filtered
 from lem.archive.queries.selection import Condition, filters, seconds
-from lem.archive.refused import Refused
 from lem.archive.schema import (
     CAMPAIGN,
     CONFIG,
@@ -114,25 +114,12 @@ def _semantics(
         return question.semantics
     found: Any = None
     if config_id is not None:
-        own = CONFIG.c.id == config_id
-        found = connection.scalar(sa.select(CONFIG.c.semantics_version).where(own))
+        found = configurations_of(connection, [config_id])[config_id].semantics_version
     elif campaign_id is not None:
         runs = RUN.join(CONFIG, CONFIG.c.id == RUN.c.config_id)
         newest = sa.select(sa.func.max(CONFIG.c.semantics_version)).select_from(runs)
         found = connection.scalar(newest.where(RUN.c.campaign_id == campaign_id))
     return METRIC_SEMANTICS_VERSION if found is None else int(found)
-
-
-def campaign_of(connection: sa.Connection, campaign: str) -> sa.Row[Any]:
-    """Its row. Raises :class:`Refused` (404)."""
-    owner, _, identity = campaign.partition("-")
-    query = sa.select(CAMPAIGN).where(
-        CAMPAIGN.c.owner == owner, CAMPAIGN.c.identity_id == int(identity)
-    )
-    found = connection.execute(query).first()
-    if found is None:
-        raise Refused("no_such_campaign", "there is no such campaign here", 404)
-    return found
 
 
 def time_of(seconds_: float) -> str:

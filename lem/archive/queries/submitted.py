@@ -102,23 +102,21 @@ def campaign(connection: sa.Connection, campaign: str) -> CampaignAnswer:
     ).first()
     if row is None:
         raise Refused("campaign_unknown", "there is no such campaign", 404)
-    runs, counted = connection.execute(
-        sa.select(
-            sa.func.count(), sa.func.coalesce(sa.func.sum(sa.cast(RUN.c.counted, sa.Integer)), 0)
-        ).where(RUN.c.campaign_id == row.row)
-    ).one()
-    configurations = connection.scalars(
-        sa.select(CONFIG.c.hash)
-        .where(CONFIG.c.id.in_(sa.select(RUN.c.config_id).where(RUN.c.campaign_id == row.row)))
+    counted = sa.func.sum(sa.cast(RUN.c.counted, sa.Integer))
+    configurations = connection.execute(
+        sa.select(CONFIG.c.hash, sa.func.count().label("runs"), counted.label("counted"))
+        .join(RUN, RUN.c.config_id == CONFIG.c.id)
+        .where(RUN.c.campaign_id == row.row)
+        .group_by(CONFIG.c.hash)
         .order_by(CONFIG.c.hash)
-    )
+    ).all()
     return CampaignAnswer(
         **head(connection).model_dump(),
         campaign=_campaign(row),
         submissions=_submissions(connection, row.row),
-        runs=runs,
-        counted=counted,
-        configurations=list(configurations),
+        runs=sum(one.runs for one in configurations),
+        counted=sum(one.counted for one in configurations),
+        configurations=[one.hash for one in configurations],
         findings=_findings(connection, row.row),
     )
 
