@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from lem.errors import EnvironmentFault, LemError, MeterUnavailable, RunFailed
@@ -31,7 +32,8 @@ class Report:
             self.skip(name, f"needs {needs_s:.0f} s, {max(0.0, self.left_s()):.0f} s were left")
             return False
         start_s = self.clock()
-        entry: dict[str, Any] = {"part": name}
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        entry: dict[str, Any] = {"part": name, "started_at": now}
         try:
             entry |= {"status": "done", "result": work()}
         except LemError as e:

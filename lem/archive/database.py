@@ -225,10 +225,15 @@ def every_setting(connection: Connection) -> Mapping[str, str]:
     )
 
 
-def once(connection: Connection, name: Hashable, find: Callable[[], T]) -> T:
+def once(
+    connection: Connection,
+    name: Hashable,
+    find: Callable[[], T],
+    keep: Callable[[T], bool] = lambda _: True,
+) -> T:
     """What ``find`` finds, which is not to be changed. In what :meth:`Database.reading` gives,
     which sees one state, it is looked for once: an answer is made of many queries, and several of
-    them need the same."""
+    them need the same. ``keep``: whether it is small enough to be kept until then."""
     found: dict[Hashable, Any] | None = connection.get_execution_options().get(_FOUND)
     if found is None:
         return find()
@@ -237,7 +242,7 @@ def once(connection: Connection, name: Hashable, find: Callable[[], T]) -> T:
         return known
     new = find()
     # A whole static site is written in one transaction.
-    if len(found) < _MOST_FOUND:
+    if len(found) < _MOST_FOUND and keep(new):
         found[name] = new
     return new
 
@@ -252,9 +257,13 @@ def once_each(
     known: dict[K, T] = {} if state is None else state.setdefault(("each", name), {})
     missing = [key for key in wanted if key not in known]
     found = {**known, **find(missing)} if missing else known
-    if missing and state is not None and len(found) <= _MOST_EACH:
-        known.update(found)
-    return {key: found[key] for key in wanted if key in found}
+    answer = {key: found[key] for key in wanted if key in found}
+    if missing and state is not None:
+        # A whole static site is written in one transaction: the newest are kept.
+        if len(found) > _MOST_EACH:
+            known.clear()
+        known.update(answer if len(answer) <= _MOST_EACH else {})
+    return answer
 
 
 class DataState(NamedTuple):

@@ -251,7 +251,8 @@ def _integrate(
         found = series.integrate(power, start_ns, end_ns, reach_ns)
     if found is None:
         return None
-    lost_ns = max(series.GAP_PERIODS * polled_ns, updated_ns)
+    # Changes that are rarer than any board's updates are of a power that stands still.
+    lost_ns = max(series.GAP_PERIODS * polled_ns, min(updated_ns, SLOWEST_NS))
     unseen_ns = _unseen_ns([t for t, _ in shifted], lost_ns, start_ns, end_ns)
     if unseen_ns > MOST_UNSEEN * (end_ns - start_ns):
         return None

@@ -6,8 +6,6 @@ import gc
 import logging
 import threading
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from lem.archive.database import Database, data_state
 from lem.archive.packs import Packs
 from lem.archive.queries.answer import CampaignId
@@ -30,6 +28,11 @@ def keep_for_good() -> None:
     until the process ends. Looking through them took 66 ms, in the middle of some reader's page."""
     gc.collect()
     gc.freeze()
+
+
+def _said(error: Exception) -> None:
+    """Whoever asks for the page is told what is wrong."""
+    log(logging.WARNING, "a page could not be made beforehand", why=type(error).__name__)
 
 
 class Warming:
@@ -58,9 +61,8 @@ class Warming:
                 if not keeps:
                     keep_for_good()
                     keeps = True
-            except (LemError, SQLAlchemyError, OSError) as e:
-                # Whoever asks for the page is told what is wrong.
-                log(logging.WARNING, "a page could not be made beforehand", why=type(e).__name__)
+            except Exception as e:  # noqa: BLE001 - the next state is made beforehand all the same
+                _said(e)
 
     def look(self) -> bool:
         """Whether there was a new state, for which everything is made now."""
@@ -86,10 +88,16 @@ class Warming:
         for campaign in campaigns:
             if campaign in self._known:
                 continue
-            for metric in METRICS[:1] if self._known else METRICS:
+            metrics = METRICS[:1] if self._known else METRICS
+            self._known.add(campaign)
+            for metric in metrics:
                 if self._stopping.is_set():
                     return
                 query = [("metric", metric)]
-                kinds()["attribution"].build(reader, {"campaign": campaign}, query)
-            self._known.add(campaign)
+                try:
+                    kinds()["attribution"].build(reader, {"campaign": campaign}, query)
+                except (LemError, OSError) as e:
+                    # Whatever it is made of, it keeps no other campaign from being prepared.
+                    _said(e)
+                    break
         self._known.intersection_update(campaigns)

@@ -8,7 +8,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from lem.archive import columns
-from lem.archive.database import once_each, open_database, raise_data_version, setting
+from lem.archive.database import once, once_each, open_database, raise_data_version, setting
 from lem.archive.refused import Refused
 from lem.archive.schema import BOARD, METADATA, SETTING, TOKEN
 from lem.errors import BadInput, EnvironmentFault
@@ -217,6 +217,22 @@ def test_a_database_that_is_starting_is_waited_for(postgres, tmp_path, monkeypat
     assert len(tries) == 3
 
 
+def test_what_is_too_large_is_looked_for_again(archive) -> None:
+    asked: list[int] = []
+
+    def find() -> bytes:
+        asked.append(1)
+        return bytes(100)
+
+    with archive.database.reading() as c:
+        for _ in range(2):
+            assert once(c, "large", find, lambda found: len(found) < 100) == bytes(100)
+        assert len(asked) == 2
+        for _ in range(2):
+            once(c, "small", find, lambda found: len(found) <= 100)
+        assert len(asked) == 3
+
+
 def test_of_several_each_is_looked_for_once_in_one_state(archive) -> None:
     asked: list[list[int]] = []
 
@@ -233,6 +249,11 @@ def test_of_several_each_is_looked_for_once_in_one_state(archive) -> None:
         # More than is kept: all of it is found nevertheless.
         assert len(once_each(c, "a", range(20, 2000), find)) == 1980
         assert once_each(c, "a", [1, 1999], find) == {1: "1", 1999: "1999"}
+        asked.clear()
+        for first in range(3000, 3600, 100):
+            once_each(c, "c", range(first, first + 100), find)
+        assert list(once_each(c, "c", [3599], find)) == [3599]
+        assert len(asked) == 6, "the newest are kept, however many there were"
     with archive.database.reading() as c:
         asked.clear()
         once_each(c, "a", [1], find)

@@ -429,6 +429,24 @@ def test_calls_that_now_and_then_take_long_lose_nothing_within_an_update() -> No
     assert abs(found.energy_j - true_j) <= 2 * found.sampling_j < 0.1 * true_j
 
 
+def test_rest_that_changes_rarely_excuses_no_gap() -> None:
+    """A coarse sensor at rest tells another value every few seconds: that is no update's period."""
+    rest = [(5.0 * (i + 1), 80.0 + i % 2) for i in range(8)]
+    busy = [(40.6, 80.0), (45.0, 600.0)]
+    after = [(45.0 + 5.0 * (i + 1), 80.0 + i % 2) for i in range(8)]
+    samples = sensed(
+        [*rest, *busy, *after],
+        "power_instant_mw",
+        window_s=0.1,
+        update_s=0.1,
+        poll_s=0.1,
+        until_s=80.0,
+        seen=lambda t: not 40.55 < t < 45.05,
+    )
+    assert nvml_power.gap_flags(samples, 36 * S, 48 * S) == ["sampler_gap"]
+    assert nvml_power.integrate(samples, 36 * S, 48 * S) is None
+
+
 def test_power_that_does_not_reach_the_edges_gives_nothing() -> None:
     samples = sensed(STEPS, "power_instant_mw", window_s=0.02, update_s=0.1, until_s=10)
     assert nvml_power.integrate(samples, 5 * S, 17 * S) is None

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from lem.archive.database import raise_data_version
+from lem.errors import BadInput
 from lem.pages import attribution, headline, registry
 from lem.pages.compare import METRICS
 from lem.pages.kept import kept
@@ -107,3 +108,30 @@ def test_it_looks_by_itself_and_goes_on_after_a_fault(
 
 def test_its_pages_are_pages() -> None:
     assert set(PAGES) <= set(registry.kinds())
+
+
+@pytest.mark.parametrize("error", [BadInput("a manifest that is none"), KeyError("no such arm")])
+def test_a_campaign_that_cannot_be_shown_keeps_no_other_from_being_prepared(
+    archive: Any, warming: Warming, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    made: list[str] = []
+    own = registry.kinds()["attribution"]
+    campaign(archive, {1: 1.0, 2: 0.6})
+    campaign(archive, {1: 1.0, 2: 0.7}, submitter=1)
+    with archive.database.reading() as c:
+        newest = attribution.newest(c)
+
+    def build(reader: Reader, params: Any, query: Any) -> Any:
+        if params["campaign"] == newest[0]:
+            raise error
+        made.append(params["campaign"])
+        return own.build(reader, params, query)
+
+    kinds = registry.kinds() | {"attribution": Kind("attribution", build, own.instances)}
+    monkeypatch.setattr("lem.server.warming.kinds", lambda: kinds)
+    warming.start()
+    deadline = time.monotonic() + 60
+    while not made and time.monotonic() < deadline:
+        time.sleep(0.05)
+        _change(archive)
+    assert made[:1] == [newest[1]]

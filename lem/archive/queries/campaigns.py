@@ -17,9 +17,9 @@ from lem.contract.base import MAX_DOCUMENT_BYTES
 from lem.contract.lock import Lock
 from lem.submit.pack import unpacked
 
-_ROW = "row of a campaign"
+_NAME = "name of a campaign"
 KEPT_BYTES = 256 * 1024
-"""Of a lock's text: some hundred arms. What anybody may send has no bound but 64 MiB."""
+"""Of a lock: some hundred arms. What anybody may send has no bound but 64 MiB."""
 
 
 def campaign_of(connection: sa.Connection, campaign: CampaignId) -> sa.Row[Any]:
@@ -34,25 +34,44 @@ def campaign_of(connection: sa.Connection, campaign: CampaignId) -> sa.Row[Any]:
             raise Refused("no_such_campaign", "there is no such campaign here", 404)
         return found
 
-    found = once(connection, ("campaign", owner, identity), find)
-    once_each(connection, _ROW, [int(found.id)], lambda _: {int(found.id): found})
+    found = once(connection, ("campaign", owner, identity), find, lambda row: _is_small(row.lock))
+    # Whoever has it from here asks for these by its row's id.
+    once(connection, ("lock", found.id), lambda: found.lock, _is_small)
+    once_each(
+        connection,
+        _NAME,
+        [int(found.id)],
+        lambda _: {int(found.id): f"{found.owner}-{found.identity_id}"},
+    )
     return found
 
 
-def campaign_row(connection: sa.Connection, campaign_id: int) -> sa.Row[Any]:
-    """The row with this id, which is there."""
+def name_of(connection: sa.Connection, campaign_id: int) -> CampaignId:
+    """Of the campaign whose row has this id, which is there."""
+    c = CAMPAIGN.c
 
-    def find(_: list[int]) -> dict[int, sa.Row[Any]]:
-        query = sa.select(CAMPAIGN).where(CAMPAIGN.c.id == campaign_id)
-        return {campaign_id: connection.execute(query).one()}
+    def find(_: list[int]) -> dict[int, CampaignId]:
+        query = sa.select(c.owner, c.identity_id).where(c.id == campaign_id)
+        owner, identity = connection.execute(query).one()
+        return {campaign_id: f"{owner}-{identity}"}
 
-    return once_each(connection, _ROW, [campaign_id], find)[campaign_id]
+    return once_each(connection, _NAME, [campaign_id], find)[campaign_id]
 
 
 def lock_of(connection: sa.Connection, campaign_id: int) -> Lock | None:
     """The campaign's public lock; None where it was submitted without."""
-    packed = campaign_row(connection, campaign_id).lock
+
+    def find() -> bytes | None:
+        query = sa.select(CAMPAIGN.c.lock).where(CAMPAIGN.c.id == campaign_id)
+        packed: bytes | None = connection.execute(query).scalar_one()
+        return packed
+
+    packed = once(connection, ("lock", campaign_id), find, _is_small)
     return parsed(bytes(packed)) if packed else None
+
+
+def _is_small(packed: bytes | None) -> bool:
+    return packed is None or len(packed) <= KEPT_BYTES
 
 
 def locks_of(connection: sa.Connection, campaign_ids: Sequence[int]) -> dict[int, Lock]:

@@ -31,7 +31,7 @@ from lem.archive.queries.blocks import (
     part_of,
     table_of,
 )
-from lem.archive.queries.campaigns import campaign_row, lock_of
+from lem.archive.queries.campaigns import lock_of, name_of
 from lem.contract.lock import Lock
 from lem.stats import RatioEstimate, carry_over, ratios, verdict, with_shared
 from lem.stores.scored import Scored
@@ -329,8 +329,7 @@ class Sides:
         return self._scored[key]
 
     def _name(self, campaign: int) -> str:
-        row = campaign_row(self._connection, campaign)
-        return f"{row.owner}-{row.identity_id}"
+        return name_of(self._connection, campaign)
 
     def _note(self, text: str) -> None:
         self._notes[text] = None
