@@ -248,10 +248,15 @@ def once(
 
 
 def once_each(
-    connection: Connection, name: str, keys: Iterable[K], find: Callable[[list[K]], Mapping[K, T]]
+    connection: Connection,
+    name: str,
+    keys: Iterable[K],
+    find: Callable[[list[K]], Mapping[K, T]],
+    most: int = _MOST_EACH,
 ) -> dict[K, T]:
     """As :func:`once`, of several of a kind: each key with what is known of it, in the keys' order.
-    ``find`` is asked for those that were not asked for yet; what it does not find is left out."""
+    ``find`` is asked for those that were not asked for yet; what it does not find is left out.
+    ``most``: that are kept."""
     wanted = list(dict.fromkeys(keys))
     state: dict[Hashable, Any] | None = connection.get_execution_options().get(_FOUND)
     known: dict[K, T] = {} if state is None else state.setdefault(("each", name), {})
@@ -260,9 +265,9 @@ def once_each(
     answer = {key: found[key] for key in wanted if key in found}
     if missing and state is not None:
         # A whole static site is written in one transaction: the newest are kept.
-        if len(found) > _MOST_EACH:
+        if len(found) > most:
             known.clear()
-        known.update(answer if len(answer) <= _MOST_EACH else {})
+        known.update(answer if len(answer) <= most else {})
     return answer
 
 

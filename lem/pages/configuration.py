@@ -67,7 +67,8 @@ class InCampaign(NamedTuple):
 def page(reader: Reader, params: Params, query: Query) -> Page:
     question = RunsOf.from_query(query)
     connection = reader.connection
-    found = configuration(connection, configuration_id(params["id"]))
+    wanted = configuration_id(params["id"])
+    found = configuration(connection, wanted, (HEADLINE_METRIC,))
     own = found.configuration
     runs = results(
         connection,
@@ -109,7 +110,7 @@ def page(reader: Reader, params: Params, query: Query) -> Page:
             "named": named,
         },
         charts={c.id: c for c in charts},
-        answer=found,
+        answer=lambda: configuration(connection, wanted),
         table=_table(figures),
         head=found,
     )

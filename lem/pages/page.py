@@ -41,13 +41,17 @@ class Page:
     description: str
     context: Mapping[str, Any]
     charts: Mapping[str, AnyChart] = field(default_factory=dict)
-    answer: BaseModel | None = None
-    """What ``.json`` at the same address gives."""
+    answer: BaseModel | Callable[[], BaseModel] | None = None
+    """What ``.json`` at the same address gives; made on demand where the page shows less."""
     table: Table | None = None
     """What ``.csv`` at the same address gives."""
     head: Stated | None = None
     files: Mapping[str, Callable[[], bytes]] = field(default_factory=dict)
     """What the static site puts beside the page: name → content. A server has it in its API."""
+
+    def data(self) -> BaseModel | None:
+        """Its answer, made now."""
+        return self.answer() if callable(self.answer) else self.answer
 
     def shown(self, target: Target) -> Shown:
         return Shown(

@@ -148,8 +148,9 @@ def _page(out: _Folder, kind: Kind, params: Params, reader: Reader, base_url: st
     site = Site(links, static=True, demo=out.demo)
     out.write(_below(path, "index.html"), rendering.page(shown, site))
     named = path or "index"
-    if page.answer is not None:
-        out.write(f"{named}.json", page.answer.model_dump_json(by_alias=True))
+    answer = page.data()
+    if answer is not None:
+        out.write(f"{named}.json", answer.model_dump_json(by_alias=True))
     if page.table is not None:
         out.write(f"{named}.csv", page.table.csv())
     for name, file in page.files.items():

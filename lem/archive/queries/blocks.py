@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import sqlalchemy as sa
 
 from lem.analysis.gains import has_gain, shared_log
-from lem.archive.database import once, once_each
+from lem.archive.database import once_each
 from lem.archive.queries.answer import ConfigurationId, Packs, source_of
 from lem.archive.queries.figures import ids_of
 from lem.archive.queries.members import Members, Submissions
@@ -25,6 +25,8 @@ from lem.stores.outcomes import Outcome
 from lem.stores.scored import Scored, scored_of
 from lem.stores.shares import Share, shares_of
 
+_MOST_CAMPAIGNS = 64
+"""Whose runs are kept until an answer is made."""
 MAX_RECORDS = 200
 """Records that are read for one answer."""
 
@@ -119,31 +121,34 @@ class Records:
 
 
 def counted_runs(
-    connection: sa.Connection, campaign_id: int, metric: str, tier: int
-) -> list[OneRun]:
-    """Of one campaign, with this figure above 0, in the order of blocks; ``tier``: at least."""
-    return once(
+    connection: sa.Connection, campaign_ids: Iterable[int], metric: str, tier: int
+) -> dict[int, list[OneRun]]:
+    """Of each campaign, with this figure above 0, in the order of blocks; ``tier``: at least."""
+    return once_each(
         connection,
-        ("counted_runs", campaign_id, metric, tier),
-        lambda: _counted_runs(connection, campaign_id, metric, tier),
+        f"counted runs {metric} {tier}",
+        campaign_ids,
+        lambda missing: _counted_runs(connection, missing, metric, tier),
+        most=_MOST_CAMPAIGNS,
     )
 
 
 def _counted_runs(
-    connection: sa.Connection, campaign_id: int, metric: str, tier: int
-) -> list[OneRun]:
+    connection: sa.Connection, campaign_ids: Sequence[int], metric: str, tier: int
+) -> dict[int, list[OneRun]]:
     figure = RUN.c[metric]
     query = (
         runs_query((metric, f"{metric}_u", "nll_per_token"))
-        .add_columns(RUN.c.arm, RUN.c.board_set_id, BOARD_SET.c.boards)
+        .add_columns(RUN.c.campaign_id, RUN.c.arm, RUN.c.board_set_id, BOARD_SET.c.boards)
         .join(BOARD_SET, BOARD_SET.c.id == RUN.c.board_set_id)
-        .where(RUN.c.campaign_id == campaign_id, RUN.c.counted, RUN.c.tier >= tier, figure > 0)
+        .where(RUN.c.campaign_id.in_(campaign_ids))
+        .where(RUN.c.counted, RUN.c.tier >= tier, figure > 0)
         .order_by(RUN.c.block, RUN.c.started_at, RUN.c.id)
     )
-    found = []
+    found: dict[int, list[OneRun]] = {campaign: [] for campaign in campaign_ids}
     for row in connection.execute(query):
         r = row._mapping
-        found.append(
+        found[r["campaign_id"]].append(
             OneRun(
                 config_id=r["config_id"],
                 arm=r["arm"],
@@ -190,18 +195,23 @@ def table_of(runs: Iterable[Cell]) -> dict[int, dict[int, float]]:
     }
 
 
-def order_of(connection: sa.Connection, campaign_id: int) -> dict[int, list[int]]:
-    """Block → configurations in the order in which they ran, also in runs that don't count."""
+def orders_of(
+    connection: sa.Connection, campaign_ids: Iterable[int]
+) -> dict[int, dict[int, list[int]]]:
+    """Campaign → block → configurations in the order in which they ran, also in runs that don't
+    count."""
+    r = RUN.c
+    found: dict[int, dict[int, list[int]]] = {campaign: {} for campaign in campaign_ids}
     query = (
-        sa.select(RUN.c.block, RUN.c.config_id)
-        .where(RUN.c.campaign_id == campaign_id)
-        .order_by(RUN.c.block, RUN.c.started_at, RUN.c.id)
+        sa.select(r.campaign_id, r.block, r.config_id)
+        .where(r.campaign_id.in_(found))
+        .order_by(r.block, r.started_at, r.id)
     )
-    found: dict[int, list[int]] = defaultdict(list)
-    for block, config in connection.execute(query):
-        if config not in found[block]:
-            found[block].append(config)
-    return dict(found)
+    for campaign, block, config in connection.execute(query):
+        order = found[campaign].setdefault(block, [])
+        if config not in order:
+            order.append(config)
+    return found
 
 
 def gains_log(

@@ -1,6 +1,6 @@
 """Campaigns as they are in the archive."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -46,16 +46,15 @@ def campaign_of(connection: sa.Connection, campaign: CampaignId) -> sa.Row[Any]:
     return found
 
 
-def name_of(connection: sa.Connection, campaign_id: int) -> CampaignId:
-    """Of the campaign whose row has this id, which is there."""
+def names_of(connection: sa.Connection, campaign_ids: Iterable[int]) -> dict[int, CampaignId]:
+    """Of the campaigns whose rows have these ids."""
     c = CAMPAIGN.c
 
-    def find(_: list[int]) -> dict[int, CampaignId]:
-        query = sa.select(c.owner, c.identity_id).where(c.id == campaign_id)
-        owner, identity = connection.execute(query).one()
-        return {campaign_id: f"{owner}-{identity}"}
+    def find(missing: list[int]) -> dict[int, CampaignId]:
+        query = sa.select(c.id, c.owner, c.identity_id).where(c.id.in_(missing))
+        return {row.id: f"{row.owner}-{row.identity_id}" for row in connection.execute(query)}
 
-    return once_each(connection, _NAME, [campaign_id], find)[campaign_id]
+    return once_each(connection, _NAME, campaign_ids, find)
 
 
 def lock_of(connection: sa.Connection, campaign_id: int) -> Lock | None:

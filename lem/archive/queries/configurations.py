@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -93,8 +93,13 @@ class ConfigurationAnswer(Answer):
 DAYS = 366
 
 
-def configuration(connection: sa.Connection, configuration: ConfigurationId) -> ConfigurationAnswer:
-    """Raises :class:`Refused` (404)."""
+def configuration(
+    connection: sa.Connection,
+    configuration: ConfigurationId,
+    of_submitters: Collection[str] = HEADLINE,
+) -> ConfigurationAnswer:
+    """``of_submitters``: the metrics that each submitter has figures of. Raises :class:`Refused`
+    (404)."""
     key = id_of(connection, configuration)
     about = configurations_of(connection, [key])[key]
     s = CONFIG_SUMMARY.c
@@ -108,7 +113,7 @@ def configuration(connection: sa.Connection, configuration: ConfigurationId) -> 
         configuration=about,
         experiment=experiments_of(connection, [key])[key],
         figures=figures,
-        submitters=_submitters(runs, of_all, about.energy_class),
+        submitters=_submitters(runs, of_all, about.energy_class, of_submitters),
         replications=_replications(connection, key),
         ratio_replications=ratio_replications(connection, key, about.energy_class),
         history=_history(runs),
@@ -140,14 +145,21 @@ _PLACE = ("identity_id", "campaign_id", "block", "arm", "attempt")
 
 
 def _submitters(
-    runs: Sequence[sa.RowMapping], of_all: list[Figure], energy_class: str
+    runs: Sequence[sa.RowMapping],
+    of_all: list[Figure],
+    energy_class: str,
+    metrics: Collection[str],
 ) -> list[Submitter]:
     """``of_all``: figures of all counted runs, which are those of a submitter who is alone."""
     own: dict[int, list[sa.RowMapping]] = defaultdict(list)
     for run in runs:
         own[run["identity_id"]].append(run)
     alone = len(own) == 1
-    figures = dict.fromkeys(own, of_all) if alone else _figures(runs, energy_class)
+    if alone:
+        asked = [f for f in of_all if f.metric in metrics]
+        figures = dict.fromkeys(own, asked)
+    else:
+        figures = _figures(runs, energy_class, metrics)
     found = []
     for identity, those in own.items():
         best = tier_name(max(r["tier"] for r in those))
@@ -168,13 +180,16 @@ def _submitters(
     return found
 
 
-def _figures(runs: Sequence[sa.RowMapping], energy_class: str) -> dict[int, list[Figure]]:
+def _figures(
+    runs: Sequence[sa.RowMapping], energy_class: str, metrics: Collection[str]
+) -> dict[int, list[Figure]]:
     """Submitter → figures of its runs: each taken as if it were a configuration of its own, so
     that mean and uncertainty are made as those of configurations are."""
     whole = np.array([[r[n] for n in _PLACE] for r in runs], dtype=np.int64)
     whole = whole.reshape(-1, len(_PLACE))
     table = np.array([[r[n] for n in FIGURES] for r in runs], dtype=float)
     table = table.reshape(-1, len(FIGURES))
+    table[:, : len(HEADLINE)][:, [name not in metrics for name in HEADLINE]] = np.nan
     found = summarise(
         Runs(
             config=whole[:, 0],

@@ -27,11 +27,11 @@ from lem.archive.queries.blocks import (
     campaigns_with,
     counted_runs,
     gains_log,
-    order_of,
+    orders_of,
     part_of,
     table_of,
 )
-from lem.archive.queries.campaigns import lock_of, name_of
+from lem.archive.queries.campaigns import lock_of, locks_of, names_of
 from lem.contract.lock import Lock
 from lem.stats import RatioEstimate, carry_over, ratios, verdict, with_shared
 from lem.stores.scored import Scored
@@ -113,8 +113,9 @@ class Sides:
         self._configurations, self._figures = configurations, figures
         self._records = Records(connection, packs)
         self._scored: dict[int, Scored | None] = {}
+        self._orders: Mapping[int, Mapping[int, list[int]]] = {}
         self._biases: dict[int, Mapping[int, float]] = {}
-        self._locks: dict[int, Lock | None] = {}
+        self._locks: Mapping[int, Lock | None] = {}
         self._notes: dict[str, None] = {}
         self._runs = self._found_runs(max(1, tier)) if runs is None else dict(runs)
         self._tables = {campaign: table_of(runs) for campaign, runs in self._runs.items()}
@@ -150,7 +151,7 @@ class Sides:
         if len(most) < len(found):
             self._note(f"{len(found)} campaigns have some of these; {len(most)} were looked at")
         metric = self._asked.metric
-        return {c: counted_runs(self._connection, c, metric, tier) for c in most}
+        return counted_runs(self._connection, most, metric, tier)
 
     def _sources(self, key: int) -> list[int]:
         """Campaigns with blocks of both, those with most blocks first."""
@@ -178,8 +179,8 @@ class Sides:
     ) -> dict[int, tuple[RatioEstimate, float]]:
         """Ratios with the bound on the bias of their logarithms by carry-over."""
         table = self._tables[campaign]
-        if campaign not in self._locks:
-            self._locks[campaign] = lock_of(self._connection, campaign)
+        if not self._locks:
+            self._locks = self._read_locks()
         estimates = ratios(
             {k: table[k] for k in (self._base, *keys)},
             self._base,
@@ -193,11 +194,19 @@ class Sides:
             for key, estimate in estimates.items()
         }
 
+    def _read_locks(self) -> Mapping[int, Lock | None]:
+        """Of each campaign. That of one alone may be known already."""
+        campaigns = list(self._runs)
+        if len(campaigns) == 1:
+            return {campaigns[0]: lock_of(self._connection, campaigns[0])}
+        return dict.fromkeys(campaigns) | locks_of(self._connection, campaigns)
+
     def _bias(self, campaign: int) -> Mapping[int, float]:
         """Configuration → bound on the bias of its log-ratio; none where nothing is known."""
         if campaign not in self._biases:
-            order = order_of(self._connection, campaign)
-            carried = carry_over(self._tables[campaign], order, self._base)
+            if not self._orders:
+                self._orders = orders_of(self._connection, self._runs)
+            carried = carry_over(self._tables[campaign], self._orders[campaign], self._base)
             self._biases[campaign] = {} if carried is None else carried.bias
         return self._biases[campaign]
 
@@ -329,7 +338,7 @@ class Sides:
         return self._scored[key]
 
     def _name(self, campaign: int) -> str:
-        return name_of(self._connection, campaign)
+        return names_of(self._connection, self._runs)[campaign]
 
     def _note(self, text: str) -> None:
         self._notes[text] = None

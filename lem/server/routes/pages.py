@@ -102,7 +102,7 @@ def _json(kind: Kind) -> Callable[[Request, Here], Response]:
         one = _Asked(kind, service, request)
 
         def make(connection: sa.Connection) -> tuple[bytes, str]:
-            answer = one.page(connection).answer
+            answer = one.page(connection).data()
             if answer is None:
                 raise HttpProblem(404, "no_such_form", "this page has no data of its own")
             return encode(answer), "application/json"

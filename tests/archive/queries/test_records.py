@@ -265,13 +265,28 @@ def test_a_submitter_who_is_alone_has_the_figures_of_all_runs(archive) -> None:
         with archive.database.reading() as c:
             (own,) = configuration(c, chosen).submitters
             runs = configurations._runs(c, configurations.id_of(c, chosen))
-            (again,) = configurations._figures(runs, "gpu").values()
+            (again,) = configurations._figures(runs, "gpu", HEADLINE).values()
         assert own.runs == len(runs) and len(own.figures) == len(again) > 0
         for figure, other in zip(own.figures, again, strict=True):
             same = {"value": pytest.approx(other.value), "energy_class": figure.energy_class}
             if other.uncertainty is not None:
                 same["uncertainty"] = pytest.approx(other.uncertainty)
             assert figure.model_dump() == other.model_dump() | same
+
+
+def test_submitters_figures_of_one_metric_are_those_among_all(archive) -> None:
+    known = archive_queries.filled(archive)
+    metric = "output_throughput_tokens_per_s"
+    several = 0
+    for chosen in known.configurations():
+        with archive.database.reading() as c:
+            every = configuration(c, chosen)
+            one = configuration(c, chosen, (metric,))
+        several += len(every.submitters) > 1
+        for whole, part in zip(every.submitters, one.submitters, strict=True):
+            assert part.figures == [f for f in whole.figures if f.metric == metric] != []
+        assert one.model_copy(update={"submitters": every.submitters}) == every
+    assert several
 
 
 @pytest.mark.parametrize("wanted", ["0" * 64, "a" * 16])
