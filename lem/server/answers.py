@@ -110,6 +110,23 @@ def of_state(
     return _sent(encoded, gzipped, given)
 
 
+def known_beforehand(
+    service: Service,
+    connection: sa.Connection,
+    path: str,
+    asked: bytes,
+    make: Callable[[sa.Connection], tuple[bytes, str]],
+) -> None:
+    """Make now what :func:`of_state` would make for the first who asks this of the state that the
+    connection sees."""
+    version, name, _ = data_state(connection)
+    key = _key(path, asked, f"{name} ")
+    if service.cache.get(version, key) is None:
+        body, media_type = make(connection)
+        encoded = _compressed(Encoded(body, None, media_type), service, True, False, False)
+        service.cache.put(version, key, encoded)
+
+
 def _key(path: str, asked: bytes, state: str) -> str:
     versions = f"{__version__} {API_SCHEMA_VERSION} {METRIC_SEMANTICS_VERSION} {state}"
     return hashlib.sha256(f"{versions} {path}\n".encode() + asked).hexdigest()

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from anyio import to_thread
@@ -61,7 +62,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
         await to_thread.run_sync(service.open)
         service.checkers = Checkers(settings)
         service.checkers.start()
-        warming = Warming(service.database, service.packs)
+        warming = Warming(service.database, service.packs, partial(pages.make_beforehand, service))
         warming.start()
         try:
             yield

@@ -1,10 +1,11 @@
-"""Makes beforehand what many pages need of a new state of the archive, so that no reader waits for
-it: the board in memory, the headline, the stories, and of the newest campaigns what their
-attributions are made from."""
+"""Makes beforehand what readers need of a new state of the archive, so that none of them waits for
+it: the board in memory, the pages that most visits begin with, and of the newest campaigns what
+their attributions are made from."""
 
 import gc
 import logging
 import threading
+from collections.abc import Callable
 
 from lem.archive.database import Database, data_state
 from lem.archive.packs import Packs
@@ -12,7 +13,7 @@ from lem.archive.queries.answer import CampaignId
 from lem.errors import LemError
 from lem.pages.attribution import newest
 from lem.pages.compare import METRICS
-from lem.pages.page import Reader
+from lem.pages.page import Kind, Params, Reader
 from lem.pages.registry import kinds
 from lem.server.logs import log
 from lem.web import rendering
@@ -20,7 +21,11 @@ from lem.web import rendering
 LOOKS_S = 2.0
 """Between two looks at the archive's state: one query of one row. However fast it changes, nothing
 is made more often."""
-PAGES = ("home", "everyday", "story")
+PAGES = ("home", "explore", "everyday", "story")
+"""Most visits begin with one of them."""
+
+
+Make = Callable[[Reader, Kind, Params], object]
 
 
 def keep_for_good() -> None:
@@ -36,8 +41,12 @@ def _said(error: Exception) -> None:
 
 
 class Warming:
-    def __init__(self, database: Database, packs: Packs, looks_s: float = LOOKS_S) -> None:
+    def __init__(
+        self, database: Database, packs: Packs, make: Make, looks_s: float = LOOKS_S
+    ) -> None:
+        """``make``: makes a page that is asked for without a query, and keeps it."""
         self._database, self._packs, self._looks_s = database, packs, looks_s
+        self._make = make
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="warming", daemon=True)
         self._last = ""
@@ -77,7 +86,7 @@ class Warming:
                 for params in kind.instances(reader):
                     if self._stopping.is_set():
                         return True
-                    kind.build(reader, params, ())
+                    self._make(reader, kind, params)
             self._newest(reader)
         return True
 

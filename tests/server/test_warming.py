@@ -3,9 +3,11 @@
 import gc
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
+from server.conftest import Serve
 
 from lem.archive.database import raise_data_version
 from lem.errors import BadInput
@@ -13,8 +15,11 @@ from lem.pages import attribution, headline, registry
 from lem.pages.compare import METRICS
 from lem.pages.kept import kept
 from lem.pages.page import Kind, Reader
+from lem.server.cache import Cache
+from lem.server.routes.pages import make_beforehand
+from lem.server.service import Service
 from lem.server.warming import PAGES, Warming
-from tests.archive.conftest import archive, new_archive, postgres
+from tests.archive.conftest import Archive, archive, new_archive, postgres
 from tests.pages.campaigns import campaign
 
 __all__ = ["archive", "new_archive", "postgres"]
@@ -22,10 +27,14 @@ __all__ = ["archive", "new_archive", "postgres"]
 
 @pytest.fixture
 def warming(archive: Any) -> Iterator[Warming]:
-    made = Warming(archive.database, archive.packs, looks_s=0.02)
+    made = Warming(archive.database, archive.packs, _build, looks_s=0.02)
     yield made
     made.stop()
     gc.unfreeze()
+
+
+def _build(reader: Reader, kind: Kind, params: Any) -> None:
+    kind.build(reader, params, ())
 
 
 def _change(archive: Any) -> None:
@@ -135,3 +144,24 @@ def test_a_campaign_that_cannot_be_shown_keeps_no_other_from_being_prepared(
         time.sleep(0.05)
         _change(archive)
     assert made[:1] == [newest[1]]
+
+
+def test_pages_that_visits_begin_with_are_there_before_anyone_asks(serve: Serve) -> None:
+    served = serve("sqlite")
+    service = served.service
+    campaign(Archive(service.database, service.packs, ""), {1: 1.0, 2: 0.6})
+    Warming(service.database, service.packs, partial(make_beforehand, service)).look()
+    paths = ["/", "/explore", "/everyday", "/stories/the-same-answer"]
+    before = _made(service)
+    there = [served.client.get(path) for path in paths]
+    assert _made(service) == before
+    assert [r.status_code for r in there] == [200] * len(paths)
+    service.cache = Cache(64 * 2**20)
+    again = [served.client.get(path) for path in paths]
+    assert _made(service) == before + len(paths)
+    assert [r.text for r in there] == [r.text for r in again]
+    assert [r.headers["etag"] for r in there] == [r.headers["etag"] for r in again]
+
+
+def _made(service: Service) -> float:
+    return service.metrics.cached.labels("made")._value.get()

@@ -1,8 +1,9 @@
 """The public face: pages, what they show as data, their charts as files and as embeds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Annotated, Literal
+from urllib.parse import unquote
 
 import orjson
 import sqlalchemy as sa
@@ -12,15 +13,15 @@ from fastapi.responses import RedirectResponse
 from lem.archive.demo import is_demo
 from lem.charts.data import data
 from lem.charts.model import AnyChart, Target
-from lem.pages.page import Kind, Page, Reader, asked
+from lem.pages.page import Kind, Page, Params, Reader, asked
 from lem.pages.registry import kinds
-from lem.server.answers import encode, of_state
+from lem.server.answers import encode, known_beforehand, of_state
 from lem.server.auth import Here
 from lem.server.headers import PAGE_POLICY
 from lem.server.problems import HttpProblem
 from lem.server.service import Service
 from lem.web import assets, rendering
-from lem.web.addresses import PATHS, LiveLinks
+from lem.web.addresses import PATHS, LiveLinks, path_of
 from lem.web.rendering import Site
 from lem.web.strings import text
 
@@ -63,8 +64,7 @@ class _Asked:
         return page, found
 
     def site(self, connection: sa.Connection) -> Site:
-        # An archive becomes one for demonstrations while servers have it open, too.
-        return site_of(self.service, is_demo(connection))
+        return _site(self.service, connection)
 
     def answer(
         self,
@@ -72,8 +72,34 @@ class _Asked:
         headers: dict[str, str],
         more: str = "",
     ) -> Response:
-        about = orjson.dumps([self.query, more])
+        about = _about(self.query, more)
         return of_state(self.service, self.request, about, make, headers=headers)
+
+
+def _about(query: Sequence[tuple[str, str]], more: str = "") -> bytes:
+    return orjson.dumps([query, more])
+
+
+def _site(service: Service, connection: sa.Connection) -> Site:
+    # An archive becomes one for demonstrations while servers have it open, too.
+    return site_of(service, is_demo(connection))
+
+
+def _made(
+    page: Page, target: Target, service: Service, connection: sa.Connection
+) -> tuple[bytes, str]:
+    return rendering.page(page.shown(target), _site(service, connection)).encode(), HTML
+
+
+def make_beforehand(service: Service, reader: Reader, kind: Kind, params: Params) -> None:
+    """The page as whoever asks for it first, with no query, will get it."""
+    target = Target(kind.name, {k: str(v) for k, v in params.items()})
+
+    def make(connection: sa.Connection) -> tuple[bytes, str]:
+        return _made(kind.build(reader, target.params, ()), target, service, connection)
+
+    path = "/" + unquote(path_of(target))
+    known_beforehand(service, reader.connection, path, _about([]), make)
 
 
 _OURS = frozenset({"theme", "width"})
@@ -89,8 +115,7 @@ def _html(kind: Kind) -> Callable[[Request, Here], Response]:
             return RedirectResponse(LiveLinks().page(chosen), 303)
 
         def make(connection: sa.Connection) -> tuple[bytes, str]:
-            shown = one.page(connection).shown(one.target)
-            return rendering.page(shown, one.site(connection)).encode(), HTML
+            return _made(one.page(connection), one.target, service, connection)
 
         return one.answer(make, PAGE)
 
