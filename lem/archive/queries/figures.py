@@ -24,6 +24,7 @@ NOT_BY_ITS_INTERVAL = "there is no interval"
 UNSEEN = frozenset(name for name in HEADLINE if f"quality.{name}" in REPORTED)
 """Metrics that no submitted file shows: the submitters' word, whatever their runs' tier."""
 _ID = "id of a configuration"
+_SHOWN_AS = "configuration"
 _SHOWN = [c for c in CONFIG.c if c.name != "experiment"]
 
 
@@ -36,7 +37,7 @@ def configurations_of(connection: sa.Connection, ids: Sequence[int]) -> dict[int
         query = sa.select(*_SHOWN).where(CONFIG.c.id.in_(missing))
         return {row.id: shown(row) for row in connection.execute(query)}
 
-    found = once_each(connection, "configuration", ids, find)
+    found = once_each(connection, _SHOWN_AS, ids, find)
     # Whoever has one from here asks for it by its whole id.
     whole = {one.id: key for key, one in found.items()}
     once_each(connection, _ID, whole, lambda missing: {one: whole[one] for one in missing})
@@ -65,11 +66,14 @@ def _ids(connection: sa.Connection, configurations: Sequence[str]) -> dict[str, 
     c = CONFIG.c
     # "g" is beyond every digit.
     which = [c.hash.between(one, one + "g") for one in configurations]
-    query = sa.select(c.id, c.hash).where(sa.or_(sa.false(), *which)).limit(2 * len(which))
+    query = sa.select(*_SHOWN).where(sa.or_(sa.false(), *which)).limit(2 * len(which))
     rows = connection.execute(query).all()
     found = {one: [row.id for row in rows if row.hash.startswith(one)] for one in configurations}
     if any(len(own) != 1 for own in found.values()):
         raise Refused("no_such_configuration", "there is no such configuration here", 404)
+    # Whoever asks for its id asks for the rest of it, too.
+    whole = {row.id: row for row in rows}
+    once_each(connection, _SHOWN_AS, whole, lambda new: {i: shown(whole[i]) for i in new})
     return {one: int(own[0]) for one, own in found.items()}
 
 
