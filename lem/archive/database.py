@@ -248,15 +248,10 @@ def once(
 
 
 def once_each(
-    connection: Connection,
-    name: str,
-    keys: Iterable[K],
-    find: Callable[[list[K]], Mapping[K, T]],
-    most: int = _MOST_EACH,
+    connection: Connection, name: str, keys: Iterable[K], find: Callable[[list[K]], Mapping[K, T]]
 ) -> dict[K, T]:
     """As :func:`once`, of several of a kind: each key with what is known of it, in the keys' order.
-    ``find`` is asked for those that were not asked for yet; what it does not find is left out.
-    ``most``: that are kept."""
+    ``find`` is asked for those that were not asked for yet; what it does not find is left out."""
     wanted = list(dict.fromkeys(keys))
     state: dict[Hashable, Any] | None = connection.get_execution_options().get(_FOUND)
     known: dict[K, T] = {} if state is None else state.setdefault(("each", name), {})
@@ -265,9 +260,9 @@ def once_each(
     answer = {key: found[key] for key in wanted if key in found}
     if missing and state is not None:
         # A whole static site is written in one transaction: the newest are kept.
-        if len(found) > most:
+        if len(found) > _MOST_EACH:
             known.clear()
-        known.update(answer if len(answer) <= most else {})
+        known.update(answer if len(answer) <= _MOST_EACH else {})
     return answer
 
 
@@ -374,6 +369,8 @@ def _postgres(url: URL, pool: int) -> Engine:
             pool_size=pool,
             max_overflow=pool,
             pool_pre_ping=True,
+            # The one used last has its statements planned and its tables' descriptions read.
+            pool_use_lifo=True,
             connect_args={
                 "options": options,
                 "connect_timeout": 10,

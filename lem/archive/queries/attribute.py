@@ -110,7 +110,7 @@ def attribute(
             "this campaign chose its experiments while it ran, most of them where energy is low: "
             "the shares would be an artefact of the choice",
         )
-    runs = counted_runs(connection, [row.id], question.metric, tier=1)[row.id]
+    runs = counted_runs(connection, row.id, question.metric, tier=1)
     classes = {r.row._mapping["energy_class"] for r in runs}
     if len(classes) != 1:
         why = "no run of it counts" if not classes else "its runs' energies are of several classes"

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import sqlalchemy as sa
 
 from lem.analysis.gains import has_gain, shared_log
-from lem.archive.database import once_each
+from lem.archive.database import once, once_each
 from lem.archive.queries.answer import ConfigurationId, Packs, source_of
 from lem.archive.queries.figures import ids_of
 from lem.archive.queries.members import Members, Submissions
@@ -25,8 +25,6 @@ from lem.stores.outcomes import Outcome
 from lem.stores.scored import Scored, scored_of
 from lem.stores.shares import Share, shares_of
 
-_MOST_CAMPAIGNS = 64
-"""Whose runs are kept until an answer is made."""
 MAX_RECORDS = 200
 """Records that are read for one answer."""
 
@@ -121,34 +119,31 @@ class Records:
 
 
 def counted_runs(
-    connection: sa.Connection, campaign_ids: Iterable[int], metric: str, tier: int
-) -> dict[int, list[OneRun]]:
-    """Of each campaign, with this figure above 0, in the order of blocks; ``tier``: at least."""
-    return once_each(
+    connection: sa.Connection, campaign_id: int, metric: str, tier: int
+) -> list[OneRun]:
+    """Of one campaign, with this figure above 0, in the order of blocks; ``tier``: at least."""
+    return once(
         connection,
-        f"counted runs {metric} {tier}",
-        campaign_ids,
-        lambda missing: _counted_runs(connection, missing, metric, tier),
-        most=_MOST_CAMPAIGNS,
+        ("counted_runs", campaign_id, metric, tier),
+        lambda: _counted_runs(connection, campaign_id, metric, tier),
     )
 
 
 def _counted_runs(
-    connection: sa.Connection, campaign_ids: Sequence[int], metric: str, tier: int
-) -> dict[int, list[OneRun]]:
+    connection: sa.Connection, campaign_id: int, metric: str, tier: int
+) -> list[OneRun]:
     figure = RUN.c[metric]
     query = (
         runs_query((metric, f"{metric}_u", "nll_per_token"))
-        .add_columns(RUN.c.campaign_id, RUN.c.arm, RUN.c.board_set_id, BOARD_SET.c.boards)
+        .add_columns(RUN.c.arm, RUN.c.board_set_id, BOARD_SET.c.boards)
         .join(BOARD_SET, BOARD_SET.c.id == RUN.c.board_set_id)
-        .where(RUN.c.campaign_id.in_(campaign_ids))
-        .where(RUN.c.counted, RUN.c.tier >= tier, figure > 0)
+        .where(RUN.c.campaign_id == campaign_id, RUN.c.counted, RUN.c.tier >= tier, figure > 0)
         .order_by(RUN.c.block, RUN.c.started_at, RUN.c.id)
     )
-    found: dict[int, list[OneRun]] = {campaign: [] for campaign in campaign_ids}
+    found = []
     for row in connection.execute(query):
         r = row._mapping
-        found[r["campaign_id"]].append(
+        found.append(
             OneRun(
                 config_id=r["config_id"],
                 arm=r["arm"],

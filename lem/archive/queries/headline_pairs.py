@@ -131,7 +131,7 @@ class Look:
         self._qualities: dict[tuple[int, int], Quality | str] = {}
         self._lock: Lock | None = lock_of(connection, campaign)
         self._runs: dict[int, list[OneRun]] = defaultdict(list)
-        for run in counted_runs(connection, [campaign], ENERGY, tier)[campaign]:
+        for run in counted_runs(connection, campaign, ENERGY, tier):
             self._runs[run.config_id].append(run)
         ids = sorted(self._runs, key=lambda key: min(r.arm for r in self._runs[key]))
         shown = configurations_of(connection, ids)

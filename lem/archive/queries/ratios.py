@@ -151,7 +151,9 @@ class Sides:
         if len(most) < len(found):
             self._note(f"{len(found)} campaigns have some of these; {len(most)} were looked at")
         metric = self._asked.metric
-        return counted_runs(self._connection, most, metric, tier)
+        # One statement each: for however many at once, their text would be one for each number of
+        # them, and the database would plan its six tables anew.
+        return {c: counted_runs(self._connection, c, metric, tier) for c in most}
 
     def _sources(self, key: int) -> list[int]:
         """Campaigns with blocks of both, those with most blocks first."""
