@@ -82,7 +82,7 @@ def of_state(
     with service.database.reading() as connection:
         version, name, _ = data_state(connection)
         more = state(connection) if state else ""
-        key = _key(request.scope["path"], asked, f"{name} {more}")
+        key = _key(request.scope["path"], asked, name, more)
         given = {
             "ETag": f'W/"{version}-{key[:24]}"',
             "Cache-Control": REVALIDATED,
@@ -120,15 +120,15 @@ def known_beforehand(
     """Make now what :func:`of_state` would make for the first who asks this of the state that the
     connection sees."""
     version, name, _ = data_state(connection)
-    key = _key(path, asked, f"{name} ")
+    key = _key(path, asked, name)
     if service.cache.get(version, key) is None:
         body, media_type = make(connection)
         encoded = _compressed(Encoded(body, None, media_type), service, True, False, False)
         service.cache.put(version, key, encoded)
 
 
-def _key(path: str, asked: bytes, state: str) -> str:
-    versions = f"{__version__} {API_SCHEMA_VERSION} {METRIC_SEMANTICS_VERSION} {state}"
+def _key(path: str, asked: bytes, state: str, more: str = "") -> str:
+    versions = f"{__version__} {API_SCHEMA_VERSION} {METRIC_SEMANTICS_VERSION} {state} {more}"
     return hashlib.sha256(f"{versions} {path}\n".encode() + asked).hexdigest()
 
 

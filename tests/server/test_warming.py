@@ -146,7 +146,11 @@ def test_a_campaign_that_cannot_be_shown_keeps_no_other_from_being_prepared(
     assert made[:1] == [newest[1]]
 
 
-def test_pages_that_visits_begin_with_are_there_before_anyone_asks(serve: Serve) -> None:
+def test_pages_that_visits_begin_with_are_there_before_anyone_asks(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The server's own would make them at any moment of this test.
+    monkeypatch.setattr(Warming, "start", lambda self: None)
     served = serve("sqlite")
     service = served.service
     campaign(Archive(service.database, service.packs, ""), {1: 1.0, 2: 0.6})
