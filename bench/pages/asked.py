@@ -54,9 +54,10 @@ def pages(database: Database, packs: Packs, count: int, seed: int = 1) -> dict[s
             yield links.page(Target(kind, known[kind][at]))
 
     def by_metric(kind: str) -> Iterator[str]:
-        for metric in METRICS:
-            for params in known[kind]:
-                yield links.page(Target(kind, params, (("metric", metric),)))
+        every = [(metric, params) for metric in METRICS for params in known[kind]]
+        for at in draw.permutation(len(every)):
+            metric, params = every[at]
+            yield links.page(Target(kind, params, (("metric", metric),)))
 
     made = {
         "explore, filtered": filtered(),

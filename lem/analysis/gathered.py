@@ -9,7 +9,7 @@ from lem.analysis.comparison import ArmInfo
 from lem.analysis.naming import matches, readable_names
 from lem.contract.lock import Lock
 from lem.errors import BadInput
-from lem.stats import Absolute, absolute
+from lem.stats import Absolute, absolute, mean_of
 from lem.stores.counted import counted
 from lem.stores.index import Figure, Row
 from lem.stores.outcomes import Outcome
@@ -47,11 +47,23 @@ class Gathered:
 
     def absolute(self, arm: str, metric: str, part: str) -> Absolute | None:
         """The arm's mean over blocks; None where a run of it has no such figure."""
+        found = self._figures(arm, metric, part)
+        return absolute(*found) if found else None
+
+    def mean(self, arm: str, metric: str, part: str) -> Absolute | None:
+        """:meth:`absolute` without its interval of repeatability."""
+        found = self._figures(arm, metric, part)
+        return mean_of(*found) if found else None
+
+    def _figures(
+        self, arm: str, metric: str, part: str
+    ) -> tuple[list[float], list[float | None]] | None:
+        """Values and their uncertainties in the order of blocks."""
         own = self.runs.get(arm, {})
         found = [f for b in sorted(own) if (f := _figure(own[b], metric, part)) is not None]
         if not found or len(found) < len(own):
             return None
-        return absolute([f.value for f in found], [f.uncertainty for f in found])
+        return [f.value for f in found], [f.uncertainty for f in found]
 
 
 def _figure(row: Row, metric: str, part: str) -> Figure | None:

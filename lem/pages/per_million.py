@@ -7,7 +7,7 @@ from lem.archive.queries.answer import Configuration, Figure
 from lem.archive.queries.blocks import experiments_of
 from lem.archive.queries.figures import configurations_of, figures_of
 from lem.archive.queries.members import Members
-from lem.archive.queries.runs import runs_query
+from lem.archive.queries.runs import measured_query
 from lem.archive.refused import Refused
 from lem.archive.schema import RUN
 from lem.contract.record import Record, Value
@@ -105,7 +105,7 @@ def _furthest(values: Sequence[Value], mean: float | None) -> float | None:
 def _records(reader: Reader, key: int) -> Iterator[Record]:
     """Of its newest runs, the newest first, each read when it is asked for."""
     query = (
-        runs_query()
+        measured_query()
         .where(RUN.c.config_id == key, RUN.c.counted)
         .order_by(RUN.c.started_at.desc(), RUN.c.id.desc())
         .limit(NEWEST_RUNS)

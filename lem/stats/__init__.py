@@ -1,7 +1,7 @@
 """Estimators and intervals over blocks. Pure; numpy and SciPy are imported where they are needed,
 since together they cost a third of a second."""
 
-from lem.stats.absolute import absolute
+from lem.stats.absolute import absolute, mean_of
 from lem.stats.campaign import blocks_needed, carry_over, ratios
 from lem.stats.estimates import (
     Absolute,
@@ -25,6 +25,7 @@ __all__ = [
     "blocks_needed",
     "carry_over",
     "equivalent",
+    "mean_of",
     "more_blocks",
     "ratios",
     "verdict",

@@ -25,6 +25,13 @@ def absolute(
 
     Raises ValueError for no values or unequal lengths.
     """
+    return _with_interval(mean_of(values, uncertainties, level), values)
+
+
+def mean_of(
+    values: Sequence[float], uncertainties: Sequence[float | None], level: float = 0.95
+) -> Absolute:
+    """:func:`absolute` without the repeatability interval, which takes most of its time."""
     if not values or len(values) != len(uncertainties):
         raise ValueError("one uncertainty (or None) for each value, at least one value")
     n = len(values)
@@ -33,8 +40,7 @@ def absolute(
     stated = [u for u in uncertainties if u is not None]
     u_b = math.fsum(stated) / n / 2 if len(stated) == n else None
     expanded = None if u_b is None else 2 * math.hypot(u_a or 0.0, u_b)
-    found = Absolute(mean, n, u_a, u_b, expanded, few_blocks=n < FEW_BLOCKS, level=level)
-    return _with_interval(found, values)
+    return Absolute(mean, n, u_a, u_b, expanded, few_blocks=n < FEW_BLOCKS, level=level)
 
 
 def _with_interval(found: Absolute, values: Sequence[float]) -> Absolute:

@@ -50,12 +50,14 @@ SENT = (
 BOARDS = {"H100": "NVIDIA H100 80GB HBM3", "L4": "NVIDIA L4"}
 
 
-def lively(archive: Any, folder: Path) -> None:
+def lively(archive: Any, folder: Path, times: int = 1) -> None:
     """Campaigns of several submitters with all that belongs to them, at all tiers; and one with a
-    run that failed, without a meter, as a server took it in and checked it."""
+    run that failed, without a meter, as a server took it in and checked it. ``times``: the same of
+    other models, so many times in all."""
     chance = random.Random(7)
-    for number, sent in enumerate(SENT):
-        made, lock = _campaign(number, sent, chance)
+    for number in range(len(SENT) * times):
+        sent, again = SENT[number % len(SENT)], number // len(SENT)
+        made, lock = _campaign(number, sent, chance, f"-v{again + 1}" if again else "")
         origin = submitted(archive, made, submitter=number, lock=lock, tier=sent.tier)
         with archive.database.writing() as c:
             for table, row, name in (
@@ -73,18 +75,22 @@ def lively(archive: Any, folder: Path) -> None:
         pass
 
 
-def _campaign(number: int, sent: Sent, chance: random.Random) -> tuple[list[Record], Lock]:
+def _campaign(
+    number: int, sent: Sent, chance: random.Random, version: str = ""
+) -> tuple[list[Record], Lock]:
+    """``version``: ends the models' names."""
     arms, made = [], []
     for model, backend, batch, dtype in itertools.product(
         sent.models, sent.backends, BATCHES, DTYPES
     ):
         raw = records.experiment(batch, backend, args={})
-        content = f"sha256:{hashlib.sha256(model.encode()).hexdigest()}"
-        raw["model"] = {**raw["model"], "id": model, "content": content}
+        name = model + version
+        content = f"sha256:{hashlib.sha256(name.encode()).hexdigest()}"
+        raw["model"] = {**raw["model"], "id": name, "content": content}
         raw["engine"] = {**raw["engine"], "dtype": dtype}
         arm_id = experiment_id(Experiment.model_validate(raw))
         settings = {
-            "model": model,
+            "model": name,
             "backend": backend,
             "engine.max_batch_size": batch,
             "engine.dtype": dtype,

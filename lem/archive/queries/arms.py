@@ -14,7 +14,7 @@ from lem.archive.queries.answer import (
     Shape,
     head,
 )
-from lem.archive.queries.campaigns import arms_of, campaign_of, known, parsed
+from lem.archive.queries.campaigns import arms_of, campaign_of, known, parsed, runs_in_short
 from lem.archive.queries.figures import configurations_of, id_of
 from lem.archive.schema import CAMPAIGN, RUN
 from lem.contract.lock import Lock
@@ -47,14 +47,10 @@ def arms_of_campaign(connection: sa.Connection, campaign: CampaignId) -> Campaig
     """Arms with runs that count, in the campaign's order. Raises :class:`Refused` (404)."""
     row = campaign_of(connection, campaign)
     lock = parsed(bytes(row.lock)) if row.lock else None
-    query = (
-        sa.select(RUN.c.config_id, RUN.c.arm, sa.func.count())
-        .where(RUN.c.campaign_id == row.id, RUN.c.counted)
-        .group_by(RUN.c.config_id, RUN.c.arm)
-    )
     runs: dict[tuple[int, int], int] = defaultdict(int)
-    for config_id, arm, n in connection.execute(query):
-        runs[arm if lock is not None else 0, config_id] += n
+    for alike in runs_in_short(connection, row.id):
+        if alike.counted:
+            runs[alike.arm if lock is not None else 0, alike.config_id] += alike.runs
     names: list[str] = []
     base = -1
     if lock is not None:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from lem.analysis.quantities import ESTIMATED
 from lem.archive.queries.answer import Packs
 from lem.archive.queries.members import Members, Submissions, run_row
-from lem.archive.queries.runs import runs_query
+from lem.archive.queries.runs import measured_query
 from lem.archive.refused import Refused
 from lem.archive.schema import CONFIG, RUN
 from lem.contract.record import Record
@@ -43,7 +43,7 @@ def of_configuration(
         .group_by(RUN.c.campaign_id)
         .limit(MOST_CAMPAIGNS + 1)
     )
-    rows = connection.execute(runs_query().where(RUN.c.id.in_(first))).all()
+    rows = connection.execute(measured_query().where(RUN.c.id.in_(first))).all()
     if len(rows) > MOST_CAMPAIGNS:
         return None
     submissions = Submissions(connection)

@@ -167,7 +167,7 @@ def _arms(
         configurations[lock.arms[run.arm].arm_id].add(run.row._mapping["hash"])
     found = []
     for arm in gathered.arms:
-        mean = gathered.absolute(arm.arm_id, quantity.metric, quantity.part)
+        mean = gathered.mean(arm.arm_id, quantity.metric, quantity.part)
         if mean is None:
             continue
         own = configurations[arm.arm_id]

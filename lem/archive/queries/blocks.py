@@ -15,7 +15,7 @@ from lem.archive.database import once, once_each
 from lem.archive.queries.answer import ConfigurationId, Packs, source_of
 from lem.archive.queries.figures import ids_of
 from lem.archive.queries.members import Members, Submissions
-from lem.archive.queries.runs import runs_query
+from lem.archive.queries.runs import measured_query
 from lem.archive.refused import Refused
 from lem.archive.schema import BOARD_SET, CONFIG, RUN
 from lem.errors import BadInput
@@ -92,7 +92,7 @@ class Records:
 
     def of_configuration(self, config_id: int) -> Facts | None:
         """Of any counted run of it."""
-        query = runs_query().where(RUN.c.config_id == config_id, RUN.c.counted).limit(1)
+        query = measured_query().where(RUN.c.config_id == config_id, RUN.c.counted).limit(1)
         row = self._connection.execute(query).first()
         return None if row is None else self._read(row)
 
@@ -134,14 +134,14 @@ def _counted_runs(
 ) -> list[OneRun]:
     figure = RUN.c[metric]
     query = (
-        runs_query((metric, f"{metric}_u", "nll_per_token"))
+        measured_query((metric, f"{metric}_u", "nll_per_token"))
         .add_columns(RUN.c.arm, RUN.c.board_set_id, BOARD_SET.c.boards)
         .join(BOARD_SET, BOARD_SET.c.id == RUN.c.board_set_id)
         .where(RUN.c.campaign_id == campaign_id, RUN.c.counted, RUN.c.tier >= tier, figure > 0)
         .order_by(RUN.c.block, RUN.c.started_at, RUN.c.id)
     )
     found = []
-    for row in connection.execute(query):
+    for row in connection.execute(query).all():
         r = row._mapping
         found.append(
             OneRun(

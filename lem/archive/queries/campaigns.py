@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from lem.analysis.comparison import ArmInfo
 from lem.analysis.naming import arms_of_lock, readable_names
 from lem.archive.database import once, once_each
-from lem.archive.queries.answer import CampaignId
+from lem.archive.queries.answer import CampaignId, ConfigurationId
 from lem.archive.refused import Refused
-from lem.archive.schema import CAMPAIGN
+from lem.archive.schema import CAMPAIGN, CONFIG, IDENTITY, RUN
 from lem.contract.base import MAX_DOCUMENT_BYTES
 from lem.contract.lock import Lock
 from lem.submit.pack import unpacked
@@ -23,12 +23,16 @@ KEPT_BYTES = 256 * 1024
 
 
 def campaign_of(connection: sa.Connection, campaign: CampaignId) -> sa.Row[Any]:
-    """Its row. Raises :class:`Refused` (404)."""
+    """Its row with ``submitter`` and ``enrolled_by``. Raises :class:`Refused` (404)."""
     owner, _, identity = campaign.partition("-")
     c = CAMPAIGN.c
 
     def find() -> sa.Row[Any]:
-        query = sa.select(CAMPAIGN).where(c.owner == owner, c.identity_id == int(identity))
+        query = (
+            sa.select(CAMPAIGN, IDENTITY.c.name.label("submitter"), IDENTITY.c.enrolled_by)
+            .join(IDENTITY, IDENTITY.c.id == c.identity_id)
+            .where(c.owner == owner, c.identity_id == int(identity))
+        )
         found = connection.execute(query).first()
         if found is None:
             raise Refused("no_such_campaign", "there is no such campaign here", 404)
@@ -44,6 +48,34 @@ def campaign_of(connection: sa.Connection, campaign: CampaignId) -> sa.Row[Any]:
         lambda _: {int(found.id): f"{found.owner}-{found.identity_id}"},
     )
     return found
+
+
+class AlikeRuns(NamedTuple):
+    """How many runs of a campaign have all of this in common."""
+
+    config_id: int
+    configuration: ConfigurationId
+    arm: int
+    counted: bool
+    flags: str
+    """Joined by commas."""
+    runs: int
+
+
+def runs_in_short(connection: sa.Connection, campaign_id: int) -> list[AlikeRuns]:
+    """Of the campaign whose row has this id: every run stands in one of these."""
+
+    def find() -> list[AlikeRuns]:
+        alike = (RUN.c.config_id, CONFIG.c.hash, RUN.c.arm, RUN.c.counted, RUN.c.flags)
+        query = (
+            sa.select(*alike, sa.func.count())
+            .join(CONFIG, CONFIG.c.id == RUN.c.config_id)
+            .where(RUN.c.campaign_id == campaign_id)
+            .group_by(*alike)
+        )
+        return [AlikeRuns(*row) for row in connection.execute(query).all()]
+
+    return once(connection, ("runs in short", campaign_id), find)
 
 
 def names_of(connection: sa.Connection, campaign_ids: Iterable[int]) -> dict[int, CampaignId]:

@@ -7,8 +7,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from lem.archive.queries.answer import CampaignId
-from lem.archive.queries.campaigns import campaign_of
-from lem.archive.schema import CONFIG, RUN
+from lem.archive.queries.campaigns import campaign_of, runs_in_short
 
 
 class Flagged(NamedTuple):
@@ -22,12 +21,10 @@ def flagged(
 ) -> Flagged:
     """Of these configurations (their whole ids); of none named: of all. Raises
     :class:`~lem.archive.refused.Refused` (404) for a campaign that is not here."""
-    query = sa.select(RUN.c.flags).where(
-        RUN.c.campaign_id == campaign_of(connection, campaign).id, RUN.c.counted
-    )
-    if configurations:
-        query = query.join(CONFIG, CONFIG.c.id == RUN.c.config_id).where(
-            CONFIG.c.hash.in_(configurations)
-        )
-    found = [set(filter(None, text.split(","))) for text in connection.scalars(query)]
-    return Flagged(len(found), Counter(flag for flags in found for flag in flags))
+    runs, flags = 0, Counter[str]()
+    for alike in runs_in_short(connection, campaign_of(connection, campaign).id):
+        if alike.counted and (not configurations or alike.configuration in configurations):
+            runs += alike.runs
+            for flag in set(filter(None, alike.flags.split(","))):
+                flags[flag] += alike.runs
+    return Flagged(runs, flags)

@@ -1,15 +1,15 @@
 """Campaigns as they were sent: who, when, whether all of it is there, and what the checks said."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import sqlalchemy as sa
 from pydantic import Field
 
 from lem.archive.queries.answer import Answer, CampaignId, Shape, head
+from lem.archive.queries.campaigns import campaign_of, runs_in_short
 from lem.archive.queries.cursor import Cursor, CursorText, question_key
 from lem.archive.queries.filters import Question
-from lem.archive.refused import Refused
-from lem.archive.schema import CAMPAIGN, CONFIG, FINDING, IDENTITY, RUN, SUBMISSION
+from lem.archive.schema import CAMPAIGN, FINDING, IDENTITY, RUN, SUBMISSION
 from lem.contract.base import Sha256
 from lem.contract.submission import CheckState, Finding
 
@@ -97,40 +97,24 @@ def campaigns(connection: sa.Connection, question: CampaignsQuestion) -> Campaig
 
 def campaign(connection: sa.Connection, campaign: str) -> CampaignAnswer:
     """Raises :class:`Refused` (404)."""
-    row = connection.execute(
-        _joined().where(_is(campaign)),
-    ).first()
-    if row is None:
-        raise Refused("campaign_unknown", "there is no such campaign", 404)
-    counted = sa.func.sum(sa.cast(RUN.c.counted, sa.Integer))
-    configurations = connection.execute(
-        sa.select(CONFIG.c.hash, sa.func.count().label("runs"), counted.label("counted"))
-        .join(RUN, RUN.c.config_id == CONFIG.c.id)
-        .where(RUN.c.campaign_id == row.row)
-        .group_by(CONFIG.c.hash)
-        .order_by(CONFIG.c.hash)
-    ).all()
+    row = campaign_of(connection, campaign)
+    runs = runs_in_short(connection, row.id)
     return CampaignAnswer(
         **head(connection).model_dump(),
         campaign=_campaign(row),
-        submissions=_submissions(connection, row.row),
-        runs=sum(one.runs for one in configurations),
-        counted=sum(one.counted for one in configurations),
-        configurations=[one.hash for one in configurations],
-        findings=_findings(connection, row.row),
+        submissions=_submissions(connection, row.id),
+        runs=sum(alike.runs for alike in runs),
+        counted=sum(alike.runs for alike in runs if alike.counted),
+        configurations=sorted({alike.configuration for alike in runs}),
+        findings=_findings(connection, row.id),
     )
 
 
-def _joined() -> sa.Select[tuple[object, ...]]:
+def _joined() -> sa.Select[Any]:
     return sa.select(*_COLUMNS).join(IDENTITY, IDENTITY.c.id == CAMPAIGN.c.identity_id)
 
 
-def _is(campaign: str) -> sa.ColumnElement[bool]:
-    owner, _, identity = campaign.partition("-")
-    return sa.and_(CAMPAIGN.c.owner == owner, CAMPAIGN.c.identity_id == int(identity))
-
-
-def _campaign(row: sa.Row[tuple[object, ...]]) -> Campaign:
+def _campaign(row: sa.Row[Any]) -> Campaign:
     return Campaign(
         id=f"{row.owner}-{row.identity_id}",
         name=row.name,
