@@ -10,8 +10,8 @@ from lem.analysis.naming import flat, words
 from lem.analysis.text import plain, rough
 from lem.analysis.words import with_ends
 from lem.archive.queries.answer import Configuration
-from lem.archive.queries.blocks import experiments_by_hash
 from lem.archive.queries.compare import MEASURED_ON, Compared, Comparison
+from lem.archive.queries.figures import experiments_by_hash
 from lem.archive.queries.ratios import Elsewhere, Ratio
 from lem.charts.model import Axis, Intervals, Row, Target
 from lem.charts.table import Cell, Column, Table

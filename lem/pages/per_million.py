@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from lem.archive.queries.answer import Configuration, Figure
-from lem.archive.queries.blocks import experiments_of
-from lem.archive.queries.figures import configurations_of, figures_of
+from lem.archive.queries.figures import configurations_of, experiments_of, figures_of
 from lem.archive.queries.members import Members
 from lem.archive.queries.runs import measured_query
 from lem.archive.refused import Refused

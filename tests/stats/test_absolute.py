@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lem.stats import absolute
+from lem.stats import absolute, mean_of
 from lem.stats.absolute import standard_deviation
 
 
@@ -32,6 +32,15 @@ def test_no_uncertainty_is_made_up() -> None:
     assert not absolute([1.0] * 60, [0.1] * 60).few_blocks
     with pytest.raises(ValueError):
         absolute([], [])
+
+
+def test_the_mean_alone_is_the_same_without_an_interval() -> None:
+    values, own = [1.0, 1.2, 0.9, 1.1], [0.1, 0.1, 0.2, 0.1]
+    whole, alone = absolute(values, own), mean_of(values, own)
+    assert (alone.mean, alone.u_a, alone.u_b, alone.expanded) == (
+        whole.mean, whole.u_a, whole.u_b, whole.expanded
+    )  # fmt: skip
+    assert whole.low is not None and alone.low is None and alone.high is None
 
 
 def test_the_repeatability_interval_is_no_narrower_than_students() -> None:

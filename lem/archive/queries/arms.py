@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from lem.archive.queries.among import among
 from lem.archive.queries.answer import (
     Answer,
     CampaignId,
@@ -94,7 +95,7 @@ def arms_in_short(
     here = known(connection, campaigns)
     query = (
         sa.select(RUN.c.campaign_id, RUN.c.arm, RUN.c.config_id)
-        .where(RUN.c.campaign_id.in_([one.id for one in here.values()]), RUN.c.counted)
+        .where(among(RUN.c.campaign_id, (one.id for one in here.values())), RUN.c.counted)
         .distinct()
     )
     ran: dict[int, set[tuple[int, int]]] = defaultdict(set)

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple, Protocol
 import sqlalchemy as sa
 
 from lem.analysis.gains import has_gain, shared_log
-from lem.archive.database import once, once_each
-from lem.archive.queries.answer import ConfigurationId, Packs, source_of
-from lem.archive.queries.figures import ids_of
+from lem.archive.database import once
+from lem.archive.queries.among import among
+from lem.archive.queries.answer import Packs, source_of
 from lem.archive.queries.members import Members, Submissions
 from lem.archive.queries.runs import measured_query
 from lem.archive.refused import Refused
-from lem.archive.schema import BOARD_SET, CONFIG, RUN
+from lem.archive.schema import BOARD_SET, RUN
 from lem.errors import BadInput
 from lem.stores.hardware import hardware
 from lem.stores.index import Figure, Row
@@ -199,7 +199,7 @@ def orders_of(
     found: dict[int, dict[int, list[int]]] = {campaign: {} for campaign in campaign_ids}
     query = (
         sa.select(r.campaign_id, r.block, r.config_id)
-        .where(r.campaign_id.in_(found))
+        .where(among(r.campaign_id, found))
         .order_by(r.block, r.started_at, r.id)
     )
     for campaign, block, config in connection.execute(query):
@@ -283,29 +283,10 @@ def campaigns_with(
     are there."""
     query = (
         sa.select(RUN.c.campaign_id, RUN.c.config_id)
-        .where(RUN.c.config_id.in_(config_ids), RUN.c.counted, RUN.c.tier >= tier)
+        .where(among(RUN.c.config_id, config_ids), RUN.c.counted, RUN.c.tier >= tier)
         .distinct()
     )
     found: dict[int, set[int]] = defaultdict(set)
     for campaign, config in connection.execute(query):
         found[campaign].add(config)
     return {campaign: configs for campaign, configs in found.items() if len(configs) > 1}
-
-
-def experiments_by_hash(
-    connection: sa.Connection, configurations: Sequence[ConfigurationId]
-) -> dict[str, dict[str, object]]:
-    """By their whole ids. Raises :class:`Refused` (404) where one is not here."""
-    keys = dict(zip(configurations, ids_of(connection, configurations), strict=True))
-    found = experiments_of(connection, list(keys.values()))
-    return {one: found[key] for one, key in keys.items()}
-
-
-def experiments_of(
-    connection: sa.Connection, config_ids: Sequence[int]
-) -> dict[int, dict[str, object]]:
-    def find(missing: list[int]) -> dict[int, dict[str, object]]:
-        query = sa.select(CONFIG.c.id, CONFIG.c.experiment).where(CONFIG.c.id.in_(missing))
-        return dict(connection.execute(query).all())
-
-    return once_each(connection, "experiment", config_ids, find)

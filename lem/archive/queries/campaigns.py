@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from lem.analysis.comparison import ArmInfo
 from lem.analysis.naming import arms_of_lock, readable_names
 from lem.archive.database import once, once_each
+from lem.archive.queries.among import among
 from lem.archive.queries.answer import CampaignId, ConfigurationId
 from lem.archive.refused import Refused
 from lem.archive.schema import CAMPAIGN, CONFIG, IDENTITY, RUN
@@ -83,7 +84,7 @@ def names_of(connection: sa.Connection, campaign_ids: Iterable[int]) -> dict[int
     c = CAMPAIGN.c
 
     def find(missing: list[int]) -> dict[int, CampaignId]:
-        query = sa.select(c.id, c.owner, c.identity_id).where(c.id.in_(missing))
+        query = sa.select(c.id, c.owner, c.identity_id).where(among(c.id, missing))
         return {row.id: f"{row.owner}-{row.identity_id}" for row in connection.execute(query)}
 
     return once_each(connection, _NAME, campaign_ids, find)
@@ -108,7 +109,7 @@ def _is_small(packed: bytes | None) -> bool:
 def locks_of(connection: sa.Connection, campaign_ids: Sequence[int]) -> dict[int, Lock]:
     """Of those campaigns that were submitted with one."""
     c = CAMPAIGN.c
-    query = sa.select(c.id, c.lock).where(c.id.in_(campaign_ids), sa.func.length(c.lock) > 0)
+    query = sa.select(c.id, c.lock).where(among(c.id, campaign_ids), sa.func.length(c.lock) > 0)
     return {row.id: parsed(bytes(row.lock)) for row in connection.execute(query)}
 
 
@@ -125,7 +126,7 @@ def known(connection: sa.Connection, campaigns: Sequence[CampaignId]) -> dict[Ca
     c = CAMPAIGN.c
     wanted = [(owner, int(i)) for owner, _, i in (one.partition("-") for one in campaigns)]
     query = sa.select(c.id, c.owner, c.identity_id, c.name, c.lock).where(
-        sa.tuple_(c.owner, c.identity_id).in_(wanted)
+        among(sa.tuple_(c.owner, c.identity_id), wanted)
     )
     found = {f"{row.owner}-{row.identity_id}": row for row in connection.execute(query)}
     return {

@@ -22,8 +22,7 @@ from lem.archive.queries.answer import (
     head,
     unit_of,
 )
-from lem.archive.queries.blocks import experiments_of
-from lem.archive.queries.figures import configurations_of, figures_of, ids_of
+from lem.archive.queries.figures import configurations_of, experiments_of, figures_of, ids_of
 from lem.archive.queries.filters import Question
 from lem.archive.queries.ratios import NLL, Ratio, Sides
 from lem.archive.refused import Refused

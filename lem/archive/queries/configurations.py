@@ -20,8 +20,7 @@ from lem.archive.queries.answer import (
     head,
     tier_name,
 )
-from lem.archive.queries.blocks import experiments_of
-from lem.archive.queries.figures import configurations_of, figure, id_of
+from lem.archive.queries.figures import configurations_of, experiments_of, figure, id_of
 from lem.archive.queries.ratio_replications import RatioReplication, ratio_replications
 from lem.archive.queries.runs import FIGURES, boards_of, time_of
 from lem.archive.schema import (

@@ -8,8 +8,10 @@ import sqlalchemy as sa
 from lem.archive import summaries
 from lem.archive.database import once_each
 from lem.archive.figures import WHY_NONE
+from lem.archive.queries.among import among
 from lem.archive.queries.answer import (
     Configuration,
+    ConfigurationId,
     Figure,
     better_of,
     number_of,
@@ -25,7 +27,9 @@ UNSEEN = frozenset(name for name in HEADLINE if f"quality.{name}" in REPORTED)
 """Metrics that no submitted file shows: the submitters' word, whatever their runs' tier."""
 _ID = "id of a configuration"
 _SHOWN_AS = "configuration"
+_EXPERIMENT = "experiment"
 _SHOWN = [c for c in CONFIG.c if c.name != "experiment"]
+_SHOWN_NAMES = frozenset(c.name for c in _SHOWN)
 
 
 def configurations_of(connection: sa.Connection, ids: Sequence[int]) -> dict[int, Configuration]:
@@ -34,7 +38,7 @@ def configurations_of(connection: sa.Connection, ids: Sequence[int]) -> dict[int
         return {}
 
     def find(missing: list[int]) -> dict[int, Configuration]:
-        query = sa.select(*_SHOWN).where(CONFIG.c.id.in_(missing))
+        query = sa.select(*_SHOWN).where(among(CONFIG.c.id, missing))
         return {row.id: shown(row) for row in connection.execute(query)}
 
     found = once_each(connection, _SHOWN_AS, ids, find)
@@ -46,7 +50,7 @@ def configurations_of(connection: sa.Connection, ids: Sequence[int]) -> dict[int
 
 def shown(row: sa.Row[Any]) -> Configuration:
     """A row of ``config`` as answers have it."""
-    found = dict(row._mapping)
+    found = {name: value for name, value in row._mapping.items() if name in _SHOWN_NAMES}
     del found["id"]
     return Configuration(id=found.pop("hash"), best_tier=tier_name(found.pop("best_tier")), **found)
 
@@ -66,7 +70,7 @@ def _ids(connection: sa.Connection, configurations: Sequence[str]) -> dict[str, 
     c = CONFIG.c
     # "g" is beyond every digit.
     which = [c.hash.between(one, one + "g") for one in configurations]
-    query = sa.select(*_SHOWN).where(sa.or_(sa.false(), *which)).limit(2 * len(which))
+    query = sa.select(CONFIG).where(sa.or_(sa.false(), *which)).limit(2 * len(which))
     rows = connection.execute(query).all()
     found = {one: [row.id for row in rows if row.hash.startswith(one)] for one in configurations}
     if any(len(own) != 1 for own in found.values()):
@@ -74,7 +78,27 @@ def _ids(connection: sa.Connection, configurations: Sequence[str]) -> dict[str, 
     # Whoever asks for its id asks for the rest of it, too.
     whole = {row.id: row for row in rows}
     once_each(connection, _SHOWN_AS, whole, lambda new: {i: shown(whole[i]) for i in new})
+    once_each(connection, _EXPERIMENT, whole, lambda new: {i: whole[i].experiment for i in new})
     return {one: int(own[0]) for one, own in found.items()}
+
+
+def experiments_by_hash(
+    connection: sa.Connection, configurations: Sequence[ConfigurationId]
+) -> dict[str, dict[str, object]]:
+    """By their whole ids. Raises :class:`Refused` (404) where one is not here."""
+    keys = dict(zip(configurations, ids_of(connection, configurations), strict=True))
+    found = experiments_of(connection, list(keys.values()))
+    return {one: found[key] for one, key in keys.items()}
+
+
+def experiments_of(
+    connection: sa.Connection, config_ids: Sequence[int]
+) -> dict[int, dict[str, object]]:
+    def find(missing: list[int]) -> dict[int, dict[str, object]]:
+        query = sa.select(CONFIG.c.id, CONFIG.c.experiment).where(among(CONFIG.c.id, missing))
+        return dict(connection.execute(query).all())
+
+    return once_each(connection, _EXPERIMENT, config_ids, find)
 
 
 def figures_of(
@@ -91,8 +115,8 @@ def figures_of(
         sa.select(CONFIG_SUMMARY, CONFIG.c.energy_class)
         .join(CONFIG, CONFIG.c.id == s.config_id)
         .where(
-            s.config_id.in_(ids),
-            metric.in_([number_of(m) for m in metrics]),
+            among(s.config_id, ids),
+            among(metric, (number_of(m) for m in metrics)),
             s.tier == (tier or CONFIG.c.best_tier),
         )
     )

@@ -27,9 +27,9 @@ from pydantic import ValidationError
 from lem.analysis.comparison import ArmInfo
 from lem.analysis.naming import arms_of_lock, flat, readable_names
 from lem.archive.queries.answer import Configuration, Figure, Packs, Shape
-from lem.archive.queries.blocks import OneRun, Records, counted_runs, experiments_of
+from lem.archive.queries.blocks import OneRun, Records, counted_runs
 from lem.archive.queries.campaigns import lock_of
-from lem.archive.queries.figures import configurations_of, figures_within
+from lem.archive.queries.figures import configurations_of, experiments_of, figures_within
 from lem.archive.queries.headline_quality import Quality, SloOf, quality_of, slo_of
 from lem.archive.queries.ratios import Ratio, Sides
 from lem.contract.base import Scalar

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
+from lem.archive.queries.among import among
 from lem.archive.queries.answer import Packs
 from lem.archive.queries.runs import runs_query
 from lem.archive.refused import Refused
@@ -96,7 +97,8 @@ class Submissions:
             return
         b = BLOB.c
         query = sa.select(b.submission_id, b.sha256, b.offset, b.length).where(
-            b.submission_id.in_({key for key, _ in wanted}), b.sha256.in_({s for _, s in wanted})
+            among(b.submission_id, {key for key, _ in wanted}),
+            among(b.sha256, {sha256 for _, sha256 in wanted}),
         )
         self._places |= dict.fromkeys(wanted)
         for key, sha256, offset, length in self._connection.execute(query):

@@ -19,8 +19,7 @@ from lem.archive.queries.answer import (
     Tier,
     head,
 )
-from lem.archive.queries.blocks import experiments_of
-from lem.archive.queries.figures import configurations_of, figures_of
+from lem.archive.queries.figures import configurations_of, experiments_of, figures_of
 from lem.archive.schema import CONFIG
 from lem.config import PROVISIONAL, experiment_id, experiment_of, model_name, parse
 from lem.config.identity import meaning
