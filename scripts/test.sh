@@ -144,8 +144,9 @@ tests() {
         selection=(-m "not (${without[0]}${without[1]:+ or ${without[1]}})")
     fi
     # Two workers: the runs under test are real ones, and more of them would starve a small machine.
+    # A file stays with one worker, so that its images and models are made once.
     step "tests" logged env OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" \
-        pytest -n "${WORKERS:-2}" --junitxml "${JUNIT:-build/junit.xml}" \
+        pytest -n "${WORKERS:-2}" --dist loadfile --junitxml "${JUNIT:-build/junit.xml}" \
         "${selection[@]}" "${narrowed[@]}"
 }
 

@@ -19,13 +19,14 @@ TOGETHER = ("tests/browser/",)
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """A file stays with one worker, so that what its tests share is made once; so does a folder of
-    ``TOGETHER``."""
-    from xdist.scheduler import LoadScopeScheduling
+    """With ``--dist loadfile`` a folder of ``TOGETHER`` stays with one worker, too."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
 
-    class ByFile(LoadScopeScheduling):
+    class ByFile(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             folder = next((f for f in TOGETHER if nodeid.startswith(f)), None)
-            return folder or nodeid.partition("::")[0]
+            return folder or super()._split_scope(nodeid)
 
     return ByFile(config, log)
