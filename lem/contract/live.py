@@ -1,0 +1,209 @@
+"""What is told of a campaign while it runs, for whoever watches: short events, in numbered batches.
+
+They are for the eye alone: no figure is ever derived from them. Whatever a runner sends is parsed as
+these kinds and written anew; model output is text and is never shown as anything else. Names are
+short because there are many: ten samples a second of each device.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from lem.contract.base import Document, Part, Scalar
+from lem.contract.event import Phase
+from lem.contract.submission import ArmId
+
+MAX_EVENTS = 500
+"""In one batch."""
+MAX_BATCH_BYTES = 128 * 1024
+MAX_TEXT = 2000
+"""Characters of an answer, or of a message."""
+
+Short = Annotated[str, Field(max_length=200)]
+Message = Annotated[str, Field(max_length=MAX_TEXT)]
+At = Annotated[int, Field(ge=0, le=2**53)]
+"""Milliseconds since the epoch, by the runner's clock."""
+Amount = Annotated[float, Field(ge=0, le=1e15)]
+Index = Annotated[int, Field(ge=0, le=10**8)]
+DeviceClass = Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,19}$")]
+
+
+class Interval(Part):
+    """A figure with its interval; both ends null where there is none yet."""
+
+    value: Amount
+    low: Amount | None = None
+    high: Amount | None = None
+
+
+class ShownArm(Part):
+    arm_id: ArmId
+    experiment_id: Annotated[str, Field(max_length=64)]
+    label: Short
+    backend: Short
+    model: Short
+    settings: Annotated[dict[Short, Scalar], Field(max_length=50)] = {}
+
+
+class Campaign(Part):
+    """What there is to run. Again when it grows."""
+
+    k: Literal["campaign"] = "campaign"
+    at: At
+    name: Short
+    arms: Annotated[list[ShownArm], Field(max_length=1000)]
+    """Later events name an arm by its place here."""
+    baseline: Index
+
+
+class Plan(Part):
+    """How far it is: before each block, and at the end."""
+
+    k: Literal["plan"] = "plan"
+    at: At
+    blocks: Index
+    pilot: bool
+    """Whether more blocks than these may follow."""
+    reason: Message
+    """Why there are so many."""
+    left: Index
+    """Runs that are missing."""
+
+
+class State(Part):
+    """What is going on beside runs."""
+
+    k: Literal["state"] = "state"
+    at: At
+    state: Literal[
+        "queued", "claimed", "staging", "running", "lost", "done", "failed", "cancelled"
+    ]
+    message: Message = ""
+
+
+class Begin(Part):
+    k: Literal["begin"] = "begin"
+    at: At
+    arm: Index
+    block: Index
+    attempt: Index
+
+
+class PhaseBegins(Part):
+    k: Literal["phase"] = "phase"
+    at: At
+    phase: Phase
+
+
+class Power(Part):
+    """Power of one device now, and its energy since the run's first sample."""
+
+    k: Literal["power"] = "power"
+    at: At
+    device: Annotated[str, Field(max_length=40)]
+    device_class: DeviceClass
+    estimated: bool
+    w: Amount
+    j: Amount
+
+
+class Tokens(Part):
+    """Output tokens of this run so far, and how many come a second now."""
+
+    k: Literal["tokens"] = "tokens"
+    at: At
+    n: Index
+    per_s: Amount
+
+
+class Text(Part):
+    """A piece of a model's answer: to be shown as text only. ``more`` of the same answer follows it
+    where it does not end it."""
+
+    k: Literal["text"] = "text"
+    at: At
+    request: Annotated[str, Field(max_length=80)]
+    text: Message
+    end: bool
+
+
+class Flag(Part):
+    k: Literal["flag"] = "flag"
+    at: At
+    flag: Short
+    message: Message
+
+
+class End(Part):
+    """A run ended. Its figures are those of its record, by device class, with U (k = 2)."""
+
+    k: Literal["end"] = "end"
+    at: At
+    arm: Index
+    block: Index
+    attempt: Index
+    outcome: Literal["record", "failure"]
+    consequence: Literal["info", "exclude", "void"] = "info"
+    failure: Short = ""
+    message: Message = ""
+    energy_per_output_token_j: Annotated[dict[DeviceClass, Interval], Field(max_length=10)] = {}
+    output_tokens: Index = 0
+    output_throughput_tokens_per_s: Amount | None = None
+
+
+class Row(Part):
+    arm: Index
+    blocks: Index
+    energy_per_output_token_j: Interval | None
+    ratio: Interval | None
+    """To the baseline."""
+
+
+class Table(Part):
+    """The comparison so far, as ``lem`` itself works it out after each block."""
+
+    k: Literal["table"] = "table"
+    at: At
+    provisional: bool
+    device_class: DeviceClass
+    estimated: bool
+    level: Annotated[float, Field(gt=0, lt=1)]
+    """Of the intervals: 0.95."""
+    rows: Annotated[list[Row], Field(max_length=1000)]
+
+
+LiveEvent = Annotated[
+    Campaign
+    | Plan
+    | State
+    | Begin
+    | PhaseBegins
+    | Power
+    | Tokens
+    | Text
+    | Flag
+    | End
+    | Table,
+    Field(discriminator="k"),
+]
+
+EVENT: TypeAdapter[LiveEvent] = TypeAdapter(LiveEvent)
+
+
+class Batch(Document):
+    """``POST /runners/events``. Numbered from 0 within one lease: one that is there already changes
+    nothing, one that leaves a gap is refused with the number that is wanted."""
+
+    schema_version: Literal[1] = 1
+    queued: str
+    fence: int
+    number: Annotated[int, Field(ge=0)]
+    events: Annotated[list[LiveEvent], Field(max_length=MAX_EVENTS)]
+
+
+class Taken(Document):
+    """What a server answers to a batch."""
+
+    schema_version: Literal[1] = 1
+    next: int
+    """The number of the batch that it waits for."""

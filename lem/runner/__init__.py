@@ -1,0 +1,1 @@
+"""A machine at others' disposal: claims queued campaigns from a server and runs them."""
