@@ -1,7 +1,7 @@
-"""What is told of a campaign while it runs, for whoever watches: short events, in numbered batches.
+"""What is told of a campaign while it runs, for whoever watches: short events, in batches.
 
-They are for the eye alone: no figure is ever derived from them. Whatever a runner sends is parsed as
-these kinds and written anew; model output is text and is never shown as anything else. Names are
+They are for the eye alone: no figure is ever derived from them. Whatever a runner sends is parsed
+as these kinds and written anew; model output is text and is never shown as anything else. Names are
 short because there are many: ten samples a second of each device.
 """
 
@@ -75,9 +75,7 @@ class State(Part):
 
     k: Literal["state"] = "state"
     at: At
-    state: Literal[
-        "queued", "claimed", "staging", "running", "lost", "done", "failed", "cancelled"
-    ]
+    state: Literal["queued", "claimed", "staging", "running", "lost", "done", "failed", "cancelled"]
     message: Message = ""
 
 
@@ -173,17 +171,7 @@ class Table(Part):
 
 
 LiveEvent = Annotated[
-    Campaign
-    | Plan
-    | State
-    | Begin
-    | PhaseBegins
-    | Power
-    | Tokens
-    | Text
-    | Flag
-    | End
-    | Table,
+    Campaign | Plan | State | Begin | PhaseBegins | Power | Tokens | Text | Flag | End | Table,
     Field(discriminator="k"),
 ]
 

@@ -25,6 +25,13 @@ PATHS: Mapping[str, str] = {
     "privacy": "privacy",
     "terms": "terms",
     "changelog": "changelog",
+    # Only on a server: they are of what runs there.
+    "build": "build",
+    "queue": "queue",
+    "live": "live/{id}",
+    "account": "account",
+    "join": "join",
+    "admin": "admin",
 }
 
 

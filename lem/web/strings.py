@@ -12,9 +12,14 @@ class NoSuchString(KeyError):
 
 @cache
 def catalogue() -> Mapping[str, str]:
-    """Dotted key → text, in English."""
+    """Dotted key → text, in English: of every file of ``catalogue/``."""
     found: dict[str, str] = {}
-    _flatten(tomllib.loads((files("lem.web") / "strings.toml").read_text("utf-8")), "", found)
+    for file in sorted((files("lem.web") / "catalogue").iterdir(), key=lambda f: f.name):
+        one: dict[str, str] = {}
+        _flatten(tomllib.loads(file.read_text("utf-8")), "", one)
+        if twice := found.keys() & one.keys():
+            raise ValueError(f"{file.name}: {min(twice)} is in another file too")
+        found |= one
     return found
 
 
