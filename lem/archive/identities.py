@@ -18,13 +18,13 @@ from sqlalchemy.engine import Connection
 from lem.archive import log, replicate, summaries
 from lem.archive.database import raise_data_version, setting
 from lem.archive.reasons import refused
-from lem.archive.schema import IDENTITY, INVITATION, KEY, NONCE, RUN, TOKEN
+from lem.archive.schema import IDENTITY, INVITATION, KEY, NONCE, PERSON, RUN, TOKEN
 from lem.contract.base import utc_now
 from lem.errors import BadInput
 from lem.submit import manifest
 
 Policy = Literal["open", "invitation"]
-Role = Literal["admin", "runner", "submitter"]
+Role = Literal["admin", "runner", "submitter", "owner"]
 INVITATION_S = 7 * 86400.0
 NONCE_S = 600.0
 MAX_NONCES = 2000
@@ -38,7 +38,16 @@ class Grant(NamedTuple):
 
     role: Role
     name: str
+    """The token's, for whoever runs the archive: it is shown to nobody else."""
     identity_id: int | None
+    person_id: int | None = None
+    person: str | None = None
+    """The person's handle."""
+    queued: str | None = None
+    """The one queued campaign that an ``owner``'s token is for."""
+    token: str = ""
+    """The token's handle."""
+    token_hash: str = ""
 
 
 class Key(NamedTuple):
@@ -242,15 +251,22 @@ def issue_token(
     name: str,
     valid_s: float | None = None,
     identity_id: int | None = None,
+    *,
+    person_id: int | None = None,
+    queued_id: str | None = None,
 ) -> str:
-    """A new bearer token. It is shown this once."""
+    """A new bearer token. It is shown this once. ``queued_id``: the campaign that one of role
+    ``owner`` is for."""
     secret = secrets.token_urlsafe(32)
     c.execute(
         TOKEN.insert().values(
             hash=hash_of(secret),
+            handle=new_handle("t"),
             role=role,
             name=checked_name(name),
             identity_id=identity_id,
+            person_id=person_id,
+            queued_id=queued_id,
             created_at=utc_now(),
             expires_at=None if valid_s is None else _after(valid_s),
         )
@@ -259,14 +275,55 @@ def issue_token(
 
 
 def role_of(c: Connection, token: str) -> Grant | None:
-    """What a token allows; None for one that is not known, revoked or expired."""
-    digest = hash_of(token)
-    row = c.execute(sa.select(TOKEN).where(TOKEN.c.hash == digest)).first()
+    """What a token allows; None for one that is not known, revoked or expired, or whose person was
+    disabled."""
+    return grant_of(c, hash_of(token))
+
+
+def grant_of(c: Connection, digest: str) -> Grant | None:
+    """As :func:`role_of`, by the token's hash: for sessions, which do not have the token."""
+    person = (PERSON.c.handle.label("person"), PERSON.c.disabled_at)
+    row = c.execute(
+        sa.select(TOKEN, *person)
+        .outerjoin(PERSON, PERSON.c.id == TOKEN.c.person_id)
+        .where(TOKEN.c.hash == digest)
+    ).first()
     if row is None or not hmac.compare_digest(row.hash, digest):
         return None
     if row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= utc_now()):
         return None
-    return Grant(row.role, row.name, row.identity_id)
+    if row.disabled_at is not None:
+        return None
+    return Grant(
+        row.role,
+        row.name,
+        row.identity_id,
+        row.person_id,
+        row.person,
+        row.queued_id,
+        row.handle,
+        row.hash,
+    )
+
+
+def new_handle(kind: str) -> str:
+    """A random public id: ``p`` of a person, ``t`` of a token, ``r`` of a runner, ``q`` of what was
+    queued."""
+    return kind + secrets.token_hex(10)
+
+
+def new_person(c: Connection, name: str | None, enrolled_by: str) -> int:
+    """A new person's row. Without a name it is called by its handle."""
+    handle = new_handle("p")
+    made = c.execute(
+        PERSON.insert().values(
+            handle=handle,
+            name=handle if name is None else checked_name(name),
+            enrolled_by=enrolled_by,
+            created_at=utc_now(),
+        )
+    )
+    return int((made.inserted_primary_key or [0])[0])
 
 
 def revoke_token(c: Connection, name: str) -> int:

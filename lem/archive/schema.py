@@ -1,10 +1,8 @@
 """The tables of an archive, for SQLite and PostgreSQL alike.
 
 What was signed lies outside the database, byte for byte, in packs (``packs.py``). Everything here
-but identities, keys and the log can be made anew from it (``rebuild.py``).
-
-A later migration adds the queue of campaigns and the runners that claim from it; roles of tokens
-know of runners already.
+but identities, keys, people and the log can be made anew from it (``rebuild.py``). The tables of
+the queue are in ``queue/tables.py``.
 """
 
 import sqlalchemy as sa
@@ -71,18 +69,36 @@ INVITATION = sa.Table(
     sa.Column("identity_id", sa.ForeignKey("identity.id")),
 )
 
+PERSON = sa.Table(
+    "person",
+    METADATA,
+    sa.Column("id", BIG, primary_key=True),
+    sa.Column("handle", sa.Text, nullable=False, unique=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("enrolled_by", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Text, nullable=False),
+    sa.Column("disabled_at", sa.Text),
+)
+"""Who queues campaigns. ``handle``: p and 20 hex digits, public. ``enrolled_by``: ``open``,
+``invitation``, ``admin``."""
+
 TOKEN = sa.Table(
     "token",
     METADATA,
     sa.Column("hash", sa.Text, primary_key=True),
+    sa.Column("handle", sa.Text, nullable=False, unique=True),
     sa.Column("role", sa.Text, nullable=False),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("identity_id", sa.ForeignKey("identity.id")),
+    sa.Column("person_id", sa.ForeignKey("person.id"), index=True),
+    sa.Column("queued_id", sa.Text),
     sa.Column("created_at", sa.Text, nullable=False),
     sa.Column("expires_at", sa.Text),
     sa.Column("revoked_at", sa.Text),
 )
-"""Bearer tokens, by SHA-256 of 256 random bits. Roles: ``admin``, ``runner``, ``submitter``."""
+"""Bearer tokens, by SHA-256 of 256 random bits. ``handle``: t and 20 hex digits, by which one can
+be listed and revoked without its secret. Roles: ``admin``, ``runner``, ``submitter``, ``owner``;
+the last of ``queued_id`` alone."""
 
 NONCE = sa.Table(
     "nonce",

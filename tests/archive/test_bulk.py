@@ -7,8 +7,9 @@ from sqlalchemy.exc import IntegrityError
 
 from lem.archive import bulk, summaries
 from lem.archive.copying import copied_out, insert_many, insert_numbers
+from lem.archive.queue.tables import METADATA
 from lem.archive.rows import FIGURES
-from lem.archive.schema import BOARD_SET, CONFIG, CONFIG_SUMMARY, METADATA, RUN
+from lem.archive.schema import BOARD_SET, CONFIG, CONFIG_SUMMARY, RUN
 from tests import archive_rows as made_rows
 
 

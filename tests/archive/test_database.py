@@ -1,3 +1,4 @@
+import re
 import threading
 from pathlib import Path
 
@@ -9,8 +10,9 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from lem.archive import columns
 from lem.archive.database import once, once_each, open_database, raise_data_version, setting
+from lem.archive.queue.tables import METADATA
 from lem.archive.refused import Refused
-from lem.archive.schema import BOARD, METADATA, SETTING, TOKEN
+from lem.archive.schema import BOARD, SETTING, TOKEN
 from lem.errors import BadInput, EnvironmentFault
 from tests import archive_queries
 
@@ -40,6 +42,7 @@ def test_an_archive_of_before_the_last_step_is_brought_up_to_date(archive) -> No
     archive_queries.filled(archive)
     with archive.database.writing() as c:
         rows = sorted(map(tuple, c.execute(sa.select(BOARD))))
+        _without_queue(c)
         c.exec_driver_sql("DROP INDEX ix_board_changed")
         c.exec_driver_sql("ALTER TABLE board DROP COLUMN changed")
         c.exec_driver_sql("UPDATE alembic_version SET version_num = '0003'")
@@ -55,6 +58,42 @@ def test_an_archive_of_before_the_last_step_is_brought_up_to_date(archive) -> No
             assert len(columns.columns(c)) == len(rows)
         # Once: what was answered before may be answered otherwise now.
         assert archive.database.setting("data_version") == str(version + 1)
+
+
+OLD_TOKEN = """
+CREATE TABLE token (
+    hash TEXT NOT NULL, role TEXT NOT NULL, name TEXT NOT NULL, identity_id BIGINT,
+    created_at TEXT NOT NULL, expires_at TEXT, revoked_at TEXT,
+    CONSTRAINT pk_token PRIMARY KEY (hash),
+    CONSTRAINT fk_token_identity_id FOREIGN KEY (identity_id) REFERENCES identity (id)
+)"""
+
+
+def _without_queue(c: sa.Connection) -> None:
+    for name in ("declined", "claim", "queued", "runner", "session", "token", "person"):
+        c.exec_driver_sql(f"DROP TABLE {name}")
+    big = "INTEGER" if c.dialect.name == "sqlite" else "BIGINT"
+    c.exec_driver_sql(OLD_TOKEN.replace("BIGINT", big))
+    c.exec_driver_sql(
+        "INSERT INTO token (hash, role, name, created_at) "
+        "VALUES ('a', 'admin', 'one', '2025'), ('b', 'runner', 'two', '2025')"
+    )
+
+
+def test_tokens_of_before_the_queue_can_be_told_apart(archive) -> None:
+    with archive.database.writing() as c:
+        _without_queue(c)
+        c.exec_driver_sql("UPDATE alembic_version SET version_num = '0004'")
+    archive.database.migrate()
+    with archive.database.reading() as c:
+        assert compare_tables(c) == set()
+        rows = c.execute(sa.select(TOKEN).order_by(TOKEN.c.hash)).all()
+    assert [(r.hash, r.role, r.name, r.person_id) for r in rows] == [
+        ("a", "admin", "one", None),
+        ("b", "runner", "two", None),
+    ]
+    assert len({r.handle for r in rows}) == 2
+    assert all(re.fullmatch("t[0-9a-f]{20}", r.handle) for r in rows)
 
 
 def test_many_that_start_at_once_migrate_once(new_archive, archive, tmp_path) -> None:
@@ -140,7 +179,14 @@ def test_a_reader_cannot_write(archive) -> None:
 
 
 def test_references_are_enforced(archive) -> None:
-    values = {"hash": "h", "role": "admin", "name": "", "created_at": "", "identity_id": 77}
+    values = {
+        "hash": "h",
+        "handle": "t",
+        "role": "admin",
+        "name": "",
+        "created_at": "",
+        "identity_id": 77,
+    }
     with pytest.raises(IntegrityError), archive.database.writing() as c:
         c.execute(TOKEN.insert().values(values))
 

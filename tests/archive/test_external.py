@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lem.archive import external
+from lem.archive.queue.tables import METADATA
 from lem.archive.refused import Refused
-from lem.archive.schema import METADATA
 from lem.errors import BadInput
 
 ROOT = Path(__file__).parents[2]

@@ -4,9 +4,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lem.archive import identities, ingest, log, rebuild
 from lem.archive.ingest import receipt
+from lem.archive.queue.tables import METADATA
 from lem.archive.refused import Refused
 from lem.archive.retract import retract
-from lem.archive.schema import BLOB, BOARD_SET, CONFIG, CONFIG_SUMMARY, FACET, METADATA, RUN
+from lem.archive.schema import BLOB, BOARD_SET, CONFIG, CONFIG_SUMMARY, FACET, RUN
 from lem.submit import manifest
 from tests.archive_submissions import Submitter, campaign, part_of
 

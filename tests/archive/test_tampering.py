@@ -20,7 +20,7 @@ from lem.archive.dump.check import check
 from lem.archive.dump.read import Dump, Finding
 from lem.archive.dump.write import export
 from lem.archive.packs import Packs
-from lem.archive.schema import METADATA
+from lem.archive.queue.tables import METADATA
 from lem.contract.base import canonical_json
 from lem.errors import BadInput
 from lem.submit import manifest, pack

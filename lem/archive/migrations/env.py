@@ -3,7 +3,9 @@ only one that writes: a step is taken whole or not at all, by one process."""
 
 from alembic import context
 
-from lem.archive.schema import METADATA
+from lem.archive.queue import tables
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=METADATA)
+context.configure(
+    connection=context.config.attributes["connection"], target_metadata=tables.METADATA
+)
 context.run_migrations()
