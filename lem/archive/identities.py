@@ -99,7 +99,7 @@ def enrol(
             return key
     if secret is None and policy != "open":
         raise refused("invitation_needed", hint="ask whoever runs this archive for a link")
-    name = checked_name(name) if secret is None else _use_invitation(c, secret)
+    name = checked_name(name) if secret is None else use_invitation(c, secret)
     how = "open" if secret is None else "invitation"
     identity = new_identity(c, name, how) if known is None else _taken_over(c, known, name, how)
     if secret is not None:
@@ -349,8 +349,8 @@ def checked_name(name: str) -> str:
     return name
 
 
-def _use_invitation(c: Connection, secret: str) -> str:
-    """Use an invitation up; returns the name it was made for."""
+def use_invitation(c: Connection, secret: str) -> str:
+    """Use an invitation up; returns the name it was made for. Raises ``Refused``."""
     mine = INVITATION.c.hash == hash_of(secret)
     used = c.execute(
         INVITATION.update()

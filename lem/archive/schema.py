@@ -67,7 +67,9 @@ INVITATION = sa.Table(
     sa.Column("expires_at", sa.Text, nullable=False),
     sa.Column("used_at", sa.Text),
     sa.Column("identity_id", sa.ForeignKey("identity.id")),
+    sa.Column("person_id", sa.ForeignKey("person.id")),
 )
+"""Good for one key or for one person, once: whose it became."""
 
 PERSON = sa.Table(
     "person",
@@ -95,10 +97,11 @@ TOKEN = sa.Table(
     sa.Column("created_at", sa.Text, nullable=False),
     sa.Column("expires_at", sa.Text),
     sa.Column("revoked_at", sa.Text),
+    sa.Column("used_on", sa.Text),
 )
 """Bearer tokens, by SHA-256 of 256 random bits. ``handle``: t and 20 hex digits, by which one can
 be listed and revoked without its secret. Roles: ``admin``, ``runner``, ``submitter``, ``owner``;
-the last of ``queued_id`` alone."""
+the last of ``queued_id`` alone. ``used_on``: the last day; no time is kept."""
 
 NONCE = sa.Table(
     "nonce",

@@ -69,11 +69,22 @@ CREATE TABLE token (
 )"""
 
 
+OLD_INVITATION = """
+CREATE TABLE invitation (
+    hash TEXT NOT NULL, name TEXT NOT NULL, created_at TEXT NOT NULL, expires_at TEXT NOT NULL,
+    used_at TEXT, identity_id BIGINT,
+    CONSTRAINT pk_invitation PRIMARY KEY (hash),
+    CONSTRAINT fk_invitation_identity_id FOREIGN KEY (identity_id) REFERENCES identity (id)
+)"""
+
+
 def _without_queue(c: sa.Connection) -> None:
-    for name in ("declined", "claim", "queued", "runner", "session", "token", "person"):
+    gone = ("declined", "claim", "queued", "runner", "session", "token", "invitation", "person")
+    for name in gone:
         c.exec_driver_sql(f"DROP TABLE {name}")
     big = "INTEGER" if c.dialect.name == "sqlite" else "BIGINT"
-    c.exec_driver_sql(OLD_TOKEN.replace("BIGINT", big))
+    for old in (OLD_TOKEN, OLD_INVITATION):
+        c.exec_driver_sql(old.replace("BIGINT", big))
     c.exec_driver_sql(
         "INSERT INTO token (hash, role, name, created_at) "
         "VALUES ('a', 'admin', 'one', '2025'), ('b', 'runner', 'two', '2025')"
