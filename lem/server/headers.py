@@ -33,6 +33,10 @@ PREFLIGHT: tuple[Header, ...] = (
     (b"access-control-max-age", b"86400"),
 )
 UNCACHED: Header = (b"cache-control", b"no-store")
+PRIVATE: tuple[Header, ...] = ((b"cross-origin-resource-policy", b"same-origin"),)
+OF_THE_ASKER = ("admin", "accounts", "session", "tokens")
+"""First parts of the API's addresses whose answers depend on who asks."""
+API = "/api/v1/"
 EMBEDS = "/embed/"
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -45,7 +49,17 @@ def is_public(path: str) -> bool:
     """Whether any page may read what GET gives there. Nothing there depends on who asks."""
     if path.startswith(("/charts/", "/assets/")):
         return True
-    return path.startswith("/api/v1/") and not path.startswith("/api/v1/admin/")
+    return path.startswith(API) and not is_private(path)
+
+
+def is_private(path: str) -> bool:
+    """Whether an answer there may be meant for one asker alone: no cache keeps it, and no page from
+    elsewhere reads or shows it."""
+    if not path.startswith(API):
+        return False
+    first, _, rest = path.removeprefix(API).partition("/")
+    # What only runners ask is below the list of them.
+    return first in OF_THE_ASKER or (first == "runners" and rest != "")
 
 
 def of_answer(
@@ -61,6 +75,11 @@ def of_answer(
         more += TLS
     if method in ("GET", "HEAD") and is_public(path):
         more += READABLE
+    if is_private(path):
+        more += PRIVATE
+        # Whatever a route says.
+        given = [h for h in given if h[0].lower() not in (b"cache-control", b"etag")]
+        names -= {b"cache-control", b"etag"}
     if b"cache-control" not in names:
         more.append(UNCACHED)
     return [*given, *(h for h in more if h[0] not in names)]

@@ -1,5 +1,6 @@
 """How often one client may ask: counted in this process, by address and by key."""
 
+import dataclasses
 import ipaddress
 import math
 import time
@@ -18,18 +19,24 @@ class RateLimits:
     def __init__(self, rates: Rates) -> None:
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._items: dict[str, RateLimitItem] = {
-            name: parse(getattr(rates, name))
-            for name in ("reading", "heavy", "writing", "enrolling", "key")
+            field.name: parse(getattr(rates, field.name)) for field in dataclasses.fields(rates)
         }
 
     def check(self, what: str, who: str) -> None:
         """``what`` is a field of :class:`Rates`; ``who`` an address or a key."""
+        if not self._limiter.hit(self._items[what], what, who):
+            raise self._too_many(what, who)
+
+    def look(self, what: str, who: str) -> None:
+        """As :meth:`check`, without counting: for what is counted only where it fails."""
+        if not self._limiter.test(self._items[what], what, who):
+            raise self._too_many(what, who)
+
+    def _too_many(self, what: str, who: str) -> HttpProblem:
         item = self._items[what]
-        if self._limiter.hit(item, what, who):
-            return
         stats = self._limiter.get_window_stats(item, what, who)
         wait_s = max(1, math.ceil(stats.reset_time - time.time()))
-        raise HttpProblem(
+        return HttpProblem(
             429,
             "too_many_requests",
             f"more than {item} from one {'key' if what == 'key' else 'address'}",

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Container
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,9 @@ class Service:
         self.spool: Path = settings.data / "incoming"
         self.receiving = threading.BoundedSemaphore(settings.bounds.concurrent_submissions)
         self.exporting = threading.BoundedSemaphore(settings.bounds.concurrent_exports)
+        self.used: dict[str, date] = {}
+        """Tokens, by their hashes, with the last day of which the database knows that they were
+        used."""
         self.checkers: Checkers | None = None
         self._database: Database | None = None
 

@@ -27,7 +27,10 @@ class Rates:
     writing: str = "240/minute"
     """Every other POST, by address."""
     enrolling: str = "20/hour"
-    """New keys, by address."""
+    """New keys and new people, by address, each."""
+    wrong: str = "60/hour"
+    """Tokens that are not valid, by address: beyond it, nobody signs in from there. Valid tokens of
+    programs go on."""
     key: str = "120/minute"
     """Nonces, by key and address: so many submissions can one key make from one place."""
 
