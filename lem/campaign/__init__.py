@@ -17,7 +17,13 @@ from lem.campaign.generations import (
     to_stage,
 )
 from lem.campaign.guard import check_links
-from lem.campaign.lock import agree, check_overrides, make_lock, provisional_staging
+from lem.campaign.lock import (
+    agree,
+    check_overrides,
+    make_lock,
+    provisional_staging,
+    taken_over,
+)
 from lem.campaign.overview import Overview, refused
 from lem.campaign.plan import Plan, plan
 from lem.campaign.stage import Staging, stage
@@ -36,10 +42,14 @@ FILE = "campaign.yaml"
 class Campaign:
     """One campaign file and the folder where its results are."""
 
-    def __init__(self, file: CampaignFile, folder: Path, overrides: Overrides) -> None:
+    def __init__(
+        self, file: CampaignFile, folder: Path, overrides: Overrides, owner: str | None = None
+    ) -> None:
+        """``owner``: ``Lock.owner`` of a folder that is not begun yet; None: a new random one."""
         self.file = file
         self.folder = folder
         self.overrides = overrides
+        self.owner = owner
 
     @classmethod
     def load(
@@ -232,7 +242,17 @@ class Campaign:
         grown.write(self.folder / LOCK)
         return grown
 
-    def _locked(self, lock: Lock | None, say: Say) -> tuple[Lock, Staging]:
+    def take_over(self, handed: Lock, say: Say) -> None:
+        """Begin the folder of a campaign that another machine has begun: stage, and write the lock.
+        ``handed`` is the other's as it was submitted.
+
+        Raises :class:`BadInput` where this machine would make other experiments of it.
+        """
+        self._locked(None, say, handed)
+
+    def _locked(
+        self, lock: Lock | None, say: Say, handed: Lock | None = None
+    ) -> tuple[Lock, Staging]:
         """Stage, then write the lock, or check that staging still gives the one there is."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -255,6 +275,10 @@ class Campaign:
                 f"{self.folder} holds runs but no {LOCK}",
                 hint="choose another folder with --out, or move this one away",
             )
+        if handed is not None:
+            if (later := self.generations(staging)) is not None:
+                fresh = fresh.model_copy(update={"arms": [*fresh.arms, *later.restored(handed)]})
+            fresh = taken_over(handed, fresh)
         deep.check(self, fresh, staging.prepared, self.generations(staging), say)
         if self.file.path.resolve() != (self.folder / FILE).resolve():
             write_atomic(self.folder / FILE, self.file.path.read_bytes())
@@ -273,6 +297,7 @@ class Campaign:
             indices,
             device_set(gpus(indices)),
             devices.counts(self.file, indices),
+            self.owner,
         )
 
 

@@ -33,9 +33,11 @@ def make_lock(
     gpus: Sequence[int],
     device_set: Sequence[str],
     gpu_counts: Sequence[int] | None = None,
+    owner: str | None = None,
 ) -> Lock:
     """The lock of a new campaign folder. ``gpu_counts``: how many of the GPUs each draft uses, by
-    default all. Raises :class:`BadInput` where two arms are the same."""
+    default all. ``owner``: by default a new random one. Raises :class:`BadInput` where two arms are
+    the same."""
     measure = campaign.spec.measure
     if overrides.preset is not None:
         if overrides.preset == "quick" and measure.precision is not None:
@@ -60,7 +62,7 @@ def make_lock(
         lem_version=__version__,
         name=campaign.spec.name,
         created_at=utc_now(),
-        owner=secrets.token_hex(8),
+        owner=owner or secrets.token_hex(8),
         campaign_digest=campaign.digest,
         overrides=overrides,
         arms=arms,
@@ -211,6 +213,30 @@ def agree(lock: Lock, fresh: Lock, folder: str, named_gpus: bool = False) -> Loc
     if lock.requests.keys() != fresh.requests.keys():
         found.append("the request lists are different")
     raise _refusal(found or ["a model's content has changed"], folder)
+
+
+def taken_over(handed: Lock, fresh: Lock) -> Lock:
+    """The lock with which this machine goes on with a campaign that another one has begun:
+    ``fresh``, what staging gives here, with as many blocks as ``handed`` says.
+
+    Raises :class:`BadInput` where the two are not of the same experiments and campaign file.
+    """
+    theirs, ours = {a.arm_id for a in handed.arms}, {a.arm_id for a in fresh.arms}
+    found = []
+    if theirs != ours:
+        found += [
+            f"{name} is version {here} here and was {b.engine_version}"
+            for name, b in handed.backends.items()
+            if name in fresh.backends
+            and (here := fresh.backends[name].engine_version) != b.engine_version
+        ] or ["staging gives other experiments here"]
+    for name in ("campaign_digest", "baseline", "seed", "preset", "trust_remote_code", "adaptive"):
+        if not found and getattr(handed, name) != getattr(fresh, name):
+            found.append(f"its {name} is another here")
+    if found:
+        raise BadInput([Problem(f"cannot go on with it on this machine: {w}") for w in found])
+    how_many = ("blocks", "precision", "max_blocks", "time_budget_s", "same_within")
+    return fresh.model_copy(update={n: getattr(handed, n) for n in (*how_many, "quality_margin")})
 
 
 def _contradictions(lock: Lock, fresh: Lock, named_gpus: bool) -> list[str]:

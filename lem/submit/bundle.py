@@ -67,15 +67,17 @@ def bundles(
     info: ArchiveInfo,
     done: Collection[Place] = (),
     ended: Callable[[Attempt], bool] = lambda attempt: True,
+    public: bytes | None = None,
 ) -> Iterator[Bundle]:
     """The submissions of a campaign's attempts that are not ``done``, in the order of its blocks.
 
     A block stays in one piece as long as it fits. ``ended``: whether nothing more will be written
-    to an attempt. Raises :class:`BadInput` where something in the folder cannot be sent: then
-    nothing of it should be.
+    to an attempt. ``public``: gzip of the lock to name in place of the folder's own, where another
+    machine began the campaign. Raises :class:`BadInput` where something in the folder cannot be
+    sent: then nothing of it should be.
     """
     lock = locked(folder)
-    public = packed(text_of(public_lock(lock, info.board_salt)))
+    public = public or packed(text_of(public_lock(lock, info.board_salt)))
     room = info.max_submission_bytes - HEAD_BYTES - _member_bytes(public)
 
     def bundle(parts: Sequence[Made]) -> Bundle:

@@ -54,7 +54,8 @@ class ArchiveClient:
     """One archive. Use as a context manager, or :meth:`close` it.
 
     ``plain_http``: whether another machine may be spoken to without encryption. ``within_s``: after
-    so many seconds everything is given up, whatever is under way. ``transport`` is for tests.
+    so many seconds everything is given up, whatever is under way. ``headers`` go with every
+    request. ``transport`` is for tests.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class ArchiveClient:
         *,
         plain_http: bool = False,
         token: str | None = None,
+        headers: Mapping[str, str] | None = None,
         within_s: float | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
@@ -75,11 +77,12 @@ class ArchiveClient:
                 " between could read and change what is said",
                 hint="use its https:// address, or say --plain-http where the network is yours",
             )
+        given = headers or {}
         headers = {"User-Agent": f"lem/{__version__}", "Accept-Encoding": "identity"}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         self._http = httpx.Client(
-            headers=headers,
+            headers={**headers, **given},
             follow_redirects=False,
             transport=transport,
         )
@@ -173,6 +176,12 @@ class ArchiveClient:
         """Any question to the archive (``/leaderboard``, ``/results``, …): what its JSON says."""
         return self._json("GET", path, params=params)
 
+    def tell(self, kind: type[Kind], path: str, document: Part) -> Kind | None:
+        """Send a document; what is answered, or None where that is nothing (204)."""
+        content = document.model_dump_json().encode()
+        answer = self._ask("POST", path, content=content, media_type="application/json")
+        return self._parsed(kind, path, answer) if answer else None
+
     def post_text(self, path: str, text: bytes) -> bytes:
         """What is answered to a question that is asked with a campaign (``/campaigns/plan``)."""
         return self._ask("POST", path, content=text, media_type="application/yaml")
@@ -186,7 +195,9 @@ class ArchiveClient:
         return self._document(kind, "GET", path, params=params)
 
     def _document(self, kind: type[Kind], method: str, path: str, **request: Any) -> Kind:
-        answer = self._ask(method, path, **request)
+        return self._parsed(kind, path, self._ask(method, path, **request))
+
+    def _parsed(self, kind: type[Kind], path: str, answer: bytes) -> Kind:
         try:
             return kind.parse(answer, f"{self.url}{API}{path}")
         except BadInput as e:

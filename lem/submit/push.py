@@ -1,7 +1,7 @@
 """From a campaign's folder to receipts: the steps of ``lem results push``."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from lem.errors import BadInput, Problem
 from lem.stores import folder as store
 from lem.stores.folder import Attempt
 from lem.submit import keys, leaks, send, settings
-from lem.submit.bundle import Bundle, bundles, locked
+from lem.submit.bundle import Bundle, Place, bundles, locked
 from lem.submit.client import ArchiveClient, Declined
 from lem.submit.manifest import enrol_message, key_id, raw_public
 from lem.submit.outbox import ATTEMPT_KNOWN, Entry, Outbox
@@ -50,13 +50,20 @@ def server_of(given: str | None) -> str:
 
 @contextmanager
 def connected(
-    url: str, *, plain_http: bool = False, within_s: float | None = None
+    url: str,
+    *,
+    plain_http: bool = False,
+    within_s: float | None = None,
+    token: str | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Iterator[Link]:
     """Speak to the archive there. Raises :class:`BadInput` where another one answers than before,
     :class:`lem.submit.client.Unreachable` where none does."""
     known = settings.read().archives.get(url)
     allowed = plain_http or (known is not None and known.plain_http)
-    with ArchiveClient(url, plain_http=allowed, within_s=within_s) as client:
+    with ArchiveClient(
+        url, plain_http=allowed, within_s=within_s, token=token, headers=headers
+    ) as client:
         info = client.info()
         with settings.changed() as change:
             change.to(change.settings.knowing(url, info, plain_http))
@@ -101,14 +108,21 @@ def enrol(link: Link, key: Ed25519PrivateKey, secret: str | None, name: str = ""
     return own
 
 
-def words(folders: Iterable[Path], allowed: Iterable[str] = ()) -> list[leaks.Word]:
+def words(
+    folders: Iterable[Path],
+    allowed: Iterable[str] = (),
+    theirs: Collection[Place] = (),
+) -> list[leaks.Word]:
     """What must not be in a submission of these folders: names of this machine, and the ids of
     boards and boots that the private documents have. ``allowed``: words that a person has looked at
-    and called harmless now; what was called so before is remembered."""
+    and called harmless now; what was called so before is remembered. ``theirs``: attempts that came
+    from another machine, as public documents."""
     found = leaks.words_of_this_machine()
     for folder in folders:
         found += leaks.words_of([locked(folder)])
         for entry in store.entries(folder):
+            if (entry.attempt.block, entry.attempt.arm_id, entry.attempt.attempt) in theirs:
+                continue
             document = entry.record or entry.failure
             found += leaks.words_of([document] if document is not None else [])
     harmless = {w.strip().lower() for w in allowed} | set(settings.read().harmless)
@@ -140,15 +154,19 @@ def fresh(
     outbox: Outbox,
     net: leaks.Net,
     ended: Callable[[Attempt], bool] = lambda attempt: True,
+    theirs: Collection[Place] = (),
+    public: bytes | None = None,
 ) -> Iterator[Bundle]:
     """The submissions of what an archive has not had yet, each looked through.
 
     Everything is looked at before the first is given: a folder that cannot be sent whole, isn't.
+    ``theirs``: attempts that another machine has sent. ``public``: as for ``bundles``.
     """
     done = outbox.done(info.archive, campaign_of(locked(folder).owner, info.board_salt))
-    for bundle in bundles(folder, info, done, ended):
+    done |= set(theirs)
+    for bundle in bundles(folder, info, done, ended, public):
         check(bundle, net)
-    yield from bundles(folder, info, done, ended)
+    yield from bundles(folder, info, done, ended, public)
 
 
 def queue(folder: Path, link: Link, outbox: Outbox, made: Iterable[Bundle]) -> list[Entry]:

@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 import yaml
 
-from lem.campaign.lock import agree, check_overrides, edits, make_lock, provisional_staging
+from lem.campaign.lock import (
+    agree,
+    check_overrides,
+    edits,
+    make_lock,
+    provisional_staging,
+    taken_over,
+)
 from lem.campaign.stage import Ready, Staging
 from lem.config import CampaignFile, experiment_id, parse
 from lem.contract.lock import Lock, Overrides
@@ -302,3 +309,32 @@ def test_only_the_first_edits_are_shown() -> None:
     other = campaign(measure={"preset": "standard", "seed": 99, "windows": 2, "window_s": 3})
     shown = edits(campaign(), other, most=2)
     assert len(shown) == 3 and shown[-1].endswith(" more")
+
+
+def test_a_folder_may_be_told_whose_it_is() -> None:
+    file = campaign()
+    lock = make_lock(file, staged(file), NONE, {0: "process", 1: "process", 2: "process"}, [],
+                     ["cpu"], owner="ab" * 8)  # fmt: skip
+    assert lock.owner == "ab" * 8
+    assert locked(file).owner != locked(file).owner
+
+
+def test_who_takes_over_makes_as_many_blocks_as_the_first_one_was_to() -> None:
+    file = campaign(measure={"preset": "standard", "seed": 7, "time_budget": "1h"})
+    handed = locked(file).model_copy(update={"time_budget_s": 60.0, "owner": "hash", "blocks": 4})
+    lock = taken_over(handed, locked(file))
+    assert (lock.time_budget_s, lock.blocks) == (60.0, 4)
+    assert lock.owner != "hash"
+
+
+def test_who_would_make_other_experiments_does_not_take_over() -> None:
+    file = campaign()
+    handed = locked(file)
+    with pytest.raises(BadInput, match=r"transformers is version 6\.0 here and was 5\.23\.0"):
+        taken_over(handed, locked(file, staged(file, version="6.0")))
+    with pytest.raises(BadInput, match="staging gives other experiments here"):
+        taken_over(handed, locked(file, staged(file, ["bb"])))
+    with pytest.raises(BadInput, match="its seed is another here"):
+        taken_over(handed, handed.model_copy(update={"seed": 8}))
+    with pytest.raises(BadInput, match="its campaign_digest is another here"):
+        taken_over(handed, handed.model_copy(update={"campaign_digest": "0" * 64}))

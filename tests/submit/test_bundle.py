@@ -15,7 +15,7 @@ from lem.stores import folder as store
 from lem.stores.counted import counted
 from lem.submit.bundle import Bundle, bundles, open_attempts
 from lem.submit.manifest import check_runs
-from lem.submit.pack import unpacked
+from lem.submit.pack import packed, unpacked
 from lem.submit.veil import campaign_of
 from tests import records
 from tests.submit import given
@@ -174,3 +174,13 @@ def test_attempts_that_may_still_be_written_wait(tmp_path: Path) -> None:
     given.campaign(tmp_path)
     (one,) = bundles(tmp_path, given.info(), ended=lambda a: a.block == 0)
     assert {p[0] for p in one.places} == {0}
+
+
+def test_where_another_machine_began_it_the_lock_of_that_one_is_named(tmp_path: Path) -> None:
+    given.campaign(tmp_path)
+    (own,) = bundles(tmp_path, given.info())
+    theirs = packed(b'{"another": "lock"}')
+    (one,) = bundles(tmp_path, given.info(), public=theirs)
+    assert one.content.lock == hashlib.sha256(theirs).hexdigest()
+    assert one.files[one.content.lock] == theirs
+    assert one.content.runs == own.content.runs

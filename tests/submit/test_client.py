@@ -3,10 +3,11 @@
 import httpx
 import pytest
 
+from lem.contract.submission import ArchiveInfo
 from lem.errors import BadInput
 from lem.submit import client as c
 from lem.submit.client import ArchiveClient, Declined, Unreachable
-from tests.submit import standin
+from tests.submit import given, standin
 
 
 def test_an_archive_tells_what_it_is(archive: standin.Archive) -> None:
@@ -135,3 +136,28 @@ def test_tokens_go_into_a_header() -> None:
 
     ArchiveClient("http://localhost", token="t", transport=httpx.MockTransport(answer)).get("/x")
     assert seen == ["Bearer t"]
+
+
+def test_a_document_is_told_with_token_and_headers() -> None:
+    seen = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, content=given.info().model_dump_json())
+
+    with ArchiveClient(
+        "http://localhost",
+        token="a-token",
+        headers={"Lem-Fence": "3"},
+        transport=httpx.MockTransport(answer),
+    ) as client:
+        assert client.tell(ArchiveInfo, "/somewhere", given.info()) == given.info()
+    (request,) = seen
+    assert request.headers["authorization"] == "Bearer a-token"
+    assert request.headers["lem-fence"] == "3"
+    assert ArchiveInfo.parse(request.content) == given.info()
+
+
+def test_an_answer_may_be_nothing() -> None:
+    with answering(httpx.Response(204)) as client:
+        assert client.tell(ArchiveInfo, "/somewhere", given.info()) is None

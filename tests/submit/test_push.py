@@ -126,3 +126,15 @@ def test_what_was_refused_is_in_the_next_push_again(
     (sent,) = pushed(folder, archive)
     assert sent.receipt is not None and sent.receipt.runs == 4
     assert sorted(e.state for e in Outbox().entries()) == ["sent", "sent"]
+
+
+def test_what_another_machine_sent_is_neither_sent_nor_searched_for(tmp_path: Path) -> None:
+    folder, outbox = given.campaign(tmp_path / "c"), Outbox()
+    (whole,) = push.fresh(folder, given.info(), outbox, Net([]))
+    theirs = {p for p in whole.places if p[0] == 0}
+    (rest,) = push.fresh(folder, given.info(), outbox, Net([]), theirs=theirs)
+    assert rest.places == whole.places - theirs
+    boots = {w.text for w in push.words([folder]) if w.what == "the id of a boot"}
+    assert boots and boots > {
+        w.text for w in push.words([folder], theirs=whole.places) if w.what == "the id of a boot"
+    }
