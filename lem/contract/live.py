@@ -11,11 +11,13 @@ from pydantic import Field, TypeAdapter
 
 from lem.contract.base import Document, Part, Scalar
 from lem.contract.event import Phase
+from lem.contract.queue import Fence, QueuedId
 from lem.contract.submission import ArmId
 
 MAX_EVENTS = 500
 """In one batch."""
-MAX_BATCH_BYTES = 128 * 1024
+MAX_BATCH_BYTES = 512 * 1024
+"""Enough for a table of as many arms as there may be."""
 MAX_TEXT = 2000
 """Characters of an answer, or of a message."""
 
@@ -115,8 +117,8 @@ class Tokens(Part):
 
 
 class Text(Part):
-    """A piece of a model's answer: to be shown as text only. ``more`` of the same answer follows it
-    where it does not end it."""
+    """A piece of a model's answer, to be shown as text only. The next one of the same request goes
+    on where it stops, until one has ``end``; pieces may be missing where answers came too fast."""
 
     k: Literal["text"] = "text"
     at: At
@@ -180,12 +182,13 @@ EVENT: TypeAdapter[LiveEvent] = TypeAdapter(LiveEvent)
 
 class Batch(Document):
     """``POST /runners/events``. Numbered from 0 within one lease: one that is there already changes
-    nothing, one that leaves a gap is refused with the number that is wanted."""
+    nothing, one that leaves a gap is not taken. Each is answered by :class:`Taken` with the number
+    that is wanted next; a runner that has that one no more sends it without events."""
 
     schema_version: Literal[1] = 1
-    queued: str
-    fence: int
-    number: Annotated[int, Field(ge=0)]
+    queued: QueuedId
+    fence: Fence
+    number: Annotated[int, Field(ge=0, le=2**53)]
     events: Annotated[list[LiveEvent], Field(max_length=MAX_EVENTS)]
 
 

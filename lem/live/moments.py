@@ -1,0 +1,348 @@
+"""What happens in a campaign, told to whoever watches it: moments become live events.
+
+Whatever an agent says of itself is believed for the eye alone, and only within bounds: so many
+events, so much text, and figures that can be.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+from lem.campaign.execute import Moment
+from lem.contract.base import Scalar
+from lem.contract.event import Event
+from lem.contract.event import Phase as PhaseName
+from lem.contract.failure import Failure
+from lem.contract.flags import FLAGS, worst
+from lem.contract.live import (
+    MAX_TEXT,
+    Begin,
+    Campaign,
+    End,
+    Flag,
+    Interval,
+    LiveEvent,
+    PhaseBegins,
+    Plan,
+    Power,
+    ShownArm,
+    Text,
+    Tokens,
+)
+from lem.contract.lock import Arm, Lock
+from lem.contract.record import Record, Value
+from lem.errors import LemError
+from lem.live.allowance import Allowance
+from lem.live.tables import MOST, tables, with_uncertainty
+
+LOCK = "campaign.lock.json"
+PHASES: tuple[PhaseName, ...] = get_args(PhaseName)
+MAX_ARMS = 1000
+MAX_SETTINGS = 50
+MAX_ARMS_BYTES = 300 * 1024
+"""Of all arms together; beyond it their settings are left out."""
+MAX_DEVICES = 32
+MAX_FLAGS = 50
+EVENTS_PER_S, EVENTS_AT_ONCE = 300.0, 600.0
+TEXT_PER_S, TEXT_AT_ONCE = 20_000.0, 40_000.0
+"""Characters of answers."""
+PHASES_OF_A_RUN = 200
+ENERGY = "energy_per_output_token_j"
+THROUGHPUT = "output_throughput_tokens_per_s"
+TABLE_SHARE = 50
+"""A table is worked out anew once so many times its own time has passed since the last."""
+ESTIMATED = "estimated"
+
+
+class Translator:
+    """Of one campaign folder. May be called from several threads; raises nothing for what an agent
+    says, however wrong it is.
+
+    ``wall_ns``: nanoseconds since the epoch. ``monotonic_ns``: the clock of an agent's events.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        wall_ns: Callable[[], int] = time.time_ns,
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self._folder = folder
+        self._wall_ns = wall_ns
+        self._monotonic_ns = monotonic_ns
+        self._lock = threading.Lock()
+        self._places: dict[str, int] = {}
+        """Arm → its number."""
+        self._grows = False
+        self._run = _Run(0)
+        self._events = Allowance(EVENTS_PER_S, EVENTS_AT_ONCE)
+        self._text = Allowance(TEXT_PER_S, TEXT_AT_ONCE)
+        self._block: int | None = None
+        """Of the last run that ended."""
+        self._new = True
+        """Whether something ended since the last table; runs from before count."""
+        self._table_next_ns = 0
+
+    def events(self, moment: Moment) -> list[LiveEvent]:
+        """What viewers are told of this moment, in order; nothing where it is of no interest."""
+        with self._lock:
+            at = self._now()
+            told = self._arms_told(moment, at)
+            if moment.kind == "plan":
+                told += self._plan(moment, at)
+            elif moment.kind == "begin":
+                told += self._begin(moment, at)
+            elif moment.kind == "event" and moment.event is not None:
+                told += self._event(moment.event, at)
+            elif moment.kind == "end":
+                told += self._end(moment, at)
+            return told
+
+    def standing(self) -> list[LiveEvent]:
+        """How a campaign stands of which no run is made any more: what there was to run, and the
+        comparison. Empty where it was not begun."""
+        with self._lock:
+            at = self._now()
+            arms = self._read_arms(at)
+            return [*arms, *tables(self._folder, self._places, at, over=True)] if arms else []
+
+    def _now(self) -> int:
+        return self._wall_ns() // 10**6
+
+    def _arms_told(self, moment: Moment, at: int) -> list[LiveEvent]:
+        """The campaign, where it was not told yet or has grown."""
+        unknown = moment.arm is not None and moment.arm.arm_id not in self._places
+        grown = self._grows and moment.kind == "plan"
+        return self._read_arms(at) if not self._places or unknown or grown else []
+
+    def _read_arms(self, at: int) -> list[LiveEvent]:
+        try:
+            lock = Lock.read(self._folder / LOCK)
+        except LemError:
+            return []
+        arms = lock.arms[:MAX_ARMS]
+        if len(arms) == len(self._places):
+            return []
+        self._places = {a.arm_id: i for i, a in enumerate(arms)}
+        self._grows = lock.adaptive is not None
+        told = Campaign(
+            at=at,
+            name=_short(lock.name),
+            arms=[shown(a) for a in arms],
+            baseline=self._places.get(lock.baseline, 0),
+        )
+        if len(told.model_dump_json()) > MAX_ARMS_BYTES:
+            bare = [a.model_copy(update={"settings": {}}) for a in told.arms]
+            told = told.model_copy(update={"arms": bare})
+        return [told]
+
+    def _plan(self, moment: Moment, at: int) -> list[LiveEvent]:
+        todo = moment.plan
+        told: list[LiveEvent] = []
+        is_over = not todo.runs
+        if self._new and (is_over or todo.runs[0].block != self._block):
+            told += self._tables(at, is_over)
+        plan = Plan(
+            at=at,
+            blocks=min(todo.blocks, 10**8),
+            pilot=not todo.decision.final,
+            reason=todo.decision.reason[:MAX_TEXT],
+            left=len(todo.runs),
+        )
+        return [plan, *told]
+
+    def _tables(self, at: int, is_over: bool) -> list[LiveEvent]:
+        began_ns = self._monotonic_ns()
+        if began_ns < self._table_next_ns and not is_over:
+            return []
+        try:
+            found = tables(self._folder, self._places, at, is_over)
+        except LemError:
+            return []
+        took_ns = self._monotonic_ns() - began_ns
+        self._table_next_ns = began_ns + (1 + TABLE_SHARE) * took_ns
+        self._new = False
+        return list(found)
+
+    def _begin(self, moment: Moment, at: int) -> list[LiveEvent]:
+        run, arm = moment.run, moment.arm
+        if run is None or arm is None or arm.arm_id not in self._places:
+            return []
+        self._run = _Run(at)
+        arm_n = self._places[arm.arm_id]
+        return [Begin(at=at, arm=arm_n, block=run.block, attempt=run.attempt)]
+
+    def _end(self, moment: Moment, at: int) -> list[LiveEvent]:
+        run, arm, result = moment.run, moment.arm, moment.result
+        if run is None or arm is None or arm.arm_id not in self._places or result is None:
+            return []
+        self._block, self._new = run.block, True
+        arm_n = self._places[arm.arm_id]
+        if isinstance(result, Failure):
+            hint = f" ({result.hint})" if result.hint else ""
+            return [
+                End(
+                    at=at,
+                    arm=arm_n,
+                    block=run.block,
+                    attempt=run.attempt,
+                    outcome="failure",
+                    failure=result.kind,
+                    message=f"{result.message}{hint}"[:MAX_TEXT],
+                )
+            ]
+        return [
+            *_flags(result, at),
+            End(
+                at=at,
+                arm=arm_n,
+                block=run.block,
+                attempt=run.attempt,
+                outcome="record",
+                consequence=worst(result.flags),
+                energy_per_output_token_j=_energies(result),
+                output_tokens=min(sum(w.output_tokens for w in result.windows), 10**8),
+                output_throughput_tokens_per_s=_throughput(result),
+            ),
+        ]
+
+    def _event(self, event: Event, now: int) -> list[LiveEvent]:
+        age_ms = (self._monotonic_ns() - event.t_ns) // 10**6
+        at = min(now, max(self._run.began, now - age_ms))
+        if event.kind == "phase":
+            name = _phase(event.data.get("phase"))
+            self._run.phases += 1
+            if name is None or self._run.phases > PHASES_OF_A_RUN:
+                return []
+            return [PhaseBegins(at=at, phase=name)]
+        seconds = self._monotonic_ns() / 1e9
+        if event.kind == "log" or not self._events.take(1, seconds):
+            return []
+        if event.kind == "sample":
+            return self._run.power(event.data, at)
+        if event.kind == "progress":
+            return _tokens(event.data, at)
+        if event.kind == "text":
+            text = str(event.data.get("text", ""))[:MAX_TEXT]
+            if not self._text.take(len(text), seconds):
+                return []
+            ends = event.data.get("end", True) is not False
+            request = str(event.data.get("request", ""))[:80]
+            return [Text(at=at, request=request, text=text, end=ends)]
+        message = str(event.data.get("message", ""))[:MAX_TEXT]
+        return [Flag(at=at, flag=_short(str(event.data.get("flag", ""))), message=message)]
+
+
+class _Run:
+    """What is known of the run that goes on."""
+
+    def __init__(self, began: int) -> None:
+        self.began = began
+        self.phases = 0
+        self._devices: dict[str, tuple[int, float, float]] = {}
+        """Device → time in ms, power and energy so far."""
+
+    def power(self, data: dict[str, Any], at: int) -> list[LiveEvent]:
+        """Energy is the integral of power by the trapezoidal rule, since the first sample."""
+        device, watts = str(data.get("device", ""))[:40], _amount(data.get("power_w"))
+        if watts is None or not device:
+            return []
+        known = self._devices.get(device)
+        if known is None and len(self._devices) >= MAX_DEVICES:
+            return []
+        joules = 0.0
+        if known is not None:
+            then, before, joules = known
+            joules += (before + watts) / 2 * max(0, at - then) / 1e3
+        joules = min(joules, MOST)
+        self._devices[device] = (at, watts, joules)
+        device_class = _class(data.get("class"), device)
+        return [
+            Power(
+                at=at,
+                device=device,
+                device_class=device_class,
+                estimated=device_class == ESTIMATED,
+                w=round(watts, 3),
+                j=round(joules, 3),
+            )
+        ]
+
+
+def shown(arm: Arm) -> ShownArm:
+    """An arm as viewers see it."""
+    settings: dict[str, Scalar] = {}
+    for path, value in list(arm.settings.items())[:MAX_SETTINGS]:
+        settings[_short(path)] = _short(value) if isinstance(value, str) else value
+    return ShownArm(
+        arm_id=arm.arm_id,
+        experiment_id=arm.experiment_id[:64],
+        label=_short(arm.label),
+        backend=_short(arm.experiment.backend),
+        model=_short(arm.experiment.model.id),
+        settings=settings,
+    )
+
+
+def _tokens(data: dict[str, Any], at: int) -> list[LiveEvent]:
+    n, per_s = data.get("output_tokens"), _amount(data.get("tokens_per_s"))
+    if not isinstance(n, int) or not 0 <= n <= 10**8 or per_s is None:
+        return []
+    return [Tokens(at=at, n=n, per_s=per_s)]
+
+
+def _flags(record: Record, at: int) -> list[LiveEvent]:
+    return [
+        Flag(at=at, flag=_short(f), message=FLAGS[f].meaning if f in FLAGS else "")
+        for f in record.flags[:MAX_FLAGS]
+    ]
+
+
+def _energies(record: Record) -> dict[str, Interval]:
+    found = record.metrics.get(ENERGY)
+    if not isinstance(found, dict):
+        return {}
+    energies = {}
+    for name, value in list(found.items())[:10]:
+        interval = with_uncertainty(value.value, value.uncertainty)
+        if interval is not None and _class(name, "") == name:
+            energies[name] = interval
+    return energies
+
+
+def _throughput(record: Record) -> float | None:
+    found = record.metrics.get(THROUGHPUT)
+    return _amount(found.value) if isinstance(found, Value) else None
+
+
+def _class(told: object, device: str) -> str:
+    """The class that a device is said to be of, or what its name looks like."""
+    if isinstance(told, str) and _is_class(told):
+        return told
+    name = device.rstrip("0123456789").rstrip("_-").lower()
+    return name if _is_class(name) else "unknown"
+
+
+def _is_class(name: str) -> bool:
+    return (
+        0 < len(name) <= 20
+        and name[0] in "abcdefghijklmnopqrstuvwxyz"
+        and all(c in "abcdefghijklmnopqrstuvwxyz_" for c in name)
+    )
+
+
+def _amount(value: object) -> float | None:
+    """A figure that can be shown: an agent may say anything."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value <= MOST else None
+
+
+def _phase(name: object) -> PhaseName | None:
+    return next((p for p in PHASES if p == name), None)
+
+
+def _short(text: str) -> str:
+    return text[:200]
