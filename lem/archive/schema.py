@@ -1,8 +1,7 @@
 """The tables of an archive, for SQLite and PostgreSQL alike.
 
-What was signed lies outside the database, byte for byte, in packs (``packs.py``). Everything here
-but identities, keys, people and the log can be made anew from it (``rebuild.py``). The tables of
-the queue are in ``queue/tables.py``.
+What was signed lies outside, byte for byte, in packs (``packs.py``). All but identities, keys,
+people and the log can be made anew from it (``rebuild.py``). The queue's are in ``queue/tables.py``.
 """
 
 import sqlalchemy as sa
@@ -33,7 +32,7 @@ SETTING = sa.Table(
     sa.Column("value", sa.Text, nullable=False),
 )
 """``archive`` (64 hex digits, random), ``board_salt`` (32), ``data_version`` (raised by every
-change that a reader can see), ``states`` (random names of the last versions, the newest first)."""
+change that a reader can see), ``states`` (random names of the last versions, newest first)."""
 
 IDENTITY = sa.Table(
     "identity",
@@ -81,8 +80,7 @@ PERSON = sa.Table(
     sa.Column("created_at", sa.Text, nullable=False),
     sa.Column("disabled_at", sa.Text),
 )
-"""Who queues campaigns. ``handle``: p and 20 hex digits, public. ``enrolled_by``: ``open``,
-``invitation``, ``admin``."""
+"""``handle``: p and 20 hex digits, public. ``enrolled_by``: ``open``, ``invitation``, ``admin``."""
 
 TOKEN = sa.Table(
     "token",
@@ -124,10 +122,12 @@ CAMPAIGN = sa.Table(
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("missing", sa.Text, nullable=False, server_default=""),
     sa.Column("created_at", sa.Text, nullable=False),
+    sa.Column("queued", sa.Text),
     sa.UniqueConstraint("identity_id", "owner"),
 )
-"""``owner``: ``Content.campaign``. ``lock``: the newest, gzip. ``state``: ``open``, ``complete``,
-``rejected``, ``retracted``; only ``complete`` ones enter figures."""
+"""``identity_id``: who sent the first of it. ``owner``: ``Content.campaign``. ``lock``: the newest,
+gzip. ``state``: ``open``, ``complete``, ``rejected``, ``retracted``; only ``complete`` ones count.
+``queued``: its id in the queue, where it came from there; others may have sent parts of it then."""
 
 SUBMISSION = sa.Table(
     "submission",

@@ -83,6 +83,7 @@ def _without_queue(c: sa.Connection) -> None:
     for name in gone:
         c.exec_driver_sql(f"DROP TABLE {name}")
     big = "INTEGER" if c.dialect.name == "sqlite" else "BIGINT"
+    c.exec_driver_sql("ALTER TABLE campaign DROP COLUMN queued")
     for old in (OLD_TOKEN, OLD_INVITATION):
         c.exec_driver_sql(old.replace("BIGINT", big))
     c.exec_driver_sql(

@@ -44,6 +44,7 @@ QUEUED = sa.Table(
     "queued",
     METADATA,
     sa.Column("seq", BIG, primary_key=True),
+    sa.Column("turn", BIG, nullable=False),
     sa.Column("id", sa.Text, nullable=False, unique=True),
     sa.Column("person_id", sa.ForeignKey("person.id"), nullable=False, index=True),
     sa.Column("owner", sa.Text, nullable=False),
@@ -64,15 +65,17 @@ QUEUED = sa.Table(
     sa.Column("tries", sa.Integer, nullable=False, server_default="0"),
     sa.Column("cancel_at", sa.Text),
     sa.Column("device_models", sa.Text),
-    sa.Index("ix_queued_state", "state", "seq"),
+    sa.Index("ix_queued_state", "state", "turn", "seq"),
 )
-"""``seq``: the order in which they came. ``id``: q and 20 hex digits. ``owner``: ``Lock.owner``;
+"""``seq``: the order in which they came; ``turn``: in which they are given out, lowest first
+(``adding.py`` says how it is made). ``id``: q and 20 hex digits. ``owner``: ``Lock.owner``;
 ``campaign``: what is made of it with the archive's salt, ``Content.campaign`` of whatever is
 submitted of it. ``wanted``: models, backends and so on, for lists. ``archived``: whether what is
 measured may be published. ``state``: ``queued``, ``running``, ``done``, ``failed``, ``cancelled``.
 ``fence``: the last claim's number. ``runner_id``: who holds the lease, or held the last one.
 ``tries``: claims since blocks of it were submitted last. ``cancel_at``: when somebody wanted it to
-end. ``device_models``: on which it was begun."""
+end. ``device_models``: on which it was begun, once blocks of it were submitted; where experiments are
+chosen as it goes, the runner's handle, since nobody else can go on with it."""
 
 CLAIM = sa.Table(
     "claim",

@@ -75,9 +75,11 @@ def _tokens() -> None:
 
 
 def _queue() -> None:
+    op.add_column("campaign", sa.Column("queued", sa.Text(), nullable=True))
     op.create_table(
         "queued",
         sa.Column("seq", BIG, nullable=False),
+        sa.Column("turn", BIG, nullable=False),
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("person_id", BIG, nullable=False),
         sa.Column("owner", sa.Text(), nullable=False),
@@ -110,7 +112,7 @@ def _queue() -> None:
     )
     op.create_index("ix_queued_person_id", "queued", ["person_id"])
     op.create_index("ix_queued_runner_id", "queued", ["runner_id"])
-    op.create_index("ix_queued_state", "queued", ["state", "seq"])
+    op.create_index("ix_queued_state", "queued", ["state", "turn", "seq"])
     op.create_table(
         "claim",
         sa.Column("queued_seq", BIG, nullable=False),
