@@ -41,6 +41,7 @@ _TABLE = (
     Reason("invitation_unknown", 403, "the invitation is not known here, was used, or has expired"),
     Reason("bad_name", 422, "a name is empty, too long, or has control characters"),
     Reason("token_unknown", 401, "the token is not valid here"),
+    Reason("person_unknown", 404, "there is no such person"),
     Reason("no_session", 403, "a token of this role opens no session"),
     Reason("too_many_tokens", 409, "there are too many tokens: revoke one first"),
     Reason("key_known", 409, "this key is enrolled already"),

@@ -19,6 +19,8 @@ from lem.server import describe
 from lem.server.checkers import Checkers
 from lem.server.front import API, Front
 from lem.server.logs import failure
+from lem.server.platform import account as account_pages
+from lem.server.platform import admin as admin_pages
 from lem.server.problems import (
     MEDIA_TYPE,
     FieldError,
@@ -27,7 +29,9 @@ from lem.server.problems import (
     field_errors,
 )
 from lem.server.routes import (
+    accounts,
     admin,
+    admin_people,
     archive,
     board,
     campaigns,
@@ -86,7 +90,11 @@ def create_app(settings: ServerSettings) -> FastAPI:
     app.state.service = service
     for module in (archive, keys, submissions, log, board, results, campaigns, exports, admin):
         app.include_router(module.router, prefix=API)
+    for module in (admin_people, accounts):
+        app.include_router(module.router, prefix=API)
     app.include_router(health.router)
+    app.include_router(account_pages.router)
+    app.include_router(admin_pages.router)
     app.include_router(pages.router)
     _add_handlers(app)
     app.openapi = describe.complete(app)  # type: ignore[method-assign]

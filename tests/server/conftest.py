@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from postgres import TEMPLATE, postgres
 from server_process import Process
 
-from lem.archive import identities
+from lem.archive.queue import admin
 from lem.server.app import create_app
 from lem.server.service import Service
 from lem.server.settings import Bounds, Rates, ServerSettings
@@ -27,10 +27,12 @@ class Served:
     settings: ServerSettings
 
     def token(self, role: Any) -> dict[str, str]:
-        """Headers with a new token."""
+        """Headers with a new token; a submitter's or an admin's is of a new person."""
+        return {"Authorization": f"Bearer {self.secret(role)}"}
+
+    def secret(self, role: Any) -> str:
         with self.service.database.writing() as connection:
-            secret = identities.issue_token(connection, role, f"a test's {role}")
-        return {"Authorization": f"Bearer {secret}"}
+            return admin.issue(connection, role, f"a test's {role}")
 
 
 Serve = Callable[..., Served]

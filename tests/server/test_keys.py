@@ -28,7 +28,7 @@ def test_an_invitation_is_good_for_one_key(serve: Serve, kind: str) -> None:
     )
     assert made.status_code == 201
     secret = made.json()["secret"]
-    assert made.json()["link"] == f"https://lem.example.org/enrol#{secret}"
+    assert made.json()["link"] == f"https://lem.example.org/join#{secret}"
     enrolled(served.client, 1, secret)
     second = served.client.post("/api/v1/keys", json=Holder(2).enrolment(archive, secret))
     assert (second.status_code, second.json()["reason"]) == (403, "invitation_unknown")

@@ -10,14 +10,14 @@ import hmac
 import secrets
 import time
 from datetime import UTC, date, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from lem.archive import identities
 from lem.archive.identities import Grant, Policy, Role
-from lem.archive.queue.tables import RUNNER, SESSION
+from lem.archive.queue.tables import SESSION
 from lem.archive.reasons import refused
 from lem.archive.schema import INVITATION, PERSON, TOKEN
 from lem.contract.base import utc_now
@@ -89,7 +89,7 @@ def join(c: Connection, name: str, secret: str | None, policy: Policy) -> Joined
     return Joined(handle, called, token)
 
 
-def person_of(c: Connection, handle: str) -> sa.Row[tuple[int, str]] | None:
+def person_of(c: Connection, handle: str) -> sa.Row[Any] | None:
     """Its row's number and its name."""
     return c.execute(sa.select(PERSON.c.id, PERSON.c.name).where(PERSON.c.handle == handle)).first()
 
@@ -119,7 +119,7 @@ def make_token(c: Connection, grant: Grant, name: str, valid_s: float | None) ->
     for it: or whoever found one could keep what was to end. Raises ``Refused``."""
     assert grant.person_id is not None
     valid = sa.select(sa.func.count()).where(
-        TOKEN.c.person_id == grant.person_id, _is_valid(), TOKEN.c.role != "owner"
+        TOKEN.c.person_id == grant.person_id, is_valid(), TOKEN.c.role != "owner"
     )
     if (c.scalar(valid) or 0) >= MAX_TOKENS:
         raise refused("too_many_tokens")
@@ -135,7 +135,7 @@ def make_token(c: Connection, grant: Grant, name: str, valid_s: float | None) ->
 def tokens_of(c: Connection, person_id: int) -> list[Listed]:
     """The valid tokens of a person, the newest first, without those of single campaigns."""
     return _listed(
-        c, sa.and_(TOKEN.c.person_id == person_id, _is_valid(), TOKEN.c.role != "owner"), MAX_TOKENS
+        c, sa.and_(TOKEN.c.person_id == person_id, is_valid(), TOKEN.c.role != "owner"), MAX_TOKENS
     )
 
 
@@ -143,7 +143,7 @@ def every_token(c: Connection, after: str, limit: int) -> list[Listed]:
     """The valid tokens by their handles, for whoever runs the archive, without those of single
     campaigns."""
     return _listed(
-        c, sa.and_(TOKEN.c.handle > after, _is_valid(), TOKEN.c.role != "owner"), limit, True
+        c, sa.and_(TOKEN.c.handle > after, is_valid(), TOKEN.c.role != "owner"), limit, True
     )
 
 
@@ -230,14 +230,12 @@ def end_session(c: Connection, secret: str) -> None:
     c.execute(SESSION.delete().where(SESSION.c.hash == identities.hash_of(secret)))
 
 
-def set_runner_disabled(c: Connection, handle: str, disabled: bool) -> bool:
-    """Whether a runner may claim campaigns. False where there is no such runner."""
-    changed = c.execute(
-        RUNNER.update()
-        .where(RUNNER.c.handle == handle)
-        .values(disabled_at=utc_now() if disabled else None)
+def is_valid() -> sa.ColumnElement[bool]:
+    """Of tokens: neither revoked nor past its time. Its person may be disabled."""
+    return sa.and_(
+        TOKEN.c.revoked_at.is_(None),
+        sa.or_(TOKEN.c.expires_at.is_(None), TOKEN.c.expires_at > utc_now()),
     )
-    return changed.rowcount == 1
 
 
 _ARTICLE: dict[Role, str] = {
@@ -246,13 +244,6 @@ _ARTICLE: dict[Role, str] = {
     "submitter": "a submitter",
     "owner": "a single campaign",
 }
-
-
-def _is_valid() -> sa.ColumnElement[bool]:
-    return sa.and_(
-        TOKEN.c.revoked_at.is_(None),
-        sa.or_(TOKEN.c.expires_at.is_(None), TOKEN.c.expires_at > utc_now()),
-    )
 
 
 def _listed(
