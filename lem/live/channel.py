@@ -124,7 +124,8 @@ class Channel:
                 return None
             if place.after + 1 == last:
                 return Piece(self._ring[-1], Place(last))
-            frames, size = [], 0
+            frames: list[bytes] = []
+            size = 0
             for i in range(skip, held):
                 size += len(self._ring[i])
                 if frames and size > limit:

@@ -149,7 +149,7 @@ class Log:
             if end or len(data) < want:
                 break
             want *= 4
-        lines = data[:end].splitlines()
+        lines = data[:end].split(b"\n")[:-1]
         return Lines(
             [Line(after + i, _payload(text)) for i, text in enumerate(lines, 1)], offset + end
         )
