@@ -19,9 +19,18 @@ from lem.archive.queries.answer import (
     Tier,
     head,
 )
+from lem.archive.queries.estimate import Estimate, estimate, locked
 from lem.archive.queries.figures import configurations_of, experiments_of, figures_of
 from lem.archive.schema import CONFIG
-from lem.config import PROVISIONAL, experiment_id, experiment_of, model_name, parse
+from lem.config import (
+    PROVISIONAL,
+    CampaignFile,
+    check_available,
+    experiment_id,
+    experiment_of,
+    model_name,
+    parse,
+)
 from lem.config.identity import meaning
 from lem.contract.base import Scalar, canonical_json
 from lem.contract.lock import Lock
@@ -69,6 +78,16 @@ class PlannedExperiment(Shape):
     """The best tier first, at most 20."""
 
 
+class Doubt(Shape):
+    """Something in the file that keeps it from being run, though it says what it means."""
+
+    where: str
+    """A key's path, such as ``workload.arrival.kind``; empty where it is of no single key."""
+    message: str
+    line: int | None
+    column: int | None
+
+
 class Plan(Answer):
     name: str
     experiments: list[PlannedExperiment]
@@ -76,6 +95,9 @@ class Plan(Answer):
     """Experiments of which something is there."""
     missing: int
     notes: list[str]
+    doubts: list[Doubt]
+    estimate: Estimate | None
+    """What it would take; None where doubts leave that open."""
 
 
 def plan(connection: sa.Connection, text: str) -> Plan:
@@ -123,6 +145,8 @@ def plan(connection: sa.Connection, text: str) -> Plan:
         measured=done,
         missing=len(experiments) - done,
         notes=[*asked.notes, *more],
+        doubts=asked.doubts,
+        estimate=None if asked.lock is None else estimate(connection, asked.lock, asked.cpu_only),
     )
 
 
@@ -147,6 +171,10 @@ class Asked(NamedTuple):
     wanted: list[Wanted]
     provisional: bool
     notes: list[str]
+    doubts: list[Doubt]
+    lock: Lock | None
+    cpu_only: bool
+    """Whether the campaign says that it uses no GPU."""
 
 
 def _is_lock(text: str) -> bool:
@@ -173,7 +201,7 @@ def _of_lock(text: str) -> Asked:
         )
         for a in lock.arms
     ]
-    return Asked(lock.name, wanted, False, [])
+    return Asked(lock.name, wanted, False, [], [], lock, False)
 
 
 def _of_campaign(text: str) -> Asked:
@@ -201,7 +229,28 @@ def _of_campaign(text: str) -> Asked:
     notes = ["the ids are provisional: staging resolves commits, versions and request lists"]
     if campaign.candidates is not None:
         notes.append("more experiments will be chosen while the campaign runs")
-    return Asked(campaign.spec.name, wanted, True, notes)
+    doubts = _doubts(campaign)
+    lock = None
+    try:
+        lock = locked(campaign)
+    except BadInput as e:
+        doubts += _said(e)
+    return Asked(campaign.spec.name, wanted, True, notes, doubts, lock, campaign.spec.gpus == [])
+
+
+def _doubts(campaign: CampaignFile) -> list[Doubt]:
+    try:
+        check_available(campaign)
+    except BadInput as e:
+        return _said(e)
+    return []
+
+
+def _said(error: BadInput) -> list[Doubt]:
+    return [
+        Doubt(where=p.path or "", message=p.message, line=p.line, column=p.column)
+        for p in error.problems
+    ]
 
 
 def _check_number(experiments: int) -> None:

@@ -1,0 +1,285 @@
+"""What a campaign would take, before anybody runs it: runs, time, and energy as ranges.
+
+None of it is a measurement. The time follows the rule of ``lem campaign plan``. The energy is that
+time × the mean power that others measured of the same software on one kind of device; as runs draw
+less while they load and rest, it is rather too much.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import sqlalchemy as sa
+
+from lem.archive.columns import Columns, Floats, Mask, columns
+from lem.archive.queries.answer import Shape
+from lem.campaign import overview
+from lem.campaign.generations import still_to_choose
+from lem.campaign.lock import make_lock, provisional_staging
+from lem.campaign.plan import Here, plan
+from lem.config import CampaignFile
+from lem.contract.lock import Lock, Overrides
+from lem.contract.metrics import METRIC_SEMANTICS_VERSION
+from lem.everyday import factors
+from lem.everyday.ranges import Range
+from lem.everyday.terms import JOULES_PER_KWH
+
+MOST_DEVICES = 6
+PRICE = "eu-business"
+"""That the page of everyday terms begins with."""
+CORE_OFF_BY = 0.5
+"""How far the assumed power of a busy core may be off, as estimates of energy state it."""
+GPU_MOST_W = 700.0
+GPU_ASSUMED = "700 W, the power limit that an NVIDIA H200 states"
+
+
+class Span(Shape):
+    low: float
+    high: float
+
+
+class Price(Shape):
+    """Of a kWh."""
+
+    id: str
+    name: str
+    low: float
+    high: float
+    currency: str
+    assumption: str
+    source: str
+    url: str
+    year: int
+    licence: str
+
+
+class EstimatedEnergy(Shape):
+    """On one kind of device; or, where nothing like it was measured, by an assumption."""
+
+    basis: Literal["archive", "assumed"]
+    device_model: str | None = None
+    device_count: int | None = None
+    energy_class: str | None = None
+    """What the power is of; ``estimated`` was itself no measurement."""
+    configurations: int = 0
+    """Whose mean power this is from."""
+    same: int = 0
+    """Experiments of whose model and software there is some on this device."""
+    same_backend: int = 0
+    """Of whose software there is some, with other models."""
+    others: int = 0
+    """That take the power of whatever else was measured on it."""
+    power_w: Span
+    energy_j: Span
+    cost: Span
+    assumption: str | None = None
+    """In words."""
+
+
+class Estimate(Shape):
+    runs: int
+    """That are sure to be made, unless a time budget ends it."""
+    blocks: int
+    """How often each experiment is run."""
+    most_blocks: int | None
+    """More may follow the first ``blocks``, up to these; None: there are as many as that."""
+    why_blocks: str
+    seconds: float
+    """For ``runs``."""
+    most_seconds: float
+    """With ``most_blocks``, within the time budget."""
+    basis: str
+    """Where the time is from, in words."""
+    time_budget_s: float | None
+    to_choose: int
+    """Experiments that are chosen while it runs: in neither the runs nor the rest."""
+    energy: list[EstimatedEnergy]
+    """The device first of which most is known, at most 6; empty where even an assumption lacks what
+    it needs."""
+    why_no_energy: str | None
+    price: Price
+
+
+class Arm(NamedTuple):
+    """An experiment, as far as its power depends on it."""
+
+    model: str
+    backend: str
+
+
+def locked(campaign: CampaignFile) -> Lock:
+    """The campaign as it would be begun, with what staging finds left open. Raises
+    :class:`BadInput` where two experiments are the same."""
+    launchers = {i: d.launcher or "docker" for i, d in enumerate(campaign.drafts)}
+    return make_lock(campaign, provisional_staging(campaign), Overrides(), launchers, [], [])
+
+
+def estimate(connection: sa.Connection, lock: Lock, cpu_only: bool) -> Estimate:
+    """``cpu_only``: whether the campaign says that it uses no GPU."""
+    todo = plan(lock, [], Here(now=lock.created_at, boot_id="", device_set=()))
+    told = overview.estimate(overview.Overview(lock, True, todo, []), {})
+    most_blocks = None if todo.decision.final else lock.max_blocks
+    more = (most_blocks or todo.blocks) / todo.blocks if todo.blocks else 1.0
+    most_s = told.seconds * max(1.0, more)
+    if lock.time_budget_s is not None:
+        most_s = max(min(most_s, lock.time_budget_s), told.seconds / max(1, todo.blocks))
+    seconds = Range(min(told.seconds, most_s), most_s)
+    price = _price()
+    arms = [Arm(a.experiment.model.id, a.experiment.backend) for a in lock.arms]
+    found = _measured_power(columns(connection), arms, seconds, price)
+    why = None
+    if not found:
+        assumed = _assumed(lock, seconds, price, cpu_only)
+        found = [] if assumed is None else [assumed]
+        why = _WHY if assumed is None else None
+    return Estimate(
+        runs=told.runs,
+        blocks=todo.blocks,
+        most_blocks=most_blocks,
+        why_blocks=todo.decision.reason,
+        seconds=seconds.low,
+        most_seconds=seconds.high,
+        basis=told.basis,
+        time_budget_s=lock.time_budget_s,
+        to_choose=still_to_choose(lock),
+        energy=found,
+        why_no_energy=why,
+        price=price,
+    )
+
+
+_WHY = "nothing like it was measured, and the file does not say how many processor cores work"
+
+
+def _price() -> Price:
+    found = factors.prices()[PRICE]
+    return Price(
+        id=found.id,
+        name=found.name,
+        low=found.range.low,
+        high=found.range.high,
+        currency=found.currency,
+        assumption=found.assumption,
+        source=found.source.name,
+        url=found.source.url,
+        year=found.source.year,
+        licence=found.source.licence,
+    )
+
+
+class _Power(NamedTuple):
+    """Of each configuration on the board, with U where it is known; NaN where there is none."""
+
+    low: Floats
+    high: Floats
+    known: Mask
+    certain: Mask
+    """Whose U is smaller than the value itself."""
+
+
+def _power(board: Columns) -> _Power:
+    mean = board.figure("mean", "mean_power_w", 0)
+    u = np.nan_to_num(board.figure("expanded", "mean_power_w", 0))
+    semantics = board.numbers["semantics_version"] == METRIC_SEMANTICS_VERSION
+    known = np.isfinite(mean) & (mean > 0) & semantics
+    return _Power(np.maximum(0.0, mean - u), mean + u, known, known & (u > 0) & (u < mean))
+
+
+def _rows(board: Columns, power: _Power, dimension: str, wanted: str) -> Mask:
+    return power.known & board.coded[dimension].are(lambda value: value == wanted)
+
+
+def _measured_power(
+    board: Columns, arms: Sequence[Arm], seconds: Range, price: Price
+) -> list[EstimatedEnergy]:
+    """For each kind of device that has something of the software: the power of those alike."""
+    power = _power(board)
+    of_model = {m: _rows(board, power, "model", m) for m in {a.model for a in arms}}
+    of_backend = {b: _rows(board, power, "backend", b) for b in {a.backend for a in arms}}
+    there = np.logical_or.reduce([np.zeros(len(board), dtype=bool), *of_backend.values()])
+    names = ("device_model", "device_count", "energy_class")
+    codes = [board.coded[n].codes for n in names]
+    kinds = np.unique(np.stack([c[there] for c in codes]), axis=1).T.tolist()
+    found = []
+    for kind in kinds:
+        here = power.known & np.logical_and.reduce(
+            [c == k for c, k in zip(codes, kind, strict=True)]
+        )
+        device, count, energy_class = (
+            board.coded[n].values[k] for n, k in zip(names, kind, strict=True)
+        )
+        tally = [0, 0, 0]
+        used = np.zeros(len(board), dtype=bool)
+        low = high = 0.0
+        for arm in arms:
+            backend = here & of_backend[arm.backend]
+            levels = (backend & of_model[arm.model], backend, here)
+            level = next(i for i, rows in enumerate(levels) if rows.any())
+            rows = levels[level]
+            if (rows & power.certain).any():
+                # An interval down to nothing would say no more of the others.
+                rows = rows & power.certain
+            tally[level] += 1
+            used |= rows
+            low += float(power.low[rows].min())
+            high += float(power.high[rows].max())
+        # Runs of all experiments take about as long.
+        mean = Range(low / len(arms), high / len(arms))
+        found.append(
+            EstimatedEnergy(
+                basis="archive",
+                device_model=str(device),
+                device_count=int(count or 1),
+                energy_class=str(energy_class),
+                configurations=int(used.sum()),
+                same=tally[0],
+                same_backend=tally[1],
+                others=tally[2],
+                **_spent(mean, seconds, price),
+            )
+        )
+    found.sort(key=lambda e: (-e.same, -e.same_backend, -e.configurations, e.device_model or ""))
+    return found[:MOST_DEVICES]
+
+
+def _assumed(lock: Lock, seconds: Range, price: Price, cpu_only: bool) -> EstimatedEnergy | None:
+    """None where it is said to run on the CPU alone, but not on how many cores."""
+    core = lock.measure.watts_per_busy_core
+    threads = [a.experiment.engine.get("threads") for a in lock.arms]
+    cores = [int(t) for t in threads if isinstance(t, int)]
+    if cpu_only and len(cores) < len(threads):
+        return None
+    least = (1 - CORE_OFF_BY) * core * (min(cores) if cpu_only else 1)
+    per_core = f"{core:g} W ± {100 * CORE_OFF_BY:g} % for each busy processor core"
+    if cpu_only:
+        mean = Range(least, (1 + CORE_OFF_BY) * core * max(cores))
+        words = f"{per_core}, {_span(min(cores), max(cores))} of them"
+    else:
+        sizes = [a.experiment.engine.get("tensor_parallel_size") for a in lock.arms]
+        gpus = max([1, *(int(s) for s in sizes if isinstance(s, int))])
+        mean = Range(least, GPU_MOST_W * gpus)
+        each = "" if gpus == 1 else f" for each of {gpus} GPUs"
+        words = f"from one busy processor core ({per_core}) to {GPU_ASSUMED}{each}"
+    return EstimatedEnergy(
+        basis="assumed", assumption=words, others=len(lock.arms), **_spent(mean, seconds, price)
+    )
+
+
+def _span(low: int, high: int) -> str:
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def _spent(power_w: Range, seconds: Range, price: Price) -> dict[str, Any]:
+    energy = (power_w * seconds).outward()
+    cost = energy * Range(price.low, price.high) * (1 / JOULES_PER_KWH)
+    return {
+        "power_w": _said(power_w.outward()),
+        "energy_j": _said(energy),
+        "cost": _said(cost.outward()),
+    }
+
+
+def _said(found: Range) -> Span:
+    assert math.isfinite(found.high)
+    return Span(low=found.low, high=found.high)
