@@ -38,6 +38,7 @@ from lem.server.routes import (
     exports,
     health,
     keys,
+    live,
     log,
     pages,
     results,
@@ -90,7 +91,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
     app.state.service = service
     for module in (archive, keys, submissions, log, board, results, campaigns, exports, admin):
         app.include_router(module.router, prefix=API)
-    for module in (admin_people, accounts):
+    for module in (admin_people, accounts, live):
         app.include_router(module.router, prefix=API)
     app.include_router(health.router)
     app.include_router(account_pages.router)

@@ -6,6 +6,7 @@ then the route, in bounded time; then headers, one line of log, and the metrics.
 
 import asyncio
 import logging
+import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -20,6 +21,7 @@ from lem.server.metrics import Metrics
 from lem.server.problems import MEDIA_TYPE, HttpProblem, document
 from lem.server.rates import RateLimits, client_group
 from lem.server.settings import ServerSettings
+from lem.server.streaming import LEFT, METHOD
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -29,7 +31,11 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 API = "/api/v1"
 SUBMISSIONS = f"{API}/submissions"
+EVENTS = f"{API}/runners/events"
+VIEWED = re.compile(rf"{API}/campaigns/q[0-9a-f]{{20}}/events", re.ASCII)
+"""What streams to viewers: has bounds of its own, and no end."""
 HEAVY = (f"{API}/export", f"{API}/campaigns/plan")
+HEAVY_ENDS = ("/attribute", "/recording")
 UNLIMITED = ("/healthz",)
 METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE", "QUERY"})
 
@@ -39,9 +45,10 @@ class Gone(Exception):
 
 
 class Outgoing:
-    """The way out: adds headers, counts, and lets nothing pass after :meth:`shut`."""
+    """The way out: adds headers, counts, and lets nothing pass after :meth:`shut`. Without
+    ``chunk_s`` somebody else looks after clients that take nothing."""
 
-    def __init__(self, send: Send, request: "Request", chunk_s: float) -> None:
+    def __init__(self, send: Send, request: "Request", chunk_s: float | None) -> None:
         self._send = send
         self._request = request
         self._chunk_s = chunk_s
@@ -74,6 +81,9 @@ class Outgoing:
             if request.method == "HEAD":
                 message = {**message, "body": b""}
             self.bytes += len(message.get("body", b""))
+        if self._chunk_s is None:
+            await self._send(message)
+            return
         try:
             # A client that takes nothing would hold its answer, and what that needs, for ever.
             await asyncio.wait_for(self._send(message), self._chunk_s)
@@ -102,6 +112,7 @@ class Request:
         self.query: bytes = scope["query_string"]
         self.client = client
         self.started = time.perf_counter()
+        self.is_view = self.method in ("GET", "HEAD") and bool(VIEWED.fullmatch(self.path))
         self.unread = has_body(scope)
         """Whether some of its body may still be on its way."""
 
@@ -135,9 +146,10 @@ class Front:
             await self._app(scope, receive, send)
             return
         request = Request(scope, client_of(scope, self._trusted))
-        outgoing = Outgoing(send, request, self._bounds.chunk_s)
+        outgoing = Outgoing(send, request, None if request.is_view else self._bounds.chunk_s)
         scope["lem.client"] = request.client
         scope["lem.request_id"] = request.id
+        scope[METHOD] = request.method
         try:
             await self._answer(scope, receive, request, outgoing)
         except Gone:
@@ -174,7 +186,7 @@ class Front:
         check_host(scope["headers"], self._settings)
         if request.path in UNLIMITED:
             return
-        if self._under_way >= self._bounds.concurrent_requests:
+        if self._under_way >= self._bounds.concurrent_requests and not request.is_view:
             raise HttpProblem(
                 503, "busy", "too many requests are under way", headers={"Retry-After": "1"}
             )
@@ -188,10 +200,11 @@ class Front:
         limit_s = self._bounds.request_s
         if request.path == SUBMISSIONS and request.method == "POST":
             limit_s += self._bounds.body_s
-        self._under_way += 1
-        self._metrics.in_flight.inc()
         task = asyncio.ensure_future(self._app(scope, receive, outgoing.send))
-        task.add_done_callback(self._ended)
+        if not request.is_view:
+            self._under_way += 1
+            self._metrics.in_flight.inc()
+            task.add_done_callback(self._ended)
         try:
             await asyncio.wait({task}, timeout=limit_s)
             if not task.done() and outgoing.status:
@@ -236,26 +249,31 @@ class Front:
         method = request.method if request.method in METHODS else "other"
         status = str(outgoing.status or 499)
         self._metrics.requests.labels(method, route, status).inc()
-        self._metrics.seconds.labels(method, route).observe(seconds)
+        left = scope.get(LEFT)
+        if left is None:
+            self._metrics.seconds.labels(method, route).observe(seconds)
         quiet = request.path in ("/healthz", "/readyz", "/metrics") and outgoing.status == 200
         log(
             logging.DEBUG if quiet else logging.INFO,
-            "request",
+            "request" if left is None else "viewer left",
             request_id=request.id,
             method=method,
             route=route,
             status=int(status),
             ms=round(seconds * 1e3, 1),
             bytes=outgoing.bytes,
+            **({} if left is None else {"why": left}),
             client=shown_address(request.client.address, self._settings.log_addresses),
         )
 
 
 def _kind(request: Request) -> str:
-    if request.path in HEAVY or request.path.endswith("/attribute") or _as_file(request):
+    if request.path in HEAVY or request.path.endswith(HEAVY_ENDS) or _as_file(request):
         return "heavy"
     if request.path.startswith("/charts/") and request.path.endswith(".png"):
         return "heavy"
+    if request.path == EVENTS and request.method == "POST":
+        return "events"
     return "reading" if request.method in ("GET", "HEAD", "OPTIONS") else "writing"
 
 

@@ -29,7 +29,7 @@ READABLE: tuple[Header, ...] = (
 )
 PREFLIGHT: tuple[Header, ...] = (
     (b"access-control-allow-methods", b"GET, HEAD"),
-    (b"access-control-allow-headers", b"Accept, If-None-Match"),
+    (b"access-control-allow-headers", b"Accept, If-None-Match, Last-Event-ID"),
     (b"access-control-max-age", b"86400"),
 )
 UNCACHED: Header = (b"cache-control", b"no-store")

@@ -18,6 +18,9 @@ FAMILIES = {
     "lem_database_connections": ("Connections of the pool", "state"),
     "lem_checkers_running": ("Processes that check submissions", ""),
     "lem_answer_cache_bytes": ("Encoded answers that are kept", ""),
+    "lem_live_viewers": ("Who watch running campaigns", ""),
+    "lem_live_channels": ("Campaigns whose live events are at hand", ""),
+    "lem_live_bytes": ("Newest live events that are kept in memory", ""),
 }
 
 

@@ -8,6 +8,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from lem.server.problems import MEDIA_TYPE, HttpProblem, document
+from lem.server.streaming import TRANSPORT
 
 MAX_HEADER_BYTES = 32 * 1024
 
@@ -20,6 +21,14 @@ class PatientProtocol(H11Protocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._header_timer: asyncio.TimerHandle | None = None
+        inner = self.app
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            # Closing one that takes nothing would wait for it.
+            scope[TRANSPORT] = self.transport
+            await inner(scope, receive, send)
+
+        self.app = app
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)

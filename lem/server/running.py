@@ -6,6 +6,7 @@ import resource
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
@@ -70,7 +71,15 @@ def migrate(settings: ServerSettings) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Ends with exit code 0 when it was told to end."""
+    """Ends with exit code 0 when it was told to end. ``end_streams``: those that would go on."""
+
+    def __init__(self, config: uvicorn.Config, end_streams: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._end_streams = end_streams
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._end_streams()
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # uvicorn would end at once at a second SIGINT; a second SIGTERM changes nothing.
@@ -87,8 +96,9 @@ def serve(settings: ServerSettings, sock: socket.socket) -> None:
     # Each connection is an open file, and so are packs and the database.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    app = create_app(settings)
     config = uvicorn.Config(
-        create_app(settings),
+        app,
         http=patient(bounds.header_s),
         ws="none",
         lifespan="on",
@@ -102,7 +112,7 @@ def serve(settings: ServerSettings, sock: socket.socket) -> None:
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
         backlog=512,
     )
-    server = _Server(config)
+    server = _Server(config, app.state.service.live.audience.end)
     try:
         server.run(sockets=[sock])
     except SystemExit as e:

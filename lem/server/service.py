@@ -15,9 +15,12 @@ from lem.archive.columns import columns
 from lem.archive.database import Database, open_database, setting
 from lem.archive.demo import open_as
 from lem.archive.packs import Packs
+from lem.archive.queue.tables import QUEUED
 from lem.archive.schema import SUBMISSION
 from lem.errors import LemError
+from lem.live.hub import Hub
 from lem.server.cache import Cache
+from lem.server.live import Live
 from lem.server.logs import log
 from lem.server.metrics import Metrics, State
 from lem.server.rates import RateLimits
@@ -47,6 +50,9 @@ class Service:
         self.spool: Path = settings.data / "incoming"
         self.receiving = threading.BoundedSemaphore(settings.bounds.concurrent_submissions)
         self.exporting = threading.BoundedSemaphore(settings.bounds.concurrent_exports)
+        self.live = Live(
+            Hub(settings.data / "live"), settings.bounds, self._lease_holder, self._queue_state
+        )
         self.used: dict[str, date] = {}
         """Tokens, by their hashes, with the last day of which the database knows that they were
         used."""
@@ -91,14 +97,31 @@ class Service:
             log(logging.INFO, "removed packs that were taken back or half written", files=swept)
 
     def close(self) -> None:
+        self.live.close()
         if self._database is not None:
             self._database.close()
             self._database = None
+
+    def _lease_holder(self, token_hash: str, queued: str, fence: int) -> str:
+        from lem.archive.queue.leases import lease_of
+
+        with self.database.reading() as connection:
+            return lease_of(connection, queued, fence, token_hash).runner
+
+    def _queue_state(self, queued: str) -> str | None:
+        with self.database.reading() as connection:
+            state: str | None = connection.scalar(
+                sa.select(QUEUED.c.state).where(QUEUED.c.id == queued)
+            )
+            return state
 
     def _state(self) -> State:
         state: State = {
             "lem_answer_cache_bytes": {"": float(self.cache.bytes)},
             "lem_checkers_running": {"": float(self.checkers.running if self.checkers else 0)},
+            "lem_live_viewers": {"": float(self.live.seats.taken)},
+            "lem_live_channels": {"": float(self.live.hub.open_channels)},
+            "lem_live_bytes": {"": float(self.live.hub.held_bytes)},
         }
         if self._database is None:
             return state

@@ -31,6 +31,8 @@ class Rates:
     wrong: str = "60/hour"
     """Tokens that are not valid, by address: beyond it, nobody signs in from there. Valid tokens of
     programs go on."""
+    events: str = "3000/minute"
+    """Batches of live events, by address; each runner has its own bounds besides."""
     key: str = "120/minute"
     """Nonces, by key and address: so many submissions can one key make from one place."""
 
@@ -60,7 +62,10 @@ class Bounds:
     concurrent_submissions: int = 4
     """Taken in at once; others wait on disk."""
     concurrent_exports: int = 2
-    connections: int = 1000
+    viewers: int = 1000
+    """Of live events, beside the requests that are under way."""
+    viewers_by_address: int = 50
+    connections: int = 2000
     cache_bytes: int = 64 * MEBIBYTE
     """Encoded answers that are kept."""
     compress_bytes: int = 1024

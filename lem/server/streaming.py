@@ -1,0 +1,106 @@
+"""A stream of server-sent events as an answer: it lasts as long as somebody watches."""
+
+import asyncio
+import socket
+from collections.abc import MutableMapping
+from contextlib import AbstractContextManager, suppress
+from typing import Any
+
+from starlette.responses import Response
+
+from lem.live import sse
+from lem.live.audience import Audience, Viewer
+
+SEND_BUFFER = 128 * 1024
+"""Of the kernel, for each viewer: as much as a page far away needs, and no more for one that takes
+nothing."""
+
+TRANSPORT = "lem.transport"
+METHOD = "lem.method"
+"""In a request's scope: its connection, and the method that it came with."""
+LEFT = "lem.left"
+"""There too, afterwards: why a viewer was given no more."""
+
+
+class EventStream(Response):
+    """What ``audience`` has of the channel ``name`` after the batch ``after``. Holds its ``seat``
+    until the end."""
+
+    media_type = sse.MEDIA_TYPE
+
+    def __init__(
+        self,
+        audience: Audience,
+        name: str,
+        after: int,
+        seat: AbstractContextManager[None],
+    ) -> None:
+        super().__init__(media_type=self.media_type)
+        self._audience = audience
+        self._name = name
+        self._after = after
+        self._seat = seat
+        # Of a proxy: nothing is to be collected. And no other request follows on this connection.
+        self.raw_headers = [
+            (b"content-type", sse.MEDIA_TYPE.encode()),
+            (b"cache-control", b"no-store"),
+            (b"x-accel-buffering", b"no"),
+            (b"connection", b"close"),
+        ]
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        if scope.get(METHOD, scope["method"]) == "HEAD":
+            await self._begin(send)
+            await send({"type": "http.response.body", "body": b""})
+            return
+        with self._seat:
+            await self._begin(send)
+            scope[LEFT] = await self._watched(scope.get(TRANSPORT), receive, send)
+
+    async def _begin(self, send: Any) -> None:
+        await send(
+            {
+                "type": "http.response.start",
+                "status": self.status_code,
+                "headers": list(self.raw_headers),
+            }
+        )
+
+    async def _watched(self, transport: Any, receive: Any, send: Any) -> str:
+        _bound(transport)
+
+        async def give(data: bytes) -> None:
+            await send({"type": "http.response.body", "body": data, "more_body": True})
+
+        def drop() -> None:
+            if transport is not None:
+                transport.abort()
+            watching.cancel()
+
+        viewer = Viewer(give, drop)
+        watching = asyncio.ensure_future(self._audience.watch(self._name, self._after, viewer))
+        listening = asyncio.ensure_future(_gone(receive))
+        try:
+            await asyncio.wait({watching, listening}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            listening.cancel()
+            watching.cancel()
+            await asyncio.wait({watching, listening})
+        if watching.cancelled():
+            return "stalled" if viewer.stalled else "gone"
+        how = watching.result()
+        await send({"type": "http.response.body", "body": b""})
+        return how
+
+
+async def _gone(receive: Any) -> None:
+    """Returns once the client has closed the connection."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _bound(transport: Any) -> None:
+    sock = None if transport is None else transport.get_extra_info("socket")
+    if sock is not None:
+        with suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
