@@ -19,7 +19,7 @@ _FOLDER = click.Path(path_type=Path)
 
 @click.group()
 def command() -> None:
-    """Export, import and verify an archive; keys, invitations and tokens of its server.
+    """Export, import and verify an archive; invitations, tokens and people of its server.
 
     An archive is what lem serve keeps. A dump is a folder with everything public in it, that anyone
     can verify, cite, and set up anew.
@@ -28,6 +28,7 @@ def command() -> None:
 
 command.add_command(archive_admin.invite)
 command.add_command(archive_admin.token)
+command.add_command(archive_admin.people)
 command.add_command(archive_site.command, "site")
 command.add_command(archive_seed.seed)
 

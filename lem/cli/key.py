@@ -124,7 +124,8 @@ def _invitation(file: Path | None) -> str:
 
 
 def link_parts(text: str) -> tuple[str | None, str]:
-    """Address and secret of ``https://host/enrol#SECRET``; of a secret alone, no address."""
+    """Address and secret of ``https://host/join#SECRET``, or ``/enrol#SECRET`` as links were once;
+    of a secret alone, no address."""
     from lem.submit.settings import address
 
     if "://" not in text:
@@ -135,10 +136,10 @@ def link_parts(text: str) -> tuple[str | None, str]:
         parts = urlsplit(text)
     except ValueError as e:
         raise BadInput("this is no invitation's link") from e
-    path = parts.path.rstrip("/")
-    if not parts.fragment or not path.endswith("/enrol"):
-        raise BadInput("this is no invitation's link", hint="it looks like https://…/enrol#…")
-    return address(f"{parts.scheme}://{parts.netloc}{path.removesuffix('/enrol')}"), parts.fragment
+    above, _, last = parts.path.rstrip("/").rpartition("/")
+    if not parts.fragment or last not in ("join", "enrol"):
+        raise BadInput("this is no invitation's link", hint="it looks like https://…/join#…")
+    return address(f"{parts.scheme}://{parts.netloc}{above}"), parts.fragment
 
 
 @command.command()

@@ -41,7 +41,7 @@ EXTRA = 'pip install "lem-energy[server]"'
     "--enrolment",
     type=click.Choice(["open", "invitation"]),
     envvar="LEM_ENROLMENT",
-    help="Who may enrol a key: anybody, or those invited (lem archive invite).  "
+    help="Who may join and enrol a key: anybody, or those invited (lem archive invite).  "
     "[default: open where only this machine can connect, else invitation]",
 )
 @click.option(

@@ -49,12 +49,64 @@ def test_a_token_is_shown_once_and_works(data: Path, capsys: pytest.CaptureFixtu
     assert code == 2 and out == "" and "no valid token of the name 'me'" in err
 
 
-@pytest.mark.parametrize("arguments", [("--revoke", "--role", "admin"), ()])
-def test_either_a_new_one_or_none(
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--name", "me", "--revoke", "--role", "admin"),
+        ("--name", "me"),
+        ("--role", "runner"),
+        ("--revoke",),
+        ("--revoke", "--name", "me", "--handle", "t0"),
+        ("--list", "--role", "runner", "--name", "me"),
+    ],
+)
+def test_one_thing_at_a_time(
     data: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
 ) -> None:
-    code, out, _ = run(capsys, "token", "--name", "me", "--data", str(data), *arguments)
+    code, out, _ = run(capsys, "token", "--data", str(data), *arguments)
     assert code == 2 and out == ""
+
+
+def test_tokens_are_listed_and_revoked_by_their_handles(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ("--data", str(data))
+    _, first, _ = run(capsys, "token", "--role", "runner", "--name", "box", *where)
+    _, second, _ = run(capsys, "token", "--role", "submitter", "--name", "box", *where)
+    code, out, _ = run(capsys, "token", "--list", "--json", *where)
+    assert code == 0 and first.strip() not in out and second.strip() not in out
+    rows = {row["role"]: row for row in json.loads(out)["tokens"]}
+    assert rows["runner"]["person"] is None and rows["submitter"]["person"] is not None
+    _, out, _ = run(capsys, "token", "--list", *where)
+    assert sorted(line.split()[:3] for line in out.splitlines()) == sorted(
+        [row["handle"], row["role"], "box"] for row in rows.values()
+    )
+    handle = rows["runner"]["handle"]
+    assert run(capsys, "token", "--revoke", "--handle", handle, *where)[0] == 0
+    assert grant(data, first.strip()) is None and grant(data, second.strip()) is not None
+    assert run(capsys, "token", "--revoke", "--handle", handle, *where)[0] == 2
+
+
+def test_a_person_is_given_tokens_and_is_disabled(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ("--data", str(data))
+    _, first, _ = run(capsys, "token", "--role", "submitter", "--name", "Ada", *where)
+    person = grant(data, first.strip()).person
+    _, second, _ = run(
+        capsys, "token", "--role", "admin", "--name", "root", "--person", person, *where
+    )
+    assert grant(data, second.strip()).person == person
+    _, out, _ = run(capsys, "people", *where)
+    assert out == f"{person}  Ada  (2 tokens)\n"
+    _, out, _ = run(capsys, "people", "--disable", person, *where)
+    assert out == f"{person}  Ada  (2 tokens, disabled)\n"
+    assert grant(data, first.strip()) is None and grant(data, second.strip()) is None
+    assert run(capsys, "people", "--enable", person, *where)[0] == 0
+    assert grant(data, first.strip()).role == "submitter"
+    assert run(capsys, "people", "--disable", "p0", *where)[0] == 2
+    none = ("token", "--role", "runner", "--name", "x", "--person", "p0", *where)
+    assert run(capsys, *none)[0] == 2
 
 
 def test_an_invitation_is_a_link_where_the_address_is_known(
@@ -63,7 +115,7 @@ def test_an_invitation_is_a_link_where_the_address_is_known(
     where = ("--data", str(data), "--name", "Lab")
     _, bare, _ = run(capsys, "invite", *where)
     _, link, _ = run(capsys, "invite", *where, "--url", "https://lem.example.org/")
-    assert link.startswith("https://lem.example.org/enrol#")
+    assert link.startswith("https://lem.example.org/join#")
     database = open_database(None, data)
     with database.reading() as connection:
         hashes = {row.hash for row in connection.execute(INVITATION.select())}

@@ -79,6 +79,8 @@ def test_a_wrong_invitation_is_refused(
 def test_links_have_one_form() -> None:
     assert link_parts("https://a.org/enrol#S") == ("https://a.org", "S")
     assert link_parts("https://a.org:8/lem/enrol#S") == ("https://a.org:8/lem", "S")
+    assert link_parts("https://a.org/join#S") == ("https://a.org", "S")
+    assert link_parts("https://a.org:8/lem/join/#S") == ("https://a.org:8/lem", "S")
     assert link_parts("S-_1") == (None, "S-_1")
     for text in ("https://a.org#S", "https://a.org/enrol", "ftp://a.org/enrol#S", "a b", "x" * 300,
                  "https://u:p@a.org/enrol#S"):  # fmt: skip
