@@ -43,7 +43,8 @@ _KEPT_STATES = 64
 
 
 class Database:
-    """An open archive. ``reading()`` and ``writing()`` give a connection in a transaction."""
+    """An open archive. ``reading()``, ``writing()`` and ``queueing()`` give a connection in a
+    transaction."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -72,14 +73,27 @@ class Database:
             yield connection
 
     @contextmanager
-    def _turn(self, connection: Connection) -> Iterator[None]:
+    def queueing(self) -> Iterator[Connection]:
+        """A short transaction that may write to the queue's tables (``lem/archive/queue``) and to
+        nothing else. On PostgreSQL any number at a time, also beside :meth:`writing`.
+
+        No answer with a data version, and nothing that is made of others' rows, depends on those
+        tables, so that there is no order to keep; what depends on a row there locks the row. Who
+        has the turn to write may wait for such a row, and never the other way round.
+
+        Raises ``Refused`` (``busy``).
+        """
+        with self._writer.connect() as connection, self._turn(connection, alone=False):
+            yield connection
+
+    @contextmanager
+    def _turn(self, connection: Connection, *, alone: bool = True) -> Iterator[None]:
         try:
             transaction = connection.begin()
             if not self.is_sqlite:
-                connection.exec_driver_sql(
-                    f"SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '{WAIT_S}s'"
-                )
-                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITE_LOCK})")
+                wait = f"SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '{WAIT_S}s'"
+                take = f"SELECT pg_advisory_xact_lock({_WRITE_LOCK})"
+                connection.exec_driver_sql(f"{wait}; {take}" if alone else wait)
         except OperationalError as e:
             if not is_busy(e):
                 raise

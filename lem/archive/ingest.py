@@ -5,11 +5,13 @@ write. The pack is on the disk before the transaction commits; where that fails,
 is certainly nobody else's, and left for :func:`sweep` otherwise.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 from sqlalchemy.exc import SQLAlchemyError
 
-from lem.archive import campaigns, identities, log, replays, replicate, summaries
+from lem.archive import campaigns, identities, log, receipts, replays, replicate, summaries
 from lem.archive.bulk import insert_runs
 from lem.archive.database import Database, raise_data_version, setting
 from lem.archive.demo import is_demo
@@ -23,27 +25,40 @@ from lem.archive.parsed import (
     parse,
     read_lock,
 )
+from lem.archive.queue.leases import Lease, block_submitted
+from lem.archive.queue.presenting import Presented, leased
+from lem.archive.queue.runners import models_of
 from lem.archive.reasons import refused
 from lem.archive.rows import RunRow
-from lem.archive.schema import BLOB, CAMPAIGN, FINDING, LOG, RUN, SELF_REPORTED, SUBMISSION
+from lem.archive.schema import BLOB, CAMPAIGN, SELF_REPORTED, SUBMISSION
 from lem.contract.base import utc_now
 from lem.contract.flags import SYNTHETIC
-from lem.contract.submission import Content, Finding, Manifest, Receipt, Submitted
+from lem.contract.submission import Content, Manifest, Receipt, Submitted
 from lem.errors import BadInput
 from lem.submit import manifest as signing
 from lem.submit import pack as packing
 from lem.submit.pack import Pack
 
 MAX_SUBMISSION_BYTES = 48 * 2**20
-MOST_FINDINGS = 200
-"""In a receipt."""
 
 
-def receive(db: Database, packs: Packs, body: bytes, *, imported: bool = False) -> Receipt:
+def receive(
+    db: Database,
+    packs: Packs,
+    body: bytes,
+    *,
+    lease: Presented | None = None,
+    imported: bool = False,
+    queued: str | None = None,
+) -> Receipt:
     """Take a submission in. The same content again gives the same receipt and changes nothing.
 
+    ``lease``: of a runner. What is submitted of a campaign that was queued here is taken from
+    whoever holds its lease alone, and is all of one campaign, whoever signs it.
+
     ``imported``: it comes from another archive's dump. Its key has to be enrolled here (as
-    ``imported``), and is checked; the archive, nonce and salt are that archive's.
+    ``imported``), and is checked; the archive, nonce and salt are that archive's. ``queued``: the
+    campaign's id in that one's queue, where it came from there.
 
     Raises ``Refused``; then nothing was stored.
     """
@@ -52,7 +67,7 @@ def receive(db: Database, packs: Packs, body: bytes, *, imported: bool = False) 
     content = manifest.content
     sha256 = signing.content_sha256(content)
     with db.reading() as c:
-        if (known := _known(c, sha256, manifest.key)) is not None:
+        if (known := receipts.known(c, sha256, manifest.key)) is not None:
             return known
         if not imported and not identities.nonce_is_there(c, manifest.nonce, manifest.key):
             raise refused("nonce_unknown")
@@ -65,16 +80,17 @@ def receive(db: Database, packs: Packs, body: bytes, *, imported: bool = False) 
     aside = packs.prepare(sha256, body)
     try:
         with db.writing() as c:
-            if (known := _known(c, sha256, manifest.key)) is not None:
+            if (known := receipts.known(c, sha256, manifest.key)) is not None:
                 return known
             submission = _Submission(c, pack, manifest, parsed, sha256)
+            submission.find_campaign(lease, imported, queued)
             submission.check()
             if not imported:
                 identities.use_nonce(c, manifest.nonce, manifest.key)
             packs.place(sha256, aside)
             try:
                 submission.store()
-                made = _receipt(c, sha256, again=False)
+                made = receipts.receipt_of(c, sha256, again=False)
                 assert made is not None
             except Exception:
                 # Where the connection was lost, the turn to write is lost too: somebody else may
@@ -105,7 +121,7 @@ def _is_our_turn(c: Connection) -> bool:
 def receipt(db: Database, content_sha256: str) -> Receipt:
     """What became of a submission. Raises ``Refused`` (``submission_unknown``)."""
     with db.reading() as c:
-        found = _receipt(c, content_sha256, again=False)
+        found = receipts.receipt_of(c, content_sha256, again=False)
     if found is None:
         raise refused("submission_unknown")
     return found.model_copy(update={"already_there": True})
@@ -169,12 +185,25 @@ class _Submission:
         if key is None or (key.revoked and manifest.archive == setting(c, "archive")):
             raise refused("key_revoked")
         self.identity = key.identity_id
-        self.campaign = c.execute(
-            sa.select(CAMPAIGN).where(
-                CAMPAIGN.c.identity_id == key.identity_id,
-                CAMPAIGN.c.owner == self.content.campaign,
-            )
-        ).first()
+        self.campaign: Row[Any] | None = None
+        self.lease: Lease | None = None
+        self.queued: str | None = None
+
+    def find_campaign(
+        self, presented: Presented | None, imported: bool, queued: str | None
+    ) -> None:
+        """What of its campaign is there: its submitter's; or, of one that was queued, whoever's.
+        Raises ``Refused`` where that is queued here, and is not the presented lease's."""
+        self.lease = leased(self.c, self.content.campaign, presented, self.identity, imported)
+        self.queued = queued if self.lease is None else self.lease.queued
+        whose = CAMPAIGN.c.queued == self.queued
+        if self.queued is None:
+            whose = CAMPAIGN.c.identity_id == self.identity
+        own = sa.select(CAMPAIGN).where(CAMPAIGN.c.owner == self.content.campaign)
+        self.campaign = self.c.execute(own.where(whose)).first()
+        mine = self.c.execute(own.where(CAMPAIGN.c.identity_id == self.identity)).first()
+        if mine is not None and mine.queued != self.queued:
+            raise refused("lock_differs", "a campaign of this name is here, and is another one")
 
     def check(self) -> None:
         """What only the database knows. Raises ``Refused``."""
@@ -197,9 +226,12 @@ class _Submission:
         # A campaign that is open again counts for nothing, nor does what stood on it.
         changed = stands.submissions | replicate.refresh(self.c, stands.configs)
         summaries.refresh(self.c, touched | stands.configs)
+        if self.lease is not None:
+            block_submitted(self.c, self.lease, models_of(self.lease.hello))
         told = {"campaign": self.content.campaign, "submission": self.sha256}
+        came = {} if self.queued is None else {"queued": self.queued}
         runs = len(self.content.runs)
-        log.append(self.c, "accepted", {**told, "key": self.manifest.key, "runs": runs})
+        log.append(self.c, "accepted", {**told, **came, "key": self.manifest.key, "runs": runs})
         before = None if self.campaign is None else self.campaign.state
         if before == "complete" and stands.state == "open":
             # Its figures are gone from the board: nobody's go unseen.
@@ -271,6 +303,7 @@ class _Submission:
                 board_salt=self.content.board_salt,
                 state="open",
                 created_at=utc_now(),
+                queued=self.queued,
             )
         )
         return int((made.inserted_primary_key or [0])[0])
@@ -343,65 +376,3 @@ def run_rows(parsed: Parsed, identity: int, campaign_id: int, submission_id: int
 
 def _place(run: Submitted) -> tuple[int, str, int]:
     return (run.block, run.arm_id, run.attempt)
-
-
-def _known(c: Connection, content_sha256: str, key: str) -> Receipt | None:
-    """The receipt of a submission that is there. Raises ``Refused`` where it is another's."""
-    found = c.scalar(
-        sa.select(SUBMISSION.c.identity_id).where(SUBMISSION.c.content_sha256 == content_sha256)
-    )
-    if found is None:
-        return None
-    mine = identities.key_of(c, key)
-    if mine is None or mine.identity_id != found:
-        raise refused("already_submitted", "somebody else submitted the same")
-    return _receipt(c, content_sha256, again=True)
-
-
-def _receipt(c: Connection, content_sha256: str, *, again: bool) -> Receipt | None:
-    row = c.execute(
-        sa.select(SUBMISSION, CAMPAIGN.c.owner, CAMPAIGN.c.state, CAMPAIGN.c.missing)
-        .join(CAMPAIGN, CAMPAIGN.c.id == SUBMISSION.c.campaign_id)
-        .where(SUBMISSION.c.content_sha256 == content_sha256)
-    ).first()
-    if row is None:
-        return None
-    hashed = c.scalar(sa.select(LOG.c.hash).where(LOG.c.seq == row.log_seq))
-    return Receipt(
-        submission=content_sha256,
-        campaign=row.owner,
-        received_at=row.received_at,
-        already_there=again,
-        runs=row.runs,
-        campaign_state=row.state,
-        missing=row.missing,
-        checks=row.checks,
-        findings=_findings(c, row.id),
-        log_seq=row.log_seq,
-        log_hash=str(hashed),
-    )
-
-
-def _findings(c: Connection, submission_id: int) -> list[Finding]:
-    outer = FINDING.outerjoin(RUN, RUN.c.id == FINDING.c.run_id)
-    rows = c.execute(
-        sa.select(FINDING, RUN.c.block, RUN.c.number)
-        .select_from(outer)
-        .where(FINDING.c.submission_id == submission_id)
-        .order_by(FINDING.c.id)
-        .limit(MOST_FINDINGS)
-    ).all()
-    if not rows:
-        return []
-    manifest = c.scalar(sa.select(SUBMISSION.c.manifest).where(SUBMISSION.c.id == submission_id))
-    runs = signing.parsed(bytes(manifest)).content.runs if manifest is not None else []
-    return [
-        Finding(
-            rule=r.rule,
-            consequence=r.consequence,
-            detail=r.detail,
-            block=r.block,
-            arm_id=None if r.number is None else runs[r.number].arm_id,
-        )
-        for r in rows
-    ]

@@ -1,7 +1,7 @@
 """The tables of an archive, for SQLite and PostgreSQL alike.
 
 What was signed lies outside, byte for byte, in packs (``packs.py``). All but identities, keys,
-people and the log can be made anew from it (``rebuild.py``). The queue's are in ``queue/tables.py``.
+people and the log can be made anew from it (``rebuild.py``). The queue's: ``queue/tables.py``.
 """
 
 import sqlalchemy as sa

@@ -74,8 +74,8 @@ submitted of it. ``wanted``: models, backends and so on, for lists. ``archived``
 measured may be published. ``state``: ``queued``, ``running``, ``done``, ``failed``, ``cancelled``.
 ``fence``: the last claim's number. ``runner_id``: who holds the lease, or held the last one.
 ``tries``: claims since blocks of it were submitted last. ``cancel_at``: when somebody wanted it to
-end. ``device_models``: on which it was begun, once blocks of it were submitted; where experiments are
-chosen as it goes, the runner's handle, since nobody else can go on with it."""
+end. ``device_models``: on which it was begun, once blocks of it were submitted; the runner's handle
+where experiments are chosen as it goes, since nobody else can go on with it."""
 
 CLAIM = sa.Table(
     "claim",

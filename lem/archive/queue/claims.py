@@ -1,0 +1,108 @@
+"""A runner asks for work, and gets one campaign with a lease, or nothing.
+
+Many may ask at once. On PostgreSQL each locks the row that it takes and skips those that others
+have locked; on SQLite they take turns.
+"""
+
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from lem.archive.queue import leases
+from lem.archive.queue.leases import LEASE_S, MAX_TRIES, Change, moment, text
+from lem.archive.queue.runners import models_of, runner_of, seen
+from lem.archive.queue.tables import CLAIM, DECLINED, QUEUED
+from lem.archive.schema import PERSON
+from lem.contract.queue import Claimed, Person
+
+ANEW = "its runner claimed it anew"
+ANOTHER = "its runner asked for another"
+
+
+class Answer(NamedTuple):
+    claimed: Claimed | None
+    changes: list[Change]
+
+
+def claim(
+    c: Connection, runner: str, token_hash: str, wanted: str | None = None, at: float | None = None
+) -> Answer:
+    """The next campaign for a runner: the one that it holds already (it was started anew, or the
+    answer was lost), else the one whose turn it is among those that it may run. ``wanted``: that
+    one or none.
+
+    Raises ``Refused``: ``runner_unknown``, ``runner_disabled``.
+    """
+    now = moment(c) if at is None else at
+    me = runner_of(c, runner, token_hash)
+    changes = leases.expire(c, now)
+    row = _held(c, me.id, now)
+    if row is not None:
+        again = wanted in (None, row.id)
+        leases.end_claim(c, row, now, "lost", ANEW if again else ANOTHER)
+        change = leases.put_back(c, row, now, ANEW if again else ANOTHER)
+        changes += [Change(row.id, "lost", row.fence, ANEW if again else ANOTHER), change]
+        if again and change.state == "queued":
+            wanted = row.id
+    row = c.execute(_next(me, wanted)).first()
+    if row is None:
+        seen(c, me, now, "")
+        return Answer(None, changes)
+    fence = row.fence + 1
+    c.execute(
+        QUEUED.update()
+        .where(QUEUED.c.seq == row.seq)
+        .values(
+            state="running",
+            fence=fence,
+            lease_until=now + LEASE_S,
+            runner_id=me.id,
+            tries=row.tries + 1,
+            began_at=sa.func.coalesce(QUEUED.c.began_at, text(now)),
+        )
+    )
+    c.execute(CLAIM.insert().values(queued_seq=row.seq, fence=fence, runner_id=me.id, at=text(now)))
+    seen(c, me, now, "")
+    claimed = Claimed(
+        queued=row.id,
+        fence=fence,
+        lease_s=LEASE_S,
+        owner=row.owner,
+        person=Person(id=row.person, name=row.person_name),
+        campaign=row.yaml,
+        begun=row.device_models is not None,
+    )
+    return Answer(claimed, [*changes, Change(row.id, "claimed", fence, me.name)])
+
+
+def _held(c: Connection, runner_id: int, now: float) -> sa.Row[Any] | None:
+    q = QUEUED.c
+    mine = sa.select(QUEUED).where(
+        q.runner_id == runner_id, q.state == "running", q.lease_until > now
+    )
+    return c.execute(mine.with_for_update()).first()
+
+
+def _next(me: sa.Row[Any], wanted: str | None) -> sa.Select[Any]:
+    """Of those that wait, that this runner has not declined, that were not begun on other
+    hardware, and whose person was not disabled, the one whose turn it is."""
+    q = QUEUED.c
+    declined = sa.exists().where(DECLINED.c.queued_seq == q.seq, DECLINED.c.runner_id == me.id)
+    query = (
+        sa.select(QUEUED, PERSON.c.handle.label("person"), PERSON.c.name.label("person_name"))
+        .join(PERSON, PERSON.c.id == q.person_id)
+        .where(
+            q.state == "queued",
+            q.tries < MAX_TRIES,
+            PERSON.c.disabled_at.is_(None),
+            sa.or_(
+                q.device_models.is_(None), q.device_models.in_((models_of(me.hello), me.handle))
+            ),
+            ~declined,
+        )
+        .order_by(q.turn, q.seq)
+        .limit(1)
+        .with_for_update(of=QUEUED, skip_locked=True)
+    )
+    return query if wanted is None else query.where(q.id == wanted)

@@ -1,0 +1,267 @@
+"""Who holds a campaign now: leases, their fences, and what becomes of a campaign when one ends.
+
+A lease is a runner's for ``LEASE_S`` seconds, and heartbeats prolong it. Each claim of a campaign
+has a higher fence than the one before. Whatever is done with a lease is done by a transaction that
+has locked the campaign's row and looked: a fence that is lost cannot be lost in between.
+"""
+
+import time
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from lem.archive.database import is_writing
+from lem.archive.identities import grant_of
+from lem.archive.queue.tables import CLAIM, DECLINED, QUEUED, RUNNER
+from lem.archive.reasons import refused
+from lem.archive.schema import PERSON
+from lem.contract.queue import Finish, QueueState, Standing
+
+LEASE_S = 30.0
+HEARTBEAT_S = 5.0
+POLL_S = 2.0
+MAX_TRIES = 5
+"""Claims of a campaign without a block of it submitted in between: then it has failed."""
+AT_ONCE = 100
+LOST = "its runner was not heard of any more"
+
+
+class Change(NamedTuple):
+    """What happened to a campaign, for whoever watches it. ``state``: ``queued``, ``claimed``,
+    ``lost``, ``done``, ``failed``, ``cancelled``, as in ``lem/contract/live.py``."""
+
+    queued: str
+    state: str
+    fence: int
+    message: str = ""
+
+
+class Lease(NamedTuple):
+    """A lease that holds now."""
+
+    seq: int
+    queued: str
+    fence: int
+    campaign: str
+    """``Content.campaign`` of what is submitted of it."""
+    runner_id: int
+    runner: str
+    hello: str
+    adaptive: bool
+    cancel: bool
+    until: float
+
+
+def lease_of(
+    c: Connection, queued: str, fence: int, token_hash: str, at: float | None = None
+) -> Lease:
+    """The lease with this fence, if the token's runner holds it now. In a transaction that writes,
+    the campaign's row is locked, so that it is still held when that ends.
+
+    Raises ``Refused``: ``lease_lost``, ``runner_disabled``, ``token_unknown``.
+    """
+    now = moment(c) if at is None else at
+    q = QUEUED.c
+    held = (
+        sa.select(
+            *(q.seq, q.id, q.state, q.fence, q.campaign, q.runner_id, q.lease_until, q.cancel_at),
+            q.wanted,
+            RUNNER.c.handle,
+            RUNNER.c.hello,
+            RUNNER.c.token_hash,
+            RUNNER.c.disabled_at,
+            PERSON.c.disabled_at.label("person_disabled"),
+        )
+        .join(RUNNER, RUNNER.c.id == q.runner_id)
+        .join(PERSON, PERSON.c.id == q.person_id)
+        .where(q.id == queued)
+    )
+    row = c.execute(held.with_for_update(of=QUEUED) if is_writing(c) else held).first()
+    if (
+        row is None
+        or row.token_hash != token_hash
+        or (row.state, row.fence) != ("running", fence)
+        or row.lease_until <= now
+    ):
+        raise refused("lease_lost")
+    if row.disabled_at is not None:
+        raise refused("runner_disabled")
+    if grant_of(c, token_hash) is None:
+        # It was revoked while this was on its way.
+        raise refused("token_unknown")
+    return Lease(
+        row.seq,
+        row.id,
+        row.fence,
+        row.campaign,
+        row.runner_id,
+        row.handle,
+        row.hello,
+        bool(row.wanted.get("adaptive")),
+        row.cancel_at is not None or row.person_disabled is not None,
+        row.lease_until,
+    )
+
+
+def heartbeat(
+    c: Connection, queued: str, fence: int, token_hash: str, at: float | None = None
+) -> Standing:
+    """Prolong a lease. Raises as :func:`lease_of`."""
+    now = moment(c) if at is None else at
+    lease = lease_of(c, queued, fence, token_hash, now)
+    c.execute(QUEUED.update().where(QUEUED.c.seq == lease.seq).values(lease_until=now + LEASE_S))
+    return Standing(lease_s=LEASE_S, cancel=lease.cancel)
+
+
+def finish(
+    c: Connection, told: Finish, token_hash: str, at: float | None = None
+) -> tuple[QueueState, list[Change]]:
+    """End a lease as its runner says. The same again (the answer was lost) gives the state and
+    changes nothing. Raises as :func:`lease_of`."""
+    now = moment(c) if at is None else at
+    if (state := _finished(c, told, token_hash)) is not None:
+        return state, []
+    lease = lease_of(c, told.queued, told.fence, token_hash, now)
+    row = locked(c, lease.queued)
+    assert row is not None
+    end_claim(c, row, now, told.outcome, told.reason)
+    if told.outcome in ("declined", "unfit"):
+        _decline(c, row, lease.runner_id, now, told)
+    if told.outcome in ("done", "failed") or (told.outcome == "cancelled" and lease.cancel):
+        change = end(c, row, now, told.outcome, told.reason)
+    elif told.outcome == "cancelled":
+        # Nobody wanted that: it is its runner that stopped.
+        change = put_back(c, row, now, told.reason)
+    else:
+        tried = told.outcome == "released"
+        change = put_back(c, row, now, told.reason or told.outcome, counts=tried)
+    return _STATE_OF.get(change.state, "queued"), [change]
+
+
+_STATE_OF: dict[str, QueueState] = {
+    "done": "done",
+    "failed": "failed",
+    "cancelled": "cancelled",
+}
+
+
+def block_submitted(c: Connection, lease: Lease, device_models: str) -> None:
+    """Within the transaction that stores a submission of the campaign: it got on, so that who
+    claims it next is not one of too many. ``device_models``: what it is run on; remembered of the
+    first."""
+    began_on = lease.runner if lease.adaptive else device_models
+    c.execute(
+        QUEUED.update()
+        .where(QUEUED.c.seq == lease.seq)
+        .values(tries=0, device_models=sa.func.coalesce(QUEUED.c.device_models, began_on))
+    )
+
+
+def expire(c: Connection, at: float | None = None) -> list[Change]:
+    """Take campaigns back whose leases ran out. What somebody else is just changing is left for the
+    next time."""
+    now = moment(c) if at is None else at
+    rows = c.execute(
+        sa.select(QUEUED)
+        .where(QUEUED.c.state == "running", QUEUED.c.lease_until <= now)
+        .order_by(QUEUED.c.seq)
+        .limit(AT_ONCE)
+        .with_for_update(skip_locked=True)
+    ).all()
+    changes: list[Change] = []
+    for row in rows:
+        end_claim(c, row, now, "lost", LOST)
+        changes.append(Change(row.id, "lost", row.fence, LOST))
+        changes.append(put_back(c, row, now, LOST))
+    return changes
+
+
+def any_expired(c: Connection, at: float | None = None) -> bool:
+    """Whether :func:`expire` would find anything."""
+    now = moment(c) if at is None else at
+    gone = sa.select(QUEUED.c.seq).where(QUEUED.c.state == "running", QUEUED.c.lease_until <= now)
+    return c.execute(gone.limit(1)).first() is not None
+
+
+def locked(c: Connection, queued: str) -> sa.Row[Any] | None:
+    """The campaign's row, until the transaction ends nobody else's."""
+    return c.execute(sa.select(QUEUED).where(QUEUED.c.id == queued).with_for_update()).first()
+
+
+def end_claim(c: Connection, row: sa.Row[Any], now: float, outcome: str, reason: str) -> None:
+    """Write down how the last claim ended."""
+    c.execute(
+        CLAIM.update()
+        .where(CLAIM.c.queued_seq == row.seq, CLAIM.c.fence == row.fence, CLAIM.c.outcome.is_(None))
+        .values(ended_at=text(now), outcome=outcome, reason=reason)
+    )
+
+
+def put_back(
+    c: Connection, row: sa.Row[Any], now: float, why: str, *, counts: bool = True
+) -> Change:
+    """Nobody runs it now: it waits for the next runner, unless somebody wanted it to end or too
+    many have tried. ``counts``: whether this claim was a try."""
+    tries = row.tries if counts else max(0, row.tries - 1)
+    if row.cancel_at is not None:
+        return end(c, row, now, "cancelled", "")
+    if tries >= MAX_TRIES:
+        said = f"it was begun {tries} times, and no block of it was ever submitted in between"
+        return end(c, row, now, "failed", f"{said}; the last time: {why}" if why else said)
+    c.execute(
+        QUEUED.update()
+        .where(QUEUED.c.seq == row.seq)
+        .values(state="queued", lease_until=0.0, tries=tries)
+    )
+    return Change(row.id, "queued", row.fence, why)
+
+
+def end(c: Connection, row: sa.Row[Any], now: float, state: str, reason: str) -> Change:
+    """For good."""
+    c.execute(
+        QUEUED.update()
+        .where(QUEUED.c.seq == row.seq)
+        .values(state=state, reason=reason, lease_until=0.0, ended_at=text(now))
+    )
+    return Change(row.id, state, row.fence, reason)
+
+
+def moment(c: Connection) -> float:
+    """Now, in seconds of the epoch: by the database server's clock, which all who share the queue
+    share; on SQLite by this machine's."""
+    if c.dialect.name == "sqlite":
+        return time.time()
+    return float(c.scalar(_CLOCK) or 0.0)
+
+
+_CLOCK = sa.select(sa.cast(sa.func.extract("epoch", sa.func.clock_timestamp()), sa.Float))
+
+
+def text(seconds: float) -> str:
+    """A moment as tables write it."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat("T", "milliseconds")
+
+
+def _finished(c: Connection, told: Finish, token_hash: str) -> QueueState | None:
+    """The state of a campaign whose claim ended just so before."""
+    state: QueueState | None = c.scalar(
+        sa.select(QUEUED.c.state)
+        .join(CLAIM, CLAIM.c.queued_seq == QUEUED.c.seq)
+        .join(RUNNER, RUNNER.c.id == CLAIM.c.runner_id)
+        .where(
+            QUEUED.c.id == told.queued,
+            CLAIM.c.fence == told.fence,
+            CLAIM.c.outcome == told.outcome,
+            RUNNER.c.token_hash == token_hash,
+        )
+    )
+    return state
+
+
+def _decline(c: Connection, row: sa.Row[Any], runner_id: int, now: float, told: Finish) -> None:
+    mine = sa.and_(DECLINED.c.queued_seq == row.seq, DECLINED.c.runner_id == runner_id)
+    said = {"outcome": told.outcome, "reason": told.reason, "at": text(now)}
+    if c.execute(DECLINED.update().where(mine).values(said)).rowcount == 0:
+        c.execute(DECLINED.insert().values(queued_seq=row.seq, runner_id=runner_id, **said))
