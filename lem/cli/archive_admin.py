@@ -1,6 +1,6 @@
-"""``lem archive invite``, ``token`` and ``people``: who may submit to an archive, who may ask it for
-campaigns, and who may run it. On the machine of the archive itself: whoever can open its database
-is its admin."""
+"""``lem archive invite``, ``token`` and ``people``: who may submit to an archive, who may ask for
+campaigns there, and who may run it. On the machine of the archive itself: whoever can open its
+database is its admin."""
 
 import os
 from pathlib import Path
