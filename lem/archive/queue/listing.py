@@ -22,6 +22,8 @@ MAX_SHOWN = 100
 
 class QueueQuestion(Question):
     state: QueueState | None = None
+    person: Annotated[str, Field(pattern=r"^p[0-9a-f]{20}$")] | None = None
+    """Who queued it."""
     limit: Annotated[int, Field(ge=1, le=200)] = 50
     cursor: CursorText | None = None
 
@@ -112,6 +114,8 @@ def queue(c: sa.Connection, question: QueueQuestion) -> Queue:
     query = _rows()
     if question.state is not None:
         query = query.where(q.state == question.state)
+    if question.person is not None:
+        query = query.where(PERSON.c.handle == question.person)
     if question.cursor is not None:
         after = _After.read(question.cursor, question)
         place = sa.tuple_(q.turn, q.seq) > (after.at, after.seq)
