@@ -114,6 +114,29 @@ def enrol(
     return key
 
 
+def enrol_by_token(c: Connection, public_key: bytes, proof: bytes, name: str, grant: Grant) -> str:
+    """Enrol a runner's key: whoever runs the archive gave the runner its token, and so vouches for
+    it as for whom they invite. All keys of one token are one submitter's, or a token would be as
+    many invitations as somebody makes keys. Raises ``Refused``."""
+    key = _proven(public_key, manifest.enrol_message(setting(c, "archive"), public_key), proof)
+    known = key_of(c, key)
+    if known is not None and known.revoked:
+        raise refused("key_revoked")
+    if known is not None and not known.imported:
+        return key
+    mine = TOKEN.c.hash == grant.token_hash
+    identity = c.scalar(sa.select(TOKEN.c.identity_id).where(mine))
+    if known is not None:
+        identity = _taken_over(c, known, checked_name(name), "invitation")
+    elif identity is None:
+        identity = new_identity(c, checked_name(name), "invitation")
+    c.execute(TOKEN.update().where(mine).values(identity_id=identity))
+    if known is None:
+        add_key(c, identity, public_key)
+    log.append(c, "key_enrolled", {"key": key, "how": "invitation"})
+    return key
+
+
 def _taken_over(c: Connection, known: Key, name: str, how: str) -> int:
     """The identity of an imported key whose holder enrols it here. Where that identity has other
     keys, which only another archive says are the same submitter's, the key gets one of its own."""

@@ -30,6 +30,8 @@ class Link(NamedTuple):
 
     client: ArchiveClient
     info: ArchiveInfo
+    by_token: bool = False
+    """Whether a runner's token goes with what is said, by which its key is enrolled."""
 
     @property
     def url(self) -> str:
@@ -67,12 +69,13 @@ def connected(
         info = client.info()
         with settings.changed() as change:
             change.to(change.settings.knowing(url, info, plain_http))
-        yield Link(client, info)
+        yield Link(client, info, token is not None)
 
 
-def ready_key(link: Link, note: Note) -> Ed25519PrivateKey:
+def ready_key(link: Link, note: Note, name: str = "") -> Ed25519PrivateKey:
     """This machine's key, which the archive knows. Where there is none, one is made; where
-    enrolment is open, it is enrolled. Raises :class:`BadInput` where an invitation is needed."""
+    enrolment is open, or there is a runner's token, it is enrolled, as of ``name``. Raises
+    :class:`BadInput` where an invitation is needed."""
     path = keys.default_path()
     if path.exists():
         key = keys.load(path)
@@ -81,8 +84,8 @@ def ready_key(link: Link, note: Note) -> Ed25519PrivateKey:
         note(f"made a key for this machine: {path}")
     if key_id(raw_public(key)) in settings.read().archives[link.url].keys:
         return key
-    if link.info.enrolment == "open":
-        enrol(link, key, None)
+    if link.info.enrolment == "open" or link.by_token:
+        enrol(link, key, None, name)
         note(f"enrolled this machine's key at {link.url}")
         return key
     raise BadInput(

@@ -38,6 +38,26 @@ def test_an_invitation_is_good_for_one_key(serve: Serve, kind: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_runners_token_enrols_its_keys_as_one_submitters(serve: Serve, kind: str) -> None:
+    """Or one token would be as many separately enrolled submitters as somebody makes keys."""
+    served = serve(kind, enrolment="invitation")
+    archive, mine = archive_of(served.client), served.token("runner")
+    first, again, second, other = (
+        served.client.post("/api/v1/keys", json=Holder(n).enrolment(archive), headers=headers)
+        for n, headers in ((1, mine), (1, mine), (2, mine), (3, served.token("runner")))
+    )
+    assert {a.status_code for a in (first, again, second, other)} == {201}
+    assert first.json() == again.json() and first.json()["key"] == Holder(1).id
+    assert first.json()["identity"] == second.json()["identity"] != other.json()["identity"]
+    rows = served.client.get("/api/v1/admin/keys", headers=served.token("admin")).json()["rows"]
+    assert {r["enrolled_by"] for r in rows} == {"invitation"}
+    refused = served.client.post(
+        "/api/v1/keys", json=Holder(4).enrolment(archive), headers=served.token("submitter")
+    )
+    assert (refused.status_code, refused.json()["reason"]) == (403, "not_allowed")
+
+
 def test_nobody_enrols_anothers_key(served: Served) -> None:
     body = Holder(1).enrolment(archive_of(served.client))
     body["public_key"] = base64_of(Holder(2).public)

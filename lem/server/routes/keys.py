@@ -10,7 +10,7 @@ from lem.contract.base import Sha256
 from lem.contract.submission import Nonce
 from lem.errors import BadInput
 from lem.server.answers import fresh
-from lem.server.auth import Here
+from lem.server.auth import Here, bearer, needs
 from lem.server.describe import problems
 from lem.server.problems import API_SCHEMA_VERSION, HttpProblem
 from lem.server.rates import client_group
@@ -101,19 +101,24 @@ def post_nonce(request: Request, service: Here, wanted: NonceWanted) -> Response
 
 @router.post("/keys", response_model=Enrolled, status_code=201, responses=problems(403, 409))
 def post_key(request: Request, service: Here, enrolment: Enrolment) -> Response:
-    """Enrol a key. The same again gives the same answer."""
+    """Enrol a key; with a runner's token in the place of an invitation. The same again gives the
+    same answer."""
+    grant = None if bearer(request) is None else needs("runner")(request)
     service.rates.check("enrolling", client_group(request.scope["lem.client"].address))
     public_key = decoded(enrolment.public_key, KEY_BYTES, "public_key")
     proof = decoded(enrolment.proof, SIGNATURE_BYTES, "proof")
     with service.database.writing() as connection:
-        key = identities.enrol(
-            connection,
-            public_key,
-            proof,
-            enrolment.secret,
-            enrolment.name,
-            service.settings.enrolment,
-        )
+        if grant is not None and grant.role == "runner":
+            key = identities.enrol_by_token(connection, public_key, proof, enrolment.name, grant)
+        else:
+            key = identities.enrol(
+                connection,
+                public_key,
+                proof,
+                enrolment.secret,
+                enrolment.name,
+                service.settings.enrolment,
+            )
         known = identities.key_of(connection, key)
         assert known is not None
     return fresh(Enrolled(key=key, identity=known.identity_id), 201)
