@@ -19,6 +19,7 @@ GROUPS = {
     "log": "verify the public log of a server's archive",
     "meter": "the energy meters of this machine",
     "results": "list, show, compare, export and submit results",
+    "runner": "run campaigns that people queue at a server",
     "serve": "an archive of records over HTTP",
 }
 """Name → one line of help, here so that ``lem --help`` imports none of them."""

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    model_validator,
+)
 
 from lem.config import yaml_source
 from lem.config.problems import explain, place
@@ -22,7 +29,11 @@ HOUR_S = 3600.0
 PersonId = Annotated[str, Field(pattern=r"^p[0-9a-f]{20}$")]
 Size = Annotated[float, Field(gt=0, le=1e6)]
 Listed = Annotated[list[Annotated[str, Field(min_length=1, max_length=500)]], Field(max_length=500)]
-Duration = Annotated[float | None, BeforeValidator(duration_s)]
+Duration = Annotated[
+    float | None,
+    BeforeValidator(duration_s),
+    PlainSerializer(lambda seconds: None if seconds is None else f"{seconds:.3f}s"),
+]
 BUILT_IN = "default"
 """In a list of names: those of ``lem.runner.names``."""
 

@@ -54,8 +54,8 @@ class ArchiveClient:
     """One archive. Use as a context manager, or :meth:`close` it.
 
     ``plain_http``: whether another machine may be spoken to without encryption. ``within_s``: after
-    so many seconds everything is given up, whatever is under way. ``headers`` go with every
-    request. ``transport`` is for tests.
+    so many seconds everything is given up, whatever is under way; ``read_s``: the longest silence
+    of an answer. ``headers`` go with every request. ``transport`` is for tests.
     """
 
     def __init__(
@@ -66,10 +66,12 @@ class ArchiveClient:
         token: str | None = None,
         headers: Mapping[str, str] | None = None,
         within_s: float | None = None,
+        read_s: float = READ_S,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.url = address(url)
         self._until = None if within_s is None else time.monotonic() + within_s
+        self._read_s = read_s
         parts = urlsplit(self.url)
         if parts.scheme == "http" and not plain_http and not is_loopback(parts.hostname or ""):
             raise BadInput(
@@ -176,9 +178,9 @@ class ArchiveClient:
         """Any question to the archive (``/leaderboard``, ``/results``, …): what its JSON says."""
         return self._json("GET", path, params=params)
 
-    def tell(self, kind: type[Kind], path: str, document: Part) -> Kind | None:
-        """Send a document; what is answered, or None where that is nothing (204)."""
-        content = document.model_dump_json().encode()
+    def tell(self, kind: type[Kind], path: str, document: Part | bytes) -> Kind | None:
+        """Send a document (or its JSON); what is answered, or None where that is nothing (204)."""
+        content = document if isinstance(document, bytes) else document.model_dump_json().encode()
         answer = self._ask("POST", path, content=content, media_type="application/json")
         return self._parsed(kind, path, answer) if answer else None
 
@@ -268,7 +270,7 @@ class ArchiveClient:
         left_s = math.inf if self._until is None else self._until - time.monotonic()
         if left_s <= 0:
             raise self._slow()
-        return httpx.Timeout(min(READ_S, left_s), connect=min(CONNECT_S, left_s))
+        return httpx.Timeout(min(self._read_s, left_s), connect=min(CONNECT_S, left_s))
 
     def _slow(self) -> Unreachable:
         return Unreachable(f"the archive at {self.url} takes too long to answer")
