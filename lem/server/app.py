@@ -21,6 +21,9 @@ from lem.server.front import API, Front
 from lem.server.logs import failure
 from lem.server.platform import account as account_pages
 from lem.server.platform import admin as admin_pages
+from lem.server.platform import build as build_pages
+from lem.server.platform import live as live_pages
+from lem.server.platform import queue as queue_pages
 from lem.server.problems import (
     MEDIA_TYPE,
     FieldError,
@@ -96,6 +99,9 @@ def create_app(settings: ServerSettings) -> FastAPI:
     app.include_router(health.router)
     app.include_router(account_pages.router)
     app.include_router(admin_pages.router)
+    app.include_router(build_pages.router)
+    app.include_router(live_pages.router)
+    app.include_router(queue_pages.router)
     app.include_router(pages.router)
     _add_handlers(app)
     app.openapi = describe.complete(app)  # type: ignore[method-assign]

@@ -5,12 +5,17 @@ export interface Island {
 }
 
 const ISLANDS: Readonly<Record<string, () => Promise<Island>>> = {
+  account: () => import("../islands/account"),
+  admin: () => import("../islands/admin"),
+  builder: () => import("../islands/builder"),
   compare: () => import("../islands/compare"),
   explorer: () => import("../islands/explorer"),
+  live: () => import("../islands/live"),
+  queue: () => import("../islands/queue"),
   trace: () => import("../islands/trace"),
 };
 /** What a page is about is mounted at once; charts further down when they come near. */
-const AT_ONCE = new Set(["compare", "explorer"]);
+const AT_ONCE = new Set(["account", "admin", "builder", "compare", "explorer", "live", "queue"]);
 
 export function mountIslands(root: ParentNode = document): void {
   const near = new IntersectionObserver(
