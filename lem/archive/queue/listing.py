@@ -130,7 +130,9 @@ def queue(c: sa.Connection, question: QueueQuestion) -> Queue:
             sa.select(q.state, sa.func.count())
             .where(q.state.in_(("queued", "running")))
             .group_by(q.state)
-        ).tuples()
+        )
+        .tuples()
+        .all()
     )
     return Queue(
         rows=[QueuedRow(**_row(row, places)) for row in rows],
