@@ -27,7 +27,8 @@ def retract(
     db: Database, packs: Packs, key: str, campaign: str, nonce: str, signature: bytes
 ) -> int:
     """Take a whole campaign back (``Content.campaign``), by a signature of ``retract_message`` by a
-    key of whom it is of. Returns how many submissions went. Raises ``Refused``."""
+    key of whom it is of: of one that came from the queue, of anybody who ran blocks of it. Returns
+    how many submissions went. Raises ``Refused``."""
     with db.writing() as c:
         signer = identities.usable_key(c, key)
         message = signing.retract_message(setting(c, "archive"), campaign, nonce)
@@ -38,7 +39,17 @@ def retract(
         identities.use_nonce(c, nonce, key)
         found = c.execute(
             sa.select(CAMPAIGN.c.id, CAMPAIGN.c.state).where(
-                CAMPAIGN.c.identity_id == signer.identity_id, CAMPAIGN.c.owner == campaign
+                CAMPAIGN.c.owner == campaign,
+                sa.or_(
+                    CAMPAIGN.c.identity_id == signer.identity_id,
+                    sa.and_(
+                        CAMPAIGN.c.queued.is_not(None),
+                        sa.exists().where(
+                            SUBMISSION.c.campaign_id == CAMPAIGN.c.id,
+                            SUBMISSION.c.identity_id == signer.identity_id,
+                        ),
+                    ),
+                ),
             )
         ).first()
         if found is None:

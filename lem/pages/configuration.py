@@ -297,8 +297,12 @@ def _history(found: ConfigurationAnswer) -> Scatter:
 
 
 def _campaign_ids(found: ConfigurationAnswer) -> dict[CampaignId, str]:
-    """Campaign → its submitter."""
-    return {c: s.submitter for s in found.submitters for c in s.campaigns}
+    """Campaign → its submitters."""
+    campaigns: dict[CampaignId, list[str]] = {}
+    for s in found.submitters:
+        for c in s.campaigns:
+            campaigns.setdefault(c, []).append(s.submitter)
+    return {c: ", ".join(names) for c, names in campaigns.items()}
 
 
 def _campaigns(connection: sa.Connection, found: ConfigurationAnswer) -> list[InCampaign]:

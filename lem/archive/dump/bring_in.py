@@ -69,7 +69,13 @@ def bring_in(
             already += 1
         else:
             try:
-                receipt = ingest.receive(database, packs, dump.pack(content), imported=True)
+                receipt = ingest.receive(
+                    database,
+                    packs,
+                    dump.pack(content),
+                    imported=True,
+                    queued=checked.queued.get(content),
+                )
                 already += receipt.already_there
                 new += not receipt.already_there
             except Refused as e:

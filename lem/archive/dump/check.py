@@ -1,6 +1,7 @@
 """Whether a dump holds what it says: every file whole, every signature right, log and submissions
 in agreement. Everything that does not hold is told, in words."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from lem.submit import manifest, pack
 
 Progress = Callable[[int, int], None]
 MAX_FINDINGS = 1000
+QUEUED_ID = re.compile(r"q[0-9a-f]{20}")
 
 
 class Checked(NamedTuple):
@@ -28,6 +30,8 @@ class Checked(NamedTuple):
     """Keys that signed any of ``submissions``."""
     runs: int
     log_entries: int
+    queued: dict[str, str]
+    """Submission → id of its campaign in the queue that it came from."""
 
 
 class _Log(NamedTuple):
@@ -37,6 +41,7 @@ class _Log(NamedTuple):
     revoked: dict[str, int]
     """Key → place in the log of its revocation."""
     entries: int
+    queued: dict[str, str]
 
 
 class _TooMany(Exception):
@@ -52,7 +57,7 @@ def check(dump: Dump, progress: Progress = lambda done, of: None) -> Checked:
         if len(findings) >= MAX_FINDINGS:
             raise _TooMany
 
-    told = _Log({}, {}, {}, 0)
+    told = _Log({}, {}, {}, 0, {})
     order: list[str] = []
     keys: dict[str, KeyLine] = {}
     signers: set[str] = set()
@@ -73,7 +78,16 @@ def check(dump: Dump, progress: Progress = lambda done, of: None) -> Checked:
     except _TooMany:
         findings.append(Finding(str(dump.folder), "more does not hold; only this much is listed"))
     lines = [keys[key] for key in sorted(keys)]
-    return Checked(findings, order, sorted(told.retracted), lines, signers, runs, told.entries)
+    return Checked(
+        findings,
+        order,
+        sorted(told.retracted),
+        lines,
+        signers,
+        runs,
+        told.entries,
+        told.queued,
+    )
 
 
 Tell = Callable[[Finding], None]
@@ -100,7 +114,7 @@ def _sums(dump: Dump, names: list[str], tell: Tell) -> None:
 
 def _log(dump: Dump, tell: Tell) -> _Log:
     """The chain, up to the head that ``archive.json`` names, and what it tells."""
-    found = _Log({}, {}, {}, 0)
+    found = _Log({}, {}, {}, 0, {})
     count = 0
 
     def entries() -> Iterator[log.LogEntry]:
@@ -112,6 +126,11 @@ def _log(dump: Dump, tell: Tell) -> _Log:
                 if subject in found.accepted:
                     tell(Finding(f"{layout.LOG}:{count}", f"accepts {subject} a second time"))
                 found.accepted.setdefault(subject, entry.seq)
+                if (queued := entry.payload.get("queued")) is not None:
+                    if not isinstance(queued, str) or not QUEUED_ID.fullmatch(queued):
+                        tell(Finding(f"{layout.LOG}:{count}", "names no campaign of a queue"))
+                    else:
+                        found.queued.setdefault(subject, queued)
             elif entry.kind == "retracted":
                 gone = entry.payload.get("submissions")
                 found.retracted.update(

@@ -13,7 +13,7 @@ from lem.archive.database import once, once_each
 from lem.archive.queries.among import among
 from lem.archive.queries.answer import CampaignId, ConfigurationId
 from lem.archive.refused import Refused
-from lem.archive.schema import CAMPAIGN, CONFIG, IDENTITY, RUN
+from lem.archive.schema import CAMPAIGN, CONFIG, IDENTITY, RUN, SUBMISSION
 from lem.contract.base import MAX_DOCUMENT_BYTES
 from lem.contract.lock import Lock
 from lem.submit.pack import unpacked
@@ -77,6 +77,28 @@ def runs_in_short(connection: sa.Connection, campaign_id: int) -> list[AlikeRuns
         return [AlikeRuns(*row) for row in connection.execute(query).all()]
 
     return once(connection, ("runs in short", campaign_id), find)
+
+
+def submitters_of(connection: sa.Connection, campaign_ids: Iterable[int]) -> dict[int, list[str]]:
+    """Who sent something of the campaigns whose rows have these ids, the first first. One that came
+    from the queue may have been run by several; every other has one."""
+    s = SUBMISSION.c
+
+    def find(missing: list[int]) -> dict[int, list[str]]:
+        first = sa.func.min(s.id)
+        rows = connection.execute(
+            sa.select(s.campaign_id, IDENTITY.c.name)
+            .join(IDENTITY, IDENTITY.c.id == s.identity_id)
+            .where(among(s.campaign_id, missing))
+            .group_by(s.campaign_id, s.identity_id, IDENTITY.c.name)
+            .order_by(s.campaign_id, first)
+        )
+        found: dict[int, list[str]] = {}
+        for campaign, name in rows:
+            found.setdefault(campaign, []).append(name)
+        return found
+
+    return once_each(connection, "submitters of a campaign", campaign_ids, find)
 
 
 def names_of(connection: sa.Connection, campaign_ids: Iterable[int]) -> dict[int, CampaignId]:

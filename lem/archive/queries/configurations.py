@@ -129,6 +129,7 @@ def _runs(connection: sa.Connection, config_id: int) -> list[sa.RowMapping]:
             IDENTITY.c.name,
             IDENTITY.c.enrolled_by,
             CAMPAIGN.c.owner,
+            CAMPAIGN.c.identity_id.label("begun_by"),
             BOARD_SET.c.boards,
         )
         .join(IDENTITY, IDENTITY.c.id == r.identity_id)
@@ -167,7 +168,7 @@ def _submitters(
             Submitter(
                 submitter=those[0]["name"],
                 enrolled_by=those[0]["enrolled_by"],
-                campaigns=sorted({f"{r['owner']}-{identity}" for r in those}),
+                campaigns=sorted({f"{r['owner']}-{r['begun_by']}" for r in those}),
                 boards=sorted({b for r in those for b in boards_of(r["boards"])}),
                 runs=len(those),
                 best_tier=best,

@@ -33,12 +33,12 @@ from lem.archive.queries.answer import (
     tier_name,
     unit_of,
 )
-from lem.archive.queries.campaigns import campaign_of
+from lem.archive.queries.campaigns import campaign_of, submitters_of
 from lem.archive.queries.headline_pairs import ENERGY, Look, Pair, Side, WorkloadOf
 from lem.archive.queries.headline_quality import Quality, SloOf
 from lem.archive.queries.ratios import NLL, Ratio
 from lem.archive.queries.runs import time_of
-from lem.archive.schema import CAMPAIGN, IDENTITY, RUN, TIERS
+from lem.archive.schema import CAMPAIGN, RUN, TIERS
 
 MOST_CAMPAIGNS = 3
 """That are looked at, of measured classes and of estimates."""
@@ -177,11 +177,7 @@ def _with_several(connection: sa.Connection, ids: list[int], tier: int) -> list[
 
 def _about(connection: sa.Connection, campaign: int) -> Any:
     c = CAMPAIGN.c
-    query = (
-        sa.select(c.name, c.owner, c.identity_id, IDENTITY.c.name.label("submitter"))
-        .join(IDENTITY, IDENTITY.c.id == c.identity_id)
-        .where(c.id == campaign)
-    )
+    query = sa.select(c.name, c.owner, c.identity_id).where(c.id == campaign)
     return connection.execute(query).one()
 
 
@@ -196,7 +192,7 @@ def _answer(connection: sa.Connection, look: Look, pair: Pair, looked: int) -> H
             campaign=HeadlineCampaign(
                 id=f"{row.owner}-{row.identity_id}",
                 name=row.name,
-                submitter=row.submitter,
+                submitter=", ".join(submitters_of(connection, [look.campaign])[look.campaign]),
                 blocks=pair.ratio.blocks,
                 measured_at=time_of(pair.newest),
             ),

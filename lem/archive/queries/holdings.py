@@ -7,7 +7,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from lem.archive.columns import columns
-from lem.archive.schema import CAMPAIGN
+from lem.archive.schema import CAMPAIGN, SUBMISSION
 
 
 class Holdings(NamedTuple):
@@ -37,9 +37,9 @@ def holdings(connection: sa.Connection) -> Holdings:
         models=len(np.unique(board.coded["model_content"].codes)),
         campaigns=rows(CAMPAIGN, CAMPAIGN.c.state == "complete"),
         submitters=connection.scalar(
-            sa.select(sa.func.count(CAMPAIGN.c.identity_id.distinct())).where(
-                CAMPAIGN.c.state == "complete"
-            )
+            sa.select(sa.func.count(SUBMISSION.c.identity_id.distinct()))
+            .join(CAMPAIGN, CAMPAIGN.c.id == SUBMISSION.c.campaign_id)
+            .where(CAMPAIGN.c.state == "complete")
         )
         or 0,
     )

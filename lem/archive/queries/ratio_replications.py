@@ -71,7 +71,9 @@ def ratio_replications(
     for campaign, identity in campaigns:
         if campaign not in every:
             continue
-        base, runs = bases[campaign], every[campaign]
+        base = bases[campaign]
+        # Several may have run one that came from the queue, each whole blocks of it.
+        runs = [r for r in every[campaign] if r.identity == identity]
         table = table_of(runs)
         own, other = table.get(config_id, {}), table.get(base, {})
         series = found[base][identity]
@@ -85,6 +87,7 @@ def ratio_replications(
 
 
 class _Run(NamedTuple):
+    identity: int
     config_id: int
     arm: int
     block: int
@@ -125,7 +128,9 @@ def _runs(
     if not wanted:
         return {}
     query = (
-        sa.select(r.campaign_id, r.config_id, r.arm, r.block, r[ENERGY], BOARD_SET.c.boards)
+        sa.select(
+            r.campaign_id, r.identity_id, r.config_id, r.arm, r.block, r[ENERGY], BOARD_SET.c.boards
+        )
         .join(BOARD_SET, BOARD_SET.c.id == r.board_set_id)
         .where(sa.or_(*wanted), *_COUNTS)
         .order_by(r.campaign_id, r.block, r.started_at, r.id)

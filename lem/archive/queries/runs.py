@@ -51,7 +51,6 @@ _COLUMNS = (
     RUN.c.counted,
     RUN.c.flags,
     *(RUN.c[name] for name in FIGURES),
-    RUN.c.identity_id,
     SUBMISSION.c.content_sha256,
     CONFIG.c.hash,
     CONFIG.c.experiment_id,
@@ -64,8 +63,11 @@ _MEASURED = RUN.join(CONFIG, CONFIG.c.id == RUN.c.config_id).join(
 
 
 def runs_query() -> sa.Select[Any]:
-    """Runs with all figures, their configuration, campaign, submission and submitter."""
-    return sa.select(*_COLUMNS, CAMPAIGN.c.owner, IDENTITY.c.name.label("submitter")).select_from(
+    """Runs with all figures, their configuration, campaign (``owner``, ``identity_id``), submission
+    and submitter."""
+    of_campaign = (CAMPAIGN.c.owner, CAMPAIGN.c.identity_id)
+    submitter = IDENTITY.c.name.label("submitter")
+    return sa.select(*_COLUMNS, *of_campaign, submitter).select_from(
         _MEASURED.join(CAMPAIGN, CAMPAIGN.c.id == RUN.c.campaign_id).join(
             IDENTITY, IDENTITY.c.id == RUN.c.identity_id
         )

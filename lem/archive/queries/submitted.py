@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from pydantic import Field
 
 from lem.archive.queries.answer import Answer, CampaignId, Shape, head
-from lem.archive.queries.campaigns import campaign_of, runs_in_short
+from lem.archive.queries.campaigns import campaign_of, runs_in_short, submitters_of
 from lem.archive.queries.cursor import Cursor, CursorText, question_key
 from lem.archive.queries.filters import Question
 from lem.archive.schema import CAMPAIGN, FINDING, IDENTITY, RUN, SUBMISSION
@@ -29,11 +29,15 @@ class Campaign(Shape):
     name: str
     """Empty once it was taken back."""
     submitter: str
+    """Several, joined by commas, where it came from the queue and several runners ran it."""
     enrolled_by: str
+    """Of the first."""
     state: State
     missing: str
     """Of an open one, in words."""
     created_at: str
+    queued: str | None
+    """Its id in the queue, where it came from there."""
 
 
 class Campaigns(Answer):
@@ -43,6 +47,7 @@ class Campaigns(Answer):
 
 class SubmissionOf(Shape):
     submission: Sha256
+    submitter: str
     received_at: str
     checks: CheckState
     runs: int
@@ -73,6 +78,7 @@ _COLUMNS = (
     CAMPAIGN.c.state,
     CAMPAIGN.c.missing,
     CAMPAIGN.c.created_at,
+    CAMPAIGN.c.queued,
     IDENTITY.c.name.label("submitter"),
     IDENTITY.c.enrolled_by,
 )
@@ -88,9 +94,10 @@ def campaigns(connection: sa.Connection, question: CampaignsQuestion) -> Campaig
     found = connection.execute(wanted).all()
     rows = found[: question.limit]
     more = len(found) > question.limit
+    senders = submitters_of(connection, [row.row for row in rows if row.queued is not None])
     return Campaigns(
         **head(connection).model_dump(),
-        rows=[_campaign(row) for row in rows],
+        rows=[_campaign(row, senders.get(row.row)) for row in rows],
         next=_After(question=question_key(question), id=rows[-1].row).text() if more else None,
     )
 
@@ -101,7 +108,7 @@ def campaign(connection: sa.Connection, campaign: str) -> CampaignAnswer:
     runs = runs_in_short(connection, row.id)
     return CampaignAnswer(
         **head(connection).model_dump(),
-        campaign=_campaign(row),
+        campaign=_campaign(row, submitters_of(connection, [row.id]).get(row.id)),
         submissions=_submissions(connection, row.id),
         runs=sum(alike.runs for alike in runs),
         counted=sum(alike.runs for alike in runs if alike.counted),
@@ -114,15 +121,16 @@ def _joined() -> sa.Select[Any]:
     return sa.select(*_COLUMNS).join(IDENTITY, IDENTITY.c.id == CAMPAIGN.c.identity_id)
 
 
-def _campaign(row: sa.Row[Any]) -> Campaign:
+def _campaign(row: sa.Row[Any], submitters: list[str] | None) -> Campaign:
     return Campaign(
         id=f"{row.owner}-{row.identity_id}",
         name=row.name,
-        submitter=row.submitter,
+        submitter=", ".join(submitters or [row.submitter]),
         enrolled_by=row.enrolled_by,
         state=row.state,
         missing=row.missing,
         created_at=row.created_at,
+        queued=row.queued,
     )
 
 
@@ -130,11 +138,13 @@ def _submissions(connection: sa.Connection, campaign_id: int) -> list[Submission
     rows = connection.execute(
         sa.select(
             SUBMISSION.c.content_sha256.label("submission"),
+            IDENTITY.c.name.label("submitter"),
             SUBMISSION.c.received_at,
             SUBMISSION.c.checks,
             SUBMISSION.c.runs,
             SUBMISSION.c.log_seq,
         )
+        .join(IDENTITY, IDENTITY.c.id == SUBMISSION.c.identity_id)
         .where(SUBMISSION.c.campaign_id == campaign_id)
         .order_by(SUBMISSION.c.id)
         .limit(MAX_SUBMISSIONS)
