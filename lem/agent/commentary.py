@@ -1,44 +1,129 @@
-"""What whoever watches a run is told while it measures."""
+"""What whoever watches a run is told while it measures.
+
+A thread of its own looks at what the measured ones leave lying: they do no more for it than note
+that an answer begins or has ended.
+"""
 
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from lem.agent.events import Events
 from lem.meters.sampler import Sampler
-from lem.workloads.load import Log, Response
+from lem.workloads.load import Log, More, Response
 
 ANSWER_CHARACTERS = 2000
+USUAL_S = 1.0
+"""Below it, answers are told as they come."""
+FOLLOWED = 4
+"""Answers that are told at a time: a person reads no more, and a batch may have hundreds."""
+CHARACTERS_PER_S = 4000
+CHARACTERS = 4 * 2**20
+"""Of answers, in a whole run."""
+RATE_OVER_S = 1.0
 
 
-def tell_answer(events: Events, response: Response) -> None:
-    """The beginning of an answer, as soon as it is whole."""
-    events.emit("text", request=response.request.id, text=response.text[:ANSWER_CHARACTERS])
+class Commentary:
+    """``every_s``: how often there is something to tell."""
+
+    def __init__(self, events: Events, every_s: float = USUAL_S) -> None:
+        self.events = events
+        self._every_s = every_s
+        self._live = every_s < USUAL_S
+        self._followed: dict[str, More] = {}
+        self._ended: deque[str] = deque()
+        """Of those that are followed."""
+        self._whole: deque[Response] = deque(maxlen=FOLLOWED)
+        """Of engines that tell an answer only at its end."""
+        self._in_pieces = False
+        self._left = CHARACTERS
+
+    def answering(self, request_id: str, more: More) -> None:
+        """An answer begins. From the engine's threads."""
+        if not self._live:
+            return
+        self._in_pieces = True
+        if len(self._followed) < FOLLOWED:
+            self._followed[request_id] = more
+
+    def answered(self, response: Response) -> None:
+        """An answer is whole, or has failed. From the engine's threads."""
+        if not self._live:
+            text = response.text[:ANSWER_CHARACTERS]
+            self.events.emit("text", request=response.request.id, text=text)
+        elif response.request.id in self._followed:
+            self._ended.append(response.request.id)
+        elif not self._in_pieces:
+            self._whole.append(response)
+
+    @contextmanager
+    def on(self, meter: Sampler, log: Log) -> Iterator[None]:
+        """Within, tell of power, of tokens and of answers."""
+        over = threading.Event()
+        classes = {i.device: i.device_class for i in meter.infos}
+
+        def speak() -> None:
+            seen: deque[tuple[float, int]] = deque([(time.monotonic(), log.tokens)])
+            while not over.wait(self._every_s):
+                self._progress(seen, log.tokens)
+                for device, power_w in meter.power_now().items():
+                    self.events.emit(
+                        "sample",
+                        device=device,
+                        power_w=round(power_w, 3),
+                        # What is sampled always, though nobody asked for it, is the estimate.
+                        **{"class": classes.get(device, "estimated")},
+                    )
+                self._answers()
+
+        thread = threading.Thread(target=speak, name="commentary", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join(timeout=5)
+            if not thread.is_alive():
+                self._answers()
+
+    def _progress(self, seen: deque[tuple[float, int]], total: int) -> None:
+        """Tokens so far, and their rate over the last second or more: of a tenth of a second it
+        would be that of a few steps."""
+        now = time.monotonic()
+        while len(seen) > 1 and now - seen[1][0] >= RATE_OVER_S:
+            seen.popleft()
+        then, tokens = seen[0]
+        rate = round((total - tokens) / (now - then), 3)
+        self.events.emit("progress", output_tokens=total, tokens_per_s=rate)
+        seen.append((now, total))
+
+    def _answers(self) -> None:
+        """What came of the answers that are followed, and of those that came whole."""
+        allowed = min(self._left, round(CHARACTERS_PER_S * self._every_s))
+        ended = [self._ended.popleft() for _ in range(len(self._ended))]
+        for request_id, more in list(self._followed.items()):
+            is_over = request_id in ended
+            text = _text(more)[: min(allowed, ANSWER_CHARACTERS)]
+            allowed -= len(text)
+            self._left -= len(text)
+            if is_over:
+                del self._followed[request_id]
+            if text or is_over:
+                self.events.emit("text", request=request_id, text=text, end=is_over)
+        while self._whole and allowed > 0:
+            response = self._whole.popleft()
+            text = response.text[: min(allowed, ANSWER_CHARACTERS)]
+            allowed -= len(text)
+            self._left -= len(text)
+            self.events.emit("text", request=response.request.id, text=text, end=True)
 
 
-@contextmanager
-def commentary(events: Events, meter: Sampler, log: Log) -> Iterator[None]:
-    """Once a second: power now, tokens and answers so far, for whoever watches."""
-    over = threading.Event()
-
-    def speak() -> None:
-        tokens, then = log.tokens, time.monotonic()
-        while not over.wait(1.0):
-            total, moment = log.tokens, time.monotonic()
-            events.emit(
-                "progress",
-                output_tokens=total,
-                tokens_per_s=round((total - tokens) / (moment - then), 3),
-            )
-            for device, power_w in meter.power_now().items():
-                events.emit("sample", device=device, power_w=round(power_w, 3))
-            tokens, then = total, moment
-
-    thread = threading.Thread(target=speak, name="commentary", daemon=True)
-    thread.start()
+def _text(more: More) -> str:
+    """What came; nothing where it cannot be told. Whatever a tokenizer does in here, the run goes
+    on."""
     try:
-        yield
-    finally:
-        over.set()
-        thread.join(timeout=5)
+        return more()
+    except Exception:  # noqa: BLE001
+        return ""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lem.agent import operating_point
-from lem.agent.commentary import commentary, tell_answer
+from lem.agent.commentary import Commentary
 from lem.agent.events import Events
 from lem.agent.quality import Answered, answer_questions, probe
 from lem.backends import prefix_cache
@@ -27,7 +27,7 @@ from lem.contract.workload import Arrival, TraceArrival
 from lem.errors import RunFailed
 from lem.meters import machine
 from lem.meters.protocol import MeterSettings
-from lem.meters.sampler import Sampler
+from lem.meters.sampler import TELL_S, Sampler
 from lem.workloads import latency, requests, schedules
 from lem.workloads.load import Log, Response, Source
 from lem.workloads.requests import Request
@@ -85,11 +85,11 @@ class Run:
     stock: Stock
     log: Log
     meter: Sampler
-    events: Events
+    commentary: Commentary
     flags: set[str]
 
     def phase(self, phase: Phase) -> None:
-        self.events.phase(phase)
+        self.commentary.events.phase(phase)
         self.meter.note("run", "phase", PHASE_CODES[phase])
 
     def serve(self, source: Source) -> None:
@@ -105,7 +105,8 @@ class Run:
 def measure(job: Job, backend: Backend, engine: Engine, folder: Path, events: Events) -> Measured:
     """Take the loaded engine through all phases."""
     stock = Stock(shuffled(job, requests.read(Path(job.requests), job.requests_sha256)))
-    log = Log(watch=lambda r: tell_answer(events, r))
+    commentary = Commentary(events, job.commentary_s)
+    log = Log(watch=commentary.answered, follow=commentary.answering)
     flags: set[str] = set()
     jump = _clock_jump()
     with _sampler(job, folder, engine) as meter:
@@ -114,8 +115,8 @@ def measure(job: Job, backend: Backend, engine: Engine, folder: Path, events: Ev
         if machine.settings().get("external") and (why := meter.unavailable.get("external")):
             # The machine's owner named it: its figures must not be missing in silence.
             raise RunFailed("meter", f"external: {why}")
-        run = Run(job, engine, stock, log, meter, events, flags)
-        with commentary(events, meter, log):
+        run = Run(job, engine, stock, log, meter, commentary, flags)
+        with commentary.on(meter, log):
             _cool_down(run)
             warm_up_s, warm_up = _warm_up(run)
             arrival, found = _find_rate(run)
@@ -202,7 +203,11 @@ def _sampler(job: Job, folder: Path, engine: Engine) -> Sampler:
         **machine.settings(),
     )
     return Sampler(
-        job.measure.meters, settings, folder / "trace.csv.gz", job.measure.sample_interval_s
+        job.measure.meters,
+        settings,
+        folder / "trace.csv.gz",
+        job.measure.sample_interval_s,
+        min(TELL_S, job.commentary_s),
     )
 
 
@@ -369,9 +374,8 @@ def _questions(run: Run) -> Answered | None:
     if run.job.questions_list is None:
         return None
     run.phase("accuracy")
-    return answer_questions(
-        run.job, run.engine, run.meter, watch=lambda r: tell_answer(run.events, r)
-    )
+    log = Log(watch=run.commentary.answered, follow=run.commentary.answering)
+    return answer_questions(run.job, run.engine, run.meter, log)
 
 
 def _note_memory(meter: Sampler, facts: dict[str, Scalar]) -> None:

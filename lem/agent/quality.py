@@ -10,7 +10,7 @@ they come from :data:`CLIENTS` clients.
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,10 +60,9 @@ def check(job: Job, engine: Engine) -> None:
         likelihood.check(job, engine, asked)
 
 
-def answer_questions(
-    job: Job, engine: Engine, meter: Sampler, watch: Callable[[Response], None]
-) -> Answered | None:
-    """Ask all of the job's questions, the devices at rest before and after; None for none.
+def answer_questions(job: Job, engine: Engine, meter: Sampler, log: Log) -> Answered | None:
+    """Ask all of the job's questions, the devices at rest before and after; None for none. ``log``:
+    a new one.
 
     Raises :class:`RunFailed` where the engine returned without having answered them.
     """
@@ -73,7 +72,6 @@ def answer_questions(
     if asked and asked[0].passages:
         counts, answers, scored_by = likelihood.score(job, engine, meter, asked)
         return Answered(counts, asked, answers, scored_by)
-    log = Log(watch=watch)
     meter.rest(settle_s=job.measure.settle_s)
     start_ns = time.monotonic_ns()
     responses = _serve(job, engine, [a.request for a in asked], log)

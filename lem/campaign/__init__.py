@@ -193,8 +193,11 @@ class Campaign:
         on_event: OnMoment | None = None,
         say: Say | None = None,
         retry_failed: bool = False,
+        commentary_s: float = 1.0,
     ) -> Overview:
-        """Run what is missing. Running again resumes; a finished campaign is left alone."""
+        """Run what is missing. Running again resumes; a finished campaign is left alone.
+        ``commentary_s``: how often ``on_event`` is told of power, tokens and answers, in seconds
+        (0.1 for a live view)."""
         tell: Say = say or (lambda _: None)
         remove_asides(self.folder)
         boards.put_back(tell)
@@ -216,6 +219,7 @@ class Campaign:
             on_event or _ignore,
             tell,
             lambda lock: self._grown(lock, staging, tell),
+            commentary_s,
         )
         lock = self.lock or lock
         return self._overview(lock, False, plan(lock, outcomes, present(lock.gpus)), outcomes)

@@ -42,6 +42,7 @@ def make_job(
     folders: Folders,
     digest: str | None,
     boards: Sequence[Gpu] = (),
+    commentary_s: float = 1.0,
 ) -> Job:
     """The job document of one run, with paths as the agent sees them. ``boards``: the lock's GPUs
     as they are here."""
@@ -81,6 +82,7 @@ def make_job(
         trust_remote_code=lock.trust_remote_code,
         agreement_list=arm.agreement_list,
         questions_list=arm.questions_list,
+        commentary_s=commentary_s,
     )
 
 

@@ -21,7 +21,7 @@ from lem.campaign.guard import alone, terminable, typed_disk_errors
 from lem.campaign.keys import keys
 from lem.campaign.plan import Here, Plan, Run, plan
 from lem.campaign.sources import cache_root
-from lem.campaign.watch import watching
+from lem.campaign.watch import POLL_S, watching
 from lem.contract.base import utc_now
 from lem.contract.event import Event
 from lem.contract.failure import Failure
@@ -78,8 +78,10 @@ def execute(
     on_moment: OnMoment,
     say: Say,
     grow: Grow = lambda lock: lock,
+    commentary_s: float = 1.0,
 ) -> list[Outcome]:
     """Run what is missing until the plan is empty; returns every outcome in the folder.
+    ``commentary_s``: how often an agent tells ``on_moment`` what it does.
 
     Raises :class:`lem.errors.Interrupted` on Ctrl-C or SIGTERM, :class:`EnvironmentFault` where
     the machine lets it down. Whatever happens, no container is left and every begun attempt has
@@ -92,7 +94,7 @@ def execute(
                 say(f"removed {left} left over from a run that was killed")
         outcomes = _take_stock(folder, lock)
         forgive = frozenset(o.path for o in outcomes if o.kind == "failure" and retry_failed)
-        execution = Execution(folder, lock, launchers, ready, on_moment)
+        execution = Execution(folder, lock, launchers, ready, on_moment, commentary_s)
         try:
             while True:
                 todo = plan(lock, outcomes, present(lock.gpus), forgive)
@@ -101,7 +103,7 @@ def execute(
                 if (grown := grow(lock)) is lock:
                     break
                 lock = grown
-                execution = Execution(folder, lock, launchers, ready, on_moment)
+                execution = Execution(folder, lock, launchers, ready, on_moment, commentary_s)
         finally:
             # A second Ctrl-C may have come before what a run changes was put back.
             boards.put_back(say)
@@ -161,12 +163,14 @@ class Execution:
         launchers: dict[str, Launcher],
         ready: Ready,
         on_moment: OnMoment,
+        commentary_s: float = 1.0,
     ) -> None:
         self.folder = folder
         self.lock = lock
         self._launchers = launchers
         self._ready = ready
         self._on_moment = on_moment
+        self._commentary_s = commentary_s
         self._arms = {a.arm_id: a for a in lock.arms}
 
     def block(self, todo: Plan) -> Iterator[Outcome]:
@@ -235,7 +239,10 @@ class Execution:
             models=cache_root() / "models" / arm.model.folder,
             compiled=compiled.place(cache_root(), prepared, arm.model.folder),
         )
-        job = make_job(lock, arm, run, launcher, folders, prepared.digest, gpus(lock.gpus))
+        boards_here = gpus(lock.gpus)
+        job = make_job(
+            *(lock, arm, run, launcher, folders, prepared.digest, boards_here, self._commentary_s)
+        )
         with typed_disk_errors(folder):
             place.mkdir(parents=True)
             job.write(place / "job.json")
@@ -266,7 +273,7 @@ class Execution:
         try:
             with (
                 boards.applied(arm.experiment.device, used),
-                watching(place / "events.ndjson", on_event),
+                watching(place / "events.ndjson", on_event, min(POLL_S, self._commentary_s / 2)),
                 launcher.start(task) as agent,
             ):
                 end = agent.wait(limit_s)

@@ -11,7 +11,7 @@ from lem.contract.event import Event
 from lem.errors import BadInput
 
 POLL_S = 0.5
-"""Twice a second is enough for a person and costs the measured machine next to nothing."""
+"""Twice a second is enough for a terminal and costs the measured machine next to nothing."""
 MAX_READ = 2**20
 MAX_BYTES = 256 * 2**20
 """Of a whole file. What an agent writes beyond is not looked at: reading a file without end would
@@ -20,14 +20,18 @@ MAX_LINE = 2**16
 
 
 @contextmanager
-def watching(path: Path, on_event: Callable[[Event], None]) -> Iterator[None]:
-    """Within, ``on_event`` gets each event of the file soon after it was written."""
+def watching(
+    path: Path, on_event: Callable[[Event], None], poll_s: float | None = None
+) -> Iterator[None]:
+    """Within, ``on_event`` gets each event of the file at most ``poll_s`` (:data:`POLL_S`) after it
+    was written."""
     over = threading.Event()
+    wait_s = POLL_S if poll_s is None else poll_s
 
     def follow() -> None:
         position, rest = 0, b""
         while True:
-            last = over.wait(POLL_S)
+            last = over.wait(wait_s)
             while True:
                 data = _read(path, position) if position < MAX_BYTES else b""
                 position += len(data)

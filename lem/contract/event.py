@@ -40,8 +40,10 @@ class Event(Document):
 
     - phase: ``{"phase": Phase}``
     - progress: ``{"output_tokens", "requests", "tokens_per_s"}``
-    - sample: ``{"device", "power_w"}``
-    - text: ``{"request", "text"}``: model output, to be shown as text only
+    - sample: ``{"device", "class", "power_w"}``; without ``class`` in events from before it
+    - text: ``{"request", "text", "end"}``: model output, to be shown as text only. Without ``end``,
+      or where it is true, it ends the answer; else the request's next text goes on where this one
+      stops. Pieces may be missing.
     - flag: ``{"flag", "message"}``
     - log: ``{"message"}``
     """

@@ -66,6 +66,9 @@ class Job(Document):
     """The request list beside ``requests`` with the prompts of ``quality: [agreement]``."""
     questions_list: Sha256 | None = None
     """The list beside ``requests`` with the questions of ``measure.accuracy``."""
+    commentary_s: Annotated[float, Field(ge=0.05, le=60)] = 1.0
+    """How often whoever watches is told of power and tokens. Below 1 also of answers while they are
+    generated. Nothing that is measured depends on it."""
 
     @property
     def experiment(self) -> Experiment:

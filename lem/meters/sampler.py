@@ -31,15 +31,18 @@ if TYPE_CHECKING:
 START_TIMEOUT_S = 60.0
 """Loading a driver library on a machine with many sleeping GPUs takes tens of seconds."""
 MARK_TIMEOUT_S = 10.0
+TELL_S = 0.8
+"""How often power is told for live views, where nobody asks for more."""
 
 
 class Sampler:
     """Runs the sampler for as long as the context lasts. ``mark`` may be called from any thread.
 
     ``meters`` None: all that work here, but for those that are read on request only. CPU time of
-    the run's processes is always sampled. Raises :class:`lem.errors.BadInput` for an unknown
-    meter's name and :class:`lem.errors.MeterUnavailable` where the process cannot be started at
-    all.
+    the run's processes is always sampled. ``tell_s``: how often ``power_now`` has something new;
+    what is read and written does not depend on it. Raises :class:`lem.errors.BadInput` for an
+    unknown meter's name and :class:`lem.errors.MeterUnavailable` where the process cannot be
+    started at all.
     """
 
     infos: list[MeterInfo]
@@ -53,6 +56,7 @@ class Sampler:
         settings: MeterSettings,
         trace: Path,
         interval_s: float = 0.05,
+        tell_s: float = TELL_S,
     ) -> None:
         from lem import plugins
 
@@ -67,6 +71,7 @@ class Sampler:
             "settings": {**asdict(settings), "process": process},
             "trace": str(trace.absolute()),
             "interval_s": interval_s,
+            "tell_s": tell_s,
         }
         self._lock = threading.Lock()
         self._buffer = b""
@@ -161,7 +166,7 @@ class Sampler:
         return dict(self._temperatures)
 
     def power_now(self) -> dict[str, float]:
-        """Device → W, at most about a second old, for live views. Never waits."""
+        """Device → W, for live views: about ``tell_s`` old at most. Never waits."""
         if self._lock.acquire(blocking=False):
             try:
                 self._receive(0.0, "")

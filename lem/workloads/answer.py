@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 from lem.workloads.load import Sink
 from lem.workloads.requests import Request
-from lem.workloads.wire import Garbled, Wire, error_text, hide
+from lem.workloads.spoken import pieces
+from lem.workloads.wire import Garbled, Wire, error_text, hide, holds_key
 
 Status = Literal["open", "done", "failed", "timed_out"]
 
@@ -207,6 +208,8 @@ class Answer:
         if piece.input_tokens is not None:
             self.input_tokens = piece.input_tokens
         if piece.text:
+            if not self._text and not holds_key(self._wire.headers):
+                self._sink.answering(self.request.id, pieces(self._text))
             self._text.append(piece.text)
         self._count(bool(piece.text), piece.output_tokens)
 

@@ -14,6 +14,11 @@ from typing import Protocol
 from lem.workloads.requests import Request
 
 Clock = Callable[[], int]
+More = Callable[[], str]
+"""What came of an answer since it was last called. One thread calls it, which need not be the one
+that serves, and may do so late."""
+Follow = Callable[[str, More], None]
+"""Request, what gives its text."""
 
 
 class Source(Protocol):
@@ -40,6 +45,11 @@ class Sink(Protocol):
 
     def token(self, request_id: str, n: int = 1, at_ns: int | None = None) -> None:
         """``n`` more output tokens of this request came out now."""
+
+    def answering(self, request_id: str, more: More) -> None:
+        """The request's answer begins, and ``more`` gives its text as it comes, for whoever
+        watches. Told once, where the engine knows the text before its end; costs nothing where
+        nobody watches."""
 
     def written(self, request_id: str, at_ns: int) -> None:
         """The last byte of the request was handed to the network, where there is one."""
@@ -81,12 +91,16 @@ class Log:
     """
 
     def __init__(
-        self, clock: Clock = time.monotonic_ns, watch: Callable[[Response], None] | None = None
+        self,
+        clock: Clock = time.monotonic_ns,
+        watch: Callable[[Response], None] | None = None,
+        follow: Follow | None = None,
     ) -> None:
         self.clock = clock
         self.responses: dict[str, Response] = {}
         self.tokens = 0
         self._watch = watch
+        self._follow = follow
         self._lock = threading.Lock()
 
     def sent(self, requests: list[Request], at_ns: int | None = None) -> None:
@@ -100,6 +114,10 @@ class Log:
         with self._lock:
             self.responses[request_id].token_ns.extend([now] * n)
             self.tokens += n
+
+    def answering(self, request_id: str, more: More) -> None:
+        if self._follow is not None:
+            self._follow(request_id, more)
 
     def written(self, request_id: str, at_ns: int) -> None:
         self.responses[request_id].written_ns = at_ns

@@ -107,6 +107,11 @@ SHORTEST_SECRET = 4
 """Shorter ones are not hidden: they would be found all over ordinary text."""
 
 
+def holds_key(headers: Mapping[str, str]) -> bool:
+    """Whether a server is told a key, which it may repeat: in pieces it could not be hidden."""
+    return any(name.lower() == "authorization" for name in headers)
+
+
 def hide(text: str, headers: Mapping[str, str]) -> str:
     """``text`` without the keys in the headers of a request, should a server repeat one."""
     for name, value in headers.items():

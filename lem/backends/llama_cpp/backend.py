@@ -27,6 +27,7 @@ from lem.workloads.datasets import NLL_CHUNK_TOKENS
 from lem.workloads.likelihood import Passage, Scored
 from lem.workloads.load import Sink, Source
 from lem.workloads.requests import Request, Tokenizer
+from lem.workloads.spoken import pieces
 
 FILE = "model.gguf"
 ASK_EVERY_S = 0.05
@@ -219,6 +220,7 @@ class Slots:
             text.append(piece["choices"][0]["text"])
             return self._stop
 
+        sink.answering(request.id, pieces(text))
         self._server.handle_completions(
             {
                 **self._sampling,

@@ -29,6 +29,7 @@ from lem.workloads.datasets import NLL_CHUNK_TOKENS
 from lem.workloads.likelihood import Passage, Scored, mean_nll
 from lem.workloads.load import Sink, Source
 from lem.workloads.requests import Request, Tokenizer
+from lem.workloads.spoken import growing
 
 MISSING = "use its image (lem images build sglang); on bare metal: pip install 'lem-energy[sglang]'"
 NO_GPU = (
@@ -168,6 +169,7 @@ class Scheduler:
                 rid=name,
                 cache_salt=salt(request),
             )
+            sink.answering(request.id, growing(lambda: text))
             async for chunk in stream:
                 meta = chunk["meta_info"]
                 total = int(meta["completion_tokens"])

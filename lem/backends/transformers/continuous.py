@@ -22,6 +22,7 @@ from lem.workloads import requests
 from lem.workloads.likelihood import Passage, Scored
 from lem.workloads.load import Sink, Source
 from lem.workloads.requests import Request
+from lem.workloads.spoken import decoded
 
 ASK_EVERY_S = 0.05
 """How often the source is asked while nothing ends: windows begin and end in that call."""
@@ -151,7 +152,7 @@ class ContinuousBatches:
             raise RunFailed("bad_argument", f"continuous batching: {self._why(said)}")
 
     def serve(self, source: Source, sink: Sink) -> None:
-        open_requests: dict[str, tuple[Request, int]] = {}
+        open_requests: dict[str, _Open] = {}
         spare = max(1, self._slots // 4)
         dry = False
         self._resume()
@@ -164,7 +165,8 @@ class ContinuousBatches:
                     if (why := self._too_long(request)) is not None:
                         sink.failed(request.id, why)
                         continue
-                    open_requests[request.id] = (request, 0)
+                    known = open_requests[request.id] = _Open(request)
+                    sink.answering(request.id, decoded(known.tokens, self._tokenizer.decode))
                     self._add(request)
             if not open_requests:
                 if dry:
@@ -199,19 +201,19 @@ class ContinuousBatches:
             found.append(more)
         return found
 
-    def _tell(self, result: Any, open_requests: dict[str, tuple[Request, int]], sink: Sink) -> None:
+    def _tell(self, result: Any, open_requests: "dict[str, _Open]", sink: Sink) -> None:
         known = open_requests.get(result.request_id)
         if known is None:
             return
-        request, told = known
+        request = known.request
         if result.error is not None:
             del open_requests[request.id]
             sink.failed(request.id, str(result.error))
             return
         total = len(result.generated_tokens)
-        for at_ns in _newest(result.timestamps or [], total - told):
+        for at_ns in _newest(result.timestamps or [], total - known.told):
             sink.token(request.id, 1, at_ns)
-        open_requests[request.id] = (request, total)
+        known.told, known.ids = total, result.generated_tokens
         if result.is_finished():
             del open_requests[request.id]
             # The answer was whole with its last token, however late that is heard of here.
@@ -273,6 +275,19 @@ class ContinuousBatches:
         self._stop()
         self._manager = self._model = None
         gc.collect()
+
+
+class _Open:
+    """A request that is being answered."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.told = 0
+        """How many tokens the sink was told of."""
+        self.ids: list[int] = []
+
+    def tokens(self) -> list[int]:
+        return self.ids
 
 
 def _page_tokens(settings: Any) -> int:

@@ -1,7 +1,7 @@
 """Static batches by transformers' ``generate``: each runs to its end before the next begins."""
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lem.backends.huggingface import FastTokenizer, named
@@ -12,8 +12,9 @@ from lem.backends.transformers.scores import likelihoods_of, nll_of
 from lem.contract.base import Scalar
 from lem.contract.job import Job
 from lem.workloads.likelihood import Passage, Scored
-from lem.workloads.load import Sink, Source
+from lem.workloads.load import More, Sink, Source
 from lem.workloads.requests import Request
+from lem.workloads.spoken import decoded
 
 
 class StaticBatches:
@@ -55,6 +56,7 @@ class StaticBatches:
             if not batch:
                 continue
             ticks = _Ticks(batch, sink, frozenset() if self._ignore_eos else self._ends)
+            ticks.show(self._tokenizer.decode)
             with named("engine_error"):
                 self._generate(batch, ticks)
             for request, ids in zip(batch, ticks.ids, strict=True):
@@ -129,6 +131,11 @@ class _Ticks:
         self._open = list(range(len(batch)))
         self._prompt_seen = False
 
+    def show(self, decode: Callable[[list[int]], str]) -> None:
+        """Let the sink know where the answers can be read while they are generated."""
+        for request, ids in zip(self._batch, self.ids, strict=True):
+            self._sink.answering(request.id, decoded(ids.copy, decode))
+
     def put(self, value: Any) -> None:
         if not self._prompt_seen:
             self._prompt_seen = True
@@ -151,6 +158,9 @@ class _Deaf:
     """A sink for work that is not measured."""
 
     def token(self, request_id: str, n: int = 1, at_ns: int | None = None) -> None:
+        pass
+
+    def answering(self, request_id: str, more: More) -> None:
         pass
 
     def done(self, request_id: str, text: str, at_ns: int | None = None) -> None:

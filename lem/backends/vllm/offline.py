@@ -18,6 +18,7 @@ from lem.workloads.datasets import NLL_CHUNK_TOKENS
 from lem.workloads.likelihood import Passage, Scored, mean_nll
 from lem.workloads.load import Sink, Source
 from lem.workloads.requests import Request
+from lem.workloads.spoken import pieces
 
 ASK_EVERY_S = 0.05
 
@@ -91,7 +92,8 @@ class Offline:
         except ValueError as e:
             sink.failed(request.id, f"{type(e).__name__}: {e}"[:500])
             return
-        answers[request.id] = _Answer(request)
+        answer = answers[request.id] = _Answer(request)
+        sink.answering(request.id, pieces(answer.text))
 
     def _prompt(self, request: Request) -> dict[str, Any]:
         """A prompt that is sent again must not be found in the prefix cache; what different prompts

@@ -19,7 +19,9 @@ from lem.meters.sampling.ticks import TickWatch
 from lem.meters.sampling.trace import TraceWriter
 
 FLUSH_S = 0.8
-"""What a crash may cost of the trace; also how often power is told."""
+"""What a crash may cost of the trace."""
+TELL_S = 0.8
+"""How often power is told."""
 POLL_S = 0.0005
 LEISURE_NS = 250_000_000
 LONGEST_TICK_S = 1.25
@@ -45,6 +47,9 @@ class Rounds:
 
     def __init__(self, orders: dict[str, Any]) -> None:
         self._interval_ns = int(max(0.001, float(orders["interval_s"])) * 1e9)
+        self._tell_ns = int(max(0.02, float(orders.get("tell_s", TELL_S))) * 1e9)
+        self._power_span_ns = min(400_000_000, self._tell_ns * 9 // 10)
+        """Over so long at least a counter's power is taken."""
         self._trace = TraceWriter(Path(orders["trace"]))
         self._meters: list[Meter] = []
         self._devices: list[Device] = []
@@ -87,7 +92,7 @@ class Rounds:
         """Until ``stop``, or until nobody is left to give orders. Sleeps between rounds."""
         buffer = b""
         self._next_round_ns = time.monotonic_ns() + self._pause_ns()
-        next_flush_ns = time.monotonic_ns()
+        next_flush_ns = next_tell_ns = time.monotonic_ns()
         learn_until_ns = next_flush_ns + int(LEARN_S * 1e9)
         poller = select.poll()
         poller.register(orders, select.POLLIN | select.POLLHUP)
@@ -115,11 +120,13 @@ class Rounds:
             if now_ns >= next_flush_ns:
                 self._note_own_cost(now_ns)
                 self._flush()
+                next_flush_ns = now_ns + int(FLUSH_S * 1e9)
+            if now_ns >= next_tell_ns:
                 say(
                     json.dumps({"power": self._watts, "temperature": self._temperatures}),
                     wait=False,
                 )
-                next_flush_ns = now_ns + int(FLUSH_S * 1e9)
+                next_tell_ns = now_ns + self._tell_ns
 
     def _obey(self, order: str, say: Say) -> None:
         name, _, rest = order.partition(" ")
@@ -182,7 +189,7 @@ class Rounds:
                 watch.see(s)
                 return
             before = self._before.get(s.device)
-            if before is None or s.t_ns - before.t_ns > 400_000_000:
+            if before is None or s.t_ns - before.t_ns > self._power_span_ns:
                 self._before[s.device] = s
                 if before is not None and s.value >= before.value:
                     scale = _PER_SECOND[s.quantity] or self._watts_per_core * 1e-9
