@@ -15,6 +15,7 @@ from lem.archive.columns import columns
 from lem.archive.database import Database, open_database, setting
 from lem.archive.demo import open_as
 from lem.archive.packs import Packs
+from lem.archive.queue.leases import lease_of
 from lem.archive.queue.tables import QUEUED
 from lem.archive.schema import SUBMISSION
 from lem.errors import LemError
@@ -103,8 +104,6 @@ class Service:
             self._database = None
 
     def _lease_holder(self, token_hash: str, queued: str, fence: int) -> str:
-        from lem.archive.queue.leases import lease_of
-
         with self.database.reading() as connection:
             return lease_of(connection, queued, fence, token_hash).runner
 
