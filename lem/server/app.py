@@ -44,7 +44,9 @@ from lem.server.routes import (
     live,
     log,
     pages,
+    queue,
     results,
+    runners,
     submissions,
 )
 from lem.server.service import Service
@@ -72,9 +74,11 @@ def create_app(settings: ServerSettings) -> FastAPI:
         service.checkers.start()
         warming = Warming(service.database, service.packs, partial(pages.make_beforehand, service))
         warming.start()
+        service.queue.start()
         try:
             yield
         finally:
+            await to_thread.run_sync(service.queue.stop)
             await to_thread.run_sync(warming.stop)
             await to_thread.run_sync(service.checkers.stop)
             await to_thread.run_sync(service.close)
@@ -94,7 +98,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
     app.state.service = service
     for module in (archive, keys, submissions, log, board, results, campaigns, exports, admin):
         app.include_router(module.router, prefix=API)
-    for module in (admin_people, accounts, live):
+    for module in (admin_people, accounts, live, queue, runners):
         app.include_router(module.router, prefix=API)
     app.include_router(health.router)
     app.include_router(account_pages.router)
@@ -190,7 +194,10 @@ def _known(error: LemError) -> HttpProblem:
             error.status, error.reason, error.message, hint=error.hint, headers=headers
         )
     if isinstance(error, BadInput):
-        errors = [FieldError(where=p.path, message=p.message) for p in error.problems[:20]]
+        errors = [
+            FieldError(where=p.path, message=p.message, line=p.line, column=p.column)
+            for p in error.problems[:20]
+        ]
         return HttpProblem(422, "bad_input", error.message, hint=error.hint, errors=errors)
     if isinstance(error, EnvironmentFault):
         return HttpProblem(

@@ -108,12 +108,12 @@ def granted(service: Service, request: Request) -> Grant | None:
     return None if found is None else found.grant
 
 
-def needs(role: str) -> Callable[[Request], Grant]:
-    """A dependency: only holders of a token of this role, or an admin's, come through; by token or
-    by a session that was opened with it."""
+def needs(role: str, *others: str) -> Callable[[Request], Grant]:
+    """A dependency: only holders of a token of this role, of one of the others, or an admin's, come
+    through; by token or by a session that was opened with it."""
 
     def check(request: Request) -> Grant:
-        return _allowed(asking(the_service(request), request), role).grant
+        return _allowed(asking(the_service(request), request), role, *others).grant
 
     return check
 
@@ -203,7 +203,7 @@ def _touch(service: Service, session: people.Session) -> None:
         return
 
 
-def _allowed(found: Asking | None, role: str) -> Asking:
+def _allowed(found: Asking | None, role: str, *others: str) -> Asking:
     if found is None:
         raise HttpProblem(
             401,
@@ -212,7 +212,7 @@ def _allowed(found: Asking | None, role: str) -> Asking:
             hint="lem archive token makes one",
             headers=CHALLENGE,
         )
-    if found.grant.role not in (role, "admin"):
+    if found.grant.role not in (role, *others, "admin"):
         raise HttpProblem(403, "not_allowed", f"this needs the token of {_NAMED.get(role, role)}")
     return found
 

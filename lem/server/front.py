@@ -272,8 +272,13 @@ def _kind(request: Request) -> str:
         return "heavy"
     if request.path.startswith("/charts/") and request.path.endswith(".png"):
         return "heavy"
-    if request.path == EVENTS and request.method == "POST":
-        return "events"
+    if request.method == "POST":
+        if request.path == EVENTS:
+            return "events"
+        if request.path == f"{API}/campaigns":
+            return "heavy"
+        if request.path.startswith(f"{API}/runners/"):
+            return "runners"
     return "reading" if request.method in ("GET", "HEAD", "OPTIONS") else "writing"
 
 

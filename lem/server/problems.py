@@ -42,6 +42,8 @@ class FieldError(BaseModel):
 
     where: str = Field(description="Place in the request.", examples=["query.limit"])
     message: str = Field(examples=["Input should be less than or equal to 1000"])
+    line: int | None = Field(default=None, description="From 1, of a file that was sent.")
+    column: int | None = Field(default=None, description="From 1.")
 
 
 class Problem(BaseModel):

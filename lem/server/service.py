@@ -24,6 +24,7 @@ from lem.server.cache import Cache
 from lem.server.live import Live
 from lem.server.logs import log
 from lem.server.metrics import Metrics, State
+from lem.server.queueing import Queueing
 from lem.server.rates import RateLimits
 from lem.server.settings import DATABASE_PATIENCE_S, ServerSettings
 
@@ -54,6 +55,7 @@ class Service:
         self.live = Live(
             Hub(settings.data / "live"), settings.bounds, self._lease_holder, self._queue_state
         )
+        self.queue = Queueing(lambda: self.database, self.live.say)
         self.used: dict[str, date] = {}
         """Tokens, by their hashes, with the last day of which the database knows that they were
         used."""

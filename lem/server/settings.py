@@ -31,6 +31,8 @@ class Rates:
     wrong: str = "60/hour"
     """Tokens that are not valid, by address: beyond it, nobody signs in from there. Valid tokens of
     programs go on."""
+    runners: str = "1500/minute"
+    """What else runners say, by address: each some forty times a minute."""
     events: str = "3000/minute"
     """Batches of live events, by address; each runner has its own bounds besides."""
     key: str = "120/minute"

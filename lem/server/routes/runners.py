@@ -1,0 +1,135 @@
+"""Runners: they register, claim campaigns, say that they go on, and end. Each needs the token of a
+runner; who they are and what they run anybody may see.
+
+Documents as in ``lem/contract/queue.py``. A runner whose lease is lost is answered 409
+``lease_lost`` by everything.
+"""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import BaseModel
+
+from lem.archive.identities import Grant
+from lem.archive.queue import leases
+from lem.archive.queue.claims import claim
+from lem.archive.queue.handover import handover
+from lem.archive.queue.runners import listed, register, runner_of, seen
+from lem.contract.queue import (
+    Accepts,
+    Claimed,
+    Finish,
+    Finished,
+    Handover,
+    Hardware,
+    Heartbeat,
+    Hello,
+    QueuedId,
+    RunnerId,
+    Standing,
+    Wanted,
+    Welcome,
+)
+from lem.server.answers import fresh
+from lem.server.auth import Here, needs
+from lem.server.describe import problems
+from lem.server.problems import API_SCHEMA_VERSION
+
+router = APIRouter(prefix="/runners", tags=["runners"])
+Runner = Annotated[Grant, Depends(needs("runner"))]
+
+
+class RunnerRow(BaseModel):
+    id: RunnerId
+    name: str
+    lem_version: str
+    launcher: str
+    hardware: Hardware
+    accepts: Accepts
+    registered_at: str
+    seen_at: str
+    online: bool
+    """Whether it was heard of within the time of a lease."""
+    doing: str
+    queued: QueuedId | None
+    """The campaign that it runs."""
+
+
+class Runners(BaseModel):
+    schema_version: int = API_SCHEMA_VERSION
+    rows: list[RunnerRow]
+    """Who was heard of last first; none that was not heard of for a month."""
+
+
+@router.get("", response_model=Runners, responses=problems())
+def get_runners(service: Here) -> Response:
+    """The machines that run queued campaigns, and what their owners let them run."""
+    with service.database.reading() as connection:
+        rows = [RunnerRow(**runner._asdict()) for runner in listed(connection)]
+    return fresh(Runners(rows=rows))
+
+
+@router.post("/register", response_model=Welcome, responses=problems(401, 403, 409))
+def post_registration(service: Here, grant: Runner, hello: Hello) -> Response:
+    """A runner says who it is; again whenever anything of it changes."""
+    with service.database.queueing() as connection:
+        handle = register(connection, hello, grant.token_hash)
+    return fresh(
+        Welcome(
+            runner=handle,
+            lease_s=leases.LEASE_S,
+            heartbeat_s=leases.HEARTBEAT_S,
+            poll_s=leases.POLL_S,
+        )
+    )
+
+
+@router.post(
+    "/claim",
+    response_model=Claimed,
+    responses={204: {"description": "There is nothing for it now"}, **problems(401, 403, 404)},
+)
+def post_claim(service: Here, grant: Runner, wanted: Wanted) -> Response:
+    """The next campaign for a runner, with a lease. The same again (the answer was lost) gives the
+    same campaign, with another fence."""
+    with service.database.queueing() as connection:
+        answer = claim(connection, wanted.runner, grant.token_hash, wanted.queued)
+    service.queue.tell(answer.changes)
+    return Response(status_code=204) if answer.claimed is None else fresh(answer.claimed)
+
+
+@router.post("/heartbeat", response_model=Standing, responses=problems(401, 403, 404, 409))
+def post_heartbeat(service: Here, grant: Runner, told: Heartbeat) -> Response:
+    """A runner goes on, with a campaign or without. The answer says whether it is to end it."""
+    with service.database.queueing() as connection:
+        now = leases.moment(connection)
+        runner = runner_of(connection, told.runner, grant.token_hash)
+        standing = Standing()
+        if told.queued is not None:
+            standing = leases.heartbeat(
+                connection, told.queued, told.fence or 0, grant.token_hash, now
+            )
+        seen(connection, runner, now, told.doing)
+    return fresh(standing)
+
+
+@router.post("/finish", response_model=Finished, responses=problems(401, 403, 409))
+def post_finish(service: Here, grant: Runner, told: Finish) -> Response:
+    """A lease ends. The same again gives the same answer."""
+    with service.database.queueing() as connection:
+        state, changes = leases.finish(connection, told, grant.token_hash)
+    service.queue.tell(changes)
+    return fresh(Finished(state=state))
+
+
+@router.get("/handover", response_model=Handover, responses=problems(401, 403, 404, 409))
+def get_handover(
+    service: Here,
+    grant: Runner,
+    queued: QueuedId,
+    fence: Annotated[int, Query(ge=1, le=2**53)],
+) -> Response:
+    """What was submitted of a campaign so far, for the runner that goes on with it."""
+    with service.database.reading() as connection:
+        found = handover(connection, service.packs, queued, fence, grant.token_hash)
+    return fresh(found)
