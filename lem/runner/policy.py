@@ -119,7 +119,7 @@ class Policy(Part):
     min_free_gb: Annotated[float, Field(ge=0, le=1e6)] = 10.0
     keep_days: Annotated[float, Field(ge=0, le=3650)] = 7.0
     """So long a campaign's folder stays after it was archived."""
-    live: Literal["off", "progress", "full"] = "full"
+    live: Literal["none", "progress", "full"] = "full"
 
     def args_of(self, backend: str) -> frozenset[str]:
         """Arguments of an engine that may be set."""
@@ -210,6 +210,6 @@ max_disk_gb: 200                 # models, campaigns and what was submitted
 min_free_gb: 10
 keep_days: 7                     # so long a campaign's folder stays after it was archived
 
-live: full                       # progress: without samples and answers; off: nothing is told
+live: full                       # progress: without samples and answers; none: nothing is told
 """
 """The defaults with comments; a test reads it back."""

@@ -98,7 +98,7 @@ class Work:
         if moment.kind == "plan" and not self._running:
             self._running = True
             self._state("running", "")
-        if self._live != "off":
+        if self._live != "none":
             for event in self._tells.events(moment):
                 self._event(event)
         if moment.kind == "end":
@@ -127,7 +127,7 @@ class Work:
         self._pipe.message(spent_j=spent)
 
     def _state(self, state: Any, message: str) -> None:
-        if self._live != "off":
+        if self._live != "none":
             self._event(State(at=_now_ms(), state=state, message=message[:2000]))
 
     def _event(self, event: LiveEvent) -> None:
