@@ -40,12 +40,29 @@ PUBLIC = {
     ("GET", "/api/v1/export"),
     ("GET", "/api/v1/external"),
     ("POST", "/api/v1/accounts"),
+    ("GET", "/api/v1/queue"),
+    ("GET", "/api/v1/queue/{id}"),
+    ("GET", "/api/v1/runners"),
+    ("GET", "/api/v1/campaigns/{queued}/events"),
+    ("GET", "/api/v1/campaigns/{queued}/recording"),
 }
 ASKS_WHO = {("GET", "/api/v1/session")}
 """Public, but a token that is not valid is told so."""
 OWN_PAGES = {("POST", "/api/v1/session"), ("DELETE", "/api/v1/session")}
 """For pages of this server alone, whoever asks."""
+RUNNER = {
+    ("POST", "/api/v1/runners/register"),
+    ("POST", "/api/v1/runners/claim"),
+    ("POST", "/api/v1/runners/heartbeat"),
+    ("POST", "/api/v1/runners/finish"),
+    ("GET", "/api/v1/runners/handover"),
+}
+LEASE = {("POST", "/api/v1/runners/events")}
+"""For whoever holds the lease that the body names: a token is wanted, and then the body is read."""
+OWNER = {("POST", "/api/v1/queue/{id}/cancel")}
+"""For submitters, and for whoever has the token of that one campaign."""
 SUBMITTER = {
+    ("POST", "/api/v1/campaigns"),
     ("GET", "/api/v1/tokens"),
     ("POST", "/api/v1/tokens"),
     ("DELETE", "/api/v1/tokens/{handle}"),
@@ -66,8 +83,8 @@ ADMIN = {
     ("GET", "/api/v1/admin/keys"),
     ("POST", "/api/v1/admin/keys/{key}/revoke"),
 }
-EVERY = PUBLIC | ASKS_WHO | OWN_PAGES | SUBMITTER | ADMIN
-TOKENS = ("none", "submitter", "runner", "admin", "unknown", "malformed")
+EVERY = PUBLIC | ASKS_WHO | OWN_PAGES | SUBMITTER | RUNNER | LEASE | OWNER | ADMIN
+TOKENS = ("none", "submitter", "runner", "owner", "admin", "unknown", "malformed")
 
 
 def routes(served: Served) -> set[tuple[str, str]]:
@@ -82,7 +99,7 @@ def test_every_route_is_in_the_table(lite: Served) -> None:
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_who_is_let_in(serve: Serve, kind: str) -> None:
     served = serve(kind)
-    headers = {role: served.token(role) for role in ("submitter", "runner", "admin")}
+    headers = {role: served.token(role) for role in ("submitter", "runner", "owner", "admin")}
     headers["none"] = {}
     headers["unknown"] = {"Authorization": "Bearer " + "A" * 43}
     headers["malformed"] = {"Authorization": "Basic YTpi"}
@@ -94,14 +111,20 @@ def test_who_is_let_in(serve: Serve, kind: str) -> None:
 
 
 def is_right(status: int, route: tuple[str, str], token: str) -> bool:
-    valid = token in ("submitter", "runner", "admin")
+    valid = token in ("submitter", "runner", "owner", "admin")
     if route in OWN_PAGES:
         return status == 403
+    if route in LEASE:
+        return status == (401 if token in ("none", "malformed") else 400)
     if route in PUBLIC or (route in ASKS_WHO and (valid or token == "none")):
         return status not in (401, 403)
     if not valid:
         return status == 401
-    may = token == "admin" or (token == "submitter" and route in SUBMITTER)
+    may = token == "admin" or route in {
+        "submitter": SUBMITTER | OWNER,
+        "runner": RUNNER,
+        "owner": OWNER,
+    }.get(token, set())
     return (status not in (401, 403)) if may else status == 403
 
 
