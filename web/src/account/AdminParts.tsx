@@ -2,9 +2,9 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useState } from "preact/hooks";
 import { plain } from "../words";
-import { type Part, type Rows, useRows } from "./Admin";
 import { at, type Queued } from "./Campaigns";
 import { Choice, Confirmed, Field, Form, Heading, Moment, Notice, Secret, Table } from "./parts";
+import { type Part, type Rows, useRows } from "./rows";
 import { day, said } from "./said";
 import type { Token } from "./Tokens";
 import { type Key, named, t } from "./text";

@@ -36,12 +36,12 @@ export class Api {
     return this.ask<T>("DELETE", path);
   }
 
-  /** Every page of a list, up to `most` rows. */
-  async all<T>(path: string, most = 2000): Promise<T[]> {
+  /** Every page of a list. */
+  async all<T>(path: string): Promise<T[]> {
     const found: T[] = [];
     let after: string | null = "";
-    while (after !== null && found.length < most) {
-      const page: { rows: T[]; next?: string | null } = await this.get(`${path}?limit=200${after && `&after=${encodeURIComponent(after)}`}`);
+    while (after !== null) {
+      const page: { rows: T[]; next?: string | null } = await this.get(`${path}?limit=500${after && `&after=${encodeURIComponent(after)}`}`);
       found.push(...page.rows);
       after = page.next ?? null;
     }
