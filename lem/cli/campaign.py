@@ -219,14 +219,24 @@ def stage(file: Path, as_json: bool, **options: Any) -> None:
 @click.option("--dry-run", is_flag=True, help="show the plan, run nothing")
 @click.option("--retry-failed", is_flag=True, help="try failed experiments again")
 @click.option("--strict", is_flag=True, help="exit 1 also for a missed precision target")
+@click.option("--web", is_flag=True, help="show it in the browser while it runs, on this machine")
+@click.option("--web-port", type=click.IntRange(0, 65535), help="port for --web (default: any)")
 @JSON
 def run(
-    file: Path, dry_run: bool, retry_failed: bool, strict: bool, as_json: bool, **options: Any
+    file: Path,
+    dry_run: bool,
+    retry_failed: bool,
+    strict: bool,
+    web: bool,
+    web_port: int | None,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Run what is missing; running it again resumes."""
     from lem.campaign import Campaign
     from lem.cli.progress import progress
     from lem.cli.submitting import Submitting, ask, wanted
+    from lem.cli.web import watched
 
     campaign = Campaign.load(file, **options)
     if dry_run:
@@ -236,10 +246,19 @@ def run(
     before = len(campaign.outcomes())
     _announce(campaign)
     try:
-        with progress(campaign, show_provisional=not as_json) as on_moment:
+        with (
+            progress(campaign, show_provisional=not as_json) as progressed,
+            watched(campaign, web or web_port is not None, web_port, progressed) as (
+                on_moment,
+                commentary_s,
+            ),
+        ):
             submitting = Submitting(campaign.folder, on_moment)
             overview = campaign.run(
-                submitting if submit == "always" else on_moment, note, retry_failed=retry_failed
+                submitting if submit == "always" else on_moment,
+                note,
+                retry_failed=retry_failed,
+                commentary_s=commentary_s,
             )
     except Interrupted:
         note(f"interrupted; what is done is kept. Go on with: {_again()}")

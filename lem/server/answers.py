@@ -18,6 +18,7 @@ from lem import __version__
 from lem.archive.database import data_state
 from lem.contract.metrics import METRIC_SEMANTICS_VERSION
 from lem.server.cache import Encoded
+from lem.server.negotiation import is_known, takes_gzip
 from lem.server.problems import API_SCHEMA_VERSION
 from lem.server.service import Service
 
@@ -151,19 +152,3 @@ def _sent(encoded: Encoded, gzipped: bool, headers: dict[str, str]) -> Response:
         body = encoded.gzip
         headers = {**headers, "Content-Encoding": "gzip"}
     return Response(body, media_type=encoded.media_type, headers=headers)
-
-
-def takes_gzip(accepted: str) -> bool:
-    """Whether an ``Accept-Encoding`` names gzip, and not only to refuse it."""
-    for part in accepted.lower().split(","):
-        name, _, parameter = part.strip().partition(";")
-        if name.strip() in ("gzip", "x-gzip"):
-            weight = parameter.strip().removeprefix("q=").strip()
-            return not weight or weight.strip("0.") != ""
-    return False
-
-
-def is_known(if_none_match: str, etag: str) -> bool:
-    """Whether the client has it. Compared weakly (RFC 9110, 13.1.2)."""
-    tags = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
-    return "*" in tags or etag.removeprefix("W/") in tags

@@ -9,7 +9,7 @@ from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
 from lem.archive.queries.export import MEDIA_TYPES, ExportQuestion, export
-from lem.server.answers import takes_gzip
+from lem.server.negotiation import takes_gzip
 from lem.server.problems import HttpProblem
 from lem.server.service import Service
 

@@ -1,20 +1,28 @@
-"""A stream of server-sent events as an answer: it lasts as long as somebody watches."""
+"""Live events as answers: streams of server-sent events, which last as long as somebody watches,
+and whole recordings."""
 
 import asyncio
 import socket
-from collections.abc import MutableMapping
+import zlib
+from collections.abc import Iterator, MutableMapping
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
-from starlette.responses import Response
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
 
 from lem.live import sse
 from lem.live.audience import Audience, Viewer
+from lem.live.channel import Channel
+from lem.server.negotiation import is_known, takes_gzip
 
 SEND_BUFFER = 128 * 1024
 """Of the kernel, for each viewer: as much as a page far away needs, and no more for one that takes
 nothing."""
 
+NDJSON = "application/x-ndjson"
+GZIP_LEVEL = 5
+GZIP_BITS = 16 + zlib.MAX_WBITS
 TRANSPORT = "lem.transport"
 METHOD = "lem.method"
 """In a request's scope: its connection, and the method that it came with."""
@@ -104,3 +112,26 @@ def _bound(transport: Any) -> None:
     if sock is not None:
         with suppress(OSError):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+
+
+def recording(request: Request, channel: Channel) -> Response:
+    """The log of a channel; compressed, where the client takes that."""
+    headers = {
+        "Cache-Control": "public, no-cache" if channel.over else "no-store",
+        "Vary": "Accept-Encoding",
+        "ETag": f'W/"{channel.last}{"-over" if channel.over else ""}"',
+    }
+    if channel.over and is_known(request.headers.get("if-none-match", ""), headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    body = channel.recording()
+    if takes_gzip(request.headers.get("accept-encoding", "")):
+        body, headers["Content-Encoding"] = _gzipped(body), "gzip"
+    return StreamingResponse(body, media_type=NDJSON, headers=headers)
+
+
+def _gzipped(body: Iterator[bytes]) -> Iterator[bytes]:
+    compress = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, GZIP_BITS)
+    for part in body:
+        if made := compress.compress(part):
+            yield made
+    yield compress.flush()

@@ -12,7 +12,7 @@ from server.signing import enrolled
 
 from lem.archive.database import raise_data_version
 from lem.archive.schema import KEY, LOG, SETTING
-from lem.server.answers import is_known, takes_gzip
+from lem.server.negotiation import is_known, takes_gzip
 from lem.server.cache import Cache, Encoded
 
 

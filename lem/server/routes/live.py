@@ -1,29 +1,22 @@
 """Live events: taken from runners, streamed to whoever watches, and whole for replays."""
 
-import zlib
-from collections.abc import Iterator
 from typing import Annotated
 
 from anyio import to_thread
 from fastapi import APIRouter, Header, Path, Query, Request, Response
-from starlette.responses import StreamingResponse
 
 from lem.contract.live import Taken
 from lem.live import sse
-from lem.live.channel import Channel
-from lem.server.answers import fresh, is_known, takes_gzip
+from lem.server.answers import fresh
 from lem.server.auth import CHALLENGE, bearer, the_service
 from lem.server.describe import problems
 from lem.server.live import Live
 from lem.server.problems import HttpProblem
 from lem.server.rates import client_group
-from lem.server.streaming import EventStream
+from lem.server.streaming import NDJSON, EventStream, recording
 
 router = APIRouter(tags=["live"])
 QueuedPath = Annotated[str, Path(pattern=r"^q[0-9a-f]{20}$")]
-NDJSON = "application/x-ndjson"
-GZIP_LEVEL = 5
-GZIP_BITS = 16 + zlib.MAX_WBITS
 
 
 @router.post(
@@ -90,29 +83,6 @@ async def get_recording(request: Request, queued: QueuedPath) -> Response:
     await _must_exist(live, queued)
     channel = await to_thread.run_sync(live.hub.channel, queued)
     return recording(request, channel)
-
-
-def recording(request: Request, channel: Channel) -> Response:
-    """The log of a channel; compressed, where the client takes that."""
-    headers = {
-        "Cache-Control": "public, no-cache" if channel.over else "no-store",
-        "Vary": "Accept-Encoding",
-        "ETag": f'W/"{channel.last}{"-over" if channel.over else ""}"',
-    }
-    if channel.over and is_known(request.headers.get("if-none-match", ""), headers["ETag"]):
-        return Response(status_code=304, headers=headers)
-    body = channel.recording()
-    if takes_gzip(request.headers.get("accept-encoding", "")):
-        body, headers["Content-Encoding"] = _gzipped(body), "gzip"
-    return StreamingResponse(body, media_type=NDJSON, headers=headers)
-
-
-def _gzipped(body: Iterator[bytes]) -> Iterator[bytes]:
-    compress = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, GZIP_BITS)
-    for part in body:
-        if made := compress.compress(part):
-            yield made
-    yield compress.flush()
 
 
 async def _must_exist(live: Live, queued: str) -> None:
