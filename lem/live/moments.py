@@ -51,8 +51,8 @@ TEXT_PER_S, TEXT_AT_ONCE = 20_000.0, 40_000.0
 PHASES_OF_A_RUN = 200
 ENERGY = "energy_per_output_token_j"
 THROUGHPUT = "output_throughput_tokens_per_s"
-TABLE_SHARE = 50
-"""A table is worked out anew once so many times its own time has passed since the last."""
+LONG_NS, TABLE_SHARE = 2 * 10**9, 50
+"""A table that takes longer is worked out anew only once so many times that time has passed."""
 ESTIMATED = "estimated"
 
 
@@ -162,7 +162,7 @@ class Translator:
         except LemError:
             return []
         took_ns = self._monotonic_ns() - began_ns
-        self._table_next_ns = began_ns + (1 + TABLE_SHARE) * took_ns
+        self._table_next_ns = began_ns + (TABLE_SHARE * took_ns if took_ns > LONG_NS else 0)
         self._new = False
         return list(found)
 
