@@ -6,17 +6,15 @@ import { type Answer, shown } from "./answers";
 import type { Screen } from "./screen";
 import { t } from "./text";
 
-export const MOST_SHOWN = 4;
-
 export function Answers({ screen }: { screen: Screen }): JSX.Element {
-  const answers = screen.answers.value.slice(-MOST_SHOWN);
+  const answers = screen.answers.value.kept;
   return (
     <div class="answers">
       <h3>{t("answers.heading")}</h3>
       {answers.length === 0 && <p class="sub">{t("answers.none")}</p>}
       <ol class="answer-list">
-        {[...answers].reverse().map((answer) => (
-          <li key={answer.key} class={answer.ended ? "" : "is-going"}>
+        {answers.map((answer, place) => (
+          <li key={place} class={answer.ended ? "" : "is-going"}>
             <p class="sub">
               {t("answers.one", { request: plain(answer.request, 60) })} · {t(answer.ended ? "answers.ended" : "answers.going")}
             </p>

@@ -4,7 +4,7 @@ import type { Interval, TableEvent, TableRow } from "./events";
 import { Estimated } from "./Now";
 import type { Screen } from "./screen";
 import { t } from "./text";
-import { armName, ends, energyClass, sharedUnit, withEnds } from "./words";
+import { armName, ends, energyClass, sharedUnit } from "./words";
 
 export function Board({ screen }: { screen: Screen }): JSX.Element {
   const tables = screen.tables.value;
@@ -59,7 +59,7 @@ function Rows({ screen, table, before }: { screen: Screen; table: TableEvent; be
           <tr>
             <th scope="col">{t("board.experiment")}</th>
             <th scope="col" class="n">{figure}</th>
-            <th scope="col">{t("board.interval")}</th>
+            <th scope="col">{t(reach.log ? "board.interval_log" : "board.interval")}</th>
             <th scope="col" class="n">{t("board.ratio")}</th>
             <th scope="col" class="n">{t("board.blocks")}</th>
           </tr>
@@ -71,7 +71,10 @@ function Rows({ screen, table, before }: { screen: Screen; table: TableEvent; be
               <td class="n"><Figure found={row.energy_per_output_token_j} factor={unit.factor} estimated={table.estimated} /></td>
               <td>
                 {row.energy_per_output_token_j && (
-                  <Whisker found={row.energy_per_output_token_j} before={energyBefore(before, row)} reach={reach} estimated={table.estimated} />
+                  <span class="interval-cell">
+                    <Whisker found={row.energy_per_output_token_j} before={energyBefore(before, row)} reach={reach} estimated={table.estimated} />
+                    <span class="sub">{narrowed(row.energy_per_output_token_j, energyBefore(before, row))}</span>
+                  </span>
                 )}
               </td>
               <td class="n">{row.arm === baseline ? t("board.baseline") : row.ratio ? <Ratio found={row.ratio} /> : "–"}</td>
@@ -104,34 +107,58 @@ function Figure({ found, factor, estimated }: { found: Interval | null; factor: 
   );
 }
 
-export function said(found: Interval, factor: number, unit: string): string {
-  return `${withEnds(found, factor)} ${unit}`;
+/** `± 5 %, before ± 9 %` */
+export function narrowed(found: Interval, before: Interval | null): string {
+  const half = percentOf(found);
+  if (half === null) return "";
+  const last = before && percentOf(before);
+  return last && last !== half ? t("board.narrowed", { percent: half, before: last }) : t("board.percent", { percent: half });
+}
+
+function percentOf({ value, low, high }: Interval): string | null {
+  if (typeof low !== "number" || typeof high !== "number" || value <= 0) return null;
+  const percent = (50 * (high - low)) / value;
+  return percent < 9.5 ? percent.toFixed(1) : percent.toFixed(0);
 }
 
 function energyBefore(before: TableEvent | undefined, row: TableRow): Interval | null {
   return before?.rows.find((r) => r.arm === row.arm)?.energy_per_output_token_j ?? null;
 }
 
-type Reach = readonly [low: number, high: number];
+/** The line that all rows share; logarithmic where they lie far apart, so that intervals can be told. */
+export interface Reach {
+  readonly low: number;
+  readonly high: number;
+  readonly log: boolean;
+}
+const FAR_APART = 3;
 
-/** What all rows share: every interval; those of the block before only as far as they are not absurdly wide. */
+/** Every interval lies on it; those of the block before as far as they are not absurdly wide. */
 export function reachOf(found: readonly Interval[], before: readonly Interval[]): Reach {
-  const low = (f: Interval): number => f.low ?? f.value;
-  const high = (f: Interval): number => f.high ?? f.value;
-  const [least, most] = [Math.min(...found.map(low)), Math.max(...found.map(high))];
+  const lowOf = (f: Interval): number => f.low ?? f.value;
+  const highOf = (f: Interval): number => f.high ?? f.value;
+  const [least, most] = [Math.min(...found.map(lowOf)), Math.max(...found.map(highOf))];
+  const [down, up] = [Math.min(least, ...before.map(lowOf)), Math.max(most, ...before.map(highOf))];
+  if (least > 0 && most > FAR_APART * least) {
+    const room = (most / least) ** 0.06;
+    return { low: Math.max(least / room ** 3, down) / room, high: Math.min(most * room ** 3, up) * room, log: true };
+  }
   const far = 0.4 * (most - least || Math.abs(most) || 1);
-  const [down, up] = [least - Math.min(least, ...before.map(low)), Math.max(most, ...before.map(high)) - most];
-  return [Math.max(0, least - Math.min(far, down)), most + Math.min(far, up)];
+  return { low: Math.max(0, least - far, down), high: Math.min(most + far, up), log: false };
 }
 
-const WIDTH = 220;
+/** Where a value lies on it, from 0 to 1. */
+export function placeOn({ low, high, log }: Reach, value: number): number {
+  const within = Math.min(high, Math.max(low, value));
+  const place = log ? Math.log(within / low) / Math.log(high / low) : (within - low) / (high - low);
+  return Number.isFinite(place) ? place : 0.5;
+}
+
+const WIDTH = 240;
 
 /** The interval on the line that all rows share, over the one before it. */
-function Whisker({ found, before, reach: [low, high], estimated }: { found: Interval; before: Interval | null; reach: Reach; estimated: boolean }): JSX.Element {
-  const at = (value: number): number => {
-    const x = (WIDTH * (Math.min(high, Math.max(low, value)) - low)) / (high - low || 1);
-    return Math.round(10 * x) / 10;
-  };
+function Whisker({ found, before, reach, estimated }: { found: Interval; before: Interval | null; reach: Reach; estimated: boolean }): JSX.Element {
+  const at = (value: number): number => Math.round(10 * WIDTH * placeOn(reach, value)) / 10;
   const certain = typeof found.low === "number" && typeof found.high === "number";
   return (
     <svg class="interval whisker-wide" width={WIDTH + 8} height="18" viewBox={`-4 0 ${WIDTH + 8} 18`} aria-hidden="true">

@@ -154,7 +154,9 @@ function Power({ screen }: { screen: Screen }): JSX.Element {
       const to = until.peek() ?? now;
       const length = SPANS[span.peek()];
       const from = length === Infinity ? model.run.at : Math.max(to - length, model.run.at);
-      chart.draw(model, { from, to: Math.max(to, from + (length === Infinity ? 5000 : length)) }, now);
+      // A run that goes on fills its window; one that is over is its own.
+      const least = length === Infinity || model.ended ? 5000 : length;
+      chart.draw(model, { from, to: Math.max(to, from + least) }, now);
     };
     const stops = [screen.frame.subscribe(draw), span.subscribe(draw), until.subscribe(draw)];
     return () => {

@@ -5,7 +5,7 @@ import { useSignal } from "@preact/signals";
 import type { ShownArm } from "./events";
 import { Half, type HalfProps } from "./Half";
 import { empty, firstWindow, type Model, phaseOf, type RunKey } from "./model";
-import { classesOf, classOf, intervalOf, lessOf, promptsOf, sumOf } from "./pair";
+import { classesOf, classOf, intervalOf, lessOf, perToken, promptsOf, sumOf } from "./pair";
 import type { PairPlayer } from "./PairPlayer";
 import { Transport } from "./Transport";
 import type { Screen } from "./screen";
@@ -14,7 +14,7 @@ import { t } from "./text";
 import { armName, energyClass } from "./words";
 
 const SPEEDS = [1, 4, 16] as const;
-/** Of its own scale a bar is this full while its end is not known. */
+/** Of both gauges the fuller one has room to become fuller. */
 const ROOM = 1.15;
 
 interface Side {
@@ -31,7 +31,6 @@ export function Playable({ pair, sameCampaign }: { pair: PairPlayer; sameCampaig
   const { position } = pair.playing.value;
   const { left, right } = pair;
   const deviceClass = useMemo(() => classOfTapes(left.tape, right.tape), [pair]);
-  const most = useMemo(() => Math.max(...[left, right].map(({ tape }) => atEnd(tape, deviceClass))), [pair]);
   const side = ({ tape, model }: TapePlayer): Side => ({
     key: tape.run,
     arm: tape.arm ?? undefined,
@@ -52,7 +51,7 @@ export function Playable({ pair, sameCampaign }: { pair: PairPlayer; sameCampaig
         toggle={pair.toggle}
         speed={pair.speed}
       />
-      <Both left={side(left)} right={side(right)} deviceClass={deviceClass} most={most} sameCampaign={sameCampaign} classes={[classesOf(left.tape), classesOf(right.tape)]} />
+      <Both left={side(left)} right={side(right)} deviceClass={deviceClass} sameCampaign={sameCampaign} classes={[classesOf(left.tape), classesOf(right.tape)]} />
     </>
   );
 }
@@ -77,7 +76,6 @@ export function Underway({ screen, tape, sameCampaign }: { screen: Screen; tape:
   const here = [...new Set(model.devices.map((d) => d.deviceClass))];
   const there = useMemo(() => classesOf(tape), [tape]);
   const deviceClass = classOf(here.length > 0 ? here : there, there, model.tables[0]?.device_class ?? null);
-  const full = useMemo(() => atEnd(tape, deviceClass), [tape, deviceClass]);
   if (!run) return <p class="empty">{t("now.none")}</p>;
   const measured = phaseOf(model) === "window";
   const left: Side = {
@@ -96,20 +94,21 @@ export function Underway({ screen, tape, sameCampaign }: { screen: Screen; tape:
     model: began === null ? empty() : player.model,
     standing: began === null ? "waits" : gone >= tape.length || !isMeasured(player.model) ? "over" : "measures",
   };
-  const most = Math.max(full, deviceClass ? ROOM * sumOf(model, deviceClass).j : 0);
-  return <Both left={left} right={right} deviceClass={deviceClass} most={most} sameCampaign={sameCampaign} classes={[here, there]} />;
+  return <Both left={left} right={right} deviceClass={deviceClass} sameCampaign={sameCampaign} classes={[here, there]} />;
 }
 
 interface BothProps {
   readonly left: Side;
   readonly right: Side;
   readonly deviceClass: string | null;
-  readonly most: number;
   readonly sameCampaign: boolean;
   readonly classes: readonly [readonly string[], readonly string[]];
 }
 
-function Both({ left, right, deviceClass, most, sameCampaign, classes }: BothProps): JSX.Element {
+function Both({ left, right, deviceClass, sameCampaign, classes }: BothProps): JSX.Element {
+  const known = (side: Side): number =>
+    deviceClass === null ? 0 : Math.max(perToken(sumOf(side.model, deviceClass)) ?? 0, intervalOf(side, side.key.arm, deviceClass)?.value ?? 0);
+  const most = ROOM * Math.max(known(left), known(right));
   const ofSide = (side: Side, which: "left" | "right"): JSX.Element => {
     const own = deviceClass ?? classes[which === "left" ? 0 : 1][0] ?? null;
     return (
@@ -169,10 +168,4 @@ function classOfTapes(left: Tape, right: Tape): string | null {
 /** Whether its windows have begun and not ended. */
 function isMeasured(model: Model): boolean {
   return model.phases.at(-1)?.phase === "window" && !model.ended;
-}
-
-function atEnd(tape: Tape, deviceClass: string | null): number {
-  const player = new TapePlayer(tape);
-  const model = player.go(Infinity);
-  return sumOf(model, deviceClass ?? classesOf(tape)[0] ?? "").j;
 }

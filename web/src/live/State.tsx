@@ -33,12 +33,13 @@ export function StateLine({ screen, about, replayed }: { screen: Screen; about: 
 }
 
 function Progress({ screen }: { screen: Screen }): JSX.Element {
-  const { done, excluded } = countOf(screen.cells.value);
+  const { done, excluded, failed } = countOf(screen.cells.value);
   const plan = screen.plan.value;
   const all = screen.arms.value.length * blocksOf({ plan, blocks: screen.blocks.value });
   if (all === 0) return <p class="sub">{t("progress_none")}</p>;
   const made = done + excluded;
-  const said = t(plan?.pilot ? "progress_open" : "progress", { done: made, all });
+  const counted = t(plan?.pilot ? "progress_open" : "progress", { done: made, all });
+  const said = failed > 0 ? t("progress_failed", { progress: counted, failed }) : counted;
   return (
     <div class="progress">
       <progress max={all} value={made} aria-label={said} />

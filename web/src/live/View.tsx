@@ -4,6 +4,7 @@ import type { JSX } from "preact";
 import type { About } from "./about";
 import { Beside, runName } from "./Beside";
 import { Board } from "./Board";
+import { isFinal } from "./events";
 import { Grid } from "./Grid";
 import { Now } from "./Now";
 import { readChosen, written } from "./pair";
@@ -51,10 +52,16 @@ export function View({ screen, about, replay, watch }: ViewProps): JSX.Element {
         </p>
       )}
       {found && <Player replay={found} screen={screen} />}
-      <Now screen={screen} replayed={found !== null} />
-      <Beside screen={screen} about={about} recording={found?.recording ?? null} key={found ? "replay" : "live"} />
-      <Board screen={screen} />
-      <Grid screen={screen} choose={found ? jump : null} />
+      {screen.arms.value.length > 0 || found ? (
+        <>
+          <Now screen={screen} replayed={found !== null} />
+          <Beside screen={screen} about={about} recording={found?.recording ?? null} key={found ? "replay" : "live"} />
+          <Board screen={screen} />
+          <Grid screen={screen} choose={found ? jump : null} />
+        </>
+      ) : (
+        loading === null && <p class="empty">{t(isFinal(screen.state.value?.state ?? about.state) ? "nothing" : "waits")}</p>
+      )}
     </div>
   );
 }

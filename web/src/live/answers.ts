@@ -11,29 +11,47 @@ export interface Answer {
   readonly ended: boolean;
 }
 
-export const ANSWERS = 8;
+export const ANSWERS = 6;
+export const SKIPPED = 500;
 export const LETTERS = 2400;
 const MARKS = 3;
 
-/** With one piece more: at most so many answers, the oldest that ended leaves first; of a long one the end
- * is kept. */
-export function withPiece(answers: readonly Answer[], { request, text, end }: TextEvent): Answer[] {
-  const place = answers.findIndex((a) => a.request === request && !a.ended);
-  const before = answers[place];
+/** Those that are kept, each in its place; and the requests that go on without being kept. */
+export interface Answers {
+  readonly kept: readonly Answer[];
+  readonly skipped: readonly string[];
+}
+export const NO_ANSWERS: Answers = { kept: [], skipped: [] };
+
+/** With one piece more. A new answer takes a place of its own, or that of the one that ended first; where
+ * all go on it is left out, from its beginning to its end. Of a long one the end is kept. */
+export function withPiece({ kept, skipped }: Answers, { request, text, end }: TextEvent): Answers {
+  if (skipped.includes(request)) return { kept, skipped: end ? skipped.filter((r) => r !== request) : skipped };
+  const going = kept.findIndex((a) => a.request === request && !a.ended);
+  const place = going >= 0 ? going : placeFor(kept);
+  if (place < 0) return { kept, skipped: end ? skipped : [...skipped.slice(1 - SKIPPED), request] };
+  const before = going >= 0 ? kept[going] : undefined;
   const whole = (before?.text ?? "") + text;
   const cut = whole.length > LETTERS;
   const answer: Answer = {
-    key: before?.key ?? (answers.at(-1)?.key ?? 0) + 1,
+    key: before?.key ?? Math.max(0, ...kept.map((a) => a.key)) + 1,
     request,
     text: cut ? lastLetters(whole) : whole,
     cut: cut || (before?.cut ?? false),
     ended: end,
   };
-  if (before) return answers.map((a, i) => (i === place ? answer : a));
-  const found = [...answers, answer];
-  if (found.length <= ANSWERS) return found;
-  const leaves = found.findIndex((a) => a.ended);
-  found.splice(leaves < 0 ? 0 : leaves, 1);
+  const next = [...kept];
+  next[place] = answer;
+  return { kept: next, skipped };
+}
+
+/** A free one, or that of the one which ended and is the oldest; -1: none. */
+function placeFor(kept: readonly Answer[]): number {
+  if (kept.length < ANSWERS) return kept.length;
+  let found = -1;
+  kept.forEach((a, i) => {
+    if (a.ended && (found < 0 || a.key < (kept[found]?.key ?? 0))) found = i;
+  });
   return found;
 }
 

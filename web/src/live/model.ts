@@ -1,7 +1,7 @@
 /** What is known of a campaign after some events: a function of the events alone, without a clock, so that
  * a recording shows at any time what was shown live. What a field holds is replaced and never changed, but
  * for readings, which `copyOf` copies. */
-import { type Answer, withPiece } from "./answers";
+import { type Answers, NO_ANSWERS, withPiece } from "./answers";
 import type {
   BeginEvent, CampaignEvent, EndEvent, FlagEvent, Interval, LiveEvent, PhaseEvent, PlanEvent, PowerEvent, ShownArm, StateEvent,
   TableEvent, TokensEvent,
@@ -70,7 +70,7 @@ export interface Model {
   devices: readonly Device[];
   samples: ReadonlyMap<string, Samples>;
   tokens: Tokens | null;
-  answers: readonly Answer[];
+  answers: Answers;
   flags: readonly FlagEvent[];
   /** One of each class of devices. */
   tables: readonly TableEvent[];
@@ -96,7 +96,7 @@ export function empty(): Model {
     devices: [],
     samples: new Map(),
     tokens: null,
-    answers: [],
+    answers: NO_ANSWERS,
     flags: [],
     tables: [],
     before: [],
@@ -206,7 +206,7 @@ function begin(model: Model, { arm, block, attempt, at }: BeginEvent): void {
   model.devices = [];
   model.samples = new Map();
   model.tokens = null;
-  model.answers = [];
+  model.answers = NO_ANSWERS;
   model.flags = [];
   put(model, arm, block, { status: "running", attempt, energy: {}, message: "" });
 }

@@ -121,6 +121,13 @@ export class Recording {
     return found;
   }
 
+  /** The latest snapshot with nothing of this line, nor of any that follows. */
+  beforeLine(line: number): Snapshot {
+    let found = this.snapshots[0] as Snapshot;
+    for (const snapshot of this.snapshots) if (snapshot.line <= line) found = snapshot;
+    return found;
+  }
+
   private mark(event: LiveEvent, position: number, wasRunning: boolean): void {
     const { model } = this.head;
     const last = this.runs.length - 1;

@@ -17,14 +17,15 @@ export function tapeOf(recording: Recording, run: RunMark): Tape {
   const { end } = recording;
   const zero = run.window ?? run.from;
   const to = run.to ?? recording.length;
-  const time = recording.before(run.from).time.copy();
+  const start = recording.beforeLine(run.line);
+  const time = start.time.copy();
   const events: { t: number; event: LiveEvent }[] = [];
   let begun = false;
-  for (let line = recording.before(run.from).line; line < recording.count; line++) {
+  for (let line = start.line; line < recording.count; line++) {
     for (const event of recording.line(line)) {
       const position = time.pass(event.at);
       if (position > to) return { ...about(), events };
-      if (event.k === "begin" && position >= run.from) {
+      if (event.k === "begin" && line >= run.line) {
         if (begun) return { ...about(), events };
         begun = event.arm === run.arm && event.block === run.block && event.attempt === run.attempt;
       }

@@ -1,0 +1,124 @@
+import { expect, test } from "vitest";
+import { ANSWERS, LETTERS, NO_ANSWERS, shown, withPiece } from "../../src/live/answers";
+import { eventsOf, type LiveEvent } from "../../src/live/events";
+import {
+  apply, blocksOf, cellOf, copyOf, countOf, DEVICES, empty, firstWindow, FLAGS, inWindows, type Model, PHASES, phaseOf,
+} from "../../src/live/model";
+import { LATEST } from "../../src/live/samples";
+import { begin, events, held, phase, power, text, tokens } from "./made";
+
+function after(found: Iterable<LiveEvent>, model = empty()): Model {
+  for (const event of found) apply(model, event);
+  return model;
+}
+
+test("a whole campaign ends as its log says", () => {
+  const model = after(events);
+  expect(model.state?.state).toBe("done");
+  expect([model.name, model.arms.length, blocksOf(model)]).toEqual(["batching, small models", 3, 3]);
+  expect(countOf(model.cells)).toEqual({ running: 0, done: 7, excluded: 1, void: 0, failed: 1 });
+  // The second attempt of what was void counts.
+  expect(cellOf(model, 1, 1)).toMatchObject({ status: "done", attempt: 1 });
+  expect(cellOf(model, 2, 1)).toMatchObject({ status: "failed", message: "out_of_memory: the engine ran out of GPU memory" });
+  expect(model.tables.map((t) => [t.device_class, t.provisional])).toEqual([["gpu", false]]);
+  const last = model.tables[0]?.rows[1]?.energy_per_output_token_j;
+  const before = model.before[0]?.rows[1]?.energy_per_output_token_j;
+  const width = (i: typeof last): number => (i?.high ?? NaN) - (i?.low ?? NaN);
+  expect(width(last)).toBeLessThan(width(before));
+});
+
+test("what is known is a function of the events, wherever one goes on from a copy", () => {
+  for (const at of [0, 1, 57, 400, 801, events.length - 1]) {
+    const model = after(events.slice(0, at));
+    const copy = copyOf(model);
+    after(events.slice(at), model);
+    // The copy was not touched by what came after it.
+    expect(held(copy)).toBe(held(after(events.slice(0, at))));
+    expect(held(after(events.slice(at), copy))).toBe(held(model));
+  }
+});
+
+test("energy and tokens count within windows, by the part of a reading's time that lies there", () => {
+  const model = after([
+    begin(0),
+    phase(0, "idle"),
+    power(1000, 100, 100),
+    phase(1500, "window"),
+    tokens(1500, 10),
+    power(2000, 100, 200),
+    power(3000, 300, 400),
+    tokens(3500, 50),
+    phase(4000, "quality"),
+    power(5000, 100, 600),
+    tokens(4500, 90),
+  ]);
+  expect(firstWindow(model.phases)).toBe(1500);
+  // Half of the second reading's 100 J, all of the third's 200, half of the fourth's 200.
+  expect(model.devices[0]?.windowsJ).toBeCloseTo(50 + 200 + 100);
+  expect(model.devices[0]?.j).toBe(600);
+  expect(model.tokens?.windowsN).toBeCloseTo(40 + 20);
+  expect(phaseOf(model)).toBe("quality");
+  expect(inWindows(model.phases, 0, 8000)).toBeCloseTo(2500 / 8000);
+});
+
+test("a run that is broken off waits again", () => {
+  const lost: LiveEvent = { k: "state", at: 9, state: "lost" };
+  const model = after([begin(0, 1, 2), lost]);
+  expect([cellOf(model, 1, 2), model.run]).toEqual([undefined, null]);
+  // One that begins while another goes on takes its place.
+  const next = after([begin(0, 0, 0), begin(5, 1, 0)]);
+  expect(countOf(next.cells).running).toBe(1);
+  expect(cellOf(next, 0, 0)).toBeUndefined();
+});
+
+test("what comes without end is kept within bounds", () => {
+  const model = empty();
+  apply(model, begin(0));
+  for (let i = 0; i < 3 * LATEST; i++) apply(model, power(i * 100, i % 500, i));
+  for (let i = 0; i < 200; i++) apply(model, power(i, 1, 1, `device-${i}`));
+  for (let i = 0; i < 3 * PHASES; i++) apply(model, phase(i, i % 2 ? "window" : "idle"));
+  for (let i = 0; i < 200; i++) apply(model, { k: "flag", at: i, flag: `f${i}`, message: "" });
+  expect(model.samples.get("gpu0")?.kept).toBe(LATEST);
+  expect([model.devices.length, model.samples.size, model.phases.length, model.flags.length]).toEqual([DEVICES, DEVICES, PHASES, FLAGS]);
+  apply(model, begin(1, 10 ** 7, 0));
+  apply(model, begin(1, 0, 10 ** 7));
+  expect([model.cells.length, blocksOf(model)]).toEqual([1, 1]);
+});
+
+test("answers have their places, and those for which there is none are left out whole", () => {
+  let found = NO_ANSWERS;
+  for (let i = 0; i < ANSWERS + 2; i++) found = withPiece(found, text(`r${i}`, `begin ${i} `));
+  expect(found.kept.map((a) => a.request)).toEqual([...Array(ANSWERS).keys()].map((i) => `r${i}`));
+  found = withPiece(found, text("r2", "end", true));
+  // It had begun before there was a place.
+  found = withPiece(found, text(`r${ANSWERS}`, "middle"));
+  expect(found.kept[2]).toMatchObject({ request: "r2", text: "begin 2 end", ended: true });
+  found = withPiece(found, text(`r${ANSWERS}`, "end", true));
+  found = withPiece(found, text("new", "whole"));
+  expect(found.kept[2]).toMatchObject({ request: "new", text: "whole", ended: false });
+  expect(found.skipped).toEqual([`r${ANSWERS + 1}`]);
+});
+
+test("an answer is kept to its end, and not from the middle of a character", () => {
+  let found = NO_ANSWERS;
+  for (let i = 0; i < 40; i++) found = withPiece(found, text("r", "😀".repeat(60)));
+  const answer = found.kept[0];
+  expect(answer?.cut).toBe(true);
+  expect(answer?.text.length).toBeLessThanOrEqual(LETTERS);
+  expect(shown(answer?.text ?? "")).not.toContain("\\u");
+});
+
+test("text stays text: what controls, hides or reorders it is seen", () => {
+  expect(shown("a\u202eb\u2066c\u200bd\u0007e\u001b[31mf\ufeff\u0000")).toBe("a\\u202eb\\u2066c\\u200bd\\x07e\\x1b[31mf\\ufeff\\x00");
+  expect(shown("one\r\ntwo\rthree\n\tfour")).toBe("one\ntwo\nthree\n\tfour");
+  expect(shown("<script>alert(1)</script> [x](javascript:y)")).toBe("<script>alert(1)</script> [x](javascript:y)");
+  expect(shown(`Z${"\u0301".repeat(50)}a`)).toBe(`Z${"\u0301".repeat(3)}a`);
+  expect(shown("\ud800")).toBe("\\ud800");
+  expect(shown("ünï — 漢字 العربية")).toBe("ünï — 漢字 العربية");
+});
+
+test("what is no event is none", () => {
+  expect(eventsOf([null, 7, {}, { k: "new", at: 1 }, { k: "begin", at: "x" }, { k: "begin", at: Infinity }])).toEqual([]);
+  expect(eventsOf("[]")).toEqual([]);
+  expect(eventsOf([begin(1)])).toEqual([begin(1)]);
+});
