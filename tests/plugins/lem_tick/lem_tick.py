@@ -7,6 +7,7 @@ Also the example of a backend outside lem's own tree. Its arguments (``args`` of
 - ``paced``: steps keep time, so that tokens per second don't depend on how busy the machine is:
   what made one late, the next ones make up
 - ``echo``: answer with what stands behind the last ``say `` of the prompt
+- ``spoken``: let who watches read answers while they are generated
 - ``silent``: tell no likelihoods
 - ``forget``: answer with nonsense where this divides the number of the request
 - ``hang``: stop answering, deaf to SIGTERM
@@ -41,11 +42,13 @@ from lem.contract.spec import ModelSpec
 from lem.workloads.likelihood import Passage, Scored
 from lem.workloads.load import Sink, Source
 from lem.workloads.requests import Message, Request, plain_chat
+from lem.workloads.spoken import pieces
 
 KNOWN = {
     "static",
     "paced",
     "echo",
+    "spoken",
     "silent",
     "forget",
     "token_ms",
@@ -111,6 +114,7 @@ class TickEngine:
 
     def _serve_slots(self, source: Source, sink: Sink) -> None:
         active: dict[str, tuple[Request, int]] = {}
+        spoken: dict[str, list[str]] = {}
         open_to_more = True
         while open_to_more or active:
             if open_to_more:
@@ -119,12 +123,18 @@ class TickEngine:
                     open_to_more = False
                 else:
                     active |= {r.id: (r, 0) for r in arrived}
+                    if self.args.get("spoken"):
+                        for r in arrived:
+                            spoken[r.id] = []
+                            sink.answering(r.id, pieces(spoken[r.id]))
                     self.asked += sum(len(r.input_ids) for r in arrived)
             if not active:
                 time.sleep(0.001)
                 continue
             self._step()
             for key, (request, so_far) in list(active.items()):
+                if key in spoken:
+                    spoken[key].append("tick ")
                 sink.token(key)
                 self.tokens += 1
                 if so_far + 1 < request.output_tokens:
