@@ -36,7 +36,12 @@ MAX_TOKEN = 4096
     envvar="LEM_RUNNER_DATA_FOLDER",
     help="Folder for campaigns and models.  [default: ~/.local/state/lem/runner]",
 )
-@click.option("--name", default="", help="What it is called in public.  [default: by its id]")
+@click.option(
+    "--name",
+    default="",
+    envvar="LEM_RUNNER_NAME",
+    help="What it is called in public.  [default: by its id]",
+)
 @click.option("--launcher", default="auto", show_default=True, help="auto, docker, process.")
 @click.option("--once", is_flag=True, help="Run one campaign, then end.")
 @PLAIN_HTTP

