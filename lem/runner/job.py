@@ -25,6 +25,7 @@ from lem.runner.judge import judged
 from lem.runner.ledger import Ledger
 from lem.runner.orders import Orders, campaign_path
 from lem.runner.policy import Policy
+from lem.runner.posting import Posts
 from lem.runner.sending import Sending
 from lem.runner.server import Server
 from lem.runner.told import Censor
@@ -204,8 +205,8 @@ class Job:
             runs.environ, self._policy, self._home.root, self._home.cache
         )
         claimed, put = self._claimed, self._happenings.put
-        client = runs.server.fresh()
-        uploads = Uploads(client, claimed.queued, claimed.fence, lambda: put(lost=True))
+        posts = Posts(runs.server.fresh(), runs.token)
+        uploads = Uploads(posts, claimed.queued, claimed.fence, lambda: put(lost=True))
         child = Child(
             self._folder, orders, variables, uploads.add, lambda message: put(child=message)
         )
@@ -231,7 +232,6 @@ class Job:
             child.close()
             lost = self._why is not None and self._why.outcome == "lost"
             uploads.close(0 if lost else FLUSH_S)
-            client.close()
             self._pay(0.0)
             processes.reclaim(claimed.owner, self._launchers(), runs.say)
         if self._why is not None and (lost or said.outcome == "released"):

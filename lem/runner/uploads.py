@@ -10,9 +10,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-from lem.contract.live import MAX_BATCH_BYTES, MAX_EVENTS, Taken
+from lem.contract.live import MAX_BATCH_BYTES, MAX_EVENTS
 from lem.errors import LemError
-from lem.submit.client import ArchiveClient, Declined
+from lem.runner.posting import Posts
+from lem.submit.client import Declined
 
 GATHER_S = 0.1
 """So long events are gathered before they are sent."""
@@ -33,13 +34,13 @@ class Uploads:
 
     def __init__(
         self,
-        client: ArchiveClient,
+        posts: Posts,
         queued: str,
         fence: int,
         on_lost: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._client = client
+        self._posts = posts
         self._head = f'{{"schema_version":1,"queued":"{queued}","fence":{fence},"number":'
         self._on_lost = on_lost
         self._clock = clock
@@ -77,6 +78,8 @@ class Uploads:
             self._deadline = self._clock() + within_s
             self._changed.notify()
         self._thread.join(within_s + 1)
+        if not self._thread.is_alive():
+            self._posts.close()
 
     def _make_room(self) -> None:
         """Let go of half of what may be dropped, the oldest first; where that is nothing, of the
@@ -152,7 +155,7 @@ class Uploads:
         before), this one gets that number."""
         body = f'{self._head}{self._number},"events":['.encode()
         body += b",".join(e.data for e in batch) + b"]}"
-        answer = self._client.tell(Taken, "/runners/events", body)
+        answer = self._posts.post(body)
         if answer is None:
             return False
         taken = answer.next > self._number

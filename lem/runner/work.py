@@ -34,6 +34,8 @@ from lem.runner.told import Censor
 MAX_ORDERS_BYTES = 4 * 2**20
 MOST_SAYINGS = 200
 """Lines about staging that are told."""
+LIVE_S, SELDOM_S = 0.1, 1.0
+"""How often an agent tells what it does, with and without somebody who may watch its samples."""
 END_S = 30.0
 """How long it may take to end in order once the runner is gone."""
 
@@ -162,7 +164,8 @@ def run(campaign: Campaign, orders: Orders, work: Work) -> None:
                 raise EnvironmentFault(why)
             campaign.take_over(handover.locked(handed), work.say)
         handover.write(campaign.folder, handed)
-    campaign.run(work.on_moment, work.say)
+    often = LIVE_S if orders.policy.live == "full" else SELDOM_S
+    campaign.run(work.on_moment, work.say, commentary_s=often)
 
 
 def main(folder: Path) -> int:

@@ -54,7 +54,7 @@ class Server(standin.Archive):
         self.RequestHandlerClass = _Handler
         self.queued: dict[str, Queued] = {}
         self.runners: dict[str, Hello] = {}
-        self.lease_s = 30.0
+        self.lease_s, self.heartbeat_s = 30.0, 0.5
         self.heartbeats: list[Heartbeat] = []
         self.tokens: set[str | None] = set()
         self.slow_events_s = 0.0
@@ -93,7 +93,7 @@ class Server(standin.Archive):
         runner = "r" + hello.instance[:20]
         self.runners[runner] = hello
         return {"schema_version": 1, "runner": runner, "lease_s": self.lease_s,
-                "heartbeat_s": 0.5, "poll_s": 0.2}  # fmt: skip
+                "heartbeat_s": self.heartbeat_s, "poll_s": 0.2}  # fmt: skip
 
     def claim(self, wanted: Wanted) -> dict[str, Any] | None:
         if wanted.runner not in self.runners:

