@@ -14,7 +14,8 @@ from tests.browser.visits import Visit, none
 Start = Callable[..., Visit]
 KB = 1000
 SCRIPTS = 60 * KB
-SCRIPTS_OF_EXPLORER = 120 * KB
+SCRIPTS_OF_LARGE = 120 * KB
+LARGE = {"explore", "build", "live"}
 ALL = 150 * KB
 PLAIN = ("woff2", "png")
 
@@ -50,7 +51,7 @@ def _check(visit: Start, outlet: Outlet, pages: list[Found]) -> None:
     for found in pages:
         sizes = loaded(visit, outlet, found)
         assert sizes["document"] > 0 and sizes["stylesheet"] > 0
-        allowed = SCRIPTS_OF_EXPLORER if found.kind == "explore" else SCRIPTS
+        allowed = SCRIPTS_OF_LARGE if found.kind in LARGE else SCRIPTS
         wrong = []
         if sizes["script"] > allowed:
             wrong.append(f"scripts: {sizes['script']} of {allowed} bytes")
