@@ -2,10 +2,11 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { plain } from "../words";
-import type { Runner } from "./answers";
+import type { Answer, Runner } from "./answers";
 import { useBuilder } from "./context";
 import { refusals } from "./matching";
 import { modelsOf } from "./reading";
+import type { Store } from "./store";
 import { t } from "./text";
 
 /** In this tab alone, while somebody signs in. */
@@ -89,68 +90,78 @@ function Machine({ runner, why }: { runner: Runner; why: readonly string[] }): J
 }
 
 function Asking(): JSX.Element {
-  const { store, pages } = useBuilder();
-  const [agreed, said, sending] = [useSignal(false), useSignal(""), useSignal(false)];
+  const { store } = useBuilder();
   const who = store.who.value;
   if (who?.kind === "none") return <p>{t("run.no_accounts")}</p>;
   const person = who?.kind === "here" && who.value.signed_in ? who.value : null;
-  if (person === null)
-    return (
-      <div class="sign-in">
-        <p>{t("run.sign_in")}</p>
-        <p class="actions">
-          <a
-            class="button"
-            href={`${pages.account}?next=${encodeURIComponent(pages.here)}`}
-            onClick={() => {
-              try {
-                sessionStorage.setItem(DRAFT, store.text.peek());
-              } catch {
-                // A browser that keeps nothing: the way back has it, in the address.
-              }
-            }}
-          >
-            {t("run.sign_in_link")}
-          </a>{" "}
-          <span class="sub">{t("run.sign_in_text")}</span>
-        </p>
-      </div>
-    );
+  if (person === null) return <SignIn />;
   if (person.role !== "submitter" && person.role !== "admin") return <p>{t("run.cannot")}</p>;
-  const ready = store.data.value !== null && store.problems.value.length === 0;
+  return <Consent name={person.name} />;
+}
+
+function SignIn(): JSX.Element {
+  const { store, pages } = useBuilder();
+  const keep = (): void => {
+    try {
+      sessionStorage.setItem(DRAFT, store.text.peek());
+    } catch {
+      // A browser that keeps nothing: the way back has it, in the address.
+    }
+  };
+  return (
+    <div class="sign-in">
+      <p>{t("run.sign_in")}</p>
+      <p class="actions">
+        <a class="button" href={`${pages.account}?next=${encodeURIComponent(pages.here)}`} onClick={keep}>
+          {t("run.sign_in_link")}
+        </a>{" "}
+        <span class="sub">{t("run.sign_in_text")}</span>
+      </p>
+    </div>
+  );
+}
+
+function Consent({ name }: { name: string | null }): JSX.Element {
+  const { store, pages } = useBuilder();
+  const [agreed, onlyMissing, again] = [useSignal(false), useSignal(false), useSignal(false)];
+  const [said, sending] = [useSignal(""), useSignal(false)];
+  const plan = store.plan.value;
+  const someThere = plan !== null && plan.measured > 0 && plan.missing > 0;
   const send = async (): Promise<void> => {
     if (sending.value) return;
-    if (!ready) said.value = t("run.fix_first");
+    if (store.data.value === null || store.problems.value.length > 0) said.value = t("run.fix_first");
     else if (!agreed.value) said.value = t("run.consent_needed");
     else {
       sending.value = true;
       said.value = t("run.queueing");
-      const answer = await store.queue();
+      const answer = await store.queue({ again: again.value, onlyMissing: someThere && onlyMissing.value });
       sending.value = false;
-      if (answer.kind === "here") {
+      if (answer.kind === "here" && answer.value.id === null) {
+        again.value = true;
+        said.value = t("run.all_there");
+      } else if (answer.kind === "here" && answer.value.id !== null) {
         said.value = t("run.queued");
         if (answer.value.token !== null) keepToken(answer.value.id, answer.value.token);
         location.assign(pages.live(answer.value.id));
-      } else if (answer.kind === "refused") {
-        const { detail, errors } = answer.value;
-        store.wrong.value = errors;
-        said.value = t("run.refused", { why: plain([detail, ...errors.slice(0, 3).map((e) => e.message)].join("; "), 400) });
-        if (errors.length === 0) void store.people();
-      } else if (answer.kind === "offline") said.value = t("run.unreachable");
-      else if (answer.kind === "often") said.value = t("run.refused", { why: t("file.often") });
-      else said.value = t("run.refused", { why: answer.kind === "failed" ? plain(answer.why, 200) : t("run.no_accounts") });
+      } else said.value = refusal(answer, store);
     }
   };
   return (
     <div class="asking">
-      {person.name !== null && <p class="sub">{t("run.signed_in", { name: plain(person.name, 80) })}</p>}
+      {name !== null && <p class="sub">{t("run.signed_in", { name: plain(name, 80) })}</p>}
       <label class="check">
         <input type="checkbox" required checked={agreed.value} onChange={(e) => (agreed.value = e.currentTarget.checked)} aria-describedby="queue-said" />
         <span>{t("run.consent")}</span>
       </label>
+      {someThere && (
+        <label class="check">
+          <input type="checkbox" checked={onlyMissing.value} onChange={(e) => (onlyMissing.value = e.currentTarget.checked)} />
+          <span>{t("run.only_missing")}</span>
+        </label>
+      )}
       <p class="actions">
         <button type="button" aria-disabled={sending.value} onClick={() => void send()}>
-          {t("run.queue")}
+          {again.value ? t("run.queue_again") : t("run.queue")}
         </button>
       </p>
       <p id="queue-said" role="status">
@@ -158,6 +169,26 @@ function Asking(): JSX.Element {
       </p>
     </div>
   );
+}
+
+/** In words; what is wrong in the file stands at its lines, too. */
+function refusal(answer: Answer<unknown>, store: Store): string {
+  switch (answer.kind) {
+    case "refused": {
+      const { detail, errors } = answer.value;
+      store.wrong.value = errors;
+      if (errors.length === 0) void store.people();
+      return t("run.refused", { why: plain([detail, ...errors.slice(0, 3).map((e) => e.message)].join("; "), 400) });
+    }
+    case "offline":
+      return t("run.unreachable");
+    case "often":
+      return t("run.refused", { why: t("file.often") });
+    case "failed":
+      return t("run.refused", { why: plain(answer.why, 200) });
+    default:
+      return t("run.no_accounts");
+  }
 }
 
 /** By which this one campaign can be cancelled; for as long as the tab is open. */

@@ -2,6 +2,17 @@
 import type { Answer, Plan, Refusal, Runner, Who } from "./answers";
 import { isRecord, text } from "./reading";
 
+export interface Wish {
+  /** Also where all of it is in the archive. */
+  readonly again: boolean;
+  /** Without what is in the archive, but what the others are compared with. */
+  readonly onlyMissing: boolean;
+}
+export interface Queued {
+  readonly id: string | null;
+  readonly token: string | null;
+}
+
 const PATIENCE_MS = 30_000;
 
 export class Server {
@@ -21,17 +32,19 @@ export class Server {
     return answer.kind === "here" ? { kind: "here", value: runnersOf(answer.value) } : answer;
   }
 
-  /** Its id, and the token that may cancel it. */
-  async queue(yaml: string): Promise<Answer<{ id: string; token: string | null }>> {
+  /** Its id, and the token that may cancel it. Without an id nothing was queued: all of it is in the archive. */
+  async queue(yaml: string, wish: Wish): Promise<Answer<Queued>> {
     const answer = await this.ask<unknown>("campaigns", {
       method: "POST",
       headers: { "Content-Type": "application/json", "Lem-Page": "1" },
-      body: JSON.stringify({ campaign: yaml, archive: true }),
+      body: JSON.stringify({ campaign: yaml, archive: true, again: wish.again, only_missing: wish.onlyMissing }),
     });
     if (answer.kind !== "here") return answer;
-    const id = isRecord(answer.value) ? text(answer.value.id) : "";
+    const told = isRecord(answer.value) ? answer.value : {};
+    if (told.state === "measured") return { kind: "here", value: { id: null, token: null } };
+    const id = text(told.id);
     if (!/^q[0-9a-f]{20}$/.test(id)) return { kind: "failed", why: "no id" };
-    return { kind: "here", value: { id, token: isRecord(answer.value) ? text(answer.value.owner_token) || null : null } };
+    return { kind: "here", value: { id, token: text(told.owner_token) || null } };
   }
 
   private async ask<T>(path: string, init: RequestInit): Promise<Answer<T>> {

@@ -6,7 +6,7 @@ import { type Data, type Edit, edited, parsed, type Parsed } from "./document";
 import { type Field, fieldOf } from "./fields";
 import { History } from "./history";
 import { backendsOf } from "./reading";
-import type { Server } from "./server";
+import type { Server, Wish } from "./server";
 import { t } from "./text";
 
 export interface Backend {
@@ -115,8 +115,8 @@ export class Store {
     });
   }
 
-  queue(): ReturnType<Server["queue"]> {
-    return this.server.queue(this.text.value);
+  queue(wish: Wish): ReturnType<Server["queue"]> {
+    return this.server.queue(this.text.value, wish);
   }
 
   get estimate(): Estimate | null {
