@@ -33,7 +33,7 @@ MAX_TOKEN = 4096
 @click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
-    envvar="LEM_RUNNER_DATA_FOLDER",
+    envvar="LEM_RUNNER_DATA",
     help="Folder for campaigns and models.  [default: ~/.local/state/lem/runner]",
 )
 @click.option(

@@ -25,13 +25,13 @@ from lem.runner.orders import Orders
 from lem.runner.pipe import DROPPABLE, KEPT, MESSAGE
 from lem.runner.policy import Policy
 
-MARK = "LEM_RUNNER_DATA"
+MARK = "LEM_RUNNER_CHILD_OF"
 """In the environment of such a process: whose it is."""
 MAX_LINE = 2**22
 LOG_BYTES = 4 * 2**20
 KILL_S = 30.0
 NAMES = (
-    *("HOME", "USER", "LOGNAME", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "PYTHONUSERBASE"),
+    *("HOME", "USER", "LOGNAME", "VIRTUAL_ENV", "PYTHONPATH", "PYTHONUSERBASE"),
     *("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR"),
     *("LEM_METERS", "LEM_HARNESS_PYTHON", "LEM_PLAYED_NVML", "PYTHONHASHSEED"),
 )
@@ -142,6 +142,9 @@ def variables(
     known |= environment.settings(environ)
     known |= {k: v for k, v in environ.items() if k in NAMES or k.startswith(PREFIXES)}
     known |= {"LEM_CACHE": str(cache), MARK: str(data), "HF_HOME": str(data / "hub")}
+    # Folders that containers get: where the runner itself is in one, only its own folder is where
+    # Docker looks for them, too.
+    known["TMPDIR"] = str(data / "tmp")
     if policy.hub_token:
         known |= {k: environ[k] for k in ("HF_TOKEN", "HF_HOME") if k in environ}
     return known

@@ -6,6 +6,7 @@
 ``DATA/handed/``        what other runners submitted of it before
 ``DATA/outbox/``        submissions, kept until the archive has them
 ``DATA/cache/``         models, as they were fetched and prepared
+``DATA/tmp/``           what is needed while something runs
 """
 
 import fcntl
@@ -68,7 +69,7 @@ class Home:
         be written."""
         try:
             self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-            for name in ("begun", "campaigns", "handed", "cache", "hub"):
+            for name in ("begun", "campaigns", "handed", "cache", "hub", "tmp"):
                 (self.root / name).mkdir(exist_ok=True, mode=0o700)
             handle = os.open(self.root / ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         except OSError as e:
@@ -86,6 +87,14 @@ class Home:
             yield
         finally:
             os.close(handle)
+
+    def clear_temporary(self) -> None:
+        """Remove what a runner that was killed left; call it where nothing of it runs any more."""
+        for path in (self.root / "tmp").iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
     def instance(self) -> str:
         """The runner's own id, made when it is first asked for."""

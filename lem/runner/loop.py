@@ -117,6 +117,7 @@ class Runner:
         for begun in setting.home.open_begun():
             child.reclaim(begun.owner, launchers, self._say)
         boards.put_back(self._say)
+        setting.home.clear_temporary()
         setting.home.tidy(setting.policy)
 
     def _enter(self) -> None:
