@@ -6,17 +6,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from playwright.sync_api import Page, Request, expect
 
 from lem.archive import identities
-from lem.archive.database import Database, open_database
-from lem.archive.queue import admin, people
-from lem.archive.queue.tables import RUNNER, SESSION
-from lem.archive.schema import INVITATION, PERSON, TOKEN
-from lem.contract.queue import Accepts, Device, Hardware, Hello
+from lem.archive.database import open_database
+from lem.archive.schema import TOKEN
 from tests.browser import hostile
-from tests.browser.outlets import Outlet
+from tests.browser.accounts import EACH, Held, signed_in, wait_for_account, with_hostile_names
 from tests.browser.test_accessibility import RUN, axe
 from tests.browser.test_hostile import RAN
 from tests.browser.test_layout import CUT_OFF, TOO_WIDE
@@ -27,33 +23,6 @@ __all__ = ["axe"]
 
 Start = Callable[..., Visit]
 NAME = hostile.TEXTS["attribute"]
-EACH = ("element", "attribute", "attribute-single", "end-of-data", "template", "formula")
-
-
-class Held:
-    """A server that people join by invitation, and its database."""
-
-    def __init__(self, process: Process, database: Database) -> None:
-        self.database = database
-        self.outlet = Outlet("sqlite", f"{process.url}/")
-        self.url = process.url
-
-    def secret(self, role: Any = "submitter", name: str = "Grace") -> str:
-        with self.database.writing() as c:
-            return admin.issue(c, role, name)
-
-    def invitation(self, name: str = "Lab") -> str:
-        with self.database.writing() as c:
-            return identities.invite(c, name)
-
-    def state(self) -> list[Any]:
-        """How many there are of each kind."""
-        with self.database.reading() as c:
-            count = sa.func.count()
-            return [
-                c.scalar(sa.select(count).select_from(t))
-                for t in (PERSON, TOKEN, SESSION, INVITATION)
-            ] + [c.scalar(sa.select(count).where(TOKEN.c.revoked_at.is_not(None)))]
 
 
 @pytest.fixture(scope="module")
@@ -67,18 +36,6 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
     finally:
         database.close()
         process.terminate()
-
-
-def signed_in(held: Held, visit: Start, token: str, **options: Any) -> Visit:
-    one = visit(held.outlet, **options)
-    page = one.go(f"{held.url}/account")
-    page.get_by_label("Token").fill(token)
-    page.get_by_role("button", name="Sign in").click()
-    page.get_by_role("button", name="Sign out").wait_for()
-    # What the page asks for then: campaigns, of which there are none, and tokens.
-    page.locator("main .empty").wait_for()
-    page.locator("main table").wait_for()
-    return one
 
 
 def test_somebody_joins_by_a_link(held: Held, visit: Start) -> None:
@@ -102,6 +59,7 @@ def test_somebody_joins_by_a_link(held: Held, visit: Start) -> None:
     assert page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])") == "[{},{}]"
     page.get_by_role("link", name="Your account").click()
     expect(page.get_by_role("heading", name="Ada")).to_be_visible()
+    wait_for_account(page)
     assert token not in page.content()
     with_secrets = [r for r in one.requests if secret in _sent(r) or token in _sent(r)]
     paths = [(r.method, r.url.removeprefix(held.url)) for r in with_secrets]
@@ -244,7 +202,7 @@ def test_an_admin_sees_and_decides(held: Held, visit: Start) -> None:
 @pytest.mark.parametrize("width", [1280, 320])
 def test_names_are_text(held: Held, visit: Start, width: int) -> None:
     """Without the policy of the pages, which is the second wall."""
-    _with_hostile_names(held)
+    with_hostile_names(held)
     bad = held.secret(name=hostile.TEXTS["element"])
     viewport = {"width": width, "height": 800}
     mine = signed_in(held, visit, bad, bypass_csp=True, viewport=viewport)
@@ -261,42 +219,6 @@ def test_names_are_text(held: Held, visit: Start, width: int) -> None:
         assert page.evaluate(RAN) == [] and page.evaluate(TOO_WIDE) == []
         page.keyboard.press("Escape")
     assert not one.take()
-
-
-def _with_hostile_names(held: Held) -> None:
-    with held.database.writing() as c:
-        if c.scalar(sa.select(sa.func.count()).select_from(RUNNER)):
-            return
-        token = admin.issue(c, "runner", NAME)
-        for n, which in enumerate(EACH):
-            name = hostile.TEXTS[which][:80]
-            secret = identities.invite(c, name)
-            people.join(c, name, secret, "invitation")
-            identities.invite(c, name)
-            hardware = Hardware(
-                cpu=name, cores=1, memory_bytes=1, devices=[Device(model=name, count=1)]
-            )
-            hello = Hello(
-                instance=f"{n:032}",
-                name=name,
-                lem_version="1",
-                key="0" * 64,
-                launcher="docker",
-                hardware=hardware,
-                accepts=Accepts(models=["*"], backends=["vllm"]),
-            )
-            c.execute(
-                RUNNER.insert().values(
-                    handle=f"r{n:020}",
-                    token_hash=identities.hash_of(token),
-                    instance=hello.instance,
-                    name=name,
-                    hello=hello.model_dump_json(),
-                    doing=name,
-                    registered_at="2026-05-04T12:00:00.000+00:00",
-                    seen_at=0.0,
-                )
-            )
 
 
 # Pages from elsewhere
@@ -403,7 +325,7 @@ def test_a_page_from_elsewhere_neither_learns_nor_changes_anything(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_fault(held: Held, visit: Start, axe: str, scheme: str) -> None:
-    _with_hostile_names(held)
+    with_hostile_names(held)
     options: dict[str, Any] = {"bypass_csp": True, "color_scheme": scheme}
     if scheme == "dark":
         options["viewport"] = {"width": 320, "height": 640}

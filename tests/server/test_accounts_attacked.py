@@ -188,7 +188,7 @@ def test_programs_tokens_make_and_see_no_tokens(lite: Served, role: str) -> None
     with lite.service.database.writing() as c:
         person = people.person_of(c, ada["person"]["id"])
         assert person is not None
-        token = identities.issue_token(c, role, "x", person_id=person.id, queued_id="q" + "0" * 20)
+        token = identities.issue_token(c, role, "x", person_id=person, queued_id="q" + "0" * 20)
     program = Browser(lite, **bearer(token))
     for method, path in (("GET", "/tokens"), ("POST", "/tokens"), ("GET", "/admin/people")):
         assert told(program.ask(method, path, {"name": "x"})) == (403, "not_allowed")

@@ -55,13 +55,13 @@ def issue(
 ) -> str:
     """A new token, which is shown this once. ``person``: the handle of whom it is for; without one,
     a submitter's or an admin's makes a new person of this name. Raises ``Refused``."""
+    of: int | None = None
     if person is not None:
-        row = people.person_of(c, person)
-        if row is None:
+        of = people.person_of(c, person)
+        if of is None:
             raise refused("person_unknown")
-        of: int | None = row.id
-    else:
-        of = identities.new_person(c, name, "admin") if role in OF_PEOPLE else None
+    elif role in OF_PEOPLE:
+        of = identities.new_person(c, name, "admin")
     return identities.issue_token(c, role, name, valid_s, person_id=of)
 
 

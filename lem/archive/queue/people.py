@@ -10,7 +10,7 @@ import hmac
 import secrets
 import time
 from datetime import UTC, date, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -89,9 +89,10 @@ def join(c: Connection, name: str, secret: str | None, policy: Policy) -> Joined
     return Joined(handle, called, token)
 
 
-def person_of(c: Connection, handle: str) -> sa.Row[Any] | None:
-    """Its row's number and its name."""
-    return c.execute(sa.select(PERSON.c.id, PERSON.c.name).where(PERSON.c.handle == handle)).first()
+def person_of(c: Connection, handle: str) -> int | None:
+    """The number of its row."""
+    found: int | None = c.scalar(sa.select(PERSON.c.id).where(PERSON.c.handle == handle))
+    return found
 
 
 def name_of(c: Connection, person_id: int) -> str:
@@ -101,16 +102,16 @@ def name_of(c: Connection, person_id: int) -> str:
 def set_disabled(c: Connection, handle: str, disabled: bool) -> bool:
     """Disable a person, whose tokens are then worth nothing and whose sessions end at once; or
     enable it again. False where there is no such person."""
-    row = person_of(c, handle)
-    if row is None:
+    person = person_of(c, handle)
+    if person is None:
         return False
     c.execute(
         PERSON.update()
-        .where(PERSON.c.id == row.id, PERSON.c.disabled_at.is_(None) == disabled)
+        .where(PERSON.c.id == person, PERSON.c.disabled_at.is_(None) == disabled)
         .values(disabled_at=utc_now() if disabled else None)
     )
     if disabled:
-        _end_sessions(c, TOKEN.c.person_id == row.id)
+        _end_sessions(c, TOKEN.c.person_id == person)
     return True
 
 
