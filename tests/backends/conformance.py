@@ -4,6 +4,7 @@ and says how to make its backend and model."""
 import gzip
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,10 @@ from lem.contract.workload import (
 from lem.errors import RunFailed
 from lem.workloads import datasets
 from lem.workloads.likelihood import Passage
-from lem.workloads.load import Log
+from lem.workloads.load import Log, More
 from lem.workloads.requests import Request, Tokenizer, dump
 from lem.workloads.sources import Backlog, Stopping, arriving
+from lem.workloads.spoken import UNFINISHED
 from lem.workloads.steady import Phase
 from lem.workloads.stock import FirstTokens, Stock
 
@@ -236,6 +238,35 @@ class Conformance:
         first = {r.request.id: r.text for r in self.serve(engine, requests[:1]).responses.values()}
         again = {r.request.id: r.text for r in self.serve(engine, requests[:1]).responses.values()}
         assert first == again
+
+    def test_who_watches_reads_an_answer_while_it_is_generated(
+        self, engine: Engine, requests: list[Request]
+    ) -> None:
+        """Where the engine knows it before its end: a piece at a time, and in the end all of it."""
+        followed: dict[str, More] = {}
+        read: dict[str, str] = {}
+        over = threading.Event()
+
+        def look() -> None:
+            for name, more in list(followed.items()):
+                read[name] = read.get(name, "") + more()
+
+        def watch() -> None:
+            while not over.wait(0.002):
+                look()
+
+        log = Log(follow=followed.__setitem__)
+        thread = threading.Thread(target=watch)
+        thread.start()
+        engine.serve(arriving(self.arrival, Stock(requests), log, len(requests)), log)
+        over.set()
+        thread.join()
+        look()
+        assert set(followed) in (set(), {r.id for r in requests})
+        for name, text in read.items():
+            whole = log.responses[name].text
+            # Of a character that never became whole nothing is told.
+            assert text == whole or (whole.startswith(text) and whole.endswith(UNFINISHED))
 
     def test_a_source_that_stops_is_drained(self, engine: Engine, requests: list[Request]) -> None:
         log = Log()

@@ -40,6 +40,16 @@ def test_events_are_told_as_they_are_written(tmp_path: Path) -> None:
     assert seen == [0, 1, 2, 3, 4]
 
 
+def test_one_who_wants_it_sooner_gets_it_sooner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "POLL_S", 60)
+    path, seen = tmp_path / "events.ndjson", []
+    with watching(path, lambda e: seen.append(e.t_ns), poll_s=0.01):
+        path.write_bytes(line(1))
+        wait_for(lambda: seen == [1])
+
+
 def wait_for(what: Callable[[], bool]) -> None:
     for _ in range(1000):
         if what():

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lem.workloads.answer import Answer
-from lem.workloads.load import Log, Response
+from lem.workloads.load import Log, More, Response
 from lem.workloads.requests import Request
 from lem.workloads.wire import Garbled, Piece, Wire, read_event
 
@@ -42,6 +42,23 @@ def fed(*pieces: bytes) -> tuple[Answer, Response]:
         answer.feed(piece, 10 * i)
     assert log.tokens == len(log.responses["r0"].token_ns)
     return answer, log.responses["r0"]
+
+
+@pytest.mark.parametrize(("headers", "read"), [({}, "abcd"), ({"Authorization": "Bearer k"}, None)])
+def test_who_watches_reads_it_as_it_comes_unless_a_key_may_be_in_it(
+    headers: dict[str, str], read: str | None
+) -> None:
+    told: dict[str, More] = {}
+    log = Log(clock=lambda: 0, follow=told.__setitem__)
+    log.sent([REQUEST])
+    answer = Answer(REQUEST, Wire("/", lambda r: {}, headers=headers), log)
+    answer.feed(HEAD, 10)
+    assert told == {}
+    answer.feed(chunk(event("ab")) + chunk(event("cd")), 20)
+    assert (told["r0"]() if told else None) == read
+    answer.feed(chunk(event("e", "length", **usage(3))) + chunk(DONE), 30)
+    assert (told["r0"]() if told else None) == (None if read is None else "e")
+    assert log.responses["r0"].text == "abcde"
 
 
 def streamed(*events: bytes) -> tuple[Answer, Response]:
