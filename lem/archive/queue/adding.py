@@ -98,14 +98,14 @@ def cancel(
         raise refused("queued_unknown")
     if not may_cancel(grant, row.id, row.person_id):
         raise refused("not_yours")
-    if row.state not in OPEN or row.cancel_at is not None:
+    if row.state not in OPEN:
         return str(row.state), []
-    if row.state == "running" and row.lease_until > now:
+    if row.cancel_at is None:
         c.execute(QUEUED.update().where(QUEUED.c.seq == row.seq).values(cancel_at=text(now)))
+    if row.state == "running" and row.lease_until > now:
         return "running", []
     if row.state == "running":
         leases.end_claim(c, row, now, "lost", leases.LOST)
-    c.execute(QUEUED.update().where(QUEUED.c.seq == row.seq).values(cancel_at=text(now)))
     return "cancelled", [leases.end(c, row, now, "cancelled", "")]
 
 

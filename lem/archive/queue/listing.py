@@ -125,15 +125,12 @@ def queue(c: sa.Connection, question: QueueQuestion) -> Queue:
     rows, more = found[: question.limit], len(found) > question.limit
     last = rows[-1] if more else None
     places = positions(c)
-    counts: dict[str, int] = dict(
-        c.execute(
-            sa.select(q.state, sa.func.count())
-            .where(q.state.in_(("queued", "running")))
-            .group_by(q.state)
-        )
-        .tuples()
-        .all()
+    rows_by_state = c.execute(
+        sa.select(q.state, sa.func.count())
+        .where(q.state.in_(("queued", "running")))
+        .group_by(q.state)
     )
+    counts: dict[str, int] = {state: int(n) for state, n in rows_by_state}
     return Queue(
         rows=[QueuedRow(**_row(row, places)) for row in rows],
         next=None
