@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from tests.live_log import Shape, log
 
 from lem.archive import identities
 from lem.archive.database import open_database
@@ -16,6 +15,7 @@ from lem.archive.queue.tables import QUEUED, RUNNER
 from lem.contract.live import Batch, LiveEvent
 from lem.contract.queue import Accepts, Device, Finish, Hardware, Hello
 from lem.live.channel import Channel, said
+from tests.live_log import Shape, log
 from tests.server_process import Process
 
 FOREVER_S = 1e6
@@ -116,11 +116,6 @@ class Stage:
                 channel.take(fence, number, events)
         channel.close()
 
-    def end(self, queued: str, fence: int, state: str = "done", reason: str = "") -> None:
-        """As its runner would: the server has to be told anew of it."""
-        self.finish(queued, fence, state, reason)
-        self.write(queued, [(0, 0, [said(state, reason)])])
-
     def running(self, name: str = "runs now") -> tuple[str, int]:
         """A campaign that was claimed. Before the server runs."""
         queued = self.add(name).id
@@ -143,13 +138,22 @@ class Sender:
         """``now``: with the last one's time as this moment's, as if it just had been."""
         moved = _as_of_now(events) if now else list(events)
         batch = Batch(queued=self.queued, fence=self.fence, number=self.number, events=moved)
-        answer = self.client.post(
-            f"{self.stage.url}/api/v1/runners/events", content=batch.model_dump_json()
-        )
+        while (answer := self._post(batch)).status_code == 429:
+            time.sleep(0.05)
         answer.raise_for_status()
         self.number += 1
         self.points += sum(e.k == "power" for e in events)
         assert answer.json()["next"] == self.number
+
+    def _post(self, batch: Batch) -> httpx.Response:
+        address = f"{self.stage.url}/api/v1/runners/events"
+        return self.client.post(address, content=batch.model_dump_json())
+
+    def finish(self, outcome: str = "done", reason: str = "") -> None:
+        """End the lease."""
+        told = {"queued": self.queued, "fence": self.fence, "outcome": outcome, "reason": reason}
+        answer = self.client.post(f"{self.stage.url}/api/v1/runners/finish", json=told)
+        answer.raise_for_status()
 
 
 def _as_of_now(events: Sequence[LiveEvent]) -> list[LiveEvent]:

@@ -5,6 +5,7 @@ from typing import Annotated
 import sqlalchemy as sa
 from fastapi import APIRouter, Path, Request, Response
 
+from lem.analysis.text import plain
 from lem.archive.queries.submitted import CampaignAnswer, campaign
 from lem.archive.queue.listing import QueuedAnswer, QueueQuestion, queue, queued
 from lem.archive.queue.runners import Listed, listed
@@ -37,7 +38,7 @@ def get_live(request: Request, service: Here, queued_id: QueuedPath) -> Response
         service,
         "live",
         TEMPLATE,
-        text("live.title", name=shown.name),
+        text("live.title", name=plain(shown.name)),
         text("live.description"),
         {"shown": shown},
         {"id": queued_id},

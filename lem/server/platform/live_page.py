@@ -58,6 +58,7 @@ class LivePage:
         """What the page's script is told (``About`` in web/src/live/about.ts)."""
         return {
             "id": self.id,
+            "alone": self.alone,
             "events": None if self.is_over else self.events,
             "recording": self.recording,
             "queue": self.queue,

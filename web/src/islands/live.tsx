@@ -57,7 +57,7 @@ export default function mount(element: HTMLElement): void {
 
   function ended(): void {
     for (const hidden of document.querySelectorAll<HTMLElement>("[data-when-ended]")) hidden.hidden = false;
-    if (about?.recording) watch.value = () => void play("begin");
+    if (about?.recording && !about.alone) watch.value = () => void play("begin");
   }
 }
 

@@ -62,12 +62,16 @@ export function Half(props: HalfProps): JSX.Element {
       <p class="standing">{standing === "waits" ? t("beside.wait_window") : standing === "over" ? t("beside.over") : "\u00a0"}</p>
       <Words answer={answer} />
       <p class="sub">
-        {interval && deviceClass
-          ? t("beside.result", { figure: `${withEnds(interval, sharedUnit([interval.value]).factor)} ${sharedUnit([interval.value]).unit}` })
-          : t("beside.result_none")}
+        {interval ? t("beside.result", { figure: allRuns(interval) }) : t("beside.result_none")}
       </p>
     </article>
   );
+}
+
+function allRuns(found: Interval): string {
+  const { factor, unit } = sharedUnit([found.value]);
+  const figure = `${withEnds(found, factor)} ${unit}`;
+  return typeof found.low === "number" ? figure : `${figure}, ${t("board.no_interval")}`;
 }
 
 /** The one that was begun first of those that go on; else the one that was begun last. */

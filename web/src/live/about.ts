@@ -7,6 +7,8 @@ export interface Other {
 }
 export interface About {
   readonly id: string;
+  /** Its server goes with the campaign's end: nothing can be asked of it then. */
+  readonly alone: boolean;
   /** Null where nothing comes any more. */
   readonly events: string | null;
   readonly recording: string | null;

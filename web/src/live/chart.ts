@@ -126,6 +126,8 @@ export class PowerChart {
     ctx.clip();
     ctx.font = `${12 * devicePixelRatio}px ${palette.font}`;
     ctx.textBaseline = "top";
+    // Drawing the axes leaves another one.
+    ctx.textAlign = "left";
     for (const band of bands(this.phases, (second) => plot.valToPos(second, "x", true), bbox.left, bbox.left + bbox.width)) {
       ctx.fillStyle = palette.grid;
       ctx.globalAlpha = band.measured ? 0.75 : 0.25;
