@@ -28,6 +28,7 @@ from lem.runner.policy import Policy
 from lem.submit.kept import Kept
 from lem.submit.outbox import Outbox
 from lem.submit.places import state_folder
+from lem.submit.veil import campaign_of
 
 GB = 1e9
 DAY_S = 86_400.0
@@ -168,7 +169,8 @@ class Home:
 
     def remove(self, queued: str) -> None:
         """Everything of a campaign but the note that there was one."""
-        for path in (self.campaign(queued), self.handed(queued)):
+        folder = self.campaign(queued)
+        for path in (folder, folder.with_name(f"{queued}.log"), self.handed(queued)):
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
             else:
@@ -217,6 +219,11 @@ class Home:
 
     def _forget(self, begun: Begun) -> None:
         self.remove(begun.queued)
+        outbox = self.outbox()
+        for entry in outbox.entries():
+            content = entry.queued.content
+            if content.campaign == campaign_of(begun.owner, content.board_salt):
+                outbox.forget(entry)
         self._begun(begun.queued).unlink(missing_ok=True)
 
     def _begun(self, queued: str) -> Path:

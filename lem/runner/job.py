@@ -255,7 +255,9 @@ class Job:
         elif "submit" in message:
             if (limit := self._too_much_room()) is not None:
                 self._end(child, limit)
-            self._submit(BETWEEN_BLOCKS_S, child)
+            sent = self._submit(BETWEEN_BLOCKS_S, child)
+            if sent.refused:
+                self._end(child, self._unsent(sent))
             child.acknowledge()
 
     def _of_the_runner(self, happened: dict[str, Any], child: Child) -> None:
@@ -343,7 +345,7 @@ class Job:
             if sent.lost:
                 return Result("lost")
             if sent.refused:
-                return Result("failed", self._censor.words(sent.refused))
+                return self._unsent(sent)
             if sent.whole:
                 return result
             until = time.monotonic() + wait_s
@@ -354,6 +356,10 @@ class Job:
                     return Result("lost")
                 if "signal" in happened or self._happenings.stopping:
                     return Result("released", "the runner was stopped")
+
+    def _unsent(self, sent: sending.Sent) -> Result:
+        outcome: Outcome = "unfit" if sent.elsewhere else "failed"
+        return Result(outcome, self._censor.words(sent.refused))
 
     def _used_models(self) -> None:
         try:

@@ -39,7 +39,9 @@ class Sent(NamedTuple):
     lost: bool = False
     """Whether the lease is: nothing more may be sent."""
     refused: str = ""
-    """Why something can never be sent."""
+    """Why something can never be sent …"""
+    elsewhere: bool = False
+    """… though another machine's might."""
 
 
 def submit(sending: Sending, within_s: float, ended: Callable[[int], bool], say: Say) -> Sent:
@@ -53,7 +55,8 @@ def submit(sending: Sending, within_s: float, ended: Callable[[int], bool], say:
         return Sent(whole=False, lost=e.reason == LOST)
     except BadInput as e:
         say(f"not submitted: {e}")
-        return Sent(whole=False, refused="its results cannot be published as they are")
+        why = "what this runner measured of it cannot be published as it is"
+        return Sent(whole=False, refused=why, elsewhere=True)
     except LemError as e:
         say(f"not submitted yet: {e.message}")
         return Sent(whole=False)

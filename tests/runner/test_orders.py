@@ -1,0 +1,63 @@
+"""A campaign's own limits, none of them above the policy's; what the process is told."""
+
+import os
+from pathlib import Path
+
+import yaml
+
+from lem.config import parse as parse_campaign
+from lem.runner.child import MARK, variables
+from lem.runner.orders import Orders, limited, memory_bytes
+from lem.runner.policy import Policy, parse
+from tests.runner.machine import campaign
+
+
+def test_orders_come_as_they_were_given() -> None:
+    policy = parse(
+        "max_duration: 90m\nhours: [{days: mon-fri, begin: '20:00'}]\n"
+        "people: [p0123456789abcdef0123]\nbounds: {workload.requests: {high: 3}}",
+        "p",
+    )
+    orders = Orders(campaign="x: 1\n", owner="ab" * 8, launcher="docker", policy=policy)
+    assert Orders.parse(orders.model_dump_json().encode()) == orders
+    none = orders.model_copy(update={"policy": Policy(max_duration=None)})
+    assert Orders.parse(none.model_dump_json().encode()) == none
+
+
+def test_no_limit_is_above_the_policy_s() -> None:
+    spec = campaign(limits={"run_s": 1e6, "load_s": 10, "pids": 10**6, "memory_bytes": 10**15})
+    file = parse_campaign(yaml.safe_dump(spec), "c.yaml")
+    policy = parse("max_duration: 1h\nmax_memory_gb: 4", "p")
+    one = limited(file, policy, "docker").spec
+    assert (one.limits.run_s, one.limits.load_s) == (3600, 10)
+    assert one.limits.pids < 10**6 and one.limits.memory_bytes == 4 * 10**9
+    assert one.measure.time_budget == 3600
+
+
+def test_a_campaign_s_lower_limits_stay() -> None:
+    spec = campaign(measure={"preset": "quick", "time_budget": "10m"}, limits={"pids": 7})
+    file = parse_campaign(yaml.safe_dump(spec), "c.yaml")
+    one = limited(file, Policy(), "process").spec
+    assert (one.measure.time_budget, one.limits.pids, one.limits.memory_bytes) == (600, 7, None)
+    assert limited(file, Policy(), "process").digest == file.digest
+
+
+def test_in_containers_there_is_always_a_limit_of_memory() -> None:
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert 0.8 * total < (memory_bytes(Policy(), "docker") or 0) < total
+    assert memory_bytes(Policy(), "process") is None
+
+
+def test_the_environment_is_a_list_of_known_names() -> None:
+    environ = {
+        "PATH": "/bin", "HOME": "/home/x", "DOCKER_HOST": "unix:///x", "OMP_NUM_THREADS": "2",
+        "LEM_RUNNER_TOKEN": "t", "AWS_SECRET_ACCESS_KEY": "s", "HF_TOKEN": "h", "LEM_SERVER": "u",
+        "HF_HOME": "/home/x/hf", "LD_PRELOAD": "/x.so", "TMPDIR": "/elsewhere",
+    }  # fmt: skip
+    found = variables(environ, Policy(), Path("/data"), Path("/data/cache"))
+    assert found == {
+        "PATH": "/bin", "HOME": "/home/x", "DOCKER_HOST": "unix:///x", "OMP_NUM_THREADS": "2",
+        "HF_HOME": "/data/hub", "LEM_CACHE": "/data/cache", MARK: "/data", "TMPDIR": "/data/tmp",
+    }  # fmt: skip
+    allowed = variables(environ, Policy(hub_token=True), Path("/data"), Path("/data/cache"))
+    assert (allowed["HF_TOKEN"], allowed["HF_HOME"]) == ("h", "/home/x/hf")
