@@ -48,7 +48,7 @@ def test_somebody_joins_by_a_link(held: Held, visit: Start) -> None:
     expect(page.get_by_role("heading", name="Welcome, Ada")).to_be_focused()
     token = page.locator(".secret code").inner_text()
     assert len(token) == 43
-    expect(page.locator("[data-account]")).to_have_text("Ada")
+    expect(page.locator("a[data-account]")).to_have_text("Ada")
     (cookie,) = one.context.cookies()
     assert (cookie["name"], cookie["httpOnly"], cookie["sameSite"]) == (
         "lem_session",
@@ -103,7 +103,7 @@ def test_signing_in_and_out(held: Held, visit: Start) -> None:
     expect(page.get_by_role("heading", name="Grace")).to_be_focused()
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_focused()
-    expect(page.locator("[data-account]")).to_have_text("Account")
+    expect(page.locator("a[data-account]")).to_have_text("Account")
     assert one.context.cookies() == []
     assert not one.take()
 
@@ -134,6 +134,19 @@ def test_after_signing_in_nobody_is_led_elsewhere(
         page.wait_for_url(f"{held.url}{then}")
     assert page.evaluate("window.hit") is None
     assert not [f for f in one.take() if "elsewhere" in f]
+
+
+def test_pages_of_what_runs_here_say_who_is_signed_in_and_others_do_not_ask(
+    held: Held, visit: Start
+) -> None:
+    one = signed_in(held, visit, held.secret(name="Toni"))
+    for path in ("/build", "/queue"):
+        page = one.go(held.url + path)
+        expect(page.locator("a[data-account]")).to_have_text("Toni")
+    one.requests.clear()
+    page = one.go(f"{held.url}/explore")
+    expect(page.locator("a[data-account]")).to_have_text("Account")
+    assert not [r for r in one.requests if "/session" in r.url]
 
 
 def test_tokens_are_made_and_revoked(held: Held, visit: Start) -> None:

@@ -28,7 +28,7 @@ export async function whoIs(api: string | Api): Promise<Who> {
 
 /** In the link to the account. */
 export function showName(who: Who): void {
-  for (const link of document.querySelectorAll<HTMLElement>("[data-account]")) {
+  for (const link of document.querySelectorAll<HTMLElement>("a[data-account]")) {
     const unnamed = (link.dataset.unnamed ??= link.textContent ?? "");
     link.textContent = who.signed_in && who.name ? plain(who.name, 24) : unnamed;
   }
