@@ -181,9 +181,11 @@ function Problems(): JSX.Element {
   const found = store.problems.value;
   return (
     <div id="file-problems" class="problems">
+      {/* What came of it is said; that it is under way, after each key, is not. */}
       <p role="status" class={`checked is-${found.length > 0 ? "wrong" : store.checked.value}`}>
         {found.length > 0 ? count("file.problems", found.length) : standing(store)}
       </p>
+      {found.length === 0 && store.checked.value === "checking" && <p class="checking">{t("file.checking")}</p>}
       {found.length > 0 && (
         <ol>
           {found.slice(0, SHOWN).map((one, i) => (
@@ -233,6 +235,6 @@ function standing(store: Store): string {
     case "unread":
       return t("file.not_sent");
     default:
-      return t("file.checking");
+      return "";
   }
 }

@@ -9,8 +9,9 @@ import { t } from "./text";
 /** A part of the form with its problems. `help`: what it is about, in plain words. */
 export function Section(props: { field: Field; title: string; help: string; children: ComponentChildren }): JSX.Element {
   const id = idOf(props.field);
+  const has = useBuilder().store.of(props.field).length > 0;
   return (
-    <fieldset id={id} tabIndex={-1} aria-describedby={`${id}-help`}>
+    <fieldset id={id} tabIndex={-1} {...described(has, props.field)}>
       <legend>{props.title}</legend>
       <p class="help" id={`${id}-help`}>
         {props.help}
@@ -51,6 +52,11 @@ export function ToLine({ line }: { line: number }): JSX.Element {
       {t("at_line", { line })}
     </button>
   );
+}
+
+/** Of a group: its help, and what is wrong in it. */
+export function described(has: boolean, field: Field): { "aria-describedby": string } {
+  return { "aria-describedby": has ? `${idOf(field)}-help ${problemsId(field)}` : `${idOf(field)}-help` };
 }
 
 export function problemsId(field: Field): string {

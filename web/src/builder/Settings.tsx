@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { plain } from "../words";
 import { useBuilder } from "./context";
 import { apart, type Axis, axisOf, type Bounds, ownNames, type Parameter, PARAMETERS, type Single, valuesOf, withAxis } from "./parameters";
-import { aboutProblems, NumberField, ProblemsOf, Section } from "./Parts";
+import { aboutProblems, described, NumberField, ProblemsOf, Section } from "./Parts";
 import { idOf } from "./places";
 import { isRecord } from "./reading";
 import { maybe, t } from "./text";
@@ -50,7 +50,7 @@ function Setting({ parameter }: { parameter: Parameter }): JSX.Element {
   const name = maybe(`parameter.${parameter.text}`) ?? parameter.path;
   const put = (next: Axis): void => store.edit(...withAxis(parameter.path, next));
   return (
-    <div class="setting" id={id} role="group" aria-labelledby={`${id}-name`} aria-describedby={`${id}-help`}>
+    <div class="setting" id={id} role="group" aria-labelledby={`${id}-name`} {...described(store.of(parameter.path).length > 0, parameter.path)}>
       <p class="name" id={`${id}-name`}>
         {name} <code>{parameter.path}</code>
       </p>

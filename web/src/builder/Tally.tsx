@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { whole } from "../words";
 import { across, durations, energy, money } from "./amounts";
 import { useBuilder } from "./context";
-import { maybe, t } from "./text";
+import { count, t } from "./text";
 
 export function Tally(): JSX.Element {
   const { store } = useBuilder();
@@ -20,7 +20,7 @@ export function Tally(): JSX.Element {
       <p class="visually-hidden" role="status">
         {store.isFresh.value && plan !== null
           ? [
-              `${n} ${maybe(`tally.experiments.${n === 1 ? "one" : "other"}`)}`,
+              `${n} ${count("tally.experiments", n)}`,
               `${plan.measured} ${t("tally.measured")}`,
               told ? `${durations(told.seconds, told.most_seconds)} ${t("tally.time")}` : "",
             ]
@@ -29,7 +29,7 @@ export function Tally(): JSX.Element {
           : ""}
       </p>
       <dl>
-        <Figure value={plan && whole(n)} of={maybe(`tally.experiments.${n === 1 ? "one" : "other"}`) ?? ""} />
+        <Figure value={plan && whole(n)} of={[count("tally.experiments", n), told?.to_choose ? t("tally.to_choose", { n: told.to_choose }) : ""].join(" ")} />
         <Figure value={plan && whole(plan.measured)} of={t("tally.measured")} />
         <Figure value={told ? durations(told.seconds, told.most_seconds) : unknown} of={t("tally.time")} isEstimate />
         <Figure value={joules ? energy(joules) : unknown} of={t("tally.energy")} isEstimate />

@@ -173,6 +173,8 @@ export class Store {
       this.isFresh.value = true;
       this.wrong.value = answer.value.doubts ?? [];
       this.checked.value = this.wrong.value.length > 0 ? "wrong" : "fine";
+      // It is there again.
+      if (this.who.value?.kind === "offline" || this.runners.value?.kind === "offline") void this.people();
     } else if (answer.kind === "refused") {
       this.plan.value = null;
       const { errors, detail } = answer.value;

@@ -6,7 +6,9 @@ import { fits, refusals } from "../../src/builder/matching";
 import { ownNames, PARAMETERS, valuesOf } from "../../src/builder/parameters";
 import { isHubId, modelsOf } from "../../src/builder/reading";
 import { runnersOf } from "../../src/builder/server";
+import { maybe } from "../../src/builder/text";
 import { readValues } from "../../src/builder/values";
+import { WORKLOADS } from "../../src/builder/workloads";
 
 describe("bounds", () => {
   // As lem.config.ranges has them.
@@ -129,6 +131,13 @@ describe("amounts", () => {
     expect(energy({ low: 3.6e6, high: 1.44e7 })).toBe("1.0 – 4.0 kWh");
     expect(money({ low: 0.0001, high: 0.002 }, "EUR")).toBe("< 0.01 EUR");
     expect(money({ low: 0.1, high: 0.281 }, "EUR")).toBe("0.10 – 0.29 EUR");
+  });
+});
+
+describe("settings", () => {
+  it("each have a name and a sentence in plain words", () => {
+    for (const { text } of PARAMETERS) for (const key of [`parameter.${text}`, `parameter.${text}_help`]) expect(maybe(key), key).not.toBe(null);
+    for (const { name } of WORKLOADS) for (const key of [`workload.${name}`, `workload.${name}_text`]) expect(maybe(key), key).not.toBe(null);
   });
 });
 
