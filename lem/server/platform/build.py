@@ -1,5 +1,5 @@
-"""Building a campaign: a form and its file, side by side. The page itself is the same for everybody;
-a draft is in the part of the address that no server sees."""
+"""Building a campaign: a form and its file, side by side. The page is the same for everybody; a
+draft is in the part of the address that no server sees."""
 
 from functools import cache
 from typing import Any
