@@ -51,6 +51,8 @@ class Begun(Kept):
     owner: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
     person: str
     claimed_at: Timestamp
+    whole: bool = False
+    """Whether all that others have done of it is here."""
     spent_s: Annotated[float, Field(ge=0)] = 0.0
     spent_kwh: Annotated[float, Field(ge=0)] = 0.0
     ended: Ended | None = None
@@ -142,10 +144,11 @@ class Home:
         nobody else has had the campaign since, or nothing of it was submitted. One that cannot is
         removed, with what was still to be sent of it."""
         known = self.begun(claimed.queued)
-        whole = known is not None and known.owner == claimed.owner
+        same = known is not None and known.owner == claimed.owner
         goes_on = (
             known is not None
-            and whole
+            and same
+            and known.whole
             and known.ended in (None, "elsewhere")
             and (known.fence + 1 == claimed.fence or not claimed.begun)
         )
@@ -157,8 +160,9 @@ class Home:
             owner=claimed.owner,
             person=claimed.person.id,
             claimed_at=utc_now(),
-            spent_s=known.spent_s if known is not None and whole else 0.0,
-            spent_kwh=known.spent_kwh if known is not None and whole else 0.0,
+            whole=goes_on,
+            spent_s=known.spent_s if known is not None and same else 0.0,
+            spent_kwh=known.spent_kwh if known is not None and same else 0.0,
         )
         self.keep(begun)
         return begun, goes_on
@@ -205,7 +209,7 @@ class Home:
 
     def _remove_models(self, too_much: float) -> list[str]:
         found = []
-        for place in ("models", "downloads"):
+        for place in ("models", "downloads", "compiled"):
             with suppress(OSError):
                 found += [p for p in (self.cache / place).iterdir() if p.is_dir()]
         done = []

@@ -145,7 +145,7 @@ class Job:
             return Result("declined", self._censor.words("; ".join(verdict.declined), 1900))
         if policy.people != "everyone" and claimed.person.id not in policy.people:
             return Result("declined", "this runner is not for everyone")
-        return self._limit() or self._too_little_room()
+        return self._limit()
 
     def _limit(self) -> Result | None:
         """Why it may not go on: time, energy, or what its person has had."""
@@ -188,6 +188,8 @@ class Job:
         if (folder / LOCK).exists() and Lock.read(folder / LOCK).owner != claimed.owner:
             raise BadInput("its folder here is another campaign's")
         write_atomic(campaign_path(folder), claimed.campaign.encode())
+        self._begun = self._begun.model_copy(update={"whole": True})
+        home.keep(self._begun)
         return Orders(
             campaign=claimed.campaign,
             owner=claimed.owner,

@@ -15,7 +15,7 @@ from lem.contract.queue import Accepts, Claimed, Finish, Hardware, Heartbeat, He
 from lem.errors import LemError
 from lem.runner import child, hours
 from lem.runner.hardware import hardware
-from lem.runner.home import Home
+from lem.runner.home import GB, Home, free_bytes
 from lem.runner.job import Happenings, Job, Result, Runs
 from lem.runner.policy import Policy
 from lem.runner.pulse import Pulse
@@ -26,7 +26,7 @@ from lem.submit.manifest import key_id, raw_public
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0
 CLOSED_S = 30.0
-"""How often it is looked whether it is open again."""
+"""How often it is looked whether it may ask again."""
 FINISH_S = 15.0
 """How long a runner that was told to stop goes on trying to say so."""
 AFTER_TROUBLE_S = 5.0
@@ -163,7 +163,11 @@ class Runner:
         policy = self._setting.policy
         while True:
             if not hours.is_open(policy.hours, policy.time_zone, _now()):
-                self._closed()
+                self._idle("outside of its hours")
+                continue
+            if free_bytes(self._setting.home.root) < policy.min_free_gb * GB:
+                self._say(f"less than {policy.min_free_gb:g} GB are free: asking for nothing")
+                self._idle("too little room on its disk")
                 continue
             claimed = self._patiently(self._claim)
             if claimed is not None:
@@ -181,8 +185,8 @@ class Runner:
             self._say(f"{begun.queued} is over, or somebody else's now")
         return self._server.claim(runner)
 
-    def _closed(self) -> None:
-        told = Heartbeat(runner=self._welcome.runner, doing="outside of its hours")
+    def _idle(self, why: str) -> None:
+        told = Heartbeat(runner=self._welcome.runner, doing=why)
         self._patiently(lambda: heartbeat(self._server.client, told))
         self._sleep(CLOSED_S)
 

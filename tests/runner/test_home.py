@@ -8,7 +8,7 @@ import pytest
 
 from lem.contract.queue import Claimed, Person
 from lem.errors import EnvironmentFault
-from lem.runner.home import Home, used_bytes
+from lem.runner.home import Begun, Home, used_bytes
 from lem.runner.ledger import Ledger
 from lem.runner.policy import Policy, Quotas
 
@@ -31,6 +31,14 @@ def home(tmp_path: Path) -> Home:
     with one.alone():
         pass
     return one
+
+
+def claim(home: Home, one: Claimed) -> Begun:
+    """As a job does once all that others have done is here."""
+    begun, _ = home.claimed(one)
+    begun = begun.model_copy(update={"whole": True})
+    home.keep(begun)
+    return begun
 
 
 def with_folder(home: Home, queued: str = QUEUED, size: int = 10) -> Path:
@@ -61,14 +69,19 @@ def test_one_runner_a_folder(home: Home) -> None:
 def test_a_folder_goes_on_where_nobody_else_has_gone_on(
     home: Home, fence: int, begun: bool, goes_on: bool
 ) -> None:
-    home.claimed(claimed())
+    claim(home, claimed())
     folder = with_folder(home)
     assert home.claimed(claimed(fence, begun))[1] is goes_on
     assert folder.exists() is goes_on
 
 
+def test_what_others_did_is_fetched_again_where_that_was_broken_off(home: Home) -> None:
+    home.claimed(claimed(3, True))  # and killed before it was here
+    assert home.claimed(claimed(4, True))[1] is False
+
+
 def test_another_campaign_under_the_same_id_is_not_gone_on_with(home: Home) -> None:
-    home.claimed(claimed())
+    claim(home, claimed())
     folder = with_folder(home)
     assert home.claimed(claimed(2, owner="cd" * 8))[1] is False
     assert not folder.exists()

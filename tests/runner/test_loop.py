@@ -292,6 +292,16 @@ def test_outside_of_its_hours_nothing_is_claimed(server: Server, machines: Machi
     assert machine.end() == 0
 
 
+def test_with_too_little_room_nothing_is_claimed(server: Server, machines: Machines) -> None:
+    one = server.put(campaign())
+    policy = POLICY.replace("min_free_gb: 0", "min_free_gb: 1000000")
+    machine = machines("a", server.url, policy=policy)
+    machine.start()
+    wait(machine, lambda: server.heartbeats, "heartbeat")
+    assert server.heartbeats[0].doing == "too little room on its disk" and one.fence == 0
+    assert machine.end() == 0
+
+
 def test_only_one_runner_works_in_a_folder(server: Server, machines: Machines) -> None:
     machine = machines("a", server.url)
     machine.start()
