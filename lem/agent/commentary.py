@@ -7,8 +7,9 @@ that an answer begins or has ended.
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from lem.agent.events import Events
 from lem.meters.sampler import Sampler
@@ -67,16 +68,15 @@ class Commentary:
         def speak() -> None:
             seen: deque[tuple[float, int]] = deque([(time.monotonic(), log.tokens)])
             while not over.wait(self._every_s):
-                self._progress(seen, log.tokens)
-                for device, power_w in meter.power_now().items():
-                    self.events.emit(
-                        "sample",
-                        device=device,
-                        power_w=round(power_w, 3),
-                        # What is sampled always, though nobody asked for it, is the estimate.
-                        **{"class": classes.get(device, "estimated")},
-                    )
-                self._answers()
+                progress = progress_of(seen, log.tokens)
+                power_w = meter.power_now()
+                self.events.emit_all(
+                    [
+                        ("progress", progress),
+                        *(("sample", sample(d, w, classes)) for d, w in power_w.items()),
+                        *(("text", text) for text in self._answers()),
+                    ]
+                )
 
         thread = threading.Thread(target=speak, name="commentary", daemon=True)
         thread.start()
@@ -86,21 +86,11 @@ class Commentary:
             over.set()
             thread.join(timeout=5)
             if not thread.is_alive():
-                self._answers()
+                self.events.emit_all(("text", text) for text in self._answers())
 
-    def _progress(self, seen: deque[tuple[float, int]], total: int) -> None:
-        """Tokens so far, and their rate over the last second or more: of a tenth of a second it
-        would be that of a few steps."""
-        now = time.monotonic()
-        while len(seen) > 1 and now - seen[1][0] >= RATE_OVER_S:
-            seen.popleft()
-        then, tokens = seen[0]
-        rate = round((total - tokens) / (now - then), 3)
-        self.events.emit("progress", output_tokens=total, tokens_per_s=rate)
-        seen.append((now, total))
-
-    def _answers(self) -> None:
+    def _answers(self) -> list[dict[str, Any]]:
         """What came of the answers that are followed, and of those that came whole."""
+        told: list[dict[str, Any]] = []
         allowed = min(self._left, round(CHARACTERS_PER_S * self._every_s))
         ended = [self._ended.popleft() for _ in range(len(self._ended))]
         for request_id, more in list(self._followed.items()):
@@ -111,13 +101,31 @@ class Commentary:
             if is_over:
                 del self._followed[request_id]
             if text or is_over:
-                self.events.emit("text", request=request_id, text=text, end=is_over)
+                told.append({"request": request_id, "text": text, "end": is_over})
         while self._whole and allowed > 0:
             response = self._whole.popleft()
             text = response.text[: min(allowed, ANSWER_CHARACTERS)]
             allowed -= len(text)
             self._left -= len(text)
-            self.events.emit("text", request=response.request.id, text=text, end=True)
+            told.append({"request": response.request.id, "text": text, "end": True})
+        return told
+
+
+def progress_of(seen: deque[tuple[float, int]], total: int) -> dict[str, Any]:
+    """Tokens so far, and their rate over the last second or more: of a tenth of a second it would
+    be that of a few steps. ``seen``: moments with the tokens until then; this one is added."""
+    now = time.monotonic()
+    while len(seen) > 1 and now - seen[1][0] >= RATE_OVER_S:
+        seen.popleft()
+    then, tokens = seen[0]
+    seen.append((now, total))
+    return {"output_tokens": total, "tokens_per_s": round((total - tokens) / (now - then), 3)}
+
+
+def sample(device: str, power_w: float, classes: Mapping[str, str]) -> dict[str, Any]:
+    # What is sampled always, though nobody asked for it, is the estimate.
+    device_class = classes.get(device, "estimated")
+    return {"device": device, "power_w": round(power_w, 3), "class": device_class}
 
 
 def _text(more: More) -> str:

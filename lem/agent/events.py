@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,14 +26,19 @@ class Events:
         self.emit("phase", phase=phase)
 
     def emit(self, kind: EventKind, **data: Any) -> None:
-        data = {k: whole_text(v) if isinstance(v, str) else v for k, v in data.items()}
-        line = Event(t_ns=time.monotonic_ns(), kind=kind, data=data).model_dump_json() + "\n"
+        self.emit_all([(kind, data)])
+
+    def emit_all(self, events: Iterable[tuple[EventKind, dict[str, Any]]]) -> None:
+        """Several of one moment, in one go."""
+        now_ns = time.monotonic_ns()
+        lines = [(kind, _line(kind, data, now_ns)) for kind, data in events]
         with self._lock:
             if self._file.closed:
                 return
-            if self._file.tell() < MAX_BYTES or kind in ("phase", "flag"):
-                self._file.write(line.encode())
-                self._file.flush()
+            for kind, line in lines:
+                if self._file.tell() < MAX_BYTES or kind in ("phase", "flag"):
+                    self._file.write(line)
+            self._file.flush()
 
     def __enter__(self) -> Self:
         return self
@@ -40,3 +46,8 @@ class Events:
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._file.close()
+
+
+def _line(kind: EventKind, data: dict[str, Any], t_ns: int) -> bytes:
+    data = {k: whole_text(v) if isinstance(v, str) else v for k, v in data.items()}
+    return Event(t_ns=t_ns, kind=kind, data=data).model_dump_json().encode() + b"\n"

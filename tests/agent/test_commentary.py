@@ -65,7 +65,7 @@ class Watched:
         return [e.data for e in found if e.kind == kind]
 
     def tick(self) -> None:
-        self.commentary._answers()
+        self.events.emit_all(("text", text) for text in self.commentary._answers())
 
 
 @pytest.fixture
@@ -192,19 +192,17 @@ def test_power_and_tokens_come_as_often_as_asked_for(
     assert sum(len(t["text"]) for t in watched.told()) == 50
 
 
-def test_rates_are_of_the_last_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rates_are_of_the_last_second(monkeypatch: pytest.MonkeyPatch) -> None:
     from collections import deque
 
     now = [100.0]
     monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
-    watched = Watched(tmp_path, 0.1)
     seen = deque([(100.0, 0)])
-    total = 0
+    total, rates = 0, []
     for step in range(1, 41):
         now[0] = 100 + step / 10
         total += 10 if step <= 20 else 0
-        watched.commentary._progress(seen, total)
-    rates = [p["tokens_per_s"] for p in watched.told("progress")]
+        rates.append(module.progress_of(seen, total)["tokens_per_s"])
     assert rates[:20] == pytest.approx([100.0] * 20)
     assert rates[24] == pytest.approx(50, abs=11)
     assert rates[-1] == 0
