@@ -123,7 +123,7 @@ def test_a_server_that_is_started_anew_in_between(place: Place, machines: Machin
 
 
 def test_cancelled_in_the_middle(place: Place, machines: Machines) -> None:
-    queued = place.queue(campaign(**SLOW))
+    queued = place.queue(campaign(backends={"tick": {"args": {"token_ms": 60}}}))
     machine = machines("a", place.url, place.runner_token)
     machine.start()
     wait(machine, lambda: begun(place, queued), "run")
