@@ -12,6 +12,7 @@ from bench import folders, host, orchestration, planning, sampling, start_up
 from bench.archive import report as archive
 from bench.measure import Line
 from bench.pages import report as pages
+from bench.queue import report as queue
 
 PARTS: dict[str, Callable[[Path, archive.Sizes], Iterator[Line]]] = {
     "start": lambda folder, sizes: start_up.lines(folder),
@@ -22,6 +23,7 @@ PARTS: dict[str, Callable[[Path, archive.Sizes], Iterator[Line]]] = {
     "sampler": lambda folder, sizes: sampling.lines(folder),
     "archive": archive.lines,
     "pages": pages.lines,
+    "queue": queue.lines,
 }
 
 

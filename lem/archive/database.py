@@ -2,38 +2,32 @@
 
 Every write is one transaction, and there is never more than one at a time: summaries are then
 always made of everything that was committed before, in one order, on both databases. Reading sees
-one state from begin to end and never waits for writing.
+one state from begin to end and never waits for writing. The queue alone is changed beside that.
 """
 
 import secrets
-import time
+import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy import event
-from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
+from sqlalchemy.engine import Connection, Engine, Transaction
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
+from lem.archive import engines
+from lem.archive.engines import LIMITED, WRITES, snapshot_reader
 from lem.archive.reasons import refused
 from lem.archive.schema import SETTING
-from lem.errors import BadInput, EnvironmentFault
+from lem.errors import EnvironmentFault
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
-FILE_NAME = "archive.db"
 WAIT_S = 30
 """How long a writer waits for the one before it."""
-READ_TIMEOUT_S = 20
-"""A query that takes longer is ended; on SQLite, after :meth:`Database.limit_reading`."""
-_STEPS = 1_000_000
-"""Of SQLite's machine, some hundredths of a second."""
 _WRITE_LOCK = 0x6C656D01
 """Key of PostgreSQL's advisory lock."""
-_WRITES = "lem_writes"
-_LIMITED = "lem_limited"
 _FOUND = "lem_found"
 """Of a transaction that can only read: what was found in it already."""
 _MOST_FOUND = 64
@@ -49,8 +43,10 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.is_sqlite = engine.dialect.name == "sqlite"
-        self._reader = engine if self.is_sqlite else _snapshot_reader(engine)
-        self._writer = engine.execution_options(**{_WRITES: True})
+        self._reader = engine if self.is_sqlite else snapshot_reader(engine)
+        self._writer = engine.execution_options(**{WRITES: True})
+        # SQLite's own way to wait for another writer is to look again after ever longer sleeps.
+        self._one_here = threading.Lock() if self.is_sqlite else None
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -61,7 +57,7 @@ class Database:
     def limit_reading(self) -> None:
         """From now on end queries after ``READ_TIMEOUT_S`` on SQLite too: for whoever answers
         questions from anybody."""
-        self._reader = self._reader.execution_options(**{_LIMITED: True})
+        self._reader = self._reader.execution_options(**{LIMITED: True})
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -83,23 +79,42 @@ class Database:
 
         Raises ``Refused`` (``busy``).
         """
-        with self._writer.connect() as connection, self._turn(connection, alone=False):
-            yield connection
-
-    @contextmanager
-    def _turn(self, connection: Connection, *, alone: bool = True) -> Iterator[None]:
+        if self.is_sqlite:
+            with self.writing() as connection:
+                yield connection
+            return
         try:
-            transaction = connection.begin()
-            if not self.is_sqlite:
-                wait = f"SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '{WAIT_S}s'"
-                take = f"SELECT pg_advisory_xact_lock({_WRITE_LOCK})"
-                connection.exec_driver_sql(f"{wait}; {take}" if alone else wait)
+            with self._writer.connect() as connection, connection.begin():
+                yield connection
         except OperationalError as e:
             if not is_busy(e):
                 raise
             raise refused("busy") from e
-        with transaction:
-            yield
+
+    @contextmanager
+    def _turn(self, connection: Connection) -> Iterator[None]:
+        if self._one_here is not None and not self._one_here.acquire(timeout=WAIT_S):
+            raise refused("busy")
+        try:
+            with self._begun(connection):
+                yield
+        finally:
+            if self._one_here is not None:
+                self._one_here.release()
+
+    def _begun(self, connection: Connection) -> Transaction:
+        try:
+            transaction = connection.begin()
+            if not self.is_sqlite:
+                connection.exec_driver_sql(
+                    f"SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '{WAIT_S}s'"
+                )
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITE_LOCK})")
+        except OperationalError as e:
+            if not is_busy(e):
+                raise
+            raise refused("busy") from e
+        return transaction
 
     def migrate(self) -> None:
         """Bring the tables to this version of lem; whoever else starts meanwhile waits. Where there
@@ -159,53 +174,24 @@ def open_database(
     Raises :class:`BadInput` for another URL, :class:`EnvironmentFault` where it does not answer.
     Messages never show the URL: it may hold a password.
     """
-    parsed = _parsed(url, data)
-    engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgres(parsed, pool)
+    parsed = engines.parsed(url, data)
+    is_file = parsed.get_backend_name() == "sqlite"
+    engine = engines.sqlite(parsed, WAIT_S) if is_file else engines.postgres(parsed, pool)
     try:
-        _first_contact(engine, patience_s)
+        engines.first_contact(engine, patience_s)
     except SQLAlchemyError as e:
         engine.dispose()
+        where, why = engines.described(parsed), engines.cause(e, parsed)
         raise EnvironmentFault(
-            f"the database {described(parsed)} cannot be opened: {_cause(e, parsed)}",
+            f"the database {where} cannot be opened: {why}",
             hint="is it running, and are name, user and password right?",
         ) from e
     return Database(engine)
 
 
-def _first_contact(engine: Engine, patience_s: float) -> None:
-    until = time.monotonic() + patience_s
-    while True:
-        try:
-            with engine.connect() as connection:
-                connection.exec_driver_sql("SELECT 1")
-        except SQLAlchemyError as e:
-            told = str(getattr(e, "orig", e))
-            if not any(sign in told for sign in _STARTING) or time.monotonic() > until:
-                raise
-            time.sleep(0.2)
-        else:
-            return
-
-
-_STARTING = (
-    "the database system is starting up",
-    "the database system is in recovery mode",
-    "the database system is not yet accepting connections",
-    "the database system is shutting down",
-)
-"""What PostgreSQL says on its way up; connections that fail have no code."""
-
-
-def described(url: URL) -> str:
-    """Where a database is, without user, password and options."""
-    if url.get_backend_name() == "sqlite":
-        return url.database or "in memory"
-    return f"{url.database or ''} at {url.host or url.query.get('host') or 'this machine'}"
-
-
 def is_writing(connection: Connection) -> bool:
     """Whether it is that of the one transaction that may write."""
-    return bool(connection.get_execution_options().get(_WRITES, False))
+    return bool(connection.get_execution_options().get(WRITES, False))
 
 
 def setting(connection: Connection, name: str) -> str:
@@ -317,99 +303,3 @@ def is_busy(error: OperationalError) -> bool:
     """Whether a lock was not got in time."""
     code = getattr(error.orig, "sqlstate", None)
     return code == "55P03" or "database is locked" in str(error.orig)
-
-
-def _parsed(url: str | None, data: Path) -> URL:
-    if url is None:
-        data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return URL.create("sqlite+pysqlite", database=str(data / FILE_NAME))
-    try:
-        parsed = make_url(url)
-        backend = parsed.get_backend_name()
-    except (ArgumentError, ValueError):
-        raise BadInput("the database's URL cannot be read", hint=_URLS) from None
-    if backend == "postgresql":
-        return parsed.set(drivername="postgresql+psycopg")
-    if backend == "sqlite" and parsed.database not in (None, "", ":memory:"):
-        return parsed.set(drivername="sqlite+pysqlite")
-    raise BadInput(f"an archive cannot be kept in {backend} of this kind", hint=_URLS)
-
-
-_URLS = "sqlite:///folder/archive.db or postgresql+psycopg://user@host/name"
-
-
-def _sqlite(url: URL) -> Engine:
-    Path(url.database or "").parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    engine = sa.create_engine(url, hide_parameters=True, connect_args={"timeout": WAIT_S})
-
-    @event.listens_for(engine, "connect")
-    def _connected(dbapi: Any, _: Any) -> None:
-        # The driver would begin transactions by itself, and too late.
-        dbapi.isolation_level = None
-        with closing(dbapi.cursor()) as cursor:
-            for pragma in (
-                "journal_mode=WAL",
-                "synchronous=FULL",
-                "foreign_keys=ON",
-                f"busy_timeout={int(WAIT_S * 1000)}",
-                "cache_size=-65536",
-                "temp_store=MEMORY",
-            ):
-                cursor.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get(_WRITES, False)
-        connection.exec_driver_sql(f"PRAGMA query_only={'OFF' if writes else 'ON'}")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    @event.listens_for(engine, "before_cursor_execute")
-    def _limit(connection: Connection, *_: Any) -> None:
-        # Of each statement anew, as PostgreSQL does.
-        limited = connection.get_execution_options().get(_LIMITED, False)
-        until = time.monotonic() + READ_TIMEOUT_S
-        driver: Any = connection.connection.driver_connection
-        driver.set_progress_handler((lambda: time.monotonic() > until) if limited else None, _STEPS)
-
-    return engine
-
-
-def _postgres(url: URL, pool: int) -> Engine:
-    options = f"-c statement_timeout={READ_TIMEOUT_S * 1000} -c synchronous_commit=on"
-    try:
-        return sa.create_engine(
-            url,
-            hide_parameters=True,
-            pool_size=pool,
-            max_overflow=pool,
-            pool_pre_ping=True,
-            # The one used last has its statements planned and its tables' descriptions read.
-            pool_use_lifo=True,
-            connect_args={
-                "options": options,
-                "connect_timeout": 10,
-                "application_name": "lem",
-                "keepalives_idle": 60,
-            },
-        )
-    except ImportError as e:
-        raise EnvironmentFault(
-            "PostgreSQL needs packages that are not here", hint='pip install "lem-energy[server]"'
-        ) from e
-
-
-def _snapshot_reader(engine: Engine) -> Engine:
-    # Set with BEGIN itself: no further message to the server.
-    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-
-
-def _cause(error: SQLAlchemyError, url: URL) -> str:
-    text = str(getattr(error, "orig", None) or type(error).__name__).strip().splitlines()
-    cause = text[0][:300] if text else type(error).__name__
-    for secret in {url.password, *_texts(url.query.get("password"))} - {None, ""}:
-        cause = cause.replace(str(secret), "***")
-    return cause
-
-
-def _texts(value: str | tuple[str, ...] | None) -> tuple[str, ...]:
-    return () if value is None else (value,) if isinstance(value, str) else value

@@ -51,7 +51,8 @@ def opened(database: str | None, data: Path | None, *, make: bool = False) -> It
     Raises :class:`BadInput` and :class:`EnvironmentFault`.
     """
     with needed():
-        from lem.archive.database import FILE_NAME, open_database
+        from lem.archive.database import open_database
+        from lem.archive.engines import FILE_NAME
         from lem.archive.packs import Packs
     from lem.cli.serve import database_url, default_data
 

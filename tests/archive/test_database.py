@@ -243,7 +243,7 @@ def test_an_empty_database_says_that_nothing_is_in_it(tmp_path: Path) -> None:
 def test_a_question_that_takes_too_long_is_ended(archive, monkeypatch) -> None:
     """On SQLite too: else one query with thousands of filters holds a thread for minutes."""
     if archive.database.is_sqlite:
-        monkeypatch.setattr("lem.archive.database.READ_TIMEOUT_S", 0.2)
+        monkeypatch.setattr("lem.archive.engines.READ_TIMEOUT_S", 0.2)
         archive.database.limit_reading()
     forever = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
     with pytest.raises(OperationalError), archive.database.reading() as c:

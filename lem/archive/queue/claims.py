@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from lem.archive.queue import leases
-from lem.archive.queue.leases import LEASE_S, MAX_TRIES, Change, moment, text
+from lem.archive.queue.leases import LEASE_S, MAX_TRIES, Change, moment_of, text
 from lem.archive.queue.runners import models_of, runner_of, seen
 from lem.archive.queue.tables import CLAIM, DECLINED, QUEUED
 from lem.archive.schema import PERSON
@@ -34,10 +34,13 @@ def claim(
 
     Raises ``Refused``: ``runner_unknown``, ``runner_disabled``.
     """
-    now = moment(c) if at is None else at
     me = runner_of(c, runner, token_hash)
-    changes = leases.expire(c, now)
-    row = _held(c, me.id, now)
+    now = moment_of(me, at)
+    changes: list[Change] = []
+    row = None
+    if _is_there_any(c, me.id, now):
+        changes = leases.expire(c, now)
+        row = _held(c, me.id, now)
     if row is not None:
         again = wanted in (None, row.id)
         leases.end_claim(c, row, now, "lost", ANEW if again else ANOTHER)
@@ -45,35 +48,31 @@ def claim(
         changes += [Change(row.id, "lost", row.fence, ANEW if again else ANOTHER), change]
         if again and change.state == "queued":
             wanted = row.id
-    row = c.execute(_next(me, wanted)).first()
-    if row is None:
-        seen(c, me, now, "")
-        return Answer(None, changes)
-    fence = row.fence + 1
-    c.execute(
-        QUEUED.update()
-        .where(QUEUED.c.seq == row.seq)
-        .values(
-            state="running",
-            fence=fence,
-            lease_until=now + LEASE_S,
-            runner_id=me.id,
-            tries=row.tries + 1,
-            began_at=sa.func.coalesce(QUEUED.c.began_at, text(now)),
-        )
-    )
-    c.execute(CLAIM.insert().values(queued_seq=row.seq, fence=fence, runner_id=me.id, at=text(now)))
+    row = c.execute(_taken(me, wanted, now)).first()
     seen(c, me, now, "")
+    if row is None:
+        return Answer(None, changes)
+    c.execute(
+        CLAIM.insert().values(queued_seq=row.seq, fence=row.fence, runner_id=me.id, at=text(now))
+    )
     claimed = Claimed(
         queued=row.id,
-        fence=fence,
+        fence=row.fence,
         lease_s=LEASE_S,
         owner=row.owner,
         person=Person(id=row.person, name=row.person_name),
         campaign=row.yaml,
         begun=row.device_models is not None,
     )
-    return Answer(claimed, [*changes, Change(row.id, "claimed", fence, me.name)])
+    return Answer(claimed, [*changes, Change(row.id, "claimed", row.fence, me.name)])
+
+
+def _is_there_any(c: Connection, runner_id: int, now: float) -> bool:
+    """Whether a lease ran out, or this runner holds one: mostly neither is so."""
+    q = QUEUED.c
+    which = sa.or_(q.lease_until <= now, q.runner_id == runner_id)
+    there = sa.select(q.seq).where(q.state == "running", which).limit(1)
+    return c.execute(there).first() is not None
 
 
 def _held(c: Connection, runner_id: int, now: float) -> sa.Row[Any] | None:
@@ -84,13 +83,38 @@ def _held(c: Connection, runner_id: int, now: float) -> sa.Row[Any] | None:
     return c.execute(mine.with_for_update()).first()
 
 
-def _next(me: sa.Row[Any], wanted: str | None) -> sa.Select[Any]:
+def _taken(me: sa.Row[Any], wanted: str | None, now: float) -> sa.sql.dml.ReturningUpdate[Any]:
+    """Lease the next campaign, and return it: one statement, in which it is chosen, locked and
+    changed."""
+    q = QUEUED.c
+    person = sa.select(PERSON.c.handle, PERSON.c.name).where(PERSON.c.id == q.person_id)
+    handle, name = (person.with_only_columns(col) for col in (PERSON.c.handle, PERSON.c.name))
+    return (
+        QUEUED.update()
+        .where(q.seq == _next(me, wanted).scalar_subquery())
+        .values(
+            state="running",
+            fence=q.fence + 1,
+            lease_until=now + LEASE_S,
+            runner_id=me.id,
+            tries=q.tries + 1,
+            began_at=sa.func.coalesce(q.began_at, text(now)),
+        )
+        .returning(
+            *(q.seq, q.id, q.fence, q.owner, q.yaml, q.device_models),
+            handle.scalar_subquery().label("person"),
+            name.scalar_subquery().label("person_name"),
+        )
+    )
+
+
+def _next(me: sa.Row[Any], wanted: str | None) -> sa.Select[tuple[int]]:
     """Of those that wait, that this runner has not declined, that were not begun on other
     hardware, and whose person was not disabled, the one whose turn it is."""
-    q = QUEUED.c
+    q = QUEUED.alias("waiting").c
     declined = sa.exists().where(DECLINED.c.queued_seq == q.seq, DECLINED.c.runner_id == me.id)
     query = (
-        sa.select(QUEUED, PERSON.c.handle.label("person"), PERSON.c.name.label("person_name"))
+        sa.select(q.seq)
         .join(PERSON, PERSON.c.id == q.person_id)
         .where(
             q.state == "queued",
@@ -103,6 +127,6 @@ def _next(me: sa.Row[Any], wanted: str | None) -> sa.Select[Any]:
         )
         .order_by(q.turn, q.seq)
         .limit(1)
-        .with_for_update(of=QUEUED, skip_locked=True)
+        .with_for_update(of=q.seq.table, skip_locked=True)
     )
     return query if wanted is None else query.where(q.id == wanted)

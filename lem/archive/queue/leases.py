@@ -7,16 +7,17 @@ has locked the campaign's row and looked: a fence that is lost cannot be lost in
 
 import time
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from lem.archive.database import is_writing
-from lem.archive.identities import grant_of
 from lem.archive.queue.tables import CLAIM, DECLINED, QUEUED, RUNNER
 from lem.archive.reasons import refused
-from lem.archive.schema import PERSON
+from lem.archive.refused import Refused
+from lem.archive.schema import PERSON, TOKEN
 from lem.contract.queue import Finish, QueueState, Standing
 
 LEASE_S = 30.0
@@ -62,35 +63,7 @@ def lease_of(
 
     Raises ``Refused``: ``lease_lost``, ``runner_disabled``, ``token_unknown``.
     """
-    now = moment(c) if at is None else at
-    q = QUEUED.c
-    held = (
-        sa.select(
-            *(q.seq, q.id, q.state, q.fence, q.campaign, q.runner_id, q.lease_until, q.cancel_at),
-            q.wanted,
-            RUNNER.c.handle,
-            RUNNER.c.hello,
-            RUNNER.c.token_hash,
-            RUNNER.c.disabled_at,
-            PERSON.c.disabled_at.label("person_disabled"),
-        )
-        .join(RUNNER, RUNNER.c.id == q.runner_id)
-        .join(PERSON, PERSON.c.id == q.person_id)
-        .where(q.id == queued)
-    )
-    row = c.execute(held.with_for_update(of=QUEUED) if is_writing(c) else held).first()
-    if (
-        row is None
-        or row.token_hash != token_hash
-        or (row.state, row.fence) != ("running", fence)
-        or row.lease_until <= now
-    ):
-        raise refused("lease_lost")
-    if row.disabled_at is not None:
-        raise refused("runner_disabled")
-    if grant_of(c, token_hash) is None:
-        # It was revoked while this was on its way.
-        raise refused("token_unknown")
+    row, _ = _held(c, queued, fence, token_hash, at)
     return Lease(
         row.seq,
         row.id,
@@ -100,19 +73,72 @@ def lease_of(
         row.handle,
         row.hello,
         bool(row.wanted.get("adaptive")),
-        row.cancel_at is not None or row.person_disabled is not None,
+        _is_to_end(row),
         row.lease_until,
     )
+
+
+def _held(
+    c: Connection, queued: str, fence: int, token_hash: str, at: float | None
+) -> tuple[sa.Row[Any], float]:
+    """The row of a campaign whose lease holds, and the time. Raises as :func:`lease_of`."""
+    held = _leased(c.dialect.name).where(QUEUED.c.id == queued)
+    row = c.execute(held.with_for_update(of=QUEUED) if is_writing(c) else held).first()
+    if row is None or row.token_hash != token_hash:
+        raise refused("lease_lost")
+    now = moment_of(row, at)
+    if (row.state, row.fence) != ("running", fence) or row.lease_until <= now:
+        raise refused("lease_lost")
+    if row.runner_disabled is not None:
+        raise refused("runner_disabled")
+    if not _is_valid(row, now):
+        # It was revoked while this was on its way.
+        raise refused("token_unknown")
+    return row, now
+
+
+@cache
+def _leased(dialect: str) -> sa.Select[Any]:
+    """Campaigns with their runner and the clock: all that a lease depends on, asked at once."""
+    holder = PERSON.alias("holder")
+    return (
+        sa.select(
+            QUEUED,
+            RUNNER.c.handle,
+            RUNNER.c.hello,
+            RUNNER.c.token_hash,
+            RUNNER.c.disabled_at.label("runner_disabled"),
+            PERSON.c.disabled_at.label("person_disabled"),
+            TOKEN.c.revoked_at,
+            TOKEN.c.expires_at,
+            holder.c.disabled_at.label("holder_disabled"),
+            clock(dialect),
+        )
+        .join(RUNNER, RUNNER.c.id == QUEUED.c.runner_id)
+        .join(PERSON, PERSON.c.id == QUEUED.c.person_id)
+        .join(TOKEN, TOKEN.c.hash == RUNNER.c.token_hash)
+        .outerjoin(holder, holder.c.id == TOKEN.c.person_id)
+    )
+
+
+def _is_valid(row: sa.Row[Any], now: float) -> bool:
+    """Whether a runner's token is worth something, as ``identities.grant_of`` says."""
+    if row.revoked_at is not None or row.holder_disabled is not None:
+        return False
+    return row.expires_at is None or row.expires_at > text(now)
+
+
+def _is_to_end(row: sa.Row[Any]) -> bool:
+    return row.cancel_at is not None or row.person_disabled is not None
 
 
 def heartbeat(
     c: Connection, queued: str, fence: int, token_hash: str, at: float | None = None
 ) -> Standing:
     """Prolong a lease. Raises as :func:`lease_of`."""
-    now = moment(c) if at is None else at
-    lease = lease_of(c, queued, fence, token_hash, now)
-    c.execute(QUEUED.update().where(QUEUED.c.seq == lease.seq).values(lease_until=now + LEASE_S))
-    return Standing(lease_s=LEASE_S, cancel=lease.cancel)
+    row, now = _held(c, queued, fence, token_hash, at)
+    c.execute(QUEUED.update().where(QUEUED.c.seq == row.seq).values(lease_until=now + LEASE_S))
+    return Standing(lease_s=LEASE_S, cancel=_is_to_end(row))
 
 
 def finish(
@@ -120,16 +146,16 @@ def finish(
 ) -> tuple[QueueState, list[Change]]:
     """End a lease as its runner says. The same again (the answer was lost) gives the state and
     changes nothing. Raises as :func:`lease_of`."""
-    now = moment(c) if at is None else at
-    if (state := _finished(c, told, token_hash)) is not None:
+    try:
+        row, now = _held(c, told.queued, told.fence, token_hash, at)
+    except Refused:
+        if (state := _finished(c, told, token_hash)) is None:
+            raise
         return state, []
-    lease = lease_of(c, told.queued, told.fence, token_hash, now)
-    row = locked(c, lease.queued)
-    assert row is not None
     end_claim(c, row, now, told.outcome, told.reason)
     if told.outcome in ("declined", "unfit"):
-        _decline(c, row, lease.runner_id, now, told)
-    if told.outcome in ("done", "failed") or (told.outcome == "cancelled" and lease.cancel):
+        _decline(c, row, row.runner_id, now, told)
+    if told.outcome in ("done", "failed") or (told.outcome == "cancelled" and _is_to_end(row)):
         change = end(c, row, now, told.outcome, told.reason)
     elif told.outcome == "cancelled":
         # Nobody wanted that: it is its runner that stopped.
@@ -233,10 +259,23 @@ def moment(c: Connection) -> float:
     share; on SQLite by this machine's."""
     if c.dialect.name == "sqlite":
         return time.time()
-    return float(c.scalar(_CLOCK) or 0.0)
+    return float(c.scalar(sa.select(clock(c.dialect.name))) or 0.0)
 
 
-_CLOCK = sa.select(sa.cast(sa.func.extract("epoch", sa.func.clock_timestamp()), sa.Float))
+@cache
+def clock(dialect: str) -> sa.Label[Any]:
+    """The column ``clock`` of a query: the database server's; null where there is none."""
+    if dialect == "sqlite":
+        return sa.null().label("clock")
+    seconds = sa.func.extract("epoch", sa.func.clock_timestamp())
+    return sa.cast(seconds, sa.Float).label("clock")
+
+
+def moment_of(row: sa.Row[Any], at: float | None) -> float:
+    """The time of a row that has :func:`clock`, unless a test says another."""
+    if at is not None:
+        return at
+    return time.time() if row.clock is None else float(row.clock)
 
 
 def text(seconds: float) -> str:

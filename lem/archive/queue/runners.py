@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from lem.archive.identities import checked_name, new_handle, usable_key
-from lem.archive.queue.leases import LEASE_S, moment, text
+from lem.archive.queue.leases import LEASE_S, clock, moment, text
 from lem.archive.queue.tables import QUEUED, RUNNER
 from lem.archive.reasons import refused
 from lem.archive.schema import TOKEN
@@ -17,6 +17,7 @@ MAX_RUNNERS = 200
 SHOWN_S = 30 * 86400.0
 """Runners that were not heard of for longer are not listed."""
 MAX_LISTED = 500
+SEEN_S = 3.0
 
 
 class Listed(NamedTuple):
@@ -68,9 +69,11 @@ def register(c: Connection, hello: Hello, token_hash: str, at: float | None = No
 
 
 def runner_of(c: Connection, handle: str, token_hash: str) -> sa.Row[Any]:
-    """The token's runner. Raises ``Refused``: ``runner_unknown``, ``runner_disabled``."""
+    """The token's runner, with ``clock``. Raises ``Refused``: ``runner_unknown``,
+    ``runner_disabled``."""
+    mine = sa.select(RUNNER, clock(c.dialect.name))
     row = c.execute(
-        sa.select(RUNNER).where(RUNNER.c.handle == handle, RUNNER.c.token_hash == token_hash)
+        mine.where(RUNNER.c.handle == handle, RUNNER.c.token_hash == token_hash)
     ).first()
     if row is None:
         raise refused("runner_unknown", hint="register first")
@@ -80,7 +83,9 @@ def runner_of(c: Connection, handle: str, token_hash: str) -> sa.Row[Any]:
 
 
 def seen(c: Connection, runner: sa.Row[Any], now: float, doing: str) -> None:
-    """Note that a runner was heard of, and what it does."""
+    """Note that a runner was heard of, and what it does; not more often than anybody looks."""
+    if now - runner.seen_at < SEEN_S and runner.doing == doing.strip():
+        return
     c.execute(
         RUNNER.update().where(RUNNER.c.id == runner.id).values(seen_at=now, doing=doing.strip())
     )

@@ -102,8 +102,8 @@ def post_claim(service: Here, grant: Runner, wanted: Wanted) -> Response:
 def post_heartbeat(service: Here, grant: Runner, told: Heartbeat) -> Response:
     """A runner goes on, with a campaign or without. The answer says whether it is to end it."""
     with service.database.queueing() as connection:
-        now = leases.moment(connection)
         runner = runner_of(connection, told.runner, grant.token_hash)
+        now = leases.moment_of(runner, None)
         standing = Standing()
         if told.queued is not None:
             standing = leases.heartbeat(

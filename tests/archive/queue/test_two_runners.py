@@ -92,7 +92,7 @@ def scene(archive, tmp_path: Path, monkeypatch) -> Scene:
 def scene_of(archive, tmp_path: Path, monkeypatch) -> Scene:
     queue = Queue(archive)
     # What is stored asks the clock itself.
-    monkeypatch.setattr(leases, "moment", lambda c: queue.now)
+    monkeypatch.setattr(leases, "moment_of", lambda row, at: queue.now if at is None else at)
     id = queue.add(queue.person())
     other = Submitter(archive, "Other lab")
     first, second = queue.machine(), queue.machine(key=other)

@@ -1,0 +1,1 @@
+"""How fast a queue gives campaigns out, to many runners at once."""
