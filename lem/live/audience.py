@@ -142,7 +142,8 @@ class Audience:
             crowd.close()
 
     async def _tick(self) -> None:
-        """Drop who takes nothing, and have the others see whether to say that all is well."""
+        """Drop who takes nothing, see what other servers have added, and have viewers see whether
+        to say that all is well."""
         loop, ticks = asyncio.get_running_loop(), 0
         while not self._ending:
             await asyncio.sleep(TICK_S)
@@ -154,6 +155,7 @@ class Audience:
                     viewer.stalled = True
                     viewer.drop()
             for crowd in list(self._crowds.values()):
+                crowd.channel.look()
                 crowd.wake()
             if ticks % CLOSE_EVERY == 0:
                 await asyncio.to_thread(self.hub.close_idle)

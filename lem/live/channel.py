@@ -89,6 +89,7 @@ class Channel:
         if self._closed:
             raise OSError("the log is closed")
         self.used_at = time.monotonic()
+        self._catch_up()
         line = self._log.take(fence, number, events)
         if line is None:
             return
@@ -97,6 +98,21 @@ class Channel:
         self._ring_held += len(frame)
         while self._ring_held > self._ring_bytes and len(self._ring) > 1:
             self._ring_held -= len(self._ring.popleft())
+
+    def look(self) -> None:
+        """See whether another server, which shares the folder, has added anything."""
+        with self._lock:
+            found = not self._closed and self._catch_up()
+        if found:
+            self._ring_out()
+
+    def _catch_up(self) -> bool:
+        if not self._log.catch_up():
+            return False
+        # It has the last lines no more.
+        self._ring.clear()
+        self._ring_held = 0
+        return True
 
     def _ring_out(self) -> None:
         for tell in list(self._listeners):

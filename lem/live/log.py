@@ -31,7 +31,7 @@ _EVENTS: TypeAdapter[list[LiveEvent]] = TypeAdapter(list[LiveEvent])
 
 
 class Superseded(Exception):
-    """A lease that is over: a later one has begun."""
+    """A lease that is over: a later one has begun, or the campaign has ended."""
 
 
 class Line(NamedTuple):
@@ -63,7 +63,8 @@ class Log:
         self._size = 0
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
-            self._scan()
+            if self._scan():
+                os.ftruncate(self._file, self._size)
         except BaseException:
             os.close(self._file)
             raise
@@ -82,8 +83,10 @@ class Log:
 
     def take(self, fence: int, number: int, events: Sequence[LiveEvent]) -> Line | None:
         """Append a batch; None where it was there already, comes too early, or holds nothing that
-        is kept. Raises :class:`Superseded` for a fence below one that was seen."""
-        if self._next and fence < max(self._next) and fence != SERVER:
+        is kept. Raises :class:`Superseded` for a fence below one that was seen, and once the
+        campaign is over: whoever was told of the end has left."""
+        self.catch_up()
+        if fence != SERVER and (self.over or fence < max(self._next, default=0)):
             raise Superseded
         wanted = self.next(fence)
         # What is not kept leaves gaps that are no loss.
@@ -158,8 +161,16 @@ class Log:
         """Bytes of the file as they are, whole lines or not."""
         return os.pread(self._file, max(0, min(limit, self._size - offset)), offset)
 
-    def _scan(self) -> None:
-        """Learn what is there."""
+    def catch_up(self) -> bool:
+        """Learn what another process has appended; whether it has."""
+        if os.fstat(self._file).st_size <= self._size:
+            return False
+        before = self.last
+        self._scan()
+        return self.last > before
+
+    def _scan(self) -> bytes:
+        """Learn what is there; what is left at the end of a line that is not whole."""
         rest = b""
         while data := os.pread(self._file, _SCAN_BYTES, self._size + len(rest)):
             lines = (rest + data).split(b"\n")
@@ -168,8 +179,7 @@ class Log:
                 self._seen(line)
                 self._note(self._size)
                 self._size += len(line) + 1
-        if rest:
-            os.ftruncate(self._file, self._size)
+        return rest
 
     def _seen(self, line: bytes) -> None:
         head = _HEAD.match(line)

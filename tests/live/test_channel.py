@@ -134,6 +134,45 @@ def test_many_threads_at_once_lose_nothing(tmp_path: Path) -> None:
     assert seen == [list(range(1, 601))] * 3
 
 
+def test_two_servers_with_one_folder_see_what_the_other_has_added(tmp_path: Path) -> None:
+    one, two = Channel(tmp_path / "log"), Channel(tmp_path / "log")
+    heard: list[int] = []
+    two.listen(lambda: heard.append(two.last))
+    for n in range(100):
+        one.take(1, n, batch(n))
+    two.look()
+    assert heard == [100]
+    assert all_from(two, 0) == list(range(1, 101))
+    # Whichever the runner comes to.
+    assert two.take(1, 100, batch(100)) == 101
+    two.say(said("lost", at=1))
+    assert one.take(1, 99, batch(0)) == 101
+    assert one.take(1, 101, batch(101)) == 102
+    one.look()
+    assert all_from(one, 0) == list(range(1, 104))
+    two.look()
+    assert all_from(two, 90) == list(range(91, 104))
+    assert [json.loads(x)[:2] for x in (tmp_path / "log").read_text().splitlines()][100:] == [
+        [1, 100],
+        [0, 0],
+        [1, 101],
+    ]
+
+
+def test_a_line_that_another_is_writing_is_left_alone(tmp_path: Path) -> None:
+    channel = Channel(tmp_path / "log")
+    channel.take(1, 0, batch(0))
+    size = (tmp_path / "log").stat().st_size
+    with (tmp_path / "log").open("ab", buffering=0) as f:
+        f.write(b'[1,1,[{"k":"ph')
+        channel.look()
+        assert channel.last == 1
+        f.write(b'ase","at":1,"phase":"idle"}]]\n')
+    channel.look()
+    assert channel.last == 2
+    assert (tmp_path / "log").stat().st_size > size
+
+
 def test_the_recording_is_the_log(tmp_path: Path) -> None:
     channel = Channel(tmp_path / "log")
     for n in range(30):

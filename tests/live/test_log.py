@@ -76,6 +76,9 @@ def test_it_knows_how_far_it_was_when_it_is_opened_again(tmp_path: Path) -> None
     assert again.last == log.last
     assert (again.next(1), again.next(2), again.next(SERVER)) == (3 * STRIDE + 5, 1, 1)
     assert again.over
+    with pytest.raises(Superseded):
+        again.take(2, 1, events(phase(1)))
+    again.take(SERVER, 1, [said("queued", at=10)])
     assert again.take(2, 0, events(phase(1))) is None
     assert again.take(2, 1, events(phase(1))) is not None
 
@@ -163,6 +166,7 @@ def test_what_is_rare_has_its_bound_too_but_not_what_the_server_says(tmp_path: P
     assert log.size <= 5000
     assert log.take(SERVER, 0, [said("done", at=1)]) is not None
     assert log.over
+    log.take(SERVER, 1, [said("queued", at=2)])
     size = log.size
     log.close()
     again = Log(tmp_path / "log", cap_bytes=4000)
