@@ -283,7 +283,8 @@ def test_a_run_under_way_stands_beside_one_that_is_done(
         queued, fence = stage.running()
         stage.serve()
         sender = Sender(stage, queued, fence)
-        pieces = list(batches(Shape(arms=2, faults=False, window_s=6, rate=5)))
+        shape = Shape(arms=2, faults=False, load_s=1, warm_up_s=1, idle_s=1, window_s=3, rate=5)
+        pieces = list(batches(shape))
         ends = [i for i, piece in enumerate(pieces) if any(e.k == "end" for e in piece)]
         for piece in pieces[: ends[0] + 1]:
             sender.send(piece)
@@ -293,16 +294,16 @@ def test_a_run_under_way_stands_beside_one_that_is_done(
         until(page, "!!document.querySelector('.beside button')")
         page.get_by_role("button", name="Put two runs side by side").click()
         page.locator(".choosing select").last.select_option(index=1)
+        assert "left=now&right=" in page.url
+        # At its own pace: what stands beside it is as far as it is.
+        begun, first = time.monotonic(), pieces[ends[0] + 1][0].at
         for piece in pieces[ends[0] + 1 : ends[1]]:
             sender.send(piece)
-            page.wait_for_timeout(30)
-        until(page, "!/for 0 /.test(document.querySelector('.half .for-tokens').textContent)")
-        assert "left=now&right=" in page.url
-        until(
-            page,
-            "[...document.querySelectorAll('.half .for-tokens')].every(e => "
-            "!/for 0 /.test(e.textContent))",
-        )
+            gone = time.monotonic() - begun
+            page.wait_for_timeout(max(0, piece[-1].at - first - 1000 * gone))
+        for half in (".is-left", ".is-right"):
+            words = f"document.querySelector('.half{half} .for-tokens')?.textContent ?? 'for 0 '"
+            until(page, f"!/for 0 /.test({words})")
         visit.context.close()
     finally:
         stage.close()
@@ -386,6 +387,15 @@ def test_axe_finds_no_fault(
         if wrong := page.evaluate(accessibility.RUN, None):
             faults[name] = wrong
     none(faults)
+
+
+@pytest.mark.parametrize(("page", "most"), [("replay", 120_000), ("queue", 60_000)])
+def test_its_scripts_are_light(
+    scene: Scene, look: Callable[..., Visit], page: str, most: int
+) -> None:
+    one = look(_pages(scene)[page])
+    sizes = [r.sizes()["responseBodySize"] for r in one.requests if r.resource_type == "script"]
+    assert len(sizes) > 2 and sum(sizes) <= most
 
 
 @pytest.mark.parametrize("size", SIZES)

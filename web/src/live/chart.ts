@@ -23,13 +23,20 @@ export class PowerChart {
   private palette: Palette;
   private phases: readonly Phase[] = [];
   private made = "";
+  private last = "";
   private drawn: { readonly of: string; readonly from: number; readonly to: number } | null = null;
   private top = 1;
+  private width: number;
   private readonly stops: (() => void)[] = [];
 
   constructor(private readonly host: HTMLElement) {
     this.palette = paletteOf(host);
-    const sized = new ResizeObserver(() => this.plot?.setSize({ width: host.clientWidth, height: HEIGHT }));
+    this.width = host.clientWidth || NARROW;
+    const sized = new ResizeObserver(() => {
+      // Asked for in each frame it would have the page laid out in each.
+      this.width = host.clientWidth || NARROW;
+      this.plot?.setSize({ width: this.width, height: HEIGHT });
+    });
     sized.observe(host);
     this.stops.push(
       () => sized.disconnect(),
@@ -48,8 +55,13 @@ export class PowerChart {
 
   /** `now`: until when the phase that goes on is shaded. */
   draw(model: Model, { from, to }: Window, now: number): void {
-    const { run, devices, samples } = model;
+    const { run, devices, samples, ended } = model;
     if (!run) return;
+    // It moves by a few pixels a second: what would look the same is not drawn again.
+    const step = Math.max(1, (to - from) / this.width / 2);
+    const key = [run.at, run.arm, run.block, ended?.at, ...[from, to, now].map((at) => Math.floor(at / step)), devices.length].join();
+    if (key === this.last && this.made) return;
+    this.last = key;
     const zero = run.at;
     const shown = devices.filter((d) => samples.has(d.name));
     const series = shown.map((d) => `${d.name}\n${d.estimated}`).join("\n");
@@ -58,7 +70,7 @@ export class PowerChart {
     this.phases = model.phases.map(({ phase, at }, i) => ({
       name: bandName(phase),
       start_s: (at - zero) / 1000,
-      end_s: ((model.phases[i + 1]?.at ?? model.ended?.at ?? Math.max(now, at)) - zero) / 1000,
+      end_s: ((model.phases[i + 1]?.at ?? ended?.at ?? Math.max(now, at)) - zero) / 1000,
       measured: phase === "window",
     }));
     const counts = shown.map((d) => samples.get(d.name)?.count ?? 0).join();
@@ -68,7 +80,7 @@ export class PowerChart {
     if (!still) {
       const room = { from: from - 2000, to: to + 10_000 };
       const lines = shown.map((d) => {
-        const found = samples.get(d.name)?.between(room.from, room.to, Math.max(200, this.host.clientWidth));
+        const found = samples.get(d.name)?.between(room.from, room.to, Math.max(200, this.width));
         return { t_s: (found?.at ?? []).map((at) => (at - zero) / 1000), values: found?.w ?? [] };
       });
       this.top = topOf(this.top, lines.flatMap((l) => l.values));
@@ -86,12 +98,12 @@ export class PowerChart {
     this.made = series;
     this.drawn = null;
     const { palette, host } = this;
-    const narrow = host.clientWidth < NARROW;
+    const narrow = this.width < NARROW;
     const letters = `13px ${palette.font}`;
     const axis = { stroke: palette.muted, font: letters, labelFont: letters, grid: { stroke: palette.grid, width: 1 }, ticks: { show: false } };
     this.plot = new uPlot(
       {
-        width: host.clientWidth || 600,
+        width: this.width,
         height: HEIGHT,
         scales: { x: { time: false, auto: false }, y: { auto: false } },
         legend: { show: false },

@@ -1,0 +1,1 @@
+"""How the live view keeps up: frames and memory of a browser that watches."""
