@@ -1,4 +1,4 @@
-"""``python -m bench queue``: claims a second, with eight runners at once, on both databases."""
+"""``python -m bench queue``: claims a second, eight at once, on both databases."""
 
 import statistics
 from collections.abc import Iterator
@@ -9,9 +9,9 @@ from bench.measure import Line
 from bench.queue import claiming
 from lem.archive.database import open_database
 
-RUNNERS = 8
+AT_ONCE = 8
 CAMPAIGNS = 1000
-"""As many as a queue takes."""
+"""As many as a queue takes, and as many runners."""
 ROUNDS = 3
 GOAL = "≥ 200 claims/s, none twice"
 YAML = "version: 1\n" + "# as long as campaigns are\n" * 40
@@ -24,32 +24,34 @@ def lines(folder: Path, sizes: Sizes) -> Iterator[Line]:
         if url is None:
             yield Line("queue on PostgreSQL", "not here: apt-get install postgresql")
         else:
-            yield _line("PostgreSQL", url, folder)
-    yield _line("SQLite", None, folder / "sqlite")
+            yield _line("PostgreSQL", "processes", url, folder)
+    yield _line("SQLite", "threads of a server", None, folder / "sqlite")
 
 
-def _line(name: str, url: str | None, data: Path) -> Line:
+def _line(name: str, what: str, url: str | None, data: Path) -> Line:
     data.mkdir(exist_ok=True)
     database = open_database(url, data)
     database.migrate()
-    workers = claiming.runners(database, RUNNERS)
-    rates, ratios, seconds, same = [], [], [], 0
+    runners = claiming.runners(database, CAMPAIGNS)
+    rates: list[float] = []
+    ratios: list[float] = []
+    each: list[float] = []
+    same = 0
     for _ in range(ROUNDS):
-        with database.writing() as c:
-            c.exec_driver_sql("DELETE FROM claim")
         claiming.fill(database, CAMPAIGNS, 100, YAML)
-        taken = claiming.claimed(url, data, workers)
-        bare = claiming.bare(url, data, workers, 2 * CAMPAIGNS // RUNNERS)
+        taken = claiming.at_once(claiming.claims, url, data, runners, AT_ONCE)
+        bare = claiming.at_once(claiming.updates, url, data, runners, AT_ONCE)
+        assert taken.number == CAMPAIGNS
         rates.append(taken.number / taken.seconds)
         ratios.append(taken.seconds / bare.seconds)
-        seconds += taken.claims
+        each += taken.each
         same += taken.same
     database.close()
-    slow = statistics.quantiles(seconds, n=100)[98] * 1000
+    slow = statistics.quantiles(each, n=100)[98] * 1000
     return Line(
-        f"{name}: {CAMPAIGNS} campaigns claimed and finished by {RUNNERS} processes",
+        f"{name}: {CAMPAIGNS:,} campaigns claimed by {CAMPAIGNS:,} runners, by {AT_ONCE} {what}",
         f"{statistics.median(rates):,.0f} claims/s ({min(rates):,.0f}–{max(rates):,.0f}); "
-        f"a claim {statistics.median(seconds) * 1000:.0f} ms, 99 % within {slow:.0f} ms; "
+        f"a claim {statistics.median(each) * 1000:.0f} ms, 99 % within {slow:.0f} ms; "
         f"{same} given out twice",
         f"{statistics.median(ratios):.1f} × the time of as many transactions of one UPDATE",
         GOAL,

@@ -4,6 +4,7 @@ Many may ask at once. On PostgreSQL each locks the row that it takes and skips t
 have locked; on SQLite they take turns.
 """
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -38,7 +39,7 @@ def claim(
     now = moment_of(me, at)
     changes: list[Change] = []
     row = None
-    if _is_there_any(c, me.id, now):
+    if c.execute(_SOME, {"now": now, "me": me.id}).first() is not None:
         changes = leases.expire(c, now)
         row = _held(c, me.id, now)
     if row is not None:
@@ -48,13 +49,20 @@ def claim(
         changes += [Change(row.id, "lost", row.fence, ANEW if again else ANOTHER), change]
         if again and change.state == "queued":
             wanted = row.id
-    row = c.execute(_taken(me, wanted, now)).first()
+    said = {
+        "me": me.id,
+        "handle": me.handle,
+        "models": models_of(me.hello),
+        "until": now + LEASE_S,
+        "at": text(now),
+        **({} if wanted is None else {"wanted": wanted}),
+    }
+    row = c.execute(_taken(wanted is not None), said).first()
     seen(c, me, now, "")
     if row is None:
         return Answer(None, changes)
-    c.execute(
-        CLAIM.insert().values(queued_seq=row.seq, fence=row.fence, runner_id=me.id, at=text(now))
-    )
+    made = {"queued_seq": row.seq, "fence": row.fence, "runner_id": me.id, "at": text(now)}
+    c.execute(CLAIM.insert(), made)
     claimed = Claimed(
         queued=row.id,
         fence=row.fence,
@@ -67,14 +75,6 @@ def claim(
     return Answer(claimed, [*changes, Change(row.id, "claimed", row.fence, me.name)])
 
 
-def _is_there_any(c: Connection, runner_id: int, now: float) -> bool:
-    """Whether a lease ran out, or this runner holds one: mostly neither is so."""
-    q = QUEUED.c
-    which = sa.or_(q.lease_until <= now, q.runner_id == runner_id)
-    there = sa.select(q.seq).where(q.state == "running", which).limit(1)
-    return c.execute(there).first() is not None
-
-
 def _held(c: Connection, runner_id: int, now: float) -> sa.Row[Any] | None:
     q = QUEUED.c
     mine = sa.select(QUEUED).where(
@@ -83,50 +83,68 @@ def _held(c: Connection, runner_id: int, now: float) -> sa.Row[Any] | None:
     return c.execute(mine.with_for_update()).first()
 
 
-def _taken(me: sa.Row[Any], wanted: str | None, now: float) -> sa.sql.dml.ReturningUpdate[Any]:
+_SOME = (
+    sa.select(QUEUED.c.seq)
+    .where(
+        QUEUED.c.state == "running",
+        sa.or_(
+            QUEUED.c.lease_until <= sa.bindparam("now"), QUEUED.c.runner_id == sa.bindparam("me")
+        ),
+    )
+    .limit(1)
+)
+"""Whether a lease ran out, or this runner holds one: mostly neither is so."""
+
+
+@cache
+def _taken(named: bool) -> sa.sql.dml.ReturningUpdate[Any]:
     """Lease the next campaign, and return it: one statement, in which it is chosen, locked and
-    changed."""
+    changed. It is made once: to put it together takes as long as to run it."""
     q = QUEUED.c
-    person = sa.select(PERSON.c.handle, PERSON.c.name).where(PERSON.c.id == q.person_id)
-    handle, name = (person.with_only_columns(col) for col in (PERSON.c.handle, PERSON.c.name))
+    person = [
+        sa.select(column).where(PERSON.c.id == q.person_id).scalar_subquery().label(name)
+        for name, column in (("person", PERSON.c.handle), ("person_name", PERSON.c.name))
+    ]
     return (
         QUEUED.update()
-        .where(q.seq == _next(me, wanted).scalar_subquery())
+        .where(q.seq == _next(named).scalar_subquery())
         .values(
             state="running",
             fence=q.fence + 1,
-            lease_until=now + LEASE_S,
-            runner_id=me.id,
+            lease_until=sa.bindparam("until"),
+            runner_id=sa.bindparam("me"),
             tries=q.tries + 1,
-            began_at=sa.func.coalesce(q.began_at, text(now)),
+            began_at=sa.func.coalesce(q.began_at, sa.bindparam("at")),
         )
-        .returning(
-            *(q.seq, q.id, q.fence, q.owner, q.yaml, q.device_models),
-            handle.scalar_subquery().label("person"),
-            name.scalar_subquery().label("person_name"),
-        )
+        .returning(*(q.seq, q.id, q.fence, q.owner, q.yaml, q.device_models), *person)
     )
 
 
-def _next(me: sa.Row[Any], wanted: str | None) -> sa.Select[tuple[int]]:
+def _next(named: bool) -> sa.Select[tuple[int]]:
     """Of those that wait, that this runner has not declined, that were not begun on other
-    hardware, and whose person was not disabled, the one whose turn it is."""
-    q = QUEUED.alias("waiting").c
-    declined = sa.exists().where(DECLINED.c.queued_seq == q.seq, DECLINED.c.runner_id == me.id)
+    hardware, and whose person was not disabled, the one whose turn it is. Said so that a database
+    goes through them in the order of their turns, and ends at the first."""
+    waiting = QUEUED.alias("waiting")
+    q = waiting.c
+    declined = sa.exists().where(
+        DECLINED.c.queued_seq == q.seq, DECLINED.c.runner_id == sa.bindparam("me")
+    )
+    disabled = sa.exists().where(PERSON.c.id == q.person_id, PERSON.c.disabled_at.is_not(None))
     query = (
         sa.select(q.seq)
-        .join(PERSON, PERSON.c.id == q.person_id)
         .where(
             q.state == "queued",
             q.tries < MAX_TRIES,
-            PERSON.c.disabled_at.is_(None),
             sa.or_(
-                q.device_models.is_(None), q.device_models.in_((models_of(me.hello), me.handle))
+                q.device_models.is_(None),
+                q.device_models == sa.bindparam("models"),
+                q.device_models == sa.bindparam("handle"),
             ),
             ~declined,
+            ~disabled,
         )
         .order_by(q.turn, q.seq)
         .limit(1)
-        .with_for_update(of=q.seq.table, skip_locked=True)
+        .with_for_update(of=waiting, skip_locked=True)
     )
-    return query if wanted is None else query.where(q.id == wanted)
+    return query.where(q.id == sa.bindparam("wanted")) if named else query

@@ -82,8 +82,7 @@ def _held(
     c: Connection, queued: str, fence: int, token_hash: str, at: float | None
 ) -> tuple[sa.Row[Any], float]:
     """The row of a campaign whose lease holds, and the time. Raises as :func:`lease_of`."""
-    held = _leased(c.dialect.name).where(QUEUED.c.id == queued)
-    row = c.execute(held.with_for_update(of=QUEUED) if is_writing(c) else held).first()
+    row = c.execute(_leased(c.dialect.name, is_writing(c)), {"queued": queued}).first()
     if row is None or row.token_hash != token_hash:
         raise refused("lease_lost")
     now = moment_of(row, at)
@@ -98,10 +97,10 @@ def _held(
 
 
 @cache
-def _leased(dialect: str) -> sa.Select[Any]:
-    """Campaigns with their runner and the clock: all that a lease depends on, asked at once."""
+def _leased(dialect: str, lock: bool) -> sa.Select[Any]:
+    """A campaign with its runner and the clock: all that a lease depends on, asked at once."""
     holder = PERSON.alias("holder")
-    return (
+    query = (
         sa.select(
             QUEUED,
             RUNNER.c.handle,
@@ -118,7 +117,9 @@ def _leased(dialect: str) -> sa.Select[Any]:
         .join(PERSON, PERSON.c.id == QUEUED.c.person_id)
         .join(TOKEN, TOKEN.c.hash == RUNNER.c.token_hash)
         .outerjoin(holder, holder.c.id == TOKEN.c.person_id)
+        .where(QUEUED.c.id == sa.bindparam("queued"))
     )
+    return query.with_for_update(of=QUEUED) if lock else query
 
 
 def _is_valid(row: sa.Row[Any], now: float) -> bool:

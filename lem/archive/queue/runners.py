@@ -1,5 +1,6 @@
 """Runners: who they are, what they said of themselves, when they were heard of last."""
 
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -71,15 +72,20 @@ def register(c: Connection, hello: Hello, token_hash: str, at: float | None = No
 def runner_of(c: Connection, handle: str, token_hash: str) -> sa.Row[Any]:
     """The token's runner, with ``clock``. Raises ``Refused``: ``runner_unknown``,
     ``runner_disabled``."""
-    mine = sa.select(RUNNER, clock(c.dialect.name))
-    row = c.execute(
-        mine.where(RUNNER.c.handle == handle, RUNNER.c.token_hash == token_hash)
-    ).first()
+    said = {"handle": handle, "token_hash": token_hash}
+    row = c.execute(_mine(c.dialect.name), said).first()
     if row is None:
         raise refused("runner_unknown", hint="register first")
     if row.disabled_at is not None:
         raise refused("runner_disabled")
     return row
+
+
+@cache
+def _mine(dialect: str) -> sa.Select[Any]:
+    return sa.select(RUNNER, clock(dialect)).where(
+        RUNNER.c.handle == sa.bindparam("handle"), RUNNER.c.token_hash == sa.bindparam("token_hash")
+    )
 
 
 def seen(c: Connection, runner: sa.Row[Any], now: float, doing: str) -> None:
@@ -91,6 +97,7 @@ def seen(c: Connection, runner: sa.Row[Any], now: float, doing: str) -> None:
     )
 
 
+@lru_cache(maxsize=256)
 def models_of(hello: str) -> str:
     """What makes two runners' machines alike enough for one campaign: the models of their GPUs,
     or of their processor where they have none."""
