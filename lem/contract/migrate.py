@@ -26,6 +26,8 @@ CURRENT: dict[str, int] = {
     "archiveinfo": 1,
     "receipt": 1,
     "archivedump": 1,
+    "batch": 1,
+    "taken": 1,
 }
 
 STEPS: dict[tuple[str, int], Callable[[Raw], Raw]] = {}
