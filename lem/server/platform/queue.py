@@ -9,7 +9,7 @@ from lem.archive.queue.listing import QueuedRow, QueueQuestion, queue
 from lem.archive.queue.runners import Listed, listed
 from lem.server.auth import Here
 from lem.server.platform.shell import page
-from lem.server.platform.words import accepts, hardware, moment
+from lem.server.platform.words import accepts, hardware, moment, short
 from lem.web.strings import text
 
 router = APIRouter(include_in_schema=False)
@@ -54,7 +54,7 @@ def _row(row: QueuedRow, machines: dict[str, Listed]) -> dict[str, Any]:
         "models": row.models,
         "backends": row.backends,
         "runner": row.runner.name if row.runner else None,
-        "hardware": hardware(machine.hardware) if machine else None,
+        "hardware": short(machine.hardware) if machine else None,
         "doing": row.doing,
         "since": moment(row.began_at if row.state == "running" else row.created_at),
         "ended": moment(row.ended_at),

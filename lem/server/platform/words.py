@@ -8,13 +8,19 @@ GIB = 2**30
 
 def hardware(found: Hardware) -> str:
     """``2 × NVIDIA H100 80GB HBM3, 78 GB memory; AMD EPYC 9354, 32 cores``; its GPUs first."""
-    devices = [
-        f"{d.count} × {d.model}" if d.count > 1 else d.model  # as the explorer writes them
-        for d in found.devices
-    ]
     cores = text("queue.cores", cpu=found.cpu, cores=found.cores)
     memory = text("queue.memory", gib=round(found.memory_bytes / GIB))
-    return "; ".join([*devices, f"{cores}, {memory}"])
+    return "; ".join([*_devices(found), f"{cores}, {memory}"])
+
+
+def short(found: Hardware) -> str:
+    """What a campaign is measured on: its GPUs, or where it has none its processor."""
+    return "; ".join(_devices(found)) or found.cpu
+
+
+def _devices(found: Hardware) -> list[str]:
+    """As the explorer writes them."""
+    return [f"{d.count} × {d.model}" if d.count > 1 else d.model for d in found.devices]
 
 
 def accepts(found: Accepts) -> list[str]:

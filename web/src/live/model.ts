@@ -52,6 +52,8 @@ export interface Tokens {
   readonly n: number;
   readonly perS: number;
   readonly windowsN: number;
+  /** What each class of devices had used within the windows by then: for these tokens. */
+  readonly windowsJ: Readonly<Record<string, number>>;
 }
 
 export interface Model {
@@ -146,20 +148,25 @@ export function firstWindow(phases: readonly Span[]): number | null {
   return phases.find((p) => p.phase === "window")?.at ?? null;
 }
 
+const WINDOWS: ReadonlySet<string> = new Set(["window"]);
+/** Phases in which nothing is answered. */
+const AT_REST: ReadonlySet<string> = new Set(["load", "cool_down", "settle", "idle", "done"]);
+
 /** How much of the time from `from` to `to` lies in windows, from 0 to 1. */
 export function inWindows(phases: readonly Span[], from: number, to: number): number {
   if (to <= from) return phases.at(-1)?.phase === "window" ? 1 : 0;
+  return timeIn(phases, from, to, (name) => WINDOWS.has(name)) / (to - from);
+}
+
+function timeIn(phases: readonly Span[], from: number, to: number, wanted: (phase: string) => boolean): number {
   let found = 0;
   for (let i = phases.length - 1; i >= 0; i--) {
     const span = phases[i];
     if (!span) break;
-    if (span.phase === "window") {
-      const until = phases[i + 1]?.at ?? Infinity;
-      found += Math.max(0, Math.min(to, until) - Math.max(from, span.at));
-    }
+    if (wanted(span.phase)) found += Math.max(0, Math.min(to, phases[i + 1]?.at ?? Infinity) - Math.max(from, span.at));
     if (span.at <= from) break;
   }
-  return found / (to - from);
+  return found;
 }
 
 export function cellOf(model: Pick<Model, "cells">, arm: number, block: number): Cell | undefined {
@@ -240,10 +247,16 @@ function power(model: Model, event: PowerEvent): void {
   samples.push(event.at, event.w);
 }
 
+/** Of tokens that came while it was at rest for a part of the time, none came then. */
 function tokens(model: Model, { at, n, per_s }: TokensEvent): void {
+  const { phases, devices } = model;
   const last = model.tokens ?? { at: model.run?.at ?? at, n: 0, windowsN: 0 };
-  const more = Math.max(0, n - last.n) * inWindows(model.phases, last.at, at);
-  model.tokens = { at, n, perS: per_s, windowsN: last.windowsN + more };
+  const rested = timeIn(phases, last.at, at, (name) => AT_REST.has(name));
+  const share = rested > 0 && rested < at - last.at ? 1 - rested / (at - last.at) : 1;
+  const more = Math.max(0, n - last.n) * Math.min(1, inWindows(phases, last.at, at) / share);
+  const windowsJ: Record<string, number> = {};
+  for (const d of devices) windowsJ[d.deviceClass] = (windowsJ[d.deviceClass] ?? 0) + d.windowsJ;
+  model.tokens = { at, n, perS: per_s, windowsN: last.windowsN + more, windowsJ };
 }
 
 function end(model: Model, event: EndEvent): void {

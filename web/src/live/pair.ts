@@ -27,6 +27,8 @@ export interface Sum {
   readonly w: number;
   readonly estimated: boolean;
   readonly tokens: number;
+  /** What was used for those tokens: they are told a little later than power. */
+  readonly forTokens: number;
 }
 
 export function sumOf(model: Pick<Model, "devices" | "tokens">, deviceClass: string): Sum {
@@ -36,11 +38,12 @@ export function sumOf(model: Pick<Model, "devices" | "tokens">, deviceClass: str
     w: found.reduce((sum, d) => sum + d.w, 0),
     estimated: found.some((d) => d.estimated),
     tokens: model.tokens?.windowsN ?? 0,
+    forTokens: model.tokens?.windowsJ[deviceClass] ?? 0,
   };
 }
 
-export function perToken({ j, tokens }: Sum): number | null {
-  return tokens >= 1 ? j / tokens : null;
+export function perToken({ forTokens, tokens }: Sum): number | null {
+  return tokens >= 1 ? forTokens / tokens : null;
 }
 
 /** The class of devices in which both can be compared; null where there is none. */

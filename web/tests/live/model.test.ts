@@ -57,8 +57,17 @@ test("energy and tokens count within windows, by the part of a reading's time th
   expect(model.devices[0]?.windowsJ).toBeCloseTo(50 + 200 + 100);
   expect(model.devices[0]?.j).toBe(600);
   expect(model.tokens?.windowsN).toBeCloseTo(40 + 20);
+  expect(model.tokens?.windowsJ).toEqual({ gpu: 350 });
   expect(phaseOf(model)).toBe("quality");
   expect(inWindows(model.phases, 0, 8000)).toBeCloseTo(2500 / 8000);
+});
+
+test("no token came while it was at rest", () => {
+  const model = after([begin(0), phase(0, "warm_up"), tokens(1000, 100), phase(1000, "idle"), phase(4000, "window"), tokens(4500, 150)]);
+  expect(model.tokens?.windowsN).toBeCloseTo(50);
+  // Half of the time in which it answered was warm-up.
+  const half = after([begin(0), phase(0, "warm_up"), tokens(500, 0), phase(1000, "idle"), phase(4000, "window"), tokens(4500, 100)]);
+  expect(half.tokens?.windowsN).toBeCloseTo(50);
 });
 
 test("a run that is broken off waits again", () => {

@@ -25,7 +25,7 @@ test("the figures of two runs are those of their windows, and near their records
     const sum = sumOf(new TapePlayer(tape).go(Infinity), "gpu");
     const found = recording.end.cells[run.arm]?.[0]?.energy["gpu"]?.value ?? NaN;
     // Whole readings lie a little across the windows' edges.
-    expect(Math.abs((perToken(sum) ?? NaN) / found - 1)).toBeLessThan(0.2);
+    expect(Math.abs((perToken(sum) ?? NaN) / found - 1)).toBeLessThan(0.1);
     expect(classesOf(tape)).toEqual(["gpu", "cpu"]);
     expect(intervalOf(tape, run.arm, "gpu")?.value).toBeGreaterThan(0);
   }
@@ -34,7 +34,7 @@ test("the figures of two runs are those of their windows, and near their records
 test("what can be compared is said, and what cannot", () => {
   expect(classOf(["gpu", "cpu"], ["cpu", "gpu"], "cpu")).toBe("cpu");
   expect(classOf(["gpu"], ["estimated"], "gpu")).toBeNull();
-  const sum = (j: number, tokens: number) => ({ j, tokens, w: 0, estimated: false });
+  const sum = (j: number, tokens: number) => ({ j, forTokens: j, tokens, w: 0, estimated: false });
   expect(lessOf(sum(50, 100), sum(100, 100))).toBe(50);
   expect(lessOf(sum(50, 3), sum(100, 100))).toBeNull();
   expect(perToken(sum(5, 0))).toBeNull();
