@@ -2,12 +2,13 @@
 
 They are for the eye alone: no figure is ever derived from them. Whatever a runner sends is parsed
 as these kinds and written anew; model output is text and is never shown as anything else. Names are
-short because there are many: ten samples a second of each device.
+short because there are many: ten samples a second of each device. Lists and mappings end at their
+first error: half a megabyte can be wrong in very many places.
 """
 
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import FailFast, Field, TypeAdapter
 
 from lem.contract.base import Document, Part, Scalar
 from lem.contract.event import Phase
@@ -44,7 +45,7 @@ class ShownArm(Part):
     label: Short
     backend: Short
     model: Short
-    settings: Annotated[dict[Short, Scalar], Field(max_length=50)] = {}
+    settings: Annotated[dict[Short, Scalar], FailFast(), Field(max_length=50)] = {}
 
 
 class Campaign(Part):
@@ -53,7 +54,7 @@ class Campaign(Part):
     k: Literal["campaign"] = "campaign"
     at: At
     name: Short
-    arms: Annotated[list[ShownArm], Field(max_length=1000)]
+    arms: Annotated[list[ShownArm], FailFast(), Field(max_length=1000)]
     """Later events name an arm by its place here."""
     baseline: Index
 
@@ -146,7 +147,9 @@ class End(Part):
     consequence: Literal["info", "exclude", "void"] = "info"
     failure: Short = ""
     message: Message = ""
-    energy_per_output_token_j: Annotated[dict[DeviceClass, Interval], Field(max_length=10)] = {}
+    energy_per_output_token_j: Annotated[
+        dict[DeviceClass, Interval], FailFast(), Field(max_length=10)
+    ] = {}
     output_tokens: Index = 0
     output_throughput_tokens_per_s: Amount | None = None
 
@@ -169,7 +172,7 @@ class Table(Part):
     estimated: bool
     level: Annotated[float, Field(gt=0, lt=1)]
     """Of the intervals: 0.95."""
-    rows: Annotated[list[Row], Field(max_length=1000)]
+    rows: Annotated[list[Row], FailFast(), Field(max_length=1000)]
 
 
 LiveEvent = Annotated[
@@ -189,7 +192,7 @@ class Batch(Document):
     queued: QueuedId
     fence: Fence
     number: Annotated[int, Field(ge=0, le=2**53)]
-    events: Annotated[list[LiveEvent], Field(max_length=MAX_EVENTS)]
+    events: Annotated[list[LiveEvent], FailFast(), Field(max_length=MAX_EVENTS)]
 
 
 class Taken(Document):

@@ -25,6 +25,7 @@ from lem.server.platform import build as build_pages
 from lem.server.platform import live as live_pages
 from lem.server.platform import queue as queue_pages
 from lem.server.problems import (
+    MAX_ERRORS,
     MEDIA_TYPE,
     FieldError,
     HttpProblem,
@@ -165,7 +166,7 @@ def problem_of(error: Exception) -> HttpProblem:
 
 
 def _invalid(error: RequestValidationError) -> HttpProblem:
-    errors: list[dict[str, Any]] = list(error.errors())
+    errors: list[dict[str, Any]] = list(error.errors())[:MAX_ERRORS]
     broken = any(e.get("type") == "json_invalid" for e in errors)
     return HttpProblem(
         400 if broken else 422,

@@ -87,8 +87,7 @@ def asking(service: Service, request: Request) -> Asking | None:
         with service.database.reading() as connection:
             grant = role_of(connection, token)
         if grant is None:
-            service.rates.check("wrong", client_group(request.scope["lem.client"].address))
-            raise HttpProblem(401, "bad_token", "the token is not valid here", headers=CHALLENGE)
+            raise wrong_token(service, request)
         note_use(service, grant)
         return Asking(grant, None)
     assert in_browser is not None
@@ -100,6 +99,12 @@ def asking(service: Service, request: Request) -> Asking | None:
         from_own_page(request)
     _touch(service, session)
     return Asking(session.grant, session)
+
+
+def wrong_token(service: Service, request: Request) -> HttpProblem:
+    """The answer to a token that is not valid here, which is counted: 429 beyond what may be."""
+    service.rates.check("wrong", client_group(request.scope["lem.client"].address))
+    return HttpProblem(401, "bad_token", "the token is not valid here", headers=CHALLENGE)
 
 
 def granted(service: Service, request: Request) -> Grant | None:

@@ -18,9 +18,8 @@ class Bodies:
     def __init__(self, bounds: Bounds) -> None:
         self._bounds = bounds
 
-    async def whole(self, scope: MutableMapping[str, Any], receive: Receive) -> bytes:
+    async def whole(self, scope: MutableMapping[str, Any], receive: Receive, limit: int) -> bytes:
         """A small body, all of it. Raises :class:`HttpProblem` 408 or 413."""
-        limit = self._bounds.document_bytes
         if not has_body(scope):
             return b""
         self.check_length(scope, limit)

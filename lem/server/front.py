@@ -32,6 +32,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 API = "/api/v1"
 SUBMISSIONS = f"{API}/submissions"
 EVENTS = f"{API}/runners/events"
+HELLO = f"{API}/runners/register"
+CAMPAIGNS = f"{API}/campaigns"
 VIEWED = re.compile(rf"{API}/campaigns/q[0-9a-f]{{20}}/events", re.ASCII)
 """What streams to viewers: has bounds of its own, and no end."""
 HEAVY = (f"{API}/export", f"{API}/campaigns/plan")
@@ -167,7 +169,8 @@ class Front:
                 await _preflight(outgoing)
                 return
             if request.path != SUBMISSIONS or request.method != "POST":
-                receive = replayed(await self._bodies.whole(scope, receive), receive)
+                limit = self._body_bytes(request)
+                receive = replayed(await self._bodies.whole(scope, receive, limit), receive)
             else:
                 self._bodies.check_length(scope, self._bounds.submission_bytes)
                 receive = self._bodies.timed(receive)
@@ -191,6 +194,11 @@ class Front:
                 503, "busy", "too many requests are under way", headers={"Retry-After": "1"}
             )
         self._rates.check(_kind(request), client_group(request.client.address))
+
+    def _body_bytes(self, request: Request) -> int:
+        if request.path == EVENTS or request.path.startswith(CAMPAIGNS):
+            return self._bounds.document_bytes
+        return self._bounds.hello_bytes if request.path == HELLO else self._bounds.body_bytes
 
     async def _routed(
         self, scope: Scope, receive: Receive, request: Request, outgoing: Outgoing
@@ -275,7 +283,7 @@ def _kind(request: Request) -> str:
     if request.method == "POST":
         if request.path == EVENTS:
             return "events"
-        if request.path == f"{API}/campaigns":
+        if request.path == CAMPAIGNS:
             return "heavy"
         if request.path.startswith(f"{API}/runners/"):
             return "runners"

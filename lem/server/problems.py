@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lem.contract.metrics import METRIC_SEMANTICS_VERSION
 
@@ -134,3 +134,20 @@ def field_errors(errors: list[dict[str, Any]]) -> list[FieldError]:
         )
         for error in errors[:MAX_ERRORS]
     ]
+
+
+def not_as_described(error: ValidationError, reason: str, detail: str) -> HttpProblem:
+    """The problem of a body that was read as JSON. Errors are made into Python's objects only where
+    they are few: a body can be wrong in as many places as it has bytes."""
+    many = error.error_count()
+    if many > MAX_ERRORS:
+        return HttpProblem(422, reason, f"{detail}, in {many:,} places")
+    errors = error.errors(include_url=False, include_context=False, include_input=False)
+    if any(one["type"] == "json_invalid" for one in errors):
+        reason, detail = "not_json", "the body is not JSON"
+    return HttpProblem(
+        400 if reason == "not_json" else 422,
+        reason,
+        detail,
+        errors=field_errors([dict(one) for one in errors]),
+    )

@@ -14,6 +14,7 @@ from sqlalchemy.pool import QueuePool
 from lem.archive.columns import columns
 from lem.archive.database import Database, open_database, setting
 from lem.archive.demo import open_as
+from lem.archive.identities import grant_of
 from lem.archive.packs import Packs
 from lem.archive.queue.leases import lease_of
 from lem.archive.queue.tables import QUEUED
@@ -53,7 +54,11 @@ class Service:
         self.receiving = threading.BoundedSemaphore(settings.bounds.concurrent_submissions)
         self.exporting = threading.BoundedSemaphore(settings.bounds.concurrent_exports)
         self.live = Live(
-            Hub(settings.data / "live"), settings.bounds, self._lease_holder, self._queue_state
+            Hub(settings.data / "live"),
+            settings.bounds,
+            self._role_of,
+            self._lease_holder,
+            self._queue_state,
         )
         self.queue = Queueing(lambda: self.database, self.live.say)
         self.used: dict[str, date] = {}
@@ -104,6 +109,11 @@ class Service:
         if self._database is not None:
             self._database.close()
             self._database = None
+
+    def _role_of(self, token_hash: str) -> str | None:
+        with self.database.reading() as connection:
+            grant = grant_of(connection, token_hash)
+        return None if grant is None else grant.role
 
     def _lease_holder(self, token_hash: str, queued: str, fence: int) -> str:
         with self.database.reading() as connection:

@@ -45,7 +45,11 @@ class Bounds:
 
     submission_bytes: int = MAX_SUBMISSION_BYTES
     document_bytes: int = MEBIBYTE
-    """The body of any other request."""
+    """A campaign, or a batch of live events."""
+    hello_bytes: int = 128 * 1024
+    """What a runner says of itself."""
+    body_bytes: int = 16 * 1024
+    """The body of any other request: it is read before it is known who asks."""
     target_bytes: int = 8192
     """Path and query of a request."""
     spool_bytes: int = MEBIBYTE

@@ -183,7 +183,7 @@ class TestProxies:
 
 class TestBodies:
     def test_a_large_body_is_refused_before_it_is_read(self, serve: Serve) -> None:
-        served = serve(bounds=Bounds(document_bytes=1000, submission_bytes=5000))
+        served = serve(bounds=Bounds(body_bytes=1000, submission_bytes=5000))
         answer = served.client.post("/api/v1/nonces", content=b" " * 1001)
         assert is_problem(answer, 413, "too_large")
         tar = {"Content-Type": "application/x-tar"}
@@ -192,8 +192,27 @@ class TestBodies:
         answer = served.client.post("/api/v1/submissions", content=b" " * 5000, headers=tar)
         assert is_problem(answer, 422, "bad_submission")
 
+    @pytest.mark.parametrize(
+        ("path", "most"),
+        [
+            ("/nonces", 2**14),
+            ("/accounts", 2**14),
+            ("/runners/claim", 2**14),
+            ("/runners/register", 2**17),
+            ("/campaigns", 2**20),
+            ("/runners/events", 2**20),
+        ],
+    )
+    def test_each_has_its_own_bound(self, lite: Served, path: str, most: int) -> None:
+        """What may be large is what has a reason to be: before a token is looked at, its body is
+        read."""
+        answer = lite.client.post(f"/api/v1{path}", content=b" " * (most + 1))
+        assert is_problem(answer, 413, "too_large")
+        assert f"{most} bytes" in answer.json()["detail"]
+        assert lite.client.post(f"/api/v1{path}", content=b" " * most).status_code != 413
+
     def test_so_is_one_that_does_not_say_how_large_it_is(self, serve: Serve) -> None:
-        served = serve(bounds=Bounds(document_bytes=1000, submission_bytes=5000))
+        served = serve(bounds=Bounds(body_bytes=1000, submission_bytes=5000))
 
         def pieces() -> Iterator[bytes]:
             for _ in range(100):

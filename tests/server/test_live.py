@@ -1,5 +1,6 @@
 """Live events over HTTP: from runners, hostile ones too, to whoever watches."""
 
+import dataclasses
 import gzip
 import json
 import re
@@ -13,16 +14,17 @@ import httpx
 import leases
 import pytest
 from leases import Held, phase, power
+from pydantic import ValidationError
 from server_process import Process
 
 from lem.archive.database import open_database
-from lem.contract.live import MAX_BATCH_BYTES, MAX_EVENTS
+from lem.contract.live import MAX_BATCH_BYTES, MAX_EVENTS, Batch
 from lem.live.log import SERVER
 from lem.server import live as live_module
 from lem.server.live import BATCHES_AT_ONCE, BYTES_AT_ONCE
 from lem.server.settings import Bounds
 
-from .conftest import Serve, Served
+from .conftest import UNLIMITED, Serve, Served
 
 API = "/api/v1"
 UNKNOWN = "q" + "0" * 20
@@ -148,9 +150,9 @@ def test_only_who_holds_the_lease_is_heard(lite: Served, lease: Held) -> None:
     answer = lite.client.post(f"{API}/runners/events", json=batch)
     assert (answer.status_code, answer.json()["reason"]) == (401, "token_needed")
     for headers, status in [
-        ({"Authorization": "Bearer wrong"}, 409),
+        ({"Authorization": "Bearer wrong"}, 401),
         ({"Authorization": "Basic eA=="}, 401),
-        (lite.token("submitter"), 409),
+        (lite.token("submitter"), 403),
         (lite.token("admin"), 409),
         (other.headers, 409),
     ]:
@@ -161,6 +163,77 @@ def test_only_who_holds_the_lease_is_heard(lite: Served, lease: Held) -> None:
     assert post(lite, lease, {**batch, "fence": 2}).json()["reason"] == "lease_lost"
     assert not lite.service.live.hub.is_there(lease.queued)
     assert post(lite, lease, batch).status_code == 200
+
+
+ARMS = b'{"k":"campaign","arms":[' + b",".join([b"{}"] * 1000) + b"]}"
+HEAD = b'{"queued":"q00000000000000000000","fence":1,"number":0,"events":['
+WRONG_EVERYWHERE = {
+    "arms": HEAD + b",".join([ARMS] * 160) + b"]}",
+    "settings": HEAD
+    + b'{"k":"campaign","arms":[{"settings":{'
+    + b",".join(b'"%d":[]' % i for i in range(40_000))
+    + b"}}]}]}",
+    "classes": HEAD
+    + b'{"k":"end","energy_per_output_token_j":{'
+    + b",".join(b'"%d":1' % i for i in range(40_000))
+    + b"}}]}",
+    "rows": HEAD + b'{"k":"table","rows":[' + b",".join([b"{}"] * 100_000) + b"]}]}",
+}
+"""What is wrong in very many places."""
+
+
+@pytest.mark.parametrize("which", WRONG_EVERYWHERE)
+def test_what_is_wrong_everywhere_is_wrong_in_a_few_places(which: str) -> None:
+    with pytest.raises(ValidationError) as found:
+        Batch.model_validate_json(WRONG_EVERYWHERE[which])
+    assert found.value.error_count() <= 20
+
+
+def test_nothing_is_looked_at_of_whom_the_server_does_not_know(
+    lite: Served, lease: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[int] = []
+    parsed = live_module.parsed
+
+    def looking(body: bytes) -> Batch:
+        looked.append(len(body))
+        return parsed(body)
+
+    monkeypatch.setattr(live_module, "parsed", looking)
+    body = WRONG_EVERYWHERE["arms"]
+    for headers in ({"Authorization": "Bearer wrong"}, lite.token("submitter")):
+        lite.client.post(f"{API}/runners/events", content=body, headers=headers)
+    assert looked == []
+    assert post(lite, lease, body).status_code == 422
+    assert looked == [len(body)]
+
+
+def test_wrong_tokens_are_counted(serve: Serve) -> None:
+    served = serve(rates=dataclasses.replace(UNLIMITED, wrong="3/hour"))
+    wrong = {"Authorization": "Bearer wrong"}
+    found = [
+        served.client.post(f"{API}/runners/events", content=b"{}", headers=wrong).status_code
+        for _ in range(5)
+    ]
+    assert found == [401, 401, 401, 429, 429]
+
+
+def test_more_errors_than_are_shown_are_not_made(lite: Served, lease: Held) -> None:
+    extra = ",".join(f'"a{i}":1' for i in range(1000)).encode()
+    answer = post(lite, lease, b"{" + extra + b"}")
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == []
+    assert "1,004 places" in answer.json()["detail"]
+
+
+def test_who_sends_much_that_is_no_batch_is_not_looked_at_for_a_while(
+    lite: Served, lease: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_module, "BAD_PER_S", 0.001)
+    other = leases.held(lite.service.database)
+    assert [post(lite, lease, b"{}").status_code for _ in range(7)] == [422] * 5 + [429] * 2
+    assert post(lite, lease, lease.batch(0, phase(1))).status_code == 429
+    assert post(lite, other, other.batch(0, phase(1))).status_code == 200
 
 
 def test_a_lease_that_is_over_is_noticed(

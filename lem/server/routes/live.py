@@ -8,9 +8,9 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from lem.contract.live import Taken
 from lem.live import sse
 from lem.server.answers import fresh
-from lem.server.auth import CHALLENGE, bearer, the_service
+from lem.server.auth import CHALLENGE, bearer, the_service, wrong_token
 from lem.server.describe import problems
-from lem.server.live import Live
+from lem.server.live import Live, WrongToken
 from lem.server.problems import HttpProblem
 from lem.server.rates import client_group
 from lem.server.streaming import NDJSON, EventStream, recording
@@ -40,7 +40,12 @@ async def post_events(request: Request) -> Response:
             401, "token_needed", "this needs the token of a runner", headers=CHALLENGE
         )
     # Not by a dependency: those of plain functions wait for a thread, ten times a second.
-    return fresh(await the_service(request).live.post(token, await request.body()))
+    service = the_service(request)
+    try:
+        await service.live.check_sender(token)
+    except WrongToken:
+        raise wrong_token(service, request) from None
+    return fresh(await service.live.post(token, await request.body()))
 
 
 @router.get(

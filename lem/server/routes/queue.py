@@ -17,7 +17,7 @@ from lem.contract.queue import MAX_CAMPAIGN_BYTES, QueuedId, QueueState
 from lem.server.answers import fresh
 from lem.server.auth import Here, needs
 from lem.server.describe import asked, parameters, problems
-from lem.server.problems import API_SCHEMA_VERSION, HttpProblem, field_errors
+from lem.server.problems import API_SCHEMA_VERSION, HttpProblem, not_as_described
 from lem.server.routes.keys import Body
 from lem.server.service import Service
 
@@ -99,8 +99,7 @@ async def post_campaign(
 ) -> Response:
     """Queue a campaign for a runner. What of it is measured already is linked in the answer; it is
     queued whole, since a comparison needs its baseline in the same blocks."""
-    wanted = _wanted(request, await request.body())
-    return await run_in_threadpool(_queued, service, grant, wanted)
+    return await run_in_threadpool(_queued, service, grant, request, await request.body())
 
 
 def _wanted(request: Request, body: bytes) -> CampaignWanted:
@@ -109,14 +108,8 @@ def _wanted(request: Request, body: bytes) -> CampaignWanted:
         try:
             return CampaignWanted.model_validate_json(body)
         except ValidationError as e:
-            errors = e.errors(include_url=False, include_context=False, include_input=False)
-            broken = any(one["type"] == "json_invalid" for one in errors)
-            raise HttpProblem(
-                400 if broken else 422,
-                "not_json" if broken else "bad_request",
-                "the body is not JSON" if broken else "the request does not fit its description",
-                errors=field_errors([dict(one) for one in errors]),
-            ) from None
+            detail = "the request does not fit its description"
+            raise not_as_described(e, "bad_request", detail) from None
     try:
         text = body.decode()
     except UnicodeDecodeError as e:
@@ -128,7 +121,8 @@ def _wanted(request: Request, body: bytes) -> CampaignWanted:
     return CampaignWanted(campaign=text, **said)
 
 
-def _queued(service: Service, grant: Grant, wanted: CampaignWanted) -> Response:
+def _queued(service: Service, grant: Grant, request: Request, body: bytes) -> Response:
+    wanted = _wanted(request, body)
     text = wanted.campaign
     if len(text.encode("utf-8", "replace")) > MAX_CAMPAIGN_BYTES:
         raise HttpProblem(413, "too_large", f"a campaign has at most {MAX_CAMPAIGN_BYTES} bytes")
