@@ -73,7 +73,8 @@ def estimate(overview: Overview, power_w: Mapping[str, Mapping[str, float]]) -> 
             took.setdefault(o.arm_id, []).append(seconds_between(o.started_at, o.ended_at))
     every = [s for durations in took.values() for s in durations]
     guess = statistics.mean(every) if every else _run_guess_s(overview.lock)
-    per_arm = {} if every else _searches_s(overview.lock, guess)
+    searches = {} if every else searches_s(overview.lock)
+    per_arm = {arm: guess + s for arm, s in searches.items()}
     per_arm |= {arm: statistics.mean(durations) for arm, durations in took.items()}
     runs = overview.plan.runs
     energy_j: dict[str, float] = {}
@@ -93,18 +94,31 @@ SEARCH_TRIALS = 15
 """A search for a rate takes about so many times its ``trial_s``."""
 
 
-def _searches_s(lock: Lock, run_s: float) -> dict[str, float]:
-    """Seconds of a run of each arm that searches for its rate, beside the ``run_s`` of others."""
+def searches_s(lock: Lock) -> dict[str, float]:
+    """Seconds that a run of each arm that searches for its rate takes longer than others, about."""
     rates = {a.arm_id: getattr(a.experiment.workload.arrival, "rate", None) for a in lock.arms}
     return {
-        arm: run_s + SEARCH_TRIALS * rate.trial_s
-        for arm, rate in rates.items()
-        if isinstance(rate, Search)
+        arm: SEARCH_TRIALS * rate.trial_s for arm, rate in rates.items() if isinstance(rate, Search)
     }
+
+
+class Lengths(NamedTuple):
+    """Seconds of one run that its campaign sets."""
+
+    warm_up_cap_s: float
+    """At most."""
+    rest_s: float
+    """Idle, and the time to come to rest before."""
+    work_s: float
+    """Windows, and the one of prefill alone."""
+
+
+def lengths(lock: Lock) -> Lengths:
+    m = lock.measure
+    rest_s = 2 * (m.settle_s + m.idle_s) if m.idle_s > 0 else 0.0
+    return Lengths(m.warm_up_cap_s, rest_s, (m.windows + m.prefill_window) * m.window_s)
 
 
 def _run_guess_s(lock: Lock) -> float:
     """Seconds of one run if loading takes about 20 s and warm-up its whole limit."""
-    m = lock.measure
-    idle_s = 2 * (m.settle_s + m.idle_s) if m.idle_s > 0 else 0.0
-    return LOAD_GUESS_S + m.warm_up_cap_s + idle_s + (m.windows + m.prefill_window) * m.window_s
+    return LOAD_GUESS_S + sum(lengths(lock))

@@ -1,11 +1,12 @@
 """What a campaign would take, before anybody runs it: runs, time, and energy as ranges.
 
-None of it is a measurement. The time follows the rule of ``lem campaign plan``. The energy is that
-time × the mean power that others measured of the same software on one kind of device; as runs draw
-less while they load and rest, it is rather too much.
+None of it is a measurement. The time of a run is what runs of the same model and software took, or
+a rough guess (``durations.py``). The energy is that time × the mean power that others measured of
+the same software on one kind of device.
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -14,9 +15,10 @@ import sqlalchemy as sa
 
 from lem.archive.columns import Columns, Floats, Mask, columns
 from lem.archive.queries.answer import Shape
-from lem.campaign import overview
+from lem.archive.queries.durations import times
 from lem.campaign.generations import still_to_choose
 from lem.campaign.lock import make_lock, provisional_staging
+from lem.campaign.overview import lengths
 from lem.campaign.plan import Here, plan
 from lem.config import CampaignFile
 from lem.contract.lock import Lock, Overrides
@@ -30,6 +32,14 @@ PRICE = "eu-business"
 """That the page of everyday terms begins with."""
 CORE_OFF_BY = 0.5
 """How far the assumed power of a busy core may be off, as estimates of energy state it."""
+ALIKE_OFF_BY = (0.1, 0.3, 0.5)
+"""How far, of its middle, power may be off at least that is of the same model and software, of the
+same software, of whatever else was measured on the device."""
+NO_U_OFF_BY = 0.3
+"""The same where no interval of it is known."""
+RESTING = 0.2
+"""While a run loads, warms up and rests, it is taken to draw from this share of its power at work
+up to all of it."""
 GPU_MOST_W = 700.0
 GPU_ASSUMED = "700 W, the power limit that an NVIDIA H200 states"
 
@@ -71,7 +81,10 @@ class EstimatedEnergy(Shape):
     others: int = 0
     """That take the power of whatever else was measured on it."""
     power_w: Span
+    """At work; the mean of the experiments."""
     energy_j: Span
+    """From the least time, of which loading and rest at a fifth of the least power, to the longest
+    time at the most power."""
     cost: Span
     assumption: str | None = None
     """In words."""
@@ -85,10 +98,10 @@ class Estimate(Shape):
     most_blocks: int | None
     """More may follow the first ``blocks``, up to these; None: there are as many as that."""
     why_blocks: str
-    seconds: float
-    """For ``runs``."""
-    most_seconds: float
-    """With ``most_blocks``, within the time budget."""
+    seconds: Span
+    """For ``runs``, within the time budget."""
+    most_seconds: Span
+    """With ``most_blocks``."""
     basis: str
     """Where the time is from, in words."""
     time_budget_s: float | None
@@ -102,10 +115,23 @@ class Estimate(Shape):
 
 
 class Arm(NamedTuple):
-    """An experiment, as far as its power depends on it."""
+    """An experiment, as far as its power and energy depend on it."""
 
     model: str
     backend: str
+    least_s: float
+    """Of all its runs, as far as their power at work is sure to be drawn."""
+    most_s: float
+    """Of all its runs, and of those that may follow."""
+
+
+class Counted(NamedTuple):
+    """What energy is counted of, and its price."""
+
+    arms: list[Arm]
+    longest_s: float
+    """Of all together; less than the sum of each where a time budget ends them."""
+    price: Price
 
 
 def locked(campaign: CampaignFile) -> Lock:
@@ -118,38 +144,57 @@ def locked(campaign: CampaignFile) -> Lock:
 def estimate(connection: sa.Connection, lock: Lock, cpu_only: bool) -> Estimate:
     """``cpu_only``: whether the campaign says that it uses no GPU."""
     todo = plan(lock, [], Here(now=lock.created_at, boot_id="", device_set=()))
-    told = overview.estimate(overview.Overview(lock, True, todo, []), {})
     most_blocks = None if todo.decision.final else lock.max_blocks
-    more = (most_blocks or todo.blocks) / todo.blocks if todo.blocks else 1.0
-    most_s = told.seconds * max(1.0, more)
-    if lock.time_budget_s is not None:
-        most_s = max(min(most_s, lock.time_budget_s), told.seconds / max(1, todo.blocks))
-    seconds = Range(min(told.seconds, most_s), most_s)
-    price = _price()
-    arms = [Arm(a.experiment.model.id, a.experiment.backend) for a in lock.arms]
-    found = _measured_power(columns(connection), arms, seconds, price)
+    more = max(1.0, (most_blocks or todo.blocks) / todo.blocks) if todo.blocks else 1.0
+    board = columns(connection)
+    run_s, basis = times(connection, board, lock)
+    runs = Counter(r.arm_id for r in todo.runs)
+    of_arm = [each * runs[a.arm_id] for a, each in zip(lock.arms, run_s, strict=True)]
+    whole = _sum(of_arm)
+    block = whole * (1 / max(1, todo.blocks))
+    seconds = _within(lock.time_budget_s, whole, block)
+    most = _within(lock.time_budget_s, whole * more, block)
+    work_s = lengths(lock).work_s
+    share = seconds.low / whole.low if whole.low > 0 else 1.0
+    arms = []
+    for arm, took in zip(lock.arms, of_arm, strict=True):
+        at_work_s = min(took.low, work_s * runs[arm.arm_id])
+        least_s = share * (at_work_s + RESTING * (took.low - at_work_s))
+        model, backend = arm.experiment.model.id, arm.experiment.backend
+        arms.append(Arm(model, backend, least_s, took.high * more))
+    counted = Counted(arms, most.high, _price())
+    found = _measured_power(board, counted)
     why = None
     if not found:
-        assumed = _assumed(lock, seconds, price, cpu_only)
+        assumed = _assumed(lock, counted, cpu_only)
         found = [] if assumed is None else [assumed]
         why = _WHY if assumed is None else None
     return Estimate(
-        runs=told.runs,
+        runs=len(todo.runs),
         blocks=todo.blocks,
         most_blocks=most_blocks,
         why_blocks=todo.decision.reason,
-        seconds=seconds.low,
-        most_seconds=seconds.high,
-        basis=told.basis,
+        seconds=_said(seconds),
+        most_seconds=_said(most),
+        basis=basis,
         time_budget_s=lock.time_budget_s,
         to_choose=still_to_choose(lock),
         energy=found,
         why_no_energy=why,
-        price=price,
+        price=counted.price,
     )
 
 
 _WHY = "nothing like it was measured, and the file does not say how many processor cores work"
+
+
+def _within(budget_s: float | None, seconds: Range, block: Range) -> Range:
+    """Fewer blocks are run where all do not fit, but one of them in any case."""
+    if budget_s is None:
+        return seconds
+    return Range(
+        max(min(seconds.low, budget_s), block.low), max(min(seconds.high, budget_s), block.high)
+    )
 
 
 def _price() -> Price:
@@ -169,32 +214,40 @@ def _price() -> Price:
 
 
 class _Power(NamedTuple):
-    """Of each configuration on the board, with U where it is known; NaN where there is none."""
+    """Of each configuration on the board; NaN where there is none."""
 
-    low: Floats
-    high: Floats
+    mean: Floats
+    u: Floats
     known: Mask
     certain: Mask
-    """Whose U is smaller than the value itself."""
+    """Whose U is known and smaller than the value itself."""
+
+    def of(self, rows: Mask, level: int) -> Range:
+        """Over all of these, as wide at least as they may be off for being no more alike."""
+        off_by = ALIKE_OFF_BY[level]
+        if not np.isfinite(self.u[rows]).all():
+            off_by = max(off_by, NO_U_OFF_BY)
+        mean, u = self.mean[rows], np.nan_to_num(self.u[rows])
+        low, high = max(0.0, float((mean - u).min())), float((mean + u).max())
+        middle = (low + high) / 2
+        return Range(min(low, (1 - off_by) * middle), max(high, (1 + off_by) * middle))
 
 
 def _power(board: Columns) -> _Power:
     mean = board.figure("mean", "mean_power_w", 0)
-    u = np.nan_to_num(board.figure("expanded", "mean_power_w", 0))
+    u = board.figure("expanded", "mean_power_w", 0)
     semantics = board.numbers["semantics_version"] == METRIC_SEMANTICS_VERSION
     known = np.isfinite(mean) & (mean > 0) & semantics
-    return _Power(np.maximum(0.0, mean - u), mean + u, known, known & (u > 0) & (u < mean))
+    return _Power(mean, u, known, known & (u > 0) & (u < mean))
 
 
 def _rows(board: Columns, power: _Power, dimension: str, wanted: str) -> Mask:
     return power.known & board.coded[dimension].are(lambda value: value == wanted)
 
 
-def _measured_power(
-    board: Columns, arms: Sequence[Arm], seconds: Range, price: Price
-) -> list[EstimatedEnergy]:
+def _measured_power(board: Columns, counted: Counted) -> list[EstimatedEnergy]:
     """For each kind of device that has something of the software: the power of those alike."""
-    power = _power(board)
+    power, arms = _power(board), counted.arms
     of_model = {m: _rows(board, power, "model", m) for m in {a.model for a in arms}}
     of_backend = {b: _rows(board, power, "backend", b) for b in {a.backend for a in arms}}
     there = np.logical_or.reduce([np.zeros(len(board), dtype=bool), *of_backend.values()])
@@ -211,7 +264,7 @@ def _measured_power(
         )
         tally = [0, 0, 0]
         used = np.zeros(len(board), dtype=bool)
-        low = high = 0.0
+        powers = []
         for arm in arms:
             backend = here & of_backend[arm.backend]
             levels = (backend & of_model[arm.model], backend, here)
@@ -222,10 +275,7 @@ def _measured_power(
                 rows = rows & power.certain
             tally[level] += 1
             used |= rows
-            low += float(power.low[rows].min())
-            high += float(power.high[rows].max())
-        # Runs of all experiments take about as long.
-        mean = Range(low / len(arms), high / len(arms))
+            powers.append(power.of(rows, level))
         found.append(
             EstimatedEnergy(
                 basis="archive",
@@ -236,14 +286,14 @@ def _measured_power(
                 same=tally[0],
                 same_backend=tally[1],
                 others=tally[2],
-                **_spent(mean, seconds, price),
+                **_spent(powers, counted),
             )
         )
     found.sort(key=lambda e: (-e.same, -e.same_backend, -e.configurations, e.device_model or ""))
     return found[:MOST_DEVICES]
 
 
-def _assumed(lock: Lock, seconds: Range, price: Price, cpu_only: bool) -> EstimatedEnergy | None:
+def _assumed(lock: Lock, counted: Counted, cpu_only: bool) -> EstimatedEnergy | None:
     """None where it is said to run on the CPU alone, but not on how many cores."""
     core = lock.measure.watts_per_busy_core
     threads = [a.experiment.engine.get("threads") for a in lock.arms]
@@ -262,7 +312,10 @@ def _assumed(lock: Lock, seconds: Range, price: Price, cpu_only: bool) -> Estima
         each = "" if gpus == 1 else f" for each of {gpus} GPUs"
         words = f"from one busy processor core ({per_core}) to {GPU_ASSUMED}{each}"
     return EstimatedEnergy(
-        basis="assumed", assumption=words, others=len(lock.arms), **_spent(mean, seconds, price)
+        basis="assumed",
+        assumption=words,
+        others=len(counted.arms),
+        **_spent([mean] * len(counted.arms), counted),
     )
 
 
@@ -270,14 +323,22 @@ def _span(low: int, high: int) -> str:
     return str(low) if low == high else f"{low} to {high}"
 
 
-def _spent(power_w: Range, seconds: Range, price: Price) -> dict[str, Any]:
-    energy = (power_w * seconds).outward()
+def _spent(powers: Sequence[Range], counted: Counted) -> dict[str, Any]:
+    each = list(zip(powers, counted.arms, strict=True))
+    low = math.fsum(w.low * a.least_s for w, a in each)
+    high = math.fsum(w.high * a.most_s for w, a in each)
+    energy = Range(low, min(high, max(w.high for w in powers) * counted.longest_s)).outward()
+    price = counted.price
     cost = energy * Range(price.low, price.high) * (1 / JOULES_PER_KWH)
     return {
-        "power_w": _said(power_w.outward()),
+        "power_w": _said((_sum(powers) * (1 / len(powers))).outward()),
         "energy_j": _said(energy),
         "cost": _said(cost.outward()),
     }
+
+
+def _sum(ranges: Sequence[Range]) -> Range:
+    return Range(math.fsum(r.low for r in ranges), math.fsum(r.high for r in ranges))
 
 
 def _said(found: Range) -> Span:

@@ -1,4 +1,7 @@
-"""What a campaign would take: the time that ``lem campaign plan`` tells, energy as ranges."""
+"""What a campaign would take: time, energy and cost as ranges."""
+
+from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 from archive.queries.test_plan import CAMPAIGN, ask, fill, raw
@@ -7,6 +10,7 @@ from lem.campaign import Campaign
 from lem.campaign.overview import estimate
 from lem.config import experiment_id
 from lem.config.measure import PRESETS
+from lem.contract.record import Record
 from lem.contract.spec import Experiment
 from lem.everyday import factors
 from tests import archive_queries, records
@@ -14,29 +18,133 @@ from tests import archive_queries, records
 QUICK = PRESETS["quick"]
 RUN_S = 20.0 + QUICK.warm_up_cap_s + 2 * (QUICK.settle_s + QUICK.idle_s) + QUICK.window_s
 """A guess of 20 s to load, then the preset's own lengths."""
+SET_S = RUN_S - 20.0 - QUICK.warm_up_cap_s
 POWER_W = 20.0
 """Of the fixture's records: 0.5 J per token at 40 tokens a second."""
 
 
-def test_runs_and_time_are_those_of_campaign_plan(archive, tmp_path) -> None:
+def certain(**changes) -> Record:
+    """A record whose power has an interval of its own, ±2 %."""
+    made = records.record(**changes)
+    power = {
+        device_class: value.model_copy(update={"uncertainty": 0.02 * value.value})
+        for device_class, value in made.metrics["mean_power_w"].items()
+    }
+    return made.model_copy(update={"metrics": {**made.metrics, "mean_power_w": power}})
+
+
+def measured(
+    archive,
+    starts: Sequence[float],
+    *,
+    submitter: int = 0,
+    scatter: float = 0.01,
+    batches: Sequence[int] = (2,),
+    **changes,
+) -> None:
+    """A campaign of the quick preset whose runs of each batch size begin at these seconds."""
+    arms, made = [], []
+    for batch in batches:
+        experiment = raw(batch, **changes)
+        identity = experiment_id(Experiment.model_validate(experiment))
+        arms.append({"arm_id": identity, "label": "", "settings": {}, "experiment": experiment})
+        made += [
+            certain(
+                arm_id=identity,
+                raw_experiment=experiment,
+                block=block,
+                started=records.START + timedelta(seconds=start + batch / 1000),
+                energy={"gpu": 0.5 * (1 + scatter * (block % 3 - 1))},
+                gpus=[{**records.gpu(), "uuid": "board-" + "1" * 32}],
+                semantics=4,
+            )
+            for block, start in enumerate(starts)
+        ]
+    lock = records.lock(arms)
+    set_here = {"settle_s": QUICK.settle_s}
+    lock = lock.model_copy(update={"measure": lock.measure.model_copy(update=set_here)})
+    archive_queries.submitted(archive, made, submitter=submitter, lock=lock)
+
+
+def test_time_is_a_rough_guess_where_nothing_like_it_was_run(archive, tmp_path) -> None:
     found = ask(archive, CAMPAIGN).estimate
     assert (found.runs, found.blocks, found.most_blocks) == (9, 3, None)
-    assert found.seconds == found.most_seconds == pytest.approx(9 * RUN_S)
+    assert found.seconds == found.most_seconds
+    assert found.seconds.low == pytest.approx(9 * RUN_S)
+    assert found.seconds.high == pytest.approx(3 * 9 * RUN_S)
+    assert "rough guess" in found.basis and "up to 3 times" in found.basis
     path = tmp_path / "campaign.yaml"
     path.write_text(CAMPAIGN)
     told = estimate(Campaign.load(path, tmp_path / "folder", launcher="process").plan(), {})
-    assert (told.runs, told.seconds, told.basis) == (found.runs, found.seconds, found.basis)
+    assert (told.runs, told.seconds) == (found.runs, pytest.approx(found.seconds.low))
+    assert "rough guess" in told.basis
 
 
 def test_more_blocks_may_follow_a_pilot_within_the_budget(archive) -> None:
     standard = CAMPAIGN.replace("preset: quick", "preset: standard, max_blocks: 20")
     found = ask(archive, standard).estimate
     assert (found.blocks, found.most_blocks) == (5, 20)
-    assert found.most_seconds == pytest.approx(4 * found.seconds)
+    assert found.most_seconds.low == pytest.approx(4 * found.seconds.low)
+    assert found.most_seconds.high == pytest.approx(4 * found.seconds.high)
     assert "±2 %" in found.why_blocks
     short = ask(archive, standard.replace("max_blocks: 20", "time_budget: 20m")).estimate
-    assert short.time_budget_s == short.most_seconds == 1200
-    assert short.seconds == 1200  # five blocks of three would take longer
+    # five blocks of three would take longer
+    assert short.time_budget_s == short.seconds.low == short.most_seconds.high == 1200
+    tight = ask(archive, standard.replace("max_blocks: 20", "time_budget: 1m")).estimate
+    assert tight.seconds.low == pytest.approx(found.seconds.low / 5)  # one block in any case
+    assert tight.seconds.high == pytest.approx(found.seconds.high / 5)
+
+
+def test_time_is_what_runs_of_the_same_model_and_software_took(archive) -> None:
+    measured(archive, [0, 200, 400, 600])
+    found = ask(archive, CAMPAIGN).estimate
+    assert "same model and software" in found.basis and "guess" not in found.basis
+    # one duration stands for other machines and batch sizes: ±30 % at least
+    assert found.seconds.low == pytest.approx(9 * 0.7 * 200)
+    assert found.seconds.high == pytest.approx(9 * 1.3 * 200)
+
+
+def test_what_their_campaign_set_is_replaced_by_what_this_one_sets(archive) -> None:
+    measured(archive, [0, 200, 400, 600])
+    longer = CAMPAIGN.replace("preset: quick", "preset: quick, window_s: 1002, warm_up_cap_s: 504")
+    found = ask(archive, longer).estimate
+    # a thousand seconds more of windows; of warm-up up to five hundred more
+    low, high = 1200, 1700
+    middle = (low + high) / 2
+    assert found.seconds.low == pytest.approx(9 * min(low, 0.7 * middle))
+    assert found.seconds.high == pytest.approx(9 * max(high, 1.3 * middle))
+
+
+def test_a_pause_is_no_run(archive) -> None:
+    measured(archive, [0, 200, 400, 90_000, 90_200])
+    found = ask(archive, CAMPAIGN).estimate
+    assert found.seconds.high == pytest.approx(9 * 1.3 * 200)
+
+
+@pytest.mark.parametrize(("each_s", "low_s", "high_s"), [(900, RUN_S, 900), (12, 12, 3 * RUN_S)])
+def test_other_models_of_the_software_widen_the_guess(
+    archive, each_s: float, low_s: float, high_s: float
+) -> None:
+    measured(archive, [each_s * i for i in range(4)])
+    found = ask(archive, CAMPAIGN.replace("org/Model-7B", "org/Another")).estimate
+    assert "rough guess" in found.basis and "other models" in found.basis
+    assert found.seconds.low == pytest.approx(9 * low_s)
+    assert found.seconds.high == pytest.approx(9 * high_s)
+
+
+def test_what_is_known_of_some_experiments_is_said_of_some(archive) -> None:
+    measured(archive, [0, 200, 400, 600])
+    both = CAMPAIGN.replace("{id: org/Model-7B}", "{id: org/Model-7B}, {id: org/Another}")
+    found = ask(archive, both).estimate
+    assert found.basis.startswith("for 3 of 6 experiments from how long")
+    assert "for the others a rough guess" in found.basis
+    # within a budget, too, the most energy is that of all of it at the most power
+    short = ask(archive, both.replace("preset: quick", "preset: quick, time_budget: 20m")).estimate
+    # three at 200 s ± 30 % and three at no more than that: one block in any case
+    assert short.seconds.low == short.time_budget_s == 1200
+    assert short.seconds.high == pytest.approx(3 * 1.3 * 200 + 3 * 200)
+    (one,) = short.energy
+    assert one.energy_j.high == pytest.approx(1.3 * POWER_W * short.seconds.high, rel=0.1)
 
 
 def test_energy_is_the_time_at_the_power_that_others_measured(archive) -> None:
@@ -45,8 +153,12 @@ def test_energy_is_the_time_at_the_power_that_others_measured(archive) -> None:
     (one,) = found.energy
     assert (one.basis, one.device_model, one.energy_class) == ("archive", "NVIDIA Test 80GB", "gpu")
     assert (one.same, one.same_backend, one.others, one.configurations) == (3, 0, 0, 5)
-    assert one.power_w.low == one.power_w.high == POWER_W  # all alike, without an interval
-    assert one.energy_j.low == one.energy_j.high == POWER_W * found.seconds
+    # all alike, without an interval: ±30 %
+    assert (one.power_w.low, one.power_w.high) == (0.7 * POWER_W, 1.3 * POWER_W)
+    assert one.energy_j.high == pytest.approx(1.3 * POWER_W * found.seconds.high, rel=0.1)
+    # only the windows are sure to be at work, the rest draws a fifth at least
+    at_work = 0.2 * found.seconds.low + 0.8 * 9 * QUICK.window_s
+    assert one.energy_j.low == pytest.approx(0.7 * POWER_W * at_work, rel=0.1)
     price = factors.prices()["eu-business"]
     assert one.cost.high == pytest.approx(one.energy_j.high * price.range.high / 3.6e6, rel=0.1)
     assert (found.price.source, found.price.currency) == (price.source.name, "EUR")
@@ -73,6 +185,30 @@ def test_power_ranges_over_all_that_are_alike_with_their_intervals(archive) -> N
     (one,) = ask(archive, CAMPAIGN).estimate.energy
     assert one.power_w.low <= 10 and 30 <= one.power_w.high < 33
     assert one.energy_j.low <= 10 * 9 * RUN_S and one.energy_j.high >= 30 * 9 * RUN_S
+
+
+@pytest.mark.parametrize(
+    ("model", "backend", "off_by"),
+    [
+        ("org/Model-7B", "transformers", 0.1),
+        ("org/Another", "transformers", 0.3),
+        ("org/Another", "llama_cpp", 0.5),
+    ],
+)
+def test_one_configuration_stands_for_others_with_less_certainty(
+    archive, model: str, backend: str, off_by: float
+) -> None:
+    measured(archive, [40 * i for i in range(6)], scatter=0.001)
+    other = CAMPAIGN.replace("org/Model-7B", model)
+    of_both = backend != "transformers"
+    if of_both:
+        # Nothing of the second is there; without the first, nobody would look at the device.
+        other = other.replace("{transformers: {}}", "{transformers: {}, llama_cpp: {}}")
+        other = other.replace("engine: {dtype: float32}\n", "")
+    (one,) = ask(archive, other).estimate.energy
+    expected = (0.3 + off_by) / 2 if of_both else off_by
+    assert one.power_w.low == pytest.approx(POWER_W * (1 - expected), abs=0.6)
+    assert one.power_w.high == pytest.approx(POWER_W * (1 + expected), abs=0.6)
 
 
 def test_another_model_takes_the_power_of_the_software_and_says_so(archive) -> None:

@@ -134,7 +134,7 @@ export function Cost(): JSX.Element | null {
               ))}
             </ul>
           )}
-          <p class="sub">{t("cost.too_much")}</p>
+          <p class="sub">{t("cost.counted")}</p>
           <p class="sub">
             {t("cost.price", {
               low: told.price.low,
@@ -155,9 +155,9 @@ export function Cost(): JSX.Element | null {
 function Time({ told, experiments }: { told: Estimate; experiments: number }): JSX.Element {
   return (
     <p>
-      <strong>{durations(told.seconds, told.most_seconds)}</strong>{" "}
+      <strong>{durations(told.seconds.low, told.seconds.high)}</strong>{" "}
       {t("cost.time", { runs: whole(told.runs), experiments: whole(experiments), blocks: told.blocks, basis: told.basis })}{" "}
-      {told.most_blocks !== null && t("cost.time_more", { most: told.most_blocks })}{" "}
+      {told.most_blocks !== null && t("cost.time_more", { most: told.most_blocks, time: durations(told.most_seconds.low, told.most_seconds.high) })}{" "}
       {told.time_budget_s !== null && t("cost.budget", { time: durations(told.time_budget_s, told.time_budget_s) })}{" "}
       {told.to_choose > 0 && t("cost.chosen", { n: told.to_choose })}
     </p>

@@ -56,7 +56,7 @@ function Runners(): JSX.Element {
   if (answer?.kind === "none" || (answer?.kind === "here" && answer.value.length === 0)) return <p>{t("run.runners_none")}</p>;
   if (answer?.kind !== "here") return <p>{t("run.runners_wait")}</p>;
   const models = modelsOf(store.data.value ?? {}).flatMap((m) => m.offered ?? []);
-  const asked = { models, backends: store.backends.value, seconds: store.estimate?.seconds ?? null };
+  const asked = { models, backends: store.backends.value, seconds: store.estimate?.seconds.low ?? null };
   const found = answer.value.map((runner) => ({ runner, why: refusals(runner, asked) }));
   const nobody = store.data.value !== null && found.every((f) => f.why.length > 0);
   return (

@@ -22,7 +22,7 @@ export function Tally(): JSX.Element {
           ? [
               `${n} ${count("tally.experiments", n)}`,
               `${plan.measured} ${t("tally.measured")}`,
-              told ? `${durations(told.seconds, told.most_seconds)} ${t("tally.time")}` : "",
+              told ? `${durations(told.seconds.low, told.most_seconds.high)} ${t("tally.time")}` : "",
             ]
               .filter(Boolean)
               .join(", ")
@@ -31,7 +31,7 @@ export function Tally(): JSX.Element {
       <dl>
         <Figure value={plan && whole(n)} of={[count("tally.experiments", n), told?.to_choose ? t("tally.to_choose", { n: told.to_choose }) : ""].join(" ")} />
         <Figure value={plan && whole(plan.measured)} of={t("tally.measured")} />
-        <Figure value={told ? durations(told.seconds, told.most_seconds) : unknown} of={t("tally.time")} isEstimate />
+        <Figure value={told ? durations(told.seconds.low, told.most_seconds.high) : unknown} of={t("tally.time")} isEstimate />
         <Figure value={joules ? energy(joules) : unknown} of={t("tally.energy")} isEstimate />
         <Figure value={cost && told ? money(cost, told.price.currency) : unknown} of={t("tally.cost")} isEstimate />
       </dl>

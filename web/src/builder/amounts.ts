@@ -14,9 +14,12 @@ export function duration(seconds: number): string {
   return hours < 48 ? `${hours} h` : `${Math.round(hours / 24)} days`;
 }
 
+/** `4 – 12 min`, `50 min – 2 h`. */
 export function durations(low: number, high: number): string {
   const [a, b] = [duration(low), duration(high)];
-  return a === b ? a : `${a} – ${b}`;
+  if (a === b) return a;
+  const [[from, unit, ...more], [, other, ...rest]] = [a.split(" "), b.split(" ")];
+  return unit === other && more.length + rest.length === 0 ? `${from} – ${b}` : `${a} – ${b}`;
 }
 
 /** Joules as the Wh or kWh that a bill has. */

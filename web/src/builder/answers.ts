@@ -35,8 +35,8 @@ export interface Estimate {
   readonly runs: number;
   readonly blocks: number;
   readonly most_blocks: number | null;
-  readonly seconds: number;
-  readonly most_seconds: number;
+  readonly seconds: Span;
+  readonly most_seconds: Span;
   readonly basis: string;
   readonly time_budget_s: number | null;
   readonly to_choose: number;

@@ -131,6 +131,7 @@ describe("amounts", () => {
   it("are said in two digits", () => {
     expect([duration(45), duration(480), duration(3600), duration(8400), duration(90_000), duration(400_000)]).toEqual(["45 s", "8 min", "1 h", "2 h 20 min", "25 h", "5 days"]);
     expect(durations(450, 450)).toBe("8 min");
+    expect([durations(240, 720), durations(3000, 7200), durations(5400, 8400), durations(30, 120)]).toEqual(["4 – 12 min", "50 min – 2 h", "1 h 30 min – 2 h 20 min", "30 s – 2 min"]);
     expect(energy({ low: 5400, high: 9000 })).toBe("1.5 – 2.5 Wh");
     expect(energy({ low: 0, high: 36 })).toBe("0 – 10 mWh");
     expect(energy({ low: 3.6e6, high: 1.44e7 })).toBe("1.0 – 4.0 kWh");
