@@ -39,6 +39,8 @@ class Commentary:
         self._whole: deque[Response] = deque(maxlen=FOLLOWED)
         """Of engines that tell an answer only at its end."""
         self._in_pieces = False
+        self._edges: deque[tuple[int, bool, int]] = deque()
+        self._windows = 0
         self._left = CHARACTERS
 
     def answering(self, request_id: str, more: More) -> None:
@@ -59,6 +61,11 @@ class Commentary:
         elif not self._in_pieces:
             self._whole.append(response)
 
+    def window(self, at_ns: int, begins: bool, output_tokens: int) -> None:
+        """An edge of a measured window, and the output tokens of the one that ends. From the
+        engine's thread."""
+        self._edges.append((at_ns, begins, output_tokens))
+
     @contextmanager
     def on(self, meter: Sampler, log: Log) -> Iterator[None]:
         """Within, tell of power, of tokens and of answers."""
@@ -70,6 +77,7 @@ class Commentary:
             while not over.wait(self._every_s):
                 progress = progress_of(seen, log.tokens)
                 power_w = meter.power_now()
+                self._tell_edges()
                 self.events.emit_all(
                     [
                         ("progress", progress),
@@ -86,7 +94,14 @@ class Commentary:
             over.set()
             thread.join(timeout=5)
             if not thread.is_alive():
+                self._tell_edges()
                 self.events.emit_all(("text", text) for text in self._answers())
+
+    def _tell_edges(self) -> None:
+        for at_ns, begins, tokens in [self._edges.popleft() for _ in range(len(self._edges))]:
+            told = {"number": self._windows, "begins": begins, "output_tokens": tokens}
+            self.events.emit_all([("window", told)], at_ns)
+            self._windows += not begins
 
     def _answers(self) -> list[dict[str, Any]]:
         """What came of the answers that are followed, and of those that came whole."""

@@ -92,10 +92,12 @@ def capture(
     libraries: dict[str, str],
     gpus: list[Gpu],
     block: tuple[Sequence[str], Sequence[str]] = ((), ()),
+    commentary_s: float | None = None,
     root: Path = Path("/"),
 ) -> Environment:
     """Everything about this machine and process that may change an energy figure. ``block``: UUIDs
-    and names of what the run's block runs on; not given: the run's own."""
+    and names of what the run's block runs on; not given: the run's own. ``commentary_s``: how often
+    the agent tells what it does."""
     return Environment(
         lem_version=__version__,
         contract_version=CONTRACT_VERSION,
@@ -118,6 +120,7 @@ def capture(
         engine_resolved=engine_resolved,
         libraries=libraries,
         confinement=confinement(root),
+        commentary_s=commentary_s,
     )
 
 

@@ -10,7 +10,7 @@ from lem.contract.base import whole_text
 from lem.contract.event import Event, EventKind, Phase
 
 MAX_BYTES = 64 * 2**20
-"""Beyond this only phases and flags are written: model output must not fill the disk."""
+"""Beyond this only phases, windows and flags are written: model output must not fill the disk."""
 
 
 class Events:
@@ -28,15 +28,17 @@ class Events:
     def emit(self, kind: EventKind, **data: Any) -> None:
         self.emit_all([(kind, data)])
 
-    def emit_all(self, events: Iterable[tuple[EventKind, dict[str, Any]]]) -> None:
-        """Several of one moment, in one go."""
-        now_ns = time.monotonic_ns()
+    def emit_all(
+        self, events: Iterable[tuple[EventKind, dict[str, Any]]], at_ns: int | None = None
+    ) -> None:
+        """Several of one moment, in one go: of now, or of ``at_ns``."""
+        now_ns = time.monotonic_ns() if at_ns is None else at_ns
         lines = [(kind, _line(kind, data, now_ns)) for kind, data in events]
         with self._lock:
             if self._file.closed:
                 return
             for kind, line in lines:
-                if self._file.tell() < MAX_BYTES or kind in ("phase", "flag"):
+                if self._file.tell() < MAX_BYTES or kind in ("phase", "window", "flag"):
                     self._file.write(line)
             self._file.flush()
 

@@ -32,7 +32,7 @@ from lem.workloads import latency, requests, schedules
 from lem.workloads.load import Log, Response, Source
 from lem.workloads.requests import Request
 from lem.workloads.sources import Backlog, OpenLoop, from_slots
-from lem.workloads.steady import Counts, settled_by_chance, spread, warmed_up
+from lem.workloads.steady import Counts, nobody, settled_by_chance, spread, warmed_up
 from lem.workloads.steady import Phase as Windows
 from lem.workloads.stock import FirstTokens, Requests, Stock, conversations
 
@@ -305,6 +305,7 @@ def _windows(run: Run, stock: Requests, n: int, arrival: Arrival, phase: str) ->
             enough=lambda done: len(done) >= n,
             open_load=schedules.is_open(arrival),
             begin_edge=lambda: edges.submit(run.meter.mark),
+            on_window=run.commentary.window if phase == "window" else nobody,
         )
         before = len(run.log.responses)
         run.serve(windows)

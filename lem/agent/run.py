@@ -183,6 +183,7 @@ def _record(
             libraries=versions_around(backend),
             gpus=boards,
             block=(job.device_set, job.device_set_names),
+            commentary_s=job.commentary_s,
         ),
         meters=measured.infos,
         meters_unavailable={

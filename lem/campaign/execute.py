@@ -45,7 +45,8 @@ HOST_MARGIN_S = 20.0
 class Moment:
     """What happens while a campaign runs, for whoever shows it."""
 
-    kind: Literal["plan", "begin", "event", "end"]
+    kind: Literal["plan", "begin", "event", "end", "over"]
+    """``over``: nothing is left to run, nor to choose."""
     plan: Plan
     run: Run | None = None
     arm: Arm | None = None
@@ -99,8 +100,9 @@ def execute(
             while True:
                 todo = plan(lock, outcomes, present(lock.gpus), forgive)
                 outcomes += execution.skip_refused(todo, say)
-                _make(lock, outcomes, forgive, execution, on_moment)
+                todo = _make(lock, outcomes, forgive, execution, on_moment)
                 if (grown := grow(lock)) is lock:
+                    on_moment(Moment("over", todo))
                     break
                 lock = grown
                 execution = Execution(folder, lock, launchers, ready, on_moment, commentary_s)
@@ -119,13 +121,14 @@ def _make(
     forgive: frozenset[str],
     execution: "Execution",
     on_moment: OnMoment,
-) -> None:
-    """Run what is missing until nothing is; ``outcomes`` grows by what came out."""
+) -> Plan:
+    """Run what is missing until nothing is, which is what is returned; ``outcomes`` grows by what
+    came out."""
     while True:
         todo = plan(lock, outcomes, present(lock.gpus), forgive)
         on_moment(Moment("plan", todo))
         if not todo.runs:
-            return
+            return todo
         for outcome in execution.block(todo):
             outcomes.append(outcome)
             if outcome.kind != "record" or outcome.consequence == "void":

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from lem.contract.base import Document
 
-EventKind = Literal["phase", "progress", "sample", "text", "flag", "log"]
+EventKind = Literal["phase", "window", "progress", "sample", "text", "flag", "log"]
 Phase = Literal[
     "load",
     "warm_up",
@@ -39,6 +39,9 @@ class Event(Document):
     """``t_ns`` is the agent's monotonic clock. ``data`` depends on ``kind``:
 
     - phase: ``{"phase": Phase}``
+    - window: ``{"number", "begins", "output_tokens"}``: an edge of a measured window, counted from
+      0; ``t_ns`` is the edge's own time, before that at which it is known. At its end, with the
+      output tokens in it. Events from before it have none.
     - progress: ``{"output_tokens", "requests", "tokens_per_s"}``
     - sample: ``{"device", "class", "power_w"}``; without ``class`` in events from before it
     - text: ``{"request", "text", "end"}``: model output, to be shown as text only. Without ``end``,

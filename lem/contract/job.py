@@ -68,7 +68,7 @@ class Job(Document):
     """The list beside ``requests`` with the questions of ``measure.accuracy``."""
     commentary_s: Annotated[float, Field(ge=0.05, le=60)] = 1.0
     """How often whoever watches is told of power and tokens. Below 1 also of answers while they are
-    generated. Nothing that is measured depends on it."""
+    generated. It is work of the measured machine (docs/live.md): the record says how often."""
 
     @property
     def experiment(self) -> Experiment:

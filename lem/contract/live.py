@@ -46,6 +46,8 @@ class ShownArm(Part):
     backend: Short
     model: Short
     settings: Annotated[dict[Short, Scalar], FailFast(), Field(max_length=50)] = {}
+    requests: Annotated[str, Field(max_length=80)] = ""
+    """Hash of its request list; empty where it is not told."""
 
 
 class Campaign(Part):
@@ -66,11 +68,14 @@ class Plan(Part):
     at: At
     blocks: Index
     pilot: bool
-    """Whether more blocks than these may follow."""
+    """Whether more than these may follow: blocks, or experiments that are still to be chosen."""
     reason: Message
     """Why there are so many."""
     left: Index
     """Runs that are missing."""
+    block: Index | None = None
+    """The first block that is not whole: what was told of it and of later ones counts no more where
+    somebody else goes on. Null where none is missing, or it is not told."""
 
 
 class State(Part):
@@ -96,8 +101,22 @@ class PhaseBegins(Part):
     phase: Phase
 
 
+class Window(Part):
+    """A measured window of the run begins or ends. Between those two, and nowhere else, what goes
+    by belongs to the run's figures."""
+
+    k: Literal["window"] = "window"
+    at: At
+    n: Index
+    """Counted from 0."""
+    begins: bool
+    tokens: Index
+    """Output tokens in the run's windows up to here."""
+
+
 class Power(Part):
-    """Power of one device now, and its energy since the run's first sample."""
+    """Power of one device now, and its energy: power integrated over time, which is not what the
+    record has. Where nothing was read for over a second, nothing is added."""
 
     k: Literal["power"] = "power"
     at: At
@@ -106,6 +125,9 @@ class Power(Part):
     estimated: bool
     w: Amount
     j: Amount
+    """Since the run's first sample."""
+    window_j: Amount | None = None
+    """Within the run's windows so far; null before the first one."""
 
 
 class Tokens(Part):
@@ -115,6 +137,8 @@ class Tokens(Part):
     at: At
     n: Index
     per_s: Amount
+    window_n: Index | None = None
+    """Within the run's windows so far; null before the first one."""
 
 
 class Text(Part):
@@ -176,7 +200,18 @@ class Table(Part):
 
 
 LiveEvent = Annotated[
-    Campaign | Plan | State | Begin | PhaseBegins | Power | Tokens | Text | Flag | End | Table,
+    Campaign
+    | Plan
+    | State
+    | Begin
+    | PhaseBegins
+    | Window
+    | Power
+    | Tokens
+    | Text
+    | Flag
+    | End
+    | Table,
     Field(discriminator="k"),
 ]
 

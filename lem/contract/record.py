@@ -154,6 +154,10 @@ class Environment(Part):
     libraries: dict[str, str]
     confinement: dict[str, str] = {}
     """How the kernel confines the engine: filter of system calls, measures against speculation."""
+    commentary_s: Annotated[float, Field(gt=0)] | None = None
+    """How often the agent told what it does, in seconds: oftener where somebody could watch. It is
+    work of the measured machine, the same for all runs that one machine makes of a block. Null in
+    records from before this field."""
 
 
 class AccuracyResult(Part):

@@ -18,7 +18,7 @@ from lem.contract.live import Flag, LiveEvent, State
 
 CAP_BYTES = 64 * 2**20
 """Beyond it only what is rare is kept, beyond a quarter more nothing that a runner sends."""
-RARE = frozenset({"campaign", "plan", "state", "begin", "phase", "end", "table"})
+RARE = frozenset({"campaign", "plan", "state", "begin", "phase", "window", "end", "table"})
 FULL = "log_full"
 STRIDE = 64
 """The place of every so many lines is remembered."""

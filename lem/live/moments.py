@@ -6,11 +6,13 @@ events, so much text, and figures that can be.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
+from lem.analysis.results import Campaign as Results
 from lem.campaign.execute import Moment
+from lem.campaign.plan import Run
 from lem.contract.base import Scalar
 from lem.contract.event import Event
 from lem.contract.event import Phase as PhaseName
@@ -26,16 +28,16 @@ from lem.contract.live import (
     LiveEvent,
     PhaseBegins,
     Plan,
-    Power,
     ShownArm,
     Text,
-    Tokens,
 )
 from lem.contract.lock import Arm, Lock
 from lem.contract.record import Record, Value
 from lem.errors import LemError
 from lem.live.allowance import Allowance
-from lem.live.tables import MOST, tables, with_uncertainty
+from lem.live.so_far import RunSoFar, amount, is_class
+from lem.live.tables import tables, with_uncertainty
+from lem.stores.counted import ended_by_itself
 
 LOCK = "campaign.lock.json"
 PHASES: tuple[PhaseName, ...] = get_args(PhaseName)
@@ -43,7 +45,6 @@ MAX_ARMS = 1000
 MAX_SETTINGS = 50
 MAX_ARMS_BYTES = 300 * 1024
 """Of all arms together; beyond it their settings are left out."""
-MAX_DEVICES = 32
 MAX_FLAGS = 50
 EVENTS_PER_S, EVENTS_AT_ONCE = 300.0, 600.0
 TEXT_PER_S, TEXT_AT_ONCE = 20_000.0, 40_000.0
@@ -53,7 +54,6 @@ ENERGY = "energy_per_output_token_j"
 THROUGHPUT = "output_throughput_tokens_per_s"
 LONG_NS, TABLE_SHARE = 2 * 10**9, 50
 """A table that takes longer is worked out anew only once so many times that time has passed."""
-ESTIMATED = "estimated"
 
 
 class Translator:
@@ -76,13 +76,15 @@ class Translator:
         self._places: dict[str, int] = {}
         """Arm → its number."""
         self._grows = False
-        self._run = _Run(0)
+        self._run = RunSoFar(0, 0)
         self._events = Allowance(EVENTS_PER_S, EVENTS_AT_ONCE)
         self._text = Allowance(TEXT_PER_S, TEXT_AT_ONCE)
         self._block: int | None = None
         """Of the last run that ended."""
         self._new = True
         """Whether something ended since the last table; runs from before count."""
+        self._first = True
+        """Whether no plan was told yet."""
         self._table_next_ns = 0
 
     def events(self, moment: Moment) -> list[LiveEvent]:
@@ -90,7 +92,7 @@ class Translator:
         with self._lock:
             at = self._now()
             told = self._arms_told(moment, at)
-            if moment.kind == "plan":
+            if moment.kind == "plan" or (moment.kind == "over" and self._grows):
                 told += self._plan(moment, at)
             elif moment.kind == "begin":
                 told += self._begin(moment, at)
@@ -141,17 +143,43 @@ class Translator:
     def _plan(self, moment: Moment, at: int) -> list[LiveEvent]:
         todo = moment.plan
         told: list[LiveEvent] = []
-        is_over = not todo.runs
-        if self._new and (is_over or todo.runs[0].block != self._block):
+        # Where experiments are chosen as it goes, more may come once all of these are made.
+        is_over = not todo.runs and (not self._grows or moment.kind == "over")
+        is_new = self._new and (not todo.runs or todo.runs[0].block != self._block)
+        if is_new or moment.kind == "over":
             told += self._tables(at, is_over)
         plan = Plan(
             at=at,
             blocks=min(todo.blocks, 10**8),
-            pilot=not todo.decision.final,
+            pilot=not todo.decision.final or (self._grows and not is_over),
             reason=todo.decision.reason[:MAX_TEXT],
             left=len(todo.runs),
+            block=todo.runs[0].block if todo.runs else None,
         )
-        return [plan, *told]
+        stands = self._begun_before(todo.runs, at) if self._first else []
+        self._first = False
+        return [plan, *stands, *told]
+
+    def _begun_before(self, missing: Sequence[Run], at: int) -> list[LiveEvent]:
+        """How the runs of the first block that is not whole came out that were made before this
+        one began: whoever watched another runner of it does not know which of them count."""
+        if not missing:
+            return []
+        block, block_pass = missing[0].block, missing[0].block_pass
+        awaited = {r.arm_id for r in missing if r.block == block}
+        told: dict[str, LiveEvent] = {}
+        try:
+            results = Results(self._folder)
+            for o in results.outcomes():
+                known = o.arm_id in self._places and o.arm_id not in awaited
+                if known and (o.block, o.block_pass) == (block, block_pass) and ended_by_itself(o):
+                    entry = results.entry(o.path)
+                    if (result := entry.record or entry.failure) is not None:
+                        run = Run(o.arm_id, o.block, o.block_pass, o.attempt)
+                        told[o.arm_id] = _ended(run, self._places[o.arm_id], result, at)
+        except LemError:
+            return []
+        return list(told.values())
 
     def _tables(self, at: int, is_over: bool) -> list[LiveEvent]:
         began_ns = self._monotonic_ns()
@@ -170,7 +198,7 @@ class Translator:
         run, arm = moment.run, moment.arm
         if run is None or arm is None or arm.arm_id not in self._places:
             return []
-        self._run = _Run(at)
+        self._run = RunSoFar(at, self._monotonic_ns())
         arm_n = self._places[arm.arm_id]
         return [Begin(at=at, arm=arm_n, block=run.block, attempt=run.attempt)]
 
@@ -179,51 +207,28 @@ class Translator:
         if run is None or arm is None or arm.arm_id not in self._places or result is None:
             return []
         self._block, self._new = run.block, True
-        arm_n = self._places[arm.arm_id]
-        if isinstance(result, Failure):
-            hint = f" ({result.hint})" if result.hint else ""
-            return [
-                End(
-                    at=at,
-                    arm=arm_n,
-                    block=run.block,
-                    attempt=run.attempt,
-                    outcome="failure",
-                    failure=result.kind,
-                    message=f"{result.message}{hint}"[:MAX_TEXT],
-                )
-            ]
-        return [
-            *_flags(result, at),
-            End(
-                at=at,
-                arm=arm_n,
-                block=run.block,
-                attempt=run.attempt,
-                outcome="record",
-                consequence=worst(result.flags),
-                energy_per_output_token_j=_energies(result),
-                output_tokens=min(sum(w.output_tokens for w in result.windows), 10**8),
-                output_throughput_tokens_per_s=_throughput(result),
-            ),
-        ]
+        ended = _ended(run, self._places[arm.arm_id], result, at)
+        return [*_flags(result, at), ended] if isinstance(result, Record) else [ended]
 
     def _event(self, event: Event, now: int) -> list[LiveEvent]:
-        age_ms = (self._monotonic_ns() - event.t_ns) // 10**6
-        at = min(now, max(self._run.began, now - age_ms))
+        monotonic_ns = self._monotonic_ns()
+        t_ns = min(monotonic_ns, max(self._run.began_ns, event.t_ns))
+        at = min(now, max(self._run.began, now - (monotonic_ns - t_ns) // 10**6))
         if event.kind == "phase":
             name = _phase(event.data.get("phase"))
             self._run.phases += 1
             if name is None or self._run.phases > PHASES_OF_A_RUN:
                 return []
             return [PhaseBegins(at=at, phase=name)]
-        seconds = self._monotonic_ns() / 1e9
+        if event.kind == "window":
+            return self._run.window(event.data, t_ns, at)
+        seconds = monotonic_ns / 1e9
         if event.kind == "log" or not self._events.take(1, seconds):
             return []
         if event.kind == "sample":
-            return self._run.power(event.data, at)
+            return self._run.power(event.data, t_ns, at)
         if event.kind == "progress":
-            return _tokens(event.data, at)
+            return self._run.tokens(event.data, t_ns, at)
         if event.kind == "text":
             text = str(event.data.get("text", ""))[:MAX_TEXT]
             if not self._text.take(len(text), seconds):
@@ -233,42 +238,6 @@ class Translator:
             return [Text(at=at, request=request, text=text, end=ends)]
         message = str(event.data.get("message", ""))[:MAX_TEXT]
         return [Flag(at=at, flag=_short(str(event.data.get("flag", ""))), message=message)]
-
-
-class _Run:
-    """What is known of the run that goes on."""
-
-    def __init__(self, began: int) -> None:
-        self.began = began
-        self.phases = 0
-        self._devices: dict[str, tuple[int, float, float]] = {}
-        """Device → time in ms, power and energy so far."""
-
-    def power(self, data: dict[str, Any], at: int) -> list[LiveEvent]:
-        """Energy is the integral of power by the trapezoidal rule, since the first sample."""
-        device, watts = str(data.get("device", ""))[:40], _amount(data.get("power_w"))
-        if watts is None or not device:
-            return []
-        known = self._devices.get(device)
-        if known is None and len(self._devices) >= MAX_DEVICES:
-            return []
-        joules = 0.0
-        if known is not None:
-            then, before, joules = known
-            joules += (before + watts) / 2 * max(0, at - then) / 1e3
-        joules = min(joules, MOST)
-        self._devices[device] = (at, watts, joules)
-        device_class = _class(data.get("class"), device)
-        return [
-            Power(
-                at=at,
-                device=device,
-                device_class=device_class,
-                estimated=device_class == ESTIMATED,
-                w=round(watts, 3),
-                j=round(joules, 3),
-            )
-        ]
 
 
 def shown(arm: Arm) -> ShownArm:
@@ -283,14 +252,34 @@ def shown(arm: Arm) -> ShownArm:
         backend=_short(arm.experiment.backend),
         model=_short(arm.experiment.model.id),
         settings=settings,
+        requests=arm.experiment.requests_sha256[:80],
     )
 
 
-def _tokens(data: dict[str, Any], at: int) -> list[LiveEvent]:
-    n, per_s = data.get("output_tokens"), _amount(data.get("tokens_per_s"))
-    if not isinstance(n, int) or not 0 <= n <= 10**8 or per_s is None:
-        return []
-    return [Tokens(at=at, n=n, per_s=per_s)]
+def _ended(run: Run, arm: int, result: Record | Failure, at: int) -> End:
+    block, attempt = run.block, run.attempt
+    if isinstance(result, Failure):
+        hint = f" ({result.hint})" if result.hint else ""
+        return End(
+            at=at,
+            arm=arm,
+            block=block,
+            attempt=attempt,
+            outcome="failure",
+            failure=result.kind,
+            message=f"{result.message}{hint}"[:MAX_TEXT],
+        )
+    return End(
+        at=at,
+        arm=arm,
+        block=block,
+        attempt=attempt,
+        outcome="record",
+        consequence=worst(result.flags),
+        energy_per_output_token_j=_energies(result),
+        output_tokens=min(sum(w.output_tokens for w in result.windows), 10**8),
+        output_throughput_tokens_per_s=_throughput(result),
+    )
 
 
 def _flags(record: Record, at: int) -> list[LiveEvent]:
@@ -307,37 +296,14 @@ def _energies(record: Record) -> dict[str, Interval]:
     energies = {}
     for name, value in list(found.items())[:10]:
         interval = with_uncertainty(value.value, value.uncertainty)
-        if interval is not None and _class(name, "") == name:
+        if interval is not None and is_class(name):
             energies[name] = interval
     return energies
 
 
 def _throughput(record: Record) -> float | None:
     found = record.metrics.get(THROUGHPUT)
-    return _amount(found.value) if isinstance(found, Value) else None
-
-
-def _class(told: object, device: str) -> str:
-    """The class that a device is said to be of, or what its name looks like."""
-    if isinstance(told, str) and _is_class(told):
-        return told
-    name = device.rstrip("0123456789").rstrip("_-").lower()
-    return name if _is_class(name) else "unknown"
-
-
-def _is_class(name: str) -> bool:
-    return (
-        0 < len(name) <= 20
-        and name[0] in "abcdefghijklmnopqrstuvwxyz"
-        and all(c in "abcdefghijklmnopqrstuvwxyz_" for c in name)
-    )
-
-
-def _amount(value: object) -> float | None:
-    """A figure that can be shown: an agent may say anything."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if 0 <= value <= MOST else None
+    return amount(found.value) if isinstance(found, Value) else None
 
 
 def _phase(name: object) -> PhaseName | None:

@@ -76,6 +76,7 @@ class Sampler:
         self._lock = threading.Lock()
         self._buffer = b""
         self._power: dict[str, float] = {}
+        self._resting = False
         self._temperatures: dict[str, float] = {}
         self._periods: dict[str, float] = {}
         self._marks = 0
@@ -148,7 +149,13 @@ class Sampler:
             order = f"rest {self._marks} {ticks} {settle_s!r}"
             self._send(order)
             limit_s = MARK_TIMEOUT_S + settle_s + 2 * ticks
-            self._receive(time.monotonic() + limit_s, order)
+            self._resting = True
+            try:
+                self._receive(time.monotonic() + limit_s, order)
+            finally:
+                # What was told before is of the work, and nothing is told of a rest.
+                self._power = {}
+                self._resting = False
 
     def periods(self) -> dict[tuple[str, str], float]:
         """(meter, device) → period in s of counters that move in ticks, as far as it was learned
@@ -166,13 +173,14 @@ class Sampler:
         return dict(self._temperatures)
 
     def power_now(self) -> dict[str, float]:
-        """Device → W, for live views: about ``tell_s`` old at most. Never waits."""
+        """Device → W, for live views: about ``tell_s`` old at most; empty in a ``rest``, and until
+        something was read after it. Never waits."""
         if self._lock.acquire(blocking=False):
             try:
                 self._receive(0.0, "")
             finally:
                 self._lock.release()
-        return dict(self._power)
+        return {} if self._resting else dict(self._power)
 
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None

@@ -217,7 +217,7 @@ _RECORD = {
     ),
     **_all(
         record.Environment,
-        "contract_version cpu_count memory_bytes container launcher gpus engine",
+        "contract_version cpu_count memory_bytes container launcher gpus engine commentary_s",
         lem_version=VERSION_NAME,
         boot_id=BOOT,
         os=PRODUCT_NAME,

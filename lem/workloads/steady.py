@@ -132,6 +132,15 @@ def _no_rest() -> None:
     pass
 
 
+OnWindow = Callable[[int, bool, int], None]
+"""An edge's time (monotonic ns), whether a window begins there, and the output tokens of the one
+that ends."""
+
+
+def nobody(at_ns: int, begins: bool, output_tokens: int) -> None:
+    """Told of windows in which nobody has an interest."""
+
+
 class Phase:
     """A source that finds the windows of a phase in what passes through it.
 
@@ -147,7 +156,8 @@ class Phase:
     ``whole_turns=False`` (for warm-up) ends a continuous engine's windows by the clock alone, and
     begins those of an open load without regard to conversations.
 
-    With ``open_load`` windows are those of an open load.
+    With ``open_load`` windows are those of an open load. ``on_window`` is told of each edge as
+    soon as it is known, and returns at once.
     """
 
     def __init__(
@@ -164,6 +174,7 @@ class Phase:
         clock: Clock = time.monotonic_ns,
         open_load: bool = False,
         begin_edge: Callable[[], Edge] | None = None,
+        on_window: OnWindow = nobody,
     ) -> None:
         self.windows: list[Counts] = []
         self.ended = False
@@ -188,6 +199,9 @@ class Phase:
         self._open_load = open_load
         self._begin_edge = begin_edge or (lambda: Found(self._on_edge()))
         self._edge: Edge | None = None
+        self._on_window = on_window
+        self._tokens_before = 0
+        """When the window of whole batches began."""
         turns = inner.most_turns if isinstance(inner, OpenLoop) else 1
         self._ramp_up = RampUp(self._window_ns // 2, turns) if whole_turns else RampUp(0)
 
@@ -221,18 +235,25 @@ class Phase:
     def _take_batch(self, room: int, busy: int) -> list[Request] | None:
         if self._start_ns is not None and self._clock() - self._start_ns >= self._window_ns:
             end_ns = self._clock()
+            self._on_window(end_ns, False, self._log.tokens - self._tokens_before)
             self._on_rest()
-            self._begins(end_ns)
-            self._start_ns = self._clock()
+            self._ends(end_ns)
+            self._batches_begin()
         if self.ended:
             return None
         if self._start_ns is None:
             self._on_rest()
-            self._start_ns = self._clock()
+            self._batches_begin()
         taken = self._inner.take(room, busy)
         if taken is not None:
             self._note(taken)
         return taken
+
+    def _batches_begin(self) -> None:
+        self._start_ns = self._clock()
+        if not self.ended:
+            self._tokens_before = self._log.tokens
+            self._on_window(self._start_ns, True, 0)
 
     def _take_open(self, room: int, busy: int) -> list[Request] | None:
         if self.ended or self._edge_passed(self._open_is_due):
@@ -272,10 +293,18 @@ class Phase:
     def _begins(self, at_ns: int) -> None:
         """An edge: the end of the window that there was, and the beginning of the next one."""
         if self._start_ns is not None:
-            self.windows.append(count(self._mine, self._start_ns, at_ns))
-            self.ended = self._enough(self.windows)
+            self._ends(at_ns)
+            self._on_window(at_ns, False, self.windows[-1].output_tokens)
+        if not self.ended:
+            self._on_window(at_ns, True, 0)
         self._start_ns = at_ns
         self._old, self._next = [r for r in self._open() if r.sent_ns <= at_ns], []
+
+    def _ends(self, at_ns: int) -> None:
+        """The window that there was has ended."""
+        assert self._start_ns is not None
+        self.windows.append(count(self._mine, self._start_ns, at_ns))
+        self.ended = self._enough(self.windows)
 
     def _prefilled(self) -> bool:
         """Whether, since the last look, the last request that waited for its first token got it."""

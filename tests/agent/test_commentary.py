@@ -207,3 +207,19 @@ def test_rates_are_of_the_last_second(monkeypatch: pytest.MonkeyPatch) -> None:
     assert rates[24] == pytest.approx(50, abs=11)
     assert rates[-1] == 0
     assert len(seen) <= 12
+
+
+def test_edges_of_windows_are_told_with_their_own_time(live: Watched) -> None:
+    with live.commentary.on(Meter({"gpu0": 1.0}), live.log):  # type: ignore[arg-type]
+        live.commentary.window(1000, True, 0)
+        live.commentary.window(2000, False, 7)
+        live.commentary.window(2000, True, 0)
+        time.sleep(0.3)
+        # None of them is lost where it ends at once.
+        live.commentary.window(3000, False, 8)
+    lines = live.path.read_bytes().splitlines()
+    edges = [e for e in map(Event.parse, lines) if e.kind == "window"]
+    assert [e.t_ns for e in edges] == [1000, 2000, 2000, 3000]
+    assert [tuple(e.data.values()) for e in edges] == [
+        (0, True, 0), (0, False, 7), (1, True, 0), (1, False, 8),
+    ]  # fmt: skip

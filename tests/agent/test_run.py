@@ -75,6 +75,14 @@ def test_a_whole_run(run_folder: Path) -> None:
 
     assert len(record.windows) == 2
     first, second = record.windows
+    edges = [e for e in events(run_folder) if e.kind == "window"]
+    assert [(e.data["number"], e.data["begins"]) for e in edges] == [
+        (0, True), (0, False), (1, True), (1, False),
+    ]  # fmt: skip
+    # What is told to whoever watches is where the record's windows begin and end.
+    assert [e.t_ns for e in edges] == [
+        first.start_ns, first.end_ns, second.start_ns, second.end_ns,
+    ]  # fmt: skip
     assert first.end_ns == second.start_ns
     before, after = record.idle
     assert before.end_ns <= first.start_ns and second.end_ns <= after.start_ns
@@ -87,6 +95,7 @@ def test_a_whole_run(run_folder: Path) -> None:
     assert record.environment.engine_resolved["dtype"] == "none"
     assert "peak_memory_bytes.cpu" not in record.environment.engine_resolved
     assert record.environment.device_set == ["cpu"]
+    assert record.environment.commentary_s == job.commentary_s == 1.0
 
     for name, value in record.metrics.items():
         shape = {"by_class": dict, "value": "Value", "distribution": "Distribution"}

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -237,6 +238,28 @@ def test_at_rest_it_sees_as_many_ticks_as_it_is_asked_for(play: Begin, tmp_path:
     polled = [p for p in points if start_ns <= p.t_ns <= end_ns]
     assert len(polled) >= 6
     assert series.median([p.half_ns for p in polled]) < series.DENSE_NS
+
+
+def test_at_rest_no_power_is_told_rather_than_that_of_the_work(play: Begin, tmp_path: Path) -> None:
+    work = [(1.0, 400.0, 400.0), (played.NEVER, 90.0, 90.0)]
+    what = play(played.Play(work, {"tick_ms": 250}))
+    with Sampler(["nvml"], MeterSettings(), tmp_path / "trace.csv.gz", tell_s=0.05) as sampler:
+        while (time.monotonic_ns() - what.t0_ns) / 1e9 < 0.9:
+            time.sleep(0.02)
+            sampler.power_now()
+        assert sampler.power_now()["gpu0"] == pytest.approx(400, rel=0.05)
+        resting = threading.Thread(target=sampler.rest, args=(4,))
+        resting.start()
+        time.sleep(0.2)
+        seen = []
+        while resting.is_alive():
+            seen.append(sampler.power_now())
+            time.sleep(0.02)
+        # What was told before is never shown again.
+        assert len(seen) > 3 and not any(seen)
+        assert sampler.power_now().get("gpu0", 90) == pytest.approx(90, rel=0.05)
+        time.sleep(0.3)
+        assert sampler.power_now()["gpu0"] == pytest.approx(90, rel=0.05)
 
 
 @pytest.mark.parametrize("tick_ms", [20, 117, 200])

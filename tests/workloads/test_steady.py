@@ -43,9 +43,12 @@ def test_windows_of_static_batches_are_whole_batches() -> None:
     clock = Clock()
     log = Log(clock)
     rests: list[int] = []
+    edges: list[tuple[int, bool, int]] = []
 
     def rest() -> None:
         rests.append(clock())
+        # The end is told before the rest, the beginning after it.
+        assert not edges or not edges[-1][1]
         clock.pass_s(0.3)
 
     def no_edge() -> int:
@@ -60,8 +63,15 @@ def test_windows_of_static_batches_are_whole_batches() -> None:
         on_rest=rest,
         enough=lambda done: len(done) >= 2,
         clock=clock,
+        on_window=lambda *edge: edges.append(edge),
     )
     StaticEngine(clock, 4).serve(phase, log)
+    assert edges == [
+        (int(0.3 * SECOND), True, 0),
+        (int(4.3 * SECOND), False, 80),
+        (int(4.6 * SECOND), True, 0),
+        (int(8.6 * SECOND), False, 80),
+    ]
     # A batch takes 1 s + 10 × 0.1 s = 2 s; two of them are the first that fill 3 s. The rests of
     # 0.3 s each lie outside of both windows.
     assert rests == [0, 4.3 * SECOND, 8.6 * SECOND]
@@ -90,6 +100,30 @@ def continuous(
     )
     SlotEngine(clock, slots).serve(phase, log)
     return phase, log
+
+
+def test_whoever_asks_is_told_of_each_edge() -> None:
+    clock = Clock()
+    log = Log(clock)
+    edges: list[tuple[int, bool, int]] = []
+    phase = Phase(
+        arriving(Offline(), Stock(some([10] * 1000)), log),
+        log,
+        atomic=False,
+        window_s=1,
+        on_edge=clock,
+        enough=lambda done: len(done) >= 2,
+        clock=clock,
+        on_window=lambda *edge: edges.append(edge),
+    )
+    SlotEngine(clock, 4).serve(phase, log)
+    first, second = phase.windows
+    assert edges == [
+        (first.start_ns, True, 0),
+        (first.end_ns, False, first.output_tokens),
+        (second.start_ns, True, 0),
+        (second.end_ns, False, second.output_tokens),
+    ]
 
 
 @pytest.mark.parametrize("window_s", [0.1, 1.0, 1.5, 2.5, 3.0, 4.2, 10.0, 10.8])
