@@ -55,10 +55,9 @@ RUNNER = {
     ("POST", "/api/v1/runners/claim"),
     ("POST", "/api/v1/runners/heartbeat"),
     ("POST", "/api/v1/runners/finish"),
+    ("POST", "/api/v1/runners/events"),
     ("GET", "/api/v1/runners/handover"),
 }
-LEASE = {("POST", "/api/v1/runners/events")}
-"""For whoever holds the lease that the body names: a token is wanted, and then the body is read."""
 OWNER = {("POST", "/api/v1/queue/{id}/cancel")}
 """For submitters, and for whoever has the token of that one campaign."""
 SUBMITTER = {
@@ -83,7 +82,7 @@ ADMIN = {
     ("GET", "/api/v1/admin/keys"),
     ("POST", "/api/v1/admin/keys/{key}/revoke"),
 }
-EVERY = PUBLIC | ASKS_WHO | OWN_PAGES | SUBMITTER | RUNNER | LEASE | OWNER | ADMIN
+EVERY = PUBLIC | ASKS_WHO | OWN_PAGES | SUBMITTER | RUNNER | OWNER | ADMIN
 TOKENS = ("none", "submitter", "runner", "owner", "admin", "unknown", "malformed")
 
 
@@ -114,8 +113,6 @@ def is_right(status: int, route: tuple[str, str], token: str) -> bool:
     valid = token in ("submitter", "runner", "owner", "admin")
     if route in OWN_PAGES:
         return status == 403
-    if route in LEASE:
-        return status == (401 if token in ("none", "malformed") else 400)
     if route in PUBLIC or (route in ASKS_WHO and (valid or token == "none")):
         return status not in (401, 403)
     if not valid:
