@@ -2,11 +2,15 @@
 
 from typing import Any, NamedTuple
 
-from lem.archive import identities
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from lem.archive import identities, schema
 from lem.archive.identities import Grant
 from lem.archive.queue import adding, claims, leases, runners
 from lem.archive.queue.acceptable import wish_of
 from lem.archive.queue.leases import Change
+from lem.archive.queue.tables import QUEUED
 from lem.contract.queue import Accepts, Claimed, Device, Finish, Hardware, Hello, Standing
 from tests.archive_submissions import Submitter
 
@@ -49,6 +53,17 @@ def hello(key: str, instance: str = "0" * 32, **changes: Any) -> Hello:
         "accepts": Accepts(models=["*"], backends=["transformers"]),
     }
     return Hello(**{**said, **changes})
+
+
+def archived(c: Connection, queued: str, state: str = "complete", missing: str = "") -> None:
+    """As if so much of a queued campaign was submitted, by anybody."""
+    owner = c.scalar(sa.select(QUEUED.c.campaign).where(QUEUED.c.id == queued))
+    who = c.scalar(sa.select(schema.IDENTITY.c.id))
+    if who is None:
+        who = identities.new_identity(c, "Anybody")
+    row = {"identity_id": who, "owner": owner, "queued": queued}
+    shown = {"name": "batching", "lock": b"", "board_salt": "", "created_at": ""}
+    c.execute(schema.CAMPAIGN.insert().values(**row, **shown, state=state, missing=missing))
 
 
 class Queue:
@@ -103,11 +118,16 @@ class Queue:
             return leases.heartbeat(c, queued, fence, machine.token_hash, self.now)
 
     def finish(
-        self, machine: Machine, queued: str, fence: int, outcome: Any, reason: str = ""
+        self, machine: Machine, queued: str, fence: int, outcome: Any, reason: str = "", **more: Any
     ) -> str:
-        told = Finish(queued=queued, fence=fence, outcome=outcome, reason=reason)
+        told = Finish(queued=queued, fence=fence, outcome=outcome, reason=reason, **more)
         with self.database.queueing() as c:
             return leases.finish(c, told, machine.token_hash, self.now)[0]
+
+    def archived(self, queued: str, state: str = "complete", missing: str = "") -> None:
+        """As if so much of it was submitted."""
+        with self.database.writing() as c:
+            archived(c, queued, state, missing)
 
     def expire(self) -> list[Change]:
         with self.database.queueing() as c:

@@ -35,6 +35,7 @@ _TABLE = (
     Reason("already_submitted", 409, "files of it are in another submission: they are replayed"),
     Reason("campaign_retracted", 409, "the campaign was taken back by its submitter"),
     Reason("campaign_rejected", 409, "the campaign was rejected: what it says cannot be so"),
+    Reason("not_yours_alone", 409, "others have run blocks of this campaign: it is theirs as well"),
     Reason("campaign_unknown", 404, "there is no such campaign of this submitter"),
     Reason("submission_unknown", 404, "there is no such submission"),
     Reason("invitation_needed", 403, "this archive enrols keys by invitation only"),

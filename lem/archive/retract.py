@@ -27,8 +27,8 @@ def retract(
     db: Database, packs: Packs, key: str, campaign: str, nonce: str, signature: bytes
 ) -> int:
     """Take a whole campaign back (``Content.campaign``), by a signature of ``retract_message`` by a
-    key of whom it is of: of one that came from the queue, of anybody who ran blocks of it. Returns
-    how many submissions went. Raises ``Refused``."""
+    key of whom it is of: of one that came from the queue, of who ran blocks of it, as long as
+    nobody else has. Returns how many submissions went. Raises ``Refused``."""
     with db.writing() as c:
         signer = identities.usable_key(c, key)
         message = signing.retract_message(setting(c, "archive"), campaign, nonce)
@@ -38,7 +38,7 @@ def retract(
             raise refused("bad_signature") from e
         identities.use_nonce(c, nonce, key)
         found = c.execute(
-            sa.select(CAMPAIGN.c.id, CAMPAIGN.c.state).where(
+            sa.select(CAMPAIGN.c.id, CAMPAIGN.c.state, CAMPAIGN.c.queued).where(
                 CAMPAIGN.c.owner == campaign,
                 sa.or_(
                     CAMPAIGN.c.identity_id == signer.identity_id,
@@ -56,6 +56,11 @@ def retract(
             raise refused("campaign_unknown")
         if found.state == "retracted":
             return 0
+        others = sa.select(SUBMISSION.c.id).where(
+            SUBMISSION.c.campaign_id == found.id, SUBMISSION.c.identity_id != signer.identity_id
+        )
+        if found.queued is not None and c.execute(others.limit(1)).first() is not None:
+            raise refused("not_yours_alone")
         gone = _take_back(c, found.id, campaign)
     # Killed before this, a sweep removes them.
     for sha256 in gone:

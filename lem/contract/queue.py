@@ -20,6 +20,7 @@ Reason = Annotated[str, Field(max_length=2000)]
 Fence = Annotated[int, Field(ge=1, le=2**53)]
 
 MAX_CAMPAIGN_BYTES = 256 * 1024
+MAX_PAUSE_S = 7 * 86_400.0
 
 QueueState = Literal["queued", "running", "done", "failed", "cancelled"]
 """``queued``: nobody runs it now; somebody may have begun it."""
@@ -110,6 +111,9 @@ class Claimed(Document):
     """YAML, as it was queued. Hostile until it is parsed."""
     begun: bool
     """Whether blocks of it were submitted already: :class:`Handover` has them."""
+    others_fence: Annotated[int, Field(ge=0, le=2**53)] | None = None
+    """The last fence that another runner held, 0 where none did: whose own last one is higher may
+    go on with what it has. None: not told."""
 
 
 class Heartbeat(Document):
@@ -136,9 +140,10 @@ class Standing(Document):
 class Finish(Document):
     """``POST /runners/finish``: the lease ends.
 
-    ``done``: every run is made and submitted. ``failed``: it cannot be run, anywhere.
-    ``cancelled``: ended as it was told. ``declined``: this runner's policy refuses it. ``unfit``:
-    this runner cannot, another may. ``released``: this runner stops; it, or another, goes on.
+    ``done``: every run is made and submitted; where the archive has not all of it, it waits again.
+    ``failed``: it cannot be run, anywhere. ``cancelled``: ended as it was told. ``declined``: this
+    runner's policy refuses it. ``unfit``: this runner cannot, another may. ``released``: this
+    runner stops; it, or another, goes on.
     """
 
     schema_version: Literal[1] = 1
@@ -146,6 +151,10 @@ class Finish(Document):
     fence: Fence
     outcome: Literal["done", "failed", "cancelled", "declined", "unfit", "released"]
     reason: Reason = ""
+    not_before_s: Annotated[float, Field(gt=0, le=MAX_PAUSE_S)] | None = None
+    """Of ``released``: so long it is not offered to this runner. Another may have it at once."""
+    tried: bool = True
+    """Of ``released``: whether a run was begun. If not, the claim is not counted as a try."""
 
 
 class Finished(Document):

@@ -16,6 +16,7 @@ from lem.stores.counted import counted, void_reason
 from lem.stores.outcomes import Outcome
 
 MOST_WORDS = 300
+NO_RUN_COUNTS = "no run counts"
 BESIDE = timedelta(minutes=1)
 """Between a block's plan and its first run."""
 
@@ -45,7 +46,7 @@ def _missing(lock: Lock, outcomes: Sequence[Outcome]) -> Iterator[str]:
     yield from _needless(lock, outcomes)
     yield from _to_run(lock, outcomes)
     if not counted(outcomes):
-        yield "no run counts"
+        yield NO_RUN_COUNTS
 
 
 def _strangers(lock: Lock, outcomes: Sequence[Outcome]) -> Iterator[str]:

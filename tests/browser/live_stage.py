@@ -15,6 +15,7 @@ from lem.archive.queue.tables import QUEUED, RUNNER
 from lem.contract.live import Batch, LiveEvent
 from lem.contract.queue import Accepts, Device, Finish, Hardware, Hello
 from lem.live.channel import Channel, said
+from tests.archive_queue import archived
 from tests.live_log import Shape, log
 from tests.server_process import Process
 
@@ -95,6 +96,8 @@ class Stage:
             {"queued": queued, "fence": fence, "outcome": outcome, "reason": reason}
         )
         with self.database.writing() as c:
+            if outcome == "done":
+                archived(c, queued)
             leases.finish(c, told, hash_of(self.runner_token))
 
     def recorded(self, shape: Shape) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from archive_queue import CAMPAIGN, hello
+from archive_queue import CAMPAIGN, archived, hello
 from archive_submissions import Submitter, campaign, part_of
 from server.conftest import Serve, Served
 from server.test_front import is_problem
@@ -49,8 +49,8 @@ class Box:
         said = {"runner": self.id, "queued": queued, "fence": fence, "doing": "block 1"}
         return self.tell("heartbeat", said)
 
-    def finish(self, queued: str, fence: int, outcome: str, reason: str = "") -> Any:
-        said = {"queued": queued, "fence": fence, "outcome": outcome, "reason": reason}
+    def finish(self, queued: str, fence: int, outcome: str, reason: str = "", **more: Any) -> Any:
+        said = {"queued": queued, "fence": fence, "outcome": outcome, "reason": reason, **more}
         return self.tell("finish", said)
 
     def handover(self, queued: str, fence: int) -> Any:
@@ -102,11 +102,19 @@ def test_a_campaign_from_the_browser_to_its_end(served: Served) -> None:
     assert listed["id"] == id
     (machine,) = served.client.get(f"{API}/runners").json()["rows"]
     assert (machine["id"], machine["queued"], machine["online"]) == (box.id, id, True)
-    assert box.finish(id, 1, "done").json()["state"] == "done"
-    assert seen(served, id)["state"] == "done"
+    assert box.finish(id, 1, "released", not_before_s=60.0).json()["state"] == "queued"
+    (later,) = seen(served, id)["declined"]
+    assert later["outcome"] == "later" and later["until"] > later["at"]
+    assert box.claim() is None
+    box = Box(served, "another")
+    assert box.claim() is not None
+    with served.service.database.writing() as c:
+        archived(c, id)
+    assert box.finish(id, 2, "done").json()["state"] == "done"
+    assert (seen(served, id)["state"], seen(served, id)["unfinished_before"]) == ("done", 0)
     lines = served.client.get(f"{API}/campaigns/{id}/recording").text.splitlines()
     states = [event["state"] for line in lines for event in json.loads(line)[2]]
-    assert states == ["queued", "claimed", "done"]
+    assert states == ["queued", "claimed", "queued", "claimed", "done"]
 
 
 def test_a_file_as_it_is_does_too(served: Served) -> None:
@@ -245,7 +253,7 @@ def test_nothing_is_lost_when_the_server_is_started_anew(serve: Serve, tmp_path:
         box.client = client
         assert box.heartbeat(id, 1).json()["lease_s"] == 30.0
         assert client.get(f"{API}/queue/{waiting}").json()["position"] == 1
-        assert box.finish(id, 1, "done").json()["state"] == "done"
+        assert box.finish(id, 1, "done").json()["state"] == "queued"
     first.client.__enter__()
 
 

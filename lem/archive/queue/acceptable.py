@@ -49,7 +49,8 @@ def wish_of(text: str) -> tuple[CampaignFile, Wish]:
     problems = [_placed(campaign, where, what) for where, what in _objections(campaign)]
     if problems:
         raise BadInput(sorted(dict.fromkeys(problems), key=lambda p: (p.line or 0, p.column or 0)))
-    return campaign, Wish(campaign.spec.name, text, len(campaign.drafts), wanted_of(campaign))
+    name, wanted = campaign.spec.name, wanted_of(campaign)
+    return campaign, Wish(name, text, len(campaign.drafts), wanted, campaign.digest)
 
 
 def wanted_of(campaign: CampaignFile) -> dict[str, Any]:

@@ -39,6 +39,8 @@ class Wish(NamedTuple):
     experiments: int
     wanted: dict[str, Any]
     """``models``, ``backends``, ``adaptive``, ``trust_remote_code``."""
+    meaning: str | None = None
+    """``Lock.campaign_digest``."""
 
 
 class Added(NamedTuple):
@@ -73,6 +75,7 @@ def add(c: Connection, grant: Grant, wish: Wish, at: float | None = None) -> Add
             yaml=wish.yaml,
             experiments=wish.experiments,
             wanted=wish.wanted,
+            meaning=wish.meaning,
             archived=True,
             state="queued",
             created_at=text(now),

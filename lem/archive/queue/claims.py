@@ -55,6 +55,7 @@ def claim(
         "models": models_of(me.hello),
         "until": now + LEASE_S,
         "at": text(now),
+        "now": now,
         **({} if wanted is None else {"this_one": wanted}),
     }
     row = c.execute(_taken(wanted is not None), said).first()
@@ -71,8 +72,15 @@ def claim(
         person=Person(id=row.person, name=row.person_name),
         campaign=row.yaml,
         begun=row.device_models is not None,
+        others_fence=None if row.device_models is None else _others_fence(c, row.seq, me.id),
     )
     return Answer(claimed, [*changes, Change(row.id, "claimed", row.fence, me.name)])
+
+
+def _others_fence(c: Connection, seq: int, runner_id: int) -> int:
+    """The last one that another runner held; 0 where none did."""
+    others = sa.and_(CLAIM.c.queued_seq == seq, CLAIM.c.runner_id != runner_id)
+    return c.scalar(sa.select(sa.func.max(CLAIM.c.fence)).where(others)) or 0
 
 
 def _held(c: Connection, runner_id: int, now: float) -> sa.Row[Any] | None:
@@ -127,7 +135,9 @@ def _next(named: bool) -> sa.Select[tuple[int]]:
     waiting = QUEUED.alias("waiting")
     q = waiting.c
     declined = sa.exists().where(
-        DECLINED.c.queued_seq == q.seq, DECLINED.c.runner_id == sa.bindparam("me")
+        DECLINED.c.queued_seq == q.seq,
+        DECLINED.c.runner_id == sa.bindparam("me"),
+        sa.or_(DECLINED.c.until.is_(None), DECLINED.c.until > sa.bindparam("now")),
     )
     disabled = sa.exists().where(PERSON.c.id == q.person_id, PERSON.c.disabled_at.is_not(None))
     query = (

@@ -17,8 +17,9 @@ from lem.archive.database import is_writing
 from lem.archive.queue.tables import CLAIM, DECLINED, QUEUED, RUNNER
 from lem.archive.reasons import refused
 from lem.archive.refused import Refused
-from lem.archive.schema import PERSON, TOKEN
+from lem.archive.schema import CAMPAIGN, PERSON, TOKEN
 from lem.contract.queue import Finish, QueueState, Standing
+from lem.trust.completeness import NO_RUN_COUNTS
 
 LEASE_S = 30.0
 HEARTBEAT_S = 5.0
@@ -27,6 +28,8 @@ MAX_TRIES = 5
 """Claims of a campaign without a block of it submitted in between: then it has failed."""
 AT_ONCE = 100
 LOST = "its runner was not heard of any more"
+LATER = "later"
+"""Outcome in ``DECLINED`` of what was given back for a while."""
 
 
 class Change(NamedTuple):
@@ -155,16 +158,42 @@ def finish(
         return state, []
     end_claim(c, row, now, told.outcome, told.reason)
     if told.outcome in ("declined", "unfit"):
-        _decline(c, row, row.runner_id, now, told)
-    if told.outcome in ("done", "failed") or (told.outcome == "cancelled" and _is_to_end(row)):
+        _decline(c, row, now, told.outcome, told.reason, None)
+    elif told.outcome == "released" and told.not_before_s is not None:
+        _decline(c, row, now, LATER, told.reason, now + told.not_before_s)
+    if told.outcome == "done":
+        change = _done(c, row, now, told.reason)
+    elif told.outcome == "failed" or (told.outcome == "cancelled" and _is_to_end(row)):
         change = end(c, row, now, told.outcome, told.reason)
     elif told.outcome == "cancelled":
         # Nobody wanted that: it is its runner that stopped.
         change = put_back(c, row, now, told.reason)
     else:
-        tried = told.outcome == "released"
+        tried = told.outcome == "released" and told.tried
         change = put_back(c, row, now, told.reason or told.outcome, counts=tried)
     return _STATE_OF.get(change.state, "queued"), [change]
+
+
+def _done(c: Connection, row: sa.Row[Any], now: float, reason: str) -> Change:
+    """Its runner says that all of it is run and submitted. It is done where the archive's campaign
+    is whole, by the rules that decide what counts there (one that was taken back was whole once).
+    Where all was run and no run counts, it has failed. Else something is missing that its runner
+    does not know of: it waits again, and that was one of its tries."""
+    found = c.execute(
+        sa.select(CAMPAIGN.c.state, CAMPAIGN.c.missing).where(
+            CAMPAIGN.c.owner == row.campaign, CAMPAIGN.c.queued == row.id
+        )
+    ).first()
+    if found is None:
+        return put_back(c, row, now, "its runner has ended, and nothing of it was submitted")
+    if found.state == "rejected":
+        return end(c, row, now, "failed", "the archive has rejected what was submitted of it")
+    if found.state == "open" and found.missing == NO_RUN_COUNTS:
+        return end(c, row, now, "failed", "all of it was run, and no run of it counts")
+    if found.state == "open":
+        missing = f"its runner has ended, and the archive has not all of it: {found.missing}"
+        return put_back(c, row, now, missing)
+    return end(c, row, now, "done", reason)
 
 
 _STATE_OF: dict[str, QueueState] = {
@@ -300,8 +329,11 @@ def _finished(c: Connection, told: Finish, token_hash: str) -> QueueState | None
     return state
 
 
-def _decline(c: Connection, row: sa.Row[Any], runner_id: int, now: float, told: Finish) -> None:
-    mine = sa.and_(DECLINED.c.queued_seq == row.seq, DECLINED.c.runner_id == runner_id)
-    said = {"outcome": told.outcome, "reason": told.reason, "at": text(now)}
+def _decline(
+    c: Connection, row: sa.Row[Any], now: float, outcome: str, reason: str, until: float | None
+) -> None:
+    mine = sa.and_(DECLINED.c.queued_seq == row.seq, DECLINED.c.runner_id == row.runner_id)
+    said = {"outcome": outcome, "reason": reason, "at": text(now), "until": until}
     if c.execute(DECLINED.update().where(mine).values(said)).rowcount == 0:
-        c.execute(DECLINED.insert().values(queued_seq=row.seq, runner_id=runner_id, **said))
+        said |= {"queued_seq": row.seq, "runner_id": row.runner_id}
+        c.execute(DECLINED.insert().values(said))

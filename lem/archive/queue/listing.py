@@ -11,6 +11,7 @@ from pydantic import Field
 from lem.archive.queries.answer import CampaignId, Shape
 from lem.archive.queries.cursor import Cursor, CursorText, question_key
 from lem.archive.queries.filters import Question
+from lem.archive.queue.leases import text
 from lem.archive.queue.tables import CLAIM, DECLINED, QUEUED, RUNNER
 from lem.archive.reasons import refused
 from lem.archive.schema import CAMPAIGN, PERSON
@@ -80,8 +81,11 @@ class ClaimOf(Shape):
 class DeclinedBy(Shape):
     runner: RunnerOf
     outcome: str
+    """``declined``, ``unfit``, ``later``."""
     reason: str
     at: str
+    until: str | None
+    """Of ``later``: it is not offered to that runner before then. Null: never again."""
 
 
 class QueuedAnswer(QueuedRow):
@@ -99,6 +103,10 @@ class QueuedAnswer(QueuedRow):
     claims: list[ClaimOf]
     """The newest first."""
     declined: list[DeclinedBy]
+    unfinished_before: int
+    """Campaigns that said the same (comments and order aside), were queued here before this one by
+    whomever, were begun, and were cancelled or failed: who queues one again until its figures
+    please has some."""
 
 
 class _After(Cursor):
@@ -163,6 +171,7 @@ def queued(c: sa.Connection, id: str) -> QueuedAnswer:
         missing="" if archived is None else archived.missing,
         claims=_claims(c, row.seq),
         declined=_declined(c, row.seq),
+        unfinished_before=_unfinished_before(c, row),
     )
 
 
@@ -246,6 +255,20 @@ def _declined(c: sa.Connection, seq: int) -> list[DeclinedBy]:
             outcome=row.outcome,
             reason=row.reason,
             at=row.at,
+            until=None if row.until is None else text(row.until),
         )
         for row in rows
     ]
+
+
+def _unfinished_before(c: sa.Connection, row: sa.Row[Any]) -> int:
+    if row.meaning is None:
+        return 0
+    q = QUEUED.c
+    begun = sa.exists().where(
+        CLAIM.c.queued_seq == q.seq,
+        sa.or_(CLAIM.c.outcome.is_(None), CLAIM.c.outcome.not_in(("declined", "unfit"))),
+    )
+    same = sa.and_(q.meaning == row.meaning, q.seq < row.seq)
+    ended = q.state.in_(("cancelled", "failed"))
+    return c.scalar(sa.select(sa.func.count()).where(same, ended, begun)) or 0

@@ -99,10 +99,12 @@ def seen(c: Connection, runner: sa.Row[Any], now: float, doing: str) -> None:
 
 @lru_cache(maxsize=256)
 def models_of(hello: str) -> str:
-    """What makes two runners' machines alike enough for one campaign: the models of their GPUs,
-    or of their processor where they have none."""
+    """What has to be the same of two runners' machines for one campaign to be offered to both: the
+    models of their GPUs, or of their processor with its cores where they have none. A runner looks
+    more closely before it goes on with what another one began."""
     hardware = Hello.model_validate_json(hello).hardware
-    return "; ".join(sorted({d.model for d in hardware.devices})) or f"cpu: {hardware.cpu}"
+    cpu = f"cpu: {hardware.cpu} ({hardware.cores} CPUs)"
+    return "; ".join(sorted({d.model for d in hardware.devices})) or cpu
 
 
 def listed(c: Connection, at: float | None = None) -> list[Listed]:

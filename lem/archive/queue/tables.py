@@ -65,6 +65,7 @@ QUEUED = sa.Table(
     sa.Column("tries", sa.Integer, nullable=False, server_default="0"),
     sa.Column("cancel_at", sa.Text),
     sa.Column("device_models", sa.Text),
+    sa.Column("meaning", sa.Text, index=True),
     sa.Index("ix_queued_state", "state", "turn", "seq"),
 )
 """``seq``: the order in which they came; ``turn``: in which they are given out, lowest first
@@ -75,7 +76,8 @@ measured may be published. ``state``: ``queued``, ``running``, ``done``, ``faile
 ``fence``: the last claim's number. ``runner_id``: who holds the lease, or held the last one.
 ``tries``: claims since blocks of it were submitted last. ``cancel_at``: when somebody wanted it to
 end. ``device_models``: on which it was begun, once blocks of it were submitted; the runner's handle
-where experiments are chosen as it goes, since nobody else can go on with it."""
+where experiments are chosen as it goes, since nobody else can go on with it. ``meaning``: SHA-256
+of what its file says (``Lock.campaign_digest``)."""
 
 CLAIM = sa.Table(
     "claim",
@@ -99,5 +101,7 @@ DECLINED = sa.Table(
     sa.Column("outcome", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False, server_default=""),
     sa.Column("at", sa.Text, nullable=False),
+    sa.Column("until", sa.Float),
 )
-"""What is not offered to a runner again. ``outcome``: ``declined`` or ``unfit``."""
+"""What is not offered to a runner again. ``outcome``: ``declined`` or ``unfit``; ``later``: not
+before ``until``."""

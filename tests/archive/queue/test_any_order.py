@@ -30,6 +30,7 @@ class Model:
         self.until = 0.0
         self.tries = 0
         self.cancelling = False
+        self.whole = False
         self.declined: set[int] = set()
 
     def held(self, now: float) -> bool:
@@ -136,6 +137,12 @@ class AnyOrder(RuleBasedStateMachine):
         except Refused as e:
             assert e.reason == "lease_lost" and not holds
 
+    @rule(data=st.data())
+    def whole(self, data: Any) -> None:
+        if (found := self.one(data)) is not None and not found[1].whole:
+            self.queue.archived(found[0])
+            found[1].whole = True
+
     @rule(data=st.data(), box=st.integers(0, 2), outcome=st.sampled_from(OUTCOMES))
     def finish(self, data: Any, box: int, outcome: str) -> None:
         if (found := self.one(data)) is None or not found[1].fence:
@@ -154,7 +161,7 @@ class AnyOrder(RuleBasedStateMachine):
             return
         if outcome in ("declined", "unfit"):
             model.declined.add(box)
-        if outcome in ("done", "failed"):
+        if outcome == "failed" or (outcome == "done" and model.whole):
             model.state = outcome
         else:
             model.back(counts=outcome not in ("declined", "unfit"))

@@ -8,12 +8,13 @@ import sqlalchemy as sa
 
 from lem.archive.identities import hash_of, revoke_token
 from lem.archive.queue import adding, leases, listing, people, runners
+from lem.archive.queue.acceptable import wish_of
 from lem.archive.queue.leases import LEASE_S, MAX_TRIES
 from lem.archive.queue.tables import CLAIM, QUEUED, RUNNER
 from lem.archive.refused import Refused
 from lem.archive.schema import PERSON, TOKEN
 from lem.contract.queue import Device, Hardware
-from tests.archive_queue import WISH, Machine, Queue
+from tests.archive_queue import CAMPAIGN, WISH, Machine, Queue
 
 
 @pytest.fixture
@@ -46,6 +47,7 @@ def test_a_campaign_from_first_to_last(queue: Queue) -> None:
     queue.now += LEASE_S - 1
     assert queue.heartbeat(box, id, 1).lease_s == LEASE_S
     queue.now += LEASE_S - 1
+    queue.archived(id)
     assert queue.finish(box, id, 1, "done") == "done"
     found = shown(queue, id)
     assert (found.state, found.position, found.fence) == ("done", None, 1)
@@ -162,6 +164,7 @@ def test_campaigns_of_one_person_do_not_keep_others_waiting(queue: Queue) -> Non
     box, order = queue.machine(), []
     while (claimed := queue.claim(box)) is not None:
         order.append(claimed.queued)
+        queue.archived(claimed.queued)
         queue.finish(box, claimed.queued, claimed.fence, "done")
     assert sorted(order) == sorted([*of_ada, *of_ben, of_cid])
     assert order[0] == of_ada[0]
@@ -179,6 +182,7 @@ def test_who_waits_gets_nearer_whoever_comes_after(queue: Queue, monkeypatch) ->
     for n in range(adding.MAX_OPEN * (adding.STEP + 1)):
         queue.add(queue.person(f"new {n}"))
         claimed = queue.claim(box)
+        queue.archived(claimed.queued)
         queue.finish(box, claimed.queued, claimed.fence, "done")
         if claimed.queued == last:
             break
@@ -226,6 +230,7 @@ def test_eight_at_once_never_get_the_same(queue: Queue) -> None:
     def work(box: Machine) -> None:
         while (claimed := queue.claim(box)) is not None:
             got.append((claimed.queued, claimed.fence))
+            queue.archived(claimed.queued)
             queue.finish(box, claimed.queued, claimed.fence, "done")
 
     threads = [threading.Thread(target=work, args=(b,)) for b in boxes]
@@ -306,6 +311,7 @@ def test_one_that_was_done_when_it_was_to_end_is_done(queue: Queue) -> None:
     id = queue.add(ada)
     queue.claim(box)
     queue.cancel(id, ada)
+    queue.archived(id)
     assert queue.finish(box, id, 1, "done") == "done"
 
 
@@ -487,3 +493,115 @@ def test_no_secret_is_in_the_tables(queue: Queue) -> None:
         rows = " ".join(str(c.execute(sa.select(t)).all()) for t in (QUEUED, RUNNER, CLAIM, TOKEN))
     assert token not in rows and added.owner_token not in rows
     assert hash_of(token) in rows
+
+
+@pytest.mark.parametrize(
+    ("state", "missing", "becomes", "reason"),
+    [
+        (None, "", "queued", ""),
+        ("open", "block 2", "queued", ""),
+        ("open", "no run counts", "failed", "no run of it counts"),
+        ("rejected", "", "failed", "rejected"),
+        ("retracted", "", "done", ""),
+        ("complete", "", "done", ""),
+    ],
+)
+def test_it_is_done_only_where_the_archive_has_all_of_it(
+    queue: Queue, state: str | None, missing: str, becomes: str, reason: str
+) -> None:
+    box, id = queue.machine(), queue.add(queue.person())
+    queue.claim(box)
+    if state is not None:
+        queue.archived(id, state, missing)
+    assert queue.finish(box, id, 1, "done") == becomes
+    assert queue.finish(box, id, 1, "done") == becomes
+    assert reason in shown(queue, id).reason
+
+
+def test_what_is_never_whole_ends_with_what_is_missing(queue: Queue) -> None:
+    box, id = queue.machine(), queue.add(queue.person())
+    queue.archived(id, "open", "block 2")
+    for _ in range(MAX_TRIES):
+        state = queue.finish(box, id, queue.claim(box).fence, "done")
+    assert state == "failed" and "has not all of it: block 2" in shown(queue, id).reason
+
+
+def test_what_is_given_back_for_a_while_comes_back(queue: Queue) -> None:
+    box, other, id = queue.machine(), queue.machine(), queue.add(queue.person())
+    for n in range(2 * MAX_TRIES):
+        fence = queue.claim(box).fence
+        pause = {"not_before_s": 60.0, "tried": False}
+        assert queue.finish(box, id, fence, "released", f"quota {n}", **pause) == "queued"
+        assert queue.claim(box) is None and queue.claim(box, id) is None
+        (told,) = shown(queue, id).declined
+        assert (told.outcome, told.reason) == ("later", f"quota {n}") and told.until is not None
+        queue.now += 60
+    # For another there is no reason to wait.
+    queue.finish(box, id, queue.claim(box).fence, "released", "quota", not_before_s=60.0)
+    assert queue.claim(other).queued == id
+
+
+def test_a_refusal_takes_the_place_of_a_pause(queue: Queue) -> None:
+    box, id = queue.machine(), queue.add(queue.person())
+    queue.finish(box, id, queue.claim(box).fence, "released", "quota", not_before_s=60.0)
+    queue.now += 60
+    queue.finish(box, id, queue.claim(box).fence, "declined", "no")
+    queue.now += 1e6
+    assert queue.claim(box) is None and shown(queue, id).declined[0].until is None
+
+
+def test_a_runner_is_told_whether_another_had_it(queue: Queue) -> None:
+    box, other, id = queue.machine(), queue.machine(), queue.add(queue.person())
+    claimed = queue.claim(box)
+    with queue.database.queueing() as c:
+        lease = leases.lease_of(c, id, claimed.fence, box.token_hash, queue.now)
+        leases.block_submitted(c, lease, runners.models_of(lease.hello))
+    # The answers to two more claims were lost.
+    for fence in (2, 3):
+        claimed = queue.claim(box)
+        assert (claimed.fence, claimed.others_fence) == (fence, 0)
+    queue.finish(box, id, 3, "released")
+    assert queue.claim(other, id).others_fence == 3
+    queue.finish(other, id, 4, "released")
+    queue.claim(box)
+    assert queue.claim(box).others_fence == 4
+
+
+def test_processors_with_other_numbers_of_cores_are_not_alike(queue: Queue) -> None:
+    def machine(cores: int) -> Machine:
+        return queue.machine(hardware=Hardware(cpu="A CPU", cores=cores, memory_bytes=1))
+
+    box, smaller, same = machine(8), machine(4), machine(8)
+    id = queue.add(queue.person())
+    claimed = queue.claim(box)
+    with queue.database.queueing() as c:
+        lease = leases.lease_of(c, id, claimed.fence, box.token_hash, queue.now)
+        leases.block_submitted(c, lease, runners.models_of(lease.hello))
+    queue.finish(box, id, 1, "released")
+    assert queue.claim(smaller) is None
+    assert queue.claim(same).queued == id
+
+
+def test_how_often_the_same_was_begun_and_not_ended(queue: Queue) -> None:
+    ada, ben, box = queue.person("Ada"), queue.person("Ben"), queue.machine()
+    other = CAMPAIGN.replace("requests: 64", "requests: 32")
+    same = CAMPAIGN + "# and a comment\n"
+    ends = [
+        (ada, CAMPAIGN, "cancelled"),
+        (ben, same, "failed"),
+        (ada, CAMPAIGN, "done"),
+        (ada, other, "failed"),
+        (ada, CAMPAIGN, ""),
+    ]
+    for who, text, end in ends:
+        id = queue.add(who, wish_of(text)[1])
+        if end == "":
+            queue.cancel(id, who)  # before anybody began it
+            continue
+        queue.claim(box)
+        if end == "cancelled":
+            queue.cancel(id, who)
+        queue.archived(id)
+        assert queue.finish(box, id, 1, end) == end
+    again = [queue.add(ada, wish_of(text)[1]) for text in (CAMPAIGN, other)]
+    assert [shown(queue, id).unfinished_before for id in again] == [2, 1]

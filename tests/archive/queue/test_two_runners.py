@@ -26,6 +26,7 @@ from lem.archive.retract import retract
 from lem.archive.schema import CAMPAIGN, SUBMISSION
 from lem.contract.queue import Hardware
 from lem.submit.bundle import Bundle
+from lem.submit.client import MAX_ANSWER_BYTES
 from lem.trust import traits
 from lem.trust.judge import Judgement
 from tests.archive_queue import Machine, Queue, hello
@@ -279,6 +280,11 @@ def test_it_is_not_handed_over_to_a_machine_of_another_kind(scene: Scene) -> Non
     assert caught.value.reason == "not_handed_over"
 
 
+def test_as_much_is_handed_over_as_a_runner_reads() -> None:
+    in_base64 = handover.MAX_BYTES * 4 / 3
+    assert in_base64 < MAX_ANSWER_BYTES - 2**21
+
+
 def test_too_much_is_not_handed_over(scene: Scene, monkeypatch) -> None:
     scene.send(scene.lab, scene.blocks(FIRST), scene.first, 1)
     monkeypatch.setattr(handover, "MAX_BYTES", 1000)
@@ -288,22 +294,28 @@ def test_too_much_is_not_handed_over(scene: Scene, monkeypatch) -> None:
     assert caught.value.reason == "too_large"
 
 
-@pytest.mark.parametrize("whose", ["lab", "other", "stranger"])
-def test_anybody_who_ran_blocks_of_it_may_take_it_back(scene: Scene, whose: str) -> None:
+def test_nobody_takes_blocks_of_others_back(scene: Scene) -> None:
     scene.run_by_both()
     archive = scene.queue.archive
-    who = {
-        "lab": scene.lab,
-        "other": scene.other,
-        "stranger": Submitter(archive, "Stranger"),
-    }[whose]
-    signed = who.retraction(scene.bundle.content.campaign)
-    if whose == "stranger":
+    stranger = Submitter(archive, "Stranger")
+    for who, reason in (
+        (scene.lab, "not_yours_alone"),
+        (scene.other, "not_yours_alone"),
+        (stranger, "campaign_unknown"),
+    ):
+        signed = who.retraction(scene.bundle.content.campaign)
         with pytest.raises(Refused) as caught:
             retract(archive.database, archive.packs, *signed)
-        assert caught.value.reason == "campaign_unknown"
-        return
-    assert retract(archive.database, archive.packs, *signed) == 2
+        assert caught.value.reason == reason
+    assert len(figures(archive)[0]) == 2
+
+
+def test_who_ran_all_of_it_may_take_it_back(scene: Scene) -> None:
+    scene.send(scene.lab, scene.bundle, scene.first, 1)
+    assert scene.queue.finish(scene.first, scene.id, 1, "done") == "done"
+    archive = scene.queue.archive
+    signed = scene.lab.retraction(scene.bundle.content.campaign)
+    assert retract(archive.database, archive.packs, *signed) == 1
     assert figures(archive)[0] == []
     assert list(archive.packs.every()) == []
 
