@@ -95,6 +95,7 @@ def power(at: int, w: float = 100.0) -> dict[str, Any]:
         "estimated": False,
         "w": w,
         "j": w * 2,
+        "window_j": None,
     }
 
 
