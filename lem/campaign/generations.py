@@ -60,7 +60,9 @@ class Generations:
 
         def is_new(point: Point) -> bool:
             draft = self.candidates.draft(point)
-            if draft is None or (arm := self._arm(draft, None).arm_id) in known:
+            if draft is None or not self._is_ready(draft):
+                return False
+            if (arm := self._arm(draft, None).arm_id) in known:
                 return False
             known.add(arm)
             chosen.append(draft)
@@ -95,7 +97,7 @@ class Generations:
         found: list[Draft] = []
         complete = True
         for drafts in self.candidates.outermost():
-            own = list(islice(drafts, most + 1))
+            own = list(islice(filter(self._is_ready, drafts), most + 1))
             complete &= len(own) <= most
             found += own[:most]
         named = labels([*self.file.drafts, *found])[len(self.file.drafts) :]
@@ -111,9 +113,14 @@ class Generations:
     def _draft(self, arm: Arm) -> Draft | None:
         """The experiment of an arm, if the campaign file gives it."""
         for draft in self.candidates.restored(model_name, arm):
-            if self._arm(draft, None).arm_id == arm.arm_id:
+            if self._is_ready(draft) and self._arm(draft, None).arm_id == arm.arm_id:
                 return draft
         return None
+
+    def _is_ready(self, draft: Draft) -> bool:
+        """Whether what it needs is prepared: hardly any point of a space that is excluded nearly
+        everywhere may have been overlooked (:meth:`Candidates.staged`)."""
+        return _needs(draft) in self.ready
 
     def _arm(self, draft: Draft, generation: int | None) -> Arm:
         needed = gpus_needed(draft.backend, draft.engine, draft.args)

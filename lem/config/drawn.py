@@ -3,11 +3,12 @@
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import chain, islice, product
 from typing import Literal
 
 from lem.config.axes import Axis
 from lem.config.axes import Point as Drafted
+from lem.config.bounds import MAX_EXPERIMENTS
 from lem.config.identity import meaning
 from lem.config.paths import Draft
 from lem.config.spans import LISTS
@@ -55,6 +56,8 @@ def _check_adaptive(grid: Grid, named: Sequence[Drafted]) -> None:
     if size is not None and size < settings["budget"]:
         there = f"{size} experiments that there are" if size > 1 else "one experiment that there is"
         grid.note((("sampler", "budget"), f"is more than the {there}"))
+    if (lists := request_lists(grid)) > MAX_EXPERIMENTS:
+        grid.note((("sweep",), f"needs {lists:,} request lists; at most {MAX_EXPERIMENTS:,}"))
     for key in ("precision", "time_budget"):
         if getattr(measure, key) is not None:
             why = "does not go with sampler pareto: each generation has a fixed number of blocks"
@@ -66,6 +69,12 @@ def _check_adaptive(grid: Grid, named: Sequence[Drafted]) -> None:
             grid.note((("sampler", "objectives"), f"{name} needs `measure: {{quality: [nll]}}`"))
         if objective(name).metric in PER_ANSWER and measure.accuracy is None:
             grid.note((("sampler", "objectives"), f"{name} needs `measure: {{accuracy: …}}`"))
+
+
+def request_lists(grid: Grid) -> int:
+    """How many there are to prepare, with what is excluded: for each model and backend."""
+    axes = ([a for a in grid.applicable(b) if a.path.keys[:2] in LISTS] for b in grid.backends)
+    return len(grid.spec.models) * sum(math.prod(len(a.values) for a in own) for own in axes)
 
 
 def _size(grid: Grid) -> int | None:
@@ -219,17 +228,32 @@ class Candidates:
 
     def staged(self) -> Iterator[Draft]:
         """One experiment for each model, backend and request list, which is all that needs
-        preparing, and the largest of each model and backend, which needs most GPUs."""
+        preparing, and the largest of each model and backend, which needs most GPUs; none that is
+        excluded."""
         for model, backend in product(range(len(self.models)), self.grid.backends):
             axes = self.grid.applicable(backend)
-            lists = [a.values if a.path.keys[:2] in LISTS else a.values[:1] for a in axes]
-            largest = tuple(max(a.values, key=_size_of) for a in axes)
-            for chosen in (*product(*lists), largest):
-                values = {_text(a): v for a, v in zip(axes, chosen, strict=True)}
-                one = drafted(self.grid, Point(model, backend, values))
-                if one is None or (chosen is largest and self.grid.is_excluded(one.draft)):
-                    continue
-                yield replace(one.draft, model=self.models[model])
+            lists = [(_text(a), a.values) for a in axes if a.path.keys[:2] in LISTS]
+            for chosen in product(*(values for _, values in lists)):
+                listed = zip((name for name, _ in lists), chosen, strict=True)
+                if (draft := self._with(model, backend, dict(listed))) is not None:
+                    yield draft
+            largest = {_text(a): max(a.values, key=_size_of) for a in axes}
+            if (draft := self.draft(Point(model, backend, largest))) is not None:
+                yield draft
+
+    def _with(self, model: int, backend: str, listed: Mapping[str, Scalar]) -> Draft | None:
+        """An experiment with these values that is not excluded: the first one, else any; None
+        where there is none, or hardly any."""
+        first = {_text(a): a.values[0] for a in self.grid.applicable(backend)}
+        if (draft := self.draft(Point(model, backend, first | {**listed}))) is not None:
+            return draft
+        axes = {n: a for n, a in self.space.backends[backend].items() if n not in listed}
+        rest = Space(1, {backend: axes})
+        there = chain(
+            islice(every_point(rest) or (), MISSES), islice(draw(rest, "sobol", 1), MISSES)
+        )
+        drafts = (self.draft(Point(model, backend, {**p.values, **listed})) for p in there)
+        return next((d for d in drafts if d is not None), None)
 
 
 def _size_of(value: Scalar) -> float:

@@ -14,10 +14,13 @@ from fnmatch import fnmatchcase
 from itertools import islice
 from typing import Any
 
-from lem.config import CampaignFile, check_available, parse
+from lem.campaign.generations import to_stage
+from lem.config import CampaignFile, MeasureSpec, check_available, parse
 from lem.config.bounds import Range
+from lem.config.drawn import request_lists
 from lem.config.paths import parse_path
 from lem.config.schema import BackendSpec, is_path
+from lem.config.stranger import MAX_TOKENS, files_named, is_proposed, most_tokens
 from lem.contract.base import Part, Scalar
 from lem.contract.queue import MAX_CAMPAIGN_BYTES
 from lem.contract.spec import DeviceSettings, Experiment, ModelSpec, Settings, Synthetic
@@ -28,6 +31,7 @@ from lem.runner.policy import Bound, Policy
 
 MOST_REASONS = 10
 OUTERMOST = 64
+ESTIMATED_W_PER_CORE = MeasureSpec().watts_per_busy_core
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}", re.ASCII)
 """A value of a setting that names no place: no slash, no colon, no blank."""
 SERVED_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+-]{0,199}", re.ASCII)
@@ -73,6 +77,11 @@ def refusals(file: CampaignFile, policy: Policy, launcher: str) -> Iterator[str]
     yield from _of_sweep(file, policy)
     drafts = list(file.drafts)
     if file.candidates is not None:
+        lists = request_lists(file.candidates.grid)
+        if lists > policy.max_experiments:
+            yield f"{lists} request lists; at most {policy.max_experiments} are prepared here"
+            return
+        drafts = list(to_stage(file).drafts)
         drafts += [d for own in file.candidates.outermost() for d in islice(own, OUTERMOST)]
     for draft in drafts:
         yield from _of_settings(
@@ -105,8 +114,17 @@ def _of_the_file(file: CampaignFile, policy: Policy, launcher: str) -> Iterator[
         yield f"the launcher {_said(spec.launcher)} is not allowed here"
     if spec.trust_remote_code and not policy.trust_remote_code:
         yield "trust_remote_code: code that comes with a model is not run here"
+    for key in files_named(file):
+        yield f"{_clipped(key)} names a file, which no campaign may do here"
     if measure.calibration is not None:
         yield "measure.calibration names a file, which no campaign may do here"
+    if not isinstance(spec.gpus, str) and spec.gpus:
+        yield "gpus: which ones are used is this machine's to say"
+    if not policy.meters:
+        if measure.meters is not None:
+            yield "measure.meters: what measures a campaign is this machine's to say"
+        if measure.watts_per_busy_core != ESTIMATED_W_PER_CORE:
+            yield "measure.watts_per_busy_core is not allowed here"
     if measure.accuracy is not None:
         if measure.accuracy.path is not None or measure.accuracy.include_path is not None:
             yield "measure.accuracy names a file, which no campaign may do here"
@@ -143,6 +161,8 @@ def _of_model(model: ModelSpec, policy: Policy) -> Iterator[str]:
         yield f"the model {_said(model.id)} is not allowed here"
     if model.revision is not None and REVISION.fullmatch(model.revision) is None:
         yield f"{_said(model.revision)} is no plain name of a revision"
+    if is_proposed(model.revision):
+        yield f"the revision {_said(model.revision)} is anybody's, and not the publisher's"
     if model.gguf_file is not None and IN_REPOSITORY.fullmatch(model.gguf_file) is None:
         yield f"{_said(model.gguf_file)} is no plain name of a file"
 
@@ -154,11 +174,23 @@ def _of_synthetic(model: Synthetic, policy: Policy) -> Iterator[str]:
         if path.startswith("synthetic."):
             yield from _beyond(path, bound, _inside(model, path.split(".")[1:]))
     yield from _names_and_values("models.synthetic.config", model.config, names.SYNTHETIC)
-    inner = model.intermediate_size or 4 * model.hidden_size
-    layer = 4 * model.hidden_size**2 + 3 * model.hidden_size * inner
-    weights = model.layers * layer + 2 * model.vocab_size * model.hidden_size
+    if (model.kv_heads or 0) > model.heads:
+        yield f"a synthetic model of {model.kv_heads} kv_heads has to have as many heads"
+    weights = _weights(model)
     if weights * BYTES_PER_WEIGHT > policy.models.max_gb * 1e9:
         yield f"a synthetic model of {weights:.2g} weights is larger than is allowed here"
+
+
+def _weights(model: Synthetic) -> float:
+    """How many a synthetic model may have."""
+    inner, experts = model.intermediate_size or 4 * model.hidden_size, 1
+    if model.architecture not in names.DENSE:
+        inner, experts = max(inner, names.EXPERT_SIZE), names.EXPERTS
+    said = model.config.get("head_dim")
+    width = said if isinstance(said, int | float) else model.hidden_size / model.heads
+    heads = 2 * (model.heads + (model.kv_heads or model.heads))
+    layer = model.hidden_size * (heads * width + 3.0 * inner * experts)
+    return model.layers * layer + 2.0 * model.vocab_size * model.hidden_size
 
 
 def _of_backend(name: str, backend: BackendSpec, policy: Policy) -> Iterator[str]:
@@ -226,6 +258,8 @@ def _of_workload(workload: Workload) -> Iterator[str]:
     for name, part in (("dataset", workload.dataset), ("arrival", workload.arrival)):
         if isinstance(part, FromFile) or hasattr(part, "path"):
             yield f"workload.{name} names a file, which no campaign may do here"
+    if (tokens := most_tokens(workload)) > MAX_TOKENS:
+        yield f"requests of {tokens:.2g} tokens in all are more than are made here"
 
 
 def _names_and_values(

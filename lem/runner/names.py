@@ -126,6 +126,17 @@ SYNTHETIC = (
 )
 """Of the config of a model that is made in place."""
 
+DENSE = (
+    *("bloom", "cohere", "cohere2", "exaone4", "falcon", "gemma", "gemma2", "gemma3_text", "glm"),
+    *("glm4", "gpt2", "gpt_neox", "gptj", "granite", "helium", "llama", "ministral", "mistral"),
+    *("mpt", "nemotron", "olmo", "olmo2", "olmo3", "opt", "phi", "phi3", "qwen2", "qwen3"),
+    *("smollm3", "stablelm", "starcoder2"),
+)
+"""Architectures without experts. What is not known here is taken to have ``EXPERTS``."""
+EXPERTS = 512
+EXPERT_SIZE = 8192
+"""Of an expert's inner layer, where a campaign cannot say it."""
+
 PUBLISHERS = (
     "01-ai/*",
     "allenai/*",
@@ -173,6 +184,7 @@ BOUNDS: dict[str, tuple[float | None, float | None]] = {
     "measure.warm_up_cap_s": (None, 1800),
     "measure.window_s": (None, 600),
     "measure.windows": (None, 20),
+    "synthetic.config.head_dim": (1, 1024),
     "synthetic.hidden_size": (None, 16_384),
     "synthetic.intermediate_size": (None, 65_536),
     "synthetic.layers": (None, 128),

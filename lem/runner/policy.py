@@ -58,12 +58,21 @@ class Bound(Part):
         return self
 
 
+class Total(Part):
+    """Of all people together within 24 hours; null: no limit."""
+
+    hours: Annotated[float, Field(gt=0)] | None = 16.0
+    kwh: Annotated[float, Field(gt=0)] | None = 10.0
+
+
 class Quotas(Part):
-    """Of one person within 24 hours; null: no limit."""
+    """Of one person within 24 hours; null: no limit. ``total``: of all, since it is the server that
+    says who somebody is."""
 
     campaigns: Annotated[int, Field(ge=1)] | None = 10
     hours: Annotated[float, Field(gt=0)] | None = 8.0
     kwh: Annotated[float, Field(gt=0)] | None = 4.0
+    total: Total = Total()
 
 
 def _zone(name: str) -> str:
@@ -101,6 +110,12 @@ class Policy(Part):
     """Of lm-evaluation-harness, which runs outside of any container."""
     device_settings: bool = False
     """Whether power limits and clocks may be set."""
+    meters: bool = False
+    """Whether a campaign may choose its meters, and how its power is estimated where there is none:
+    by them its own use of energy is counted."""
+    assumed_watts: Size | None = None
+    """Of a run of which no power was read; null: what its boards may draw, or 10 W for each core.
+    """
     trust_remote_code: bool = False
     hub_token: bool = False
     """Whether models may be fetched with the owner's ``HF_TOKEN``."""
@@ -189,6 +204,8 @@ generate: [default]
 #   engine.max_batch_size: {high: 64}
 
 device_settings: false           # power limits and clocks
+meters: false                    # measure.meters and measure.watts_per_busy_core
+assumed_watts: null              # of a run whose power nothing reads; null: the boards' limits
 trust_remote_code: false         # code that comes with a model
 hub_token: false                 # fetch models with your HF_TOKEN
 tasks: []                        # of lm-evaluation-harness, outside of any container
@@ -198,6 +215,7 @@ quotas:                          # of one person within 24 hours; null: no limit
   campaigns: 10
   hours: 8
   kwh: 4
+  total: {hours: 16, kwh: 10}    # of all people together
 
 hours: []                        # always; or [{days: mon-fri, begin: "20:00", end: "06:00"}]
 time_zone: UTC

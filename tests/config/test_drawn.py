@@ -9,6 +9,7 @@ import yaml
 from lem.config import load, parse
 from lem.config.labels import labels
 from lem.config.load import CampaignFile
+from lem.errors import BadInput
 
 BASE: dict[str, Any] = {
     "version": 1,
@@ -121,6 +122,41 @@ def test_everything_that_later_experiments_come_from_is_in_a_pareto_files_digest
     ):
         assert campaign(**{"sampler": sampler, **change}).digest != one.digest
     assert campaign(sampler={**sampler, "objectives": ["energy", "latency"]}).digest == one.digest
+
+
+def test_nothing_that_is_excluded_is_staged_and_nothing_else_is_missing() -> None:
+    """Not even where the first of a list's experiments is excluded, at whatever axis."""
+    file = campaign(
+        sampler={"kind": "pareto", "budget": 4},
+        backends={"transformers": {}},
+        sweep={
+            "workload.dataset.input_tokens": [8, 16, 99],
+            "engine.max_batch_size": [1, 2, 4],
+            "generate.temperature": {"low": 0, "high": 1},
+        },
+        exclude=[
+            {"workload.dataset.input_tokens": 99},
+            {"workload.dataset.input_tokens": 8, "engine.max_batch_size": 1},
+            {"generate.temperature": 0},
+            {"generate.temperature": 1},
+        ],
+    )
+    assert file.candidates is not None
+    staged = list(file.candidates.staged())
+    assert not [d for d in staged if file.candidates.grid.is_excluded(d)]
+    lists = [d.workload.dataset.input_tokens for d in staged]  # type: ignore[union-attr]
+    assert lists == [8, 16]
+    assert staged[0].engine["max_batch_size"] in (2, 4)
+
+
+def test_request_lists_that_are_too_many_are_refused() -> None:
+    """To list them all would take for ever."""
+    sweep = {
+        f"workload.dataset.{key}": {"low": 1, "high": 1000, "num": 1000}
+        for key in ("input_tokens", "output_tokens", "prefix_tokens", "turns")
+    }
+    with pytest.raises(BadInput, match="request lists"):
+        campaign(sampler={"kind": "pareto", "budget": 4}, sweep=sweep)
 
 
 def test_every_request_list_that_may_be_needed_is_staged() -> None:

@@ -44,7 +44,7 @@ def test_a_harmless_campaign_may_be_run() -> None:
     found = verdict(
         campaign(
             models=[
-                {"id": "Qwen/Qwen3-0.6B", "revision": "refs/pr/1"},
+                {"id": "Qwen/Qwen3-0.6B", "revision": "releases/1.0"},
                 {"synthetic": {"layers": 2}},
             ],
             backends={"vllm": {"args": {"enforce_eager": True}}, "transformers": {}},
@@ -67,12 +67,18 @@ HOSTILE: dict[str, dict[str, Any]] = {
     "nearly a publisher": {"models": [{"id": "Qwen-/x"}]},
     "revision": {"models": [{"id": "Qwen/x", "revision": "../../../etc"}]},
     "revision with a blank": {"models": [{"id": "Qwen/x", "revision": "main --upload-pack=x"}]},
+    "revision that anybody makes": {"models": [{"id": "Qwen/x", "revision": "refs/pr/1"}]},
+    "revision by its short name": {"models": [{"id": "Qwen/x", "revision": "pr/1"}]},
     "wheel": {"models": [{"wheel": {"package": "evil", "version": "1", "file": "m.gguf",
                                     "sha256": SHA}}]},
     "wheel under a good name": {"models": [{"id": "Qwen/x", "wheel": {
         "package": "evil", "version": "1", "file": "m.gguf", "sha256": SHA}}]},
     "synthetic giant": {"models": [{"synthetic": {"layers": 128, "hidden_size": 16384}}]},
     "synthetic layers": {"models": [{"synthetic": {"layers": 10**7}}]},
+    "synthetic heads": {"models": [{"synthetic": {"heads": 4, "kv_heads": 1000}}]},
+    "synthetic heads that are wide": {"models": [{"synthetic": {"config": {"head_dim": 2**20}}}]},
+    "synthetic experts": {"models": [{"synthetic": {
+        "architecture": "qwen3_moe", "hidden_size": 2048, "layers": 48}}]},
     "synthetic config": {"models": [{"synthetic": {"config": {"auto_map": {"A": "x.y"}}}}]},
     "synthetic config value": {"models": [{"synthetic": {"config": {"hidden_act": "../x"}}}]},
     "synthetic architecture": {"models": [{"synthetic": {"architecture": "../../x"}}]},
@@ -108,6 +114,18 @@ HOSTILE: dict[str, dict[str, Any]] = {
     "trace": {"workload": {"dataset": {"kind": "trace", "path": "x.jsonl"}}},
     "swept data set": {"workload": {"dataset": {"kind": "jsonl", "path": "a"}},
                        "sweep": {"workload.dataset.path": ["/etc/shadow"]}},
+    "data set that is excluded": {
+        "workload": {}, "experiments": [{"backend": "vllm"}],
+        "sweep": {"workload.dataset.kind": ["jsonl"], "workload.dataset.path": ["/etc/shadow"]},
+        "exclude": [{"workload.dataset.kind": "jsonl"}]},
+    "arrivals that are excluded": {
+        "experiments": [{"backend": "vllm"}], "exclude": [{"workload.arrival.kind": "trace"}],
+        "sweep": {"workload.arrival.kind": ["trace"], "workload.arrival.path": ["/dev/zero"]}},
+    "whether a file has this content": {
+        "workload": {}, "experiments": [{"backend": "vllm"}],
+        "sweep": {"workload.dataset.kind": ["jsonl"], "workload.dataset.path": ["x"],
+                  "workload.dataset.sha256": [SHA]},
+        "exclude": [{"workload.dataset.sha256": SHA}]},
     "arrivals": {"workload": {"arrival": {"kind": "trace", "path": "/dev/zero"}}},
     "calibration": {"measure": {"calibration": "/etc/passwd"}},
     "questions": {"measure": {"accuracy": {"path": "/etc/passwd"}}},
@@ -117,6 +135,9 @@ HOSTILE: dict[str, dict[str, Any]] = {
     "swept clock": {"sweep": {"device.sm_clock_mhz": [1000, 2000]}},
     "launcher": {"launcher": "process"},
     "swept launcher": {"sweep": {"launcher": ["docker", "process"]}},
+    "boards": {"gpus": [0, 1]},
+    "meters": {"measure": {"meters": ["estimate"]}},
+    "estimated power": {"measure": {"watts_per_busy_core": 0.001}},
     "many experiments": {"sweep": {"engine.max_batch_size": list(range(1, 70))}},
     "many chosen": {"sampler": {"kind": "random", "budget": 65},
                     "sweep": {"engine.max_batch_size": {"low": 1, "high": 4000}}},
@@ -126,6 +147,15 @@ HOSTILE: dict[str, dict[str, Any]] = {
                                "sweep": {"engine.max_batch_size": {"low": 1, "high": 9000}}},
     "chosen later, an argument": {"sampler": {"kind": "pareto", "budget": 4},
                                   "sweep": {"args.model_impl": ["a", "b", "c", "d"]}},
+    "prepared, an argument": {
+        "sampler": {"kind": "pareto", "budget": 2},
+        "sweep": {"workload.requests": [10, 20], "engine.max_batch_size": [1, 2],
+                  "generate.custom_generate": ["evil", None, 1, 2, 3]},
+        "exclude": [{"generate.custom_generate": "evil", "engine.max_batch_size": 1}]},
+    "many request lists": {"sampler": {"kind": "pareto", "budget": 4},
+                           "sweep": {"workload.requests": list(range(1, 70))}},
+    "many tokens": {"workload": {"requests": 5000, "dataset": {
+        "kind": "random", "input_tokens": 131_072, "output_tokens": 8192, "turns": 32}}},
     "requests": {"workload": {"requests": 10**6}},
     "swept requests": {"sweep": {"workload.requests": [10, 10**6]}},
     "long prompts": {"workload": {"dataset": {"kind": "random", "input_tokens": 2**24}}},
@@ -160,6 +190,22 @@ def test_each_of_these_is_a_campaign_that_lem_would_read() -> None:
     every = {which: verdict(campaign(**changes)) for which, changes in HOSTILE.items()}
     unread = {which: found.unfit for which, found in every.items() if found.file is None}
     assert not unread
+
+
+def test_an_owner_may_let_campaigns_choose_their_meters() -> None:
+    policy = parse("meters: true", "policy.yaml")
+    for which in ("meters", "estimated power"):
+        assert not verdict(campaign(**HOSTILE[which]), policy).declined
+
+
+def test_synthetic_models_of_any_size_that_is_allowed() -> None:
+    for model in (
+        {"architecture": "mixtral"},
+        {"architecture": "qwen3", "hidden_size": 4096, "layers": 36, "heads": 32, "kv_heads": 8,
+         "intermediate_size": 12_288, "vocab_size": 151_936},
+        {"heads": 8, "kv_heads": 8, "config": {"head_dim": 128}},
+    ):  # fmt: skip
+        assert not verdict(campaign(models=[{"synthetic": model}])).declined, model
 
 
 def test_an_owner_may_allow_what_is_declined_otherwise() -> None:

@@ -12,9 +12,8 @@ from typing import Any
 from lem.archive.queue.adding import Wish
 from lem.config import CampaignFile, Draft, model_name, parse
 from lem.config.schema import is_path
+from lem.config.stranger import MAX_TOKENS, files_named, is_proposed, most_tokens
 from lem.contract.queue import MAX_CAMPAIGN_BYTES
-from lem.contract.spec import Accuracy
-from lem.contract.workload import FromFile
 from lem.errors import BadInput, Problem
 from lem.submit.telling import private_in
 
@@ -22,8 +21,6 @@ MAX_EXPERIMENTS = 500
 MAX_RUNS = 10_000
 """Experiments × blocks, of a campaign whose blocks are fixed beforehand."""
 MAX_REQUESTS = 100_000
-MAX_TOKENS = 1_000_000_000
-"""Of all requests of one run: requests × the most tokens of one."""
 MAX_RUN_S = 86_400.0
 MAX_LOAD_S = 6 * 3600.0
 MAX_PIDS = 65_536
@@ -101,15 +98,11 @@ def _files(campaign: CampaignFile) -> Iterator[Said]:
     for i, model in enumerate(campaign.spec.models):
         if model.synthetic is None and model.wheel is None and is_path(model.id):
             yield f"models.{i}.id", f"{only_there}; name a model of the hub"
-    accuracy: Accuracy | None = campaign.spec.measure.accuracy
-    if accuracy is not None:
-        for key in ("path", "include_path"):
-            if getattr(accuracy, key) is not None:
-                yield f"measure.accuracy.{key}", f"{only_there}; name a task"
-    for draft in campaign.drafts:
-        for part in ("dataset", "arrival"):
-            if isinstance(getattr(draft.workload, part), FromFile):
-                yield f"workload.{part}.path", f"{only_there}; use random, prompts or long_context"
+        if is_proposed(model.revision):
+            yield f"models.{i}.revision", "is anybody's, not the publisher's: name one of theirs"
+    for key in files_named(campaign):
+        instead = "name a task" if "accuracy" in key else "use random, prompts or long_context"
+        yield key, f"{only_there}; {instead}"
 
 
 def _sizes(campaign: CampaignFile) -> Iterator[Said]:
@@ -157,13 +150,9 @@ def _large(draft: Draft) -> Iterator[Said]:
     if workload.requests > MAX_REQUESTS:
         yield "workload.requests", f"may be {MAX_REQUESTS:,} at most"
         return
-    most = 0
-    for key in ("input_tokens", "output_tokens", "max_input_tokens"):
-        length: Any = getattr(workload.dataset, key, None)
-        most += int(getattr(length, "high", length) or 0)
-    turns = getattr(workload.dataset, "turns", None) or 1
-    if workload.requests * most * turns > MAX_TOKENS:
-        said = f"{workload.requests:,} requests of up to {most * turns:,} tokens are too many"
+    tokens = most_tokens(workload)
+    if tokens > MAX_TOKENS:
+        said = f"{workload.requests:,} requests of {tokens:,} tokens in all are too many"
         yield "workload.requests", said
 
 

@@ -60,6 +60,12 @@ DATASET = "  dataset: {kind: random, input_tokens: 128, output_tokens: 64}"
         (DATASET, "  dataset: {kind: jsonl, path: prompts.jsonl}", "workload.dataset.path", 8),
         (DATASET, "  dataset: {kind: trace, path: /etc/shadow}", "workload.dataset.path", 8),
         (DATASET, "  arrival: {kind: trace, path: times.jsonl}", "workload.arrival.path", 8),
+        # None of its experiments is left; a file is named nevertheless.
+        ("sweep: {engine.max_batch_size: [1, 8]}",
+         "exclude: [{workload.arrival.kind: trace}]\nexperiments: [{backend: transformers}]\n"
+         "sweep: {workload.arrival.kind: [trace], workload.arrival.path: [/etc/shadow]}",
+         "sweep.workload.arrival.path", 7),
+        (MODEL, "models: [{id: Qwen/Qwen3-0.6B, revision: refs/pr/7}]", "models.0.revision", 3),
         ("requests: 64", "requests: 1000000", "workload.requests", 7),
         ("[1, 8]", "{low: 1, high: 501, step: 1}", "sweep", 5),
     ],
