@@ -11,8 +11,8 @@ import sys
 import time
 from typing import Any
 
-BUCKET_MS = 1
 LONGEST_MS = 60_000
+SLOW_BYTES_PER_S = 2048
 
 
 class Watcher:
@@ -47,35 +47,55 @@ class Watcher:
                 self.late[min(LONGEST_MS - 1, max(0, int(now_ms - newest)))] += 1
 
 
-async def watch(
-    host: str, port: int, path: str, n: int, watcher: Watcher, slow: bool, until: float
-) -> None:
-    reader, writer = await asyncio.open_connection(host, port, limit=2**16)
+class Reading(asyncio.Protocol):
+    """One connection. Those that are slow stop reading for as long as what came would take them."""
+
+    def __init__(self, watcher: Watcher, head: bytes, slow: bool) -> None:
+        self.watcher = watcher
+        self._head = head
+        self._slow = slow
+        self._data = b""
+        self._begun = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        transport.write(self._head)
+
+    def data_received(self, data: bytes) -> None:
+        now_ms = time.time() * 1e3
+        self._data += data
+        if not self._begun:
+            head, found, rest = self._data.partition(b"\r\n\r\n")
+            if not found:
+                return
+            if b" 200 " not in head.partition(b"\r\n")[0]:
+                raise RuntimeError(head.decode("latin-1"))
+            self._begun, self._data = True, rest
+        # Frames are found across the chunks of HTTP, whose lengths stand between them.
+        while b"\r\n" in self._data:
+            line, _, rest = self._data.partition(b"\r\n")
+            size = int(line, 16)
+            if len(rest) < size + 2:
+                break
+            self.watcher.feed(rest[:size], now_ms)
+            self._data = rest[size + 2 :]
+        if self._slow:
+            self.transport.pause_reading()
+            loop = asyncio.get_running_loop()
+            loop.call_later(len(data) / SLOW_BYTES_PER_S, self.transport.resume_reading)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.watcher.closed_early = True
+
+
+async def watch(host: str, port: int, path: str, n: int, watcher: Watcher, slow: bool) -> Reading:
     # Each from a network of its own, as far as a server that trusts this one can tell.
     address = f"10.{n // 65536}.{n // 256 % 256}.{n % 256}"
-    head = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nX-Forwarded-For: {address}\r\n"
-    writer.write(f"{head}Last-Event-ID: {watcher.last}\r\n\r\n".encode())
-    await writer.drain()
-    answer = await reader.readuntil(b"\r\n\r\n")
-    if b" 200 " not in answer.partition(b"\r\n")[0]:
-        raise RuntimeError(answer.decode("latin-1"))
-    try:
-        # Frames are found across the chunks of HTTP, whose lengths stand between them.
-        while (left := until - time.monotonic()) > 0:
-            try:
-                line = await asyncio.wait_for(reader.readline(), left)
-                size = int(line, 16)
-                data = await asyncio.wait_for(reader.readexactly(size + 2), max(0.1, left))
-            except TimeoutError:
-                break
-            except (ValueError, asyncio.IncompleteReadError, ConnectionError):
-                watcher.closed_early = True
-                break
-            watcher.feed(data[:-2], time.time() * 1e3)
-            if slow:
-                await asyncio.sleep(size / 2048)
-    finally:
-        writer.close()
+    head = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nX-Forwarded-For: {address}\r\n\r\n".encode()
+    loop = asyncio.get_running_loop()
+    _, made = await loop.create_connection(lambda: Reading(watcher, head, slow), host, port)
+    return made
 
 
 async def main(host: str, port: int, path: str, viewers: int, slow: int, seconds: float) -> Any:
@@ -84,14 +104,12 @@ async def main(host: str, port: int, path: str, viewers: int, slow: int, seconds
     until = time.monotonic() + seconds
     fast = [Watcher(late) for _ in range(viewers)]
     lagging = [Watcher(own) for _ in range(slow)]
-    tasks = []
+    began = time.process_time()
     for n, watcher in enumerate([*fast, *lagging]):
-        is_slow = n >= viewers
-        tasks.append(asyncio.ensure_future(watch(host, port, path, n, watcher, is_slow, until)))
+        await watch(host, port, path, n, watcher, n >= viewers)
         if n % 50 == 49:
             await asyncio.sleep(0.2)
-    began = time.process_time()
-    await asyncio.gather(*tasks)
+    await asyncio.sleep(until - time.monotonic())
     return {
         "last": [w.last for w in fast],
         "lost": sum(w.lost for w in fast),
