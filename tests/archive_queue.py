@@ -60,7 +60,7 @@ def archived(c: Connection, queued: str, state: str = "complete", missing: str =
     owner = c.scalar(sa.select(QUEUED.c.campaign).where(QUEUED.c.id == queued))
     who = c.scalar(sa.select(schema.IDENTITY.c.id))
     if who is None:
-        who = identities.new_identity(c, "Anybody")
+        who = identities.new_identity(c, "Anybody", "anybody")
     row = {"identity_id": who, "owner": owner, "queued": queued}
     shown = {"name": "batching", "lock": b"", "board_salt": "", "created_at": ""}
     c.execute(schema.CAMPAIGN.insert().values(**row, **shown, state=state, missing=missing))

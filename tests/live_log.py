@@ -20,6 +20,7 @@ from lem.contract.live import (
     Table,
     Text,
     Tokens,
+    Window,
 )
 
 BEGAN = 1_764_252_000_000
@@ -140,6 +141,7 @@ class _Made:
             pilot=block == 0,
             reason="three blocks bring the interval of the ratio below the wish",
             left=s.arms * (s.blocks - block),
+            block=block if block < s.blocks else None,
         )
 
     def attempts(self, arm: int, block: int) -> Iterator[LiveEvent]:
@@ -164,6 +166,9 @@ class _Made:
         phases += [("window", s.window_s), ("quality", 1.0)]
         for phase, seconds in phases:
             yield PhaseBegins.model_validate({"at": self.at, "phase": phase})
+            measured = phase == "window"
+            if measured:
+                yield Window(at=self.at, n=0, begins=True, tokens=0)
             if phase == "load":
                 self.now += 1000 * seconds
                 continue
@@ -171,6 +176,9 @@ class _Made:
                 self.now += 1000 / s.rate
                 yield from meter.sample(self.at, phase)
                 yield from answers.go_on(self.at, phase, 1 / s.rate)
+            if measured:
+                yield Window(at=self.at, n=0, begins=False, tokens=answers.window_tokens)
+                answers.measured = True
             if outcome == "failure" and phase == "warm_up":
                 yield _failed(self.at, arm, block, attempt)
                 return
@@ -233,6 +241,7 @@ class _Meter:
         self.j = dict.fromkeys(self.devices, 0.0)
         self.window_j = dict.fromkeys(self.devices, 0.0)
         self.begun = False
+        self.measured = False
 
     def classed(self, name: str) -> list[str]:
         return [d for d in self.devices if name == "estimated" or d.startswith(name)]
@@ -241,6 +250,7 @@ class _Meter:
         for i, device in enumerate(self.devices):
             w = self.power(device, phase, at + 700 * i)
             more = w / self.shape.rate if self.begun else 0.0
+            self.measured = self.measured or phase == "window"
             self.j[device] += more
             if phase == "window":
                 self.window_j[device] += more
@@ -251,6 +261,7 @@ class _Meter:
                 estimated=self.shape.estimated,
                 w=round(w, 3),
                 j=round(self.j[device], 3),
+                window_j=round(self.window_j[device], 3) if self.measured else None,
             )
         self.begun = True
 
@@ -272,6 +283,7 @@ class _Answers:
         self.open: dict[str, list[str]] = {}
         self.tokens = 0.0
         self.window_tokens = 0
+        self.measured = False
         self.since = 0.0
 
     def go_on(self, at: int, phase: str, seconds: float) -> Iterator[LiveEvent]:
@@ -286,7 +298,8 @@ class _Answers:
         if self.since < 0.5:
             return
         self.since = 0.0
-        yield Tokens(at=at, n=int(self.tokens), per_s=round(per_s, 1))
+        so_far = self.window_tokens if self.measured or phase == "window" else None
+        yield Tokens(at=at, n=int(self.tokens), per_s=round(per_s, 1), window_n=so_far)
         while len(self.open) < min(3, batch_of(self.arm)):
             self.open[f"r{self.request}"] = self.words()
             self.request += 1
@@ -315,6 +328,7 @@ def _arm(i: int) -> ShownArm:
         backend="vllm",
         model="Qwen/Qwen3-0.6B",
         settings={"engine.max_batch_size": size},
+        requests="5" * 64,
     )
 
 

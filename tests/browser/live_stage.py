@@ -153,7 +153,10 @@ class Sender:
         return self.client.post(address, content=batch.model_dump_json())
 
     def finish(self, outcome: str = "done", reason: str = "") -> None:
-        """End the lease."""
+        """End the lease; what is done, as if all of it was submitted."""
+        if outcome == "done":
+            with self.stage.database.writing() as c:
+                archived(c, self.queued)
         told = {"queued": self.queued, "fence": self.fence, "outcome": outcome, "reason": reason}
         answer = self.client.post(f"{self.stage.url}/api/v1/runners/finish", json=told)
         answer.raise_for_status()

@@ -107,6 +107,10 @@ def test_a_recorded_campaign_is_shown_as_it_ended(scene: Scene, look: Callable[.
     assert rows.count() == 3
     assert rows.nth(1).inner_text().count("–") == 2  # both intervals
     assert page.locator(".provisional").count() == 0
+    # The last run has ended: its record's figure, not what readings add up to.
+    (tile,) = texts(page, ".tiles .tile")
+    assert "J per token" in tile and "with its uncertainty (k = 2)" in tile
+    assert "figures of this run's record" in page.locator(".now").inner_text()
     assert len(texts(page, ".answer")) > 1
     assert one.take() == []
 
@@ -119,6 +123,15 @@ def test_estimates_never_look_like_measurements(scene: Scene, look: Callable[...
     figures = page.locator(".energy-table td:nth-of-type(1) .figure")
     assert figures.count() == page.locator(".energy-table td .figure.is-estimated").count() == 2
     assert "processor times" in page.locator(".energies").inner_text()
+    # Nor while they are read, nor once they stand as a run's figures.
+    assert page.locator(".half .figure.is-so-far.is-estimated").count() == 4
+    page.locator(".beside .scrubber").press("End")
+    until(page, "document.querySelectorAll('.half .is-result.is-estimated').length === 2")
+    assert page.locator(".half .badge.estimated").count() == 2
+    # Their intervals are as wide as estimates are.
+    page.locator(".jump select").select_option(index=1)
+    page.wait_for_timeout(150)
+    assert page.locator(".tile .badge.estimated").count() == 1
 
 
 @pytest.mark.parametrize("query", ["", "?left=1.0.0&right=0.0.0"])
@@ -218,6 +231,26 @@ def test_a_replay_is_walked_through_by_keyboard(scene: Scene, look: Callable[...
     assert page.locator(".player .play").inner_text() == "Pause"
 
 
+def test_energy_counts_from_where_its_measurement_began(
+    scene: Scene, look: Callable[..., Visit]
+) -> None:
+    page = look(scene.live(scene.small)).page
+    scrubber = page.locator(".scrubber").first
+    page.locator(".jump select").select_option(index=2)
+    page.wait_for_timeout(200)
+    assert (
+        "No energy is counted before its measurement begins." in page.locator(".now").inner_text()
+    )
+    assert {text.split()[0] for text in texts(page, ".tile .is-so-far")} == {"–"}
+    for _ in range(12):
+        scrubber.press("ArrowRight")
+        page.wait_for_timeout(50)
+        if "is measured: not the run's figure" in page.locator(".now").inner_text():
+            break
+    counted = texts(page, ".tile .is-so-far .value")
+    assert len(counted) == 3 and "–" not in counted
+
+
 def test_power_is_held_still_and_looked_back_at(scene: Scene, look: Callable[..., Visit]) -> None:
     page = look(scene.live(scene.small)).page
     page.locator(".jump select").select_option(index=2)
@@ -249,11 +282,21 @@ def test_two_runs_answer_side_by_side(scene: Scene, look: Callable[..., Visit]) 
     until(page, f"document.querySelector('.half .counter .value').textContent !== '{before[0]}'")
     until(page, "/% less energy/.test(document.querySelector('.verdict').textContent)")
     said = page.locator(".beside").inner_text()
+    assert "So far, by power readings, max batch size 16 has used" in said
+    # A counter is no figure, and says so.
+    assert said.count("From power readings while it is measured: not the run's figure.") == 2
+    assert page.locator(".half .is-so-far").count() == 4
     assert said.count("All its runs:") == 2
     assert "same prompts, in the same order" in said and "two single runs" in said
-    assert "max batch size 16 has used" in said
+    # Once they have ended each shows what its record says.
+    page.locator(".beside .scrubber").press("End")
+    until(page, "document.querySelectorAll('.half .is-result').length === 2")
+    said = page.locator(".beside").inner_text()
+    assert "By their records max batch size 16 used" in said and "readings" not in said
+    assert said.count("with its uncertainty (k = 2)") == 2
+    assert page.locator(".half .is-so-far, .half .counter").count() == 0
     right.select_option(label="max batch size 16, block 3")
-    assert "in another order" in page.locator(".beside").inner_text()
+    until(page, "/in another order/.test(document.querySelector('.beside').textContent)")
     # The address alone brings it back.
     again = look(page.url)
     assert again.page.locator(".half h3").all_inner_texts() == [

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Request, Response
 
 from lem.analysis.text import plain
 from lem.archive.queries.submitted import CampaignAnswer, campaign
-from lem.archive.queue.listing import QueuedAnswer, QueueQuestion, queue, queued
+from lem.archive.queue.listing import DeclinedBy, QueuedAnswer, QueueQuestion, queue, queued
 from lem.archive.queue.runners import Listed, listed
 from lem.archive.refused import Refused
 from lem.server.auth import Asking, Here, asking
@@ -64,7 +64,7 @@ def live_page(
         reason=found.reason,
         yaml=found.yaml,
         facts=_facts(found, archived, machine),
-        declined=[(d.runner.name, d.reason or d.outcome) for d in found.declined],
+        declined=[_declined(d) for d in found.declined],
         archived=archived.campaign.id if archived else None,
         compared=[("id", c[:SHOWN_ID]) for c in configurations] if len(configurations) > 1 else (),
         queue=f"{api}/queue/{found.id}",
@@ -85,7 +85,15 @@ def _facts(
     facts.append(("runner", found.runner.name if found.runner else text("live.nobody")))
     if machine is not None:
         facts.append(("hardware", hardware(machine.hardware)))
+    if found.unfinished_before:
+        facts.append(("unfinished", text("live.unfinished_before", n=found.unfinished_before)))
     return facts
+
+
+def _declined(found: DeclinedBy) -> tuple[str, str]:
+    why = found.reason or text(f"live.declined_as.{found.outcome}")
+    until = "" if found.until is None else text("live.declined_until", time=moment(found.until))
+    return found.runner.name, f"{why} {until}".strip()
 
 
 def _archived(connection: sa.Connection, found: QueuedAnswer) -> CampaignAnswer | None:

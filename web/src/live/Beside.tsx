@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { plain } from "../words";
 import { type About, wordsOf } from "./about";
-import { type Chosen, readChosen, written } from "./pair";
+import { type Chosen, meant, meantBy, readChosen, written } from "./pair";
 import { PairPlayer } from "./PairPlayer";
 import { Playable, Underway } from "./Pair";
 import type { Recording, RunMark } from "./recording";
@@ -77,7 +77,7 @@ export function Beside({ screen, about, recording }: BesideProps): JSX.Element |
 
 /** The first two of different experiments in one block, where there are such. */
 function firstTwo(runs: readonly RunMark[]): { left: Chosen | null; right: Chosen | null } {
-  const made = runs.filter((run) => run.window !== null && run.status !== "failed");
+  const made = meantBy(runs.filter((run) => run.window !== null && run.status !== "failed" && run.status !== "void"));
   const left = made[0] ?? null;
   const right = made.find((run) => left && run.arm !== left.arm && run.block === left.block) ?? made[1] ?? null;
   return { left, right };
@@ -174,7 +174,7 @@ interface RunFieldProps {
 }
 
 function RunField({ label, runs, screen, arms = screen.arms.value, chosen, choose }: RunFieldProps): JSX.Element {
-  const options = runs.filter((run) => run.window !== null);
+  const options = meantBy(runs.filter((run) => run.window !== null));
   if (options.length === 0) return <p class="field">{t("beside.none_yet")}</p>;
   return (
     <label class="field long">
@@ -209,7 +209,7 @@ function doneIn(screen: Screen): Choosable[] {
 
 function taped(recording: Recording, chosen: Chosen): Tape | null {
   if (chosen === "now") return null;
-  const run = recording.runs.find((r) => r.window !== null && written(r) === written(chosen));
+  const run = meant(recording.runs.filter((r) => r.window !== null), chosen);
   return run ? tapeOf(recording, run) : null;
 }
 

@@ -4,7 +4,7 @@ import type { Interval, TableEvent, TableRow } from "./events";
 import { Estimated } from "./Now";
 import type { Screen } from "./screen";
 import { t } from "./text";
-import { armName, ends, energyClass, sharedUnit } from "./words";
+import { armName, ends, energyClass, noInterval, sharedUnit } from "./words";
 
 export function Board({ screen }: { screen: Screen }): JSX.Element {
   const tables = screen.tables.value;
@@ -68,7 +68,7 @@ function Rows({ screen, table, before }: { screen: Screen; table: TableEvent; be
           {table.rows.map((row) => (
             <tr key={row.arm}>
               <th scope="row">{armName(arms[row.arm], row.arm)}</th>
-              <td class="n"><Figure found={row.energy_per_output_token_j} factor={unit.factor} estimated={table.estimated} /></td>
+              <td class="n"><Figure found={row.energy_per_output_token_j} factor={unit.factor} estimated={table.estimated} final={!table.provisional} /></td>
               <td>
                 {row.energy_per_output_token_j && (
                   <span class="interval-cell">
@@ -77,7 +77,7 @@ function Rows({ screen, table, before }: { screen: Screen; table: TableEvent; be
                   </span>
                 )}
               </td>
-              <td class="n">{row.arm === baseline ? t("board.baseline") : row.ratio ? <Ratio found={row.ratio} /> : "–"}</td>
+              <td class="n">{row.arm === baseline ? t("board.baseline") : row.ratio ? <Ratio found={row.ratio} final={!table.provisional} /> : "–"}</td>
               <td class="n">{row.blocks}</td>
             </tr>
           ))}
@@ -87,22 +87,29 @@ function Rows({ screen, table, before }: { screen: Screen; table: TableEvent; be
   );
 }
 
-function Ratio({ found }: { found: Interval }): JSX.Element {
+function Ratio({ found, final }: { found: Interval; final: boolean }): JSX.Element {
   const { value, low, high } = ends(found);
   return (
     <span class="figure">
       <span class="value">{value}</span>
-      <span class="unit"> × {low && high ? `(${low}–${high})` : ""}</span>
+      <span class="unit"> × {low && high ? `(${low}–${high})` : noInterval(final)}</span>
     </span>
   );
 }
 
-function Figure({ found, factor, estimated }: { found: Interval | null; factor: number; estimated: boolean }): JSX.Element {
+interface FigureProps {
+  readonly found: Interval | null;
+  readonly factor: number;
+  readonly estimated: boolean;
+  readonly final: boolean;
+}
+
+function Figure({ found, factor, estimated, final }: FigureProps): JSX.Element {
   if (!found) return <span class="sub">{t("board.no_figure")}</span>;
   const { value, low, high } = ends(found, factor);
   return (
     <span class={`figure${estimated ? " is-estimated" : ""}`}>
-      <span class="value">{value}</span> <span class="unit">{low && high ? `(${low}–${high})` : t("board.no_interval")}</span>
+      <span class="value">{value}</span> <span class="unit">{low && high ? `(${low}–${high})` : noInterval(final)}</span>
     </span>
   );
 }

@@ -3,12 +3,12 @@ import type { JSX } from "preact";
 import { plain, threeDigits, whole } from "../words";
 import { Words } from "./Answers";
 import type { Answer } from "./answers";
-import type { Interval, ShownArm } from "./events";
+import type { EndEvent, Interval, ShownArm } from "./events";
 import type { Model } from "./model";
 import { Estimated } from "./Now";
-import { perToken, type Sum } from "./pair";
+import { figureOf, perToken, type Sum } from "./pair";
 import { t } from "./text";
-import { armModel, armName, energyClass, joules, sharedUnit, watts, withEnds } from "./words";
+import { armModel, armName, ends, energyClass, joules, noInterval, sharedUnit, watts, withEnds } from "./words";
 
 export interface HalfProps {
   readonly side: "left" | "right";
@@ -22,16 +22,16 @@ export interface HalfProps {
   /** What a full gauge is, in J per token. */
   readonly most: number;
   readonly interval: Interval | null;
+  /** Whether that is the campaign's last word. */
+  readonly final: boolean;
   /** Where it is not measured yet, or no more. */
   readonly standing: "waits" | "measures" | "over";
 }
 
 export function Half(props: HalfProps): JSX.Element {
-  const { side, campaign, arm, place, block, model, deviceClass, sum, most, interval, standing } = props;
-  const [value, unit] = joules(sum.j);
-  const each = perToken(sum);
-  const per = sharedUnit([interval?.value ?? each ?? 1]);
-  const estimated = sum.estimated ? " is-estimated" : "";
+  const { side, campaign, arm, place, block, model, deviceClass, sum, most, interval, final, standing } = props;
+  const each = model.ended ? (figureOf(model, deviceClass)?.value ?? null) : perToken(sum);
+  const estimated = sum.estimated || deviceClass === "estimated";
   const answer = latestOf(model.answers.kept);
   return (
     <article class={`half is-${side}`}>
@@ -39,11 +39,49 @@ export function Half(props: HalfProps): JSX.Element {
         <h3>{t("now.what", { experiment: armName(arm, place), block: block + 1 })}</h3>
         <p class="sub">{[campaign && plain(campaign, 80), armModel(arm)].filter(Boolean).join(" · ")}</p>
       </header>
-      <p class={`counter figure${estimated}`}>
-        <span class="value">{value}</span> <span class="unit">{unit}</span>
+      {model.ended ? (
+        <Result ended={model.ended} deviceClass={deviceClass} estimated={estimated} />
+      ) : (
+        <SoFar sum={sum} counts={model.windows.length > 0} like={interval} estimated={estimated} />
+      )}
+      <div class="gauge" aria-hidden="true">
+        <span style={{ width: `${Math.min(100, (100 * (each ?? 0)) / (most || 1))}%` }} />
+      </div>
+      <p class="sub facts-line">
+        {deviceClass && <span>{energyClass(deviceClass)}</span>} {estimated && <Estimated />}
+        {standing === "measures" && !model.ended && <span>{t("beside.watts", { w: watts(sum.w) })}</span>}
+      </p>
+      <p class="standing">{standingOf(model, standing)}</p>
+      <Words answer={answer} />
+      <p class="sub">
+        {interval ? t("beside.result", { figure: allRuns(interval, final) }) : t("beside.result_none")}
+      </p>
+    </article>
+  );
+}
+
+interface SoFarProps {
+  readonly sum: Sum;
+  /** Whether a window has begun. */
+  readonly counts: boolean;
+  /** In whose unit it is said. */
+  readonly like: Interval | null;
+  readonly estimated: boolean;
+}
+
+/** A counter, which is no figure: power readings, added up while it is measured. */
+function SoFar({ sum, counts, like, estimated }: SoFarProps): JSX.Element {
+  const [value, unit] = joules(sum.j);
+  const each = perToken(sum);
+  const per = sharedUnit([like?.value ?? each ?? 1]);
+  const look = estimated ? " is-estimated" : "";
+  return (
+    <>
+      <p class={`counter figure is-so-far${look}`}>
+        <span class="value">{counts ? value : "–"}</span> <span class="unit">{unit}</span>
       </p>
       <p class="for-tokens">{t("beside.for_tokens", { n: whole(Math.round(sum.tokens)) })}</p>
-      <p class={`per-token figure${estimated}`}>
+      <p class={`per-token figure is-so-far${look}`}>
         {each === null ? (
           <span class="sub">{t("beside.no_tokens")}</span>
         ) : (
@@ -52,26 +90,44 @@ export function Half(props: HalfProps): JSX.Element {
           </>
         )}
       </p>
-      <div class="gauge" aria-hidden="true">
-        <span style={{ width: `${Math.min(100, (100 * (each ?? 0)) / (most || 1))}%` }} />
-      </div>
-      <p class="sub facts-line">
-        {deviceClass && <span>{energyClass(deviceClass)}</span>} {sum.estimated && <Estimated />}
-        <span>{t("beside.watts", { w: watts(standing === "measures" ? sum.w : 0) })}</span>
-      </p>
-      <p class="standing">{standing === "waits" ? t("beside.wait_window") : standing === "over" ? t("beside.over") : "\u00a0"}</p>
-      <Words answer={answer} />
-      <p class="sub">
-        {interval ? t("beside.result", { figure: allRuns(interval) }) : t("beside.result_none")}
-      </p>
-    </article>
+      <p class="sub by-readings">{t("by_readings")}</p>
+    </>
   );
 }
 
-function allRuns(found: Interval): string {
+/** What the run's record says. */
+function Result({ ended, deviceClass, estimated }: { ended: EndEvent; deviceClass: string | null; estimated: boolean }): JSX.Element {
+  const found = figureOf({ ended }, deviceClass);
+  if (!found) return <p class="per-token figure"><span class="sub">{t("beside.no_figure")}</span></p>;
+  const { factor, unit } = sharedUnit([found.value]);
+  const { value, low, high } = ends(found, factor);
+  return (
+    <>
+      <p class={`per-token figure is-result${estimated ? " is-estimated" : ""}`}>
+        <span class="value">{value}</span> <span class="unit">{unit}</span>
+      </p>
+      <p class="for-tokens">{low && high ? t("result_ends", { low, high }) : t("result_no_ends")}</p>
+      <p class="sub by-readings">{t("beside.of_record", { n: whole(ended.output_tokens ?? 0) })}</p>
+    </>
+  );
+}
+
+function standingOf(model: Model, standing: HalfProps["standing"]): string {
+  const { ended } = model;
+  if (ended?.outcome === "failure") return t("now.ended.failed", { why: plain([ended.failure, ended.message].filter(Boolean).join(": ")) });
+  if (ended?.consequence === "exclude" || ended?.consequence === "void") {
+    const why = plain(ended.message || model.flags.map((f) => f.flag).join(", ") || "–");
+    return t(ended.consequence === "void" ? "now.ended.void" : "now.ended.excluded", { why });
+  }
+  if (standing === "waits") return t("beside.wait_window");
+  if (ended || standing === "over") return t("beside.over");
+  return model.windows.at(-1)?.to === null ? "\u00a0" : t("beside.pauses");
+}
+
+function allRuns(found: Interval, final: boolean): string {
   const { factor, unit } = sharedUnit([found.value]);
   const figure = `${withEnds(found, factor)} ${unit}`;
-  return typeof found.low === "number" ? figure : `${figure}, ${t("board.no_interval")}`;
+  return typeof found.low === "number" ? figure : `${figure}, ${noInterval(final)}`;
 }
 
 /** The one that was begun first of those that go on; else the one that was begun last. */

@@ -2,15 +2,17 @@
 import { useComputed, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { JSX } from "preact";
-import { plain } from "../words";
+import { plain, whole } from "../words";
 import { Answers } from "./Answers";
 import { COLOURS, PowerChart } from "./chart";
+import type { Interval } from "./events";
 import { cellOf, type Device } from "./model";
 import type { Screen } from "./screen";
 import { t } from "./text";
-import { armModel, armName, duration, energyClass, joules, phaseName, watts } from "./words";
+import { armModel, armName, duration, ends, energyClass, joules, phaseName, sharedUnit, watts } from "./words";
 
 const MOST_TILES = 8;
+const STALE_MS = 2500;
 const SPANS = { "60": 60_000, "300": 300_000, run: Infinity } as const;
 type SpanName = keyof typeof SPANS;
 
@@ -81,34 +83,79 @@ function Elapsed({ screen, from }: { screen: Screen; from: number }): JSX.Elemen
   return <span class="sub">{text}</span>;
 }
 
+/** What is read, while it goes on; then what its record says. */
 function Tiles({ screen }: { screen: Screen }): JSX.Element {
   const devices = screen.devices.value;
   const shown = devices.slice(0, MOST_TILES);
+  const ended = screen.ended.value;
+  const figures = Object.entries(ended?.energy_per_output_token_j ?? {});
+  if (ended && figures.length > 0)
+    return (
+      <>
+        <ul class="tiles">
+          {figures.map(([deviceClass, found]) => (
+            <ResultTile key={deviceClass} deviceClass={deviceClass} found={found} />
+          ))}
+        </ul>
+        <p class="sub by-readings">{t("now.of_record", { n: whole(ended.output_tokens ?? 0) })}</p>
+      </>
+    );
+  const now = 1000 * screen.second.value;
+  const counts = screen.windows.value.length > 0;
   return (
-    <ul class="tiles">
-      {shown.map((device, i) => (
-        <Tile key={device.name} device={device} colour={(i % COLOURS) + 1} />
-      ))}
-      {devices.length > shown.length && <li class="sub">{t("now.other", { n: devices.length - shown.length })}</li>}
-      {devices.length === 0 && <li class="tile sub">{t("now.waiting_power")}</li>}
-      <TokensTile screen={screen} />
-    </ul>
+    <>
+      <ul class="tiles">
+        {shown.map((device, i) => (
+          <Tile key={device.name} device={device} colour={(i % COLOURS) + 1} counts={counts} stale={now - device.at > STALE_MS} />
+        ))}
+        {devices.length > shown.length && <li class="sub">{t("now.other", { n: devices.length - shown.length })}</li>}
+        {devices.length === 0 && <li class="tile sub">{t("now.waiting_power")}</li>}
+        <TokensTile screen={screen} />
+      </ul>
+      {devices.length > 0 && <p class="sub by-readings">{t(counts ? "by_readings" : "now.not_yet")}</p>}
+    </>
   );
 }
 
-function Tile({ device, colour }: { device: Device; colour: number }): JSX.Element {
-  const [value, unit] = joules(device.j);
+function ResultTile({ deviceClass, found }: { deviceClass: string; found: Interval }): JSX.Element {
+  const { factor, unit } = sharedUnit([found.value]);
+  const { value, low, high } = ends(found, factor);
+  const estimated = deviceClass === "estimated";
+  return (
+    <li class="tile is-result">
+      <p class="device">
+        {energyClass(deviceClass)} {estimated && <Estimated />}
+      </p>
+      <p class={`figure${estimated ? " is-estimated" : ""}`}>
+        <span class="value">{value}</span> <span class="unit">{unit}</span>
+      </p>
+      <p class="sub">{low && high ? t("result_ends", { low, high }) : t("result_no_ends")}</p>
+    </li>
+  );
+}
+
+interface TileProps {
+  readonly device: Device;
+  readonly colour: number;
+  /** Whether a window has begun. */
+  readonly counts: boolean;
+  /** Whether its last reading is too old to be shown. */
+  readonly stale: boolean;
+}
+
+function Tile({ device, colour, counts, stale }: TileProps): JSX.Element {
+  const [value, unit] = joules(device.windowsJ);
   return (
     <li class="tile">
       <p class="device">
         <span class={`swatch c-${colour}`} aria-hidden="true" /> {plain(device.name, 40)} <span class="sub">{energyClass(device.deviceClass)}</span>{" "}
         {device.estimated && <Estimated />}
       </p>
-      <p class={`figure${device.estimated ? " is-estimated" : ""}`}>
-        <span class="value">{value}</span> <span class="unit">{unit}</span>
+      <p class={`figure is-so-far${device.estimated ? " is-estimated" : ""}`}>
+        <span class="value">{counts ? value : "–"}</span> <span class="unit">{unit}</span>
       </p>
       <p class="sub">
-        <span class="watts">{t("now.watts", { w: watts(device.w) })}</span>
+        <span class="watts">{stale ? t("now.no_reading") : t("now.watts", { w: watts(device.w) })}</span>
       </p>
     </li>
   );

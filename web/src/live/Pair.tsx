@@ -4,8 +4,8 @@ import { useEffect, useMemo } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import type { ShownArm } from "./events";
 import { Half, type HalfProps } from "./Half";
-import { empty, firstWindow, type Model, phaseOf, type RunKey } from "./model";
-import { classesOf, classOf, intervalOf, lessOf, perToken, promptsOf, sumOf } from "./pair";
+import { empty, isOver, type Model, type RunKey } from "./model";
+import { between, classesOf, classOf, figureOf, intervalOf, lessOf, perToken, promptsOf, sumOf } from "./pair";
 import type { PairPlayer } from "./PairPlayer";
 import { Transport } from "./Transport";
 import type { Screen } from "./screen";
@@ -37,7 +37,7 @@ export function Playable({ pair, sameCampaign }: { pair: PairPlayer; sameCampaig
     campaign: sameCampaign ? null : tape.campaign,
     tables: tape.tables,
     model,
-    standing: position >= tape.length || !isMeasured(model) ? "over" : "measures",
+    standing: position >= tape.length || isOver(model) ? "over" : "measures",
   });
   return (
     <>
@@ -70,21 +70,20 @@ export function Underway({ screen, tape, sameCampaign }: { screen: Screen; tape:
   void frame.value;
   const model = screen.model.current;
   const { run } = model;
-  const began = firstWindow(model.phases);
+  const began = model.windows[0]?.from ?? null;
   const gone = began === null ? -1 : screen.now.peek() - began;
   player.go(gone);
   const here = [...new Set(model.devices.map((d) => d.deviceClass))];
   const there = useMemo(() => classesOf(tape), [tape]);
   const deviceClass = classOf(here.length > 0 ? here : there, there, model.tables[0]?.device_class ?? null);
   if (!run) return <p class="empty">{t("now.none")}</p>;
-  const measured = phaseOf(model) === "window";
   const left: Side = {
     key: run,
     arm: model.arms[run.arm],
     campaign: sameCampaign ? null : model.name,
     tables: model.tables,
     model,
-    standing: began === null ? "waits" : measured ? "measures" : "over",
+    standing: began === null ? "waits" : isOver(model) ? "over" : "measures",
   };
   const right: Side = {
     key: tape.run,
@@ -92,7 +91,7 @@ export function Underway({ screen, tape, sameCampaign }: { screen: Screen; tape:
     campaign: sameCampaign ? null : tape.campaign,
     tables: sameCampaign ? model.tables : tape.tables,
     model: began === null ? empty() : player.model,
-    standing: began === null ? "waits" : gone >= tape.length || !isMeasured(player.model) ? "over" : "measures",
+    standing: began === null ? "waits" : gone >= tape.length || isOver(player.model) ? "over" : "measures",
   };
   return <Both left={left} right={right} deviceClass={deviceClass} sameCampaign={sameCampaign} classes={[here, there]} />;
 }
@@ -107,7 +106,12 @@ interface BothProps {
 
 function Both({ left, right, deviceClass, sameCampaign, classes }: BothProps): JSX.Element {
   const known = (side: Side): number =>
-    deviceClass === null ? 0 : Math.max(perToken(sumOf(side.model, deviceClass)) ?? 0, intervalOf(side, side.key.arm, deviceClass)?.value ?? 0);
+    deviceClass === null
+      ? 0
+      : Math.max(
+          (side.model.ended ? figureOf(side.model, deviceClass)?.value : perToken(sumOf(side.model, deviceClass))) ?? 0,
+          intervalOf(side, side.key.arm, deviceClass)?.value ?? 0,
+        );
   const most = ROOM * Math.max(known(left), known(right));
   const ofSide = (side: Side, which: "left" | "right"): JSX.Element => {
     const own = deviceClass ?? classes[which === "left" ? 0 : 1][0] ?? null;
@@ -123,13 +127,14 @@ function Both({ left, right, deviceClass, sameCampaign, classes }: BothProps): J
         sum={sumOf(side.model, own ?? "")}
         most={most}
         interval={own ? intervalOf(side, side.key.arm, own) : null}
+        final={side.tables.find((found) => found.device_class === own)?.provisional === false}
         standing={side.standing}
       />
     );
   };
   const prompts = promptsOf(
-    { settings: left.arm?.settings ?? {}, block: left.key.block },
-    { settings: right.arm?.settings ?? {}, block: right.key.block },
+    { settings: left.arm?.settings ?? {}, requests: left.arm?.requests ?? "", model: left.arm?.model ?? "", block: left.key.block },
+    { settings: right.arm?.settings ?? {}, requests: right.arm?.requests ?? "", model: right.arm?.model ?? "", block: right.key.block },
     sameCampaign,
   );
   return (
@@ -146,14 +151,23 @@ function Both({ left, right, deviceClass, sameCampaign, classes }: BothProps): J
   );
 }
 
+/** Of records, once there are both; before that of power readings, and said to be. */
 function verdict(left: Side, right: Side, deviceClass: string): string {
+  const names = [left, right].map((side) => armName(side.arm, side.key.arm));
+  if (left.model.ended && right.model.ended) {
+    const [a, b] = [figureOf(left.model, deviceClass), figureOf(right.model, deviceClass)];
+    const found = a && b ? between(a, b) : null;
+    if (found?.kind !== "less") return t(found?.kind === "overlap" ? "beside.overlap" : "beside.cannot_tell");
+    const [less, more] = found.left ? names : [...names].reverse();
+    return t("beside.less", { left: less ?? "", right: more ?? "", percent: found.percent });
+  }
+  if (left.model.ended || right.model.ended) return t("beside.one_ended");
   const less = lessOf(sumOf(left.model, deviceClass), sumOf(right.model, deviceClass));
   if (less === null) return "\u00a0";
-  if (Math.abs(less) < 2) return t("beside.same");
-  const names = [left, right].map((side) => armName(side.arm, side.key.arm));
-  if (less > 0) return t("beside.less", { left: names[0] ?? "", right: names[1] ?? "", percent: less });
+  if (Math.abs(less) < 2) return t("beside.so_far_same");
+  if (less > 0) return t("beside.so_far_less", { left: names[0] ?? "", right: names[1] ?? "", percent: less });
   const other = lessOf(sumOf(right.model, deviceClass), sumOf(left.model, deviceClass)) ?? 0;
-  return t("beside.less", { left: names[1] ?? "", right: names[0] ?? "", percent: other });
+  return t("beside.so_far_less", { left: names[1] ?? "", right: names[0] ?? "", percent: other });
 }
 
 function differs([left, right]: BothProps["classes"]): string {
@@ -165,7 +179,3 @@ function classOfTapes(left: Tape, right: Tape): string | null {
   return classOf(classesOf(left), classesOf(right), left.tables[0]?.device_class ?? null);
 }
 
-/** Whether its windows have begun and not ended. */
-function isMeasured(model: Model): boolean {
-  return model.phases.at(-1)?.phase === "window" && !model.ended;
-}

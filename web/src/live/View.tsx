@@ -7,7 +7,7 @@ import { Board } from "./Board";
 import { isFinal } from "./events";
 import { Grid } from "./Grid";
 import { Now } from "./Now";
-import { readChosen, written } from "./pair";
+import { meant, meantBy, readChosen, written } from "./pair";
 import type { Replay } from "./replay";
 import type { Screen } from "./screen";
 import { StateLine } from "./State";
@@ -94,13 +94,12 @@ function Player({ replay, screen }: { replay: Replay; screen: Screen }): JSX.Ele
             value={jumped.value}
             onChange={(e) => {
               jumped.value = e.currentTarget.value;
-              const chosen = readChosen(jumped.value);
-              const run = runs.find((r) => chosen && written(r) === written(chosen));
+              const run = meant(runs, readChosen(jumped.value));
               if (run) replay.jump(run);
             }}
           >
             <option value="">{t("replay.jump_none")}</option>
-            {runs.map((run) => (
+            {meantBy(runs).map((run) => (
               <option key={written(run)} value={written(run)}>
                 {runName(run, arms[run.arm])}
               </option>

@@ -22,6 +22,7 @@ export class PowerChart {
   private plot: uPlot | null = null;
   private palette: Palette;
   private phases: readonly Phase[] = [];
+  private windows: readonly Phase[] = [];
   private made = "";
   private last = "";
   private drawn: { readonly of: string; readonly from: number; readonly to: number } | null = null;
@@ -71,7 +72,13 @@ export class PowerChart {
       name: bandName(phase),
       start_s: (at - zero) / 1000,
       end_s: ((model.phases[i + 1]?.at ?? ended?.at ?? Math.max(now, at)) - zero) / 1000,
-      measured: phase === "window",
+      measured: false,
+    }));
+    this.windows = model.windows.map((window) => ({
+      name: "",
+      start_s: (window.from - zero) / 1000,
+      end_s: ((window.to ?? ended?.at ?? now) - zero) / 1000,
+      measured: true,
     }));
     const counts = shown.map((d) => samples.get(d.name)?.count ?? 0).join();
     const of = `${run.arm}.${run.block}.${run.attempt} ${zero} ${counts} ${to - from}`;
@@ -81,9 +88,9 @@ export class PowerChart {
       const room = { from: from - 2000, to: to + 10_000 };
       const lines = shown.map((d) => {
         const found = samples.get(d.name)?.between(room.from, room.to, Math.max(200, this.width));
-        return { t_s: (found?.at ?? []).map((at) => (at - zero) / 1000), values: found?.w ?? [] };
+        return { t_s: (found?.at ?? []).map((at) => (at - zero) / 1000), values: (found?.w ?? []).map((w) => (Number.isNaN(w) ? null : w)) };
       });
-      this.top = topOf(this.top, lines.flatMap((l) => l.values));
+      this.top = topOf(this.top, lines.flatMap((l) => l.values.filter((w) => w !== null)));
       plot.setData(onOneClock(lines) as uPlot.AlignedData, false);
       this.drawn = { of, ...room };
     }
@@ -140,9 +147,9 @@ export class PowerChart {
     ctx.textBaseline = "top";
     // Drawing the axes leaves another one.
     ctx.textAlign = "left";
-    for (const band of bands(this.phases, (second) => plot.valToPos(second, "x", true), bbox.left, bbox.left + bbox.width)) {
+    for (const band of bands([...this.windows, ...this.phases], (second) => plot.valToPos(second, "x", true), bbox.left, bbox.left + bbox.width)) {
       ctx.fillStyle = palette.grid;
-      ctx.globalAlpha = band.measured ? 0.75 : 0.25;
+      ctx.globalAlpha = band.measured ? 0.6 : 0.25;
       ctx.fillRect(band.left, bbox.top, band.right - band.left, bbox.height);
       ctx.globalAlpha = 1;
       ctx.fillStyle = palette.muted;

@@ -12,6 +12,8 @@ export interface ShownArm {
   readonly label: string;
   readonly backend: string;
   readonly model: string;
+  /** Of its list of requests; empty where it is not told. */
+  readonly requests?: string;
   readonly settings?: Readonly<Record<string, string | number | boolean | null>>;
 }
 export interface CampaignEvent {
@@ -28,6 +30,8 @@ export interface PlanEvent {
   readonly pilot: boolean;
   readonly reason: string;
   readonly left: number;
+  /** The first block that is not whole. */
+  readonly block?: number | null;
 }
 export const STATES = ["queued", "claimed", "staging", "running", "lost", "done", "failed", "cancelled"] as const;
 export type StateName = (typeof STATES)[number];
@@ -49,6 +53,14 @@ export interface PhaseEvent {
   readonly at: number;
   readonly phase: string;
 }
+/** An edge of a measured window: told a little after its own time. */
+export interface WindowEvent {
+  readonly k: "window";
+  readonly at: number;
+  readonly n: number;
+  readonly begins: boolean;
+  readonly tokens: number;
+}
 export interface PowerEvent {
   readonly k: "power";
   readonly at: number;
@@ -57,12 +69,15 @@ export interface PowerEvent {
   readonly estimated: boolean;
   readonly w: number;
   readonly j: number;
+  /** Within the run's windows so far; null before the first one. */
+  readonly window_j?: number | null;
 }
 export interface TokensEvent {
   readonly k: "tokens";
   readonly at: number;
   readonly n: number;
   readonly per_s: number;
+  readonly window_n?: number | null;
 }
 export interface TextEvent {
   readonly k: "text";
@@ -112,6 +127,7 @@ export type LiveEvent =
   | StateEvent
   | BeginEvent
   | PhaseEvent
+  | WindowEvent
   | PowerEvent
   | TokensEvent
   | TextEvent
@@ -120,7 +136,7 @@ export type LiveEvent =
   | TableEvent;
 
 const KINDS: ReadonlySet<string> = new Set([
-  "campaign", "plan", "state", "begin", "phase", "power", "tokens", "text", "flag", "end", "table",
+  "campaign", "plan", "state", "begin", "phase", "window", "power", "tokens", "text", "flag", "end", "table",
 ]);
 
 /** The events of one batch as it came; what is none of them is left out, as of a newer server. */

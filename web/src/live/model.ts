@@ -4,7 +4,7 @@
 import { type Answers, NO_ANSWERS, withPiece } from "./answers";
 import type {
   BeginEvent, CampaignEvent, EndEvent, FlagEvent, Interval, LiveEvent, PhaseEvent, PlanEvent, PowerEvent, ShownArm, StateEvent,
-  TableEvent, TokensEvent,
+  TableEvent, TokensEvent, WindowEvent,
 } from "./events";
 import { Samples } from "./samples";
 
@@ -35,6 +35,11 @@ export interface Run extends RunKey {
 export interface Span {
   readonly phase: string;
   readonly at: number;
+}
+/** A measured window; `to`: null while it goes on. */
+export interface Measured {
+  readonly from: number;
+  readonly to: number | null;
 }
 export interface Device {
   readonly name: string;
@@ -69,6 +74,7 @@ export interface Model {
   run: Run | null;
   ended: EndEvent | null;
   phases: readonly Span[];
+  windows: readonly Measured[];
   devices: readonly Device[];
   samples: ReadonlyMap<string, Samples>;
   tokens: Tokens | null;
@@ -80,6 +86,8 @@ export interface Model {
   before: readonly TableEvent[];
   /** The blocks that were begun, where no plan has said how many there are. */
   blocks: number;
+  /** Somebody has taken it, and has not said yet what there is to run. */
+  anew: boolean;
 }
 
 export function empty(): Model {
@@ -95,6 +103,7 @@ export function empty(): Model {
     run: null,
     ended: null,
     phases: [],
+    windows: [],
     devices: [],
     samples: new Map(),
     tokens: null,
@@ -103,6 +112,7 @@ export function empty(): Model {
     tables: [],
     before: [],
     blocks: 0,
+    anew: false,
   };
 }
 
@@ -119,6 +129,7 @@ export function apply(model: Model, event: LiveEvent): void {
     case "state": return state(model, event);
     case "begin": return begin(model, event);
     case "phase": return phase(model, event);
+    case "window": return edge(model, event);
     case "power": return power(model, event);
     case "tokens": return tokens(model, event);
     case "text":
@@ -143,30 +154,9 @@ export function phaseOf(model: Model): string {
   return model.run && !model.ended ? (model.phases.at(-1)?.phase ?? "") : "";
 }
 
-/** When the run's first window began, or null. */
-export function firstWindow(phases: readonly Span[]): number | null {
-  return phases.find((p) => p.phase === "window")?.at ?? null;
-}
-
-const WINDOWS: ReadonlySet<string> = new Set(["window"]);
-/** Phases in which nothing is answered. */
-const AT_REST: ReadonlySet<string> = new Set(["load", "cool_down", "settle", "idle", "done"]);
-
-/** How much of the time from `from` to `to` lies in windows, from 0 to 1. */
-export function inWindows(phases: readonly Span[], from: number, to: number): number {
-  if (to <= from) return phases.at(-1)?.phase === "window" ? 1 : 0;
-  return timeIn(phases, from, to, (name) => WINDOWS.has(name)) / (to - from);
-}
-
-function timeIn(phases: readonly Span[], from: number, to: number, wanted: (phase: string) => boolean): number {
-  let found = 0;
-  for (let i = phases.length - 1; i >= 0; i--) {
-    const span = phases[i];
-    if (!span) break;
-    if (wanted(span.phase)) found += Math.max(0, Math.min(to, phases[i + 1]?.at ?? Infinity) - Math.max(from, span.at));
-    if (span.at <= from) break;
-  }
-  return found;
+/** Whether its windows have ended, as far as is told. */
+export function isOver({ windows, ended }: Pick<Model, "windows" | "ended">): boolean {
+  return ended !== null || (windows.length > 0 && windows.at(-1)?.to !== null);
 }
 
 export function cellOf(model: Pick<Model, "cells">, arm: number, block: number): Cell | undefined {
@@ -192,10 +182,20 @@ function campaign(model: Model, event: CampaignEvent): void {
 
 function plan(model: Model, event: PlanEvent): void {
   model.plan = event;
+  const { block = null } = event;
+  // Whoever goes on tells next which runs of a block that is not whole count.
+  if (model.anew && block !== null) takenBack(model, block);
+  model.anew = false;
+}
+
+/** What was told of this block and of later ones waits again. */
+function takenBack(model: Model, block: number): void {
+  model.cells = model.cells.map((row) => (row?.length > block ? row.slice(0, block) : row));
 }
 
 function state(model: Model, event: StateEvent): void {
   model.state = event;
+  if (event.state === "claimed") model.anew = true;
   const { run, ended } = model;
   const over = event.state !== "running" && event.state !== "staging";
   if (run && !ended && over) {
@@ -203,6 +203,9 @@ function state(model: Model, event: StateEvent): void {
     brokenOff(model, run);
     model.run = null;
   }
+  // Nobody else goes on with a block that it had begun.
+  const block = model.plan?.block ?? null;
+  if (event.state === "lost" && block !== null) takenBack(model, block);
 }
 
 function begin(model: Model, { arm, block, attempt, at }: BeginEvent): void {
@@ -210,6 +213,7 @@ function begin(model: Model, { arm, block, attempt, at }: BeginEvent): void {
   model.run = { arm, block, attempt, at };
   model.ended = null;
   model.phases = [];
+  model.windows = [];
   model.devices = [];
   model.samples = new Map();
   model.tokens = null;
@@ -224,11 +228,10 @@ function phase(model: Model, event: PhaseEvent): void {
 }
 
 function power(model: Model, event: PowerEvent): void {
-  const { devices, phases } = model;
+  const { devices } = model;
   const place = devices.findIndex((d) => d.name === event.device);
   const last = devices[place];
   if (!last && devices.length >= DEVICES) return;
-  const more = last ? Math.max(0, event.j - last.j) * inWindows(phases, last.at, event.at) : 0;
   const device: Device = {
     name: event.device,
     deviceClass: event.device_class,
@@ -236,7 +239,7 @@ function power(model: Model, event: PowerEvent): void {
     at: event.at,
     w: event.w,
     j: event.j,
-    windowsJ: (last?.windowsJ ?? 0) + more,
+    windowsJ: event.window_j ?? 0,
   };
   model.devices = last ? devices.map((d, i) => (i === place ? device : d)) : [...devices, device];
   let samples = model.samples.get(event.device);
@@ -247,16 +250,17 @@ function power(model: Model, event: PowerEvent): void {
   samples.push(event.at, event.w);
 }
 
-/** Of tokens that came while it was at rest for a part of the time, none came then. */
-function tokens(model: Model, { at, n, per_s }: TokensEvent): void {
-  const { phases, devices } = model;
-  const last = model.tokens ?? { at: model.run?.at ?? at, n: 0, windowsN: 0 };
-  const rested = timeIn(phases, last.at, at, (name) => AT_REST.has(name));
-  const share = rested > 0 && rested < at - last.at ? 1 - rested / (at - last.at) : 1;
-  const more = Math.max(0, n - last.n) * Math.min(1, inWindows(phases, last.at, at) / share);
+function tokens(model: Model, { at, n, per_s, window_n }: TokensEvent): void {
   const windowsJ: Record<string, number> = {};
-  for (const d of devices) windowsJ[d.deviceClass] = (windowsJ[d.deviceClass] ?? 0) + d.windowsJ;
-  model.tokens = { at, n, perS: per_s, windowsN: last.windowsN + more, windowsJ };
+  for (const d of model.devices) windowsJ[d.deviceClass] = (windowsJ[d.deviceClass] ?? 0) + d.windowsJ;
+  model.tokens = { at, n, perS: per_s, windowsN: window_n ?? 0, windowsJ };
+}
+
+function edge(model: Model, { at, begins }: WindowEvent): void {
+  const { windows } = model;
+  const open = windows.at(-1);
+  if (begins) model.windows = [...windows.slice(1 - PHASES), { from: at, to: null }];
+  else if (open && open.to === null) model.windows = [...windows.slice(0, -1), { from: open.from, to: Math.max(open.from, at) }];
 }
 
 function end(model: Model, event: EndEvent): void {

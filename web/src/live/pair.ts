@@ -17,6 +17,18 @@ export function readChosen(text: string | null): Chosen | null {
   return { arm: Number(found[1]), block: Number(found[2]), attempt: Number(found[3] ?? 0) };
 }
 
+/** The run that is meant: of two with the same name, where one was lost and made again, the later. */
+export function meant<T extends RunKey>(runs: readonly T[], chosen: Chosen | null): T | null {
+  if (chosen === null || chosen === "now") return null;
+  return runs.filter((run) => written(run) === written(chosen)).at(-1) ?? null;
+}
+
+/** Each that can be meant, once. */
+export function meantBy<T extends RunKey>(runs: readonly T[]): T[] {
+  const last = new Map(runs.map((run) => [written(run), run]));
+  return runs.filter((run) => last.get(written(run)) === run);
+}
+
 export function same(a: Chosen, b: Chosen): boolean {
   return written(a) === written(b);
 }
@@ -59,25 +71,51 @@ export function classesOf(tape: Tape): string[] {
   return [...found];
 }
 
-export type Prompts = "same" | "order" | "other" | "campaigns";
+export type Prompts = "same" | "order" | "other" | "models" | "unknown" | "campaigns";
 
-/** Whether both answer the same. Within a campaign experiments share their workload, but for what is
- * swept of it; each block has an order of its own. */
+/** Whether both answer the same. The list of an experiment's requests is told by its hash; where it is not,
+ * experiments of one campaign and one model share it unless their workloads differ: lists are made for each
+ * model. Each block has an order of its own. */
 export function promptsOf(left: Told, right: Told, sameCampaign: boolean): Prompts {
-  if (!sameCampaign) return "campaigns";
-  const of = ({ settings = {} }: Told): string =>
+  const known = left.requests !== "" && right.requests !== "";
+  const swept = ({ settings }: Told): string =>
     JSON.stringify(Object.entries(settings).filter(([path]) => path.startsWith("workload")).sort());
-  if (of(left) !== of(right)) return "other";
+  if (!known && !sameCampaign) return "unknown";
+  if (!known && left.model !== right.model) return "models";
+  if (known ? left.requests !== right.requests : swept(left) !== swept(right)) return "other";
+  if (!sameCampaign) return "campaigns";
   return left.block === right.block ? "same" : "order";
 }
 export interface Told {
-  readonly settings?: Readonly<Record<string, unknown>>;
+  readonly settings: Readonly<Record<string, unknown>>;
+  readonly requests: string;
+  readonly model: string;
   readonly block: number;
 }
 
 export function intervalOf(tape: { readonly tables: Model["tables"] }, arm: number, deviceClass: string): Interval | null {
   const table = tape.tables.find((found) => found.device_class === deviceClass);
   return table?.rows.find((row) => row.arm === arm)?.energy_per_output_token_j ?? null;
+}
+
+/** Of a run that has ended: the figure of its record for this class of devices. */
+export function figureOf({ ended }: Pick<Model, "ended">, deviceClass: string | null): Interval | null {
+  return (deviceClass !== null && ended?.energy_per_output_token_j?.[deviceClass]) || null;
+}
+
+export type Difference = { readonly kind: "less"; readonly left: boolean; readonly percent: number } | { readonly kind: "overlap" | "no_interval" };
+
+/** What two records' figures tell of which used less: nothing where their intervals overlap. */
+export function between(left: Interval, right: Interval): Difference {
+  const [a, b] = [endsOf(left), endsOf(right)];
+  if (!a || !b) return { kind: "no_interval" };
+  if (a[1] >= b[0] && b[1] >= a[0]) return { kind: "overlap" };
+  const [less, more] = left.value < right.value ? [left, right] : [right, left];
+  return { kind: "less", left: less === left, percent: Math.round(100 * (1 - less.value / more.value)) };
+}
+
+function endsOf({ low, high }: Interval): readonly [number, number] | null {
+  return typeof low === "number" && typeof high === "number" ? [low, high] : null;
 }
 
 /** How many percent less energy per token; null where too little was answered to say anything. */

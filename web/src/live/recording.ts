@@ -139,15 +139,33 @@ export class Recording {
       change({ to: position });
       const { arm, block, attempt } = event;
       this.runs.push({ arm, block, attempt, from: position, window: null, to: null, status: "running", line: this.lines.length });
-    } else if (event.k === "phase" && event.phase === "window" && open?.window === null) change({ window: position });
+    } else if (event.k === "window" && event.begins && open?.window === null)
+      // It was told after its time.
+      change({ window: Math.max(open.from, position - Math.max(0, this.head.time.at - event.at)) });
     else if (event.k === "end" && open?.arm === event.arm && open.block === event.block)
       change({ to: position, status: model.cells[event.arm]?.[event.block]?.status ?? "done" });
     else if (event.k === "state" && wasRunning && !model.run) change({ to: position });
+    if (event.k === "state" || event.k === "plan") this.takeBack();
+    else if (event.k === "end" && !(open?.arm === event.arm && open.block === event.block)) this.stands(event);
     const active = ACTIVE.has(phaseOf(model));
     if (active && this.waiting !== null) {
       if (position - this.waiting >= SHORTEST_WAIT_MS) this.waits.push({ from: this.waiting, to: position });
       this.waiting = null;
     } else if (!active && this.waiting === null) this.waiting = position;
+  }
+
+  /** Runs of a block that somebody else begins anew. */
+  private takeBack(): void {
+    const { cells } = this.head.model;
+    this.runs.forEach((run, i) => {
+      if (run.to !== null && run.status !== "void" && !cells[run.arm]?.[run.block]) this.runs[i] = { ...run, status: "void" };
+    });
+  }
+
+  /** Whoever goes on says how an earlier run came out: it counts all the same. */
+  private stands({ arm, block, attempt }: RunKey): void {
+    const run = this.runs.filter((r) => r.arm === arm && r.block === block && r.attempt === attempt).at(-1);
+    if (run) this.runs[this.runs.indexOf(run)] = { ...run, status: this.head.model.cells[arm]?.[block]?.status ?? run.status };
   }
 
   private snap(): void {

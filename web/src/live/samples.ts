@@ -5,8 +5,10 @@ export const LATEST = 8192;
 export const STRETCHES = 1024;
 const FIRST_MS = 100;
 const FIRST_ROOM = 256;
+/** Where nothing was read for longer, no line is drawn. */
+const GAP_MS = 2000;
 
-/** For drawing: times in ms, and values. */
+/** For drawing: times in ms, and values; NaN where the line is broken off. */
 export interface Points {
   readonly at: number[];
   readonly w: number[];
@@ -28,13 +30,18 @@ export class Samples {
     // Clocks are set back now and then; a line is not.
     const then = Math.max(at, this.lastAt);
     if (this.count === 0) this.start = then;
-    if (this.count >= this.at.length && this.at.length < LATEST) this.grow();
-    const place = this.count % this.at.length;
-    this.at[place] = then;
-    this.w[place] = w;
-    this.count += 1;
+    else if (then - this.lastAt > GAP_MS) this.keep(this.lastAt + 1, NaN);
+    this.keep(then, w);
     this.lastAt = then;
     this.whole(then, w);
+  }
+
+  private keep(at: number, w: number): void {
+    if (this.count >= this.at.length && this.at.length < LATEST) this.grow();
+    const place = this.count % this.at.length;
+    this.at[place] = at;
+    this.w[place] = w;
+    this.count += 1;
   }
 
   copy(): Samples {
@@ -167,7 +174,10 @@ function leastAndGreatest(
       least = Math.min(least, Number.isNaN(low(i)) ? Infinity : low(i));
       greatest = Math.max(greatest, Number.isNaN(high(i)) ? -Infinity : high(i));
     }
-    if (least > greatest) continue;
+    if (least > greatest) {
+      if (!Number.isNaN(into.w.at(-1) ?? NaN)) put(into, at(from), NaN);
+      continue;
+    }
     put(into, at(from), least);
     if (greatest !== least) put(into, at(to - 1), greatest);
   }

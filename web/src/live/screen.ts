@@ -15,6 +15,7 @@ export function screen() {
     run: signal(start.run),
     ended: signal(start.ended),
     phases: signal(start.phases),
+    windows: signal(start.windows),
     devices: signal(start.devices),
     tokens: signal(start.tokens),
     answers: signal(start.answers),
@@ -51,7 +52,7 @@ export function screen() {
 }
 
 const KEYS = [
-  "name", "arms", "baseline", "plan", "state", "cells", "run", "ended", "phases", "devices", "tokens", "answers", "flags", "tables",
+  "name", "arms", "baseline", "plan", "state", "cells", "run", "ended", "phases", "windows", "devices", "tokens", "answers", "flags", "tables",
   "before", "blocks",
 ] as const;
 

@@ -102,6 +102,11 @@ export function ends({ value, low, high }: Interval, factor = 1): { value: strin
   return { value: (value * factor).toFixed(decimals), low: rounded(low, Math.floor), high: rounded(high, Math.ceil) };
 }
 
+/** In place of an interval where there is none. */
+export function noInterval(final: boolean): string {
+  return t(final ? "board.no_interval_final" : "board.no_interval");
+}
+
 export function withEnds(found: Interval, factor = 1): string {
   const { value, low, high } = ends(found, factor);
   return low === null || high === null ? value : t("board.ends", { value, low, high });

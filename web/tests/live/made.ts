@@ -19,10 +19,11 @@ export function recorded(spacing?: number): Recording {
 
 export const begin = (at: number, arm = 0, block = 0, attempt = 0): LiveEvent => ({ k: "begin", at, arm, block, attempt });
 export const phase = (at: number, name: string): LiveEvent => ({ k: "phase", at, phase: name });
-export const power = (at: number, w: number, j: number, device = "gpu0"): LiveEvent => ({
-  k: "power", at, device, device_class: "gpu", estimated: false, w, j,
+export const edge = (at: number, begins: boolean, n = 0): LiveEvent => ({ k: "window", at, n, begins, tokens: 0 });
+export const power = (at: number, w: number, j: number, device = "gpu0", window_j: number | null = null): LiveEvent => ({
+  k: "power", at, device, device_class: "gpu", estimated: false, w, j, window_j,
 });
-export const tokens = (at: number, n: number): LiveEvent => ({ k: "tokens", at, n, per_s: 10 });
+export const tokens = (at: number, n: number, window_n: number | null = null): LiveEvent => ({ k: "tokens", at, n, per_s: 10, window_n });
 export const text = (request: string, words: string, end = false, at = 0): LiveEvent & { k: "text" } => ({ k: "text", at, request, text: words, end });
 
 /** All that a model holds, as text: readings by what is drawn of them. */

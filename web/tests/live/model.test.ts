@@ -2,10 +2,10 @@ import { expect, test } from "vitest";
 import { ANSWERS, LETTERS, NO_ANSWERS, shown, withPiece } from "../../src/live/answers";
 import { eventsOf, type LiveEvent } from "../../src/live/events";
 import {
-  apply, blocksOf, cellOf, copyOf, countOf, DEVICES, empty, firstWindow, FLAGS, inWindows, type Model, PHASES, phaseOf,
+  apply, blocksOf, cellOf, copyOf, countOf, DEVICES, empty, FLAGS, isOver, type Model, PHASES, phaseOf,
 } from "../../src/live/model";
 import { LATEST } from "../../src/live/samples";
-import { begin, events, held, phase, power, text, tokens } from "./made";
+import { begin, edge, events, held, phase, power, text, tokens } from "./made";
 
 function after(found: Iterable<LiveEvent>, model = empty()): Model {
   for (const event of found) apply(model, event);
@@ -38,36 +38,41 @@ test("what is known is a function of the events, wherever one goes on from a cop
   }
 });
 
-test("energy and tokens count within windows, by the part of a reading's time that lies there", () => {
+test("energy and tokens of windows are what is told of them", () => {
   const model = after([
     begin(0),
     phase(0, "idle"),
     power(1000, 100, 100),
+    tokens(1000, 10),
     phase(1500, "window"),
-    tokens(1500, 10),
-    power(2000, 100, 200),
-    power(3000, 300, 400),
-    tokens(3500, 50),
-    phase(4000, "quality"),
-    power(5000, 100, 600),
-    tokens(4500, 90),
+    edge(1500, true),
+    power(2000, 100, 200, "gpu0", 50),
+    power(2000, 200, 400, "gpu1", 100),
+    tokens(2100, 30, 20),
+    power(3000, 300, 400, "gpu0", 250),
   ]);
-  expect(firstWindow(model.phases)).toBe(1500);
-  // Half of the second reading's 100 J, all of the third's 200, half of the fourth's 200.
-  expect(model.devices[0]?.windowsJ).toBeCloseTo(50 + 200 + 100);
-  expect(model.devices[0]?.j).toBe(600);
-  expect(model.tokens?.windowsN).toBeCloseTo(40 + 20);
-  expect(model.tokens?.windowsJ).toEqual({ gpu: 350 });
-  expect(phaseOf(model)).toBe("quality");
-  expect(inWindows(model.phases, 0, 8000)).toBeCloseTo(2500 / 8000);
+  expect(isOver(model)).toBe(false);
+  expect(model.devices.map((d) => [d.j, d.windowsJ])).toEqual([[400, 250], [400, 100]]);
+  // For the tokens that are told, not for those that come.
+  expect(model.tokens).toMatchObject({ n: 30, windowsN: 20, windowsJ: { gpu: 150 } });
+  after([edge(2900, false), edge(2900, true, 1), edge(4000, false, 1), phase(4000, "quality")], model);
+  expect(model.windows).toEqual([{ from: 1500, to: 2900 }, { from: 2900, to: 4000 }]);
+  expect([isOver(model), phaseOf(model)]).toEqual([true, "quality"]);
 });
 
-test("no token came while it was at rest", () => {
-  const model = after([begin(0), phase(0, "warm_up"), tokens(1000, 100), phase(1000, "idle"), phase(4000, "window"), tokens(4500, 150)]);
-  expect(model.tokens?.windowsN).toBeCloseTo(50);
-  // Half of the time in which it answered was warm-up.
-  const half = after([begin(0), phase(0, "warm_up"), tokens(500, 0), phase(1000, "idle"), phase(4000, "window"), tokens(4500, 100)]);
-  expect(half.tokens?.windowsN).toBeCloseTo(50);
+test("who goes on with a campaign says which runs of a block that is not whole count", () => {
+  const plan = (block: number | null): LiveEvent => ({ k: "plan", at: 5, blocks: 3, pilot: false, reason: "", left: 1, block });
+  const end = (arm: number, block: number): LiveEvent => ({ k: "end", at: 4, arm, block, attempt: 0, outcome: "record" });
+  const made = [begin(1, 0, 0), end(0, 0), begin(1, 1, 0), end(1, 0), begin(2, 0, 1), end(0, 1)];
+  const model = after([{ k: "state", at: 0, state: "claimed" }, plan(0), ...made]);
+  // Its own later plans take nothing back.
+  expect(countOf(after([plan(1)], model).cells).done).toBe(3);
+  after([{ k: "state", at: 6, state: "lost" }, { k: "state", at: 7, state: "claimed" }, plan(1)], model);
+  expect(countOf(model.cells).done).toBe(2);
+  // Already when its machine is lost, before anybody goes on.
+  const lost = after([{ k: "state", at: 0, state: "claimed" }, plan(0), ...made, plan(1), end(1, 1), { k: "state", at: 6, state: "lost" }]);
+  expect([countOf(lost.cells).done, cellOf(lost, 0, 1), cellOf(lost, 1, 1)]).toEqual([2, undefined, undefined]);
+  expect(countOf(after([end(0, 1)], model).cells).done).toBe(3);
 });
 
 test("a run that is broken off waits again", () => {

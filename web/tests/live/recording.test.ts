@@ -4,7 +4,9 @@ import { apply, empty } from "../../src/live/model";
 import { type Playing, played } from "../../src/live/play";
 import { batchOf, Cursor, Recording, Timeline } from "../../src/live/recording";
 import { TapePlayer, tapeOf } from "../../src/live/tape";
-import { begin, events, held, lines, phase, power, recorded } from "./made";
+import type { LiveEvent } from "../../src/live/events";
+import { meant } from "../../src/live/pair";
+import { begin, edge, events, held, lines, phase, power, recorded } from "./made";
 
 const line = (found: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(found));
 
@@ -125,4 +127,26 @@ test("what is played passes over waiting, stops at the end, and does not jump af
   const over = (p: number): number => (p > 150 && p < 900 ? 900 : p);
   expect(played({ ...going, skip: true }, 50, 1000, over).position).toBe(900);
   expect(played(going, 50, 1000, over).position).toBe(300);
+});
+
+test("the runs of a block that a lost machine had begun are void, unless it goes on itself", () => {
+  const state = (at: number, name: "claimed" | "lost"): LiveEvent => ({ k: "state", at, state: name });
+  const plan = (at: number, block: number): LiveEvent => ({ k: "plan", at, blocks: 2, pilot: false, reason: "", left: 4, block });
+  const end = (at: number, arm: number, block: number): LiveEvent => ({ k: "end", at, arm, block, attempt: 0, outcome: "record" });
+  const made = (at: number, arm: number, block: number): LiveEvent[] => [
+    begin(at, arm, block), phase(at + 1, "window"), edge(at + 2, true), edge(at + 5, false), end(at + 9, arm, block),
+  ];
+  const first = [state(0, "claimed"), plan(1, 0), ...made(10, 0, 0), ...made(20, 1, 0), plan(30, 1), ...made(40, 0, 1), begin(50, 1, 1), state(60, "lost")];
+  const of = (more: LiveEvent[]): Recording => {
+    const recording = new Recording();
+    recording.add(line([1, 0, first]));
+    recording.add(line([2, 0, [state(70, "claimed"), plan(80, 1), ...more]]));
+    return recording;
+  };
+  // Another one begins the block anew: two runs have the same name, of which the later one counts.
+  const anew = of([...made(90, 0, 1)]);
+  expect(anew.runs.map((r) => r.status)).toEqual(["done", "done", "void", "void", "done"]);
+  expect(tapeOf(anew, meant(anew.runs, { arm: 0, block: 1, attempt: 0 }) ?? (anew.runs[0] as never)).events[0]?.event.at).toBe(90);
+  // The same one goes on, and says what it has.
+  expect(of([end(81, 0, 1), begin(90, 1, 1)]).runs.map((r) => r.status)).toEqual(["done", "done", "done", "void", "running"]);
 });

@@ -56,3 +56,14 @@ test("a copy is another", () => {
   for (let i = 0; i < 20_000; i++) found.push(10 ** 6 + i, 7);
   expect(copy).toEqual(filled(300));
 });
+
+test("where nothing was read no line is drawn", () => {
+  const found = new Samples();
+  for (const at of [0, 100, 200, 5000, 5100]) found.push(at, 400);
+  expect(found.between(0, 9000, 100)).toEqual({ at: [0, 100, 200, 201, 5000, 5100], w: [400, 400, 400, NaN, 400, 400] });
+  // Nor in the whole of a long run.
+  for (let i = 0; i < 2 * LATEST; i++) found.push(10_000 + 100 * i, 100);
+  const { w } = found.between(0, 10_000, 10 ** 6);
+  expect(w.filter((value) => Number.isNaN(value)).length).toBeGreaterThan(0);
+  expect(Number.isNaN(w[0])).toBe(false);
+});
