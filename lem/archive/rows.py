@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from lem.archive.reasons import refused
 from lem.archive.schema import HEADLINE, WITH_UNCERTAINTY
 from lem.contract.base import canonical_json
-from lem.contract.record import Distribution, Gpu, Record, Value
+from lem.contract.record import Distribution, Environment, Gpu, Record, Value
 from lem.contract.spec import Experiment
 from lem.contract.workload import (
     Concurrency,
@@ -161,11 +161,14 @@ def device_of(record: Record) -> tuple[str, int]:
     that the run could use: a part of it is another device. So is a GPU under another power limit
     than its usual one (of boards that nobody here knows: any), where the experiment asks for none:
     a board at half its power is no more of the same than another board."""
-    env = record.environment
-    asked = record.experiment.device.power_limit_w
+    return device_on(record.environment, record.experiment.device.power_limit_w is not None)
+
+
+def device_on(env: Environment, asked: bool) -> tuple[str, int]:
+    """As :func:`device_of`. ``asked``: whether the experiment asks for a power limit."""
     if not env.gpus:
         return f"{_product(env.cpu_model)} ({env.cpu_count} CPUs)", 1
-    names = sorted(_board_of(g, asked is None) for g in env.gpus)
+    names = sorted(_board_of(g, not asked) for g in env.gpus)
     return " + ".join(dict.fromkeys(names)), len(names)
 
 

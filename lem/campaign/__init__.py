@@ -194,10 +194,11 @@ class Campaign:
         say: Say | None = None,
         retry_failed: bool = False,
         commentary_s: float = 1.0,
+        refused_settings_end_it: bool = False,
     ) -> Overview:
         """Run what is missing. Running again resumes; a finished campaign is left alone.
         ``commentary_s``: how often ``on_event`` is told of power, tokens and answers, in seconds
-        (0.1 for a live view)."""
+        (0.1 for a live view). ``refused_settings_end_it``: as for ``execute``."""
         tell: Say = say or (lambda _: None)
         remove_asides(self.folder)
         boards.put_back(tell)
@@ -220,6 +221,7 @@ class Campaign:
             tell,
             lambda lock: self._grown(lock, staging, tell),
             commentary_s,
+            refused_settings_end_it,
         )
         lock = self.lock or lock
         return self._overview(lock, False, plan(lock, outcomes, present(lock.gpus)), outcomes)

@@ -80,9 +80,12 @@ def execute(
     say: Say,
     grow: Grow = lambda lock: lock,
     commentary_s: float = 1.0,
+    refused_settings_end_it: bool = False,
 ) -> list[Outcome]:
     """Run what is missing until the plan is empty; returns every outcome in the folder.
     ``commentary_s``: how often an agent tells ``on_moment`` what it does.
+    ``refused_settings_end_it``: where this machine does not take a power limit or clock of any
+    experiment, nothing is run and nothing is written; another machine may take it.
 
     Raises :class:`lem.errors.Interrupted` on Ctrl-C or SIGTERM, :class:`EnvironmentFault` where
     the machine lets it down. Whatever happens, no container is left and every begun attempt has
@@ -95,7 +98,12 @@ def execute(
                 say(f"removed {left} left over from a run that was killed")
         outcomes = _take_stock(folder, lock)
         forgive = frozenset(o.path for o in outcomes if o.kind == "failure" and retry_failed)
-        execution = Execution(folder, lock, launchers, ready, on_moment, commentary_s)
+
+        def made(lock: Lock) -> Execution:
+            all_or_none = refused_settings_end_it
+            return Execution(folder, lock, launchers, ready, on_moment, commentary_s, all_or_none)
+
+        execution = made(lock)
         try:
             while True:
                 todo = plan(lock, outcomes, present(lock.gpus), forgive)
@@ -105,7 +113,7 @@ def execute(
                     on_moment(Moment("over", todo))
                     break
                 lock = grown
-                execution = Execution(folder, lock, launchers, ready, on_moment, commentary_s)
+                execution = made(lock)
         finally:
             # A second Ctrl-C may have come before what a run changes was put back.
             boards.put_back(say)
@@ -167,6 +175,7 @@ class Execution:
         ready: Ready,
         on_moment: OnMoment,
         commentary_s: float = 1.0,
+        refused_settings_end_it: bool = False,
     ) -> None:
         self.folder = folder
         self.lock = lock
@@ -174,6 +183,7 @@ class Execution:
         self._ready = ready
         self._on_moment = on_moment
         self._commentary_s = commentary_s
+        self._all_or_none = refused_settings_end_it
         self._arms = {a.arm_id: a for a in lock.arms}
 
     def block(self, todo: Plan) -> Iterator[Outcome]:
@@ -196,8 +206,9 @@ class Execution:
         """Set every power limit and clock that is asked for once, before anything is measured, and
         put it back. The arms whose settings this machine does not take get a failure that says so.
 
-        Raises :class:`EnvironmentFault` where none of the arms that are awaited could run: nothing
-        is written, so that the same command goes on once the reason is gone.
+        Raises :class:`EnvironmentFault` where none of the arms that are awaited could run, or with
+        ``refused_settings_end_it`` any: nothing is written, so that the same command goes on once
+        the reason is gone.
         """
         tried: dict[tuple[str, tuple[int, ...]], SettingRefused | None] = {}
         refused: dict[str, SettingRefused] = {}
@@ -209,10 +220,11 @@ class Execution:
                 tried[key] = _refusal(wanted, used)
             if (why := tried[key]) is not None:
                 refused[arm_id] = why
-        if refused and len(refused) == len(awaited):
+        if refused and (self._all_or_none or len(refused) == len(awaited)):
             first = next(iter(refused.values()))
+            which = "no" if len(refused) == len(awaited) else "not every"
             raise EnvironmentFault(
-                f"no experiment can be run here: {first.message}", first.hint, "device_setting"
+                f"{which} experiment can be run here: {first.message}", first.hint, "device_setting"
             )
         outcomes = []
         for arm_id, why in refused.items():
@@ -288,6 +300,10 @@ class Execution:
             raise
         except SettingRefused as e:
             # It could be set before: somebody has taken the right away since.
+            if self._all_or_none:
+                with typed_disk_errors(folder):
+                    _cut_short(place, job, here, e.message)
+                raise EnvironmentFault(e.message, e.hint, "device_setting") from e
             failure = _refused(job, e, here)
             with typed_disk_errors(folder):
                 failure.write(place / "failure.json")

@@ -230,6 +230,10 @@ def taken_over(handed: Lock, fresh: Lock) -> Lock:
             if name in fresh.backends
             and (here := fresh.backends[name].engine_version) != b.engine_version
         ] or ["staging gives other experiments here"]
+    launchers = {a.arm_id: a.launcher for a in fresh.arms}
+    for arm in handed.arms:
+        if not found and (mine := launchers[arm.arm_id]) != arm.launcher:
+            found.append(f"{arm.label!r} is run by {mine} here and was by {arm.launcher}")
     for name in ("campaign_digest", "baseline", "seed", "preset", "trust_remote_code", "adaptive"):
         if not found and getattr(handed, name) != getattr(fresh, name):
             found.append(f"its {name} is another here")

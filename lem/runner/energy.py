@@ -1,7 +1,13 @@
-"""What a run took, for limits and quotas: from its record alone, and rather too much than too
-little."""
+"""What runs take, for limits and quotas, and rather too much than too little: of a run that has
+ended, from its record; of one that goes on, has failed or was broken off, its time at the highest
+power that is known."""
 
+import math
+import threading
+import time
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Any
 
 from lem.contract.failure import Failure
 from lem.contract.record import Record, Window
@@ -10,6 +16,10 @@ J_PER_KWH = 3.6e6
 WHOLE = "node"
 """The class of devices that contain the others."""
 SHOWN_ONLY = "sensor"
+PAY_S = 5.0
+"""How often a run that goes on is paid for."""
+MAX_DEVICES = 64
+MOST_W = 1e6
 
 
 def seconds(result: Record | Failure) -> float:
@@ -35,3 +45,89 @@ def _of_window(window: Window, parts: set[str]) -> float:
             classes[reading.device_class] = known + reading.energy_j
     parts_j = sum(v for c, v in classes.items() if c not in (WHOLE, SHOWN_ONLY))
     return max(classes.get(WHOLE, 0.0), parts_j)
+
+
+class Spending:
+    """What the runs of a campaign take while they go on.
+
+    Its figures are as good as what an agent tells of power: where nothing tells any, a run counts
+    as nothing until it has ended, and one that fails before any other had figures for good.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._watts = 0.0
+        """The highest mean power of a run so far."""
+        self._began: float | None = None
+        self._looked = 0.0
+        self._paid_j = 0.0
+        self._now_w: dict[str, tuple[str, float]] = {}
+        """Device → its class and power."""
+        self._sampled_j = self._sampled_s = 0.0
+        self._sampled_at: float | None = None
+
+    def begin(self) -> None:
+        with self._lock:
+            self._began = self._looked = self._clock()
+            self._paid_j = self._sampled_j = self._sampled_s = 0.0
+            self._sampled_at = None
+            self._now_w = {}
+
+    def sample(self, data: Mapping[str, Any]) -> None:
+        """What an agent says of one device's power now."""
+        watts, device = data.get("power_w"), str(data.get("device", ""))[:80]
+        if isinstance(watts, bool) or not isinstance(watts, int | float):
+            return
+        with self._lock:
+            if device not in self._now_w and len(self._now_w) >= MAX_DEVICES:
+                return
+            now = self._clock()
+            if self._sampled_at is not None:
+                took = now - self._sampled_at
+                self._sampled_j += took * _power(self._now_w)
+                self._sampled_s += took
+            self._sampled_at = now
+            power = min(float(watts), MOST_W) if math.isfinite(watts) and watts > 0 else 0.0
+            self._now_w[device] = (str(data.get("class", "")), power)
+
+    def due(self) -> float:
+        """What is to be paid now of the run that goes on, in J; 0 where that was asked lately."""
+        with self._lock:
+            if self._began is None or self._clock() - self._looked < PAY_S:
+                return 0.0
+            self._looked = self._clock()
+            return self._more(self._so_far(self._clock() - self._began))
+
+    def end(self, result: Record | Failure | None) -> float:
+        """What is still to be paid of a run that has ended, in J; ``None``: it was broken off.
+
+        What was paid of it while it went on and turns out to be too much is not given back.
+        """
+        with self._lock:
+            if self._began is None:
+                return 0.0
+            took = self._clock() - self._began if result is None else seconds(result)
+            self._began = None
+            if isinstance(result, Record) and any(w.energy for w in result.windows):
+                spent = joules(result)
+            else:
+                spent = self._so_far(took)
+            if took > 0:
+                self._watts = max(self._watts, spent / took)
+            return self._more(spent)
+
+    def _so_far(self, took: float) -> float:
+        mean = self._sampled_j / self._sampled_s if self._sampled_s > 0 else 0.0
+        return max(took * max(mean, self._watts), self._sampled_j)
+
+    def _more(self, spent: float) -> float:
+        more = max(0.0, spent - self._paid_j)
+        self._paid_j += more
+        return more
+
+
+def _power(devices: Mapping[str, tuple[str, float]]) -> float:
+    """Of a node, or of all that was told: parts of a module count twice, rather than not at all."""
+    whole = sum(w for c, w in devices.values() if c == WHOLE)
+    return max(whole, sum(w for c, w in devices.values() if c not in (WHOLE, SHOWN_ONLY)))

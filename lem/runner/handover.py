@@ -10,17 +10,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lem.agent.environment import gpus
+from lem.archive.rows import device_on
 from lem.campaign.attempt import attempt_folder
 from lem.campaign.plan import Run
 from lem.contract.base import write_atomic
 from lem.contract.failure import Failure
 from lem.contract.lock import Lock
 from lem.contract.queue import HandedRun, Handover
-from lem.contract.record import Record
+from lem.contract.record import Environment, Gpu, Record
 from lem.contract.submission import ArchiveInfo
 from lem.errors import BadInput
 from lem.runner.hardware import described
 from lem.stores.folder import MAX_RECORD_BYTES
+from lem.stores.hardware import of_environment
 from lem.submit.allowed import PRODUCT
 from lem.submit.bundle import Place
 from lem.submit.pack import packed, unpacked
@@ -89,27 +91,43 @@ def write(folder: Path, handover: Handover) -> None:
 
 
 def unlike(handover: Handover, indices: Sequence[int]) -> str | None:
-    """Why this machine's hardware is another than that on which the campaign was begun, or None.
-    ``indices``: the GPUs that it would use here."""
-    here = gpus(list(indices))
-    ours = sorted(set(_models(_cpu(), [g.name for g in here])))
+    """Why this machine's hardware is another than that on which the campaign was begun, or None:
+    by all that comparisons and the archive hold against each other. ``indices``: the GPUs that it
+    would use here.
+
+    Raises :class:`LemError` for what no archive takes.
+    """
+    boards = gpus(list(indices))
+    here = _told(described(boards))
     for _, document in documents(handover):
-        if isinstance(document, Record):
-            environment = document.environment
-            boards = environment.device_set_names or [g.name for g in environment.gpus]
-            theirs = sorted(set(_models(environment.cpu_model, boards)))
-            if theirs != ours:
-                return f"it was begun on {', '.join(theirs)}; this runner has {', '.join(ours)}"
+        if not isinstance(document, Record):
+            continue
+        there = _told(document.environment)
+        if (theirs := of_environment(there)) != (ours := of_environment(here)):
+            return f"it was begun on {theirs}; this runner has {ours}"
+        asked = document.experiment.device.power_limit_w is not None
+        mine = here.model_copy(update={"gpus": here.gpus[: len(there.gpus)]})
+        if (theirs := device_on(there, asked)[0]) != (ours := device_on(mine, asked)[0]):
+            return f"it was begun on {theirs}; this runner has {ours}"
     return None
 
 
-def _models(cpu: str, boards: Sequence[str]) -> list[str]:
-    """What a campaign is measured on, by the names that may be told."""
-    return [name if PRODUCT.fullmatch(name) else "unknown" for name in (boards or [cpu])]
+def _told(environment: Environment) -> Environment:
+    """By the names that may be told."""
 
+    def name(text: str) -> str:
+        return text if PRODUCT.fullmatch(text) else "unknown"
 
-def _cpu() -> str:
-    return described([]).cpu_model
+    def board(gpu: Gpu) -> Gpu:
+        return gpu.model_copy(update={"name": name(gpu.name)})
+
+    return environment.model_copy(
+        update={
+            "cpu_model": name(environment.cpu_model),
+            "gpus": [board(g) for g in environment.gpus],
+            "device_set_names": [name(n) for n in environment.device_set_names],
+        }
+    )
 
 
 def _bytes(text: str) -> bytes:

@@ -32,8 +32,9 @@ from lem.submit.veil import campaign_of
 
 GB = 1e9
 DAY_S = 86_400.0
-Ended = Literal["done", "failed", "cancelled", "declined", "unfit", "elsewhere"]
-"""``elsewhere``: over, or somebody else's, without this runner's doing."""
+Ended = Literal["done", "failed", "cancelled", "declined", "unfit", "elsewhere", "later"]
+"""``elsewhere``: over, or somebody else's, without this runner's doing. ``later``: given back for a
+while."""
 
 
 class Own(Kept):
@@ -149,8 +150,8 @@ class Home:
             known is not None
             and same
             and known.whole
-            and known.ended in (None, "elsewhere")
-            and (known.fence + 1 == claimed.fence or not claimed.begun)
+            and known.ended in (None, "elsewhere", "later")
+            and (not claimed.begun or not _others_since(known.fence, claimed))
         )
         if not goes_on:
             self.remove(claimed.queued)
@@ -193,7 +194,7 @@ class Home:
         over = [b for b in self.every_begun() if b.ended is not None]
         for begun in over:
             age_s = seconds_between(begun.ended_at or begun.claimed_at, utc_now())
-            if age_s > policy.keep_days * DAY_S:
+            if age_s >= policy.keep_days * DAY_S:
                 self._forget(begun)
                 done.append(begun.queued)
         over = [b for b in over if b.queued not in done]
@@ -232,6 +233,14 @@ class Home:
 
     def _begun(self, queued: str) -> Path:
         return self.root / "begun" / f"{queued}.json"
+
+
+def _others_since(fence: int, claimed: Claimed) -> bool:
+    """Whether another runner may have held it since this one's claim with that fence. Fences in
+    between may be this runner's own: the answer to a claim was lost."""
+    if claimed.others_fence is None:
+        return fence + 1 != claimed.fence
+    return claimed.others_fence > fence
 
 
 def used_bytes(folder: Path) -> int:

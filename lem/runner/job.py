@@ -27,10 +27,11 @@ from lem.runner.orders import Orders, campaign_path
 from lem.runner.policy import Policy
 from lem.runner.posting import Posts
 from lem.runner.sending import Sending
-from lem.runner.server import Server
+from lem.runner.server import LOST, Server
 from lem.runner.told import Censor
 from lem.runner.uploads import Uploads
 from lem.submit.bundle import LOCK
+from lem.submit.client import Declined
 
 Outcome = Literal["done", "failed", "cancelled", "declined", "unfit", "released", "lost"]
 TICK_S = 1.0
@@ -40,6 +41,8 @@ PAY_S = 60.0
 BETWEEN_BLOCKS_S = 20.0
 """The next block waits no longer for a server that is slow or away."""
 AT_AN_END_S = 10.0
+ROOM_S, MORE_ROOM_S = 3600.0, 86_400.0
+"""Before it is looked again: whether the disk has room, and the runner's folder for this one."""
 FLUSH_S = 5.0
 KILL_S = 20.0
 LONGEST_WAIT_S = 60.0
@@ -49,6 +52,10 @@ LONGEST_WAIT_S = 60.0
 class Result:
     outcome: Outcome
     reason: str = ""
+    not_before_s: float | None = None
+    """Of ``released``: it is not for this runner for so long."""
+    tried: bool = True
+    """Of ``released``: whether it got so far that it is one of the tries that it has."""
 
 
 @dataclass
@@ -82,6 +89,7 @@ class Runs:
     home: Home
     policy: Policy
     launcher: str
+    name: str
     environ: dict[str, str]
     say: Callable[[str], None]
     doing: Callable[[str], None]
@@ -117,6 +125,7 @@ class Job:
             self._folder,
             runs.home.outbox(),
             runs.home.handed(claimed.queued),
+            runs.name,
         )
 
     def run(self) -> Result:
@@ -131,6 +140,8 @@ class Job:
             return Result("unfit", self._censor.error(e))
         except LemError as e:
             self._runs.say(e.message)
+            if isinstance(e, Declined):
+                return Result("lost") if e.reason == LOST else Result("unfit", e.message[:500])
             return Result("released", "what was done before could not be fetched")
         self._pay(0.0)
         return self._ended(self._processed(orders))
@@ -151,18 +162,26 @@ class Job:
         """Why it may not go on: time, energy, or what its person has had."""
         begun, policy = self._begun, self._policy
         if policy.max_duration is not None and begun.spent_s >= policy.max_duration:
-            hours = policy.max_duration / 3600
-            return Result("declined", f"it takes more than the {hours:g} hours that it gets here")
+            return self._too_much(f"{policy.max_duration / 3600:g} hours")
         if policy.max_energy_kwh is not None and begun.spent_kwh >= policy.max_energy_kwh:
-            most = policy.max_energy_kwh
-            return Result("declined", f"it takes more than the {most:g} kWh that it gets here")
-        why = self._ledger.refusal(begun.person, begun.queued, policy.quotas, datetime.now(UTC))
-        return None if why is None else Result("declined", why)
+            return self._too_much(f"{policy.max_energy_kwh:g} kWh")
+        now = _now()
+        if why := self._ledger.refusal(begun.person, begun.queued, policy.quotas, now):
+            return self._given_back(why, self._ledger.again_in_s(begun.person, now))
+        return None
+
+    def _too_much(self, most: str) -> Result:
+        rest = f"; {len(self._left)} of its blocks are not measured" if self._left else ""
+        return Result("declined", f"it takes more than the {most} that it gets here{rest}")
+
+    def _given_back(self, why: str, not_before_s: float | None = None) -> Result:
+        """In order, for another runner, or for this one later."""
+        return Result("released", why, not_before_s, tried=self._measuring)
 
     def _too_little_room(self) -> Result | None:
         policy, home = self._policy, self._home
         if free_bytes(home.root) < policy.min_free_gb * GB:
-            return Result("unfit", "this runner has too little room on its disk")
+            return self._given_back("this runner has too little room on its disk", ROOM_S)
         return None
 
     def _too_much_room(self) -> Result | None:
@@ -174,7 +193,7 @@ class Job:
             if is_new and used_bytes(folder) > policy.models.max_gb * GB:
                 return Result("declined", f"a model is larger than {policy.models.max_gb:g} GB")
         if used_bytes(home.root) > policy.max_disk_gb * GB:
-            return Result("declined", "it takes more room than there is for it here")
+            return self._given_back("it takes more room than there is for it here", MORE_ROOM_S)
         return None
 
     def _prepared(self) -> Orders:
@@ -195,6 +214,7 @@ class Job:
             owner=claimed.owner,
             launcher=self._runs.launcher,
             policy=self._policy,
+            spent_s=self._begun.spent_s,
             handed=str(handed) if handed.exists() else None,
         )
 
@@ -260,6 +280,9 @@ class Job:
             sent = self._submit(BETWEEN_BLOCKS_S, child)
             if sent.refused:
                 self._end(child, self._unsent(sent))
+            self._pay(0.0)
+            if (limit := self._limit()) is not None:
+                self._end(child, limit)
             child.acknowledge()
 
     def _of_the_runner(self, happened: dict[str, Any], child: Child) -> None:
@@ -270,7 +293,7 @@ class Job:
             self._runs.say("cancelled by whoever queued it")
             self._end(child, Result("cancelled"))
         elif "signal" in happened or self._happenings.stopping:
-            self._end(child, Result("released", "the runner was stopped"))
+            self._end(child, self._given_back("the runner was stopped"))
 
     def _look(self, child: Child) -> None:
         """What only time brings."""
@@ -294,7 +317,7 @@ class Job:
             if found is not None:
                 self._end(child, found)
             if self._why is None and not is_open(policy.hours, policy.time_zone, _now()):
-                self._why = Result("released", "outside the hours of this runner")
+                self._why = self._given_back("outside the hours of this runner")
                 child.stop_after_this_run()
 
     def _end(self, child: Child, why: Result) -> None:

@@ -13,6 +13,7 @@ from lem.runner.policy import Quotas
 from lem.submit.kept import Kept
 
 DAY = timedelta(days=1)
+SOONEST_S = 60.0
 Amount = Annotated[float, Field(ge=0)]
 
 
@@ -51,6 +52,12 @@ class Ledger:
         if quotas.kwh is not None and kwh >= quotas.kwh:
             return f"{kwh:.2f} kWh for this person within 24 hours; no more are given here"
         return None
+
+    def again_in_s(self, person: str, now: datetime) -> float:
+        """After so long something of what this person has had is a day ago."""
+        first = min((datetime.fromisoformat(x.last) for x in self._recent(now)
+                     if x.person == person), default=now)  # fmt: skip
+        return max(SOONEST_S, (first + DAY - now).total_seconds())
 
     def pay(self, person: str, queued: str, seconds: float, kwh: float, now: datetime) -> None:
         """Add what a campaign took since it was last said; the first time, that it was begun."""

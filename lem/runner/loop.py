@@ -129,21 +129,25 @@ class Runner:
             with push.connected(
                 setting.url, plain_http=setting.plain_http, token=setting.token
             ) as link:
-                key = key_id(raw_public(push.ready_key(link, self._say, setting.name)))
+                key = key_id(raw_public(push.ready_key(link, self._say, self._name())))
             return self._server.register(self._hello(key, machine))
 
         self._welcome = self._patiently(register)
         self._registered = True
         self._say(f"registered at {setting.url} as {self._welcome.runner}")
 
+    def _name(self) -> str:
+        """The runner's public name, which is its submitter's too where its key is new there."""
+        setting = self._setting
+        return setting.name or f"runner-{setting.home.instance()[:8]}"
+
     def _hello(self, key: str, machine: Hardware) -> Hello:
         setting, policy = self._setting, self._setting.policy
-        instance = setting.home.instance()
         duration = policy.max_duration
         return Hello.model_validate(
             {
-                "instance": instance,
-                "name": setting.name or f"runner-{instance[:8]}",
+                "instance": setting.home.instance(),
+                "name": self._name(),
                 "lem_version": __version__,
                 "key": key,
                 "launcher": setting.launcher,
@@ -250,6 +254,7 @@ class Runner:
                 home,
                 setting.policy,
                 setting.launcher,
+                self._name(),
                 setting.environ,
                 self._say,
                 pulse.doing,
@@ -259,8 +264,12 @@ class Runner:
                 result = self._finish(claimed, result)
         why = f": {result.reason}" if result.reason else ""
         self._say(f"{claimed.queued}: {result.outcome}{why}")
-        if result.outcome != "released" and result.outcome != "lost":
-            home.ended(home.begun(claimed.queued) or begun, result.outcome)
+        known = home.begun(claimed.queued) or begun
+        if result.outcome == "released":
+            if result.not_before_s is not None:
+                home.ended(known, "later")
+        elif result.outcome != "lost":
+            home.ended(known, result.outcome)
         return result
 
     def _finish(self, claimed: Claimed, result: Result) -> Result:
@@ -271,14 +280,18 @@ class Runner:
                 "fence": claimed.fence,
                 "outcome": result.outcome,
                 "reason": result.reason[:2000],
+                "not_before_s": result.not_before_s,
+                "tried": result.tried,
             }
         )
         until = time.monotonic() + FINISH_S
         wait_s = FIRST_WAIT_S
         while True:
             try:
-                self._server.finish(told)
-                return result
+                state = self._server.finish(told)
+                if result.outcome == "done" and state == "queued":
+                    return Result("released", "the archive has not all of it")
+                return Result("failed") if (result.outcome, state) == ("done", "failed") else result
             except Declined as e:
                 if e.reason != LOST:
                     self._say(e.message)

@@ -10,12 +10,16 @@ from pydantic import Field
 
 from lem.config import CampaignFile
 from lem.contract.base import Document
+from lem.contract.lock import Lock
 from lem.contract.queue import MAX_CAMPAIGN_BYTES
 from lem.runner.policy import Policy
 
 MEMORY_SHARE = 0.9
 MAX_PIDS = 16_384
 GB = 1e9
+RESERVE = 0.1
+"""Of the time that is left, for what is between blocks and after them, and for blocks that take
+longer than the first."""
 
 
 class Orders(Document):
@@ -28,6 +32,8 @@ class Orders(Document):
     owner: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
     launcher: str
     policy: Policy
+    spent_s: Annotated[float, Field(ge=0)] = 0.0
+    """What the campaign took here before, of ``max_duration``."""
     handed: str | None = None
     """A file with the :class:`lem.contract.queue.Handover`, where others began the campaign."""
 
@@ -45,12 +51,23 @@ def limited(file: CampaignFile, policy: Policy, launcher: str) -> CampaignFile:
             "memory_bytes": _least(limits.memory_bytes, memory_bytes(policy, launcher)),
         }
     )
-    measure = spec.measure
+    return replace(file, spec=spec.model_copy(update={"limits": capped}))
+
+
+def budgeted(lock: Lock, max_duration: float | None, spent_s: float) -> tuple[Lock, str]:
+    """The lock of a campaign that is about to be begun, with a time budget that fits into what is
+    left of the runner's time; and in words whose it is, where it is not the author's."""
     # One whose experiments are chosen as it goes takes no budget: the runner's own clock ends it.
-    if spec.sampler.kind != "pareto" and policy.max_duration is not None:
-        budget = _least(measure.time_budget, policy.max_duration)
-        measure = measure.model_copy(update={"time_budget": budget})
-    return replace(file, spec=spec.model_copy(update={"limits": capped, "measure": measure}))
+    if max_duration is None or lock.adaptive is not None:
+        return lock, ""
+    left_s = max(1.0, (1 - RESERVE) * (max_duration - spent_s))
+    if lock.time_budget_s is not None and lock.time_budget_s <= left_s:
+        return lock, ""
+    why = (
+        f"its blocks get {left_s / 3600:.2g} hours: this runner gives a campaign "
+        f"{max_duration / 3600:.2g} hours in all, {spent_s / 3600:.2g} of them are over"
+    )
+    return lock.model_copy(update={"time_budget_s": left_s}), why
 
 
 def memory_bytes(policy: Policy, launcher: str) -> int | None:

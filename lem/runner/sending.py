@@ -30,6 +30,8 @@ class Sending(NamedTuple):
     folder: Path
     outbox: Outbox
     handed: Path
+    name: str
+    """By which the key is enrolled where it is not yet: shown as the submitter."""
 
 
 class Sent(NamedTuple):
@@ -85,7 +87,7 @@ def _submit(sending: Sending, within_s: float, ended: Callable[[int], bool], say
         push.queue(folder, link, outbox, made)
         campaign = campaign_of(lock.owner, link.info.board_salt)
         waiting = [e for e in outbox.of(link.info.archive, campaign) if e.state == "queued"]
-        key = push.ready_key(link, say)
+        key = push.ready_key(link, say, sending.name)
         sent = Sent()
         with outbox.alone(within_s) as held:
             if not held:
@@ -96,7 +98,7 @@ def _submit(sending: Sending, within_s: float, ended: Callable[[int], bool], say
                     sent = sent._replace(runs=sent.runs + one.receipt.runs)
                 if sent.lost:
                     break
-        return sent
+        return sent if sent.refused or sent.lost else _with_refused(sent, outbox, link, campaign)
 
 
 def _with(sent: Sent, there: bool, taken: bool, why: LemError | None, kept: bool) -> Sent:
@@ -105,6 +107,16 @@ def _with(sent: Sent, there: bool, taken: bool, why: LemError | None, kept: bool
     lost = isinstance(why, Declined) and why.reason == LOST
     refused = "" if kept or lost else why.message
     return sent._replace(whole=False, lost=sent.lost or lost, refused=sent.refused or refused)
+
+
+def _with_refused(sent: Sent, outbox: Outbox, link: push.Link, campaign: str) -> Sent:
+    """An attempt that was refused before, and is in nothing that was taken since, is missing."""
+    entries = outbox.of(link.info.archive, campaign)
+    done = outbox.done(link.info.archive, campaign)
+    for entry in entries:
+        if entry.refusal is not None and not entry.places <= done:
+            return sent._replace(whole=False, refused=entry.refusal.message)
+    return sent
 
 
 def forget(sending: Sending, owner: str) -> None:

@@ -16,10 +16,11 @@ from lem.contract.queue import (
 )
 from lem.errors import BadInput
 from lem.submit.client import ArchiveClient, Declined
+from lem.submit.send import LEASE_LOST
 
 ANSWER_S = 15.0
 """A heartbeat that takes longer is none: the lease would end meanwhile."""
-LOST = "lease_lost"
+LOST = LEASE_LOST
 UNKNOWN = "runner_unknown"
 QUEUED, FENCE = "Lem-Queued", "Lem-Fence"
 """Headers of a submission of a queued campaign."""

@@ -17,17 +17,17 @@ from typing import Any, BinaryIO
 from lem import boards
 from lem.campaign import Campaign
 from lem.campaign.execute import Moment
-from lem.config import check_available, load
+from lem.campaign.stage import Staging
+from lem.config import CampaignFile, check_available, load
 from lem.contract.live import LiveEvent, State
-from lem.contract.lock import Overrides
+from lem.contract.lock import Lock, Overrides
 from lem.contract.queue import Handover
-from lem.contract.record import Record
 from lem.errors import BadInput, EnvironmentFault, Interrupted, LemError
 from lem.live.moments import Translator
 from lem.runner import handover
-from lem.runner.energy import joules, seconds
+from lem.runner.energy import Spending
 from lem.runner.judge import of_experiment, refusals
-from lem.runner.orders import Orders, campaign_path, limited
+from lem.runner.orders import Orders, budgeted, campaign_path, limited
 from lem.runner.pipe import MAY_BE_DROPPED, Pipe
 from lem.runner.told import Censor
 
@@ -82,7 +82,7 @@ class Work:
         self._block: int | None = None
         self._said = 0
         self._running = False
-        self._watts = 0.0
+        self._spending = Spending()
 
     def say(self, line: str) -> None:
         """A line about what is prepared: for the runner's own log, and for whoever watches."""
@@ -103,8 +103,7 @@ class Work:
         if self._live != "none":
             for event in self._tells.events(moment):
                 self._event(event)
-        if moment.kind == "end":
-            self._paid(moment)
+        self._pay(moment)
         if moment.kind == "plan":
             self._between_blocks(moment)
 
@@ -117,16 +116,22 @@ class Work:
             self._control.acknowledged()
         self._block = now
 
-    def _paid(self, moment: Moment) -> None:
-        """A run's time and energy; of one without figures, at the highest power seen so far."""
-        result = moment.result
-        if result is None:
-            return
-        took = seconds(result)
-        spent = joules(result) if isinstance(result, Record) else self._watts * took
-        if took > 0:
-            self._watts = max(self._watts, spent / took)
-        self._pipe.message(spent_j=spent)
+    def broken_off(self) -> None:
+        """What the run took that will not be whole."""
+        if (spent := self._spending.end(None)) > 0:
+            self._pipe.message(spent_j=spent)
+
+    def _pay(self, moment: Moment) -> None:
+        """The energy of the run that goes on, while it does, and at its end."""
+        if moment.kind == "begin":
+            self._spending.begin()
+        elif moment.kind == "event" and moment.event is not None:
+            if moment.event.kind == "sample":
+                self._spending.sample(moment.event.data)
+            if (spent := self._spending.due()) > 0:
+                self._pipe.message(spent_j=spent)
+        elif moment.kind == "end":
+            self._pipe.message(spent_j=self._spending.end(moment.result))
 
     def _state(self, state: Any, message: str) -> None:
         if self._live != "none":
@@ -141,7 +146,30 @@ def _now_ms() -> int:
     return time.time_ns() // 10**6
 
 
-def campaign_of(orders: Orders, folder: Path) -> Campaign:
+class Limited(Campaign):
+    """A campaign that gets no more time than its runner has for it."""
+
+    def __init__(
+        self, file: CampaignFile, folder: Path, overrides: Overrides, orders: Orders, work: Work
+    ) -> None:
+        super().__init__(file, folder, overrides, orders.owner)
+        self._orders, self._work = orders, work
+        self._began = time.monotonic()
+
+    def lock_of(self, staging: Staging) -> Lock:
+        """The lock, with what is left of the runner's time where the author gives more: what was
+        needed to prepare the campaign is gone by now."""
+        orders = self._orders
+        spent_s = orders.spent_s + time.monotonic() - self._began
+        lock = super().lock_of(staging)
+        capped, why = budgeted(lock, orders.policy.max_duration, spent_s)
+        # Of one that others began, the first one's budget holds.
+        if why and self.lock is None and orders.handed is None:
+            self._work.say(why)
+        return capped
+
+
+def campaign_of(orders: Orders, folder: Path, work: Work) -> Campaign:
     """The campaign, read from its folder, held against the policy and capped by it."""
     file = load(campaign_path(folder))
     if file.text != orders.campaign:
@@ -152,7 +180,8 @@ def campaign_of(orders: Orders, folder: Path) -> Campaign:
     swept = any(d.launcher is not None for d in file.drafts)
     chosen = None if swept or file.spec.launcher != "auto" else orders.launcher
     overrides = Overrides(launcher=chosen)
-    return Campaign(limited(file, orders.policy, orders.launcher), folder, overrides, orders.owner)
+    capped = limited(file, orders.policy, orders.launcher)
+    return Limited(capped, folder, overrides, orders, work)
 
 
 def run(campaign: Campaign, orders: Orders, work: Work) -> None:
@@ -165,7 +194,10 @@ def run(campaign: Campaign, orders: Orders, work: Work) -> None:
             campaign.take_over(handover.locked(handed), work.say)
         handover.write(campaign.folder, handed)
     often = LIVE_S if orders.policy.live == "full" else SELDOM_S
-    campaign.run(work.on_moment, work.say, commentary_s=often)
+    try:
+        campaign.run(work.on_moment, work.say, commentary_s=often, refused_settings_end_it=True)
+    finally:
+        work.broken_off()
 
 
 def main(folder: Path) -> int:
@@ -187,7 +219,7 @@ def main(folder: Path) -> int:
     work = Work(orders, pipe, control, Translator(folder), censor)
     outcome, reason, hint = "done", "", ""
     try:
-        run(campaign_of(orders, folder), orders, work)
+        run(campaign_of(orders, folder, work), orders, work)
     except (KeyboardInterrupt, Interrupted):
         outcome = "stopped"
     except Stopped:

@@ -21,6 +21,8 @@ NEW_NONCES = 3
 wrong."""
 NOT_OF_THE_CONTENT = (401, 403, 404)
 """Nothing is wrong with what was sent: the key, or the address. It stays in the outbox."""
+LEASE_LOST = "lease_lost"
+REDIRECTED = "redirected"
 
 
 class Sent(NamedTuple):
@@ -80,8 +82,8 @@ def send(
     """Send these, one after another; call it while :meth:`Outbox.alone` holds.
 
     What an archive refuses is kept with the reason, and the next one is sent. Where the archive
-    cannot be reached for too long, or does not take this key, the rest stays where it is, unsent,
-    and is given with the reason.
+    cannot be reached for too long, does not take this key, or the lease of a queued campaign is
+    lost, the rest stays where it is, unsent, and is given with the reason.
     """
     stopped: LemError | None = None
     for entry in entries:
@@ -91,7 +93,7 @@ def send(
         try:
             receipt = _until_answered(outbox, entry, client, key, patience, note)
         except Declined as e:
-            if e.status in NOT_OF_THE_CONTENT or e.reason == "redirected":
+            if e.status in NOT_OF_THE_CONTENT or e.reason in (REDIRECTED, LEASE_LOST):
                 stopped = e
                 yield Sent(entry, None, e)
             else:

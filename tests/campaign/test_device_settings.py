@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from typing import Any
 
@@ -117,6 +118,27 @@ def test_where_no_experiment_could_run_nothing_is_written_and_the_same_command_g
     bench.play()
     assert bench.lem(*command).returncode == 0
     assert len(bench.records()) == 2
+
+
+def test_where_another_machine_may_run_all_of_it_nothing_is_written(bench: Bench) -> None:
+    """As a runner runs it."""
+    bench.play(set_error=4)
+    file = write_campaign(bench.folder / "c.yaml", **SWEEP)
+    program = (
+        "from lem.campaign import Campaign; import sys; "
+        "Campaign.load(*sys.argv[1:]).run(refused_settings_end_it=True)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(file), str(bench.out)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=bench.environment(),
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "EnvironmentFault" in done.stderr and "not every experiment can be run" in done.stderr
+    assert not (bench.out / "blocks").exists()
 
 
 def test_a_limit_out_of_range_is_skipped_before_anything_is_measured(bench: Bench) -> None:

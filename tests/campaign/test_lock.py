@@ -336,5 +336,8 @@ def test_who_would_make_other_experiments_does_not_take_over() -> None:
         taken_over(handed, locked(file, staged(file, ["bb"])))
     with pytest.raises(BadInput, match="its seed is another here"):
         taken_over(handed, handed.model_copy(update={"seed": 8}))
+    with pytest.raises(BadInput, match="is run by docker here and was by process"):
+        arms = [a.model_copy(update={"launcher": "docker"}) for a in handed.arms]
+        taken_over(handed, handed.model_copy(update={"arms": arms}))
     with pytest.raises(BadInput, match="its campaign_digest is another here"):
         taken_over(handed, handed.model_copy(update={"campaign_digest": "0" * 64}))

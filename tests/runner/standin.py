@@ -5,7 +5,7 @@ import base64
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -40,6 +40,13 @@ class Queued:
         self.cancel = False
         self.refused: set[str] = set()
         """Runners that declined it."""
+        self.later: dict[str, float] = {}
+        """Runners that do not want it before then."""
+        self.holders: dict[int, str] = {}
+        """Fence → the runner that held it."""
+        self.told: list[Finish] = []
+        self.stays_open = 0
+        """So many times more it waits again though its runner says that it is done."""
         self.ends: list[tuple[str, str]] = []
         self.events: list[dict[str, Any]] = []
         self.numbers: dict[int, int] = {}
@@ -58,6 +65,7 @@ class Server(standin.Archive):
         self.heartbeats: list[Heartbeat] = []
         self.tokens: set[str | None] = set()
         self.slow_events_s = 0.0
+        self.before_submission: Callable[[], None] = lambda: None
         self.beyond_lease: list[str] = []
         """Submissions that came under no lease, or under another's."""
 
@@ -79,6 +87,7 @@ class Server(standin.Archive):
         """Take the lease away."""
         with self.lock:
             one.state, one.until, one.fence = "queued", 0.0, one.fence + 1
+            one.holders[one.fence] = "another"
 
     # -- the contract ---------------------------------------------------------------------------
 
@@ -104,10 +113,15 @@ class Server(standin.Archive):
             )
             if not free or wanted.runner in one.refused or wanted.queued not in (None, one.id):
                 continue
+            if one.later.get(wanted.runner, 0.0) > time.time():
+                continue
             one.state, one.runner, one.fence = "running", wanted.runner, one.fence + 1
             one.until = time.time() + self.lease_s
+            one.holders[one.fence] = wanted.runner
+            others = [f for f, r in one.holders.items() if r != wanted.runner]
             return {"schema_version": 1, "queued": one.id, "fence": one.fence,
-                    "lease_s": self.lease_s, "owner": one.owner, "campaign": one.text,
+                    "others_fence": max(others, default=0), "lease_s": self.lease_s,
+                    "owner": one.owner, "campaign": one.text,
                     "person": {"id": one.person, "name": "Alice"},
                     "begun": bool(self.places(one))}  # fmt: skip
         return None
@@ -131,12 +145,17 @@ class Server(standin.Archive):
     def finish(self, told: Finish) -> dict[str, Any]:
         one = self.held(told.queued, told.fence)
         one.ends.append((told.outcome, told.reason))
-        if told.outcome in ("done", "failed", "cancelled"):
+        one.told.append(told)
+        if told.outcome == "done" and one.stays_open:
+            one.state, one.stays_open = "queued", one.stays_open - 1
+        elif told.outcome in ("done", "failed", "cancelled"):
             one.state = told.outcome
         else:
             one.state = "queued"
             if told.outcome != "released":
                 one.refused.add(one.runner)
+            if told.not_before_s is not None:
+                one.later[one.runner] = time.time() + told.not_before_s
         return {"schema_version": 1, "state": one.state}
 
     def handover(self, query: dict[str, str]) -> dict[str, Any]:
@@ -168,6 +187,7 @@ class _Handler(standin._Handler):
         if path == "/submissions":
             at.tokens.add(token)
             queued, fence = self.headers.get("lem-queued", ""), self.headers.get("lem-fence", "0")
+            at.before_submission()
             try:
                 one = at.held(queued, int(fence))
                 theirs = pack.read(body).unverified.content.campaign

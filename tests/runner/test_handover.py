@@ -10,8 +10,10 @@ import pytest
 
 from lem.contract.lock import Adaptive, Lock
 from lem.contract.queue import HandedRun, Handover
+from lem.contract.record import Gpu
 from lem.errors import BadInput
 from lem.runner import handover as h
+from lem.runner.hardware import described
 from lem.stores.folder import attempts, entries
 from lem.submit.bundle import LOCK, Bundle, bundles
 from lem.submit.pack import packed, unpacked
@@ -128,7 +130,50 @@ def test_other_hardware_is_told(bundle: Bundle) -> None:
     assert why is not None and all(name in why for name in theirs)
     from lem.runner.hardware import hardware
 
-    here = raw["environment"] | {"gpus": [], "device_set_names": [], "cpu_model": hardware().cpu}
+    mine = hardware()
+    here = raw["environment"] | {"gpus": [], "device_set": ["cpu"], "device_set_names": []}
+    here |= {"cpu_model": mine.cpu, "cpu_count": mine.cores}
     for n in range(len(one.runs)):
         one = with_record(one, n, environment=here)
     assert h.unlike(one, []) is None
+    fewer = with_record(one, 1, environment=here | {"cpu_count": mine.cores + 1})
+    assert f"({mine.cores + 1} CPUs)" in str(h.unlike(fewer, []))
+    assert "begun on Another" in str(
+        h.unlike(with_record(one, 1, environment=here | {"cpu_model": "Another"}), [])
+    )
+
+
+def test_gpus_at_another_power_limit_are_other_gpus(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board = Gpu(
+        index=0, name="NVIDIA H100 80GB HBM3", uuid="GPU-0", driver="1", memory_bytes=2**36,
+        power_limit_w=700.0, clocks_mhz={}, mig=False,
+    )  # fmt: skip
+    half = board.model_copy(update={"power_limit_w": 350.0})
+    here = described([board, board.model_copy(update={"index": 1, "uuid": "GPU-1"})])
+    there = here.model_copy(
+        update={
+            "gpus": here.gpus[:1],
+            "device_set": ["a", "b"],
+            "device_set_names": [board.name] * 2,
+        }
+    )
+    one = handed(bundle)
+    raw = json.loads(unpacked(base64.b64decode(one.runs[0].record or ""), 2**24))
+    asks = raw["experiment"] | {"device": {"power_limit_w": 700.0}}
+    environment = there.model_dump(mode="json")
+    plain = handed(bundle)
+    for n in range(len(plain.runs)):
+        plain = with_record(plain, n, environment=environment)
+    monkeypatch.setattr(h, "gpus", lambda indices: here.gpus)
+    assert h.unlike(plain, [0, 1]) is None
+    monkeypatch.setattr(h, "gpus", lambda indices: here.gpus[:1])
+    assert "2 × NVIDIA H100" in str(h.unlike(plain, [0]))
+    monkeypatch.setattr(h, "gpus", lambda indices: [half, here.gpus[1]])
+    assert "HBM3 at 350 W" in str(h.unlike(plain, [0, 1]))
+    # A limit that the experiment itself asks for is set here, too.
+    asked = plain
+    for n in range(len(plain.runs)):
+        asked = with_record(asked, n, environment=environment, experiment=asks)
+    assert h.unlike(asked, [0, 1]) is None

@@ -75,6 +75,29 @@ def test_a_folder_goes_on_where_nobody_else_has_gone_on(
     assert folder.exists() is goes_on
 
 
+@pytest.mark.parametrize(
+    ("others", "goes_on"),
+    [
+        (0, True),  # the answers to two claims were lost
+        (2, False),  # another had it, then the answer to a claim of this runner was lost
+        (3, False),
+    ],
+)
+def test_an_answer_that_was_lost_costs_no_block(home: Home, others: int, goes_on: bool) -> None:
+    claim(home, claimed())
+    folder = with_folder(home)
+    one = claimed(4, True).model_copy(update={"others_fence": others})
+    assert home.claimed(one)[1] is goes_on and folder.exists() is goes_on
+
+
+def test_what_was_given_back_for_a_while_goes_on_where_it_was(home: Home) -> None:
+    begun = claim(home, claimed())
+    folder = with_folder(home)
+    home.ended(begun, "later")
+    assert home.open_begun() == []
+    assert home.claimed(claimed(2, True))[1] is True and folder.exists()
+
+
 def test_what_others_did_is_fetched_again_where_that_was_broken_off(home: Home) -> None:
     home.claimed(claimed(3, True))  # and killed before it was here
     assert home.claimed(claimed(4, True))[1] is False
@@ -142,6 +165,10 @@ def test_quotas_are_of_a_person_and_of_a_day(tmp_path: Path) -> None:
     assert ledger.refusal(ALICE, f"q{1:020d}", LIMITS, NOW) is None  # it was counted already
     assert ledger.refusal(BOB, third, LIMITS, NOW) is None
     assert ledger.refusal(ALICE, third, LIMITS, NOW + timedelta(hours=25)) is None
+    again_s = ledger.again_in_s(ALICE, NOW + timedelta(hours=1))
+    assert again_s == 23 * 3600 and ledger.again_in_s(BOB, NOW) > 0
+    later = NOW + timedelta(hours=1, seconds=again_s)
+    assert ledger.refusal(ALICE, third, LIMITS, later) is None
 
 
 def test_hours_and_energy_add_up_over_restarts(tmp_path: Path) -> None:

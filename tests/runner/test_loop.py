@@ -150,6 +150,39 @@ def test_a_killed_runner_goes_on_with_what_it_began(server: Server, machines: Ma
     assert not server.beyond_lease and not machine.processes()
 
 
+def test_a_lease_that_runs_out_while_the_last_block_is_sent_loses_no_block(
+    server: Server, machines: Machines
+) -> None:
+    one = server.put(campaign(backends={"tick": {}}))
+    ran_out: list[bool] = []
+
+    def away() -> None:
+        if len(server.places(one)) == 4 and not ran_out:
+            ran_out.append(True)
+            one.until = 0.0
+
+    server.before_submission = away
+    machine = machines("a", server.url)
+    machine.start()
+    wait(machine, lambda: one.state == "done", "end")
+    assert ran_out and machine.end() == 0
+    lock = Lock.read(machine.data / "campaigns" / one.id / LOCK)
+    assert server.places(one) == sorted((b, a.arm_id, 0) for b in range(3) for a in lock.arms)
+
+
+def test_what_the_archive_has_not_all_of_is_gone_on_with(
+    server: Server, machines: Machines
+) -> None:
+    one = server.put(campaign(measure={**campaign()["measure"], "blocks": 1}))
+    one.stays_open = 1
+    machine = machines("a", server.url)
+    machine.start()
+    wait(machine, lambda: one.state == "done", "end")
+    assert machine.end() == 0 and [o for o, _ in one.ends] == ["done", "done"]
+    assert "the archive has not all of it" in machine.said()
+    assert "going on with it" in machine.said()
+
+
 def test_another_runner_goes_on_with_it(server: Server, machines: Machines) -> None:
     one = server.put(campaign(**SLOW))
     first, second = machines("a", server.url), machines("b", server.url)
@@ -260,6 +293,7 @@ def test_limits_of_time_and_energy_end_a_campaign(server: Server, machines: Mach
     other.start()
     wait(other, lambda: two.ends, "end")
     assert two.ends[0][0] == "declined" and "hours" in two.ends[0][1]
+    assert "of its blocks are not measured" in two.ends[0][1]
     other.end()
 
 
@@ -275,7 +309,15 @@ def test_people_and_quotas(server: Server, machines: Machines) -> None:
     machine.end()
     assert stranger.ends == [("declined", "this runner is not for everyone")]
     assert friend.ends == [("done", "")]
-    assert again.ends[0][0] == "declined" and "1 campaigns of this person" in again.ends[0][1]
+    assert again.ends[0][0] == "released" and "1 campaigns of this person" in again.ends[0][1]
+    told = again.told[0]
+    assert 86_000 < (told.not_before_s or 0) <= 86_400 and not told.tried
+    # A day later it is offered again, to the same runner.
+    again.later.clear()
+    (machine.data / "ledger.json").unlink()
+    machine.start()
+    wait(machine, lambda: again.state == "done", "end of the second")
+    machine.end()
 
 
 def test_outside_of_its_hours_nothing_is_claimed(server: Server, machines: Machines) -> None:

@@ -3,12 +3,16 @@
 import os
 from pathlib import Path
 
+import pytest
 import yaml
 
 from lem.config import parse as parse_campaign
+from lem.contract.lock import Lock
 from lem.runner.child import MARK, variables
-from lem.runner.orders import Orders, limited, memory_bytes
+from lem.runner.orders import Orders, budgeted, limited, memory_bytes
 from lem.runner.policy import Policy, parse
+from lem.submit.bundle import LOCK
+from tests import records
 from tests.runner.machine import campaign
 
 
@@ -31,7 +35,6 @@ def test_no_limit_is_above_the_policy_s() -> None:
     one = limited(file, policy, "docker").spec
     assert (one.limits.run_s, one.limits.load_s) == (3600, 10)
     assert one.limits.pids < 10**6 and one.limits.memory_bytes == 4 * 10**9
-    assert one.measure.time_budget == 3600
 
 
 def test_a_campaign_s_lower_limits_stay() -> None:
@@ -40,6 +43,29 @@ def test_a_campaign_s_lower_limits_stay() -> None:
     one = limited(file, Policy(), "process").spec
     assert (one.measure.time_budget, one.limits.pids, one.limits.memory_bytes) == (600, 7, None)
     assert limited(file, Policy(), "process").digest == file.digest
+
+
+@pytest.mark.parametrize(
+    ("author", "spent", "budget", "hours"),
+    [
+        (None, 0, 3240, "0.9"),
+        (None, 600, 2700, "0.75"),  # staging has taken ten minutes
+        (7200.0, 600, 2700, "0.75"),
+        (2700.0, 600, 2700, ""),  # the author's own
+        (60.0, 0, 60, ""),
+        (None, 4000, 1, "0.00028"),
+    ],
+)
+def test_blocks_get_what_is_left_of_the_runner_s_time(
+    tmp_path: Path, author: float | None, spent: float, budget: float, hours: str
+) -> None:
+    records.campaign(tmp_path, {1: [0.01]})
+    lock = Lock.read(tmp_path / LOCK).model_copy(update={"time_budget_s": author})
+    capped, why = budgeted(lock, 3600, spent)
+    assert capped.time_budget_s == pytest.approx(budget)
+    assert capped.model_copy(update={"time_budget_s": author}) == lock
+    assert why.startswith(f"its blocks get {hours} hours: this runner gives") if hours else not why
+    assert budgeted(lock, None, spent) == (lock, "")
 
 
 def test_in_containers_there_is_always_a_limit_of_memory() -> None:

@@ -156,6 +156,16 @@ def test_a_key_that_is_not_taken_refuses_nothing(
     assert archive.received == []
 
 
+def test_a_lease_that_was_lost_refuses_nothing(
+    outbox: Outbox, archive: standin.Archive, clock: Clock
+) -> None:
+    archive.trouble = [let, refuse(409, "lease_lost")]
+    done = sent(outbox, archive, clock.patience(60))
+    assert all(isinstance(s.why, Declined) and s.why.reason == "lease_lost" for s in done)
+    assert all(s.kept for s in done) and states(outbox) == ["queued", "queued"]
+    assert all(s.receipt is not None for s in sent(outbox, archive, clock.patience(60)))
+
+
 def test_a_receipt_of_something_else_is_no_receipt(
     outbox: Outbox, archive: standin.Archive, clock: Clock
 ) -> None:
