@@ -28,6 +28,15 @@ CURRENT: dict[str, int] = {
     "archivedump": 1,
     "batch": 1,
     "taken": 1,
+    "hello": 1,
+    "welcome": 1,
+    "wanted": 1,
+    "claimed": 1,
+    "heartbeat": 1,
+    "standing": 1,
+    "finish": 1,
+    "finished": 1,
+    "handover": 1,
 }
 
 STEPS: dict[tuple[str, int], Callable[[Raw], Raw]] = {}
