@@ -124,11 +124,13 @@ def test_estimates_never_look_like_measurements(scene: Scene, look: Callable[...
     assert figures.count() == page.locator(".energy-table td .figure.is-estimated").count() == 2
     assert "processor times" in page.locator(".energies").inner_text()
     # Nor while they are read, nor once they stand as a run's figures.
+    said = page.locator(".beside").inner_text()
+    assert said.count("From estimates of power") == 2 and "power readings" not in said
     assert page.locator(".half .figure.is-so-far.is-estimated").count() == 4
     page.locator(".beside .scrubber").press("End")
     until(page, "document.querySelectorAll('.half .is-result.is-estimated').length === 2")
     assert page.locator(".half .badge.estimated").count() == 2
-    # Their intervals are as wide as estimates are.
+    assert "By the estimates in their records" in page.locator(".verdict").inner_text()
     page.locator(".jump select").select_option(index=1)
     page.wait_for_timeout(150)
     assert page.locator(".tile .badge.estimated").count() == 1

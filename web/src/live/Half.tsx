@@ -90,7 +90,7 @@ function SoFar({ sum, counts, like, estimated }: SoFarProps): JSX.Element {
           </>
         )}
       </p>
-      <p class="sub by-readings">{t("by_readings")}</p>
+      <p class="sub by-readings">{t(estimated ? "by_estimates" : "by_readings")}</p>
     </>
   );
 }

@@ -102,6 +102,7 @@ function Tiles({ screen }: { screen: Screen }): JSX.Element {
     );
   const now = 1000 * screen.second.value;
   const counts = screen.windows.value.length > 0;
+  const by = devices.every((d) => d.estimated) ? "by_estimates" : "by_readings";
   return (
     <>
       <ul class="tiles">
@@ -112,7 +113,7 @@ function Tiles({ screen }: { screen: Screen }): JSX.Element {
         {devices.length === 0 && <li class="tile sub">{t("now.waiting_power")}</li>}
         <TokensTile screen={screen} />
       </ul>
-      {devices.length > 0 && <p class="sub by-readings">{t(counts ? "by_readings" : "now.not_yet")}</p>}
+      {devices.length > 0 && <p class="sub by-readings">{t(counts ? by : "now.not_yet")}</p>}
     </>
   );
 }
@@ -178,7 +179,7 @@ function TokensTile({ screen }: { screen: Screen }): JSX.Element | null {
       <p class="figure">
         <span class="value">{watts(tokens.perS)}</span>
       </p>
-      <p class="sub">{t("now.tokens", { n: tokens.n })}</p>
+      <p class="sub">{screen.windows.value.length > 0 ? t("now.tokens", { n: whole(Math.round(tokens.windowsN)) }) : t("now.tokens_none")}</p>
     </li>
   );
 }

@@ -159,15 +159,16 @@ function verdict(left: Side, right: Side, deviceClass: string): string {
     const found = a && b ? between(a, b) : null;
     if (found?.kind !== "less") return t(found?.kind === "overlap" ? "beside.overlap" : "beside.cannot_tell");
     const [less, more] = found.left ? names : [...names].reverse();
-    return t("beside.less", { left: less ?? "", right: more ?? "", percent: found.percent });
+    return t(deviceClass === "estimated" ? "beside.less_estimated" : "beside.less", { left: less ?? "", right: more ?? "", percent: found.percent });
   }
   if (left.model.ended || right.model.ended) return t("beside.one_ended");
   const less = lessOf(sumOf(left.model, deviceClass), sumOf(right.model, deviceClass));
   if (less === null) return "\u00a0";
-  if (Math.abs(less) < 2) return t("beside.so_far_same");
-  if (less > 0) return t("beside.so_far_less", { left: names[0] ?? "", right: names[1] ?? "", percent: less });
+  const by = t(deviceClass === "estimated" ? "beside.by_estimates" : "beside.by_power");
+  if (Math.abs(less) < 2) return t("beside.so_far_same", { by });
+  if (less > 0) return t("beside.so_far_less", { by, left: names[0] ?? "", right: names[1] ?? "", percent: less });
   const other = lessOf(sumOf(right.model, deviceClass), sumOf(left.model, deviceClass)) ?? 0;
-  return t("beside.so_far_less", { left: names[1] ?? "", right: names[0] ?? "", percent: other });
+  return t("beside.so_far_less", { by, left: names[1] ?? "", right: names[0] ?? "", percent: other });
 }
 
 function differs([left, right]: BothProps["classes"]): string {
