@@ -163,6 +163,8 @@ def _ask(
             "jobs.ndjson",
             gpus=tuple(lock.gpus),
             secrets=keys([a.experiment for a in arms], os.environ),
+            memory_bytes=lock.limits.memory_bytes,
+            pids=lock.limits.pids,
         )
         with launcher.start(task) as agent:
             end = agent.wait(LIMIT_S) or agent.stop(5.0)

@@ -21,7 +21,7 @@ from lem.config import CampaignFile, Draft, model_name
 from lem.config.identity import meaning
 from lem.contract.base import CONTRACT_VERSION, canonical_json, write_atomic
 from lem.contract.lock import LockedModel
-from lem.contract.spec import ExperimentModel, ModelSpec
+from lem.contract.spec import ExperimentModel, Limits, ModelSpec
 from lem.contract.stage import RequestList, Staged, StageTask
 from lem.contract.workload import TraceArrival, Workload
 from lem.errors import BadInput, EnvironmentFault
@@ -230,7 +230,9 @@ def _stage_model(
     staged = _earlier(done, target)
     if staged is None:
         say(f"preparing {model_name(draft.model)} for {draft.backend}")
-        staged = _run_task(task, launcher, backend, source, target, campaign.files, asked)
+        staged = _run_task(
+            task, launcher, backend, source, target, campaign.files, asked, campaign.spec.limits
+        )
         staged.write(done)
     locked = LockedModel(folder=f"{model_folder.name}/{draft.backend}", path=staged.path)
     return locked, staged
@@ -264,6 +266,7 @@ def _run_task(
     target: Path,
     files: Mapping[str, Path],
     asked: QuestionFile | None,
+    limits: Limits,
 ) -> Staged:
     network = needs_hub(task.model, source)
     with tempfile.TemporaryDirectory(prefix="lem-stage-") as name:
@@ -293,6 +296,8 @@ def _run_task(
             document="stage.json",
             network=network,
             secrets=hub_secrets() if network else {},
+            memory_bytes=limits.memory_bytes,
+            pids=limits.pids,
         )
         with launcher.start(start) as agent:
             end = agent.wait(STAGE_LIMIT_S) or agent.stop(10.0)

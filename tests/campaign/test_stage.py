@@ -4,17 +4,18 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from lem.campaign.lock import provisional_staging
 from lem.campaign.sources import model_key
-from lem.campaign.stage import _copy_list, _earlier, maker
+from lem.campaign.stage import _copy_list, _earlier, _stage_model, maker
 from lem.config import parse
 from lem.contract.spec import ModelSpec
 from lem.contract.stage import Staged
 from lem.errors import EnvironmentFault
-from lem.launchers.protocol import BackendSetup
+from lem.launchers.protocol import BackendSetup, Folders, Launcher, Task
 from lem.workloads.requests import MAX_LIST_BYTES
 
 NAME = f"{'a' * 64}.jsonl.gz"
@@ -117,3 +118,43 @@ def test_an_earlier_staging_cannot_lead_out_of_its_folder(
         requests=[],
     ).write(target / "staged.json")
     assert (_earlier(target / "staged.json", target) is not None) is believed
+
+
+class Given(Exception):
+    """The task that a launcher was to start."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+
+
+class Looking:
+    """A launcher that starts nothing."""
+
+    def inside(self, folders: Folders) -> Folders:
+        return folders
+
+    def start(self, task: Task) -> Any:
+        raise Given(task)
+
+
+def test_what_stages_has_the_campaign_s_limits(tmp_path: Path) -> None:
+    """What is staged is a stranger's, too: a model may be as large, and a list as long."""
+    file = parse(
+        "{version: 1, name: x, models: [{synthetic: {}}], backends: {transformers: {}},"
+        " limits: {memory_bytes: 1000000, pids: 17}}",
+        "c.yaml",
+    )
+    with pytest.raises(Given) as caught:
+        _stage_model(
+            file,
+            file.drafts[0],
+            cast(Launcher, Looking()),
+            provisional_staging(file).ready[0].prepared,
+            None,
+            tmp_path,
+            [],
+            lambda _: None,
+            None,
+            False,
+        )
+    assert (caught.value.task.memory_bytes, caught.value.task.pids) == (1_000_000, 17)
