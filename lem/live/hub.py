@@ -8,6 +8,10 @@ from lem.live.channel import Channel
 from lem.live.log import CAP_BYTES
 
 IDLE_S = 60.0
+MOST_UNHEARD = 200
+"""Open ones that nobody hears; of more, those go that were used least lately."""
+IN_USE_S = 1.0
+"""So long one stays that was just asked for."""
 SUFFIX = ".ndjson"
 
 
@@ -21,6 +25,7 @@ class Hub:
         self._cap_bytes = cap_bytes
         self._lock = threading.Lock()
         self._channels: dict[str, Channel] = {}
+        self._opening: dict[str, threading.Event] = {}
 
     def open_already(self, name: str) -> Channel | None:
         """The channel, where it is open. Never waits."""
@@ -30,14 +35,28 @@ class Hub:
         return channel
 
     def channel(self, name: str) -> Channel:
-        """The channel, opened if need be, which reads its file once. Raises :class:`OSError`."""
-        with self._lock:
-            found = self.open_already(name)
-            if found is None:
-                self._close_idle()
-                self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-                found = self._channels[name] = Channel(self._path(name), self._cap_bytes)
+        """The channel, opened if need be, which reads its file once: others are not kept waiting
+        meanwhile. Raises :class:`OSError`."""
+        while True:
+            with self._lock:
+                if (found := self.open_already(name)) is not None:
+                    return found
+                waited = self._opening.get(name)
+                if waited is None:
+                    done = self._opening[name] = threading.Event()
+                    self._close_idle()
+                    break
+            waited.wait()
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            found = Channel(self._path(name), self._cap_bytes)
+            with self._lock:
+                self._channels[name] = found
             return found
+        finally:
+            with self._lock:
+                del self._opening[name]
+            done.set()
 
     def is_there(self, name: str) -> bool:
         """Whether anything was ever said of it."""
@@ -50,10 +69,11 @@ class Hub:
 
     def _close_idle(self) -> None:
         now = time.monotonic()
-        for name, channel in list(self._channels.items()):
-            if not channel.is_heard and now - channel.used_at > self._idle_s:
-                del self._channels[name]
-                channel.close()
+        unheard = [(c.used_at, n) for n, c in self._channels.items() if not c.is_heard]
+        unheard.sort(reverse=True)
+        for i, (used_at, name) in enumerate(unheard):
+            if now - used_at > (self._idle_s if i < MOST_UNHEARD else IN_USE_S):
+                self._channels.pop(name).close()
 
     def close(self) -> None:
         with self._lock:

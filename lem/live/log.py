@@ -157,10 +157,6 @@ class Log:
             [Line(after + i, _payload(text)) for i, text in enumerate(lines, 1)], offset + end
         )
 
-    def raw(self, offset: int, limit: int) -> bytes:
-        """Bytes of the file as they are, whole lines or not."""
-        return os.pread(self._file, max(0, min(limit, self._size - offset)), offset)
-
     def catch_up(self) -> bool:
         """Learn what another process has appended; whether it has."""
         if os.fstat(self._file).st_size <= self._size:

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from leases import event, power
 
 from lem.contract.live import LiveEvent
+from lem.live import hub as hub_module
 from lem.live import sse
 from lem.live.channel import Channel, Place, said
 from lem.live.hub import Hub
@@ -222,6 +224,80 @@ def test_many_finished_campaigns_need_no_memory(tmp_path: Path) -> None:
         hub.channel(f"c{n}").take(1, 0, batch(n))
     # Whoever opens one closes those that are idle.
     assert hub.open_channels <= 1
+
+
+def test_so_many_are_open_and_no_more_unless_somebody_hears_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_module, "MOST_UNHEARD", 5)
+    monkeypatch.setattr(hub_module, "IN_USE_S", 0.0)
+    hub = Hub(tmp_path)
+    hear = lambda: None  # noqa: E731
+    heard = []
+    for n in range(10):
+        heard.append(hub.channel(f"heard{n}"))
+        heard[-1].listen(hear)
+    for n in range(20):
+        hub.channel(f"c{n}").take(1, 0, batch(n))
+    assert hub.open_channels <= 10 + 6
+    assert [hub.channel(f"heard{n}") for n in range(10)] == heard
+    # The ones that were used last are there.
+    assert hub.open_already("c19") is not None and hub.open_already("c0") is None
+
+
+def test_one_that_was_just_asked_for_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or it would be closed before whoever asked has done anything with it."""
+    monkeypatch.setattr(hub_module, "MOST_UNHEARD", 1)
+    hub = Hub(tmp_path)
+    opened = [hub.channel(f"c{n}") for n in range(5)]
+    for channel in opened:
+        channel.take(1, 0, batch(0))
+
+
+def test_a_recording_is_whole_though_its_channel_is_closed_meanwhile(tmp_path: Path) -> None:
+    channel = Channel(tmp_path / "log")
+    for n in range(20):
+        channel.take(1, n, batch(n))
+    pieces = channel.recording(limit=100)
+    first = next(pieces)
+    channel.close()
+    assert first + b"".join(pieces) == (tmp_path / "log").read_bytes()
+
+
+def test_a_log_that_takes_long_to_read_keeps_nobody_else_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is read once, however many ask."""
+    reading, go_on, read = threading.Event(), threading.Event(), []
+
+    def slow(path: Path, cap_bytes: int) -> Channel:
+        read.append(path.name)
+        if path.name.startswith("slow"):
+            reading.set()
+            assert go_on.wait(20)
+        return Channel(path, cap_bytes)
+
+    monkeypatch.setattr(hub_module, "Channel", slow)
+    hub = Hub(tmp_path)
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(hub.channel, "slow") for _ in range(3)]
+        try:
+            assert reading.wait(20)
+            hub.channel("quick").take(1, 0, batch(0))
+        finally:
+            go_on.set()
+        assert len({id(f.result(20)) for f in asked}) == 1
+    assert read.count("slow.ndjson") == 1
+
+
+def test_a_log_that_cannot_be_opened_is_tried_again(tmp_path: Path) -> None:
+    (tmp_path / "a.ndjson").mkdir()
+    hub = Hub(tmp_path)
+    for _ in range(2):
+        with pytest.raises(OSError, match="directory"):
+            hub.channel("a")
+    (tmp_path / "a.ndjson").rmdir()
+    assert hub.channel("a").take(1, 0, batch(0)) == 1
 
 
 class Watching(RuleBasedStateMachine):
