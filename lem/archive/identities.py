@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 
 from lem.archive import log, replicate, summaries
 from lem.archive.database import raise_data_version, setting
+from lem.archive.queue.tables import QUEUED
 from lem.archive.reasons import refused
 from lem.archive.schema import IDENTITY, INVITATION, KEY, NONCE, PERSON, RUN, TOKEN
 from lem.contract.base import utc_now
@@ -127,6 +128,8 @@ def enrol_by_token(c: Connection, public_key: bytes, proof: bytes, name: str, gr
     mine = TOKEN.c.hash == grant.token_hash
     identity = c.scalar(sa.select(TOKEN.c.identity_id).where(mine))
     if known is not None:
+        if identity not in (None, known.identity_id):
+            raise refused("key_known", "this key is of another submitter than the token's")
         identity = _taken_over(c, known, checked_name(name), "invitation")
     elif identity is None:
         identity = new_identity(c, checked_name(name), "invitation")
@@ -315,7 +318,7 @@ def grant_of(c: Connection, digest: str) -> Grant | None:
         return None
     if row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= utc_now()):
         return None
-    if row.disabled_at is not None:
+    if row.disabled_at is not None or (row.role == "owner" and not _is_open(c, row.queued_id)):
         return None
     return Grant(
         row.role,
@@ -327,6 +330,11 @@ def grant_of(c: Connection, digest: str) -> Grant | None:
         row.handle,
         row.hash,
     )
+
+
+def _is_open(c: Connection, queued: str) -> bool:
+    """Whether a queued campaign has not ended: its owner's token is for nothing else."""
+    return c.scalar(sa.select(QUEUED.c.ended_at).where(QUEUED.c.id == queued)) is None
 
 
 def new_handle(kind: str) -> str:

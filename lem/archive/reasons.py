@@ -51,7 +51,7 @@ _TABLE = (
     Reason("not_the_runners_key", 403, "the key that signs is not of this runner's submitter"),
     Reason("lease_lost", 409, "the lease has run out, was given up, or the campaign has ended"),
     Reason("consent_needed", 422, "what is queued here is archived: say archive: true"),
-    Reason("too_many_campaigns", 409, "too many campaigns of this person wait or run"),
+    Reason("too_many_campaigns", 409, "this person has queued too many campaigns"),
     Reason("queue_full", 409, "too many campaigns wait; try again later"),
     Reason("not_expressible", 422, "the measured experiments cannot be left out by exclude"),
     Reason("queued_unknown", 404, "no such campaign was queued here"),

@@ -17,7 +17,7 @@ from lem.archive.dump.check import check
 from lem.archive.dump.read import Dump
 from lem.archive.dump.write import export
 from lem.archive.refused import Refused
-from lem.archive.schema import CONFIG, EXTERNAL, HEADLINE, IDENTITY, KEY, RUN, SUBMISSION
+from lem.archive.schema import CONFIG, EXTERNAL, HEADLINE, IDENTITY, KEY, RUN, SUBMISSION, TOKEN
 from lem.errors import BadInput
 from lem.submit import manifest
 from tests.archive import dumps
@@ -281,6 +281,37 @@ def test_enrolling_one_imported_key_lets_no_other_sign(
         with pytest.raises(Refused) as caught:
             identities.nonce(c, thief)
         assert caught.value.reason == "key_unknown"
+
+
+def test_a_token_takes_over_no_imported_key_beside_its_own(
+    archive: Any, other: Any, tmp_path: Path
+) -> None:
+    """Or whoever has a runner's token would be as many submitters as it holds imported keys."""
+    dumps.filled(archive.database, archive.packs, tmp_path / "folders")
+    dump = Dump(export(archive.database, archive.packs, tmp_path / "dump").folder)
+    bring_in(other.database, other.packs, dump)
+
+    def enrol(number: int, grant: Any) -> str:
+        signer = dumps.key(number)
+        public = manifest.raw_public(signer)
+        with other.database.writing() as c:
+            proof = signer.sign(manifest.enrol_message(other.database.setting("archive"), public))
+            return identities.enrol_by_token(c, public, proof, "box", grant)
+
+    def granted() -> Any:
+        with other.database.writing() as c:
+            return identities.role_of(c, identities.issue_token(c, "runner", "a runner"))
+
+    first, second = granted(), granted()
+    own = enrol(5, first)
+    with pytest.raises(Refused) as caught:
+        enrol(1, first)
+    assert caught.value.reason == "key_known"
+    assert enrol(1, second) == manifest.key_id(manifest.raw_public(dumps.key(1)))
+    with other.database.reading() as c:
+        token = sa.select(TOKEN.c.identity_id).where(TOKEN.c.hash == first.token_hash)
+        known = identities.key_of(c, own)
+        assert known is not None and c.scalar(token) == known.identity_id
 
 
 def test_keys_that_were_revoked_there_are_so_here(archive: Any, other: Any, tmp_path: Path) -> None:

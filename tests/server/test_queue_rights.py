@@ -46,6 +46,13 @@ def test_an_owners_token_cancels_its_own_campaign_alone(served: Served, ada: Bro
     assert len(ada.ask("GET", "/tokens").json()["rows"]) == 1
 
 
+def test_an_owners_token_ends_with_its_campaign(served: Served, ada: Browser) -> None:
+    made = ada.page("POST", "/campaigns", WANTED).json()
+    owner = Browser(served, **bearer(made["owner_token"]))
+    assert ada.page("POST", f"/queue/{made['id']}/cancel").status_code == 200
+    assert told(owner.ask("POST", f"/queue/{made['id']}/cancel")) == (401, "bad_token")
+
+
 def test_nobody_cancels_anothers_campaign_but_an_admin(served: Served, ada: Browser) -> None:
     queued = ada.page("POST", "/campaigns", WANTED).json()["id"]
     cancel = f"/queue/{queued}/cancel"

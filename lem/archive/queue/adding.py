@@ -25,6 +25,10 @@ MAX_OPEN = 10
 """Campaigns that wait or run, of one person."""
 MAX_QUEUED = 1000
 """That wait or run, of all."""
+DAY_S = 86_400.0
+MAX_IN_A_DAY, MAX_LENGTH_IN_A_DAY = 100, 8 * 2**20
+"""Campaigns of one person, and the characters of their files: what is queued is kept for good, also
+where it is cancelled at once."""
 STEP = 10
 OPEN = ("queued", "running")
 _ADD_LOCK = 0x6C656D02
@@ -60,6 +64,16 @@ def add(c: Connection, grant: Grant, wish: Wish, at: float | None = None) -> Add
     ahead = c.scalar(count.where(QUEUED.c.person_id == person)) or 0
     if ahead >= MAX_OPEN:
         raise refused("too_many_campaigns", f"{ahead} of yours wait or run; {MAX_OPEN} may")
+    lengths = sa.func.coalesce(sa.func.sum(sa.func.length(QUEUED.c.yaml)), 0)
+    many, length = c.execute(
+        sa.select(sa.func.count(), lengths).where(
+            QUEUED.c.person_id == person, QUEUED.c.created_at > text(now - DAY_S)
+        )
+    ).one()
+    if many >= MAX_IN_A_DAY or length + len(wish.yaml) > MAX_LENGTH_IN_A_DAY:
+        raise refused(
+            "too_many_campaigns", f"{many} of yours were queued within a day; no more are taken"
+        )
     if (c.scalar(count) or 0) >= MAX_QUEUED:
         raise refused("queue_full")
     owner = secrets.token_hex(8)

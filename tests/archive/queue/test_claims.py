@@ -201,6 +201,23 @@ def test_bounds_of_one_person_and_of_all(queue: Queue, monkeypatch) -> None:
     assert refused(queue.add, queue.person()) == "queue_full"
 
 
+def test_what_is_cancelled_at_once_counts_for_a_day(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was queued is kept: whoever cancels must not fill the archive."""
+    monkeypatch.setattr(adding, "MAX_IN_A_DAY", 3)
+    ada, ben = queue.person(), queue.person("Ben")
+    for _ in range(3):
+        queue.cancel(queue.add(ada), ada)
+    assert refused(queue.add, ada) == "too_many_campaigns"
+    queue.add(ben)
+    queue.now += adding.DAY_S + 1
+    queue.add(ada)
+    monkeypatch.setattr(adding, "MAX_LENGTH_IN_A_DAY", 3 * len(WISH.yaml))
+    queue.add(ada)
+    assert refused(queue.add, ada, WISH._replace(yaml=2 * WISH.yaml)) == "too_many_campaigns"
+
+
 def test_bounds_hold_however_many_come_at_once(queue: Queue) -> None:
     ada = queue.person()
     outcomes: Counter[str] = Counter()
