@@ -27,7 +27,8 @@ from lem.campaign.lock import (
 from lem.campaign.overview import Overview, refused
 from lem.campaign.plan import Plan, plan
 from lem.campaign.stage import Staging, stage
-from lem.config import CampaignFile, check_available, check_files, keep_files, load
+from lem.config import CampaignFile, check_available, check_files, keep_files, load, parse
+from lem.config.yaml_source import read_text
 from lem.contract.base import write_atomic
 from lem.contract.lock import Lock, Overrides
 from lem.errors import BadInput, EnvironmentFault
@@ -159,7 +160,8 @@ class Campaign:
     def _check(self, lock: Lock) -> None:
         """Refuse to go on with another file or other flags than the folder was begun with."""
         try:
-            earlier = load(self.folder / FILE)
+            path = self.folder / FILE
+            earlier = parse(read_text(path), str(path))
         except BadInput:
             earlier = None
         check_overrides(lock, self.file, self.overrides, str(self.folder), earlier)

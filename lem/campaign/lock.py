@@ -23,6 +23,11 @@ from lem.errors import BadInput, Problem
 from lem.launchers.protocol import BackendSetup, Prepared
 
 PROVISIONAL = "provisional"
+TAKEN_OVER = (
+    "campaign_digest", "baseline", "seed", "preset", "trust_remote_code", "adaptive",
+)  # fmt: skip
+HOW_MANY = ("blocks", "precision", "max_blocks", "same_within", "quality_margin")
+"""What two locks of one campaign have in common beside their arms."""
 
 
 def make_lock(
@@ -217,9 +222,11 @@ def agree(lock: Lock, fresh: Lock, folder: str, named_gpus: bool = False) -> Loc
 
 def taken_over(handed: Lock, fresh: Lock) -> Lock:
     """The lock with which this machine goes on with a campaign that another one has begun:
-    ``fresh``, what staging gives here, with as many blocks as ``handed`` says.
+    ``fresh``, what staging gives here, with the time budget of ``handed``, by which an archive
+    decides how many blocks there are.
 
-    Raises :class:`BadInput` where the two are not of the same experiments and campaign file.
+    Raises :class:`BadInput` where the two are not of the same experiments and campaign file, or
+    where ``handed`` has another rule for how many blocks there are, and what they tell.
     """
     theirs, ours = {a.arm_id for a in handed.arms}, {a.arm_id for a in fresh.arms}
     found = []
@@ -234,13 +241,12 @@ def taken_over(handed: Lock, fresh: Lock) -> Lock:
     for arm in handed.arms:
         if not found and (mine := launchers[arm.arm_id]) != arm.launcher:
             found.append(f"{arm.label!r} is run by {mine} here and was by {arm.launcher}")
-    for name in ("campaign_digest", "baseline", "seed", "preset", "trust_remote_code", "adaptive"):
+    for name in (*TAKEN_OVER, *HOW_MANY):
         if not found and getattr(handed, name) != getattr(fresh, name):
             found.append(f"its {name} is another here")
     if found:
         raise BadInput([Problem(f"cannot go on with it on this machine: {w}") for w in found])
-    how_many = ("blocks", "precision", "max_blocks", "time_budget_s", "same_within")
-    return fresh.model_copy(update={n: getattr(handed, n) for n in (*how_many, "quality_margin")})
+    return fresh.model_copy(update={"time_budget_s": handed.time_budget_s})
 
 
 def _contradictions(lock: Lock, fresh: Lock, named_gpus: bool) -> list[str]:

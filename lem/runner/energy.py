@@ -5,12 +5,12 @@ power that is known."""
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from lem.contract.failure import Failure
-from lem.contract.record import Record, Window
+from lem.contract.record import Gpu, Record, Window
 
 J_PER_KWH = 3.6e6
 WHOLE = "node"
@@ -18,6 +18,8 @@ WHOLE = "node"
 SHOWN_ONLY = "sensor"
 PAY_S = 5.0
 """How often a run that goes on is paid for."""
+BOARD_W, CORE_W = 700.0, 10.0
+"""Of a board whose limit is not known, and of a core, where nothing reads their power."""
 MAX_DEVICES = 64
 MOST_W = 1e6
 
@@ -47,15 +49,22 @@ def _of_window(window: Window, parts: set[str]) -> float:
     return max(classes.get(WHOLE, 0.0), parts_j)
 
 
+def assumed_w(boards: Sequence[Gpu], cores: int) -> float:
+    """What a machine may draw, where nothing reads it: its boards' limits, or so much a core."""
+    limits = [b.power_limit_w or BOARD_W for b in boards]
+    return sum(limits) if limits else cores * CORE_W
+
+
 class Spending:
     """What the runs of a campaign take while they go on.
 
     Its figures are as good as what an agent tells of power: where nothing tells any, a run counts
-    as nothing until it has ended, and one that fails before any other had figures for good.
+    as nothing until it has ended, and then as ``assumed_w`` all the time.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, assumed_w: float = 0.0) -> None:
         self._clock = clock
+        self.assumed_w = assumed_w
         self._lock = threading.Lock()
         self._watts = 0.0
         """The highest mean power of a run so far."""
@@ -109,10 +118,11 @@ class Spending:
                 return 0.0
             took = self._clock() - self._began if result is None else seconds(result)
             self._began = None
-            if isinstance(result, Record) and any(w.energy for w in result.windows):
-                spent = joules(result)
-            else:
+            spent = joules(result) if isinstance(result, Record) else 0.0
+            if spent <= 0:
                 spent = self._so_far(took)
+            if spent <= 0:
+                return self._more(took * self.assumed_w)
             if took > 0:
                 self._watts = max(self._watts, spent / took)
             return self._more(spent)

@@ -6,7 +6,7 @@ in which boards and boots stand by their hashes; they are never submitted again.
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lem.agent.environment import gpus
@@ -29,6 +29,8 @@ from lem.submit.pack import packed, unpacked
 from lem.submit.public import public_lock, text_of
 
 MAX_LOCK_BYTES = 32 * 2**20
+MAX_UNPACKED_BYTES = 256 * 2**20
+"""Of all runs together."""
 MAX_PLACE = 10**8
 
 
@@ -57,17 +59,18 @@ def public(handover: Handover, own: Lock, info: ArchiveInfo) -> bytes:
     return packed(text_of(theirs.model_copy(update={"arms": told.arms, "requests": told.requests})))
 
 
-def documents(handover: Handover) -> list[tuple[HandedRun, Record | Failure]]:
-    """Every run with its document. Raises :class:`BadInput` for one that is not what it should be:
+def documents(handover: Handover) -> Iterator[tuple[HandedRun, Record | Failure]]:
+    """Every run with its document. Raises :class:`BadInput` at one that is not what it should be:
     then nothing of the campaign is believed."""
     arms = {a.arm_id for a in locked(handover).arms}
     if len(places(handover)) < len(handover.runs):
         raise BadInput("what was handed over has an attempt twice")
-    found: list[tuple[HandedRun, Record | Failure]] = []
+    left = MAX_UNPACKED_BYTES
     for run in handover.runs:
         if (run.record is None) == (run.failure is None):
             raise BadInput("what was handed over has an attempt without its document")
-        text = unpacked(_bytes(run.record or run.failure or ""), MAX_RECORD_BYTES)
+        text = unpacked(_bytes(run.record or run.failure or ""), min(MAX_RECORD_BYTES, left))
+        left -= len(text)
         kind = Failure if run.record is None else Record
         document: Record | Failure = kind.parse(text, "a run that was handed over")
         if (
@@ -77,12 +80,14 @@ def documents(handover: Handover) -> list[tuple[HandedRun, Record | Failure]]:
             or max(run.block, run.attempt) > MAX_PLACE
         ):
             raise BadInput("what was handed over has a run at another's place")
-        found.append((run, document))
-    return found
+        yield run, document
 
 
 def write(folder: Path, handover: Handover) -> None:
-    """Put the runs into a campaign's folder; those that are there stay as they are."""
+    """Put the runs into a campaign's folder; those that are there stay as they are. Nothing is
+    written where one of them is not what it should be; they are looked at one by one."""
+    for _ in documents(handover):
+        pass
     for run, document in documents(handover):
         place = attempt_folder(folder, Run(run.arm_id, run.block, 0, run.attempt))
         name = "record.json" if isinstance(document, Record) else "failure.json"

@@ -168,6 +168,8 @@ class Job:
         now = _now()
         if why := self._ledger.refusal(begun.person, begun.queued, policy.quotas, now):
             return self._given_back(why, self._ledger.again_in_s(begun.person, now))
+        if why := self._ledger.exhausted(policy.quotas.total, now):
+            return self._given_back(why, self._ledger.again_in_s(None, now))
         return None
 
     def _too_much(self, most: str) -> Result:

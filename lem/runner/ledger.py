@@ -1,4 +1,5 @@
-"""What each person has had here within a day, so that quotas outlive the runner's process."""
+"""What each person has had here within a day, and all together, so that quotas outlive the runner's
+process."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -9,7 +10,7 @@ from pydantic import Field
 from lem.contract.base import Part, Timestamp
 from lem.contract.queue import QueuedId
 from lem.errors import LemError
-from lem.runner.policy import Quotas
+from lem.runner.policy import Quotas, Total
 from lem.submit.kept import Kept
 
 DAY = timedelta(days=1)
@@ -53,10 +54,20 @@ class Ledger:
             return f"{kwh:.2f} kWh for this person within 24 hours; no more are given here"
         return None
 
-    def again_in_s(self, person: str, now: datetime) -> float:
-        """After so long something of what this person has had is a day ago."""
+    def exhausted(self, total: Total, now: datetime) -> str | None:
+        """Why nobody's campaign can be run now, or None."""
+        lines = self._recent(now)
+        hours, kwh = sum(x.seconds for x in lines) / 3600, sum(x.kwh for x in lines)
+        if total.hours is not None and hours >= total.hours:
+            return f"{hours:.1f} hours within 24 hours; no more are given here"
+        if total.kwh is not None and kwh >= total.kwh:
+            return f"{kwh:.2f} kWh within 24 hours; no more are given here"
+        return None
+
+    def again_in_s(self, person: str | None, now: datetime) -> float:
+        """After so long something of what this person (None: everybody) has had is a day ago."""
         first = min((datetime.fromisoformat(x.last) for x in self._recent(now)
-                     if x.person == person), default=now)  # fmt: skip
+                     if person in (None, x.person)), default=now)  # fmt: skip
         return max(SOONEST_S, (first + DAY - now).total_seconds())
 
     def pay(self, person: str, queued: str, seconds: float, kwh: float, now: datetime) -> None:

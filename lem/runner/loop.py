@@ -17,6 +17,7 @@ from lem.runner import child, hours
 from lem.runner.hardware import hardware
 from lem.runner.home import GB, Home, free_bytes
 from lem.runner.job import Happenings, Job, Result, Runs
+from lem.runner.ledger import Ledger
 from lem.runner.policy import Policy
 from lem.runner.pulse import Pulse
 from lem.runner.server import LOST, UNKNOWN, Server, heartbeat
@@ -172,6 +173,10 @@ class Runner:
             if free_bytes(self._setting.home.root) < policy.min_free_gb * GB:
                 self._say(f"less than {policy.min_free_gb:g} GB are free: asking for nothing")
                 self._idle("too little room on its disk")
+                continue
+            ledger = Ledger(self._setting.home.root / "ledger.json")
+            if (why := ledger.exhausted(policy.quotas.total, _now())) is not None:
+                self._idle(why)
                 continue
             claimed = self._patiently(self._claim)
             if claimed is not None:

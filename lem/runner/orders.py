@@ -12,6 +12,7 @@ from lem.config import CampaignFile
 from lem.contract.base import Document
 from lem.contract.lock import Lock
 from lem.contract.queue import MAX_CAMPAIGN_BYTES
+from lem.errors import BadInput
 from lem.runner.policy import Policy
 
 MEMORY_SHARE = 0.9
@@ -68,6 +69,16 @@ def budgeted(lock: Lock, max_duration: float | None, spent_s: float) -> tuple[Lo
         f"{max_duration / 3600:.2g} hours in all, {spent_s / 3600:.2g} of them are over"
     )
     return lock.model_copy(update={"time_budget_s": left_s}), why
+
+
+def check_budget(handed: Lock, file: CampaignFile, max_duration: float | None) -> None:
+    """Raise :class:`BadInput` where the lock that was handed over has more time for its blocks than
+    the campaign file or this runner gives: with the budget that it was begun with it has to go on,
+    since by that the archive decides how many blocks there are."""
+    theirs = math.inf if handed.time_budget_s is None else handed.time_budget_s
+    author = file.spec.measure.time_budget
+    if handed.adaptive is None and theirs > (_least(author, max_duration) or math.inf):
+        raise BadInput("it was begun with a longer time budget than it gets here")
 
 
 def memory_bytes(policy: Policy, launcher: str) -> int | None:

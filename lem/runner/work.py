@@ -15,19 +15,21 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from lem import boards
+from lem.agent.environment import gpus
 from lem.campaign import Campaign
 from lem.campaign.execute import Moment
 from lem.campaign.stage import Staging
-from lem.config import CampaignFile, check_available, load
+from lem.config import CampaignFile, check_available, parse
+from lem.config.yaml_source import read_text
 from lem.contract.live import LiveEvent, State
 from lem.contract.lock import Lock, Overrides
 from lem.contract.queue import Handover
 from lem.errors import BadInput, EnvironmentFault, Interrupted, LemError
 from lem.live.moments import Translator
 from lem.runner import handover
-from lem.runner.energy import Spending
+from lem.runner.energy import Spending, assumed_w
 from lem.runner.judge import of_experiment, refusals
-from lem.runner.orders import Orders, budgeted, campaign_path, limited
+from lem.runner.orders import Orders, budgeted, campaign_path, check_budget, limited
 from lem.runner.pipe import MAY_BE_DROPPED, Pipe
 from lem.runner.told import Censor
 
@@ -82,7 +84,7 @@ class Work:
         self._block: int | None = None
         self._said = 0
         self._running = False
-        self._spending = Spending()
+        self.spending = Spending()
 
     def say(self, line: str) -> None:
         """A line about what is prepared: for the runner's own log, and for whoever watches."""
@@ -118,20 +120,20 @@ class Work:
 
     def broken_off(self) -> None:
         """What the run took that will not be whole."""
-        if (spent := self._spending.end(None)) > 0:
+        if (spent := self.spending.end(None)) > 0:
             self._pipe.message(spent_j=spent)
 
     def _pay(self, moment: Moment) -> None:
         """The energy of the run that goes on, while it does, and at its end."""
         if moment.kind == "begin":
-            self._spending.begin()
+            self.spending.begin()
         elif moment.kind == "event" and moment.event is not None:
             if moment.event.kind == "sample":
-                self._spending.sample(moment.event.data)
-            if (spent := self._spending.due()) > 0:
+                self.spending.sample(moment.event.data)
+            if (spent := self.spending.due()) > 0:
                 self._pipe.message(spent_j=spent)
         elif moment.kind == "end":
-            self._pipe.message(spent_j=self._spending.end(moment.result))
+            self._pipe.message(spent_j=self.spending.end(moment.result))
 
     def _state(self, state: Any, message: str) -> None:
         if self._live != "none":
@@ -171,9 +173,11 @@ class Limited(Campaign):
 
 def campaign_of(orders: Orders, folder: Path, work: Work) -> Campaign:
     """The campaign, read from its folder, held against the policy and capped by it."""
-    file = load(campaign_path(folder))
-    if file.text != orders.campaign:
+    path = campaign_path(folder)
+    if read_text(path) != orders.campaign:
         raise BadInput("the campaign file is not the one that was checked")
+    # Not by ``load``: what is excluded, and so held against nothing, may name files here.
+    file = parse(orders.campaign, str(path))
     for reason in refusals(file, orders.policy, orders.launcher):
         raise BadInput(reason)
     check_available(file)
@@ -191,8 +195,13 @@ def run(campaign: Campaign, orders: Orders, work: Work) -> None:
         if campaign.lock is None:
             if why := handover.unlike(handed, campaign.gpus()):
                 raise EnvironmentFault(why)
-            campaign.take_over(handover.locked(handed), work.say)
+            lock = handover.locked(handed)
+            check_budget(lock, campaign.file, orders.policy.max_duration)
+            campaign.take_over(lock, work.say)
         handover.write(campaign.folder, handed)
+    work.spending.assumed_w = orders.policy.assumed_watts or assumed_w(
+        gpus(campaign.gpus()), os.cpu_count() or 1
+    )
     often = LIVE_S if orders.policy.live == "full" else SELDOM_S
     try:
         campaign.run(work.on_moment, work.say, commentary_s=often, refused_settings_end_it=True)

@@ -321,10 +321,29 @@ def test_a_folder_may_be_told_whose_it_is() -> None:
 
 def test_who_takes_over_makes_as_many_blocks_as_the_first_one_was_to() -> None:
     file = campaign(measure={"preset": "standard", "seed": 7, "time_budget": "1h"})
-    handed = locked(file).model_copy(update={"time_budget_s": 60.0, "owner": "hash", "blocks": 4})
+    handed = locked(file).model_copy(update={"time_budget_s": 60.0, "owner": "hash"})
     lock = taken_over(handed, locked(file))
-    assert (lock.time_budget_s, lock.blocks) == (60.0, 4)
+    assert lock.time_budget_s == 60.0
     assert lock.owner != "hash"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"blocks": 10_000},
+        {"precision": 1e-9},
+        {"max_blocks": 10_000},
+        {"same_within": 0.5},
+        {"quality_margin": 0.9},
+    ],
+    ids=lambda c: next(iter(c)),
+)
+def test_no_server_says_how_many_blocks_there_are(change: dict[str, Any]) -> None:
+    """A runner's owner has bounds for them, and the campaign file was held against these."""
+    file = campaign()
+    handed = locked(file).model_copy(update=change)
+    with pytest.raises(BadInput, match=f"its {next(iter(change))} is another here"):
+        taken_over(handed, locked(file))
 
 
 def test_who_would_make_other_experiments_does_not_take_over() -> None:

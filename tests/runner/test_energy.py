@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from lem.contract.failure import Failure
-from lem.contract.record import EnergyReading, Record
-from lem.runner.energy import Spending, joules, seconds
+from lem.contract.record import EnergyReading, Gpu, Record
+from lem.runner.energy import Spending, assumed_w, joules, seconds
 from tests import records
 
 
@@ -93,6 +93,30 @@ def test_what_has_no_figures_pays_by_what_was_seen(tmp_path: Path, ends: str) ->
     assert spending.due() == pytest.approx(2000)
     assert spending.end(failure) == 0
     assert spending.end(None) == 0  # nothing goes on
+
+
+def test_what_nothing_reads_counts_as_all_that_the_machine_may_draw(tmp_path: Path) -> None:
+    """A campaign whose meters read nothing is not for nothing."""
+    clock = Clock()
+    spending = Spending(clock, assumed_w=300)
+    for one in (record(tmp_path / "a"), record(tmp_path / "b", gpu=0)):  # 100 s each
+        spending.begin()
+        assert spending.end(one) == pytest.approx(30_000)
+    spending.begin()
+    clock.now += 10
+    assert spending.end(None) == pytest.approx(3000)
+    # What was read once counts instead.
+    spending.begin()
+    assert spending.end(record(tmp_path / "c", gpu=1000)) == pytest.approx(10_000)
+    spending.begin()
+    assert spending.end(record(tmp_path / "d")) == pytest.approx(10_000)
+
+
+def test_what_a_machine_may_draw() -> None:
+    board = Gpu(index=0, name="x", uuid="GPU-0", driver="1", memory_bytes=1, power_limit_w=250)
+    unknown = board.model_copy(update={"power_limit_w": None})
+    assert assumed_w([board, board, unknown], 8) == 500 + 700
+    assert assumed_w([], 8) == 80
 
 
 def test_no_agent_s_word_makes_it_less_or_endless() -> None:

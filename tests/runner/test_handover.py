@@ -112,6 +112,20 @@ def test_a_hostile_server_gets_nothing_written(tmp_path: Path, bundle: Bundle) -
         assert not (tmp_path / "mine").exists()
 
 
+def test_all_of_it_has_a_bound_and_is_never_held_at_once(
+    tmp_path: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = handed(bundle)
+    sizes = [len(unpacked(base64.b64decode(r.record or ""), 2**24)) for r in one.runs]
+    monkeypatch.setattr(h, "MAX_UNPACKED_BYTES", sum(sizes))
+    assert iter(found := h.documents(one)) is found
+    assert len(list(found)) == len(one.runs)
+    monkeypatch.setattr(h, "MAX_UNPACKED_BYTES", sum(sizes) - 1)
+    with pytest.raises(BadInput, match="holds more than"):
+        h.write(tmp_path / "mine", one)
+    assert not (tmp_path / "mine").exists()
+
+
 @pytest.mark.parametrize("arm", ["../../etc", "/etc", "..", "a/b", ""])
 def test_no_arm_s_name_leads_out_of_the_folder(arm: str, bundle: Bundle) -> None:
     raw = handed(bundle).model_dump(mode="json")

@@ -10,7 +10,7 @@ from lem.contract.queue import Claimed, Person
 from lem.errors import EnvironmentFault
 from lem.runner.home import Begun, Home, used_bytes
 from lem.runner.ledger import Ledger
-from lem.runner.policy import Policy, Quotas
+from lem.runner.policy import Policy, Quotas, Total
 
 QUEUED = "q" + "1" * 20
 ALICE, BOB = "p" + "a" * 20, "p" + "b" * 20
@@ -182,6 +182,21 @@ def test_hours_and_energy_add_up_over_restarts(tmp_path: Path) -> None:
     only_kwh = Quotas(campaigns=None, hours=None, kwh=0.5)
     assert "0.60 kWh" in str(Ledger(path).refusal(ALICE, QUEUED, only_kwh, now))
     assert Ledger(path).refusal(ALICE, QUEUED, only_kwh, now + timedelta(hours=25)) is None
+
+
+def test_all_people_together_have_a_quota_too(tmp_path: Path) -> None:
+    """However many people a server says that there are."""
+    ledger = Ledger(tmp_path / "ledger.json")
+    total = Quotas().total
+    assert total.hours is not None and total.kwh is not None
+    for n in range(16):
+        assert ledger.exhausted(total, NOW) is None
+        ledger.pay(f"p{n:020x}", f"q{n:020d}", 3600, 0.1, NOW + timedelta(minutes=n))
+    assert "16.0 hours" in str(ledger.exhausted(total, NOW))
+    assert ledger.exhausted(Total(hours=None), NOW) is None
+    assert "1.60 kWh" in str(ledger.exhausted(Total(hours=None, kwh=1.5), NOW))
+    assert ledger.again_in_s(None, NOW + timedelta(hours=1)) == 23 * 3600
+    assert ledger.exhausted(total, NOW + timedelta(hours=24, seconds=1)) is None
 
 
 def test_a_ledger_that_cannot_be_read_is_begun_anew(tmp_path: Path) -> None:

@@ -344,6 +344,23 @@ def test_with_too_little_room_nothing_is_claimed(server: Server, machines: Machi
     assert machine.end() == 0
 
 
+def test_what_all_people_have_had_together_ends_and_nothing_more_is_claimed(
+    server: Server, machines: Machines
+) -> None:
+    first, second = (server.put(campaign()) for _ in range(2))
+    second.person = "p" + "e" * 20
+    quotas = "quotas: {campaigns: null, hours: null, kwh: null, total: {hours: 0.0001}}"
+    policy = POLICY.replace("quotas: {campaigns: null, hours: null, kwh: null}", quotas)
+    machine = machines("a", server.url, policy=policy)
+    machine.start()
+    wait(machine, lambda: any("no more" in h.doing for h in server.heartbeats), "heartbeat")
+    outcome, reason = first.ends[0]
+    assert outcome == "released" and "hours within 24 hours" in reason
+    assert 86_000 < (first.told[0].not_before_s or 0) <= 86_400
+    assert second.fence == 0
+    assert machine.end() == 0
+
+
 def test_only_one_runner_works_in_a_folder(server: Server, machines: Machines) -> None:
     machine = machines("a", server.url)
     machine.start()

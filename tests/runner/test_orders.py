@@ -8,8 +8,9 @@ import yaml
 
 from lem.config import parse as parse_campaign
 from lem.contract.lock import Lock
+from lem.errors import BadInput
 from lem.runner.child import MARK, variables
-from lem.runner.orders import Orders, budgeted, limited, memory_bytes
+from lem.runner.orders import Orders, budgeted, check_budget, limited, memory_bytes
 from lem.runner.policy import Policy, parse
 from lem.submit.bundle import LOCK
 from tests import records
@@ -66,6 +67,33 @@ def test_blocks_get_what_is_left_of_the_runner_s_time(
     assert capped.model_copy(update={"time_budget_s": author}) == lock
     assert why.startswith(f"its blocks get {hours} hours: this runner gives") if hours else not why
     assert budgeted(lock, None, spent) == (lock, "")
+
+
+@pytest.mark.parametrize(
+    ("handed", "author", "here", "fits"),
+    [
+        (3600.0, None, 3600.0, True),
+        (3601.0, None, 3600.0, False),
+        (600.0, 1200.0, 3600.0, True),
+        (1201.0, 1200.0, 3600.0, False),
+        (None, None, 3600.0, False),
+        (None, 1200.0, None, False),
+        (None, None, None, True),
+        (1e9, None, None, True),
+    ],
+)
+def test_what_others_began_goes_on_with_its_budget_or_elsewhere(
+    tmp_path: Path, handed: float | None, author: float | None, here: float | None, fits: bool
+) -> None:
+    records.campaign(tmp_path, {1: [0.01]})
+    lock = Lock.read(tmp_path / LOCK).model_copy(update={"time_budget_s": handed})
+    measure = {"preset": "quick"} | ({} if author is None else {"time_budget": f"{author:g}s"})
+    file = parse_campaign(yaml.safe_dump(campaign(measure=measure)), "c.yaml")
+    if fits:
+        check_budget(lock, file, here)
+        return
+    with pytest.raises(BadInput, match="longer time budget"):
+        check_budget(lock, file, here)
 
 
 def test_in_containers_there_is_always_a_limit_of_memory() -> None:
