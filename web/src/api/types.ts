@@ -4,6 +4,26 @@ export type paths = Record<string, never>;
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * Accepts
+         * @description What its owner lets a runner run, for whoever builds a campaign: in short, and without names
+         *     of people. The runner itself holds every campaign against all of its policy.
+         */
+        Accepts: {
+            /** Backends */
+            backends: string[];
+            /**
+             * Hours
+             * @default
+             */
+            hours: string;
+            /** Max Energy Kwh */
+            max_energy_kwh?: number | null;
+            /** Max Hours */
+            max_hours?: number | null;
+            /** Models */
+            models: string[];
+        };
         /** Answered */
         Answered: {
             /** Arms */
@@ -139,6 +159,8 @@ export interface components {
             missing: string;
             /** Name */
             name: string;
+            /** Queued */
+            queued: string | null;
             /**
              * State
              * @enum {string}
@@ -184,6 +206,43 @@ export interface components {
             /** Submissions */
             submissions: components["schemas"]["SubmissionOf"][];
         };
+        /** CampaignQueued */
+        CampaignQueued: {
+            /**
+             * Id
+             * @description None where all of it is measured already.
+             */
+            id: string | null;
+            /** Notes */
+            notes: string[];
+            /**
+             * Owner Token
+             * @description May cancel this campaign and nothing else. Shown this once.
+             */
+            owner_token: string | null;
+            /** @description Of what is queued: its experiments, and what is measured. */
+            plan: components["schemas"]["Plan"];
+            /**
+             * Position
+             * @description 1 is next, for a runner that may run it.
+             */
+            position: number | null;
+            /**
+             * Schema Version
+             * @default 1
+             */
+            schema_version: number;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "queued" | "measured";
+            /**
+             * Url
+             * @description The page of it, live.
+             */
+            url: string | null;
+        };
         /** Campaigns */
         Campaigns: {
             /** Citation */
@@ -214,6 +273,22 @@ export interface components {
              */
             schema_version: 1;
         };
+        /** Cancelled */
+        Cancelled: {
+            /** Id */
+            id: string;
+            /**
+             * Schema Version
+             * @default 1
+             */
+            schema_version: number;
+            /**
+             * State
+             * @description ``running``: its runner is told within seconds.
+             * @enum {string}
+             */
+            state: "queued" | "running" | "done" | "failed" | "cancelled";
+        };
         /**
          * Chosen
          * @description What the answer is about, where the question left it open.
@@ -237,6 +312,44 @@ export interface components {
             tier: ("self-reported" | "recomputed" | "replicated") | "best";
             /** Unit */
             unit: string;
+        };
+        /** Claimed */
+        Claimed: {
+            /** Begun */
+            begun: boolean;
+            /** Campaign */
+            campaign: string;
+            /** Fence */
+            fence: number;
+            /** Lease S */
+            lease_s: number;
+            /** Others Fence */
+            others_fence?: number | null;
+            /** Owner */
+            owner: string;
+            person: components["schemas"]["Person"];
+            /** Queued */
+            queued: string;
+            /**
+             * Schema Version
+             * @default 1
+             * @constant
+             */
+            schema_version: 1;
+        };
+        /** ClaimOf */
+        ClaimOf: {
+            /** At */
+            at: string;
+            /** Ended At */
+            ended_at: string | null;
+            /** Fence */
+            fence: number;
+            /** Outcome */
+            outcome: string | null;
+            /** Reason */
+            reason: string;
+            runner: components["schemas"]["RunnerOf"];
         };
         /**
          * Coded
@@ -423,6 +536,54 @@ export interface components {
             /** Runs */
             runs: number;
         };
+        /** DeclinedBy */
+        DeclinedBy: {
+            /** At */
+            at: string;
+            /** Outcome */
+            outcome: string;
+            /** Reason */
+            reason: string;
+            runner: components["schemas"]["RunnerOf"];
+            /** Until */
+            until: string | null;
+        };
+        /** Device */
+        Device: {
+            /** Count */
+            count: number;
+            /** Memory Bytes */
+            memory_bytes?: number | null;
+            /** Model */
+            model: string;
+        };
+        /** Done */
+        Done: {
+            /**
+             * Done
+             * @default true
+             */
+            done: boolean;
+            /**
+             * Schema Version
+             * @default 1
+             */
+            schema_version: number;
+        };
+        /**
+         * Doubt
+         * @description Something in the file that keeps it from being run, though it says what it means.
+         */
+        Doubt: {
+            /** Column */
+            column: number | null;
+            /** Line */
+            line: number | null;
+            /** Message */
+            message: string;
+            /** Where */
+            where: string;
+        };
         /** Elsewhere */
         Elsewhere: {
             /** Blocks */
@@ -477,6 +638,72 @@ export interface components {
              * @example null
              */
             secret?: string | null;
+        };
+        /** Estimate */
+        Estimate: {
+            /** Basis */
+            basis: string;
+            /** Blocks */
+            blocks: number;
+            /** Energy */
+            energy: components["schemas"]["EstimatedEnergy"][];
+            /** Most Blocks */
+            most_blocks: number | null;
+            most_seconds: components["schemas"]["Span"];
+            price: components["schemas"]["Price"];
+            /** Runs */
+            runs: number;
+            seconds: components["schemas"]["Span"];
+            /** Time Budget S */
+            time_budget_s: number | null;
+            /** To Choose */
+            to_choose: number;
+            /** Why Blocks */
+            why_blocks: string;
+            /** Why No Energy */
+            why_no_energy: string | null;
+        };
+        /**
+         * EstimatedEnergy
+         * @description On one kind of device; or, where nothing like it was measured, by an assumption.
+         */
+        EstimatedEnergy: {
+            /** Assumption */
+            assumption?: string | null;
+            /**
+             * Basis
+             * @enum {string}
+             */
+            basis: "archive" | "assumed";
+            /**
+             * Configurations
+             * @default 0
+             */
+            configurations: number;
+            cost: components["schemas"]["Span"];
+            /** Device Count */
+            device_count?: number | null;
+            /** Device Model */
+            device_model?: string | null;
+            /** Energy Class */
+            energy_class?: string | null;
+            energy_j: components["schemas"]["Span"];
+            /**
+             * Others
+             * @default 0
+             */
+            others: number;
+            power_w: components["schemas"]["Span"];
+            /**
+             * Same
+             * @default 0
+             */
+            same: number;
+            /**
+             * Same Backend
+             * @default 0
+             */
+            same_backend: number;
         };
         /**
          * Externals
@@ -567,6 +794,18 @@ export interface components {
          */
         FieldError: {
             /**
+             * Column
+             * @description From 1.
+             * @default null
+             */
+            column: number | null;
+            /**
+             * Line
+             * @description From 1, of a file that was sent.
+             * @default null
+             */
+            line: number | null;
+            /**
              * Message
              * @example Input should be less than or equal to 1000
              */
@@ -646,6 +885,58 @@ export interface components {
             rule: string;
         };
         /**
+         * Finish
+         * @description ``POST /runners/finish``: the lease ends.
+         *
+         *     ``done``: every run is made and submitted; where the archive has not all of it, it waits again.
+         *     ``failed``: it cannot be run, anywhere. ``cancelled``: ended as it was told. ``declined``: this
+         *     runner's policy refuses it. ``unfit``: this runner cannot, another may. ``released``: this
+         *     runner stops; it, or another, goes on.
+         */
+        Finish: {
+            /** Fence */
+            fence: number;
+            /** Not Before S */
+            not_before_s?: number | null;
+            /**
+             * Outcome
+             * @enum {string}
+             */
+            outcome: "done" | "failed" | "cancelled" | "declined" | "unfit" | "released";
+            /** Queued */
+            queued: string;
+            /**
+             * Reason
+             * @default
+             */
+            reason: string;
+            /**
+             * Schema Version
+             * @default 1
+             * @constant
+             */
+            schema_version: 1;
+            /**
+             * Tried
+             * @default true
+             */
+            tried: boolean;
+        };
+        /** Finished */
+        Finished: {
+            /**
+             * Schema Version
+             * @default 1
+             * @constant
+             */
+            schema_version: 1;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "queued" | "running" | "done" | "failed" | "cancelled";
+        };
+        /**
          * FrontMark
          * @description A point on the front (``/pareto`` says what that is), with its figures as they are.
          */
@@ -673,6 +964,63 @@ export interface components {
             state: "front" | "cannot_tell";
             x: components["schemas"]["Figure"];
             y: components["schemas"]["Figure"];
+        };
+        /**
+         * HandedRun
+         * @description An attempt that was submitted before, by whomever: base64 of its gzip, as it was sent.
+         */
+        HandedRun: {
+            /** Arm Id */
+            arm_id: string;
+            /** Attempt */
+            attempt: number;
+            /** Block */
+            block: number;
+            /** Failure */
+            failure?: string | null;
+            /** Record */
+            record?: string | null;
+        };
+        /**
+         * Handover
+         * @description ``GET /runners/handover?queued=…&fence=…``: what was submitted of a campaign that was begun.
+         *     The runs are public documents: boards and boots by their hashes.
+         */
+        Handover: {
+            /** Lock */
+            lock: string;
+            /** Queued */
+            queued: string;
+            /** Runs */
+            runs: components["schemas"]["HandedRun"][];
+            /**
+             * Schema Version
+             * @default 1
+             * @constant
+             */
+            schema_version: 1;
+        };
+        /**
+         * Hardware
+         * @description A runner's machine, without anything that tells whose it is.
+         */
+        Hardware: {
+            /** Cores */
+            cores: number;
+            /** Cpu */
+            cpu: string;
+            /**
+             * Devices
+             * @default []
+             */
+            devices: components["schemas"]["Device"][];
+            /** Memory Bytes */
+            memory_bytes: number;
+            /**
+             * Meters
+             * @default []
+             */
+            meters: string[];
         };
         /** Headline */
         Headline: {
@@ -763,11 +1111,72 @@ export interface components {
              */
             status: string;
         };
+        /**
+         * Heartbeat
+         * @description ``POST /runners/heartbeat``: also without a campaign.
+         */
+        Heartbeat: {
+            /**
+             * Doing
+             * @default
+             */
+            doing: string;
+            /** Fence */
+            fence?: number | null;
+            /** Queued */
+            queued?: string | null;
+            /** Runner */
+            runner: string;
+            /**
+             * Schema Version
+             * @default 1
+             * @constant
+             */
+            schema_version: 1;
+        };
+        /**
+         * Hello
+         * @description ``POST /runners/register``: at the start, and again whenever anything of it changes.
+         */
+        Hello: {
+            accepts: components["schemas"]["Accepts"];
+            hardware: components["schemas"]["Hardware"];
+            /** Instance */
+            instance: string;
+            /** Key */
+            key: string;
+            /** Launcher */
+            launcher: string;
+            /** Lem Version */
+            lem_version: string;
+            /** Name */
+            name: string;
+            /**
+             * Schema Version
+             * @default 1
+             * @constant
+             */
+            schema_version: 1;
+        };
+        /** InvitationListed */
+        InvitationListed: {
+            /** Created At */
+            created_at: string;
+            /** Expires At */
+            expires_at: string;
+            /**
+             * Id
+             * @description For taking it back; of no use for joining.
+             */
+            id: string;
+            /** Name */
+            name: string;
+        };
         /** InvitationMade */
         InvitationMade: {
             /**
              * Link
-             * @description Where the server knows its own address.
+             * @description Where the server knows its own address: for a browser, or for lem key enrol.
              */
             link: string | null;
             /**
@@ -781,6 +1190,16 @@ export interface components {
              */
             secret: string;
         };
+        /** Invitations */
+        Invitations: {
+            /** Rows */
+            rows: components["schemas"]["InvitationListed"][];
+            /**
+             * Schema Version
+             * @default 1
+             */
+            schema_version: number;
+        };
         /** InvitationWanted */
         InvitationWanted: {
             /**
@@ -793,6 +1212,36 @@ export interface components {
              * @default 604800
              */
             valid_s: number;
+        };
+        /** Joined */
+        Joined: {
+            person: components["schemas"]["PersonShown"];
+            /**
+             * Schema Version
+             * @default 1
+             */
+            schema_version: number;
+            /**
+             * Token
+             * @description A submitter's. Shown this once.
+             */
+            token: string;
+        };
+        /** Joining */
+        Joining: {
+            /**
+             * Invitation
+             * @description Its secret.
+             * @example null
+             */
+            invitation?: string | null;
+            /**
+             * Name
+             * @description Shown beside what is queued. Without it: the name that the invitation was made for.
+             * @default
+             * @example Ada
+             */
+            name: string;
         };
         /** KeyListed */
         KeyListed: {
@@ -1040,6 +1489,34 @@ export interface components {
              */
             key: string;
         };
+        /** OwnToken */
+        OwnToken: {
+            /**
+             * Name
+             * @description What it is for.
+             * @example my laptop
+             */
+            name: string;
+            /**
+             * Valid S
+             * @description Never longer than the token that asks.
+             */
+            valid_s?: number | null;
+        };
+        /** OwnTokenMade */
+        OwnTokenMade: {
+            about: components["schemas"]["TokenShown"];
+            /**
+             * Schema Version
+             * @default 1
+             */
+            schema_version: number;
+            /**
+             * Token
+             * @description Shown this once.
+             */
+            token: string;
+        };
         /** ParetoFront */
         ParetoFront: {
             /** Citation */
@@ -1088,6 +1565,69 @@ export interface components {
              */
             y_metric: "energy_per_output_token_j" | "energy_per_total_token_j" | "energy_per_request_j" | "energy_above_idle_per_output_token_j" | "mean_power_w" | "output_throughput_tokens_per_s" | "ttft_p50_s" | "ttft_p99_s" | "itl_p50_s" | "itl_p99_s" | "e2e_latency_p50_s" | "nll_per_token";
         };
+        /** People */
+        People: {
+            /**
+             * Next
+             * @description ``after`` of the next page.
+             */
+            next: string | null;
+            /** Rows */
+            rows: components["schemas"]["PersonListed"][];
+            /**
+             * Schema Version
+             * @default 1
+             */
+            schema_version: number;
+        };
+        /**
+         * Person
+         * @description Who queued it.
+         */
+        Person: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+        };
+        /** PersonListed */
+        PersonListed: {
+            /** Created At */
+            created_at: string;
+            /** Disabled At */
+            disabled_at: string | null;
+            /** Enrolled By */
+            enrolled_by: string;
+            /** Id */
+            id: string;
+            /**
+             * Invited As
+             * @description The name on the invitation.
+             */
+            invited_as: string | null;
+            /** Name */
+            name: string;
+            /**
+             * Tokens
+             * @description Valid ones.
+             */
+            tokens: number;
+            /**
+             * Used On
+             * @description The last day on which one of them was used.
+             */
+            used_on: string | null;
+        };
+        /** PersonShown */
+        PersonShown: {
+            /**
+             * Id
+             * @example p29da51b30aa47fd16e32
+             */
+            id: string;
+            /** Name */
+            name: string;
+        };
         /** Place */
         Place: {
             configuration: components["schemas"]["Configuration"];
@@ -1106,6 +1646,9 @@ export interface components {
              * @default false
              */
             demo: boolean;
+            /** Doubts */
+            doubts: components["schemas"]["Doubt"][];
+            estimate: components["schemas"]["Estimate"] | null;
             /** Experiments */
             experiments: components["schemas"]["PlannedExperiment"][];
             /**
@@ -1267,6 +1810,32 @@ export interface components {
             y_unit: string;
         };
         /**
+         * Price
+         * @description Of a kWh.
+         */
+        Price: {
+            /** Assumption */
+            assumption: string;
+            /** Currency */
+            currency: string;
+            /** High */
+            high: number;
+            /** Id */
+            id: string;
+            /** Licence */
+            licence: string;
+            /** Low */
+            low: number;
+            /** Name */
+            name: string;
+            /** Source */
+            source: string;
+            /** Url */
+            url: string;
+            /** Year */
+            year: number;
+        };
+        /**
          * Problem
          * @description An error (RFC 9457).
          * @example {
@@ -1394,6 +1963,125 @@ export interface components {
              * @enum {string}
              */
             scale: "log" | "linear";
+        };
+        /** Queue */
+        Queue: {
+            /** Next */
+            next: string | null;
+            /** Rows */
+            rows: components["schemas"]["QueuedRow"][];
+            /** Running */
+            running: number;
+            /**
+             * Schema Version
+             * @default 1
+             */
+            schema_version: number;
+            /** Waiting */
+            waiting: number;
+        };
+        /** QueuedAnswer */
+        QueuedAnswer: {
+            /** Adaptive */
+            adaptive: boolean;
+            /** Backends */
+            backends: string[];
+            /** Began At */
+            began_at: string | null;
+            /** Campaign */
+            campaign: string | null;
+            /** Campaign State */
+            campaign_state: string | null;
+            /** Cancelling */
+            cancelling: boolean;
+            /** Claims */
+            claims: components["schemas"]["ClaimOf"][];
+            /** Created At */
+            created_at: string;
+            /** Declined */
+            declined: components["schemas"]["DeclinedBy"][];
+            /** Device Models */
+            device_models: string | null;
+            /** Doing */
+            doing: string;
+            /** Ended At */
+            ended_at: string | null;
+            /** Experiments */
+            experiments: number;
+            /** Fence */
+            fence: number;
+            /** Id */
+            id: string;
+            /** Missing */
+            missing: string;
+            /** Models */
+            models: string[];
+            /** Name */
+            name: string;
+            person: components["schemas"]["Person"];
+            /** Position */
+            position: number | null;
+            /** Preset */
+            preset: string;
+            /** Reason */
+            reason: string;
+            runner: components["schemas"]["RunnerOf"] | null;
+            /**
+             * Schema Version
+             * @default 1
+             */
+            schema_version: number;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "queued" | "running" | "done" | "failed" | "cancelled";
+            /** Tries */
+            tries: number;
+            /** Trust Remote Code */
+            trust_remote_code: boolean;
+            /** Unfinished Before */
+            unfinished_before: number;
+            /** Yaml */
+            yaml: string;
+        };
+        /** QueuedRow */
+        QueuedRow: {
+            /** Backends */
+            backends: string[];
+            /** Began At */
+            began_at: string | null;
+            /** Cancelling */
+            cancelling: boolean;
+            /** Created At */
+            created_at: string;
+            /** Doing */
+            doing: string;
+            /** Ended At */
+            ended_at: string | null;
+            /** Experiments */
+            experiments: number;
+            /** Id */
+            id: string;
+            /** Models */
+            models: string[];
+            /** Name */
+            name: string;
+            person: components["schemas"]["Person"];
+            /** Position */
+            position: number | null;
+            /** Reason */
+            reason: string;
+            runner: components["schemas"]["RunnerOf"] | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "queued" | "running" | "done" | "failed" | "cancelled";
+            /** Tries */
+            tries: number;
+            /** Trust Remote Code */
+            trust_remote_code: boolean;
         };
         /**
          * Ratio
@@ -1694,6 +2382,84 @@ export interface components {
             /** Value */
             value: number;
         };
+        /** RunnerListed */
+        RunnerListed: {
+            /** Disabled At */
+            disabled_at: string | null;
+            /** Doing */
+            doing: string;
+            hardware: components["schemas"]["Hardware"];
+            /** Id */
+            id: string;
+            /** Lem Version */
+            lem_version: string;
+            /** Name */
+            name: string;
+            /** Registered At */
+            registered_at: string;
+            /** Seen At */
+            seen_at: string;
+            /**
+             * Token
+             * @description The handle of its token.
+             */
+            token: string;
+        };
+        /** RunnerOf */
+        RunnerOf: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+        };
+        /** RunnerRow */
+        RunnerRow: {
+            accepts: components["schemas"]["Accepts"];
+            /** Doing */
+            doing: string;
+            hardware: components["schemas"]["Hardware"];
+            /** Id */
+            id: string;
+            /** Launcher */
+            launcher: string;
+            /** Lem Version */
+            lem_version: string;
+            /** Name */
+            name: string;
+            /** Online */
+            online: boolean;
+            /** Queued */
+            queued: string | null;
+            /** Registered At */
+            registered_at: string;
+            /** Seen At */
+            seen_at: string;
+        };
+        /** Runners */
+        Runners: {
+            /** Rows */
+            rows: components["schemas"]["RunnerRow"][];
+            /**
+             * Schema Version
+             * @default 1
+             */
+            schema_version: number;
+        };
+        /** RunnersListed */
+        RunnersListed: {
+            /**
+             * Next
+             * @description ``after`` of the next page.
+             */
+            next: string | null;
+            /** Rows */
+            rows: components["schemas"]["RunnerListed"][];
+            /**
+             * Schema Version
+             * @default 1
+             */
+            schema_version: number;
+        };
         /** Runs */
         Runs: {
             /** Citation */
@@ -1820,6 +2586,18 @@ export interface components {
             /** Value */
             value: number[];
         };
+        /** Set */
+        Set: {
+            /** Disabled */
+            disabled: boolean;
+            /** Id */
+            id: string;
+            /**
+             * Schema Version
+             * @default 1
+             */
+            schema_version: number;
+        };
         /** Share */
         Share: {
             /** Boards May Explain */
@@ -1852,6 +2630,14 @@ export interface components {
                 [key: string]: string | number | boolean | null;
             };
         };
+        /** SigningIn */
+        SigningIn: {
+            /**
+             * Token
+             * @example tqXzO7FGdA8xDLJq4fWnmoYcl0RpsM2nB1CjAhVdKek
+             */
+            token: string;
+        };
         /** SloOf */
         SloOf: {
             /** Base */
@@ -1866,6 +2652,32 @@ export interface components {
             other: number;
             /** Runs */
             runs: number;
+        };
+        /** Span */
+        Span: {
+            /** High */
+            high: number;
+            /** Low */
+            low: number;
+        };
+        /**
+         * Standing
+         * @description What a heartbeat is answered.
+         */
+        Standing: {
+            /**
+             * Cancel
+             * @default false
+             */
+            cancel: boolean;
+            /** Lease S */
+            lease_s?: number | null;
+            /**
+             * Schema Version
+             * @default 1
+             * @constant
+             */
+            schema_version: 1;
         };
         /** SubmissionOf */
         SubmissionOf: {
@@ -1882,6 +2694,8 @@ export interface components {
             runs: number;
             /** Submission */
             submission: string;
+            /** Submitter */
+            submitter: string;
         };
         /**
          * Submitter
@@ -1910,6 +2724,56 @@ export interface components {
             /** Submitter */
             submitter: string;
         };
+        /**
+         * Taken
+         * @description What a server answers to a batch.
+         */
+        Taken: {
+            /** Next */
+            next: number;
+            /**
+             * Schema Version
+             * @default 1
+             * @constant
+             */
+            schema_version: 1;
+        };
+        /** TakenBack */
+        TakenBack: {
+            /**
+             * Done
+             * @default true
+             */
+            done: boolean;
+            /**
+             * Schema Version
+             * @default 1
+             */
+            schema_version: number;
+        };
+        /** TokenListed */
+        TokenListed: {
+            /** Created At */
+            created_at: string;
+            /** Expires At */
+            expires_at: string | null;
+            /** Handle */
+            handle: string;
+            /** Name */
+            name: string;
+            /** Person */
+            person: string | null;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "admin" | "runner" | "submitter" | "owner";
+            /**
+             * Used On
+             * @description The last day of use.
+             */
+            used_on: string | null;
+        };
         /** TokenMade */
         TokenMade: {
             /**
@@ -1923,10 +2787,69 @@ export interface components {
              */
             token: string;
         };
-        /** TokenNamed */
+        /**
+         * TokenNamed
+         * @description One token by its handle, or all of a name.
+         */
         TokenNamed: {
+            /** Handle */
+            handle?: string | null;
+            /** Name */
+            name?: string | null;
+        };
+        /** Tokens */
+        Tokens: {
+            /** Rows */
+            rows: components["schemas"]["TokenShown"][];
+            /**
+             * Schema Version
+             * @default 1
+             */
+            schema_version: number;
+        };
+        /** TokenShown */
+        TokenShown: {
+            /** Created At */
+            created_at: string;
+            /**
+             * Current
+             * @description Whether it is the one that asks.
+             */
+            current: boolean;
+            /** Expires At */
+            expires_at: string | null;
+            /**
+             * Handle
+             * @example t3b6a27bcceb6a42d62a3
+             */
+            handle: string;
             /** Name */
             name: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "admin" | "submitter" | "runner" | "owner";
+            /**
+             * Used On
+             * @description The last day of use.
+             */
+            used_on: string | null;
+        };
+        /** TokensListed */
+        TokensListed: {
+            /**
+             * Next
+             * @description ``after`` of the next page.
+             */
+            next: string | null;
+            /** Rows */
+            rows: components["schemas"]["TokenListed"][];
+            /**
+             * Schema Version
+             * @default 1
+             */
+            schema_version: number;
         };
         /** TokensRevoked */
         TokensRevoked: {
@@ -1945,6 +2868,11 @@ export interface components {
              * @example backup of the board
              */
             name: string;
+            /**
+             * Person
+             * @description Whom it is for. Without one, a submitter's or an admin's token makes a new person of this name.
+             */
+            person?: string | null;
             /**
              * Role
              * @enum {string}
@@ -1986,6 +2914,68 @@ export interface components {
             series: components["schemas"]["Series"][];
             /** Zero Ns */
             zero_ns: number;
+        };
+        /**
+         * Wanted
+         * @description ``POST /runners/claim``. Answered by :class:`Claimed`, or 204 where there is nothing.
+         */
+        Wanted: {
+            /** Queued */
+            queued?: string | null;
+            /** Runner */
+            runner: string;
+            /**
+             * Schema Version
+             * @default 1
+             * @constant
+             */
+            schema_version: 1;
+        };
+        /** Welcome */
+        Welcome: {
+            /** Heartbeat S */
+            heartbeat_s: number;
+            /** Lease S */
+            lease_s: number;
+            /** Poll S */
+            poll_s: number;
+            /** Runner */
+            runner: string;
+            /**
+             * Schema Version
+             * @default 1
+             * @constant
+             */
+            schema_version: 1;
+        };
+        /** Who */
+        Who: {
+            /**
+             * Name
+             * @description The person's, or else that of an admin's token.
+             */
+            name?: string | null;
+            /** @description Whom the token belongs to; an admin's may belong to nobody. */
+            person?: components["schemas"]["PersonShown"] | null;
+            /** Role */
+            role?: ("admin" | "submitter" | "runner" | "owner") | null;
+            /**
+             * Schema Version
+             * @default 1
+             */
+            schema_version: number;
+            /** Signed In */
+            signed_in: boolean;
+            /**
+             * Token
+             * @description The handle of the token.
+             */
+            token?: string | null;
+            /**
+             * Until
+             * @description When the session ends, where nothing is asked meanwhile.
+             */
+            until?: string | null;
         };
         /**
          * WorkloadOf
