@@ -34,6 +34,7 @@ SUBMISSIONS = f"{API}/submissions"
 EVENTS = f"{API}/runners/events"
 HELLO = f"{API}/runners/register"
 CAMPAIGNS = f"{API}/campaigns"
+DOCUMENTS = (CAMPAIGNS, f"{CAMPAIGNS}/plan", EVENTS)
 VIEWED = re.compile(rf"{API}/campaigns/q[0-9a-f]{{20}}/events", re.ASCII)
 """What streams to viewers: has bounds of its own, and no end."""
 HEAVY = (f"{API}/export", f"{API}/campaigns/plan")
@@ -196,7 +197,7 @@ class Front:
         self._rates.check(_kind(request), client_group(request.client.address))
 
     def _body_bytes(self, request: Request) -> int:
-        if request.path == EVENTS or request.path.startswith(CAMPAIGNS):
+        if request.path in DOCUMENTS:
             return self._bounds.document_bytes
         return self._bounds.hello_bytes if request.path == HELLO else self._bounds.body_bytes
 

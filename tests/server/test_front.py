@@ -199,6 +199,7 @@ class TestBodies:
             ("/accounts", 2**14),
             ("/runners/claim", 2**14),
             ("/runners/register", 2**17),
+            ("/campaigns/retract", 2**14),
             ("/campaigns", 2**20),
             ("/runners/events", 2**20),
         ],
