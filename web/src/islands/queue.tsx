@@ -1,5 +1,6 @@
 /** The list of campaigns, asked for again now and then: what the server wrote is put in the place of what it
  * wrote before. */
+import "../style/queue.css";
 import { t } from "../live/text";
 
 const EVERY_MS = 10_000;
