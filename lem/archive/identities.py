@@ -17,7 +17,6 @@ from sqlalchemy.engine import Connection
 
 from lem.archive import log, replicate, summaries
 from lem.archive.database import raise_data_version, setting
-from lem.archive.queue.tables import QUEUED
 from lem.archive.reasons import refused
 from lem.archive.schema import IDENTITY, INVITATION, KEY, NONCE, PERSON, RUN, TOKEN
 from lem.contract.base import utc_now
@@ -318,7 +317,7 @@ def grant_of(c: Connection, digest: str) -> Grant | None:
         return None
     if row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= utc_now()):
         return None
-    if row.disabled_at is not None or (row.role == "owner" and not _is_open(c, row.queued_id)):
+    if row.disabled_at is not None:
         return None
     return Grant(
         row.role,
@@ -330,11 +329,6 @@ def grant_of(c: Connection, digest: str) -> Grant | None:
         row.handle,
         row.hash,
     )
-
-
-def _is_open(c: Connection, queued: str) -> bool:
-    """Whether a queued campaign has not ended: its owner's token is for nothing else."""
-    return c.scalar(sa.select(QUEUED.c.ended_at).where(QUEUED.c.id == queued)) is None
 
 
 def new_handle(kind: str) -> str:

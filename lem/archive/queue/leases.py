@@ -275,12 +275,15 @@ def put_back(
 
 
 def end(c: Connection, row: sa.Row[Any], now: float, state: str, reason: str) -> Change:
-    """For good."""
+    """For good. Its owner's token is worth nothing any more."""
     c.execute(
         QUEUED.update()
         .where(QUEUED.c.seq == row.seq)
         .values(state=state, reason=reason, lease_until=0.0, ended_at=text(now))
     )
+    # By its person as well: of those the table has an index.
+    mine = sa.and_(TOKEN.c.person_id == row.person_id, TOKEN.c.queued_id == row.id)
+    c.execute(TOKEN.update().where(mine).values(revoked_at=text(now)))
     return Change(row.id, state, row.fence, reason)
 
 
