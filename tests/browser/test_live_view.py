@@ -1,94 +1,24 @@
 """The live view of a campaign and the list of campaigns, as somebody sees them in a browser."""
 
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser
 
 from lem.contract.live import Power
-from tests.browser import test_accessibility as accessibility
+from tests.browser import live_scene
+from tests.browser.live_scene import Scene, texts, until
 from tests.browser.live_stage import Sender, Stage
 from tests.browser.outlets import Outlet
 from tests.browser.test_hostile import RAN, REORDERS, SHOWN
-from tests.browser.test_keyboard import _walk
-from tests.browser.test_layout import CUT_OFF, SIZES, TOO_WIDE
-from tests.browser.visits import Visit, begin, none
+from tests.browser.visits import Visit, begin
 from tests.live_log import HOSTILE, Shape, batches, events
 
-axe = accessibility.axe
-PATIENCE_S = 20
-SMALL = Shape(arms=3, window_s=6, warm_up_s=2, idle_s=2, rate=5)
-NAUGHTY = Shape(arms=2, blocks=2, hostile=True, window_s=6, rate=5, name="<b>naughty</b>\u202e")
-ESTIMATED = Shape(arms=2, blocks=2, estimated=True, window_s=6, rate=5, name="a laptop")
-LATE = "window.__lem_live.told"
+scene, look = live_scene.scene, live_scene.look
 CELLS = """() => Object.fromEntries(
     ["done", "excluded", "void", "failed", "running", "waiting"].map(s => [
         s, document.querySelectorAll(`table.runs .cell.is-${s}`).length]))"""
-
-
-class Scene:
-    """A server with campaigns that were recorded, one that runs, and one that waits."""
-
-    def __init__(self, stage: Stage) -> None:
-        self.stage = stage
-        self.small = stage.recorded(SMALL)
-        self.naughty = stage.recorded(NAUGHTY)
-        self.estimated = stage.recorded(ESTIMATED)
-        self.running, fence = stage.running()
-        self.waiting = stage.add("one that waits")
-        stage.serve()
-        self.outlet = Outlet("stage", f"{stage.url}/")
-        self.sender = Sender(stage, self.running, fence)
-
-    def live(self, queued: str, query: str = "") -> str:
-        return f"{self.outlet.url}live/{queued}{query}"
-
-
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    stage = Stage(tmp_path_factory.mktemp("stage"))
-    try:
-        found = Scene(stage)
-        for piece in list(batches(Shape(window_s=3, rate=5)))[:20]:
-            found.sender.send(piece)
-        yield found
-    finally:
-        stage.close()
-
-
-@pytest.fixture
-def look(chromium: Browser, scene: Scene) -> Iterator[Callable[..., Visit]]:
-    """Opens a page of the scene until its script is in charge. A stream that goes on is never idle,
-    so that cannot be waited for."""
-    begun: list[Visit] = []
-
-    def open_(url: str, **options: Any) -> Visit:
-        one = begin(chromium, scene.outlet, **options)
-        begun.append(one)
-        one.page.goto(url)
-        until(one.page, "document.querySelector('[data-island]').dataset.mounted === ''")
-        until(one.page, "!window.__lem_live || window.__lem_live.screen.loading.value === null")
-        # A frame, in which what was loaded is shown.
-        one.page.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done, 50)))")
-        return one
-
-    yield open_
-    for one in begun:
-        one.context.close()
-
-
-def until(page: Page, expression: str) -> None:
-    """Asked again and again from here: the pages' policy lets no page wait for a text of code."""
-    end = time.monotonic() + PATIENCE_S
-    while not page.evaluate(expression):
-        assert time.monotonic() < end, f"not within {PATIENCE_S} s: {expression}"
-        page.wait_for_timeout(50)
-
-
-def texts(page: Page, selector: str) -> list[str]:
-    return page.locator(selector).all_inner_texts()
 
 
 def test_a_recorded_campaign_is_shown_as_it_ended(scene: Scene, look: Callable[..., Visit]) -> None:
@@ -408,84 +338,3 @@ def test_without_scripts_the_pages_say_what_there_is(scene: Scene, chromium: Bro
     page.goto(f"{scene.outlet.url}queue")
     assert page.locator("main tbody tr").count() >= 5
     one.context.close()
-
-
-def _pages(scene: Scene) -> dict[str, str]:
-    return {
-        "replay": scene.live(scene.small, "?left=0.0.0&right=2.0.0"),
-        "naughty": scene.live(scene.naughty),
-        "running": scene.live(scene.running),
-        "waiting": scene.live(scene.waiting.id),
-        "queue": f"{scene.outlet.url}queue",
-    }
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_fault(
-    scene: Scene, look: Callable[..., Visit], axe: str, scheme: str
-) -> None:
-    faults = {}
-    for name, url in _pages(scene).items():
-        page = look(url, color_scheme=scheme, bypass_csp=True).page
-        page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
-        page.add_script_tag(content=axe)
-        if wrong := page.evaluate(accessibility.RUN, None):
-            faults[name] = wrong
-    none(faults)
-
-
-@pytest.mark.parametrize(("page", "most"), [("replay", 120_000), ("queue", 60_000)])
-def test_its_scripts_are_light(
-    scene: Scene, look: Callable[..., Visit], page: str, most: int
-) -> None:
-    one = look(_pages(scene)[page])
-    sizes = [r.sizes()["responseBodySize"] for r in one.requests if r.resource_type == "script"]
-    assert len(sizes) > 2 and sum(sizes) <= most
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_it_fits_the_screen(scene: Scene, look: Callable[..., Visit], size: str) -> None:
-    width, height, scale = SIZES[size]
-    faults = {}
-    for name, url in _pages(scene).items():
-        viewport = {"width": width, "height": height}
-        page = look(url, viewport=viewport, device_scale_factor=scale).page
-        if wrong := page.evaluate(TOO_WIDE) + page.evaluate(CUT_OFF):
-            faults[name] = wrong
-    none(faults)
-
-
-def test_everything_is_reached_by_keyboard(scene: Scene, look: Callable[..., Visit]) -> None:
-    faults = {}
-    for name, url in _pages(scene).items():
-        if wrong := _walk(look(url, reduced_motion="reduce").page):
-            faults[name] = wrong
-    none(faults)
-
-
-def test_nothing_moves_by_itself_for_those_who_ask_for_that(
-    scene: Scene, look: Callable[..., Visit]
-) -> None:
-    page = look(scene.live(scene.small, "?left=0.0.0&right=2.0.0"), reduced_motion="reduce").page
-    before = texts(page, ".half .counter .value")
-    page.wait_for_timeout(600)
-    assert texts(page, ".half .counter .value") == before == ["0.0", "0.0"]
-    dot = "getComputedStyle(document.querySelector('.state-line .dot')).animationName"
-    running = look(scene.live(scene.waiting.id), reduced_motion="reduce").page
-    assert page.evaluate(dot) == running.evaluate(dot) == "none"
-
-
-def test_what_is_said_aloud_is_said_now_and_then(scene: Scene, look: Callable[..., Visit]) -> None:
-    page = look(scene.live(scene.small)).page
-    page.evaluate("""() => {
-        window.heard = [];
-        const watch = new MutationObserver(() => window.heard.push(performance.now()));
-        document.querySelectorAll("[aria-live], [role=status], [role=alert]").forEach(
-            e => watch.observe(e, {childList: true, characterData: true, subtree: true}));
-    }""")
-    page.locator(".scrubber").first.press("Home")
-    page.locator(".player label", has_text="16×").click()
-    page.locator(".player .play").click()
-    page.wait_for_timeout(7000)
-    heard = page.evaluate("window.heard")
-    assert 1 <= len(heard) <= 2
