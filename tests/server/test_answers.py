@@ -12,8 +12,8 @@ from server.signing import enrolled
 
 from lem.archive.database import raise_data_version
 from lem.archive.schema import KEY, LOG, SETTING
-from lem.server.negotiation import is_known, takes_gzip
 from lem.server.cache import Cache, Encoded
+from lem.server.negotiation import is_known, takes_gzip
 
 
 def bump(served: Served) -> None:
