@@ -181,9 +181,9 @@ def test_who_may_cancel(served: Served) -> None:
         answer = served.client.post(f"{API}/queue/{id}/cancel", headers=headers)
         assert answer.status_code == status, answer.text
     assert {seen(served, d["id"])["state"] for d in (first, second)} == {"cancelled"}
-    # That token is for nothing else.
-    assert ask(served, own).status_code == 403
-    assert served.client.get(f"{API}/tokens", headers=own).status_code == 403
+    # That token is for nothing any more.
+    assert ask(served, own).status_code == 401
+    assert served.client.get(f"{API}/tokens", headers=own).status_code == 401
 
 
 def test_its_runner_hears_of_it_with_the_next_heartbeat(served: Served) -> None:
