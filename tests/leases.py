@@ -5,13 +5,14 @@ import time
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from pydantic import TypeAdapter
 
 from lem.archive import identities
 from lem.archive.database import Database
 from lem.archive.queue import adding
 from lem.archive.queue.leases import text
 from lem.archive.queue.tables import QUEUED, RUNNER
-from lem.contract.live import EVENT, LiveEvent
+from lem.contract.live import LiveEvent
 
 
 class Held(NamedTuple):
@@ -103,4 +104,5 @@ def event(raw: dict[str, Any]) -> LiveEvent:
     """As a batch has it."""
     import json
 
-    return EVENT.validate_json(json.dumps(raw))
+    read: TypeAdapter[LiveEvent] = TypeAdapter(LiveEvent)
+    return read.validate_json(json.dumps(raw))

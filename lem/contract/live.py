@@ -8,7 +8,7 @@ first error: half a megabyte can be wrong in very many places.
 
 from typing import Annotated, Literal
 
-from pydantic import FailFast, Field, TypeAdapter
+from pydantic import FailFast, Field
 
 from lem.contract.base import Document, Part, Scalar
 from lem.contract.event import Phase
@@ -214,8 +214,6 @@ LiveEvent = Annotated[
     | Table,
     Field(discriminator="k"),
 ]
-
-EVENT: TypeAdapter[LiveEvent] = TypeAdapter(LiveEvent)
 
 
 class Batch(Document):

@@ -33,6 +33,7 @@ def test_a_recorded_campaign_is_shown_as_it_ended(scene: Scene, look: Callable[.
     assert rows.count() == 3
     said = rows.nth(2).locator("td .visually-hidden").all_text_contents()
     assert said[1] == "failed" and said[0].startswith("done: ") and "J per token" in said[0]
+    assert re.search(r": [0-9.]+ \([0-9.]+–[0-9.]+\) ", said[0]), said[0]  # with its uncertainty
     rows = page.locator(".energy-table tbody tr")
     assert rows.count() == 3
     assert rows.nth(1).inner_text().count("–") == 2  # both intervals

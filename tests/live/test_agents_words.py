@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from lem.campaign.execute import Moment
 from lem.campaign.plan import Plan, Run
@@ -18,6 +19,8 @@ from lem.live.moments import MAX_ARMS_BYTES, Translator, shown
 from lem.live.so_far import MAX_DEVICES
 
 from .conftest import Made
+
+EVENT: TypeAdapter[live.LiveEvent] = TypeAdapter(live.LiveEvent)
 
 
 class Told:
@@ -186,7 +189,7 @@ def test_whatever_an_agent_says_what_is_told_of_it_can_be_sent(
 ) -> None:
     told = Told(made)
     for e in told.events(kind, t_ns, **data):
-        assert live.EVENT.validate_json(e.model_dump_json()) == e
+        assert EVENT.validate_json(e.model_dump_json()) == e
         assert len(e.model_dump_json()) < 20_000
 
 

@@ -1,9 +1,10 @@
 """Runners: who they are, what they said of themselves, when they were heard of last."""
 
 from functools import cache, lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
+from pydantic import BaseModel
 from sqlalchemy.engine import Connection
 
 from lem.archive.identities import checked_name, new_handle, usable_key
@@ -11,7 +12,7 @@ from lem.archive.queue.leases import LEASE_S, clock, moment, text
 from lem.archive.queue.tables import QUEUED, RUNNER
 from lem.archive.reasons import refused
 from lem.archive.schema import TOKEN
-from lem.contract.queue import Accepts, Hardware, Hello
+from lem.contract.queue import Accepts, Hardware, Hello, QueuedId, RunnerId
 
 MAX_RUNNERS = 200
 """Of one token."""
@@ -21,10 +22,10 @@ MAX_LISTED = 500
 SEEN_S = 3.0
 
 
-class Listed(NamedTuple):
+class RunnerRow(BaseModel):
     """A runner as anybody may see it: not whose it is, nor its folder's name."""
 
-    id: str
+    id: RunnerId
     name: str
     lem_version: str
     launcher: str
@@ -33,8 +34,9 @@ class Listed(NamedTuple):
     registered_at: str
     seen_at: str
     online: bool
+    """Whether it was heard of within the time of a lease."""
     doing: str
-    queued: str | None
+    queued: QueuedId | None
     """The campaign that it runs."""
 
 
@@ -107,7 +109,7 @@ def models_of(hello: str) -> str:
     return "; ".join(sorted({d.model for d in hardware.devices})) or cpu
 
 
-def listed(c: Connection, at: float | None = None) -> list[Listed]:
+def listed(c: Connection, at: float | None = None) -> list[RunnerRow]:
     """Who may run campaigns: the ones heard of last first."""
     now = moment(c) if at is None else at
     q = QUEUED.c
@@ -127,9 +129,9 @@ def listed(c: Connection, at: float | None = None) -> list[Listed]:
     return [_listed(row, now) for row in rows]
 
 
-def _listed(row: sa.Row[Any], now: float) -> Listed:
+def _listed(row: sa.Row[Any], now: float) -> RunnerRow:
     hello = Hello.model_validate_json(row.hello)
-    return Listed(
+    return RunnerRow(
         id=row.handle,
         name=row.name,
         lem_version=hello.lem_version,

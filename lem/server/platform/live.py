@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Request, Response
 from lem.analysis.text import plain
 from lem.archive.queries.submitted import CampaignAnswer, campaign
 from lem.archive.queue.listing import DeclinedBy, QueuedAnswer, QueueQuestion, queue, queued
-from lem.archive.queue.runners import Listed, listed
+from lem.archive.queue.runners import RunnerRow, listed
 from lem.archive.refused import Refused
 from lem.server.auth import Asking, Here, asking
 from lem.server.platform.live_page import TEMPLATE, LivePage
@@ -48,7 +48,7 @@ def get_live(request: Request, service: Here, queued_id: QueuedPath) -> Response
 def live_page(
     found: QueuedAnswer,
     archived: CampaignAnswer | None,
-    machine: Listed | None,
+    machine: RunnerRow | None,
     others: list[dict[str, str]],
     mine: bool,
 ) -> LivePage:
@@ -76,7 +76,7 @@ def live_page(
 
 
 def _facts(
-    found: QueuedAnswer, archived: CampaignAnswer | None, machine: Listed | None
+    found: QueuedAnswer, archived: CampaignAnswer | None, machine: RunnerRow | None
 ) -> list[tuple[str, str]]:
     facts = [("experiments", str(found.experiments))]
     if archived is not None:
@@ -106,7 +106,7 @@ def _archived(connection: sa.Connection, found: QueuedAnswer) -> CampaignAnswer 
         return None
 
 
-def _machine(connection: sa.Connection, found: QueuedAnswer) -> Listed | None:
+def _machine(connection: sa.Connection, found: QueuedAnswer) -> RunnerRow | None:
     if found.runner is None:
         return None
     return next((r for r in listed(connection) if r.id == found.runner.id), None)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from lem.archive.queue.listing import QueuedRow, QueueQuestion, queue
-from lem.archive.queue.runners import Listed, listed
+from lem.archive.queue.runners import RunnerRow, listed
 from lem.server.auth import Here
 from lem.server.platform.shell import page
 from lem.server.platform.words import accepts, hardware, moment, short
@@ -41,7 +41,7 @@ def get_queue(
     return page(request, service, "queue", "queue.html", title, description, context)
 
 
-def _row(row: QueuedRow, machines: dict[str, Listed]) -> dict[str, Any]:
+def _row(row: QueuedRow, machines: dict[str, RunnerRow]) -> dict[str, Any]:
     machine = machines.get(row.runner.id) if row.runner else None
     return {
         "id": row.id,
@@ -61,7 +61,7 @@ def _row(row: QueuedRow, machines: dict[str, Listed]) -> dict[str, Any]:
     }
 
 
-def _machine(found: Listed) -> dict[str, Any]:
+def _machine(found: RunnerRow) -> dict[str, Any]:
     return {
         "name": found.name,
         "hardware": hardware(found.hardware),

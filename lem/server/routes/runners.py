@@ -14,18 +14,15 @@ from lem.archive.identities import Grant
 from lem.archive.queue import leases
 from lem.archive.queue.claims import claim
 from lem.archive.queue.handover import handover
-from lem.archive.queue.runners import listed, register, runner_of, seen
+from lem.archive.queue.runners import RunnerRow, listed, register, runner_of, seen
 from lem.contract.queue import (
-    Accepts,
     Claimed,
     Finish,
     Finished,
     Handover,
-    Hardware,
     Heartbeat,
     Hello,
     QueuedId,
-    RunnerId,
     Standing,
     Wanted,
     Welcome,
@@ -39,22 +36,6 @@ router = APIRouter(prefix="/runners", tags=["runners"])
 Runner = Annotated[Grant, Depends(needs("runner"))]
 
 
-class RunnerRow(BaseModel):
-    id: RunnerId
-    name: str
-    lem_version: str
-    launcher: str
-    hardware: Hardware
-    accepts: Accepts
-    registered_at: str
-    seen_at: str
-    online: bool
-    """Whether it was heard of within the time of a lease."""
-    doing: str
-    queued: QueuedId | None
-    """The campaign that it runs."""
-
-
 class Runners(BaseModel):
     schema_version: int = API_SCHEMA_VERSION
     rows: list[RunnerRow]
@@ -65,7 +46,7 @@ class Runners(BaseModel):
 def get_runners(service: Here) -> Response:
     """The machines that run queued campaigns, and what their owners let them run."""
     with service.database.reading() as connection:
-        rows = [RunnerRow(**runner._asdict()) for runner in listed(connection)]
+        rows = listed(connection)
     return fresh(Runners(rows=rows))
 
 

@@ -2412,7 +2412,10 @@ export interface components {
             /** Name */
             name: string;
         };
-        /** RunnerRow */
+        /**
+         * RunnerRow
+         * @description A runner as anybody may see it: not whose it is, nor its folder's name.
+         */
         RunnerRow: {
             accepts: components["schemas"]["Accepts"];
             /** Doing */

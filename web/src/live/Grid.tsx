@@ -5,7 +5,7 @@ import { plain } from "../words";
 import { blocksOf, type Row, type Status } from "./model";
 import type { Screen } from "./screen";
 import { t } from "./text";
-import { armName, energyClass, energyOf, mainClass, type Shared, sharedUnit, statusName } from "./words";
+import { armName, energyClass, energyOf, mainClass, type Shared, sharedUnit, statusName, withEnds } from "./words";
 import { threeDigits } from "../words";
 
 /** More columns than these have marks alone. */
@@ -122,7 +122,7 @@ const GridRow = memo(function GridRow({ place, name, title, baseline, row, colum
         const status = cell?.status ?? "waiting";
         const energy = energyOf(cell, deviceClass);
         const figure = energy ? threeDigits(energy.value * factor) : null;
-        const said = figure ? t("grid.cell", { status: statusName(status), energy: `${figure} ${unit}` }) : statusName(status);
+        const said = energy ? t("grid.cell", { status: statusName(status), energy: `${withEnds(energy, factor)} ${unit}` }) : statusName(status);
         const whole = cell && cell.attempt > 0 ? t("grid.cell_attempt", { said, attempt: cell.attempt + 1 }) : said;
         return (
           <td key={block} data-arm={place} data-block={block} title={plain([whole, cell?.message].filter(Boolean).join(": "))}>
