@@ -1,5 +1,6 @@
 """The live view of a campaign and the list of campaigns, as somebody sees them in a browser."""
 
+import re
 import time
 from collections.abc import Callable
 
