@@ -1,6 +1,5 @@
 """A campaign that was run, with all that its viewers were told."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,8 @@ import tick
 from lem.campaign import Campaign
 from lem.campaign.execute import Moment
 from lem.contract import live
-from lem.live.moments import Translator
+from lem.contract.record import Record
+from lem.live.moments import ENERGY, Translator
 
 MEASURE = {
     "preset": "quick",
@@ -35,8 +35,17 @@ class Made:
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
-    folder = tmp_path_factory.mktemp("made")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Made anew where the machine stood still in a window of it, whose run has no energy then."""
+    for _ in range(4):
+        found = _make(tmp_path_factory.mktemp("made"))
+        results = [m.result for m in found.moments if m.kind == "end"]
+        if all(isinstance(r, Record) and ENERGY in r.metrics for r in results):
+            return found
+    raise AssertionError([getattr(r, "flags", r) for r in results])
+
+
+def _make(folder: Path) -> Made:
     file = tick.write_campaign(
         folder / "campaign.yaml",
         backends={"tick": {"args": {"token_ms": 4, "spoken": True}}},
@@ -57,4 +66,4 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
             found.told.extend(translator.events(moment))
 
         Campaign.load(file, found.folder, blocks=2).run(take, commentary_s=0.1)
-        yield found
+    return found

@@ -46,7 +46,7 @@ class Told:
     def at(self) -> int:
         return (1_700_000_000 * 10**9 + self.ns) // 10**6
 
-    def events(self, kind: str, t_ns: int | None = None, **data: Any) -> list[live.LiveEvent]:
+    def events(self, kind: str, t_ns: int | None = None, /, **data: Any) -> list[live.LiveEvent]:
         event = Event.model_construct(
             schema_version=1, t_ns=self.ns if t_ns is None else t_ns, kind=kind, data=data
         )

@@ -276,7 +276,7 @@ def test_the_process_that_measures_has_no_secret(server: Server, machines: Machi
         with open(f"/proc/{pid}/environ", "rb") as f:  # noqa: PTH123
             seen += f.read()
     assert b"LEM_RUNNER_CHILD_OF=" in seen
-    for secret in (machine.token.encode(), b"hf_do_not_tell", b"do not tell", b"TOKEN"):
+    for secret in (machine.token.encode(), b"hf_do_not_tell", b"do not tell", b"HF_TOKEN"):
         assert secret not in seen
     machine.end()
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lem.backends.transformers.continuous import ContinuousBatches
+from lem.backends.transformers.continuous import ContinuousBatches, _Open
 from lem.workloads.load import Log
 from lem.workloads.requests import Request
 
@@ -39,7 +39,7 @@ def heard(results: list[Told], told_at_ns: int = 9 * 10**9) -> Any:
     request = Request("r", [1, 2], 5, "")
     log = Log(lambda: told_at_ns)
     log.sent([request], 0)
-    open_requests = {"r": (request, 0)}
+    open_requests = {"r": _Open(request)}
     for result in results:
         engine._tell(result, open_requests, log)
     assert not open_requests
