@@ -15,7 +15,7 @@ from lem.errors import LemError
 from lem.runner.posting import Posts
 from lem.submit.client import Declined
 
-GATHER_S = 0.1
+GATHER_S = 0.05
 """So long events are gathered before they are sent."""
 MAX_BYTES = 4 * 2**20
 MAX_KEPT_BYTES = 16 * 2**20

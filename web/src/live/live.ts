@@ -19,11 +19,13 @@ export interface Told {
   batches: number;
   points: number;
   last: number;
+  /** The runner's time of the newest reading that was shown. */
+  at: number;
 }
 
 export class Live {
   readonly model: Model = empty();
-  readonly told: Told = { batches: 0, points: 0, last: 0 };
+  readonly told: Told = { batches: 0, points: 0, last: 0, at: 0 };
   private readonly pacing = new Pacing();
   private stream: Stream | null = null;
   private frame = 0;
@@ -85,7 +87,9 @@ export class Live {
 
   private apply(event: Parameters<typeof apply>[1]): void {
     apply(this.model, event);
-    if (event.k === "power") this.told.points += 1;
+    if (event.k !== "power") return;
+    this.told.points += 1;
+    this.told.at = event.at;
   }
 
   private pass(all: boolean): void {

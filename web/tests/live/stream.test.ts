@@ -1,6 +1,6 @@
 import { beforeEach, expect, test, vi } from "vitest";
 import type { LiveEvent } from "../../src/live/events";
-import { BEHIND_MS, Pacing } from "../../src/live/pacing";
+import { LEAST_BEHIND_MS, MOST_BEHIND_MS, Pacing } from "../../src/live/pacing";
 import { type Connection, type Source, Stream } from "../../src/live/stream";
 import { batches, power } from "./made";
 
@@ -125,16 +125,56 @@ test("a gap that the server has itself is passed", () => {
   expect(taken).toEqual([1, 5]);
 });
 
+const at = (ms: number): LiveEvent => power(1_000_000 + ms, 1, 1);
+
 test("events are shown a moment later, in their order and at their pace", () => {
   const pacing = new Pacing();
-  const at = (ms: number): LiveEvent => power(1_000_000 + ms, 1, 1);
   pacing.add([at(0), at(400), at(800)], 5000);
-  // The runner's 1 000 800 is the page's 5000.
+  // The runner's 1 000 800 is the page's 5000, and the first is 800 ms late.
   expect(pacing.due(5000)).toEqual([]);
-  expect(pacing.due(5000 + BEHIND_MS - 800)).toEqual([at(0)]);
-  expect(pacing.due(5000 + BEHIND_MS - 100)).toEqual([at(400)]);
-  expect(pacing.due(5000 + BEHIND_MS)).toEqual([at(800)]);
+  expect(pacing.due(5000 + LEAST_BEHIND_MS)).toEqual([at(0)]);
+  expect(pacing.due(5000 + LEAST_BEHIND_MS + 700)).toEqual([at(400)]);
+  expect(pacing.due(5000 + LEAST_BEHIND_MS + 800)).toEqual([at(800)]);
   expect(pacing.left).toBe(0);
+});
+
+/** How late each of so many events is shown that come `every` ms in batches of `size`, each as much later as said. */
+function lateness(every: number, size: number, events: number, later: (batch: number) => number): number[] {
+  const pacing = new Pacing();
+  const found: number[] = [];
+  const told: { readonly by: number; readonly events: LiveEvent[] }[] = [];
+  for (let n = 0; n < events; n += size) {
+    const ms = [...Array(size).keys()].map((i) => (n + i) * every);
+    told.push({ by: (ms.at(-1) ?? 0) + later(n / size), events: ms.map(at) });
+  }
+  for (let now = 0; now < events * every + 3000; now += 16) {
+    while (told[0] && told[0].by <= now) pacing.add(told.shift()?.events ?? [], now);
+    for (const event of pacing.due(now)) found.push(now - (event.at - 1_000_000));
+  }
+  expect(found).toHaveLength(events);
+  return found;
+}
+
+test("as little later as the batches allow", () => {
+  const soon = lateness(100, 1, 300, () => 40);
+  expect(Math.max(...soon)).toBeLessThanOrEqual(40 + LEAST_BEHIND_MS + 32);
+  // A batch of ten in a second: the first of each is told 900 ms after it was.
+  const seldom = lateness(100, 10, 300, () => 40).slice(20);
+  expect(Math.min(...seldom)).toBeGreaterThan(850);
+  // Jitter is waited for, and forgotten again where it ends.
+  const once = lateness(100, 1, 300, (n) => (n === 50 ? 500 : 40));
+  expect(once[55]).toBeGreaterThan(300);
+  expect(Math.max(...once.slice(250))).toBeLessThanOrEqual(40 + LEAST_BEHIND_MS + 32);
+});
+
+test("what comes long after it was is shown at once, and nothing else waits for it", () => {
+  const pacing = new Pacing();
+  pacing.add([at(60_000)], 0);
+  pacing.due(1000);
+  pacing.add([at(45_000), at(45_100)], 1000);
+  expect(pacing.due(1001)).toHaveLength(2);
+  pacing.add([{ k: "window", at: 1_000_000, n: 0, begins: true, tokens: 0 }, at(62_000)], 2000);
+  expect(pacing.due(2000 + LEAST_BEHIND_MS + 4)).toHaveLength(2);
 });
 
 test("nothing waits for long, nor does much", () => {
@@ -142,7 +182,7 @@ test("nothing waits for long, nor does much", () => {
   pacing.add([power(1_000_000, 1, 1)], 0);
   pacing.add([{ k: "state", at: 9_000_000, state: "lost" }, power(1_000_100, 1, 1)], 100);
   // A clock far ahead holds nothing up.
-  expect(pacing.due(2 * BEHIND_MS + 100)).toHaveLength(3);
+  expect(pacing.due(2 * MOST_BEHIND_MS + 100)).toHaveLength(3);
   pacing.add([...Array(10_000).keys()].map((i) => power(1_010_000 + i, 1, 1)), 5000);
   pacing.due(5001);
   expect(pacing.left).toBeLessThanOrEqual(4000);
