@@ -61,17 +61,22 @@ def _one_scalar(value: Any) -> Any:
     return value
 
 
-Duration = re.compile(
-    r"(?:([0-9.]+)\s*d)?\s*(?:([0-9.]+)\s*h)?\s*(?:([0-9.]+)\s*m(?:in)?)?"
-    r"\s*(?:([0-9.]+)\s*s)?"
+MAX_DURATION = 40
+"""Characters."""
+_DURATION = re.compile(
+    r"(?:([0-9.]+)d)?(?:([0-9.]+)h)?(?:([0-9.]+)m(?:in)?)?(?:([0-9.]+)s)?", re.ASCII
 )
+_APART = re.compile(r"[0-9.]\s+[0-9.]")
+"""A blank inside a number."""
 
 
 def duration_s(value: Any) -> Any:
     """``90s``, ``30m``, ``2h``, ``1.5h``, ``1h30m``, ``1d`` in seconds."""
     if value is None:
         return None
-    found = Duration.fullmatch(value.strip()) if isinstance(value, str) else None
+    found = None
+    if isinstance(value, str) and len(value) <= MAX_DURATION and not _APART.search(value):
+        found = _DURATION.fullmatch("".join(value.split()))
     if found is None or not any(found.groups()):
         raise wrong("must be a length of time with its unit, such as 90s, 30m, 2h or 1h30m")
     try:
