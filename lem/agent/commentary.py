@@ -6,12 +6,14 @@ that an answer begins or has ended.
 
 import threading
 import time
-from collections import deque
-from collections.abc import Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from lem.agent.events import Events
+from lem.contract.record import MeterInfo
+from lem.meters.energy.reconcile import counted
 from lem.meters.sampler import Sampler
 from lem.workloads.load import Log, More, Response
 
@@ -67,10 +69,13 @@ class Commentary:
         self._edges.append((at_ns, begins, output_tokens))
 
     @contextmanager
-    def on(self, meter: Sampler, log: Log) -> Iterator[None]:
-        """Within, tell of power, of tokens and of answers."""
+    def on(
+        self, meter: Sampler, log: Log, infos: Sequence[MeterInfo] | None = None
+    ) -> Iterator[None]:
+        """Within, tell of power, of tokens and of answers. ``infos``: the devices whose energy
+        the run's record can have, those of ``meter`` where it is not given."""
         over = threading.Event()
-        classes = {i.device: i.device_class for i in meter.infos}
+        devices = shown(meter.infos if infos is None else infos)
 
         def speak() -> None:
             seen: deque[tuple[float, int]] = deque([(time.monotonic(), log.tokens)])
@@ -81,7 +86,7 @@ class Commentary:
                 self.events.emit_all(
                     [
                         ("progress", progress),
-                        *(("sample", sample(d, w, classes)) for d, w in power_w.items()),
+                        *(("sample", s) for s in samples(devices, power_w)),
                         *(("text", text) for text in self._answers()),
                     ]
                 )
@@ -137,10 +142,30 @@ def progress_of(seen: deque[tuple[float, int]], total: int) -> dict[str, Any]:
     return {"output_tokens": total, "tokens_per_s": round((total - tokens) / (now - then), 3)}
 
 
-def sample(device: str, power_w: float, classes: Mapping[str, str]) -> dict[str, Any]:
-    # What is sampled always, though nobody asked for it, is the estimate.
-    device_class = classes.get(device, "estimated")
-    return {"device": device, "power_w": round(power_w, 3), "class": device_class}
+def shown(infos: Sequence[MeterInfo]) -> dict[tuple[str, str], dict[str, Any]]:
+    """(meter, device) → name and class of the devices whose energy counts, as in a record: of each
+    class one meter's, and no part beside its whole. Where two have the same name, the meter's is
+    before it."""
+    devices = counted(infos)
+    named = Counter(i.device for i in devices)
+    return {
+        (i.meter, i.device): {
+            "device": i.device if named[i.device] == 1 else f"{i.meter}-{i.device}",
+            "class": i.device_class,
+        }
+        for i in devices
+    }
+
+
+def samples(
+    devices: dict[tuple[str, str], dict[str, Any]], power_w: dict[tuple[str, str], float]
+) -> list[dict[str, Any]]:
+    """What is told of power, of those of ``devices`` that have some."""
+    return [
+        {"device": d["device"], "power_w": round(power_w[key], 3), "class": d["class"]}
+        for key, d in devices.items()
+        if key in power_w
+    ]
 
 
 def _text(more: More) -> str:

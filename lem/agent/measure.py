@@ -116,7 +116,7 @@ def measure(job: Job, backend: Backend, engine: Engine, folder: Path, events: Ev
             # The machine's owner named it: its figures must not be missing in silence.
             raise RunFailed("meter", f"external: {why}")
         run = Run(job, engine, stock, log, meter, commentary, flags)
-        with commentary.on(meter, log):
+        with commentary.on(meter, log, _telling(meter.infos, job)):
             _cool_down(run)
             warm_up_s, warm_up = _warm_up(run)
             arrival, found = _find_rate(run)

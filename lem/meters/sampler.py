@@ -33,6 +33,8 @@ START_TIMEOUT_S = 60.0
 MARK_TIMEOUT_S = 10.0
 TELL_S = 0.8
 """How often power is told for live views, where nobody asks for more."""
+STALE_S = 3.0
+"""Of a sampler that has told nothing for so long, or three times ``tell_s``, no power is shown."""
 
 
 class Sampler:
@@ -75,7 +77,10 @@ class Sampler:
         }
         self._lock = threading.Lock()
         self._buffer = b""
-        self._power: dict[str, float] = {}
+        self._power: dict[tuple[str, str], float] = {}
+        self._power_ns = 0
+        """When it was told."""
+        self._stale_ns = int(max(STALE_S, 3 * tell_s) * 1e9)
         self._resting = False
         self._temperatures: dict[str, float] = {}
         self._periods: dict[str, float] = {}
@@ -172,15 +177,17 @@ class Sampler:
         self.power_now()
         return dict(self._temperatures)
 
-    def power_now(self) -> dict[str, float]:
-        """Device → W, for live views: about ``tell_s`` old at most; empty in a ``rest``, and until
-        something was read after it. Never waits."""
+    def power_now(self) -> dict[tuple[str, str], float]:
+        """(meter, device) → W, for live views: about ``tell_s`` old at most; without devices that
+        could not be read of late; empty in a ``rest`` and until something was read after it, and
+        where the sampler has ended or stands still. Never waits."""
         if self._lock.acquire(blocking=False):
             try:
                 self._receive(0.0, "")
             finally:
                 self._lock.release()
-        return {} if self._resting else dict(self._power)
+        is_old = time.monotonic_ns() - self._power_ns > self._stale_ns
+        return {} if self._resting or is_old else dict(self._power)
 
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
@@ -213,12 +220,15 @@ class Sampler:
         deadline has passed or the sampler has ended."""
         assert self._process is not None and self._process.stdout is not None
         if self._process.stdout.closed:
+            self._power = {}
             return None
         while True:
             while b"\n" in self._buffer:
                 line, self._buffer = self._buffer.split(b"\n", 1)
                 message: dict[str, Any] = json.loads(line)
-                self._power = message.get("power", self._power)
+                if "power" in message:
+                    self._power = {(m, device): watts for m, device, watts in message["power"]}
+                    self._power_ns = message["t_ns"]
                 self._temperatures = message.get("temperature", self._temperatures)
                 self._periods = message.get("periods", self._periods)
                 if wanted in message or (wanted == "devices" and "error" in message):
@@ -228,6 +238,7 @@ class Sampler:
                 return None
             data = os.read(self._process.stdout.fileno(), 1 << 16)
             if not data:
+                self._power = {}
                 return None
             self._buffer += data
 

@@ -16,23 +16,30 @@ from lem.workloads.requests import Request
 from lem.workloads.spoken import pieces
 
 
+def info(meter: str, device: str, device_class: str, **more: Any) -> MeterInfo:
+    return MeterInfo(
+        meter=meter,
+        device=device,
+        device_class=device_class,
+        quantity="power_w",
+        unit="W",
+        description="",
+        **more,
+    )
+
+
+GPU = info("nvml", "gpu0", "gpu")
+PROCESSES = info("estimate", "processes", "estimated")
+
+
 class Meter:
     """Stands in for a sampler."""
 
-    def __init__(self, power: dict[str, float]) -> None:
+    def __init__(self, power: dict[tuple[str, str], float], *infos: MeterInfo) -> None:
         self.power = power
-        self.infos = [
-            MeterInfo(
-                meter="nvml",
-                device="gpu0",
-                device_class="gpu",
-                quantity="power_mw",
-                unit="mW",
-                description="",
-            )
-        ]
+        self.infos = list(infos)
 
-    def power_now(self) -> dict[str, float]:
+    def power_now(self) -> dict[tuple[str, str], float]:
         return dict(self.power)
 
 
@@ -174,16 +181,16 @@ def test_power_and_tokens_come_as_often_as_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watched = Watched(tmp_path, 0.05)
-    meter = Meter({"gpu0": 250.1234, "processes": 3.0})
+    power = {("nvml", "gpu0"): 250.1234, ("estimate", "processes"): 3.0}
+    meter = Meter(power, GPU, PROCESSES)
     watched.begin("r0")
     with watched.commentary.on(meter, watched.log):  # type: ignore[arg-type]
         for _ in range(50):
             watched.say("r0", "x")
             time.sleep(0.01)
     samples = watched.told("sample")
-    assert 5 <= len(samples) / 2 <= 12
+    assert 5 <= len(samples) <= 12
     assert samples[0] == {"device": "gpu0", "power_w": 250.123, "class": "gpu"}
-    assert samples[1] == {"device": "processes", "power_w": 3.0, "class": "estimated"}
     progress = watched.told("progress")
     assert progress[-1]["output_tokens"] <= 50
     # 100 a second, less what sleeping too long takes; over all of it, not over the last look.
@@ -210,7 +217,7 @@ def test_rates_are_of_the_last_second(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_edges_of_windows_are_told_with_their_own_time(live: Watched) -> None:
-    with live.commentary.on(Meter({"gpu0": 1.0}), live.log):  # type: ignore[arg-type]
+    with live.commentary.on(Meter({}), live.log):  # type: ignore[arg-type]
         live.commentary.window(1000, True, 0)
         live.commentary.window(2000, False, 7)
         live.commentary.window(2000, True, 0)
@@ -223,3 +230,48 @@ def test_edges_of_windows_are_told_with_their_own_time(live: Watched) -> None:
     assert [tuple(e.data.values()) for e in edges] == [
         (0, True, 0), (0, False, 7), (1, True, 0), (1, False, 8),
     ]  # fmt: skip
+
+
+EVERY_W = {
+    ("nvml", "gpu0"): 300.0,
+    ("amd", "gpu0"): 200.0,
+    ("rapl", "package-0"): 90.0,
+    ("rapl", "core-0"): 60.0,
+    ("ipmi", "node"): 700.0,
+    ("pm_counters", "node"): 690.0,
+    ("estimate", "processes"): 10.0,
+}
+EVERY = [
+    GPU,
+    info("amd", "gpu0", "gpu"),
+    info("rapl", "package-0", "cpu"),
+    info("rapl", "core-0", "cpu", part_of="package-0"),
+    info("ipmi", "node", "node"),
+    info("pm_counters", "node", "node"),
+    PROCESSES,
+]
+
+
+def told_of(folder: Path, meter: Meter, infos: list[MeterInfo] | None) -> dict[str, Any]:
+    watched = Watched(folder, 0.02)
+    with watched.commentary.on(meter, watched.log, infos):  # type: ignore[arg-type]
+        time.sleep(0.2)
+    return {s["device"]: (s["power_w"], s["class"]) for s in watched.told("sample")}
+
+
+def test_power_is_told_of_what_a_record_counts_and_of_each_once(tmp_path: Path) -> None:
+    assert told_of(tmp_path, Meter(EVERY_W, *EVERY), None) == {
+        "nvml-gpu0": (300, "gpu"),
+        "amd-gpu0": (200, "gpu"),
+        "package-0": (90, "cpu"),
+        "node": (690, "node"),
+    }
+
+
+def test_an_estimate_is_told_where_nothing_is_measured(tmp_path: Path) -> None:
+    found = told_of(tmp_path, Meter(EVERY_W, PROCESSES), None)
+    assert found == {"processes": (10, "estimated")}
+
+
+def test_no_power_is_told_where_the_record_can_have_no_energy(tmp_path: Path) -> None:
+    assert told_of(tmp_path, Meter(EVERY_W, PROCESSES), []) == {}

@@ -50,11 +50,15 @@ def test_the_quality_probe_does_not_count_as_peak_memory(make_job: MakeJob) -> N
 
 @pytest.mark.slow
 def test_the_energy_of_gpu_work_is_not_estimated_from_cpu_time(make_job: MakeJob) -> None:
-    brief = {"windows": 1, "window_s": 0.05, "idle_s": 0, "warm_up_cap_s": 0.05}
-    alone = measured(make_job(measure={**brief, "meters": ["estimate"]}))
+    brief = {"windows": 1, "window_s": 1.5, "idle_s": 0, "warm_up_cap_s": 0.05}
+    told = {"measure": {**brief, "meters": ["estimate"]}, "commentary_s": 0.05}
+    alone = measured(path := make_job(**told))
     assert [i.device_class for i in alone.infos] == ["estimated"]
-    beside = measured(make_job("gpu", measure={**brief, "meters": ["estimate"]}, gpus=[0]))
+    assert '"sample"' in (path.parent / "events.ndjson").read_text()
+    beside = measured(path := make_job("gpu", **told, gpus=[0]))
     assert beside.infos == []
+    # Nor is it shown meanwhile.
+    assert '"sample"' not in (path.parent / "events.ndjson").read_text()
 
 
 @pytest.mark.slow

@@ -1,6 +1,5 @@
 """The sampler's process: edges, its end, and what it leaves."""
 
-import json
 import math
 import os
 import signal
@@ -14,6 +13,7 @@ import pytest
 from lem.contract.flags import FLAGS
 from lem.errors import BadInput, MeterUnavailable
 from lem.meters import readings
+from lem.meters import sampler as sampler_module
 from lem.meters.energy import series
 from lem.meters.protocol import MeterSettings
 from lem.meters.sampler import Sampler
@@ -119,13 +119,14 @@ def test_a_killed_sampler_loses_at_most_a_second(play: Begin, tmp_path: Path) ->
         start_ns = sampler.mark()
         time.sleep(1.5)
         assert sampler.alive()
+        assert sampler.power_now()
         assert sampler._process is not None
         os.kill(sampler._process.pid, signal.SIGKILL)
         killed_ns = time.monotonic_ns()
         sampler._process.wait()
         assert not sampler.alive()
         end_ns = sampler.mark() + 10**9
-        assert sampler.power_now() is not None
+        assert sampler.power_now() == {}, "not shown after its end"
     samples = trace.read(path)
     assert start_ns + 500_000_000 < samples[-1].t_ns < killed_ns, "written out on the way"
     r = readings.readings(sampler.infos, samples, start_ns, end_ns)[0]
@@ -182,7 +183,23 @@ def test_live_power_is_there_without_waiting(play: Begin, tmp_path: Path) -> Non
     play(played.Play(LOAD))
     with Sampler(["nvml"], MeterSettings(), tmp_path / "trace.csv.gz") as sampler:
         time.sleep(0.8)
-        assert sampler.power_now()["gpu0"] == pytest.approx(250, abs=0.01)
+        assert sampler.power_now()["nvml", "gpu0"] == pytest.approx(250, abs=0.01)
+
+
+def test_a_sampler_that_stands_still_shows_nothing_old(
+    play: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampler_module, "STALE_S", 0.5)
+    play(played.Play(LOAD))
+    path = tmp_path / "trace.csv.gz"
+    with Sampler(["nvml"], MeterSettings(), path, tell_s=0.05) as sampler:
+        assert sampler._process is not None
+        time.sleep(0.8)
+        assert sampler.power_now()
+        os.kill(sampler._process.pid, signal.SIGSTOP)
+        time.sleep(0.8)
+        assert sampler.power_now() == {}
+        os.kill(sampler._process.pid, signal.SIGCONT)
 
 
 def test_a_machine_that_slept_is_flagged(play: Begin, tmp_path: Path) -> None:
@@ -222,7 +239,7 @@ def test_its_own_cost_is_in_the_trace(tmp_path: Path) -> None:
     own = [s for s in trace.read(path) if s[1:4] == ("sampler", "self", "cpu_time_ns")]
     assert len(own) >= 2
     assert 0 < own[-1].value - own[0].value < 1e9
-    assert json.dumps(sampler.power_now())
+    assert sampler.power_now() == {}
 
 
 def test_at_rest_it_sees_as_many_ticks_as_it_is_asked_for(play: Begin, tmp_path: Path) -> None:
@@ -247,7 +264,7 @@ def test_at_rest_no_power_is_told_rather_than_that_of_the_work(play: Begin, tmp_
         while (time.monotonic_ns() - what.t0_ns) / 1e9 < 0.9:
             time.sleep(0.02)
             sampler.power_now()
-        assert sampler.power_now()["gpu0"] == pytest.approx(400, rel=0.05)
+        assert sampler.power_now()["nvml", "gpu0"] == pytest.approx(400, rel=0.05)
         resting = threading.Thread(target=sampler.rest, args=(4,))
         resting.start()
         time.sleep(0.2)
@@ -257,9 +274,9 @@ def test_at_rest_no_power_is_told_rather_than_that_of_the_work(play: Begin, tmp_
             time.sleep(0.02)
         # What was told before is never shown again.
         assert len(seen) > 3 and not any(seen)
-        assert sampler.power_now().get("gpu0", 90) == pytest.approx(90, rel=0.05)
+        assert sampler.power_now().get(("nvml", "gpu0"), 90) == pytest.approx(90, rel=0.05)
         time.sleep(0.3)
-        assert sampler.power_now()["gpu0"] == pytest.approx(90, rel=0.05)
+        assert sampler.power_now()["nvml", "gpu0"] == pytest.approx(90, rel=0.05)
 
 
 @pytest.mark.parametrize("tick_ms", [20, 117, 200])

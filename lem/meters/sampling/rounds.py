@@ -22,6 +22,9 @@ FLUSH_S = 0.8
 """What a crash may cost of the trace."""
 TELL_S = 0.8
 """How often power is told."""
+STALE_NS = 3_000_000_000
+"""Power that is older is not told, or where its device is read less often, after three times its
+period."""
 POLL_S = 0.0005
 LEISURE_NS = 250_000_000
 LONGEST_TICK_S = 1.25
@@ -55,9 +58,11 @@ class Rounds:
         self._devices: list[Device] = []
         self._unavailable: dict[str, str] = {}
         self._ticks: dict[tuple[str, str], TickWatch] = {}
-        self._watts: dict[str, float] = {}
+        self._watts: dict[tuple[str, str], tuple[int, float]] = {}
+        """(meter, device) → when its power was last read, and W."""
+        self._stale_ns: dict[tuple[str, str], int] = {}
         self._temperatures: dict[str, float] = {}
-        self._before: dict[str, Sample] = {}
+        self._before: dict[tuple[str, str], Sample] = {}
         self._ticking: list[Meter] = []
         self._pending: list[Sample] = []
         self._next_round_ns = 0
@@ -79,6 +84,9 @@ class Rounds:
         if all(d.device_class in ("estimated", "sensor") for d in self._devices):
             # CPU time alone is read once a second: waking up oftener would only cost.
             self._interval_ns = max(self._interval_ns, LEISURE_NS)
+        for d in self._devices:
+            period_ns = max(self._interval_ns, int((d.update_period_s or 0) * 1e9))
+            self._stale_ns[d.meter, d.device] = max(STALE_NS, 3 * period_ns)
 
     def introduce(self, say: Say) -> None:
         """Tell which devices there are, after one full reading of them."""
@@ -122,11 +130,17 @@ class Rounds:
                 self._flush()
                 next_flush_ns = now_ns + int(FLUSH_S * 1e9)
             if now_ns >= next_tell_ns:
-                say(
-                    json.dumps({"power": self._watts, "temperature": self._temperatures}),
-                    wait=False,
-                )
+                say(json.dumps(self._told(now_ns)), wait=False)
                 next_tell_ns = now_ns + self._tell_ns
+
+    def _told(self, now_ns: int) -> dict[str, Any]:
+        """What live views are told: of devices whose last reading is good and not old."""
+        power = [
+            (*key, watts)
+            for key, (t_ns, watts) in self._watts.items()
+            if now_ns - t_ns <= self._stale_ns.get(key, STALE_NS)
+        ]
+        return {"power": power, "t_ns": now_ns, "temperature": self._temperatures}
 
     def _obey(self, order: str, say: Say) -> None:
         name, _, rest = order.partition(" ")
@@ -175,26 +189,30 @@ class Rounds:
 
     def _look(self, s: Sample) -> None:
         """Keep what live views and edges need of a sample."""
+        key = s.meter, s.device
         if s.quantity in ("power_mw", "power_average_mw", "power_instant_mw"):
-            self._watts[s.device] = s.value / 1e3
+            self._watts[key] = s.t_ns, s.value / 1e3
         elif s.quantity in _WATTS:
-            self._watts[s.device] = s.value * _WATTS[s.quantity]
+            self._watts[key] = s.t_ns, s.value * _WATTS[s.quantity]
         elif s.quantity == "temperature_c":
             self._temperatures[s.device] = s.value
+        elif s.quantity == "read_error":
+            self._watts.pop(key, None)
+            self._before.pop(key, None)
         elif s.quantity in _PER_SECOND:
             if s.quantity == "energy_mj":
-                watch = self._ticks.get((s.meter, s.device))
+                watch = self._ticks.get(key)
                 if watch is None:
-                    watch = self._ticks[s.meter, s.device] = TickWatch(self._kept(s))
+                    watch = self._ticks[key] = TickWatch(self._kept(s))
                 watch.see(s)
                 return
-            before = self._before.get(s.device)
+            before = self._before.get(key)
             if before is None or s.t_ns - before.t_ns > self._power_span_ns:
-                self._before[s.device] = s
+                self._before[key] = s
                 if before is not None and s.value >= before.value:
                     scale = _PER_SECOND[s.quantity] or self._watts_per_core * 1e-9
                     span_s = (s.t_ns - before.t_ns) / 1e9
-                    self._watts[s.device] = (s.value - before.value) * scale / span_s
+                    self._watts[key] = s.t_ns, (s.value - before.value) * scale / span_s
 
     def _mark(self) -> int:
         """Poll until every ticking counter has ticked, then read everything. The edge's time. A
