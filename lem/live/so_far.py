@@ -49,7 +49,8 @@ class Joules:
             if self._kept and self._kept[-1][0] >= self._begin_ns:
                 then_ns, before, _ = self._kept[-1]
             joules = (before + watts) / 2 * max(0, t_ns - then_ns) / 1e9
-            self.windows = min(MOST, self.windows + joules)
+            if t_ns - then_ns <= GAP_NS:
+                self.windows = min(MOST, self.windows + joules)
         self._kept.append((t_ns, watts, self.windows))
 
     def begin(self, at_ns: int) -> None:
@@ -63,7 +64,8 @@ class Joules:
 
     def end(self, at_ns: int) -> None:
         """The window ends, or has ended before the latest readings. From its last reading to its
-        end power is taken to have been the same: then it may have come to rest at once."""
+        end power is taken to have been the same: then it may have come to rest at once. Not over
+        a gap."""
         begin_ns, self._begin_ns = self._begin_ns, None
         if begin_ns is None:
             return
@@ -73,11 +75,13 @@ class Joules:
         self.windows = self._before
         if self._kept and self._kept[-1][0] > begin_ns:
             then_ns, watts, joules = self._kept[-1]
-            self.windows = min(MOST, joules + watts * (at_ns - then_ns) / 1e9)
+            held_ns = at_ns - then_ns
+            self.windows = min(MOST, joules + (watts * held_ns / 1e9 if held_ns <= GAP_NS else 0))
         elif later or self._kept:
             # A window between two readings.
-            watts = (later or self._kept)[-1][1]
-            self.windows = min(MOST, self._before + watts * max(0, at_ns - begin_ns) / 1e9)
+            then_ns, watts, _ = (later or self._kept)[-1]
+            if max(then_ns - begin_ns, at_ns - then_ns) <= GAP_NS:
+                self.windows = min(MOST, self._before + watts * max(0, at_ns - begin_ns) / 1e9)
         self._before = self.windows
         self._kept.extend((t_ns, watts, self.windows) for t_ns, watts, _ in reversed(later))
 

@@ -98,6 +98,33 @@ def test_a_device_that_is_first_seen_within_a_window_counts_from_its_beginning()
     assert told.watts(3, 1, "cpu0").window_j == pytest.approx(60)
 
 
+def test_what_was_not_read_for_over_a_second_is_in_neither_energy() -> None:
+    told = Told()
+    told.watts(0, 100)
+    told.edge(0, True)
+    for t in tenths(0, 2):
+        told.watts(t, 100)
+    # Six seconds without a reading, within the window.
+    for t in tenths(7.9, 10):
+        last = told.watts(t, 100)
+    assert last.j == pytest.approx(200 + 200, rel=1e-6)
+    assert last.window_j == pytest.approx(last.j, rel=1e-6)
+    # Nor is the last reading carried on for long to a window's end.
+    told.edge(14, False, 5)
+    assert told.watts(14.1, 100).window_j == pytest.approx(400, rel=1e-6)
+
+
+def test_a_window_within_a_gap_has_no_energy() -> None:
+    told = Told()
+    told.watts(0, 100)
+    told.edge(4, True)
+    told.edge(5, False, 3)
+    told.watts(9, 100)
+    told.edge(9, True)
+    last = told.watts(12, 100)
+    assert (last.j, last.window_j) == (0, 0)
+
+
 def test_tokens_of_a_window_are_those_that_the_agent_counted_in_it() -> None:
     told = Told()
     assert told.counted(1, 500).window_n is None
