@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lem.contract.live import End, Power, State, Text
+from lem.contract.live import Begin, End, Power, State, Text
 from lem.errors import EnvironmentFault
-from lem.runner.told import Censor
+from lem.runner.told import MOST_DEVICES, Censor
 
 
 @pytest.fixture
@@ -58,8 +58,25 @@ def test_events_are_told_without_it_and_answers_as_they_are(censor: Censor) -> N
     assert censor.event(text) == text
     plain = Power(at=1, device="gpu0", device_class="gpu", estimated=False, w=1, j=1)
     assert censor.event(plain) == plain
-    telling = plain.model_copy(update={"device": "plug.kitchen.example.org"})
-    assert censor.event(telling).device == "gpu"  # type: ignore[union-attr]
+
+
+def test_devices_whose_names_tell_too_much_stay_apart_by_their_numbers(censor: Censor) -> None:
+    def told(device: str) -> str:
+        event = Power(at=1, device=device, device_class="node", estimated=False, w=1, j=1)
+        shown = censor.event(event)
+        assert isinstance(shown, Power)
+        return shown.device
+
+    kitchen, cellar = "plug.kitchen.example.org", "plug.cellar.example.org"
+    assert [told(d) for d in (kitchen, cellar, "wall", kitchen)] == [
+        "external-0", "external-1", "wall", "external-0",
+    ]  # fmt: skip
+    censor.event(Begin(at=2, arm=0, block=0, attempt=0))
+    assert told(cellar) == "external-1"
+    for n in range(MOST_DEVICES):
+        told(f"made.up.{n}")
+    censor.event(Begin(at=3, arm=0, block=0, attempt=0))
+    assert told(cellar) == "external-0"
 
 
 def test_it_does_not_run_for_ever_on_what_it_takes_out(censor: Censor) -> None:
