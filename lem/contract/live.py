@@ -176,12 +176,21 @@ class End(Part):
     ] = {}
     output_tokens: Index = 0
     output_throughput_tokens_per_s: Amount | None = None
+    hardware: Short = ""
+    """What its block was made on: GPUs, processor. Energies of different hardware are not
+    compared."""
+    meters: Annotated[
+        dict[DeviceClass, Annotated[str, Field(max_length=100)]], FailFast(), Field(max_length=8)
+    ] = {}
+    """Device class → the meters whose energy counted, such as ``nvml``. Energies by different
+    meters are not compared."""
 
 
 class Row(Part):
     arm: Index
     blocks: Index
     energy_per_output_token_j: Interval | None
+    """With its expanded uncertainty (k = 2), which is no interval of the table's level."""
     ratio: Interval | None
     """To the baseline."""
 
@@ -195,7 +204,7 @@ class Table(Part):
     device_class: DeviceClass
     estimated: bool
     level: Annotated[float, Field(gt=0, lt=1)]
-    """Of the intervals: 0.95."""
+    """Of the ratios' intervals: 0.95."""
     rows: Annotated[list[Row], FailFast(), Field(max_length=1000)]
 
 

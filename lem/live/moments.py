@@ -38,6 +38,7 @@ from lem.live.allowance import Allowance
 from lem.live.so_far import RunSoFar, amount, is_class
 from lem.live.tables import tables, with_uncertainty
 from lem.stores.counted import ended_by_itself
+from lem.stores.hardware import hardware
 
 LOCK = "campaign.lock.json"
 PHASES: tuple[PhaseName, ...] = get_args(PhaseName)
@@ -46,6 +47,9 @@ MAX_SETTINGS = 50
 MAX_ARMS_BYTES = 300 * 1024
 """Of all arms together; beyond it their settings are left out."""
 MAX_FLAGS = 50
+MAX_CLASSES = 8
+MAX_METERS = 100
+"""Characters of the names of a class's meters."""
 EVENTS_PER_S, EVENTS_AT_ONCE = 300.0, 600.0
 TEXT_PER_S, TEXT_AT_ONCE = 20_000.0, 40_000.0
 """Characters of answers."""
@@ -279,6 +283,8 @@ def _ended(run: Run, arm: int, result: Record | Failure, at: int) -> End:
         energy_per_output_token_j=_energies(result),
         output_tokens=min(sum(w.output_tokens for w in result.windows), 10**8),
         output_throughput_tokens_per_s=_throughput(result),
+        hardware=_short(hardware(result)),
+        meters=_meters(result),
     )
 
 
@@ -299,6 +305,16 @@ def _energies(record: Record) -> dict[str, Interval]:
         if interval is not None and is_class(name):
             energies[name] = interval
     return energies
+
+
+def _meters(record: Record) -> dict[str, str]:
+    """Device class → meters whose readings its windows' energy is of."""
+    found: dict[str, set[str]] = {}
+    for reading in (r for w in record.windows for r in w.energy):
+        if reading.energy_j is not None and is_class(reading.device_class):
+            found.setdefault(reading.device_class, set()).add(reading.meter)
+    names = {c: ", ".join(sorted(meters))[:MAX_METERS] for c, meters in sorted(found.items())}
+    return dict(list(names.items())[:MAX_CLASSES])
 
 
 def _throughput(record: Record) -> float | None:

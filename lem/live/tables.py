@@ -18,7 +18,9 @@ def tables(folder: Path, places: Mapping[str, int], at: int, over: bool) -> list
     """One table for each class of devices that is compared, empty where nothing can be compared
     yet. ``places``: arm → its number. ``over``: whether nothing more is to be run.
 
-    An arm's energy has its expanded uncertainty as interval, its ratio the joint one of all ratios.
+    An arm's energy has its expanded uncertainty (k = 2) around it, and none where fewer than two
+    blocks count, between which nothing is known to scatter. Its ratio has the joint interval of all
+    ratios.
     """
     campaign = Campaign(folder)
     try:
@@ -79,7 +81,9 @@ def _energy(
         figure = estimated.get(arm.arm.arm_id)
     elif quantity.metric != ENERGY:
         return None
-    return None if figure is None else with_uncertainty(figure.mean, figure.expanded)
+    if figure is None:
+        return None
+    return with_uncertainty(figure.mean, figure.expanded if figure.n > 1 else None)
 
 
 def _ratio(arm: ArmResult, quantity: Quantity) -> Interval | None:

@@ -135,6 +135,8 @@ def test_the_end_of_a_run_has_the_figures_of_its_record(made: Made) -> None:
         assert shown.low == pytest.approx(max(0, figure.value - figure.uncertainty))
         assert told.output_tokens == sum(w.output_tokens for w in record.windows)
         assert (told.outcome, told.consequence) == ("record", "info")
+        assert record.environment.cpu_model in told.hardware
+        assert told.meters == {"estimated": "estimate"}
     flags = {f.flag: f.message for f in made.of(live.Flag)}
     assert flags["estimated"] == "energy is modelled from CPU time, not measured"
 
@@ -144,6 +146,9 @@ def test_after_each_block_the_comparison_is_that_of_lem_itself(made: Made) -> No
     first, last = made.of(live.Table)
     assert (first.provisional, last.provisional) == (True, False)
     assert [r.blocks for r in first.rows] == [1, 1]
+    # Of one block nobody knows how others scatter.
+    alone = [r.energy_per_output_token_j for r in first.rows]
+    assert all(e is not None and e.low is None and e.high is None for e in alone)
     compared = open_results(made.folder).compare()
     assert [r.blocks for r in last.rows] == [a.blocks for a in compared.arms] == [2, 2]
     base, other = last.rows
@@ -158,6 +163,8 @@ def test_after_each_block_the_comparison_is_that_of_lem_itself(made: Made) -> No
     ]
     assert other.energy_per_output_token_j is not None
     assert other.energy_per_output_token_j.value == pytest.approx(sum(energies) / 2)
+    low, high = other.energy_per_output_token_j.low, other.energy_per_output_token_j.high
+    assert low is not None and high is not None and low < high
 
 
 @pytest.mark.slow
