@@ -1,5 +1,6 @@
 """``lem serve`` with a queue, as a process of its own."""
 
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from tick import LEM
 class Place:
     """A server, a person who queues campaigns there, and what can be asked of it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, variables: dict[str, str] | None = None) -> None:
         self.data = folder / "archive"
-        self.process = Process(self.data, ["--enrolment", "invitation"])
+        self.variables = variables or {}
+        self.process = self._start()
         self.url = self.process.url
         self.runner_token = self.token("runner", "runners")
         self.submitter = {"Authorization": f"Bearer {self.token('submitter', 'Alice')}"}
@@ -23,14 +25,21 @@ class Place:
     def token(self, role: str, name: str) -> str:
         command = [*LEM, "archive", "token", "--role", role, "--name", name]
         done = subprocess.run(
-            [*command, "--data", str(self.data)], capture_output=True, text=True, check=False
+            [*command, "--data", str(self.data)],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, **self.variables},
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
     def restart(self) -> None:
         self.process.kill()
-        self.process = Process(self.data, ["--enrolment", "invitation"], port=self.process.port)
+        self.process = self._start(self.process.port)
+
+    def _start(self, port: int | None = None) -> Process:
+        return Process(self.data, ["--enrolment", "invitation"], self.variables, port=port)
 
     def get(self, path: str) -> Any:
         answer = httpx.get(f"{self.url}/api/v1{path}", timeout=30)
