@@ -7,7 +7,6 @@ its own, in which the baseline runs beside them: what is compared was measured i
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 
 from lem.analysis.objectives import costs, with_nothing
 from lem.campaign.arms import make_arm
@@ -94,12 +93,7 @@ class Generations:
     def outermost(self, most: int) -> tuple[list[Arm], bool]:
         """Experiments with the outermost arguments that the engines may be told, to ask them about
         these: up to ``most`` of each model and backend; and whether that was all of them."""
-        found: list[Draft] = []
-        complete = True
-        for drafts in self.candidates.outermost():
-            own = list(islice(filter(self._is_ready, drafts), most + 1))
-            complete &= len(own) <= most
-            found += own[:most]
+        found, complete = self.candidates.outermost(most, self._is_ready)
         named = labels([*self.file.drafts, *found])[len(self.file.drafts) :]
         arms = [self._arm(replace(d, label=n), None) for d, n in zip(found, named, strict=True)]
         return arms, complete

@@ -11,16 +11,22 @@ from lem.config.axes import Point as Drafted
 from lem.config.bounds import MAX_EXPERIMENTS
 from lem.config.identity import meaning
 from lem.config.paths import Draft
+from lem.config.problems import place
 from lem.config.spans import LISTS
 from lem.config.sweep import Grid
+from lem.config.yaml_source import read
 from lem.contract.base import Scalar, canonical_json
 from lem.contract.lock import Arm
 from lem.contract.objectives import NLL, PER_ANSWER, objective
 from lem.contract.spec import ModelSpec
+from lem.errors import BadInput
 from lem.sampling import Choice, Point, Space, draw, ends, every_point, extremes
 
 MISSES = 1000
 """So many points in a row that are known or excluded: there are no others, or hardly any."""
+
+ALL_MISSES, FEWEST_MISSES = 5 * MISSES, 50
+"""Of all models, backends or request lists together, and of each at least."""
 
 ARGUMENTS = ("args", "engine", "generate")
 """The sections of which an engine is told when it is asked about its arguments."""
@@ -47,6 +53,16 @@ def draw_points(grid: Grid) -> Drawn:
         _check_adaptive(grid, list(named.values()))
     drawn = [] if grid.problems else _draw(grid, named)
     return Drawn(grid.finished([*named.values(), *drawn]), len(named))
+
+
+def check_budget(text: str, name: str, most: int) -> None:
+    """Raises :class:`BadInput` where a campaign's sampler is to choose more than ``most``
+    experiments: before any is drawn."""
+    source = read(text, name)
+    sampler = source.data.get("sampler")
+    budget = sampler.get("budget") if isinstance(sampler, dict) else None
+    if isinstance(budget, int | float) and budget > most:
+        raise BadInput([place(source, ("sampler", "budget"), f"may be {most:,} at most here")])
 
 
 def _check_adaptive(grid: Grid, named: Sequence[Drafted]) -> None:
@@ -93,19 +109,19 @@ def _draw(grid: Grid, named: Collection[tuple[bytes, ...]]) -> list[Drafted]:
         wanted = min(wanted, int(settings["generation"]))
     found: dict[tuple[bytes, ...], Drafted] = {}
     kind: Literal["random", "sobol"] = "random" if sampler.kind == "random" else "sobol"
-    missed = 0
+    missed, left = 0, 10 * wanted + MISSES
     for point in draw(space_of(grid), kind, int(settings["seed"])):
         one = drafted(grid, point)
         if one is None:
             break  # the settings do not fit together, which is noted
         if one.key in found or one.key in named or grid.is_excluded(one.draft):
-            missed += 1
+            missed, left = missed + 1, left - 1
         else:
             missed = 0
             found[one.key] = one
         if len(found) == wanted:
             break
-        if missed == MISSES:
+        if missed == MISSES or left == 0:
             message = (
                 f"only {len(found)} different experiments could be drawn; use a smaller budget"
             )
@@ -205,13 +221,29 @@ class Candidates:
                 found += 1
         return found
 
-    def outermost(self) -> list[Iterator[Draft]]:
-        """For each model and backend the experiments whose engine's arguments lie outermost
-        (:func:`lem.sampling.extremes`), wherever they lie along the other axes; without labels."""
-        pairs = product(range(len(self.models)), self.grid.backends)
-        return [self._outermost(model, backend) for model, backend in pairs]
+    def outermost(
+        self, most: int, wanted: Callable[[Draft], bool] = lambda _: True
+    ) -> tuple[list[Draft], bool]:
+        """For each model and backend up to ``most`` experiments whose engine's arguments lie
+        outermost (:func:`lem.sampling.extremes`), wherever they lie along the other axes; without
+        labels. And whether that was all of them: where hardly any is ``wanted`` and not excluded,
+        not all are looked at."""
+        pairs = list(product(range(len(self.models)), self.grid.backends))
+        misses = max(FEWEST_MISSES, ALL_MISSES // len(pairs))
+        found: list[Draft] = []
+        complete = True
+        for model, backend in pairs:
+            for i, draft in enumerate(self._outermost(model, backend, wanted, misses)):
+                if draft is None or i == most:
+                    complete = False
+                    break
+                found.append(draft)
+        return found, complete
 
-    def _outermost(self, model: int, backend: str) -> Iterator[Draft]:
+    def _outermost(
+        self, model: int, backend: str, wanted: Callable[[Draft], bool], misses: int
+    ) -> Iterator[Draft | None]:
+        """None at last where there were too many that are not wanted."""
         axes = self.space.backends[backend]
         paths = {_text(a): a.path for a in self.grid.applicable(backend)}
         told = {
@@ -222,26 +254,34 @@ class Candidates:
         others = {n: ends(a) for n, a in axes.items() if n not in told}
         for values in extremes(told):
             for rest in ({n: e[i] for n, e in others.items()} for i in (0, 1)):
-                if (draft := self.draft(Point(model, backend, {**values, **rest}))) is not None:
+                draft = self.draft(Point(model, backend, {**values, **rest}))
+                if draft is not None and wanted(draft):
                     yield draft
                     break  # elsewhere along the other axes the engine is told the same
+                misses -= 1
+                if misses == 0:
+                    yield None
+                    return
 
     def staged(self) -> Iterator[Draft]:
         """One experiment for each model, backend and request list, which is all that needs
         preparing, and the largest of each model and backend, which needs most GPUs; none that is
         excluded."""
+        most = min(MISSES, max(FEWEST_MISSES, ALL_MISSES // max(1, request_lists(self.grid))))
         for model, backend in product(range(len(self.models)), self.grid.backends):
             axes = self.grid.applicable(backend)
             lists = [(_text(a), a.values) for a in axes if a.path.keys[:2] in LISTS]
             for chosen in product(*(values for _, values in lists)):
                 listed = zip((name for name, _ in lists), chosen, strict=True)
-                if (draft := self._with(model, backend, dict(listed))) is not None:
+                if (draft := self._with(model, backend, dict(listed), most)) is not None:
                     yield draft
             largest = {_text(a): max(a.values, key=_size_of) for a in axes}
             if (draft := self.draft(Point(model, backend, largest))) is not None:
                 yield draft
 
-    def _with(self, model: int, backend: str, listed: Mapping[str, Scalar]) -> Draft | None:
+    def _with(
+        self, model: int, backend: str, listed: Mapping[str, Scalar], most: int
+    ) -> Draft | None:
         """An experiment with these values that is not excluded: the first one, else any; None
         where there is none, or hardly any."""
         first = {_text(a): a.values[0] for a in self.grid.applicable(backend)}
@@ -249,9 +289,7 @@ class Candidates:
             return draft
         axes = {n: a for n, a in self.space.backends[backend].items() if n not in listed}
         rest = Space(1, {backend: axes})
-        there = chain(
-            islice(every_point(rest) or (), MISSES), islice(draw(rest, "sobol", 1), MISSES)
-        )
+        there = chain(islice(every_point(rest) or (), most), islice(draw(rest, "sobol", 1), most))
         drafts = (self.draft(Point(model, backend, {**p.values, **listed})) for p in there)
         return next((d for d in drafts if d is not None), None)
 

@@ -82,7 +82,8 @@ def refusals(file: CampaignFile, policy: Policy, launcher: str) -> Iterator[str]
             yield f"{lists} request lists; at most {policy.max_experiments} are prepared here"
             return
         drafts = list(to_stage(file).drafts)
-        drafts += [d for own in file.candidates.outermost() for d in islice(own, OUTERMOST)]
+        # What is not looked at here is held against the policy before it is run.
+        drafts += file.candidates.outermost(OUTERMOST)[0]
     for draft in drafts:
         yield from _of_settings(
             draft.backend, draft.engine, draft.args, draft.generate, draft.device, policy

@@ -41,7 +41,7 @@ def extremes(axes: Mapping[str, Dimension]) -> Iterator[Values]:
 
 def corners(axes: Mapping[str, Dimension]) -> int:
     """How many combinations of lowest and highest ends there are."""
-    return math.prod(len(set(map(_exactly, ends(axis)))) for axis in axes.values())
+    return math.prod(len(_ends(axis)) for axis in axes.values())
 
 
 def _singly(axes: Mapping[str, Dimension], low: Values) -> Iterator[Values]:
@@ -52,8 +52,13 @@ def _singly(axes: Mapping[str, Dimension], low: Values) -> Iterator[Values]:
 
 
 def _corners(axes: Mapping[str, Dimension]) -> Iterator[Values]:
-    for chosen in itertools.product(*(ends(axis) for axis in axes.values())):
+    for chosen in itertools.product(*map(_ends, axes.values())):
         yield dict(zip(axes, chosen, strict=True))
+
+
+def _ends(axis: Dimension) -> list[Scalar]:
+    """One where both are the same: many such axes have a single corner."""
+    return list({_exactly(end): end for end in ends(axis)}.values())
 
 
 def _exactly(value: Scalar) -> tuple[type, Scalar]:

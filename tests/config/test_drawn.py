@@ -1,15 +1,17 @@
 """Experiments that a sampler draws."""
 
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from lem.config import load, parse
+from lem.config import drawn, load, parse
 from lem.config.labels import labels
 from lem.config.load import CampaignFile
 from lem.errors import BadInput
+from lem.sampling import draw
 
 BASE: dict[str, Any] = {
     "version": 1,
@@ -101,7 +103,7 @@ def test_later_experiments_are_named_like_the_first_whatever_the_models_path(
         (tmp_path / "c.yaml").write_text(yaml.safe_dump(text))
         file = load(tmp_path / "c.yaml")
         assert file.candidates is not None
-        later = next(file.candidates.outermost()[0])
+        later = file.candidates.outermost(1)[0][0]
         assert labels([*file.drafts, later])[-1].startswith(later.backend)
 
 
@@ -173,3 +175,61 @@ def test_every_request_list_that_may_be_needed_is_staged() -> None:
     assert [d.workload.dataset.input_tokens for d in staged[:3]] == [8, 16, 32]  # type: ignore[union-attr]
     # And the largest, by which a block's GPUs are counted.
     assert staged[3].engine["max_batch_size"] == 64
+
+
+def test_outermost_experiments_of_what_is_excluded_are_not_looked_for_without_end() -> None:
+    """Thirty axes have a thousand million corners."""
+    file = campaign(
+        sampler={"kind": "pareto", "budget": 4},
+        sweep={f"generate.k{i}": [1, 2] for i in range(30)},
+        exclude=[{"backend": "llama_cpp", "generate.k0": 1}, {"backend": "llama_cpp"}],
+    )
+    assert file.candidates is not None
+    began = time.monotonic()
+    found, complete = file.candidates.outermost(5)
+    assert time.monotonic() - began < 30
+    assert [d.backend for d in found] == ["transformers"] * 5 and not complete
+
+
+def test_all_outermost_experiments_of_a_small_space_are_found() -> None:
+    file = campaign(
+        sampler={"kind": "pareto", "budget": 2},
+        sweep={"engine.max_batch_size": [1, 2, 4], "generate.top_k": [1, 2]},
+        exclude=[{"backend": "llama_cpp", "engine.max_batch_size": 4}],
+    )
+    assert file.candidates is not None
+    found, complete = file.candidates.outermost(64)
+    assert len(found) == 5 + 3 and complete
+    few, complete = file.candidates.outermost(5)
+    assert len(few) == 5 + 3 and complete
+    few, complete = file.candidates.outermost(4, lambda d: d.engine["max_batch_size"] != 2)
+    assert len(few) == 4 + 2 and complete
+    few, complete = file.candidates.outermost(1)
+    assert {d.backend for d in few} == {"transformers", "llama_cpp"} and not complete
+
+
+def test_hits_between_misses_do_not_make_a_draw_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nearly everything is excluded, and now and then something is not."""
+    points = 0
+
+    def counted(*given: Any) -> Any:
+        nonlocal points
+        for points, point in enumerate(draw(*given), 1):  # noqa: B007
+            yield point
+
+    monkeypatch.setattr("lem.config.drawn.draw", counted)
+    values = list(range(1, 101))
+    sweep = {"engine.max_batch_size": values, "generate.top_k": list(range(1, 1001))}
+    exclude = [{"engine.max_batch_size": v} for v in values[1:]]
+    with pytest.raises(BadInput, match="use a smaller budget"):
+        campaign(sampler={"kind": "random", "budget": 200}, sweep=sweep, exclude=exclude)
+    assert points < 10 * 200 + 1000 + 200
+
+
+def test_a_budget_that_is_too_large_is_refused_before_anything_is_drawn() -> None:
+    text = yaml.safe_dump({**BASE, "sampler": {"kind": "random", "budget": 1001}})
+    drawn.check_budget(text, "x.yaml", 1001)
+    drawn.check_budget("version: 1\nsampler: [3]\n", "x.yaml", 1001)
+    with pytest.raises(BadInput, match=r"sampler.budget: may be 1,000 at most") as caught:
+        drawn.check_budget(text, "x.yaml", 1000)
+    assert caught.value.problems[0].line == text[: text.index("budget")].count("\n") + 1

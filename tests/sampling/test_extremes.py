@@ -43,6 +43,11 @@ def test_one_and_true_are_two_values() -> None:
     assert list(extremes({})) == [{}]
 
 
+def test_axes_of_one_value_have_one_corner() -> None:
+    axes = {f"a{i}": Choice((i,)) for i in range(60)}
+    assert len(list(extremes(axes))) == corners(axes) == 1
+
+
 def test_all_points_of_a_small_space() -> None:
     space = Space(2, {"a": {"n": Span(1.0, 3.0, whole=True), "k": Choice(("x", None))}, "b": {}})
     points = every_point(space)

@@ -31,6 +31,7 @@ from lem.config import (
     model_name,
     parse,
 )
+from lem.config.drawn import check_budget
 from lem.config.identity import meaning
 from lem.contract.base import Scalar, canonical_json
 from lem.contract.lock import Lock
@@ -205,6 +206,7 @@ def _of_lock(text: str) -> Asked:
 
 
 def _of_campaign(text: str) -> Asked:
+    check_budget(text, "campaign", MAX_EXPERIMENTS)
     campaign = parse(text, "campaign")
     _check_number(len(campaign.drafts))
     wanted = []
