@@ -72,6 +72,8 @@ def estimate(overview: Overview, power_w: Mapping[str, Mapping[str, float]]) -> 
         if o.kind == "record":
             took.setdefault(o.arm_id, []).append(seconds_between(o.started_at, o.ended_at))
     every = [s for durations in took.values() for s in durations]
+    untold = unforeseen(overview.lock)
+    without = f", without the time for {' and '.join(untold)}" if untold else ""
     guess = statistics.mean(every) if every else _run_guess_s(overview.lock)
     searches = {} if every else searches_s(overview.lock)
     per_arm = {arm: guess + s for arm, s in searches.items()}
@@ -85,9 +87,22 @@ def estimate(overview: Overview, power_w: Mapping[str, Mapping[str, float]]) -> 
     return Estimate(
         len(runs),
         sum(per_arm.get(r.arm_id, guess) for r in runs),
-        f"from {len(every)} runs so far" if every else "a rough guess before the first run",
+        f"from {len(every)} runs so far"
+        if every
+        else f"a rough guess before the first run{without}",
         energy_j,
     )
+
+
+def unforeseen(lock: Lock) -> list[str]:
+    """What each run does that takes a time nobody knows before, in words."""
+    m = lock.measure
+    every = {
+        "cooling down": m.cool_down is not None,
+        "questions with known answers": m.accuracy is not None,
+        "the quality of answers": bool(m.quality),
+    }
+    return [words for words, asked in every.items() if asked]
 
 
 SEARCH_TRIALS = 15

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from lem.archive.columns import Columns, Mask
 from lem.archive.parsed import read_lock
 from lem.archive.schema import CAMPAIGN, RUN
-from lem.campaign.overview import LOAD_GUESS_S, Lengths, lengths, searches_s
+from lem.campaign.overview import LOAD_GUESS_S, Lengths, lengths, searches_s, unforeseen
 from lem.contract.lock import Lock
 from lem.errors import BadInput
 from lem.everyday.ranges import Range
@@ -77,11 +77,22 @@ def times(connection: sa.Connection, board: Columns, lock: Lock) -> Times:
             wider += 1
             run = Range(min(run.low, set_s + took.low), max(run.high, set_s + took.high))
         run_s.append(run)
-    return Times(run_s, _words(len(lock.arms), known, wider))
+    words = _words(len(lock.arms), known, wider)
+    if untold := unforeseen(lock):
+        most_s = lock.limits.load_s + lock.limits.run_s
+        run_s = [Range(run.low, max(run.high, most_s)) for run in run_s]
+        words += (
+            f"; without the time for {' and '.join(untold)}, which nobody knows before: at most"
+            f" until a run is given up, after {most_s:.0f} s"
+        )
+    return Times(run_s, words)
 
 
 def _words(arms: int, known: int, wider: int) -> str:
-    measured = "from how long runs of the same model and software took in this archive"
+    measured = (
+        "from how long runs of the same model and software took in this archive, on any machine"
+        " and with any settings"
+    )
     if known == arms:
         return measured
     guess = (

@@ -13,7 +13,18 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import sqlalchemy as sa
 
-from lem.archive.columns import Columns, Floats, Mask, columns
+from lem.archive.columns import Columns, columns
+from lem.archive.queries.alike import (
+    ALIKE_OFF_BY,
+    OTHER_OFF_BY,
+    Arm,
+    alike,
+    arm_of,
+    on_cpu,
+    power_of,
+    rows_of,
+    where,
+)
 from lem.archive.queries.answer import Shape
 from lem.archive.queries.durations import times
 from lem.campaign.generations import still_to_choose
@@ -22,7 +33,6 @@ from lem.campaign.overview import lengths
 from lem.campaign.plan import Here, plan
 from lem.config import CampaignFile
 from lem.contract.lock import Lock, Overrides
-from lem.contract.metrics import METRIC_SEMANTICS_VERSION
 from lem.everyday import factors
 from lem.everyday.ranges import Range
 from lem.everyday.terms import JOULES_PER_KWH
@@ -32,11 +42,6 @@ PRICE = "eu-business"
 """That the page of everyday terms begins with."""
 CORE_OFF_BY = 0.5
 """How far the assumed power of a busy core may be off, as estimates of energy state it."""
-ALIKE_OFF_BY = (0.1, 0.3, 0.5)
-"""How far, of its middle, power may be off at least that is of the same model and software, of the
-same software, of whatever else was measured on the device."""
-NO_U_OFF_BY = 0.3
-"""The same where no interval of it is known."""
 RESTING = 0.2
 """While a run loads, warms up and rests, it is taken to draw from this share of its power at work
 up to all of it."""
@@ -70,6 +75,7 @@ class EstimatedEnergy(Shape):
     basis: Literal["archive", "assumed"]
     device_model: str | None = None
     device_count: int | None = None
+    """None where the experiments' power is of different numbers of devices."""
     energy_class: str | None = None
     """What the power is of; ``estimated`` was itself no measurement."""
     configurations: int = 0
@@ -114,17 +120,6 @@ class Estimate(Shape):
     price: Price
 
 
-class Arm(NamedTuple):
-    """An experiment, as far as its power and energy depend on it."""
-
-    model: str
-    backend: str
-    least_s: float
-    """Of all its runs, as far as their power at work is sure to be drawn."""
-    most_s: float
-    """Of all its runs, and of those that may follow."""
-
-
 class Counted(NamedTuple):
     """What energy is counted of, and its price."""
 
@@ -160,10 +155,9 @@ def estimate(connection: sa.Connection, lock: Lock, cpu_only: bool) -> Estimate:
     for arm, took in zip(lock.arms, of_arm, strict=True):
         at_work_s = min(took.low, work_s * runs[arm.arm_id])
         least_s = share * (at_work_s + RESTING * (took.low - at_work_s))
-        model, backend = arm.experiment.model.id, arm.experiment.backend
-        arms.append(Arm(model, backend, least_s, took.high * more))
+        arms.append(arm_of(arm.experiment, least_s, took.high * more))
     counted = Counted(arms, most.high, _price())
-    found = _measured_power(board, counted)
+    found = _measured_power(connection, board, counted, cpu_only)
     why = None
     if not found:
         assumed = _assumed(lock, counted, cpu_only)
@@ -189,11 +183,13 @@ _WHY = "nothing like it was measured, and the file does not say how many process
 
 
 def _within(budget_s: float | None, seconds: Range, block: Range) -> Range:
-    """Fewer blocks are run where all do not fit, but one of them in any case."""
+    """Fewer blocks are run where all do not fit, but one of them in any case. None is begun that
+    does not fit any more, so that up to the time of one is left over."""
     if budget_s is None:
         return seconds
     return Range(
-        max(min(seconds.low, budget_s), block.low), max(min(seconds.high, budget_s), block.high)
+        min(seconds.low, max(block.low, budget_s - block.high)),
+        max(min(seconds.high, budget_s), block.high),
     )
 
 
@@ -213,74 +209,54 @@ def _price() -> Price:
     )
 
 
-class _Power(NamedTuple):
-    """Of each configuration on the board; NaN where there is none."""
-
-    mean: Floats
-    u: Floats
-    known: Mask
-    certain: Mask
-    """Whose U is known and smaller than the value itself."""
-
-    def of(self, rows: Mask, level: int) -> Range:
-        """Over all of these, as wide at least as they may be off for being no more alike."""
-        off_by = ALIKE_OFF_BY[level]
-        if not np.isfinite(self.u[rows]).all():
-            off_by = max(off_by, NO_U_OFF_BY)
-        mean, u = self.mean[rows], np.nan_to_num(self.u[rows])
-        low, high = max(0.0, float((mean - u).min())), float((mean + u).max())
-        middle = (low + high) / 2
-        return Range(min(low, (1 - off_by) * middle), max(high, (1 + off_by) * middle))
-
-
-def _power(board: Columns) -> _Power:
-    mean = board.figure("mean", "mean_power_w", 0)
-    u = board.figure("expanded", "mean_power_w", 0)
-    semantics = board.numbers["semantics_version"] == METRIC_SEMANTICS_VERSION
-    known = np.isfinite(mean) & (mean > 0) & semantics
-    return _Power(mean, u, known, known & (u > 0) & (u < mean))
-
-
-def _rows(board: Columns, power: _Power, dimension: str, wanted: str) -> Mask:
-    return power.known & board.coded[dimension].are(lambda value: value == wanted)
-
-
-def _measured_power(board: Columns, counted: Counted) -> list[EstimatedEnergy]:
-    """For each kind of device that has something of the software: the power of those alike."""
-    power, arms = _power(board), counted.arms
-    of_model = {m: _rows(board, power, "model", m) for m in {a.model for a in arms}}
-    of_backend = {b: _rows(board, power, "backend", b) for b in {a.backend for a in arms}}
+def _measured_power(
+    connection: sa.Connection, board: Columns, counted: Counted, cpu_only: bool
+) -> list[EstimatedEnergy]:
+    """For each kind of device that has something of every experiment on as many of them: the power
+    of those alike."""
+    power, arms = power_of(board), counted.arms
+    of_model = {m: rows_of(board, power, "model", m) for m in {a.model for a in arms}}
+    of_backend = {b: rows_of(board, power, "backend", b) for b in {a.backend for a in arms}}
     there = np.logical_or.reduce([np.zeros(len(board), dtype=bool), *of_backend.values()])
-    names = ("device_model", "device_count", "energy_class")
+    usable = power.known
+    if cpu_only:
+        usable = usable & on_cpu(board)
+    of_count = {
+        n: usable if n is None or cpu_only else usable & where(board, "device_count", n)
+        for n in {a.gpus for a in arms}
+    }
+    same = [of_backend[a.backend] & of_model[a.model] & of_count[a.gpus] for a in arms]
+    nearest_of = alike(connection, board, arms, same)
+    names = ("device_model", "energy_class")
     codes = [board.coded[n].codes for n in names]
-    kinds = np.unique(np.stack([c[there] for c in codes]), axis=1).T.tolist()
+    kinds = np.unique(np.stack([c[there & usable] for c in codes]), axis=1).T.tolist()
     found = []
     for kind in kinds:
-        here = power.known & np.logical_and.reduce(
-            [c == k for c, k in zip(codes, kind, strict=True)]
-        )
-        device, count, energy_class = (
-            board.coded[n].values[k] for n, k in zip(names, kind, strict=True)
-        )
+        here = np.logical_and.reduce([c == k for c, k in zip(codes, kind, strict=True)])
         tally = [0, 0, 0]
         used = np.zeros(len(board), dtype=bool)
         powers = []
-        for arm in arms:
-            backend = here & of_backend[arm.backend]
-            levels = (backend & of_model[arm.model], backend, here)
-            level = next(i for i, rows in enumerate(levels) if rows.any())
-            rows = levels[level]
-            if (rows & power.certain).any():
-                # An interval down to nothing would say no more of the others.
-                rows = rows & power.certain
+        for arm, own, nearest in zip(arms, same, nearest_of, strict=True):
+            fit = here & of_count[arm.gpus]
+            levels = (here & own, fit & of_backend[arm.backend], fit)
+            level = next((i for i, rows in enumerate(levels) if rows.any()), None)
+            if level is None:
+                break
+            rows, off_by = levels[level], OTHER_OFF_BY
+            if (rows & nearest).any():
+                rows, off_by = rows & nearest, ALIKE_OFF_BY
             tally[level] += 1
             used |= rows
-            powers.append(power.of(rows, level))
+            powers.append(power.of(rows, off_by))
+        if len(powers) < len(arms):
+            continue
+        device, energy_class = (board.coded[n].values[k] for n, k in zip(names, kind, strict=True))
+        counts = [n for n, _ in board.coded["device_count"].counts(used)]
         found.append(
             EstimatedEnergy(
                 basis="archive",
                 device_model=str(device),
-                device_count=int(count or 1),
+                device_count=int(counts[0] or 1) if len(counts) == 1 else None,
                 energy_class=str(energy_class),
                 configurations=int(used.sum()),
                 same=tally[0],
