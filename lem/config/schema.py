@@ -189,6 +189,9 @@ AxisValues = Annotated[
 _HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
 
 
+MAX_MODEL_NAME = 100
+
+
 def is_path(model_id: str) -> bool:
     """Whether a model's id names a folder or file here rather than a hub repository: it begins
     with ``/``, ``./``, ``../`` or ``~/``, or ends in ``.gguf``."""
@@ -207,13 +210,12 @@ def _model(model: ModelSpec) -> ModelSpec:
         file = PurePosixPath(model.wheel.file)
         if file.is_absolute() or ".." in file.parts or not file.name:
             raise wrong("wheel.file must be a path inside the package, without ..")
-        return model if model.id else model.model_copy(update={"id": file.stem})
+        return _named(model, file.stem)
     if model.synthetic is not None:
         s = model.synthetic
         if s.hidden_size % s.heads != 0:
             raise wrong(f"hidden_size ({s.hidden_size}) must be a multiple of heads ({s.heads})")
-        name = f"synthetic-{s.architecture}-{s.layers}x{s.hidden_size}"
-        return model if model.id else model.model_copy(update={"id": name})
+        return _named(model, f"synthetic-{s.architecture}-{s.layers}x{s.hidden_size}")
     if not model.id:
         raise wrong("needs an id (hub id, folder or GGUF file), a wheel or a synthetic description")
     if is_path(model.id):
@@ -224,6 +226,14 @@ def _model(model: ModelSpec) -> ModelSpec:
     if model.gguf_file is not None and ".." in PurePosixPath(model.gguf_file).parts:
         raise wrong("gguf_file must be a path inside the model's repository, without ..")
     return model
+
+
+def _named(model: ModelSpec, otherwise: str) -> ModelSpec:
+    """The model with a name, which here is nothing but words that everybody reads."""
+    name = model.id or otherwise
+    if len(name) > MAX_MODEL_NAME or not name.isprintable():
+        raise wrong(f"a name has at most {MAX_MODEL_NAME} characters, and none that do not print")
+    return model if model.id else model.model_copy(update={"id": name})
 
 
 def _distinct(models: list[ModelSpec]) -> list[ModelSpec]:

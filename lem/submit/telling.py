@@ -7,11 +7,14 @@ from typing import Any
 MAX_TEXT = 4096
 
 _START = r"(?:^|(?<=[\s=:,;\"'(\[{|]))"
+_WORD = r"(?<![a-z0-9+.-])"
+"""Where one begins: none is gone through again from each of its letters."""
 _LOOKS = tuple(
     (re.compile(pattern, re.IGNORECASE | re.ASCII), what)
     for pattern, what in (
         (
-            r"\b[a-z][a-z0-9+.-]*://(?!(?:localhost|127(?:\.\d+){3}|\[::1\])(?:[:/?#]|$))",
+            _WORD + r"(?=[a-z0-9+.-]+://(?!(?:localhost|127(?:\.\d+){3}|\[::1\])(?:[:/?#]|$)))"
+            r"(?:(?<!_)[a-z]|[a-z0-9+.-]*?[+.-][a-z])",
             "the address of a server or file",
         ),
         (_START + r"/(?!/)[^/\s]", "an absolute path"),
@@ -28,7 +31,7 @@ _LOOKS = tuple(
             r"(?<![0-9a-z:])(?:[0-9a-f]{1,4}:){3,}:?[0-9a-f]{0,4}|(?<![0-9a-z:])fe80::",
             "an address of the internet",
         ),
-        (r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}\b", "an e-mail address"),
+        (r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}\b", "an e-mail address"),
         (
             r"\b(?:hf|sk|ghp|gho|ghs|github_pat|glpat|xox[abprs]|nvapi)[_-][a-z0-9_-]{16,}"
             r"|\bAKIA[0-9A-Z]{16}\b",

@@ -6,13 +6,16 @@ policy. What no runner could run, or what nobody should wait for, is refused at 
 with its line. ``trust_remote_code`` may be queued, and is shown to everybody.
 """
 
+import hashlib
 from collections.abc import Iterator
 from typing import Any
 
 from lem.archive.queue.adding import Wish
 from lem.config import CampaignFile, Draft, model_name, parse
+from lem.config.drawn import check_budget
 from lem.config.schema import is_path
 from lem.config.stranger import MAX_TOKENS, files_named, is_proposed, most_tokens
+from lem.contract.base import canonical_json
 from lem.contract.queue import MAX_CAMPAIGN_BYTES
 from lem.errors import BadInput, Problem
 from lem.submit.telling import private_in
@@ -42,6 +45,7 @@ def wish_of(text: str) -> tuple[CampaignFile, Wish]:
         raise BadInput(f"the campaign is larger than {MAX_CAMPAIGN_BYTES // 1024} KiB")
     if text.count("\n") > MAX_LINES:
         raise BadInput(f"the campaign has more than {MAX_LINES:,} lines")
+    check_budget(text, NAME, MAX_EXPERIMENTS)
     campaign = parse(text, NAME)
     problems = [_placed(campaign, where, what) for where, what in _objections(campaign)]
     if problems:
@@ -66,8 +70,9 @@ def _objections(campaign: CampaignFile) -> Iterator[Said]:
     yield from _elsewhere(campaign)
     yield from _files(campaign)
     yield from _sizes(campaign)
+    seen: set[tuple[str, bytes]] = set()
     for draft in campaign.drafts[:MAX_EXPERIMENTS]:
-        yield from _told(draft)
+        yield from _told(draft, seen)
         yield from _large(draft)
 
 
@@ -109,8 +114,6 @@ def _sizes(campaign: CampaignFile) -> Iterator[Said]:
     spec, many = campaign.spec, len(campaign.drafts)
     if many > MAX_EXPERIMENTS:
         yield "sweep", f"it has {many:,} experiments; {MAX_EXPERIMENTS} can be queued at once"
-    if (spec.sampler.budget or 0) > MAX_EXPERIMENTS:
-        yield "sampler.budget", f"{MAX_EXPERIMENTS} experiments can be queued at once"
     blocks = spec.measure.blocks or 1
     if many <= MAX_EXPERIMENTS < MAX_RUNS < many * blocks:
         yield "measure.blocks", f"{many} × {blocks} runs; {MAX_RUNS:,} can be queued at once"
@@ -134,15 +137,22 @@ def _sizes(campaign: CampaignFile) -> Iterator[Said]:
             yield f"models.{i}.synthetic", f"has over {MAX_PARAMETERS / 1e9:.0f} billion parameters"
 
 
-def _told(draft: Draft) -> Iterator[Said]:
-    """What an archive would not take in the end, since it tells whose machine something is of."""
-    for section in ("args", "engine", "generate"):
-        for path, what in private_in(getattr(draft, section)):
-            yield f"{section}.{path}", f"looks like {what}: it could not be published"
-    told = {"id": draft.model.id, "revision": draft.model.revision}
-    if not is_path(draft.model.id):
-        for path, what in private_in(told):
-            yield f"models.{path}", f"looks like {what}: it could not be published"
+def _told(draft: Draft, seen: set[tuple[str, bytes]]) -> Iterator[Said]:
+    """What an archive would not take in the end, since it tells whose machine something is of.
+    What was ``seen`` in an experiment before is not looked at again."""
+    model = draft.model
+    told: dict[str, Any] = {"revision": model.revision}
+    if model.wheel is not None or model.synthetic is not None or not is_path(model.id):
+        told["id"] = model.id
+    parts = {"args": draft.args, "engine": draft.engine, "generate": draft.generate, "models": told}
+    for section, values in parts.items():
+        for key, value in values.items():
+            what_it_is = (f"{section}.{key}", hashlib.sha256(canonical_json(value)).digest())
+            if what_it_is in seen:
+                continue
+            seen.add(what_it_is)
+            for path, what in private_in({key: value}):
+                yield f"{section}.{path}", f"looks like {what}: it could not be published"
 
 
 def _large(draft: Draft) -> Iterator[Said]:

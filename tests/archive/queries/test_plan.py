@@ -189,5 +189,13 @@ def test_what_is_no_campaign_is_refused_with_reasons(archive, text: str) -> None
         ask(archive, text)
 
 
+def test_a_budget_that_is_too_large_is_refused_before_anything_is_drawn(
+    archive, monkeypatch
+) -> None:
+    monkeypatch.setattr("lem.archive.queries.plan.parse", None)
+    with pytest.raises(BadInput, match=r"sampler\.budget: may be 1,000"):
+        ask(archive, CAMPAIGN + "sampler: {kind: random, budget: 10000}\n")
+
+
 def test_ids_are_those_that_a_local_plan_shows(archive) -> None:
     assert len({e.experiment_id for e in ask(archive, CAMPAIGN).experiments}) == 3

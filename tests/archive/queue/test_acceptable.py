@@ -1,6 +1,8 @@
 """Which campaigns may be queued for somebody else's machine, and what is said of the others."""
 
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -10,6 +12,7 @@ from lem.archive.queue.acceptable import wish_of
 from lem.archive.refused import Refused
 from lem.config import parse
 from lem.errors import BadInput
+from lem.submit.telling import private_in
 from tests.archive_queue import CAMPAIGN
 
 
@@ -231,3 +234,49 @@ def test_a_campaign_of_json_stays_one(archive) -> None:
     assert sizes(made) == [1, 4]
     with archive.database.reading() as c:
         assert len(plan(c, made).experiments) == 2
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["synthetic: {}", f"wheel: {{package: p, version: '1', file: m/m.gguf, sha256: '{'0' * 64}'}}"],
+)
+@pytest.mark.parametrize("id", ["/home/me/model", "~/model", "me@work.example", "./mine"])
+def test_the_name_of_a_made_up_model_tells_nothing_either(source: str, id: str) -> None:
+    text = CAMPAIGN.replace(MODEL, f"models: [{{id: '{id}', {source}}}]")
+    if id == "./mine":
+        wish_of(text)
+    else:
+        assert [where for where, _ in problems(text)] == ["models.id"]
+
+
+def test_what_all_experiments_share_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+
+    def noted(value: dict[str, Any]) -> Iterator[tuple[str, str]]:
+        looked.append(value)
+        return private_in(value)
+
+    monkeypatch.setattr(acceptable, "private_in", noted)
+    text = CAMPAIGN.replace("[1, 8]", "{low: 1, high: 200, step: 1}")
+    wish_of(with_lines("args: {words: [" + "a b, " * 100 + "c]}", base=text))
+    assert sum("words" in v for v in looked) == 1
+    assert sum("max_batch_size" in v for v in looked) == 200
+    assert sum("id" in v for v in looked) == 1
+
+
+def test_a_campaign_of_long_texts_is_looked_at_soon() -> None:
+    text = CAMPAIGN.replace("[1, 8]", "{low: 1, high: 500, step: 1}")
+    args = "args: {" + ", ".join(f"k{i}: '{'a' * 4000}'" for i in range(50)) + "}"
+    began = time.process_time()
+    wish_of(with_lines(args, base=text))
+    assert time.process_time() - began < 20
+
+
+@pytest.mark.parametrize("kind", ["random", "sobol", "pareto"])
+def test_a_budget_that_is_too_large_is_refused_before_anything_is_drawn(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acceptable, "parse", None)
+    assert problems(with_lines(f"sampler: {{kind: {kind}, budget: 501}}")) == [
+        ("sampler.budget", 9)
+    ]
