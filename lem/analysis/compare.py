@@ -294,6 +294,12 @@ def _notes(
             f"{len(damaged)} document(s) could not be used, such as {damaged[0].outcome.path}:"
             f" {damaged[0].message.splitlines()[0]}"
         )
+    told = sorted({r.commentary_s for r in used if r.commentary_s is not None})
+    if len(told) > 1:
+        notes.append(
+            f"agents told what they do every {' or '.join(f'{s:g}' for s in told)} s: more often is"
+            " more work of the measured machine, which ratios between such runs hold too"
+        )
     random = sum("weights_random" in r.flags for r in used)
     if 0 < random < len(used):
         notes.append("some arms run random weights, others trained ones: quality is no comparison")

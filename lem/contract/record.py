@@ -156,8 +156,8 @@ class Environment(Part):
     """How the kernel confines the engine: filter of system calls, measures against speculation."""
     commentary_s: Annotated[float, Field(gt=0)] | None = None
     """How often the agent told what it does, in seconds: oftener where somebody could watch. It is
-    work of the measured machine, the same for all runs that one command makes. Null in records
-    from before this field."""
+    work of the measured machine, as often for all runs that one command makes; how much work it is
+    depends on the engine. Null in records from before this field."""
 
 
 class AccuracyResult(Part):

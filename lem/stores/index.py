@@ -72,6 +72,8 @@ class Row(NamedTuple):
     """How its questions were answered; None where there were none."""
     scored: Scored | None = None
     """Of what its NLL per token is; None where it has none."""
+    commentary_s: float | None = None
+    """How often its agent told what it does; None where that is not known."""
 
 
 class Index:
@@ -131,7 +133,7 @@ class Index:
     def _rows(self, metrics: Sequence[str] | None) -> list[Row]:
         a = ATTEMPTS.c
         about = (a.run_id, a.experiment_id, a.campaign, a.semantics, a.hardware)
-        more = (a.meters, a.flags, a.problem, a.shares, a.answering, a.scored)
+        more = (a.meters, a.flags, a.problem, a.shares, a.answering, a.scored, a.commentary_s)
         query = sa.select(a.id, *about, *more, *_OUTCOME).order_by(*_ORDER)
         m = METRICS.c
         wanted = sa.select(m.id, m.metric, m.part, m.value, m.uncertainty)
@@ -199,6 +201,7 @@ def _columns(key: int, entry: Entry) -> dict[str, Any]:
         "shares": json.dumps(shares_of(record) if record else {}),
         "answering": json.dumps(answering_of(record) if record else None),
         "scored": json.dumps(scored_of(record) if record else None),
+        "commentary_s": record.environment.commentary_s if record else None,
     }
 
 
@@ -231,7 +234,7 @@ def _row(row: Sequence[Any], metrics: dict[str, dict[str, Figure]]) -> Row:
     _, run_id, experiment_id, campaign, semantics, hardware_, meters, flags, problem = row[:9]
     answering, scored = _parsed(row[10]), _parsed(row[11])
     return Row(
-        outcome=_outcome(row[12:]),
+        outcome=_outcome(row[13:]),
         run_id=run_id,
         experiment_id=experiment_id,
         campaign=campaign,
@@ -247,6 +250,7 @@ def _row(row: Sequence[Any], metrics: dict[str, dict[str, Figure]]) -> Row:
         },
         answering=None if answering is None else Answering(*answering),
         scored=None if scored is None else Scored(*scored),
+        commentary_s=row[12],
     )
 
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 FILE_NAME = ".index.sqlite"
-VERSION = 6
+VERSION = 7
 """Raised whenever tables or their meaning change; an index of another version is rebuilt."""
 
 LOCK_TIMEOUT_S = 10.0
@@ -54,6 +54,7 @@ ATTEMPTS = sa.Table(
     sa.Column("shares", sa.Text, nullable=False),
     sa.Column("answering", sa.Text, nullable=False),
     sa.Column("scored", sa.Text, nullable=False),
+    sa.Column("commentary_s", sa.Float),
 )
 
 # The metric comes first in the key: a comparison reads few metrics of many attempts.
