@@ -22,7 +22,7 @@ from lem.runner.energy import J_PER_KWH
 from lem.runner.home import GB, Begun, Home, free_bytes, used_bytes
 from lem.runner.hours import is_open
 from lem.runner.judge import judged
-from lem.runner.ledger import Ledger
+from lem.runner.ledger import Ledger, counted
 from lem.runner.orders import Orders, campaign_path
 from lem.runner.policy import Policy
 from lem.runner.posting import Posts
@@ -164,7 +164,7 @@ class Job:
         if policy.max_duration is not None and begun.spent_s >= policy.max_duration:
             return self._too_much(f"{policy.max_duration / 3600:g} hours")
         if policy.max_energy_kwh is not None and begun.spent_kwh >= policy.max_energy_kwh:
-            return self._too_much(f"{policy.max_energy_kwh:g} kWh")
+            return self._too_much(f"{policy.max_energy_kwh:g} kWh", f"; {counted(begun.spent_kwh)}")
         now = _now()
         if why := self._ledger.refusal(begun.person, begun.queued, policy.quotas, now):
             return self._given_back(why, self._ledger.again_in_s(begun.person, now))
@@ -172,9 +172,9 @@ class Job:
             return self._given_back(why, self._ledger.again_in_s(None, now))
         return None
 
-    def _too_much(self, most: str) -> Result:
+    def _too_much(self, most: str, why: str = "") -> Result:
         rest = f"; {len(self._left)} of its blocks are not measured" if self._left else ""
-        return Result("declined", f"it takes more than the {most} that it gets here{rest}")
+        return Result("declined", f"it takes more than the {most} that it gets here{why}{rest}")
 
     def _given_back(self, why: str, not_before_s: float | None = None) -> Result:
         """In order, for another runner, or for this one later."""

@@ -51,7 +51,7 @@ class Ledger:
             return f"{hours:.1f} hours for this person within 24 hours; no more are given here"
         kwh = sum(x.kwh for x in lines)
         if quotas.kwh is not None and kwh >= quotas.kwh:
-            return f"{kwh:.2f} kWh for this person within 24 hours; no more are given here"
+            return f"{counted(kwh)} for this person within 24 hours; no more are given here"
         return None
 
     def exhausted(self, total: Total, now: datetime) -> str | None:
@@ -61,7 +61,7 @@ class Ledger:
         if total.hours is not None and hours >= total.hours:
             return f"{hours:.1f} hours within 24 hours; no more are given here"
         if total.kwh is not None and kwh >= total.kwh:
-            return f"{kwh:.2f} kWh within 24 hours; no more are given here"
+            return f"{counted(kwh)} within 24 hours; no more are given here"
         return None
 
     def again_in_s(self, person: str | None, now: datetime) -> float:
@@ -93,3 +93,8 @@ class Ledger:
         except LemError:
             return []
         return [x for x in known if datetime.fromisoformat(x.last) > now - DAY]
+
+
+def counted(kwh: float) -> str:
+    """In words: what is paid for is rather too much than too little, and in part assumed."""
+    return f"counted as up to {kwh:.2f} kWh (an upper bound, not a measurement)"

@@ -287,6 +287,7 @@ def test_limits_of_time_and_energy_end_a_campaign(server: Server, machines: Mach
     machine.start()
     wait(machine, lambda: one.ends, "end")
     assert one.ends[0][0] == "declined" and "kWh" in one.ends[0][1]
+    assert "(an upper bound, not a measurement)" in one.ends[0][1]
     machine.end()
     two = server.put(campaign(**SLOW))
     other = machines("b", server.url, policy=POLICY + "max_duration: 4s\n")
