@@ -1,22 +1,35 @@
-/** Time, energy and money of an estimate: two digits, as ranges. */
+/** Time, energy and money of an estimate: two digits, as ranges whose ends are rounded outwards. */
 import type { Span } from "./answers";
 
 const J_PER_WH = 3600;
+/** Beyond them it is days. */
+const MOST_HOURS = 96;
 
-/** `45 s`, `8 min`, `2 h 20 min`, `3 days`. */
-export function duration(seconds: number): string {
-  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
-  const minutes = Math.round(seconds / 60);
+type Round = (value: number) => number;
+
+/** What is but floating point's is none. */
+function rounded(value: number, round: Round): number {
+  return round(Number(value.toPrecision(12)));
+}
+
+/** `45 s`, `8 min`, `2 h 20 min`, `4.6 days`. */
+export function duration(seconds: number, round: Round = Math.round): string {
+  const s = Math.max(round === Math.floor ? 0 : 1, rounded(seconds, round));
+  if (seconds < 90 && s <= 90) return `${s} s`;
+  const minutes = rounded(seconds / 60, round);
   if (minutes < 60) return `${minutes} min`;
   // Of an estimate, minutes say little beside many hours.
   if (minutes < 600) return minutes % 60 === 0 ? `${minutes / 60} h` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
-  const hours = Math.round(minutes / 60);
-  return hours < 48 ? `${hours} h` : `${Math.round(hours / 24)} days`;
+  const hours = rounded(seconds / 3600, round);
+  if (hours <= MOST_HOURS) return `${hours} h`;
+  const tenths = rounded(seconds / 8640, round);
+  return `${tenths < 100 && tenths % 10 !== 0 ? (tenths / 10).toFixed(1) : rounded(tenths / 10, round)} days`;
 }
 
 /** `4 – 12 min`, `50 min – 2 h`. */
 export function durations(low: number, high: number): string {
-  const [a, b] = [duration(low), duration(high)];
+  if (low === high) return duration(low);
+  const [a, b] = [duration(low, Math.floor), duration(high, Math.ceil)];
   if (a === b) return a;
   const [[from, unit, ...more], [, other, ...rest]] = [a.split(" "), b.split(" ")];
   return unit === other && more.length + rest.length === 0 ? `${from} – ${b}` : `${a} – ${b}`;
@@ -36,19 +49,23 @@ export function power({ low, high }: Span): string {
 export function money({ low, high }: Span, currency: string): string {
   if (high < 0.01) return `< 0.01 ${currency}`;
   const most = high < 1 ? 2 : high < 100 ? 1 : 0;
-  const [a, b] = [low.toFixed(most), (Math.ceil(high * 10 ** most - 1e-9) / 10 ** most).toFixed(most)];
-  return a === b ? `${a} ${currency}` : `${a} – ${b} ${currency}`;
+  const to = (value: number, round: Round): string => (rounded(value * 10 ** most, round) / 10 ** most).toFixed(most);
+  return low === high ? `${to(low, Math.round)} ${currency}` : `${to(low, Math.floor)} – ${to(high, Math.ceil)} ${currency}`;
 }
 
 export function span(low: number, high: number, unit: string): string {
-  const [a, b] = [digits(low), digits(high)];
-  return a === b ? `${a} ${unit}` : `${a} – ${b} ${unit}`;
+  return low === high ? `${digits(low, Math.round)} ${unit}` : `${digits(low, Math.floor)} – ${digits(high, Math.ceil)} ${unit}`;
 }
 
-function digits(value: number): string {
+const MOST_DECIMALS = 6;
+
+function digits(value: number, round: Round): string {
   if (value === 0) return "0";
-  const places = Math.max(0, 1 - Math.floor(Math.log10(Math.abs(value))));
-  return value >= 100 ? String(Number(value.toPrecision(2))) : value.toFixed(Math.min(6, places));
+  const decimals = (of: number): number => Math.min(MOST_DECIMALS, 1 - Math.floor(Math.log10(Math.abs(of))));
+  const size = 10 ** decimals(value);
+  const found = rounded(value * size, round) / size;
+  // What is rounded up to 10 has no digit after it.
+  return found === 0 ? "0" : found.toFixed(Math.max(0, decimals(found)));
 }
 
 /** From the lowest to the highest of several. */

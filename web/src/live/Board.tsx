@@ -1,10 +1,11 @@
-/** Energy per token of each experiment with its interval, so far. */
+/** Energy per token of each experiment with its expanded uncertainty, so far. */
 import type { JSX } from "preact";
 import type { Interval, TableEvent, TableRow } from "./events";
 import { Estimated } from "./Now";
 import type { Screen } from "./screen";
 import { t } from "./text";
-import { armName, ends, energyClass, noInterval, sharedUnit } from "./words";
+import { places } from "../words";
+import { armName, ends, energyClass, noInterval, noUncertainty, sharedUnit } from "./words";
 
 export function Board({ screen }: { screen: Screen }): JSX.Element {
   const tables = screen.tables.value;
@@ -19,7 +20,7 @@ export function Board({ screen }: { screen: Screen }): JSX.Element {
         <>
           <p class="sub">
             {t(table.provisional ? "board.provisional_why" : "board.final")}{" "}
-            {t("board.by_class", { class: energyClass(table.device_class), level: Math.round(1000 * table.level) / 10 })}{" "}
+            {t("board.by_class", { class: energyClass(table.device_class), level: percentOf(table.level) })}{" "}
             {table.estimated && t("board.estimated")}
           </p>
           {tables.length > 1 && <Classes tables={tables} chosen={table.device_class} choose={(name) => (screen.deviceClass.value = name)} />}
@@ -59,8 +60,8 @@ function Rows({ screen, table, before }: { screen: Screen; table: TableEvent; be
           <tr>
             <th scope="col">{t("board.experiment")}</th>
             <th scope="col" class="n">{figure}</th>
-            <th scope="col">{t(reach.log ? "board.interval_log" : "board.interval")}</th>
-            <th scope="col" class="n">{t("board.ratio")}</th>
+            <th scope="col">{t(reach.log ? "board.uncertainty_log" : "board.uncertainty")}</th>
+            <th scope="col" class="n">{t("board.ratio", { level: percentOf(table.level) })}</th>
             <th scope="col" class="n">{t("board.blocks")}</th>
           </tr>
         </thead>
@@ -68,7 +69,7 @@ function Rows({ screen, table, before }: { screen: Screen; table: TableEvent; be
           {table.rows.map((row) => (
             <tr key={row.arm}>
               <th scope="row">{armName(arms[row.arm], row.arm)}</th>
-              <td class="n"><Figure found={row.energy_per_output_token_j} factor={unit.factor} estimated={table.estimated} final={!table.provisional} /></td>
+              <td class="n"><Figure found={row.energy_per_output_token_j} blocks={row.blocks} factor={unit.factor} estimated={table.estimated} final={!table.provisional} /></td>
               <td>
                 {row.energy_per_output_token_j && (
                   <span class="interval-cell">
@@ -99,33 +100,39 @@ function Ratio({ found, final }: { found: Interval; final: boolean }): JSX.Eleme
 
 interface FigureProps {
   readonly found: Interval | null;
+  readonly blocks: number;
   readonly factor: number;
   readonly estimated: boolean;
   readonly final: boolean;
 }
 
-function Figure({ found, factor, estimated, final }: FigureProps): JSX.Element {
+function Figure({ found, blocks, factor, estimated, final }: FigureProps): JSX.Element {
   if (!found) return <span class="sub">{t("board.no_figure")}</span>;
   const { value, low, high } = ends(found, factor);
   return (
     <span class={`figure${estimated ? " is-estimated" : ""}`}>
-      <span class="value">{value}</span> <span class="unit">{low && high ? `(${low}–${high})` : noInterval(final)}</span>
+      <span class="value">{value}</span> <span class="unit">{low && high ? `(${low}–${high})` : noUncertainty(blocks, final)}</span>
     </span>
   );
 }
 
-/** `± 5 %, before ± 9 %` */
+/** `± 5.0 %, before ± 9.2 %` */
 export function narrowed(found: Interval, before: Interval | null): string {
-  const half = percentOf(found);
-  if (half === null) return "";
-  const last = before && percentOf(before);
-  return last && last !== half ? t("board.narrowed", { percent: half, before: last }) : t("board.percent", { percent: half });
+  const now = relative(found);
+  if (now === null) return "";
+  const last = before && relative(before);
+  return last && last !== now ? t("board.narrowed", { percent: now, before: last }) : t("board.percent", { percent: now });
 }
 
-function percentOf({ value, low, high }: Interval): string | null {
-  if (typeof low !== "number" || typeof high !== "number" || value <= 0) return null;
-  const percent = (50 * (high - low)) / value;
-  return percent < 9.5 ? percent.toFixed(1) : percent.toFixed(0);
+/** In percent, with two significant digits. Of its upper end: the lower one is cut at 0. */
+function relative({ value, high }: Interval): string | null {
+  if (typeof high !== "number" || value <= 0) return null;
+  const percent = Number(((100 * (high - value)) / value).toPrecision(2));
+  return percent > 1e-9 ? percent.toFixed(places(percent)) : null;
+}
+
+function percentOf(share: number): number {
+  return Math.round(1000 * share) / 10;
 }
 
 function energyBefore(before: TableEvent | undefined, row: TableRow): Interval | null {
@@ -140,7 +147,7 @@ export interface Reach {
 }
 const FAR_APART = 3;
 
-/** Every interval lies on it; those of the block before as far as they are not absurdly wide. */
+/** Every interval lies on it; those before as far as they are not absurdly wide. */
 export function reachOf(found: readonly Interval[], before: readonly Interval[]): Reach {
   const lowOf = (f: Interval): number => f.low ?? f.value;
   const highOf = (f: Interval): number => f.high ?? f.value;

@@ -1,14 +1,14 @@
 /** One of two runs side by side: its energy in digits to be read from afar, and its words. */
 import type { JSX } from "preact";
-import { plain, threeDigits, whole } from "../words";
+import { plain, whole } from "../words";
 import { Words } from "./Answers";
 import type { Answer } from "./answers";
 import type { EndEvent, Interval, ShownArm } from "./events";
-import type { Model } from "./model";
+import type { Model, Status } from "./model";
 import { Estimated } from "./Now";
 import { figureOf, perToken, type Sum } from "./pair";
 import { t } from "./text";
-import { armModel, armName, ends, energyClass, joules, noInterval, sharedUnit, watts, withEnds } from "./words";
+import { armModel, armName, atMostThree, ends, energyClass, joules, noUncertainty, sharedUnit, watts, withEnds } from "./words";
 
 export interface HalfProps {
   readonly side: "left" | "right";
@@ -17,6 +17,8 @@ export interface HalfProps {
   readonly place: number;
   readonly block: number;
   readonly model: Model;
+  /** What became of the run, as far as is known: also what came after it. */
+  readonly status: Status;
   readonly deviceClass: string | null;
   readonly sum: Sum;
   /** What a full gauge is, in J per token. */
@@ -29,7 +31,7 @@ export interface HalfProps {
 }
 
 export function Half(props: HalfProps): JSX.Element {
-  const { side, campaign, arm, place, block, model, deviceClass, sum, most, interval, final, standing } = props;
+  const { side, campaign, arm, place, block, model, status, deviceClass, sum, most, interval, final, standing } = props;
   const each = model.ended ? (figureOf(model, deviceClass)?.value ?? null) : perToken(sum);
   const estimated = sum.estimated || deviceClass === "estimated";
   const answer = latestOf(model.answers.kept);
@@ -51,7 +53,7 @@ export function Half(props: HalfProps): JSX.Element {
         {deviceClass && <span>{energyClass(deviceClass)}</span>} {estimated && <Estimated />}
         {standing === "measures" && !model.ended && <span>{t("beside.watts", { w: watts(sum.w) })}</span>}
       </p>
-      <p class="standing">{standingOf(model, standing)}</p>
+      <p class="standing">{standingOf(model, status, standing)}</p>
       <Words answer={answer} />
       <p class="sub">
         {interval ? t("beside.result", { figure: allRuns(interval, final) }) : t("beside.result_none")}
@@ -86,7 +88,7 @@ function SoFar({ sum, counts, like, estimated }: SoFarProps): JSX.Element {
           <span class="sub">{t("beside.no_tokens")}</span>
         ) : (
           <>
-            <span class="value">{threeDigits(each * per.factor)}</span> <span class="unit">{per.unit}</span>
+            <span class="value">{atMostThree(each * per.factor)}</span> <span class="unit">{per.unit}</span>
           </>
         )}
       </p>
@@ -98,7 +100,16 @@ function SoFar({ sum, counts, like, estimated }: SoFarProps): JSX.Element {
 /** What the run's record says. */
 function Result({ ended, deviceClass, estimated }: { ended: EndEvent; deviceClass: string | null; estimated: boolean }): JSX.Element {
   const found = figureOf({ ended }, deviceClass);
-  if (!found) return <p class="per-token figure"><span class="sub">{t("beside.no_figure")}</span></p>;
+  const on = madeOn(ended, deviceClass);
+  if (!found)
+    return (
+      <>
+        <p class="per-token figure">
+          <span class="sub">{t("beside.no_figure")}</span>
+        </p>
+        {on && <p class="sub made-on">{on}</p>}
+      </>
+    );
   const { factor, unit } = sharedUnit([found.value]);
   const { value, low, high } = ends(found, factor);
   return (
@@ -108,17 +119,27 @@ function Result({ ended, deviceClass, estimated }: { ended: EndEvent; deviceClas
       </p>
       <p class="for-tokens">{low && high ? t("result_ends", { low, high }) : t("result_no_ends")}</p>
       <p class="sub by-readings">{t("beside.of_record", { n: whole(ended.output_tokens ?? 0) })}</p>
+      {on && <p class="sub made-on">{on}</p>}
     </>
   );
 }
 
-function standingOf(model: Model, standing: HalfProps["standing"]): string {
+/** On which machine, and which meter its figure is of; empty where that is not told. */
+export function madeOn({ hardware = "", meters = {} }: Pick<EndEvent, "hardware" | "meters">, deviceClass: string | null): string {
+  const meter = deviceClass === null ? "" : (meters[deviceClass] ?? "");
+  if (hardware === "") return "";
+  const on = plain(hardware, 120);
+  return meter === "" ? t("beside.on", { hardware: on }) : t("beside.on_by", { hardware: on, meter: plain(meter, 40) });
+}
+
+export function standingOf(model: Pick<Model, "ended" | "flags" | "windows">, status: Status, standing: HalfProps["standing"]): string {
   const { ended } = model;
   if (ended?.outcome === "failure") return t("now.ended.failed", { why: plain([ended.failure, ended.message].filter(Boolean).join(": ")) });
   if (ended?.consequence === "exclude" || ended?.consequence === "void") {
     const why = plain(ended.message || model.flags.map((f) => f.flag).join(", ") || "–");
     return t(ended.consequence === "void" ? "now.ended.void" : "now.ended.excluded", { why });
   }
+  if (ended && status === "void") return t("beside.block_void");
   if (standing === "waits") return t("beside.wait_window");
   if (ended || standing === "over") return t("beside.over");
   return model.windows.at(-1)?.to === null ? "\u00a0" : t("beside.pauses");
@@ -127,7 +148,9 @@ function standingOf(model: Model, standing: HalfProps["standing"]): string {
 function allRuns(found: Interval, final: boolean): string {
   const { factor, unit } = sharedUnit([found.value]);
   const figure = `${withEnds(found, factor)} ${unit}`;
-  return typeof found.low === "number" ? figure : `${figure}, ${noInterval(final)}`;
+  if (typeof found.low !== "number") return `${figure}, ${noUncertainty(null, final)}`;
+  const certain = t("beside.result_ends", { figure });
+  return final ? certain : t("beside.result_provisional", { figure: certain });
 }
 
 /** The one that was begun first of those that go on; else the one that was begun last. */

@@ -2,10 +2,11 @@
 import type { JSX } from "preact";
 import { useEffect, useMemo } from "preact/hooks";
 import { useSignal } from "@preact/signals";
-import type { ShownArm } from "./events";
+import { plain } from "../words";
+import type { EndEvent, ShownArm } from "./events";
 import { Half, type HalfProps } from "./Half";
-import { empty, isOver, type Model, type RunKey } from "./model";
-import { between, classesOf, classOf, figureOf, intervalOf, lessOf, perToken, promptsOf, sumOf } from "./pair";
+import { cellOf, empty, isMade, isOver, type Model, type RunKey, type Status } from "./model";
+import { against, between, classesOf, classOf, figureOf, intervalOf, perToken, promptsOf, sumOf } from "./pair";
 import type { PairPlayer } from "./PairPlayer";
 import { Transport } from "./Transport";
 import type { Screen } from "./screen";
@@ -20,11 +21,15 @@ const ROOM = 1.15;
 interface Side {
   readonly key: RunKey;
   readonly arm: ShownArm | undefined;
+  /** What became of it, as far as is known: also what came after it. */
+  readonly status: Status;
   readonly campaign: string | null;
   readonly tables: Model["tables"];
   readonly model: Model;
   readonly standing: HalfProps["standing"];
 }
+
+type Compared = Pick<Side, "key" | "arm" | "status" | "model">;
 
 export function Playable({ pair, sameCampaign }: { pair: PairPlayer; sameCampaign: boolean }): JSX.Element {
   void pair.frame.value;
@@ -34,6 +39,7 @@ export function Playable({ pair, sameCampaign }: { pair: PairPlayer; sameCampaig
   const side = ({ tape, model }: TapePlayer): Side => ({
     key: tape.run,
     arm: tape.arm ?? undefined,
+    status: tape.run.status,
     campaign: sameCampaign ? null : tape.campaign,
     tables: tape.tables,
     model,
@@ -80,6 +86,7 @@ export function Underway({ screen, tape, sameCampaign }: { screen: Screen; tape:
   const left: Side = {
     key: run,
     arm: model.arms[run.arm],
+    status: cellOf(model, run.arm, run.block)?.status ?? "running",
     campaign: sameCampaign ? null : model.name,
     tables: model.tables,
     model,
@@ -88,6 +95,7 @@ export function Underway({ screen, tape, sameCampaign }: { screen: Screen; tape:
   const right: Side = {
     key: tape.run,
     arm: tape.arm ?? undefined,
+    status: sameCampaign ? statusIn(model, tape.run) : tape.run.status,
     campaign: sameCampaign ? null : tape.campaign,
     tables: sameCampaign ? model.tables : tape.tables,
     model: began === null ? empty() : player.model,
@@ -123,6 +131,7 @@ function Both({ left, right, deviceClass, sameCampaign, classes }: BothProps): J
         place={side.key.arm}
         block={side.key.block}
         model={side.model}
+        status={side.status}
         deviceClass={own}
         sum={sumOf(side.model, own ?? "")}
         most={most}
@@ -143,7 +152,7 @@ function Both({ left, right, deviceClass, sameCampaign, classes }: BothProps): J
         {ofSide(left, "left")}
         {ofSide(right, "right")}
       </div>
-      <p class="verdict">{deviceClass === null ? differs(classes) : verdict(left, right, deviceClass)}</p>
+      <p class="verdict">{deviceClass === null ? differs(classes) : verdict(left, right, deviceClass, sameCampaign)}</p>
       <p class="sub">
         {t(`beside.prompts.${prompts}`)} {t("beside.single")}
       </p>
@@ -151,24 +160,38 @@ function Both({ left, right, deviceClass, sameCampaign, classes }: BothProps): J
   );
 }
 
-/** Of records, once there are both; before that of power readings, and said to be. */
-function verdict(left: Side, right: Side, deviceClass: string): string {
+/** Of records alone, once there are both: what is read before that is too uncertain. */
+export function verdict(left: Compared, right: Compared, deviceClass: string, sameCampaign: boolean): string {
+  const uncounted = [left, right].filter((side) => !counts(side));
+  const [first] = uncounted;
+  if (uncounted.length > 1) return t("beside.both_do_not_count");
+  if (first) return t("beside.one_does_not_count", { run: t("now.what", { experiment: armName(first.arm, first.key.arm), block: first.key.block + 1 }) });
+  const [a, b] = [left.model.ended, right.model.ended];
+  const estimated = deviceClass === "estimated";
+  if (!a && !b) return t(estimated ? "beside.so_far_estimated" : "beside.so_far");
+  if (!a || !b) return t("beside.one_ended");
+  const held = against(a, b, deviceClass, sameCampaign);
+  const of = (found: EndEvent): string => plain((held === "machines" ? found.hardware : found.meters?.[deviceClass]) ?? "", 120);
+  if (held !== "fine") return t(`beside.${held}`, { left: of(a), right: of(b) });
+  const figures = [figureOf(left.model, deviceClass), figureOf(right.model, deviceClass)] as const;
+  const found = figures[0] && figures[1] ? between(figures[0], figures[1]) : null;
+  if (found?.kind !== "less") return t(found?.kind === "overlap" ? "beside.overlap" : "beside.cannot_tell");
   const names = [left, right].map((side) => armName(side.arm, side.key.arm));
-  if (left.model.ended && right.model.ended) {
-    const [a, b] = [figureOf(left.model, deviceClass), figureOf(right.model, deviceClass)];
-    const found = a && b ? between(a, b) : null;
-    if (found?.kind !== "less") return t(found?.kind === "overlap" ? "beside.overlap" : "beside.cannot_tell");
-    const [less, more] = found.left ? names : [...names].reverse();
-    return t(deviceClass === "estimated" ? "beside.less_estimated" : "beside.less", { left: less ?? "", right: more ?? "", percent: found.percent });
-  }
-  if (left.model.ended || right.model.ended) return t("beside.one_ended");
-  const less = lessOf(sumOf(left.model, deviceClass), sumOf(right.model, deviceClass));
-  if (less === null) return "\u00a0";
-  const by = t(deviceClass === "estimated" ? "beside.by_estimates" : "beside.by_power");
-  if (Math.abs(less) < 2) return t("beside.so_far_same", { by });
-  if (less > 0) return t("beside.so_far_less", { by, left: names[0] ?? "", right: names[1] ?? "", percent: less });
-  const other = lessOf(sumOf(right.model, deviceClass), sumOf(left.model, deviceClass)) ?? 0;
-  return t("beside.so_far_less", { by, left: names[1] ?? "", right: names[0] ?? "", percent: other });
+  const [less, more] = found.left ? names : [...names].reverse();
+  const percent = found.low === found.high ? found.low : t("beside.from_to", { low: found.low, high: found.high });
+  return t(estimated ? "beside.less_estimated" : "beside.less", { left: less ?? "", right: more ?? "", percent });
+}
+
+/** Whether it enters a figure, as far as is known: a run that came out well does not where its block is made again. */
+function counts({ model: { ended }, status }: Compared): boolean {
+  return (ended?.consequence ?? "info") === "info" && status !== "void" && status !== "excluded";
+}
+
+/** What has become of an attempt: where there is a later one, or it is awaited again, its block is made anew. */
+export function statusIn(model: Pick<Model, "cells">, { arm, block, attempt, status }: RunKey & { readonly status: Status }): Status {
+  const cell = cellOf(model, arm, block);
+  if (!isMade(status) || (cell && cell.attempt < attempt)) return status;
+  return cell && cell.attempt === attempt ? cell.status : "void";
 }
 
 function differs([left, right]: BothProps["classes"]): string {

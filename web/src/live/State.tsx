@@ -39,7 +39,8 @@ function Progress({ screen }: { screen: Screen }): JSX.Element {
   if (all === 0) return <p class="sub">{t("progress_none")}</p>;
   const made = done + excluded;
   const counted = t(plan?.pilot ? "progress_open" : "progress", { done: made, all });
-  const said = failed > 0 ? t("progress_failed", { progress: counted, failed }) : counted;
+  const of = excluded > 0 ? t("progress_excluded", { progress: counted, excluded }) : counted;
+  const said = failed > 0 ? t("progress_failed", { progress: of, failed }) : of;
   return (
     <div class="progress">
       <progress max={all} value={made} aria-label={said} />

@@ -105,6 +105,10 @@ export interface EndEvent {
   readonly energy_per_output_token_j?: Readonly<Record<string, Interval>>;
   readonly output_tokens?: number;
   readonly output_throughput_tokens_per_s?: number | null;
+  /** What it was made on; empty where it is not known. */
+  readonly hardware?: string;
+  /** Class of devices → the meter that its figure is of. */
+  readonly meters?: Readonly<Record<string, string>>;
 }
 export interface TableRow {
   readonly arm: number;

@@ -271,13 +271,28 @@ function end(model: Model, event: EndEvent): void {
     energy: event.energy_per_output_token_j ?? {},
     message: event.outcome === "failure" ? [event.failure, event.message].filter(Boolean).join(": ") : (event.message ?? ""),
   });
+  if (statusOf(event) === "void") voidWith(model, event);
   if (model.run && model.run.arm === arm && model.run.block === block) model.ended = event;
+}
+
+/** Whether it has come out, and is made again where another run of its block is void. */
+export function isMade(status: Status): boolean {
+  return status === "done" || status === "excluded";
+}
+
+/** Where a run is void, no other one of that pass of its block counts either: all of them are made again
+ * (lem/stores/counted.py). */
+function voidWith(model: Model, { arm, block }: RunKey): void {
+  model.cells.forEach((row, i) => {
+    const cell = row?.[block];
+    if (i !== arm && cell && isMade(cell.status)) put(model, i, block, { ...cell, status: "void" });
+  });
 }
 
 function table(model: Model, event: TableEvent): void {
   const of = (found: readonly TableEvent[]): TableEvent | undefined => found.find((t) => t.device_class === event.device_class);
   const last = of(model.tables);
-  // The last one is said once more without being provisional: its intervals are no narrower.
+  // The last one is said once more without being provisional: nothing is new in it.
   if (last && blocksIn(last) !== blocksIn(event)) model.before = withTable(model.before, last);
   model.tables = withTable(model.tables, event);
 }

@@ -1,5 +1,5 @@
 /** Two runs that answer side by side: which they are, and what can be said of them together. */
-import type { Interval } from "./events";
+import type { EndEvent, Interval } from "./events";
 import type { Model, RunKey } from "./model";
 import type { Tape } from "./tape";
 
@@ -103,25 +103,49 @@ export function figureOf({ ended }: Pick<Model, "ended">, deviceClass: string | 
   return (deviceClass !== null && ended?.energy_per_output_token_j?.[deviceClass]) || null;
 }
 
-export type Difference = { readonly kind: "less"; readonly left: boolean; readonly percent: number } | { readonly kind: "overlap" | "no_interval" };
+/** From `low` to `high` percent less, rounded outwards. */
+export type Difference = { readonly kind: "less"; readonly left: boolean; readonly low: string; readonly high: string } | { readonly kind: "overlap" | "no_interval" };
 
 /** What two records' figures tell of which used less: nothing where their intervals overlap. */
 export function between(left: Interval, right: Interval): Difference {
   const [a, b] = [endsOf(left), endsOf(right)];
   if (!a || !b) return { kind: "no_interval" };
-  if (a[1] >= b[0] && b[1] >= a[0]) return { kind: "overlap" };
-  const [less, more] = left.value < right.value ? [left, right] : [right, left];
-  return { kind: "less", left: less === left, percent: Math.round(100 * (1 - less.value / more.value)) };
+  const isLeft = left.value < right.value;
+  const [less, more] = isLeft ? [a, b] : [b, a];
+  const [low, high] = [percentLess(less[1], more[0]), percentLess(less[0], more[1])];
+  if (!(low > 0)) return { kind: "overlap" };
+  return { kind: "less", left: isLeft, low: rounded(low, Math.floor), high: rounded(high, Math.ceil) };
+}
+
+/** What is but floating point's is none. */
+function percentLess(less: number, more: number): number {
+  return more > 0 ? Number((100 * (1 - less / more)).toFixed(6)) : 0;
+}
+
+/** Whole, or where it is below one its first digit: never 0. */
+function rounded(percent: number, round: (n: number) => number): string {
+  const decimals = percent < 1 ? -Math.floor(Math.log10(percent)) : 0;
+  return (round(Number((percent * 10 ** decimals).toFixed(6))) / 10 ** decimals).toFixed(decimals);
+}
+
+export type Against = "fine" | "machines" | "machines_unknown" | "meters" | "meters_unknown";
+
+/** Whether the figures of two runs can be held against each other. Runs of one campaign of which nothing is
+ * told are of one machine and read alike. */
+export function against(left: EndEvent, right: EndEvent, deviceClass: string, sameCampaign: boolean): Against {
+  const machines = alike(left.hardware, right.hardware, sameCampaign);
+  if (machines !== "alike") return machines === "differ" ? "machines" : "machines_unknown";
+  const meters = alike(left.meters?.[deviceClass], right.meters?.[deviceClass], sameCampaign);
+  if (meters !== "alike") return meters === "differ" ? "meters" : "meters_unknown";
+  return "fine";
+}
+
+function alike(left = "", right = "", sameCampaign: boolean): "alike" | "differ" | "unknown" {
+  if (left === "" && right === "") return sameCampaign ? "alike" : "unknown";
+  if (left === "" || right === "") return "unknown";
+  return left === right ? "alike" : "differ";
 }
 
 function endsOf({ low, high }: Interval): readonly [number, number] | null {
   return typeof low === "number" && typeof high === "number" ? [low, high] : null;
-}
-
-/** How many percent less energy per token; null where too little was answered to say anything. */
-export const LEAST_TOKENS = 20;
-export function lessOf(left: Sum, right: Sum): number | null {
-  const [a, b] = [perToken(left), perToken(right)];
-  if (a === null || b === null || b === 0 || Math.min(left.tokens, right.tokens) < LEAST_TOKENS) return null;
-  return Math.round(100 * (1 - a / b));
 }

@@ -2,7 +2,7 @@
  * that any time is reached by applying few events. Time is what passed from event to event, whatever
  * clocks they are of. */
 import { eventsOf, type LiveEvent } from "./events";
-import { apply, copyOf, empty, laterOf, type Model, phaseOf, type RunKey, type Status } from "./model";
+import { apply, copyOf, empty, isMade, laterOf, type Model, phaseOf, type RunKey, type Status } from "./model";
 
 const SNAPSHOT_BYTES = 1 << 20;
 const SNAPSHOTS = 64;
@@ -147,6 +147,7 @@ export class Recording {
     else if (event.k === "state" && wasRunning && !model.run) change({ to: position });
     if (event.k === "state" || event.k === "plan") this.takeBack();
     else if (event.k === "end" && !(open?.arm === event.arm && open.block === event.block)) this.stands(event);
+    if (event.k === "end" && event.outcome === "record" && event.consequence === "void") this.voidWith(event);
     const active = ACTIVE.has(phaseOf(model));
     if (active && this.waiting !== null) {
       if (position - this.waiting >= SHORTEST_WAIT_MS) this.waits.push({ from: this.waiting, to: position });
@@ -159,6 +160,13 @@ export class Recording {
     const { cells } = this.head.model;
     this.runs.forEach((run, i) => {
       if (run.to !== null && run.status !== "void" && !cells[run.arm]?.[run.block]) this.runs[i] = { ...run, status: "void" };
+    });
+  }
+
+  /** All runs of its block so far: those that came out are of the same pass, or of one that was void before. */
+  private voidWith({ block }: RunKey): void {
+    this.runs.forEach((run, i) => {
+      if (run.block === block && isMade(run.status)) this.runs[i] = { ...run, status: "void" };
     });
   }
 

@@ -61,19 +61,23 @@ export function clock(ms: number): string {
   return h > 0 ? `${h}:${two(m)}:${two(s % 60)}` : `${m}:${two(s % 60)}`;
 }
 
-/** Growing energy, with digits enough to be seen to grow: `1 234.5` J, `12.345` kJ. */
+/** Three significant digits and no more: what is read while it is measured is not known better. */
+export function atMostThree(value: number): string {
+  const found = Number(value.toPrecision(3));
+  return found >= 1000 ? whole(found) : threeDigits(found);
+}
+
+const ENERGIES = [[1e9, "GJ"], [1e6, "MJ"], [1e3, "kJ"]] as const;
+
+/** Growing energy: `980` J, `1.23` kJ. */
 export function joules(j: number): readonly [value: string, unit: string] {
-  if (j < 1e5) {
-    const [before = "0", after = "0"] = j.toFixed(1).split(".");
-    return [`${whole(Number(before))}.${after}`, "J"];
-  }
-  const [size, unit] = j < 1e8 ? [1e3, "kJ"] : [1e6, "MJ"];
-  const [before = "0", after = "0"] = (j / size).toFixed(3).split(".");
-  return [`${whole(Number(before))}.${after}`, unit];
+  const found = Number(j.toPrecision(3));
+  const [size, unit] = ENERGIES.find(([least]) => found >= least) ?? [1, "J"];
+  return [atMostThree(found / size), unit];
 }
 
 export function watts(w: number): string {
-  return w >= 100 ? whole(Math.round(w)) : w.toFixed(1);
+  return w >= 100 ? atMostThree(w) : w.toFixed(1);
 }
 
 export function energyClass(name: string): string {
@@ -105,6 +109,12 @@ export function ends({ value, low, high }: Interval, factor = 1): { value: strin
 /** In place of an interval where there is none. */
 export function noInterval(final: boolean): string {
   return t(final ? "board.no_interval_final" : "board.no_interval");
+}
+
+/** In place of an expanded uncertainty where there is none; `blocks`: null where it is not known of how many. */
+export function noUncertainty(blocks: number | null, final: boolean): string {
+  if (blocks === 1) return t(final ? "board.one_block_final" : "board.one_block");
+  return t(final ? "board.no_uncertainty_final" : "board.no_uncertainty");
 }
 
 export function withEnds(found: Interval, factor = 1): string {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { duration, durations, energy, money } from "../../src/builder/amounts";
+import { duration, durations, energy, money, power } from "../../src/builder/amounts";
 import { fieldOf } from "../../src/builder/fields";
 import { History } from "../../src/builder/history";
 import { fits, refusals } from "../../src/builder/matching";
@@ -129,7 +129,7 @@ describe("machines", () => {
 
 describe("amounts", () => {
   it("are said in two digits", () => {
-    expect([duration(45), duration(480), duration(3600), duration(8400), duration(90_000), duration(400_000)]).toEqual(["45 s", "8 min", "1 h", "2 h 20 min", "25 h", "5 days"]);
+    expect([duration(45), duration(480), duration(3600), duration(8400), duration(90_000), duration(400_000), duration(432_000)]).toEqual(["45 s", "8 min", "1 h", "2 h 20 min", "25 h", "4.6 days", "5 days"]);
     expect(durations(450, 450)).toBe("8 min");
     expect([durations(240, 720), durations(3000, 7200), durations(5400, 8400), durations(30, 120)]).toEqual(["4 – 12 min", "50 min – 2 h", "1 h 30 min – 2 h 20 min", "30 s – 2 min"]);
     expect(energy({ low: 5400, high: 9000 })).toBe("1.5 – 2.5 Wh");
@@ -137,6 +137,28 @@ describe("amounts", () => {
     expect(energy({ low: 3.6e6, high: 1.44e7 })).toBe("1.0 – 4.0 kWh");
     expect(money({ low: 0.0001, high: 0.002 }, "EUR")).toBe("< 0.01 EUR");
     expect(money({ low: 0.1, high: 0.281 }, "EUR")).toBe("0.10 – 0.29 EUR");
+  });
+});
+
+describe("ranges", () => {
+  const h = 3600;
+  it("keep their ends, rounded outwards", () => {
+    expect([durations(49 * h, 59 * h), durations(95, 148), durations(95 * h, 96 * h), durations(96.5 * h, 110 * h)]).toEqual(["49 – 59 h", "1 – 3 min", "95 – 96 h", "96 h – 4.6 days"]);
+    expect([durations(450, 460), durations(3590, 3600), durations(0.2, 0.5), durations(89.5, 90)]).toEqual(["7 – 8 min", "59 min – 1 h", "0 – 1 s", "89 s – 2 min"]);
+    expect([energy({ low: 3.5e6, high: 3.7e6 }), energy({ low: 4.4e6, high: 4.6e6 }), energy({ low: 3.58e6, high: 3.59e6 })]).toEqual(["0.97 – 1.1 kWh", "1.2 – 1.3 kWh", "990 – 1000 Wh"]);
+    expect([power({ low: 123, high: 128 }), power({ low: 9.96, high: 9.97 }), power({ low: 50, high: 50 })]).toEqual(["120 – 130 W", "9.9 – 10 W", "50 W"]);
+    expect([money({ low: 0.289, high: 0.301 }, "EUR"), money({ low: 1.19, high: 1.2 }, "EUR"), money({ low: 0.3, high: 0.3 }, "EUR")]).toEqual(["0.28 – 0.31 EUR", "1.1 – 1.2 EUR", "0.30 EUR"]);
+  });
+  it("are never one value where the ends differ", () => {
+    for (let low = 0.3; low < 1e7; low *= 1.37)
+      for (const wider of [1.0001, 1.01, 1.2, 3]) {
+        const high = low * wider;
+        for (const said of [durations(low, high), energy({ low, high }), power({ low, high })]) {
+          const [from = "", to = ""] = said.split(" – ");
+          expect(to, `${low} to ${high}`).not.toBe("");
+          expect([from, `${from} ${to.split(" ").at(-1)}`]).not.toContain(to);
+        }
+      }
   });
 });
 

@@ -75,6 +75,17 @@ test("who goes on with a campaign says which runs of a block that is not whole c
   expect(countOf(after([end(0, 1)], model).cells).done).toBe(3);
 });
 
+test("where a run is void, the runs of its block before it count no more", () => {
+  const end = (arm: number, block: number, attempt = 0, consequence: "info" | "exclude" | "void" = "info"): LiveEvent => ({ k: "end", at: 4, arm, block, attempt, outcome: "record", consequence });
+  const statuses = (model: Model) => [0, 1, 2].map((arm) => cellOf(model, arm, 1)?.status);
+  const model = after([begin(0, 0, 0), end(0, 0), begin(1, 0, 1), end(0, 1), begin(2, 2, 1), end(2, 1, 0, "exclude"), begin(3, 1, 1), end(1, 1, 0, "void")]);
+  expect([statuses(model), cellOf(model, 0, 0)?.status]).toEqual([["void", "void", "void"], "done"]);
+  expect(countOf(model.cells)).toMatchObject({ done: 1, excluded: 0, void: 3 });
+  // Its block is made anew: what comes now counts.
+  after([begin(5, 1, 1, 1), end(1, 1, 1), begin(6, 0, 1, 1), end(0, 1, 1)], model);
+  expect(statuses(model)).toEqual(["done", "done", "void"]);
+});
+
 test("a run that is broken off waits again", () => {
   const lost: LiveEvent = { k: "state", at: 9, state: "lost" };
   const model = after([begin(0, 1, 2), lost]);

@@ -103,6 +103,42 @@ test("it tries again ever less often, and at once after sleep", () => {
   expect([browser.opened.length, browser.waits.length]).toEqual([7, 0]);
 });
 
+test("an answer that is refused, as by 429 or 503, is asked for again: a browser would not", () => {
+  vi.useFakeTimers();
+  const opened: Connections["opened"] = [];
+  const connections = new Connections();
+  const found = new Stream({
+    address: "/events",
+    after: 7,
+    take: () => {},
+    changed: () => {},
+    open: (address) => {
+      const source = connections.open(address);
+      opened.push(connections.last);
+      return source;
+    },
+    chance: () => 0.5,
+  });
+  found.start();
+  const times: number[] = [];
+  for (let n = 1; n <= 8; n++) {
+    // All that an EventSource says of such an answer; then it is closed for good.
+    connections.say("error");
+    expect([found.connection, connections.last.closed]).toEqual(["waiting", true]);
+    const before = Date.now();
+    vi.advanceTimersToNextTimer();
+    times.push(Date.now() - before);
+    expect(opened).toHaveLength(n + 1);
+  }
+  expect(times[0]).toBe(800);
+  expect(times).toEqual([...times].sort((a, b) => a - b));
+  expect(times.at(-1)).toBe(15_000);
+  connections.say("open");
+  connections.say("message", batches[7] ?? [], 8);
+  expect([found.connection, found.last]).toEqual(["open", 8]);
+  found.stop();
+});
+
 test("the end is believed once everything is there", () => {
   const found = stream();
   found.start();
