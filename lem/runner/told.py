@@ -39,7 +39,13 @@ class Censor:
 
     def event(self, event: LiveEvent) -> LiveEvent:
         """The event as anybody may see it. Answers of models are left as they are."""
-        if isinstance(event, End | Flag | State):
+        if isinstance(event, End):
+            own = {
+                "message": self.words(event.message),
+                "hardware": self.words(event.hardware, 200),
+            }
+            return event.model_copy(update=own)
+        if isinstance(event, Flag | State):
             return event.model_copy(update={"message": self.words(event.message)})
         if isinstance(event, Begin) and len(self._devices) > MOST_DEVICES:
             self._devices.clear()

@@ -52,6 +52,8 @@ def test_a_reason_is_one_short_line_without_its_hint(censor: Censor) -> None:
 def test_events_are_told_without_it_and_answers_as_they_are(censor: Censor) -> None:
     end = End(at=1, arm=0, block=0, attempt=0, outcome="failure", message="in /home/mallory/x")
     assert "mallory" not in censor.event(end).message  # type: ignore[union-attr]
+    made_on = end.model_copy(update={"hardware": "2 × NVIDIA H200 · CPU of gpubox7 (64 CPUs)"})
+    assert censor.event(made_on).hardware == "2 × NVIDIA H200 · CPU of … (64 CPUs)"  # type: ignore[union-attr]
     state = State(at=1, state="staging", message="fetching to /home/mallory")
     assert "mallory" not in censor.event(state).message  # type: ignore[union-attr]
     text = Text(at=1, request="r1", text="see /usr/bin", end=True)
