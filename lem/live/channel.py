@@ -64,6 +64,11 @@ class Channel:
         return self._log.over
 
     @property
+    def size(self) -> int:
+        """Of the log, in bytes."""
+        return self._log.size
+
+    @property
     def held_bytes(self) -> int:
         """In memory."""
         return self._ring_held

@@ -35,8 +35,8 @@ EVENTS = f"{API}/runners/events"
 HELLO = f"{API}/runners/register"
 CAMPAIGNS = f"{API}/campaigns"
 DOCUMENTS = (CAMPAIGNS, f"{CAMPAIGNS}/plan", EVENTS)
-VIEWED = re.compile(rf"{API}/campaigns/q[0-9a-f]{{20}}/events", re.ASCII)
-"""What streams to viewers: has bounds of its own, and no end."""
+VIEWED = re.compile(rf"{API}/campaigns/q[0-9a-f]{{20}}/(events|recording)", re.ASCII)
+"""What streams to viewers, without end, and whole recordings: both have bounds of their own."""
 HEAVY = (f"{API}/export", f"{API}/campaigns/plan")
 HEAVY_ENDS = ("/attribute", "/recording")
 UNLIMITED = ("/healthz",)
@@ -115,7 +115,10 @@ class Request:
         self.query: bytes = scope["query_string"]
         self.client = client
         self.started = time.perf_counter()
-        self.is_view = self.method in ("GET", "HEAD") and bool(VIEWED.fullmatch(self.path))
+        found = VIEWED.fullmatch(self.path) if self.method in ("GET", "HEAD") else None
+        self.is_view = found is not None and found[1] == "events"
+        self.has_seat = found is not None
+        """Whether it counts among those that watch, and not among what is under way."""
         self.unread = has_body(scope)
         """Whether some of its body may still be on its way."""
 
@@ -190,7 +193,7 @@ class Front:
         check_host(scope["headers"], self._settings)
         if request.path in UNLIMITED:
             return
-        if self._under_way >= self._bounds.concurrent_requests and not request.is_view:
+        if self._under_way >= self._bounds.concurrent_requests and not request.has_seat:
             raise HttpProblem(
                 503, "busy", "too many requests are under way", headers={"Retry-After": "1"}
             )
@@ -210,7 +213,7 @@ class Front:
         if request.path == SUBMISSIONS and request.method == "POST":
             limit_s += self._bounds.body_s
         task = asyncio.ensure_future(self._app(scope, receive, outgoing.send))
-        if not request.is_view:
+        if not request.has_seat:
             self._under_way += 1
             self._metrics.in_flight.inc()
             task.add_done_callback(self._ended)

@@ -58,7 +58,11 @@ class Live:
     ) -> None:
         self.hub = hub
         self.audience = Audience(hub, bounds.chunk_s)
+        self.bounds = bounds
         self.seats = Seats(bounds.viewers, bounds.viewers_by_address)
+        self.recordings = Seats(
+            bounds.recordings, bounds.recordings_by_address, "fetch whole recordings"
+        )
         self.role_of = role_of
         self.holder = holder
         self.state_of = state_of
@@ -193,10 +197,12 @@ def _keep(known: OrderedDict[Key, Known], key: Key, value: Known) -> None:
 
 
 class Seats:
-    """How many may watch: all together, and from one address. On one event loop."""
+    """How many may watch: all together, and from one address. On one event loop. ``what`` they
+    do, in words."""
 
-    def __init__(self, most: int, by_group: int) -> None:
+    def __init__(self, most: int, by_group: int, what: str = "watch") -> None:
         self._most = most
+        self._what = what
         self._by_group = by_group
         self._taken: dict[str, int] = {}
         self.taken = 0
@@ -205,13 +211,13 @@ class Seats:
     def one(self, group: str) -> Iterator[None]:
         if self.taken >= self._most:
             raise HttpProblem(
-                503, "too_many_viewers", "too many watch now", headers={"Retry-After": "30"}
+                503, "too_many_viewers", f"too many {self._what} now", headers={"Retry-After": "30"}
             )
         if self._taken.get(group, 0) >= self._by_group:
             raise HttpProblem(
                 429,
                 "too_many_viewers",
-                f"more than {self._by_group} watch from one address",
+                f"more than {self._by_group} {self._what} from one address",
                 headers={"Retry-After": "30"},
             )
         self.taken += 1

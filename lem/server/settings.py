@@ -71,6 +71,11 @@ class Bounds:
     viewers: int = 1000
     """Of live events, beside the requests that are under way."""
     viewers_by_address: int = 50
+    recordings: int = 16
+    """Whole ones of live events that are read at once, likewise beside what is under way."""
+    recordings_by_address: int = 4
+    recording_bytes_s: float = 64 * 1024
+    """Least rate at which one is to be read on the whole."""
     connections: int = 2000
     cache_bytes: int = 64 * MEBIBYTE
     """Encoded answers that are kept."""

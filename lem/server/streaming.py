@@ -5,7 +5,7 @@ import asyncio
 import socket
 import zlib
 from collections.abc import Iterator, MutableMapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 from starlette.requests import Request
@@ -19,6 +19,9 @@ from lem.server.negotiation import is_known, takes_gzip
 SEND_BUFFER = 128 * 1024
 """Of the kernel, for each viewer: as much as a page far away needs, and no more for one that takes
 nothing."""
+
+GRACE_S = 30.0
+"""For a recording, beside the time that its size allows."""
 
 NDJSON = "application/x-ndjson"
 GZIP_LEVEL = 5
@@ -114,8 +117,43 @@ def _bound(transport: Any) -> None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
 
 
-def recording(request: Request, channel: Channel) -> Response:
-    """The log of a channel; compressed, where the client takes that."""
+class Whole(StreamingResponse):
+    """A recording. Holds its ``seat`` until the end, which comes after ``limit_s`` at the latest:
+    whoever reads more slowly is cut off."""
+
+    def __init__(
+        self,
+        body: Iterator[bytes],
+        headers: dict[str, str],
+        seat: AbstractContextManager[None],
+        limit_s: float | None,
+    ) -> None:
+        super().__init__(body, media_type=NDJSON, headers=headers)
+        self._seat = seat
+        self._limit_s = limit_s
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        if scope.get(METHOD, scope["method"]) == "HEAD":
+            await Response(media_type=NDJSON, headers=dict(self.headers))(scope, receive, send)
+            return
+        with self._seat:
+            try:
+                async with asyncio.timeout(self._limit_s):
+                    await super().__call__(scope, receive, send)
+            except TimeoutError:
+                if (transport := scope.get(TRANSPORT)) is not None:
+                    transport.abort()
+                scope[LEFT] = "slow"
+
+
+def recording(
+    request: Request,
+    channel: Channel,
+    seat: AbstractContextManager[None] | None = None,
+    least_bytes_s: float | None = None,
+) -> Response:
+    """The log of a channel; compressed, where the client takes that. ``least_bytes_s``: so fast, on
+    the whole, it is to be read, as it is before it is compressed."""
     headers = {
         "Cache-Control": "public, no-cache" if channel.over else "no-store",
         "Vary": "Accept-Encoding",
@@ -126,7 +164,8 @@ def recording(request: Request, channel: Channel) -> Response:
     body = channel.recording()
     if takes_gzip(request.headers.get("accept-encoding", "")):
         body, headers["Content-Encoding"] = _gzipped(body), "gzip"
-    return StreamingResponse(body, media_type=NDJSON, headers=headers)
+    limit_s = None if least_bytes_s is None else GRACE_S + channel.size / least_bytes_s
+    return Whole(body, headers, seat or nullcontext(), limit_s)
 
 
 def _gzipped(body: Iterator[bytes]) -> Iterator[bytes]:

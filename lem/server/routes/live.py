@@ -87,7 +87,8 @@ async def get_recording(request: Request, queued: QueuedPath) -> Response:
     live = the_service(request).live
     await _must_exist(live, queued)
     channel = await to_thread.run_sync(live.hub.channel, queued)
-    return recording(request, channel)
+    seat = live.recordings.one(client_group(request.scope["lem.client"].address))
+    return recording(request, channel, seat, live.bounds.recording_bytes_s)
 
 
 async def _must_exist(live: Live, queued: str) -> None:
