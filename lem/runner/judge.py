@@ -220,6 +220,8 @@ def _of_sweep(file: CampaignFile, policy: Policy) -> Iterator[str]:
                     yield from _of_args(backend, setting, policy)
                 elif path.section == "generate":
                     yield from _names_and_values("generate", setting, policy.generate_names)
+                elif path.section == "engine":
+                    yield from _of_engine(setting)
                 if bound is not None:
                     yield from _beyond(path.name, bound, value)
 
@@ -234,11 +236,15 @@ def _of_settings(
 ) -> Iterator[str]:
     yield from _of_args(backend, args, policy)
     yield from _names_and_values("generate", generate, policy.generate_names)
+    yield from _of_engine(engine)
+    if device != DeviceSettings() and not policy.device_settings:
+        yield "device: power limits and clocks are not set here"
+
+
+def _of_engine(engine: Mapping[str, Any]) -> Iterator[str]:
     for name, value in engine.items():
         if not _is_plain(value):
             yield f"engine.{name}: {_said(value)} is no plain value"
-    if device != DeviceSettings() and not policy.device_settings:
-        yield "device: power limits and clocks are not set here"
 
 
 def _of_args(backend: str, args: Mapping[str, Any], policy: Policy) -> Iterator[str]:

@@ -192,6 +192,20 @@ def test_each_of_these_is_a_campaign_that_lem_would_read() -> None:
     assert not unread
 
 
+def test_every_listed_value_of_an_engine_is_looked_at_though_none_of_its_experiments_is() -> None:
+    """They are chosen while it runs."""
+    found = verdict(
+        campaign(
+            sweep={"engine.quantization": ["awq", "../../etc"], "engine.max_batch_size": [1, 2]},
+            sampler={"kind": "pareto", "budget": 2, "generation": 1},
+            exclude=[
+                {"engine.quantization": "../../etc", "engine.max_batch_size": n} for n in (1, 2)
+            ],
+        )
+    )
+    assert any("engine.quantization" in why and "no plain value" in why for why in found.declined)
+
+
 def test_an_owner_may_let_campaigns_choose_their_meters() -> None:
     policy = parse("meters: true", "policy.yaml")
     for which in ("meters", "estimated power"):
