@@ -74,7 +74,9 @@ class Live:
 
     def say(self, queued: str, state: str, message: str = "") -> None:
         """Tell who watches that a queued campaign is in another state, and keep that. From any
-        thread; waits for the disk."""
+        thread; waits for the disk. Who held it is asked anew."""
+        for key in [k for k in list(self._leases) if k[1] == queued]:
+            self._leases.pop(key, None)
         self.hub.channel(queued).say(said(state, message))
 
     async def check_sender(self, token: str) -> None:

@@ -5,6 +5,7 @@ Documents as in ``lem/contract/queue.py``. A runner whose lease is lost is answe
 ``lease_lost`` by everything.
 """
 
+import threading
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -30,10 +31,14 @@ from lem.contract.queue import (
 from lem.server.answers import fresh
 from lem.server.auth import Here, needs
 from lem.server.describe import problems
-from lem.server.problems import API_SCHEMA_VERSION
+from lem.server.problems import API_SCHEMA_VERSION, HttpProblem
 
 router = APIRouter(prefix="/runners", tags=["runners"])
 Runner = Annotated[Grant, Depends(needs("runner"))]
+AT_ONCE = 2
+WAIT_S = 20.0
+_handing = threading.BoundedSemaphore(AT_ONCE)
+"""Handovers, each of which holds all of a campaign in memory."""
 
 
 class Runners(BaseModel):
@@ -111,6 +116,13 @@ def get_handover(
     fence: Annotated[int, Query(ge=1, le=2**53)],
 ) -> Response:
     """What was submitted of a campaign so far, for the runner that goes on with it."""
-    with service.database.reading() as connection:
-        found = handover(connection, service.packs, queued, fence, grant.token_hash)
-    return fresh(found)
+    if not _handing.acquire(timeout=WAIT_S):
+        raise HttpProblem(
+            503, "busy", "too many campaigns are handed over now", headers={"Retry-After": "10"}
+        )
+    try:
+        with service.database.reading() as connection:
+            found = handover(connection, service.packs, queued, fence, grant.token_hash)
+        return fresh(found)
+    finally:
+        _handing.release()
