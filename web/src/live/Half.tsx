@@ -128,8 +128,8 @@ function Result({ ended, deviceClass, estimated }: { ended: EndEvent; deviceClas
 export function madeOn({ hardware = "", meters = {} }: Pick<EndEvent, "hardware" | "meters">, deviceClass: string | null): string {
   const meter = deviceClass === null ? "" : (meters[deviceClass] ?? "");
   if (hardware === "") return "";
-  const on = plain(hardware, 120);
-  return meter === "" ? t("beside.on", { hardware: on }) : t("beside.on_by", { hardware: on, meter: plain(meter, 40) });
+  const on = plain(hardware, 200);
+  return meter === "" ? t("beside.on", { hardware: on }) : t("beside.on_by", { hardware: on, meter: plain(meter, 100) });
 }
 
 export function standingOf(model: Pick<Model, "ended" | "flags" | "windows">, status: Status, standing: HalfProps["standing"]): string {

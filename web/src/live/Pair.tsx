@@ -171,7 +171,7 @@ export function verdict(left: Compared, right: Compared, deviceClass: string, sa
   if (!a && !b) return t(estimated ? "beside.so_far_estimated" : "beside.so_far");
   if (!a || !b) return t("beside.one_ended");
   const held = against(a, b, deviceClass, sameCampaign);
-  const of = (found: EndEvent): string => plain((held === "machines" ? found.hardware : found.meters?.[deviceClass]) ?? "", 120);
+  const of = (found: EndEvent): string => plain((held === "machines" ? found.hardware : found.meters?.[deviceClass]) ?? "", 200);
   if (held !== "fine") return t(`beside.${held}`, { left: of(a), right: of(b) });
   const figures = [figureOf(left.model, deviceClass), figureOf(right.model, deviceClass)] as const;
   const found = figures[0] && figures[1] ? between(figures[0], figures[1]) : null;
