@@ -25,6 +25,8 @@ STRIDE = 64
 OVER = ("done", "failed", "cancelled")
 SERVER = 0
 """The fence of what the server itself says."""
+MOST_SAID = 2000
+"""Lines of the server: of more only those that a campaign has ended."""
 _SCAN_BYTES = 2**20
 _HEAD = re.compile(rb"\[(\d{1,16}),(\d{1,16}),\[")
 _EVENTS: TypeAdapter[list[LiveEvent]] = TypeAdapter(list[LiveEvent])
@@ -89,6 +91,8 @@ class Log:
         if fence != SERVER and (self.over or fence < max(self._next, default=0)):
             raise Superseded
         wanted = self.next(fence)
+        if fence == SERVER and wanted >= MOST_SAID and not any(map(_is_end, events)):
+            return None
         # What is not kept leaves gaps that are no loss.
         if number < wanted or (number > wanted and not self._full):
             return None
@@ -201,6 +205,10 @@ def _payload(line: bytes) -> bytes:
 def _is_servers(event: LiveEvent) -> bool:
     """A state that only the server knows."""
     return isinstance(event, State) and event.state not in ("staging", "running")
+
+
+def _is_end(event: LiveEvent) -> bool:
+    return isinstance(event, State) and event.state in OVER
 
 
 def _full(events: Sequence[LiveEvent]) -> Flag:

@@ -201,6 +201,23 @@ def test_a_damaged_line_of_the_server_does_not_keep_it_from_opening(tmp_path: Pa
     assert (log.last, log.next(1), log.over) == (3, 1, False)
 
 
+def test_the_server_says_so_much_and_then_only_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lem.live.log.MOST_SAID", 10)
+    log = Log(tmp_path / "log")
+    for n in range(30):
+        log.take(SERVER, log.next(SERVER), [said("claimed" if n % 2 else "queued")])
+    assert log.last == 10 and log.next(SERVER) == 10
+    # A runner's own are not the server's.
+    assert log.take(1, 0, events(phase(1))) is not None
+    log.close()
+    log = Log(tmp_path / "log")
+    assert log.take(SERVER, log.next(SERVER), [said("claimed")]) is None
+    assert log.take(SERVER, log.next(SERVER), [said("done")]) is not None
+    assert log.over and log.last == 12
+
+
 def test_a_message_is_as_long_as_it_may_be() -> None:
     assert isinstance(said("failed", "x" * 5000), State)
     assert len(said("failed", "x" * 5000).message) == 2000

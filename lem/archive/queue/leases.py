@@ -26,6 +26,8 @@ HEARTBEAT_S = 5.0
 POLL_S = 2.0
 MAX_TRIES = 5
 """Claims of a campaign without a block of it submitted in between: then it has failed."""
+SHORTEST_PAUSE_S, LATELY_S = 10.0, 60.0
+"""Of a campaign that a runner gave back before it had begun a run, and had given back lately."""
 AT_ONCE = 100
 LOST = "its runner was not heard of any more"
 LATER = "later"
@@ -159,8 +161,8 @@ def finish(
     end_claim(c, row, now, told.outcome, told.reason)
     if told.outcome in ("declined", "unfit"):
         _decline(c, row, now, told.outcome, told.reason, None)
-    elif told.outcome == "released" and told.not_before_s is not None:
-        _decline(c, row, now, LATER, told.reason, now + told.not_before_s)
+    elif told.outcome == "released" and (pause_s := _pause_s(c, row, now, told)) > 0:
+        _decline(c, row, now, LATER, told.reason, now + pause_s)
     if told.outcome == "done":
         change = _done(c, row, now, told.reason)
     elif told.outcome == "failed" or (told.outcome == "cancelled" and _is_to_end(row)):
@@ -172,6 +174,22 @@ def finish(
         tried = told.outcome == "released" and told.tried
         change = put_back(c, row, now, told.reason or told.outcome, counts=tried)
     return _STATE_OF.get(change.state, "queued"), [change]
+
+
+def _pause_s(c: Connection, row: sa.Row[Any], now: float, told: Finish) -> float:
+    """How long a campaign that was given back is not for this runner. What was no try may be given
+    back without end: so not at once, but for the first time, as a runner does that starts anew."""
+    asked_s = told.not_before_s or 0.0
+    if told.tried or asked_s >= SHORTEST_PAUSE_S:
+        return asked_s
+    before = sa.select(CLAIM.c.fence).where(
+        CLAIM.c.queued_seq == row.seq,
+        CLAIM.c.runner_id == row.runner_id,
+        CLAIM.c.fence < row.fence,
+        CLAIM.c.outcome == "released",
+        CLAIM.c.ended_at > text(now - LATELY_S),
+    )
+    return asked_s if c.execute(before.limit(1)).first() is None else SHORTEST_PAUSE_S
 
 
 def _done(c: Connection, row: sa.Row[Any], now: float, reason: str) -> Change:

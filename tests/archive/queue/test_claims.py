@@ -558,6 +558,23 @@ def test_what_is_given_back_for_a_while_comes_back(queue: Queue) -> None:
     assert queue.claim(other).queued == id
 
 
+def test_what_is_no_try_is_not_given_back_again_and_again(queue: Queue) -> None:
+    box, other, id = queue.machine(), queue.machine(), queue.add(queue.person())
+    # A runner that is started anew goes on at once.
+    queue.finish(box, id, queue.claim(box).fence, "released", "stopped", tried=False)
+    for asked in (None, 0.001):
+        fence = queue.claim(box).fence
+        more = {"tried": False, "not_before_s": asked}
+        assert queue.finish(box, id, fence, "released", "not now", **more) == "queued"
+        assert queue.claim(box) is None and queue.claim(box, id) is None
+        queue.now += leases.SHORTEST_PAUSE_S
+    queue.finish(box, id, queue.claim(box).fence, "released", tried=False)
+    # For another there is no reason to wait, and what is a try needs no pause.
+    queue.finish(other, id, queue.claim(other).fence, "released")
+    queue.finish(other, id, queue.claim(other).fence, "released")
+    assert queue.claim(other).queued == id
+
+
 def test_a_refusal_takes_the_place_of_a_pause(queue: Queue) -> None:
     box, id = queue.machine(), queue.add(queue.person())
     queue.finish(box, id, queue.claim(box).fence, "released", "quota", not_before_s=60.0)
