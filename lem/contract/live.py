@@ -127,7 +127,8 @@ class Power(Part):
     j: Amount
     """Since the run's first sample."""
     window_j: Amount | None = None
-    """Within the run's windows so far; null before the first one."""
+    """Within the run's windows so far; null before the first one, and for good once a part of one
+    was not read."""
 
 
 class Tokens(Part):

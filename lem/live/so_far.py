@@ -28,6 +28,8 @@ class Joules:
         self.total = 0.0
         """Since the first reading; without gaps, in which nothing was read."""
         self.windows = 0.0
+        self.is_whole = True
+        """Whether all of the windows until now was read: tokens of what was not go on to count."""
         self._before = 0.0
         """In the windows that have ended."""
         self._begin_ns: int | None = None
@@ -51,6 +53,8 @@ class Joules:
             joules = (before + watts) / 2 * max(0, t_ns - then_ns) / 1e9
             if t_ns - then_ns <= GAP_NS:
                 self.windows = min(MOST, self.windows + joules)
+            else:
+                self.is_whole = False
         self._kept.append((t_ns, watts, self.windows))
 
     def begin(self, at_ns: int) -> None:
@@ -76,12 +80,19 @@ class Joules:
         if self._kept and self._kept[-1][0] > begin_ns:
             then_ns, watts, joules = self._kept[-1]
             held_ns = at_ns - then_ns
-            self.windows = min(MOST, joules + (watts * held_ns / 1e9 if held_ns <= GAP_NS else 0))
+            if held_ns > GAP_NS:
+                self.is_whole = False
+                held_ns = 0
+            self.windows = min(MOST, joules + watts * held_ns / 1e9)
         elif later or self._kept:
             # A window between two readings.
             then_ns, watts, _ = (later or self._kept)[-1]
             if max(then_ns - begin_ns, at_ns - then_ns) <= GAP_NS:
                 self.windows = min(MOST, self._before + watts * max(0, at_ns - begin_ns) / 1e9)
+            else:
+                self.is_whole = False
+        else:
+            self.is_whole = False
         self._before = self.windows
         self._kept.extend((t_ns, watts, self.windows) for t_ns, watts, _ in reversed(later))
 
@@ -114,6 +125,7 @@ class RunSoFar:
             if len(self._devices) >= MAX_DEVICES:
                 return []
             joules = self._devices[device] = Joules()
+            joules.is_whole = self._windows == 0
             if self._begin_ns is not None:
                 joules.begin(self._begin_ns)
         if t_ns > self._read_ns.get(device, -1):
@@ -128,7 +140,7 @@ class RunSoFar:
                 estimated=device_class == ESTIMATED,
                 w=round(watts, 3),
                 j=round(joules.total, 3),
-                window_j=round(joules.windows, 3) if self._edges else None,
+                window_j=round(joules.windows, 3) if self._edges and joules.is_whole else None,
             )
         ]
 

@@ -98,7 +98,7 @@ def test_a_device_that_is_first_seen_within_a_window_counts_from_its_beginning()
     assert told.watts(3, 1, "cpu0").window_j == pytest.approx(60)
 
 
-def test_what_was_not_read_for_over_a_second_is_in_neither_energy() -> None:
+def test_what_was_not_read_for_over_a_second_is_in_no_energy() -> None:
     told = Told()
     told.watts(0, 100)
     told.edge(0, True)
@@ -108,10 +108,27 @@ def test_what_was_not_read_for_over_a_second_is_in_neither_energy() -> None:
     for t in tenths(7.9, 10):
         last = told.watts(t, 100)
     assert last.j == pytest.approx(200 + 200, rel=1e-6)
-    assert last.window_j == pytest.approx(last.j, rel=1e-6)
-    # Nor is the last reading carried on for long to a window's end.
+    # Tokens of these seconds go on to count.
+    assert last.window_j is None
     told.edge(14, False, 5)
-    assert told.watts(14.1, 100).window_j == pytest.approx(400, rel=1e-6)
+    assert told.watts(14.1, 100).window_j is None
+
+
+def test_the_last_reading_is_not_carried_on_for_long_to_a_windows_end() -> None:
+    told = Told()
+    told.edge(0, True)
+    for t in tenths(0, 2):
+        assert told.watts(t, 100).window_j is not None
+    told.edge(6, False, 5)
+    assert told.watts(6.1, 100).window_j is None
+
+
+def test_a_device_that_is_first_seen_after_a_window_has_no_energy_of_windows() -> None:
+    told = Told()
+    told.edge(0, True)
+    told.edge(1, False, 5)
+    told.edge(2, True)
+    assert told.watts(2.1, 100).window_j is None
 
 
 def test_a_window_within_a_gap_has_no_energy() -> None:
@@ -122,7 +139,7 @@ def test_a_window_within_a_gap_has_no_energy() -> None:
     told.watts(9, 100)
     told.edge(9, True)
     last = told.watts(12, 100)
-    assert (last.j, last.window_j) == (0, 0)
+    assert (last.j, last.window_j) == (0, None)
 
 
 def test_tokens_of_a_window_are_those_that_the_agent_counted_in_it() -> None:

@@ -85,7 +85,7 @@ function SoFar({ sum, counts, like, estimated }: SoFarProps): JSX.Element {
       <p class="for-tokens">{t("beside.for_tokens", { n: whole(Math.round(sum.tokens)) })}</p>
       <p class={`per-token figure is-so-far${look}`}>
         {each === null ? (
-          <span class="sub">{t("beside.no_tokens")}</span>
+          <span class="sub">{t(sum.tokens >= 1 ? "beside.not_read" : "beside.no_tokens")}</span>
         ) : (
           <>
             <span class="value">{atMostThree(each * per.factor)}</span> <span class="unit">{per.unit}</span>

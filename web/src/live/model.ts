@@ -239,7 +239,7 @@ function power(model: Model, event: PowerEvent): void {
     at: event.at,
     w: event.w,
     j: event.j,
-    windowsJ: event.window_j ?? 0,
+    windowsJ: event.window_j ?? (model.windows.length > 0 ? NaN : 0),
   };
   model.devices = last ? devices.map((d, i) => (i === place ? device : d)) : [...devices, device];
   let samples = model.samples.get(event.device);
@@ -250,9 +250,17 @@ function power(model: Model, event: PowerEvent): void {
   samples.push(event.at, event.w);
 }
 
+/** As the server has it: over a longer time without a reading, nothing is known. */
+const UNREAD_MS = 1500;
+
 function tokens(model: Model, { at, n, per_s, window_n }: TokensEvent): void {
   const windowsJ: Record<string, number> = {};
-  for (const d of model.devices) windowsJ[d.deviceClass] = (windowsJ[d.deviceClass] ?? 0) + d.windowsJ;
+  const measuring = model.windows.at(-1)?.to === null;
+  for (const d of model.devices) {
+    // Of what is not read any more nothing is known, while tokens go on to count.
+    const known = measuring && at - d.at > UNREAD_MS ? NaN : d.windowsJ;
+    windowsJ[d.deviceClass] = (windowsJ[d.deviceClass] ?? 0) + known;
+  }
   model.tokens = { at, n, perS: per_s, windowsN: window_n ?? 0, windowsJ };
 }
 

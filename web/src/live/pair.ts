@@ -55,7 +55,7 @@ export function sumOf(model: Pick<Model, "devices" | "tokens">, deviceClass: str
 }
 
 export function perToken({ forTokens, tokens }: Sum): number | null {
-  return tokens >= 1 ? forTokens / tokens : null;
+  return tokens >= 1 && !Number.isNaN(forTokens) ? forTokens / tokens : null;
 }
 
 /** The class of devices in which both can be compared; null where there is none. */

@@ -71,6 +71,7 @@ const ENERGIES = [[1e9, "GJ"], [1e6, "MJ"], [1e3, "kJ"]] as const;
 
 /** Growing energy: `980` J, `1.23` kJ. */
 export function joules(j: number): readonly [value: string, unit: string] {
+  if (Number.isNaN(j)) return ["–", "J"];
   const found = Number(j.toPrecision(3));
   const [size, unit] = ENERGIES.find(([least]) => found >= least) ?? [1, "J"];
   return [atMostThree(found / size), unit];

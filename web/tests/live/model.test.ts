@@ -147,3 +147,16 @@ test("what is no event is none", () => {
   expect(eventsOf("[]")).toEqual([]);
   expect(eventsOf([begin(1)])).toEqual([begin(1)]);
 });
+
+test("energy of windows is not known once a part of one was not read, for the tokens neither", () => {
+  const known = (found: Model): number | undefined => found.tokens?.windowsJ["gpu"];
+  const model = after([begin(0), power(10, 100, 0), edge(20, true), power(1000, 100, 99, "gpu0", 98), tokens(1001, 5, 5)]);
+  expect(known(model)).toBe(98);
+  // The meter is silent while tokens go on.
+  expect(known(after([tokens(2600, 9, 9)], model))).toBeNaN();
+  expect(known(after([power(2700, 100, 99, "gpu0", 270), tokens(2701, 10, 10)], model))).toBe(270);
+  expect(known(after([power(6000, 100, 99), tokens(6001, 20, 20)], model))).toBeNaN();
+  // In a rest nothing is read, and no token comes.
+  const rested = after([begin(0), edge(20, true), power(1000, 100, 99, "gpu0", 98), edge(1010, false), tokens(5000, 5, 5)]);
+  expect(known(rested)).toBe(98);
+});

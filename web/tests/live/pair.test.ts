@@ -44,6 +44,7 @@ test("what can be compared is said, and what cannot", () => {
   expect(classOf(["gpu"], ["estimated"], "gpu")).toBeNull();
   const sum = (j: number, tokens: number) => ({ j, forTokens: j, tokens, w: 0, estimated: false });
   expect(perToken(sum(5, 0))).toBeNull();
+  expect(perToken(sum(NaN, 5))).toBeNull();
   const told = (settings: Record<string, unknown>, block: number, requests = "", model = "m") => ({ settings, block, requests, model });
   expect(promptsOf(told({ "engine.x": 1 }, 0), told({ "engine.x": 2 }, 0), true)).toBe("same");
   expect(promptsOf(told({ "engine.x": 1 }, 0), told({ "engine.x": 1 }, 1), true)).toBe("order");
