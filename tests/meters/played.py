@@ -1,7 +1,6 @@
 """Builds the played NVML, writes what it plays, and knows the true energy."""
 
 import ctypes
-import os
 import shutil
 import subprocess
 import time
@@ -139,8 +138,3 @@ def settings(config: Path) -> list[tuple[int, int]]:
 def restart(config: Path) -> None:
     """What was set is lost."""
     config.with_name(config.name + ".set").unlink(missing_ok=True)
-
-
-def point_here_at(config: Path) -> None:
-    """For the library loaded into this process."""
-    os.environ["LEM_PLAYED_NVML"] = str(config)

@@ -17,6 +17,7 @@
 #include <time.h>
 
 Play play;
+int played;
 static struct timespec changed;
 
 double now_s(void) {
@@ -259,6 +260,7 @@ void load(void) {
     struct stat about;
     char line[256];
     defaults(&next);
+    played = f != NULL;
     if (f) {
         if (fstat(fileno(f), &about) == 0) changed = about.st_mtim;
         while (fgets(line, sizeof line, f)) set(&next, line);

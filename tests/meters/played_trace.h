@@ -3,7 +3,7 @@
 #define PLAYED_TRACE_H
 
 enum { SUCCESS = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3,
-       INSUFFICIENT_SIZE = 7, GPU_IS_LOST = 15, UNKNOWN_ERROR = 999 };
+       INSUFFICIENT_SIZE = 7, DRIVER_NOT_LOADED = 9, GPU_IS_LOST = 15, UNKNOWN_ERROR = 999 };
 #define NEVER 1e18
 #define BOARDS 4
 #define SEGMENTS 512
@@ -47,6 +47,7 @@ typedef struct {
 } Play;
 
 extern Play play;
+extern int played;                          /* whether there is anything to play */
 
 const char *played_path(void);              /* $LEM_PLAYED_NVML, or beside the library */
 void load(void);                            /* anew from there */

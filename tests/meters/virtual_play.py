@@ -5,11 +5,12 @@ faults are those of ``played.Play``. A thousand pieces of work take seconds.
 """
 
 import ctypes
-import os
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 from lem.contract.record import MeterInfo
 from lem.meters.protocol import Sample
@@ -46,8 +47,9 @@ class Library:
 
     def play(self, what: played.Play) -> None:
         what.write(self._config)
-        os.environ["LEM_PLAYED_NVML"] = str(self._config)
-        self._c.load()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("LEM_PLAYED_NVML", str(self._config))
+            self._c.load()
 
     def counter(self, t_s: float, device: int = 0) -> float:
         """mJ, or minus NVML's error code."""

@@ -56,6 +56,7 @@ class Machine:
         (root / "token").write_text(token + "\n")
         (root / "policy.yaml").write_text(policy)
         self.process: subprocess.Popen[bytes] | None = None
+        self._said_before = 0
 
     def start(self, *more: str, launcher: str = "process") -> "subprocess.Popen[bytes]":
         variables = {k: v for k, v in environment(self.root).items() if not k.startswith("LEM_")}
@@ -69,6 +70,7 @@ class Machine:
         command = [*LEM, "runner", "--server", self.url, "--launcher", launcher]
         command += ["--token-file", str(self.root / "token")]
         command += ["--policy", str(self.root / "policy.yaml"), "--data", str(self.data), *more]
+        self._said_before = len(self.said())
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log
@@ -77,6 +79,11 @@ class Machine:
 
     def said(self) -> str:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def has_registered(self) -> bool:
+        """Whether the runner that was started last got so far. Before that a signal may meet a
+        Python that has not begun to run it."""
+        return "registered at" in self.said()[self._said_before :]
 
     def end(self, how: int = signal.SIGTERM) -> int:
         """Ask it to end; its exit status."""

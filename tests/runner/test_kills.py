@@ -26,7 +26,7 @@ from lem.archive import log, rebuild
 from lem.archive.database import open_database
 from lem.archive.queue.tables import QUEUED
 from lem.archive.schema import CAMPAIGN, RUN
-from tests.runner.machine import Machine, campaign
+from tests.runner.machine import Machine, campaign, wait
 from tests.runner.place import Place
 
 ROUNDS = int(os.environ.get("LEM_KILL_ROUNDS", "4"))
@@ -181,6 +181,7 @@ def test_every_run_counts_once_whatever_is_killed(
         }
         for machine in pair:
             if machine.process is not None and machine.process.poll() is None:
+                wait(machine, machine.has_registered, "runner that registered")
                 assert machine.end() == 0, machine.said()[-3000:]
     finally:
         place.process.process.send_signal(signal.SIGTERM)
