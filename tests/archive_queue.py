@@ -7,7 +7,7 @@ from sqlalchemy.engine import Connection
 
 from lem.archive import identities, schema
 from lem.archive.identities import Grant
-from lem.archive.queue import adding, claims, leases, runners
+from lem.archive.queue import adding, claims, ending, leases, runners
 from lem.archive.queue.acceptable import wish_of
 from lem.archive.queue.leases import Change
 from lem.archive.queue.tables import QUEUED
@@ -122,7 +122,7 @@ class Queue:
     ) -> str:
         told = Finish(queued=queued, fence=fence, outcome=outcome, reason=reason, **more)
         with self.database.queueing() as c:
-            return leases.finish(c, told, machine.token_hash, self.now)[0]
+            return ending.finish(c, told, machine.token_hash, self.now)[0]
 
     def archived(self, queued: str, state: str = "complete", missing: str = "") -> None:
         """As if so much of it was submitted."""

@@ -10,7 +10,7 @@ import httpx
 from lem.archive import identities
 from lem.archive.database import open_database
 from lem.archive.identities import hash_of, role_of
-from lem.archive.queue import adding, claims, leases, people
+from lem.archive.queue import adding, claims, ending, leases, people
 from lem.archive.queue.tables import QUEUED, RUNNER
 from lem.contract.live import Batch, LiveEvent
 from lem.contract.queue import Accepts, Device, Finish, Hardware, Hello
@@ -98,7 +98,7 @@ class Stage:
         with self.database.writing() as c:
             if outcome == "done":
                 archived(c, queued)
-            leases.finish(c, told, hash_of(self.runner_token))
+            ending.finish(c, told, hash_of(self.runner_token))
 
     def recorded(self, shape: Shape) -> str:
         """A campaign that was run and is done, with its recording. Before the server runs."""

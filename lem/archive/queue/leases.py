@@ -1,4 +1,4 @@
-"""Who holds a campaign now: leases, their fences, and what becomes of a campaign when one ends.
+"""Who holds a campaign now: leases and their fences, and what becomes of it when one runs out.
 
 A lease is a runner's for ``LEASE_S`` seconds, and heartbeats prolong it. Each claim of a campaign
 has a higher fence than the one before. Whatever is done with a lease is done by a transaction that
@@ -14,24 +14,18 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from lem.archive.database import is_writing
-from lem.archive.queue.tables import CLAIM, DECLINED, QUEUED, RUNNER
+from lem.archive.queue.tables import CLAIM, QUEUED, RUNNER
 from lem.archive.reasons import refused
-from lem.archive.refused import Refused
-from lem.archive.schema import CAMPAIGN, PERSON, TOKEN
-from lem.contract.queue import Finish, QueueState, Standing
-from lem.trust.completeness import NO_RUN_COUNTS
+from lem.archive.schema import PERSON, TOKEN
+from lem.contract.queue import Standing
 
 LEASE_S = 30.0
 HEARTBEAT_S = 5.0
 POLL_S = 2.0
 MAX_TRIES = 5
 """Claims of a campaign without a block of it submitted in between: then it has failed."""
-SHORTEST_PAUSE_S, LATELY_S = 10.0, 60.0
-"""Of a campaign that a runner gave back before it had begun a run, and had given back lately."""
 AT_ONCE = 100
 LOST = "its runner was not heard of any more"
-LATER = "later"
-"""Outcome in ``DECLINED`` of what was given back for a while."""
 
 
 class Change(NamedTuple):
@@ -68,7 +62,7 @@ def lease_of(
 
     Raises ``Refused``: ``lease_lost``, ``runner_disabled``, ``token_unknown``.
     """
-    row, _ = _held(c, queued, fence, token_hash, at)
+    row, _ = held(c, queued, fence, token_hash, at)
     return Lease(
         row.seq,
         row.id,
@@ -78,15 +72,16 @@ def lease_of(
         row.handle,
         row.hello,
         bool(row.wanted.get("adaptive")),
-        _is_to_end(row),
+        is_to_end(row),
         row.lease_until,
     )
 
 
-def _held(
+def held(
     c: Connection, queued: str, fence: int, token_hash: str, at: float | None
 ) -> tuple[sa.Row[Any], float]:
-    """The row of a campaign whose lease holds, and the time. Raises as :func:`lease_of`."""
+    """The row of a campaign whose lease holds, with its runner's, and the time. Raises as
+    :func:`lease_of`."""
     row = c.execute(_leased(c.dialect.name, is_writing(c)), {"queued": queued}).first()
     if row is None or row.token_hash != token_hash:
         raise refused("lease_lost")
@@ -109,6 +104,7 @@ def _leased(dialect: str, lock: bool) -> sa.Select[Any]:
         sa.select(
             QUEUED,
             RUNNER.c.handle,
+            RUNNER.c.name.label("runner_name"),
             RUNNER.c.hello,
             RUNNER.c.token_hash,
             RUNNER.c.disabled_at.label("runner_disabled"),
@@ -134,7 +130,8 @@ def _is_valid(row: sa.Row[Any], now: float) -> bool:
     return row.expires_at is None or row.expires_at > text(now)
 
 
-def _is_to_end(row: sa.Row[Any]) -> bool:
+def is_to_end(row: sa.Row[Any]) -> bool:
+    """Whether somebody wants the campaign to end."""
     return row.cancel_at is not None or row.person_disabled is not None
 
 
@@ -142,83 +139,9 @@ def heartbeat(
     c: Connection, queued: str, fence: int, token_hash: str, at: float | None = None
 ) -> Standing:
     """Prolong a lease. Raises as :func:`lease_of`."""
-    row, now = _held(c, queued, fence, token_hash, at)
+    row, now = held(c, queued, fence, token_hash, at)
     c.execute(QUEUED.update().where(QUEUED.c.seq == row.seq).values(lease_until=now + LEASE_S))
-    return Standing(lease_s=LEASE_S, cancel=_is_to_end(row))
-
-
-def finish(
-    c: Connection, told: Finish, token_hash: str, at: float | None = None
-) -> tuple[QueueState, list[Change]]:
-    """End a lease as its runner says. The same again (the answer was lost) gives the state and
-    changes nothing. Raises as :func:`lease_of`."""
-    try:
-        row, now = _held(c, told.queued, told.fence, token_hash, at)
-    except Refused:
-        if (state := _finished(c, told, token_hash)) is None:
-            raise
-        return state, []
-    end_claim(c, row, now, told.outcome, told.reason)
-    if told.outcome in ("declined", "unfit"):
-        _decline(c, row, now, told.outcome, told.reason, None)
-    elif told.outcome == "released" and (pause_s := _pause_s(c, row, now, told)) > 0:
-        _decline(c, row, now, LATER, told.reason, now + pause_s)
-    if told.outcome == "done":
-        change = _done(c, row, now, told.reason)
-    elif told.outcome == "failed" or (told.outcome == "cancelled" and _is_to_end(row)):
-        change = end(c, row, now, told.outcome, told.reason)
-    elif told.outcome == "cancelled":
-        # Nobody wanted that: it is its runner that stopped.
-        change = put_back(c, row, now, told.reason)
-    else:
-        tried = told.outcome == "released" and told.tried
-        change = put_back(c, row, now, told.reason or told.outcome, counts=tried)
-    return _STATE_OF.get(change.state, "queued"), [change]
-
-
-def _pause_s(c: Connection, row: sa.Row[Any], now: float, told: Finish) -> float:
-    """How long a campaign that was given back is not for this runner. What was no try may be given
-    back without end: so not at once, but for the first time, as a runner does that starts anew."""
-    asked_s = told.not_before_s or 0.0
-    if told.tried or asked_s >= SHORTEST_PAUSE_S:
-        return asked_s
-    before = sa.select(CLAIM.c.fence).where(
-        CLAIM.c.queued_seq == row.seq,
-        CLAIM.c.runner_id == row.runner_id,
-        CLAIM.c.fence < row.fence,
-        CLAIM.c.outcome == "released",
-        CLAIM.c.ended_at > text(now - LATELY_S),
-    )
-    return asked_s if c.execute(before.limit(1)).first() is None else SHORTEST_PAUSE_S
-
-
-def _done(c: Connection, row: sa.Row[Any], now: float, reason: str) -> Change:
-    """Its runner says that all of it is run and submitted. It is done where the archive's campaign
-    is whole, by the rules that decide what counts there (one that was taken back was whole once).
-    Where all was run and no run counts, it has failed. Else something is missing that its runner
-    does not know of: it waits again, and that was one of its tries."""
-    found = c.execute(
-        sa.select(CAMPAIGN.c.state, CAMPAIGN.c.missing).where(
-            CAMPAIGN.c.owner == row.campaign, CAMPAIGN.c.queued == row.id
-        )
-    ).first()
-    if found is None:
-        return put_back(c, row, now, "its runner has ended, and nothing of it was submitted")
-    if found.state == "rejected":
-        return end(c, row, now, "failed", "the archive has rejected what was submitted of it")
-    if found.state == "open" and found.missing == NO_RUN_COUNTS:
-        return end(c, row, now, "failed", "all of it was run, and no run of it counts")
-    if found.state == "open":
-        missing = f"its runner has ended, and the archive has not all of it: {found.missing}"
-        return put_back(c, row, now, missing)
-    return end(c, row, now, "done", reason)
-
-
-_STATE_OF: dict[str, QueueState] = {
-    "done": "done",
-    "failed": "failed",
-    "cancelled": "cancelled",
-}
+    return Standing(lease_s=LEASE_S, cancel=is_to_end(row))
 
 
 def block_submitted(c: Connection, lease: Lease, device_models: str) -> None:
@@ -332,29 +255,3 @@ def moment_of(row: sa.Row[Any], at: float | None) -> float:
 def text(seconds: float) -> str:
     """A moment as tables write it."""
     return datetime.fromtimestamp(seconds, UTC).isoformat("T", "milliseconds")
-
-
-def _finished(c: Connection, told: Finish, token_hash: str) -> QueueState | None:
-    """The state of a campaign whose claim ended just so before."""
-    state: QueueState | None = c.scalar(
-        sa.select(QUEUED.c.state)
-        .join(CLAIM, CLAIM.c.queued_seq == QUEUED.c.seq)
-        .join(RUNNER, RUNNER.c.id == CLAIM.c.runner_id)
-        .where(
-            QUEUED.c.id == told.queued,
-            CLAIM.c.fence == told.fence,
-            CLAIM.c.outcome == told.outcome,
-            RUNNER.c.token_hash == token_hash,
-        )
-    )
-    return state
-
-
-def _decline(
-    c: Connection, row: sa.Row[Any], now: float, outcome: str, reason: str, until: float | None
-) -> None:
-    mine = sa.and_(DECLINED.c.queued_seq == row.seq, DECLINED.c.runner_id == row.runner_id)
-    said = {"outcome": outcome, "reason": reason, "at": text(now), "until": until}
-    if c.execute(DECLINED.update().where(mine).values(said)).rowcount == 0:
-        said |= {"queued_seq": row.seq, "runner_id": row.runner_id}
-        c.execute(DECLINED.insert().values(said))

@@ -81,7 +81,7 @@ class ClaimOf(Shape):
 class DeclinedBy(Shape):
     runner: RunnerOf
     outcome: str
-    """``declined``, ``unfit``, ``later``."""
+    """``declined``, ``unfit``, ``failed``, ``later``."""
     reason: str
     at: str
     until: str | None

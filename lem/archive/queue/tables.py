@@ -103,5 +103,5 @@ DECLINED = sa.Table(
     sa.Column("at", sa.Text, nullable=False),
     sa.Column("until", sa.Float),
 )
-"""What is not offered to a runner again. ``outcome``: ``declined`` or ``unfit``; ``later``: not
-before ``until``."""
+"""What is not offered to a runner again. ``outcome``: ``declined``, ``unfit``, ``failed``;
+``later``: not before ``until``."""

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel
 
 from lem.archive.identities import Grant
-from lem.archive.queue import leases
+from lem.archive.queue import ending, leases
 from lem.archive.queue.claims import claim
 from lem.archive.queue.handover import handover
 from lem.archive.queue.runners import RunnerRow, listed, register, runner_of, seen
@@ -103,7 +103,7 @@ def post_heartbeat(service: Here, grant: Runner, told: Heartbeat) -> Response:
 def post_finish(service: Here, grant: Runner, told: Finish) -> Response:
     """A lease ends. The same again gives the same answer."""
     with service.database.queueing() as connection:
-        state, changes = leases.finish(connection, told, grant.token_hash)
+        state, changes = ending.finish(connection, told, grant.token_hash)
     service.queue.tell(changes)
     return fresh(Finished(state=state))
 

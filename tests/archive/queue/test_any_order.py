@@ -32,6 +32,7 @@ class Model:
         self.cancelling = False
         self.whole = False
         self.declined: set[int] = set()
+        self.said_failed: set[int] = set()
 
     def held(self, now: float) -> bool:
         return self.state == "running" and now < self.until
@@ -159,12 +160,15 @@ class AnyOrder(RuleBasedStateMachine):
             # The same once more.
             assert state == before
             return
-        if outcome in ("declined", "unfit"):
+        if outcome in ("declined", "unfit", "failed"):
             model.declined.add(box)
-        if outcome == "failed" or (outcome == "done" and model.whole):
+        alone = len(model.declined) == len(self.boxes) or model.said_failed - {box}
+        if outcome == "failed":
+            model.said_failed.add(box)
+        if (outcome == "failed" and alone) or (outcome == "done" and model.whole):
             model.state = outcome
         else:
-            model.back(counts=outcome not in ("declined", "unfit"))
+            model.back(counts=outcome not in ("declined", "unfit", "failed"))
         assert state == model.state
 
     @rule(data=st.data())

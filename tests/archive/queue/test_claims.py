@@ -7,13 +7,13 @@ import pytest
 import sqlalchemy as sa
 
 from lem.archive.identities import hash_of, revoke_token
-from lem.archive.queue import adding, leases, listing, people, runners
+from lem.archive.queue import adding, admin, ending, leases, listing, people, runners
 from lem.archive.queue.acceptable import wish_of
 from lem.archive.queue.leases import LEASE_S, MAX_TRIES
 from lem.archive.queue.tables import CLAIM, QUEUED, RUNNER
 from lem.archive.refused import Refused
 from lem.archive.schema import PERSON, TOKEN
-from lem.contract.queue import Device, Hardware
+from lem.contract.queue import Device, Finish, Hardware
 from tests.archive_queue import CAMPAIGN, WISH, Machine, Queue
 
 
@@ -567,7 +567,7 @@ def test_what_is_no_try_is_not_given_back_again_and_again(queue: Queue) -> None:
         more = {"tried": False, "not_before_s": asked}
         assert queue.finish(box, id, fence, "released", "not now", **more) == "queued"
         assert queue.claim(box) is None and queue.claim(box, id) is None
-        queue.now += leases.SHORTEST_PAUSE_S
+        queue.now += ending.SHORTEST_PAUSE_S
     queue.finish(box, id, queue.claim(box).fence, "released", tried=False)
     # For another there is no reason to wait, and what is a try needs no pause.
     queue.finish(other, id, queue.claim(other).fence, "released")
@@ -639,3 +639,61 @@ def test_how_often_the_same_was_begun_and_not_ended(queue: Queue) -> None:
         assert queue.finish(box, id, 1, end) == end
     again = [queue.add(ada, wish_of(text)[1]) for text in (CAMPAIGN, other)]
     assert [shown(queue, id).unfinished_before for id in again] == [2, 1]
+
+
+def test_one_runner_s_word_does_not_end_a_campaign_that_another_could_run(queue: Queue) -> None:
+    ada, token = queue.person(), queue.token("runner")
+    box, beside, other = queue.machine(token, name="Box"), queue.machine(token), queue.machine()
+    id = queue.add(ada)
+    assert queue.claim(box).queued == id
+    with queue.database.queueing() as c:
+        told = Finish(queued=id, fence=1, outcome="failed", reason="no such model")
+        state, (change,) = ending.finish(c, told, box.token_hash, queue.now)
+    assert (state, change.state) == ("queued", "queued")
+    assert "Box says" in change.message and "no such model" in change.message
+    assert queue.finish(box, id, 1, "failed", "no such model") == "queued"
+    assert queue.claim(box) is None
+    found = shown(queue, id)
+    assert (found.state, found.tries) == ("queued", 0)
+    assert [(d.outcome, d.reason) for d in found.declined] == [("failed", "no such model")]
+    # With the same token it is the same word.
+    assert queue.finish(beside, id, queue.claim(beside).fence, "failed") == "queued"
+    assert queue.finish(other, id, queue.claim(other).fence, "failed", "none of that") == "failed"
+    assert shown(queue, id).reason == "none of that"
+
+
+@pytest.mark.parametrize("how", ["alone", "long ago", "disabled", "revoked", "declined", "unlike"])
+def test_the_word_of_the_only_runner_ends_a_campaign(queue: Queue, how: str) -> None:
+    box = queue.machine()
+    id = queue.add(queue.person())
+    if how != "alone":
+        hardware = Hardware(cpu="A CPU", cores=2, memory_bytes=1)
+        other = queue.machine(**({"hardware": hardware} if how == "unlike" else {}))
+        if how == "declined":
+            queue.finish(other, id, queue.claim(other).fence, "declined", "not here")
+        with queue.database.queueing() as c:
+            if how == "disabled":
+                admin.disable_runner(c, other.handle, True)
+            if how == "revoked":
+                gone = TOKEN.c.hash == other.token_hash
+                c.execute(TOKEN.update().where(gone).values(revoked_at=leases.text(queue.now)))
+    fence = queue.claim(box).fence
+    if how == "unlike":
+        with queue.database.queueing() as c:
+            lease = leases.lease_of(c, id, fence, box.token_hash, queue.now)
+            leases.block_submitted(c, lease, runners.models_of(lease.hello))
+    if how == "long ago":
+        queue.finish(box, id, fence, "released")
+        queue.now += ending.AROUND_S
+        fence = queue.claim(box).fence
+    assert queue.finish(box, id, fence, "failed", "no such model") == "failed"
+    assert shown(queue, id).reason == "no such model"
+
+
+def test_a_runner_that_declined_for_a_while_is_waited_for(queue: Queue) -> None:
+    box, other = queue.machine(), queue.machine()
+    id = queue.add(queue.person())
+    queue.finish(other, id, queue.claim(other).fence, "released", not_before_s=600.0)
+    assert queue.finish(box, id, queue.claim(box).fence, "failed") == "queued"
+    queue.now += 600
+    assert queue.claim(other).queued == id

@@ -889,9 +889,10 @@ export interface components {
          * @description ``POST /runners/finish``: the lease ends.
          *
          *     ``done``: every run is made and submitted; where the archive has not all of it, it waits again.
-         *     ``failed``: it cannot be run, anywhere. ``cancelled``: ended as it was told. ``declined``: this
-         *     runner's policy refuses it. ``unfit``: this runner cannot, another may. ``released``: this
-         *     runner stops; it, or another, goes on.
+         *     ``failed``: it cannot be run, anywhere, says this runner: that ends it where a runner with
+         *     another token says so, too, or where there is no other. ``cancelled``: ended as it was told.
+         *     ``declined``: this runner's policy refuses it. ``unfit``: this runner cannot, another may.
+         *     ``released``: this runner stops; it, or another, goes on.
          */
         Finish: {
             /** Fence */
