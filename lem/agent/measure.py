@@ -116,7 +116,8 @@ def measure(job: Job, backend: Backend, engine: Engine, folder: Path, events: Ev
             # The machine's owner named it: its figures must not be missing in silence.
             raise RunFailed("meter", f"external: {why}")
         run = Run(job, engine, stock, log, meter, commentary, flags)
-        with commentary.on(meter, log, _telling(meter.infos, job)):
+        infos = _telling(meter.infos, job)
+        with commentary.on(meter, log, [] if _is_unread(infos, job) else infos):
             _cool_down(run)
             warm_up_s, warm_up = _warm_up(run)
             arrival, found = _find_rate(run)
@@ -147,7 +148,7 @@ def measure(job: Job, backend: Backend, engine: Engine, folder: Path, events: Ev
     if jump() > CLOCK_JUMP_NS:
         flags.add("suspended")
     infos = _telling(meter.infos, job)
-    if job.gpus and not any(i.device_class == "gpu" for i in infos):
+    if _is_unread(infos, job):
         # What the rest of the machine drew is not what the run cost.
         flags.add("no_meter")
     return Measured(
@@ -216,6 +217,11 @@ def _telling(infos: list[MeterInfo], job: Job) -> list[MeterInfo]:
     drew, so where a run uses GPUs and nothing is measured there is no figure (``no_meter``)."""
     only_estimated = all(i.device_class in ("estimated", "sensor") for i in infos)
     return [] if job.gpus and only_estimated else infos
+
+
+def _is_unread(infos: list[MeterInfo], job: Job) -> bool:
+    """Whether a run uses GPUs and none is read: then nothing that is read is what it cost."""
+    return bool(job.gpus) and not any(i.device_class == "gpu" for i in infos)
 
 
 def _cool_down(run: Run) -> None:

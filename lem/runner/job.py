@@ -142,7 +142,7 @@ class Job:
             self._runs.say(e.message)
             if isinstance(e, Declined):
                 return Result("lost") if e.reason == LOST else Result("unfit", e.message[:500])
-            return Result("released", "what was done before could not be fetched")
+            return Result("released", "what was done before could not be fetched", tried=False)
         self._pay(0.0)
         return self._ended(self._processed(orders))
 

@@ -68,7 +68,11 @@ def test_a_run_on_a_gpu_that_nothing_measures_does_not_count(
     """What the processor drew meanwhile is not what the run cost."""
     root = rigs.powercap(tmp_path / "powercap")
     brief = {"windows": 1, "window_s": 0.05, "idle_s": 0, "warm_up_cap_s": 0.05}
-    found = measured(make_job(measure=brief, gpus=[0], powercap_root=str(root)))
+    told = {"measure": brief, "powercap_root": str(root), "commentary_s": 0.05}
+    measured(path := make_job("alone", **told))
+    assert '"sample"' in (path.parent / "events.ndjson").read_text()
+    found = measured(path := make_job(**told, gpus=[0]))
+    assert '"sample"' not in (path.parent / "events.ndjson").read_text()
     assert {i.device_class for i in found.infos} >= {"cpu"}
     assert "no_meter" in found.flags
     assert "libnvidia-ml" in found.unavailable["nvml"]
