@@ -124,19 +124,33 @@ def config_of(record: Record) -> ConfigRow:
         weights=e.model.weights,
         backend=e.backend,
         engine_version=e.engine_version,
-        dtype=_text(e.engine.get("dtype")),
-        quantization=_text(e.engine.get("quantization")),
-        max_batch_size=_whole(e.engine.get("max_batch_size")),
-        tensor_parallel_size=_whole(e.engine.get("tensor_parallel_size")),
-        arrival=e.workload.arrival.kind,
-        load=load_of(e),
-        dataset=e.workload.dataset.kind,
-        input_tokens=_input_tokens(e),
-        output_tokens=_whole(getattr(e.workload.dataset, "output_tokens", None)),
+        **settings_of(e),
+        **work_of(e),
         experiment=e.model_dump(mode="json"),
     )
     _check_texts(row)
     return row
+
+
+def settings_of(e: Experiment) -> dict[str, Any]:
+    """What its row says of its engine."""
+    return {
+        "dtype": _text(e.engine.get("dtype")),
+        "quantization": _text(e.engine.get("quantization")),
+        "max_batch_size": _whole(e.engine.get("max_batch_size")),
+        "tensor_parallel_size": _whole(e.engine.get("tensor_parallel_size")),
+    }
+
+
+def work_of(e: Experiment) -> dict[str, Any]:
+    """What its row says of its requests, and of when they come."""
+    return {
+        "arrival": e.workload.arrival.kind,
+        "load": load_of(e),
+        "dataset": e.workload.dataset.kind,
+        "input_tokens": _input_tokens(e),
+        "output_tokens": _whole(getattr(e.workload.dataset, "output_tokens", None)),
+    }
 
 
 def config_hash(key: Mapping[str, Any]) -> str:

@@ -15,23 +15,30 @@ from typing import NamedTuple
 import numpy as np
 import sqlalchemy as sa
 
-from lem.archive.columns import Columns, Mask
+from lem.archive.columns import Columns
 from lem.archive.parsed import read_lock
+from lem.archive.queries.alike import all_of
+from lem.archive.rows import work_of
 from lem.archive.schema import CAMPAIGN, RUN
 from lem.campaign.overview import LOAD_GUESS_S, Lengths, lengths, searches_s, unforeseen
 from lem.contract.lock import Lock
+from lem.contract.spec import Experiment
 from lem.errors import BadInput
 from lem.everyday.ranges import Range
 
 GUESS_TIMES = 3.0
 """How many times the guess a run may take of which nothing like it is known."""
+SLOW_TOKENS_PER_S = 5.0
+"""In one answer; who reads along reads as fast."""
+ANSWERS_IN_FULL = 2
+"""That a run of which nothing like it is known waits for: when it has warmed up, and at its end."""
 OFF_BY = 0.3
-"""To either side of their middle, the times of the same model and software are taken to be off by
-this at least: another machine loads and computes at another speed."""
+"""To either side of their middle, the times of the same model, software and work are taken to be
+off by this at least: another machine loads and computes at another speed."""
 NEWEST_CONFIGURATIONS = 20
-"""Of each model and software."""
+"""Of each model, software and work."""
 NEWEST_CAMPAIGNS = 3
-"""Of each model and software."""
+"""Of each model, software and work."""
 MOST_CONFIGURATIONS = 2000
 MOST_CAMPAIGNS = 20
 FIRST_BLOCKS = 5
@@ -56,23 +63,26 @@ class _Remainder(NamedTuple):
 
 
 def times(connection: sa.Connection, board: Columns, lock: Lock) -> Times:
-    pairs = [(a.experiment.model.id, a.experiment.backend) for a in lock.arms]
-    same = {pair: _newest(board, pair[1], pair[0]) for pair in set(pairs)}
-    others = {b: _newest(board, b) for (_, b), there in same.items() if not there}
+    works = [_work_of(a.experiment) for a in lock.arms]
+    same = {work: _newest(board, dict(work)) for work in set(works)}
+    backends = [a.experiment.backend for a in lock.arms]
+    lacking = {b for b, work in zip(backends, works, strict=True) if not same[work]}
+    others = {b: _newest(board, {"backend": b}) for b in lacking}
     found = _remainders(connection, [*same.values(), *others.values()])
     here, searches = lengths(lock), searches_s(lock)
     run_s = []
     known = wider = 0
-    for arm, pair in zip(lock.arms, pairs, strict=True):
+    for arm, work, backend in zip(lock.arms, works, backends, strict=True):
         set_s = here.rest_s + here.work_s + searches.get(arm.arm_id, 0.0)
-        took = _as_here(found, same[pair], here)
+        took = _as_here(found, same[work], here)
         if took is not None:
             known += 1
             run_s.append(_not_narrow(Range(set_s + took.low, set_s + took.high)))
             continue
         guess = LOAD_GUESS_S + here.warm_up_cap_s + set_s
-        run = Range(guess, GUESS_TIMES * guess)
-        took = _as_here(found, others.get(pair[1], []), here)
+        answer_s = _longest_answer(arm.experiment) / SLOW_TOKENS_PER_S
+        run = Range(guess, max(GUESS_TIMES * guess, guess + ANSWERS_IN_FULL * answer_s))
+        took = _as_here(found, others.get(backend, []), here)
         if took is not None:
             wider += 1
             run = Range(min(run.low, set_s + took.low), max(run.high, set_s + took.high))
@@ -90,17 +100,20 @@ def times(connection: sa.Connection, board: Columns, lock: Lock) -> Times:
 
 def _words(arms: int, known: int, wider: int) -> str:
     measured = (
-        "from how long runs of the same model and software took in this archive, on any machine"
-        " and with any settings"
+        "from how long runs of the same model, software and work took in this archive, on any"
+        " machine and with any settings"
     )
     if known == arms:
         return measured
     guess = (
         f"a rough guess, from what the file sets and {LOAD_GUESS_S:.0f} s to load up to "
-        f"{GUESS_TIMES:g} times that, as loading and compiling a large model takes long"
+        f"{GUESS_TIMES:g} times that, as loading and compiling a large model takes long, and"
+        f" answers at {SLOW_TOKENS_PER_S:g} tokens a second"
     )
     if wider:
-        guess += ", and as little or as much as other models took with the same software"
+        guess += (
+            ", and as little or as much as other models or other work took with the same software"
+        )
     if known == 0:
         return guess
     return f"for {known} of {arms} experiments {measured}; for the others {guess}"
@@ -111,12 +124,20 @@ def _not_narrow(found: Range) -> Range:
     return Range(min(found.low, (1 - OFF_BY) * middle), max(found.high, (1 + OFF_BY) * middle))
 
 
-def _newest(board: Columns, backend: str, model: str | None = None) -> list[int]:
-    """Configurations with this software, of this model or of any."""
-    which: Mask = board.coded["backend"].are(lambda value: value == backend)
-    if model is not None:
-        which = which & board.coded["model"].are(lambda value: value == model)
-    rows = np.flatnonzero(which)
+def _work_of(e: Experiment) -> tuple[tuple[str, object], ...]:
+    """What has to be the same of the runs whose time may stand for its own."""
+    return tuple({"model": e.model.id, "backend": e.backend, **work_of(e)}.items())
+
+
+def _longest_answer(e: Experiment) -> int:
+    """In tokens; 0 where nothing tells."""
+    wanted = getattr(e.workload.dataset, "output_tokens", None)
+    return int(getattr(wanted, "high", wanted) or 0)
+
+
+def _newest(board: Columns, wanted: Mapping[str, object]) -> list[int]:
+    """Configurations that have all of these."""
+    rows = np.flatnonzero(all_of(board, wanted))
     rows = rows[np.argsort(board.texts["last_at"][rows], kind="stable")[::-1]]
     found: list[int] = board.numbers["config_id"][rows[:NEWEST_CONFIGURATIONS]].tolist()
     return found

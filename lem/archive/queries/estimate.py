@@ -1,8 +1,8 @@
 """What a campaign would take, before anybody runs it: runs, time, and energy as ranges.
 
-None of it is a measurement. The time of a run is what runs of the same model and software took, or
-a rough guess (``durations.py``). The energy is that time × the mean power that others measured of
-the same software on one kind of device.
+None of it is a measurement. The time of a run is what runs of the same model, software and work
+took, or a rough guess (``durations.py``). The energy is that time × the mean power that others
+measured of the same software on one kind of device.
 """
 
 import math
@@ -15,12 +15,15 @@ import sqlalchemy as sa
 
 from lem.archive.columns import Columns, columns
 from lem.archive.queries.alike import (
-    ALIKE_OFF_BY,
-    OTHER_OFF_BY,
+    CORE_OFF_BY,
+    GPU_MOST_W,
+    RESTING,
     Arm,
+    Kind,
     alike,
     arm_of,
     on_cpu,
+    power_for,
     power_of,
     rows_of,
     where,
@@ -40,12 +43,6 @@ from lem.everyday.terms import JOULES_PER_KWH
 MOST_DEVICES = 6
 PRICE = "eu-business"
 """That the page of everyday terms begins with."""
-CORE_OFF_BY = 0.5
-"""How far the assumed power of a busy core may be off, as estimates of energy state it."""
-RESTING = 0.2
-"""While a run loads, warms up and rests, it is taken to draw from this share of its power at work
-up to all of it."""
-GPU_MOST_W = 700.0
 GPU_ASSUMED = "700 W, the power limit that an NVIDIA H200 states"
 
 
@@ -127,6 +124,8 @@ class Counted(NamedTuple):
     longest_s: float
     """Of all together; less than the sum of each where a time budget ends them."""
     price: Price
+    core_w: float
+    """That a busy processor core is taken to draw."""
 
 
 def locked(campaign: CampaignFile) -> Lock:
@@ -156,13 +155,13 @@ def estimate(connection: sa.Connection, lock: Lock, cpu_only: bool) -> Estimate:
         at_work_s = min(took.low, work_s * runs[arm.arm_id])
         least_s = share * (at_work_s + RESTING * (took.low - at_work_s))
         arms.append(arm_of(arm.experiment, least_s, took.high * more))
-    counted = Counted(arms, most.high, _price())
+    counted = Counted(arms, most.high, _price(), lock.measure.watts_per_busy_core)
     found = _measured_power(connection, board, counted, cpu_only)
     why = None
     if not found:
         assumed = _assumed(lock, counted, cpu_only)
         found = [] if assumed is None else [assumed]
-        why = _WHY if assumed is None else None
+        why = None if assumed is not None else _WHY[cpu_only]
     return Estimate(
         runs=len(todo.runs),
         blocks=todo.blocks,
@@ -179,7 +178,10 @@ def estimate(connection: sa.Connection, lock: Lock, cpu_only: bool) -> Estimate:
     )
 
 
-_WHY = "nothing like it was measured, and the file does not say how many processor cores work"
+_WHY = {
+    True: "nothing like it was measured, and the file does not say how many processor cores work",
+    False: "nothing like it was measured, and an experiment takes all the GPUs that there are",
+}
 
 
 def _within(budget_s: float | None, seconds: Range, block: Range) -> Range:
@@ -231,8 +233,10 @@ def _measured_power(
     codes = [board.coded[n].codes for n in names]
     kinds = np.unique(np.stack([c[there & usable] for c in codes]), axis=1).T.tolist()
     found = []
-    for kind in kinds:
-        here = np.logical_and.reduce([c == k for c, k in zip(codes, kind, strict=True)])
+    for code in kinds:
+        here = np.logical_and.reduce([c == k for c, k in zip(codes, code, strict=True)])
+        device, energy_class = (board.coded[n].values[k] for n, k in zip(names, code, strict=True))
+        kind = Kind(str(device), str(energy_class), counted.core_w)
         tally = [0, 0, 0]
         used = np.zeros(len(board), dtype=bool)
         powers = []
@@ -242,22 +246,19 @@ def _measured_power(
             level = next((i for i, rows in enumerate(levels) if rows.any()), None)
             if level is None:
                 break
-            rows, off_by = levels[level], OTHER_OFF_BY
-            if (rows & nearest).any():
-                rows, off_by = rows & nearest, ALIKE_OFF_BY
+            rows, found_w = power_for(board, power, levels[level], arm, nearest, kind)
             tally[level] += 1
             used |= rows
-            powers.append(power.of(rows, off_by))
+            powers.append(found_w)
         if len(powers) < len(arms):
             continue
-        device, energy_class = (board.coded[n].values[k] for n, k in zip(names, kind, strict=True))
         counts = [n for n, _ in board.coded["device_count"].counts(used)]
         found.append(
             EstimatedEnergy(
                 basis="archive",
-                device_model=str(device),
+                device_model=kind.device_model,
                 device_count=int(counts[0] or 1) if len(counts) == 1 else None,
-                energy_class=str(energy_class),
+                energy_class=kind.energy_class,
                 configurations=int(used.sum()),
                 same=tally[0],
                 same_backend=tally[1],
@@ -270,8 +271,9 @@ def _measured_power(
 
 
 def _assumed(lock: Lock, counted: Counted, cpu_only: bool) -> EstimatedEnergy | None:
-    """None where it is said to run on the CPU alone, but not on how many cores."""
-    core = lock.measure.watts_per_busy_core
+    """None where it is said to run on the CPU alone, but not on how many cores, or on however many
+    GPUs there are."""
+    core = counted.core_w
     threads = [a.experiment.engine.get("threads") for a in lock.arms]
     cores = [int(t) for t in threads if isinstance(t, int)]
     if cpu_only and len(cores) < len(threads):
@@ -282,8 +284,10 @@ def _assumed(lock: Lock, counted: Counted, cpu_only: bool) -> EstimatedEnergy | 
         mean = Range(least, (1 + CORE_OFF_BY) * core * max(cores))
         words = f"{per_core}, {_span(min(cores), max(cores))} of them"
     else:
-        sizes = [a.experiment.engine.get("tensor_parallel_size") for a in lock.arms]
-        gpus = max([1, *(int(s) for s in sizes if isinstance(s, int))])
+        needed = [a.gpus for a in counted.arms]
+        if None in needed:
+            return None
+        gpus = max(1, *(n or 1 for n in needed))
         mean = Range(least, GPU_MOST_W * gpus)
         each = "" if gpus == 1 else f" for each of {gpus} GPUs"
         words = f"from one busy processor core ({per_core}) to {GPU_ASSUMED}{each}"

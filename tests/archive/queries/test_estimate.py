@@ -104,7 +104,7 @@ def test_more_blocks_may_follow_a_pilot_within_the_budget(archive) -> None:
 def test_time_is_what_runs_of_the_same_model_and_software_took(archive) -> None:
     measured(archive, [0, 200, 400, 600])
     found = ask(archive, CAMPAIGN).estimate
-    assert "same model and software" in found.basis and "guess" not in found.basis
+    assert "same model, software and work" in found.basis and "guess" not in found.basis
     assert "on any machine and with any settings" in found.basis
     # one duration stands for other machines and batch sizes: ±30 % at least
     assert found.seconds.low == pytest.approx(9 * 0.7 * 200)
@@ -134,7 +134,7 @@ def test_other_models_of_the_software_widen_the_guess(
 ) -> None:
     measured(archive, [each_s * i for i in range(4)])
     found = ask(archive, CAMPAIGN.replace("org/Model-7B", "org/Another")).estimate
-    assert "rough guess" in found.basis and "other models" in found.basis
+    assert "rough guess" in found.basis and "other models or other work" in found.basis
     assert found.seconds.low == pytest.approx(9 * low_s)
     assert found.seconds.high == pytest.approx(9 * high_s)
 
@@ -221,6 +221,76 @@ def test_one_configuration_stands_for_others_with_less_certainty(
     (one,) = ask(archive, other).estimate.energy
     assert one.power_w.low == pytest.approx(POWER_W * (1 - off_by), abs=0.6)
     assert one.power_w.high == pytest.approx(POWER_W * (1 + off_by), abs=0.6)
+
+
+LONG = ("output_tokens: 32", "output_tokens: 2048")
+
+
+def test_the_time_of_other_work_is_no_more_than_a_guess_s_neighbour(archive) -> None:
+    measured(archive, [0, 40, 80, 120])
+    found = ask(archive, CAMPAIGN.replace(*LONG)).estimate
+    assert "rough guess" in found.basis and "other work" in found.basis
+    # as little as what there is; two whole answers at reading speed may be waited for
+    assert found.seconds.low == pytest.approx(9 * min(RUN_S, 40))
+    assert found.seconds.high == pytest.approx(9 * (RUN_S + 2 * 2048 / 5))
+
+
+@pytest.mark.parametrize(("old", "new", "low", "high"), [
+    ("kind: offline", "kind: offline", 0.9 * POWER_W, 1.1 * POWER_W),
+    ("dtype: float32", "dtype: bfloat16", 0.5 * POWER_W, 1.5 * POWER_W),
+    ("dtype: float32", "dtype: float32, threads: 64", 0.5 * POWER_W, 1.5 * POWER_W),
+    (*LONG, 0.5 * POWER_W, 1.5 * POWER_W),
+    ("kind: offline", "kind: concurrency, concurrency: 1", 0.2 * 0.5 * POWER_W, 700),
+    ("kind: offline", "kind: poisson, rate: 0.1", 0.2 * 0.5 * POWER_W, 700),
+])  # fmt: skip
+def test_power_of_other_settings_or_work_is_less_certain(
+    archive, old: str, new: str, low: float, high: float
+) -> None:
+    measured(archive, [40 * i for i in range(6)], scatter=0.001)
+    asked = CAMPAIGN.replace("[1, 2, 16]", "[2]").replace(old, new)
+    (one,) = ask(archive, asked).estimate.energy
+    assert one.same == 1
+    assert one.power_w.low == pytest.approx(low, rel=0.06)
+    assert one.power_w.high == pytest.approx(high, rel=0.06)
+
+
+@pytest.mark.parametrize(("threads", "low", "high"), [
+    (2, 0.9 * POWER_W, 1.1 * POWER_W), (64, 0.1 * POWER_W, 64 * 15), (None, 0.1 * POWER_W, 2 * 15),
+])  # fmt: skip
+def test_power_of_a_processor_is_that_of_as_many_threads(
+    archive, threads: int | None, low: float, high: float
+) -> None:
+    engine = {"dtype": "float32", "max_batch_size": 2, "threads": 2}
+    measured(archive, [40 * i for i in range(6)], scatter=0.001, gpus=0, engine=engine)
+    own = "dtype: float32" if threads is None else f"dtype: float32, threads: {threads}"
+    asked = CAMPAIGN.replace("[1, 2, 16]", "[2]").replace("dtype: float32", own) + "gpus: []\n"
+    (one,) = ask(archive, asked).estimate.energy
+    assert (one.basis, one.same) == ("archive", 1)
+    assert one.power_w.low == pytest.approx(low, rel=0.06)
+    # a processor with two cores is not taken to draw more than two do
+    assert one.power_w.high == pytest.approx(
+        max(high, 1.5 * POWER_W if threads != 2 else 0), rel=0.06
+    )
+
+
+@pytest.mark.parametrize(("args", "engine", "gpus"), [
+    ("{}", "{}", 1),
+    ("{}", "{tensor_parallel_size: 2}", 2),
+    ("{pipeline_parallel_size: 8}", "{}", 8),
+    ("{data_parallel_size: 4}", "{tensor_parallel_size: 2}", 8),
+])  # fmt: skip
+def test_an_assumption_counts_all_gpus(archive, args: str, engine: str, gpus: int) -> None:
+    text = CAMPAIGN.replace("transformers: {}", f"vllm: {{args: {args}}}")
+    text = text.replace("engine: {dtype: float32}", f"engine: {engine}")
+    (one,) = ask(archive, text).estimate.energy
+    assert one.power_w.high == 700 * gpus
+    assert (f"each of {gpus} GPUs" in one.assumption) == (gpus > 1)
+
+
+def test_of_however_many_gpus_nothing_is_assumed(archive) -> None:
+    text = CAMPAIGN.replace("transformers: {}", "transformers: {args: {device_map: auto}}")
+    found = ask(archive, text).estimate
+    assert found.energy == [] and "all the GPUs" in found.why_no_energy
 
 
 @pytest.mark.parametrize(("measured_w", "asked_w", "off_by"), [
