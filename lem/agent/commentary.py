@@ -14,7 +14,7 @@ from typing import Any
 from lem.agent.events import Events
 from lem.contract.record import MeterInfo
 from lem.meters.energy.reconcile import counted
-from lem.meters.sampler import Sampler
+from lem.meters.sampler import PowerRead, Sampler
 from lem.workloads.load import Log, More, Response
 
 ANSWER_CHARACTERS = 2000
@@ -81,12 +81,12 @@ class Commentary:
             seen: deque[tuple[float, int]] = deque([(time.monotonic(), log.tokens)])
             while not over.wait(self._every_s):
                 progress = progress_of(seen, log.tokens)
-                power_w = meter.power_now()
+                power = meter.power_now()
                 self._tell_edges()
                 self.events.emit_all(
                     [
                         ("progress", progress),
-                        *(("sample", s) for s in samples(devices, power_w)),
+                        *(("sample", s) for s in samples(devices, power)),
                         *(("text", text) for text in self._answers()),
                     ]
                 )
@@ -158,13 +158,20 @@ def shown(infos: Sequence[MeterInfo]) -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def samples(
-    devices: dict[tuple[str, str], dict[str, Any]], power_w: dict[tuple[str, str], float]
+    devices: dict[tuple[str, str], dict[str, Any]], power: dict[tuple[str, str], PowerRead]
 ) -> list[dict[str, Any]]:
-    """What is told of power, of those of ``devices`` that have some."""
+    """What is told of power, of those of ``devices`` that have some: also when it was read, which
+    may be a while ago."""
     return [
-        {"device": d["device"], "power_w": round(power_w[key], 3), "class": d["class"]}
+        {
+            "device": d["device"],
+            "power_w": round(power[key].watts, 3),
+            "class": d["class"],
+            "read_ns": power[key].t_ns,
+            "period_s": round(power[key].period_ns / 1e9, 3),
+        }
         for key, d in devices.items()
-        if key in power_w
+        if key in power
     ]
 
 

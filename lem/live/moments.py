@@ -283,9 +283,19 @@ def _ended(run: Run, arm: int, result: Record | Failure, at: int) -> End:
         energy_per_output_token_j=_energies(result),
         output_tokens=min(sum(w.output_tokens for w in result.windows), 10**8),
         output_throughput_tokens_per_s=_throughput(result),
-        hardware=_short(hardware(result)),
+        hardware=_made_on(result),
         meters=_meters(result),
     )
+
+
+def _made_on(record: Record) -> str:
+    """In words that differ where runs should not be held against each other: a board under another
+    power limit, which the experiment does not ask for, is another board."""
+    limits = sorted({g.power_limit_w for g in record.environment.gpus if g.power_limit_w})
+    said = hardware(record)
+    if limits and record.experiment.device.power_limit_w is None:
+        said += f" · limited to {' and '.join(f'{w:.0f}' for w in limits)} W"
+    return _short(said)
 
 
 def _flags(record: Record, at: int) -> list[LiveEvent]:

@@ -16,7 +16,9 @@ MAX_DEVICES = 32
 MAX_EDGES = 2000
 ESTIMATED = "estimated"
 GAP_NS = 1_500_000_000
-"""Where nothing was read for longer, nothing is known: a device at rest is not told of."""
+"""Where nothing was read for longer, or for two of the meter's periods, nothing is known: a device
+at rest is not told of."""
+LONGEST_PERIOD_S = 60.0
 KEPT = 64
 """Of the latest readings: some seconds of them."""
 
@@ -24,7 +26,8 @@ KEPT = 64
 class Joules:
     """Of one device: its power, integrated by the trapezoidal rule."""
 
-    def __init__(self) -> None:
+    def __init__(self, period_s: float = 0.0) -> None:
+        self._gap_ns = max(GAP_NS, int(2 * min(period_s, LONGEST_PERIOD_S) * 1e9))
         self.total = 0.0
         """Since the first reading; without gaps, in which nothing was read."""
         self.windows = 0.0
@@ -34,6 +37,8 @@ class Joules:
         """In the windows that have ended."""
         self._begin_ns: int | None = None
         """Of the window that goes on."""
+        self._read_ns = 0
+        """When its meter was read last; power is told more often than that."""
         self._kept: deque[tuple[int, float, float]] = deque(maxlen=KEPT)
         """Readings: time, power, and the energy in windows until then."""
 
@@ -41,7 +46,7 @@ class Joules:
         """A reading that is later than those before."""
         if self._kept:
             then_ns, before, _ = self._kept[-1]
-            if 0 < t_ns - then_ns <= GAP_NS:
+            if 0 < t_ns - then_ns <= self._gap_ns:
                 self.total = min(MOST, self.total + (before + watts) / 2 * (t_ns - then_ns) / 1e9)
         self._keep(t_ns, watts)
 
@@ -51,11 +56,21 @@ class Joules:
             if self._kept and self._kept[-1][0] >= self._begin_ns:
                 then_ns, before, _ = self._kept[-1]
             joules = (before + watts) / 2 * max(0, t_ns - then_ns) / 1e9
-            if t_ns - then_ns <= GAP_NS:
+            if t_ns - then_ns <= self._gap_ns:
                 self.windows = min(MOST, self.windows + joules)
             else:
                 self.is_whole = False
         self._kept.append((t_ns, watts, self.windows))
+
+    def looked(self, t_ns: int, read_ns: int) -> bool:
+        """Somebody looked, and what was read last is of then. Whether that is recent; if not, part
+        of the window that goes on was not read, however often it is told."""
+        before_ns, self._read_ns = self._read_ns, max(self._read_ns, read_ns)
+        if self._begin_ns is not None:
+            since_ns = max(before_ns, self._begin_ns)
+            if max(t_ns - max(self._read_ns, since_ns), self._read_ns - since_ns) > self._gap_ns:
+                self.is_whole = False
+        return t_ns - self._read_ns <= self._gap_ns
 
     def begin(self, at_ns: int) -> None:
         """A window begins, or has begun before the latest readings."""
@@ -80,14 +95,14 @@ class Joules:
         if self._kept and self._kept[-1][0] > begin_ns:
             then_ns, watts, joules = self._kept[-1]
             held_ns = at_ns - then_ns
-            if held_ns > GAP_NS:
+            if held_ns > self._gap_ns:
                 self.is_whole = False
                 held_ns = 0
             self.windows = min(MOST, joules + watts * held_ns / 1e9)
         elif later or self._kept:
             # A window between two readings.
             then_ns, watts, _ = (later or self._kept)[-1]
-            if max(then_ns - begin_ns, at_ns - then_ns) <= GAP_NS:
+            if max(then_ns - begin_ns, at_ns - then_ns) <= self._gap_ns:
                 self.windows = min(MOST, self._before + watts * max(0, at_ns - begin_ns) / 1e9)
             else:
                 self.is_whole = False
@@ -109,7 +124,7 @@ class RunSoFar:
         """That have ended."""
         self._begin_ns: int | None = None
         self._devices: dict[str, Joules] = {}
-        self._read_ns: dict[str, int] = {}
+        self._told_ns: dict[str, int] = {}
         self._counted: deque[tuple[int, int]] = deque(maxlen=KEPT)
         """The latest of what was told of tokens: time and number."""
         self._tokens = 0
@@ -120,16 +135,19 @@ class RunSoFar:
         device, watts = str(data.get("device", ""))[:40], amount(data.get("power_w"))
         if watts is None or not device:
             return []
+        period_s = amount(data.get("period_s")) or 0.0
         joules = self._devices.get(device)
         if joules is None:
             if len(self._devices) >= MAX_DEVICES:
                 return []
-            joules = self._devices[device] = Joules()
+            joules = self._devices[device] = Joules(period_s)
             joules.is_whole = self._windows == 0
             if self._begin_ns is not None:
                 joules.begin(self._begin_ns)
-        if t_ns > self._read_ns.get(device, -1):
-            self._read_ns[device] = t_ns
+        read_ns = min(t_ns, max(self.began_ns, time_of(data.get("read_ns"), t_ns)))
+        is_recent = joules.looked(t_ns, read_ns)
+        if is_recent and t_ns > self._told_ns.get(device, -1):
+            self._told_ns[device] = t_ns
             joules.read(t_ns, watts)
         device_class = class_of(data.get("class"), device)
         return [
@@ -207,6 +225,11 @@ def whole(value: object) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int):
         return None
     return value if 0 <= value <= MOST_TOKENS else None
+
+
+def time_of(value: object, otherwise: int) -> int:
+    """A time in ns, if it is one."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else otherwise
 
 
 def class_of(told: object, device: str) -> str:

@@ -20,7 +20,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from lem.errors import MeterUnavailable
 from lem.meters.protocol import MeterSettings
@@ -35,6 +35,14 @@ TELL_S = 0.8
 """How often power is told for live views, where nobody asks for more."""
 STALE_S = 3.0
 """Of a sampler that has told nothing for so long, or three times ``tell_s``, no power is shown."""
+
+
+class PowerRead(NamedTuple):
+    """Power of a device, with when it was read on the monotonic clock and how often it is."""
+
+    watts: float
+    t_ns: int
+    period_ns: int
 
 
 class Sampler:
@@ -77,7 +85,7 @@ class Sampler:
         }
         self._lock = threading.Lock()
         self._buffer = b""
-        self._power: dict[tuple[str, str], float] = {}
+        self._power: dict[tuple[str, str], PowerRead] = {}
         self._power_ns = 0
         """When it was told."""
         self._stale_ns = int(max(STALE_S, 3 * tell_s) * 1e9)
@@ -177,10 +185,10 @@ class Sampler:
         self.power_now()
         return dict(self._temperatures)
 
-    def power_now(self) -> dict[tuple[str, str], float]:
-        """(meter, device) → W, for live views: about ``tell_s`` old at most; without devices that
-        could not be read of late; empty in a ``rest`` and until something was read after it, and
-        where the sampler has ended or stands still. Never waits."""
+    def power_now(self) -> dict[tuple[str, str], PowerRead]:
+        """(meter, device) → its power, for live views: about ``tell_s`` old at most; without
+        devices that could not be read of late; empty in a ``rest`` and until something was read
+        after it, and where the sampler has ended or stands still. Never waits."""
         if self._lock.acquire(blocking=False):
             try:
                 self._receive(0.0, "")
@@ -227,7 +235,7 @@ class Sampler:
                 line, self._buffer = self._buffer.split(b"\n", 1)
                 message: dict[str, Any] = json.loads(line)
                 if "power" in message:
-                    self._power = {(m, device): watts for m, device, watts in message["power"]}
+                    self._power = {(m, device): PowerRead(*r) for m, device, *r in message["power"]}
                     self._power_ns = message["t_ns"]
                 self._temperatures = message.get("temperature", self._temperatures)
                 self._periods = message.get("periods", self._periods)

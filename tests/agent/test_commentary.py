@@ -11,6 +11,7 @@ from lem.agent.commentary import FOLLOWED, Commentary
 from lem.agent.events import Events
 from lem.contract.event import Event
 from lem.contract.record import MeterInfo
+from lem.meters.sampler import PowerRead
 from lem.workloads.load import Log
 from lem.workloads.requests import Request
 from lem.workloads.spoken import pieces
@@ -39,8 +40,8 @@ class Meter:
         self.power = power
         self.infos = list(infos)
 
-    def power_now(self) -> dict[tuple[str, str], float]:
-        return dict(self.power)
+    def power_now(self) -> dict[tuple[str, str], PowerRead]:
+        return {key: PowerRead(watts, 1000, 10**8) for key, watts in self.power.items()}
 
 
 class Watched:
@@ -190,7 +191,9 @@ def test_power_and_tokens_come_as_often_as_asked_for(
             time.sleep(0.01)
     samples = watched.told("sample")
     assert 5 <= len(samples) <= 12
-    assert samples[0] == {"device": "gpu0", "power_w": 250.123, "class": "gpu"}
+    assert samples[0] == {
+        "device": "gpu0", "power_w": 250.123, "class": "gpu", "read_ns": 1000, "period_s": 0.1,
+    }  # fmt: skip
     progress = watched.told("progress")
     assert progress[-1]["output_tokens"] <= 50
     # 100 a second, less what sleeping too long takes; over all of it, not over the last look.

@@ -129,9 +129,46 @@ def test_energy_is_integrated_over_the_agent_s_clock_whatever_the_wall_clock_doe
 
 
 @pytest.mark.slow
+def test_a_reading_counts_from_when_it_was_read_and_once(made: Made) -> None:
+    """Who tells it again because there is no newer one has not read it again."""
+    told = Told(made)
+    told.events("window", begins=True, output_tokens=0)
+    seen = []
+    read_ns = 0
+    for n in range(50):
+        if n < 10 or n >= 40:
+            read_ns = told.ns - 20_000_000
+        watts = 400 if n < 10 else 100
+        data = {"device": "gpu0", "power_w": watts, "read_ns": read_ns, "period_s": 0.1}
+        seen.append(told.events("sample", **data))
+        told.ns += 10**8
+    known = [e.window_j is not None for (e,) in seen]  # type: ignore[union-attr]
+    # Nothing is read for a second and a half: from then on it is not known.
+    assert known == [True] * 24 + [False] * 26
+    (late,) = seen[-1]
+    assert isinstance(late, live.Power) and late.j < 700
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("read_ns", [None, True, "1", 10**30, -(10**30)])
+def test_a_reading_is_never_of_the_future_nor_of_before_the_run(made: Made, read_ns: Any) -> None:
+    told = Told(made)
+    told.ns += 10**9
+    first, second = (
+        told.events("sample", device="gpu0", power_w=1.0, read_ns=read_ns) for _ in range(2)
+    )
+    assert first == second
+    (power,) = first
+    assert isinstance(power, live.Power) and power.j == 0
+
+
+@pytest.mark.slow
 def test_a_flood_is_cut_to_what_a_person_can_see(made: Made) -> None:
     told = Told(made)
-    seen = sum(len(told.events("sample", device="gpu0", power_w=1.0)) for _ in range(5000))
+    seen = sum(len(told.events("log", song="la")) for _ in range(5000))
+    assert seen == 0
+    said = [told.events("progress", output_tokens=1, tokens_per_s=1) for _ in range(5000)]
+    seen = sum(map(len, said))
     assert seen == moments.EVENTS_AT_ONCE
     told.ns += 10**9
     seen = sum(len(told.events("progress", output_tokens=1, tokens_per_s=1)) for _ in range(5000))

@@ -182,3 +182,17 @@ def test_only_so_many_edges_and_no_reading_twice() -> None:
     for t in (1, 2, 2, 1.5, 2):
         told.watts(t, 10)
     assert told.watts(3, 10).window_j == pytest.approx(30)
+
+
+@pytest.mark.parametrize(("period_s", "is_known"), [(1.0, True), (4.0, True), (0.1, False)])
+def test_a_slow_meter_is_not_a_gap(period_s: float, is_known: bool) -> None:
+    run = RunSoFar(0, 0)
+    run.window({"begins": True, "output_tokens": 0}, 0, 0)
+    step = 7 if period_s == 4 else 1.9
+    for n in range(5):
+        data = {"device": "node", "power_w": 100.0, "class": "node", "period_s": period_s}
+        (power,) = run.power(data, round(n * step * SECOND), 0)
+    assert isinstance(power, Power)
+    assert (power.window_j is not None) == is_known
+    if is_known:
+        assert power.window_j == pytest.approx(100 * 4 * step)

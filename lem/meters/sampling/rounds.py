@@ -60,7 +60,8 @@ class Rounds:
         self._ticks: dict[tuple[str, str], TickWatch] = {}
         self._watts: dict[tuple[str, str], tuple[int, float]] = {}
         """(meter, device) → when its power was last read, and W."""
-        self._stale_ns: dict[tuple[str, str], int] = {}
+        self._period_ns: dict[tuple[str, str], int] = {}
+        """From one reading of it that says something new to the next."""
         self._temperatures: dict[str, float] = {}
         self._before: dict[tuple[str, str], Sample] = {}
         self._ticking: list[Meter] = []
@@ -86,7 +87,7 @@ class Rounds:
             self._interval_ns = max(self._interval_ns, LEISURE_NS)
         for d in self._devices:
             period_ns = max(self._interval_ns, int((d.update_period_s or 0) * 1e9))
-            self._stale_ns[d.meter, d.device] = max(STALE_NS, 3 * period_ns)
+            self._period_ns[d.meter, d.device] = period_ns
 
     def introduce(self, say: Say) -> None:
         """Tell which devices there are, after one full reading of them."""
@@ -134,12 +135,13 @@ class Rounds:
                 next_tell_ns = now_ns + self._tell_ns
 
     def _told(self, now_ns: int) -> dict[str, Any]:
-        """What live views are told: of devices whose last reading is good and not old."""
-        power = [
-            (*key, watts)
-            for key, (t_ns, watts) in self._watts.items()
-            if now_ns - t_ns <= self._stale_ns.get(key, STALE_NS)
-        ]
+        """What live views are told: of devices whose last reading is good and not old, with its
+        time and the device's period in ns."""
+        power = []
+        for key, (t_ns, watts) in self._watts.items():
+            period_ns = self._period_ns.get(key, self._interval_ns)
+            if now_ns - t_ns <= max(STALE_NS, 3 * period_ns):
+                power.append((*key, watts, t_ns, period_ns))
         return {"power": power, "t_ns": now_ns, "temperature": self._temperatures}
 
     def _obey(self, order: str, say: Say) -> None:

@@ -51,7 +51,7 @@ export function Half(props: HalfProps): JSX.Element {
       </div>
       <p class="sub facts-line">
         {deviceClass && <span>{energyClass(deviceClass)}</span>} {estimated && <Estimated />}
-        {standing === "measures" && !model.ended && <span>{t("beside.watts", { w: watts(sum.w) })}</span>}
+        {standing === "measures" && !model.ended && <span>{Number.isNaN(sum.w) ? t("now.no_reading") : t("beside.watts", { w: watts(sum.w) })}</span>}
       </p>
       <p class="standing">{standingOf(model, status, standing)}</p>
       <Words answer={answer} />
@@ -80,7 +80,7 @@ function SoFar({ sum, counts, like, estimated }: SoFarProps): JSX.Element {
   return (
     <>
       <p class={`counter figure is-so-far${look}`}>
-        <span class="value">{counts ? value : "–"}</span> <span class="unit">{unit}</span>
+        <span class="value">{counts && !Number.isNaN(sum.j) ? value : "–"}</span> <span class="unit">{unit}</span>
       </p>
       <p class="for-tokens">{t("beside.for_tokens", { n: whole(Math.round(sum.tokens)) })}</p>
       <p class={`per-token figure is-so-far${look}`}>

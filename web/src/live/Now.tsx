@@ -6,13 +6,12 @@ import { plain, whole } from "../words";
 import { Answers } from "./Answers";
 import { COLOURS, PowerChart } from "./chart";
 import type { Interval } from "./events";
-import { cellOf, type Device } from "./model";
+import { cellOf, type Device, isStale, windowsJOf } from "./model";
 import type { Screen } from "./screen";
 import { t } from "./text";
 import { armModel, armName, duration, ends, energyClass, joules, phaseName, sharedUnit, watts } from "./words";
 
 const MOST_TILES = 8;
-const STALE_MS = 2500;
 const SPANS = { "60": 60_000, "300": 300_000, run: Infinity } as const;
 type SpanName = keyof typeof SPANS;
 
@@ -107,7 +106,7 @@ function Tiles({ screen }: { screen: Screen }): JSX.Element {
     <>
       <ul class="tiles">
         {shown.map((device, i) => (
-          <Tile key={device.name} device={device} colour={(i % COLOURS) + 1} counts={counts} stale={now - device.at > STALE_MS} />
+          <Tile key={device.name} device={device} colour={(i % COLOURS) + 1} j={counts ? windowsJOf(device, screen.windows.value, now) : NaN} stale={ended !== null || isStale(device, now)} />
         ))}
         {devices.length > shown.length && <li class="sub">{t("now.other", { n: devices.length - shown.length })}</li>}
         {devices.length === 0 && <li class="tile sub">{t("now.waiting_power")}</li>}
@@ -138,14 +137,14 @@ function ResultTile({ deviceClass, found }: { deviceClass: string; found: Interv
 interface TileProps {
   readonly device: Device;
   readonly colour: number;
-  /** Whether a window has begun. */
-  readonly counts: boolean;
+  /** Used in the windows so far; not a number where that is not known, or none has begun. */
+  readonly j: number;
   /** Whether its last reading is too old to be shown. */
   readonly stale: boolean;
 }
 
-function Tile({ device, colour, counts, stale }: TileProps): JSX.Element {
-  const [value, unit] = joules(device.windowsJ);
+function Tile({ device, colour, j, stale }: TileProps): JSX.Element {
+  const [value, unit] = joules(j);
   return (
     <li class="tile">
       <p class="device">
@@ -153,7 +152,7 @@ function Tile({ device, colour, counts, stale }: TileProps): JSX.Element {
         {device.estimated && <Estimated />}
       </p>
       <p class={`figure is-so-far${device.estimated ? " is-estimated" : ""}`}>
-        <span class="value">{counts ? value : "–"}</span> <span class="unit">{unit}</span>
+        <span class="value">{Number.isNaN(j) ? "–" : value}</span> <span class="unit">{unit}</span>
       </p>
       <p class="sub">
         <span class="watts">{stale ? t("now.no_reading") : t("now.watts", { w: watts(device.w) })}</span>

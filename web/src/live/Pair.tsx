@@ -26,6 +26,8 @@ interface Side {
   readonly campaign: string | null;
   readonly tables: Model["tables"];
   readonly model: Model;
+  /** The time of what its model shows. */
+  readonly at: number;
   readonly standing: HalfProps["standing"];
 }
 
@@ -43,6 +45,7 @@ export function Playable({ pair, sameCampaign }: { pair: PairPlayer; sameCampaig
     campaign: sameCampaign ? null : tape.campaign,
     tables: tape.tables,
     model,
+    at: atOf(model, position),
     standing: position >= tape.length || isOver(model) ? "over" : "measures",
   });
   return (
@@ -90,6 +93,7 @@ export function Underway({ screen, tape, sameCampaign }: { screen: Screen; tape:
     campaign: sameCampaign ? null : model.name,
     tables: model.tables,
     model,
+    at: screen.now.peek(),
     standing: began === null ? "waits" : isOver(model) ? "over" : "measures",
   };
   const right: Side = {
@@ -99,6 +103,7 @@ export function Underway({ screen, tape, sameCampaign }: { screen: Screen; tape:
     campaign: sameCampaign ? null : tape.campaign,
     tables: sameCampaign ? model.tables : tape.tables,
     model: began === null ? empty() : player.model,
+    at: atOf(player.model, gone),
     standing: began === null ? "waits" : gone >= tape.length || isOver(player.model) ? "over" : "measures",
   };
   return <Both left={left} right={right} deviceClass={deviceClass} sameCampaign={sameCampaign} classes={[here, there]} />;
@@ -117,7 +122,7 @@ function Both({ left, right, deviceClass, sameCampaign, classes }: BothProps): J
     deviceClass === null
       ? 0
       : Math.max(
-          (side.model.ended ? figureOf(side.model, deviceClass)?.value : perToken(sumOf(side.model, deviceClass))) ?? 0,
+          (side.model.ended ? figureOf(side.model, deviceClass)?.value : perToken(sumOf(side.model, deviceClass, side.at))) ?? 0,
           intervalOf(side, side.key.arm, deviceClass)?.value ?? 0,
         );
   const most = ROOM * Math.max(known(left), known(right));
@@ -133,7 +138,7 @@ function Both({ left, right, deviceClass, sameCampaign, classes }: BothProps): J
         model={side.model}
         status={side.status}
         deviceClass={own}
-        sum={sumOf(side.model, own ?? "")}
+        sum={sumOf(side.model, own ?? "", side.at)}
         most={most}
         interval={own ? intervalOf(side, side.key.arm, own) : null}
         final={side.tables.find((found) => found.device_class === own)?.provisional === false}
@@ -176,7 +181,8 @@ export function verdict(left: Compared, right: Compared, deviceClass: string, sa
   const figures = [figureOf(left.model, deviceClass), figureOf(right.model, deviceClass)] as const;
   const found = figures[0] && figures[1] ? between(figures[0], figures[1]) : null;
   if (found?.kind !== "less") return t(found?.kind === "overlap" ? "beside.overlap" : "beside.cannot_tell");
-  const names = [left, right].map((side) => armName(side.arm, side.key.arm));
+  const said = [left, right].map((side) => armName(side.arm, side.key.arm));
+  const names = said[0] === said[1] ? [t("beside.of_left", { name: said[0] ?? "" }), t("beside.of_right", { name: said[0] ?? "" })] : said;
   const [less, more] = found.left ? names : [...names].reverse();
   const percent = found.low === found.high ? found.low : t("beside.from_to", { low: found.low, high: found.high });
   return t(estimated ? "beside.less_estimated" : "beside.less", { left: less ?? "", right: more ?? "", percent });
@@ -192,6 +198,11 @@ export function statusIn(model: Pick<Model, "cells">, { arm, block, attempt, sta
   const cell = cellOf(model, arm, block);
   if (!isMade(status) || (cell && cell.attempt < attempt)) return status;
   return cell && cell.attempt === attempt ? cell.status : "void";
+}
+
+/** So many ms after its first window began. */
+function atOf({ run, windows }: Model, gone: number): number {
+  return (windows[0]?.from ?? run?.at ?? 0) + gone;
 }
 
 function differs([left, right]: BothProps["classes"]): string {

@@ -252,14 +252,25 @@ function power(model: Model, event: PowerEvent): void {
 
 /** As the server has it: over a longer time without a reading, nothing is known. */
 const UNREAD_MS = 1500;
+/** A reading that is older is not shown as that of now. */
+const STALE_MS = 2500;
+
+/** What a device has used in the windows until `at`; not a number where a part of them was not read. */
+export function windowsJOf(device: Device, windows: readonly Measured[], at: number): number {
+  const last = windows.at(-1);
+  const until = last ? (last.to ?? at) : at;
+  return last && until - device.at > UNREAD_MS ? NaN : device.windowsJ;
+}
+
+export function isStale(device: Device, at: number): boolean {
+  return at - device.at > STALE_MS;
+}
 
 function tokens(model: Model, { at, n, per_s, window_n }: TokensEvent): void {
   const windowsJ: Record<string, number> = {};
-  const measuring = model.windows.at(-1)?.to === null;
   for (const d of model.devices) {
     // Of what is not read any more nothing is known, while tokens go on to count.
-    const known = measuring && at - d.at > UNREAD_MS ? NaN : d.windowsJ;
-    windowsJ[d.deviceClass] = (windowsJ[d.deviceClass] ?? 0) + known;
+    windowsJ[d.deviceClass] = (windowsJ[d.deviceClass] ?? 0) + windowsJOf(d, model.windows, at);
   }
   model.tokens = { at, n, perS: per_s, windowsN: window_n ?? 0, windowsJ };
 }

@@ -1,6 +1,6 @@
 /** Two runs that answer side by side: which they are, and what can be said of them together. */
 import type { EndEvent, Interval } from "./events";
-import type { Model, RunKey } from "./model";
+import { isStale, type Model, type RunKey, windowsJOf } from "./model";
 import type { Tape } from "./tape";
 
 /** `3.0.1`: experiment, block, attempt; `now`: the run under way. */
@@ -35,7 +35,9 @@ export function same(a: Chosen, b: Chosen): boolean {
 
 /** Of all devices of one class, within the windows. */
 export interface Sum {
+  /** Not a number where a part of it was not read. */
   readonly j: number;
+  /** Now; not a number where one of them is not read any more. */
   readonly w: number;
   readonly estimated: boolean;
   readonly tokens: number;
@@ -43,11 +45,11 @@ export interface Sum {
   readonly forTokens: number;
 }
 
-export function sumOf(model: Pick<Model, "devices" | "tokens">, deviceClass: string): Sum {
+export function sumOf(model: Pick<Model, "devices" | "windows" | "tokens">, deviceClass: string, at: number): Sum {
   const found = model.devices.filter((d) => d.deviceClass === deviceClass);
   return {
-    j: found.reduce((sum, d) => sum + d.windowsJ, 0),
-    w: found.reduce((sum, d) => sum + d.w, 0),
+    j: found.reduce((sum, d) => sum + windowsJOf(d, model.windows, at), 0),
+    w: found.reduce((sum, d) => sum + (isStale(d, at) ? NaN : d.w), 0),
     estimated: found.some((d) => d.estimated),
     tokens: model.tokens?.windowsN ?? 0,
     forTokens: model.tokens?.windowsJ[deviceClass] ?? 0,

@@ -8,12 +8,12 @@ import {
 import { TapePlayer, tapeOf } from "../../src/live/tape";
 import type { EndEvent, LiveEvent } from "../../src/live/events";
 import { madeOn, standingOf } from "../../src/live/Half";
-import { empty, type Status } from "../../src/live/model";
+import { apply, empty, type Status } from "../../src/live/model";
 import { statusIn, verdict } from "../../src/live/Pair";
 import { Recording } from "../../src/live/recording";
 import { t } from "../../src/live/text";
 import { armName, clock, duration, ends, joules, noInterval, noUncertainty, watts } from "../../src/live/words";
-import { begin, recorded } from "./made";
+import { begin, edge, power, recorded, tokens } from "./made";
 
 test("the address holds which runs stand side by side", () => {
   const id = `q${"0a".repeat(10)}`;
@@ -30,13 +30,30 @@ test("the figures of two runs are those of their windows, and near their records
   const made = recording.runs.filter((run) => run.status === "done" && run.block === 0);
   for (const run of made) {
     const tape = tapeOf(recording, run);
-    const sum = sumOf(new TapePlayer(tape).go(Infinity), "gpu");
+    const played = new TapePlayer(tape).go(Infinity);
+    const sum = sumOf(played, "gpu", played.ended?.at ?? NaN);
     const found = recording.end.cells[run.arm]?.[0]?.energy["gpu"]?.value ?? NaN;
     // The last tokens are told a little before the end.
     expect(Math.abs((perToken(sum) ?? NaN) / found - 1)).toBeLessThan(0.02);
     expect(classesOf(tape)).toEqual(["gpu", "cpu"]);
     expect(intervalOf(tape, run.arm, "gpu")?.value).toBeGreaterThan(0);
   }
+});
+
+test("of a device that is not read any more neither power nor energy is said", () => {
+  const model = empty();
+  const told = [begin(0), edge(20, true), power(900, 300, 270, "gpu0", 264), power(900, 300, 270, "gpu1", 264)];
+  for (const event of [...told, power(6900, 300, 2070, "gpu0", 2064), tokens(7000, 600, 100)]) apply(model, event);
+  expect(sumOf(model, "gpu", 7000)).toMatchObject({ w: NaN, j: NaN, forTokens: NaN });
+  // Nor once the window is over, nor in the rest after it.
+  for (const event of [power(9990, 300, 2997, "gpu0", 2991), edge(10_000, false), tokens(10_001, 990, 100)]) apply(model, event);
+  expect(sumOf(model, "gpu", 10_001)).toMatchObject({ j: NaN, forTokens: NaN });
+  expect(perToken(sumOf(model, "gpu", 20_000))).toBeNull();
+  // What is all read is known, and no power once it is old.
+  const whole = empty();
+  for (const event of [...told, edge(1000, false), tokens(1001, 90, 100)]) apply(whole, event);
+  expect(sumOf(whole, "gpu", 1001)).toMatchObject({ w: 600, j: 528, forTokens: 528 });
+  expect(sumOf(whole, "gpu", 9000)).toMatchObject({ w: NaN, j: 528 });
 });
 
 test("what can be compared is said, and what cannot", () => {
