@@ -131,7 +131,7 @@ class Queue:
 
     def expire(self) -> list[Change]:
         with self.database.queueing() as c:
-            return leases.expire(c, self.now)
+            return ending.expire(c, self.now)
 
     def cancel(self, queued: str, who: Grant) -> str:
         with self.database.queueing() as c:

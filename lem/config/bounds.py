@@ -8,6 +8,8 @@ from lem.contract.base import Part, wrong
 from lem.contract.objectives import objective
 
 MAX_EXPERIMENTS = 10_000
+MAX_AXES = 64
+"""Of one sweep."""
 DEFAULT_GENERATION = 4
 DEFAULT_OBJECTIVES = ("energy", "latency")
 

@@ -25,6 +25,9 @@ from lem.sampling import Choice, Point, Space, draw, ends, every_point, extremes
 MISSES = 1000
 """So many points in a row that are known or excluded: there are no others, or hardly any."""
 
+DRAWN_VALUES = 200_000
+"""At most so many values are drawn, of all axes of all points: putting each together takes time."""
+
 ALL_MISSES, FEWEST_MISSES = 5 * MISSES, 50
 """Of all models, backends or request lists together, and of each at least."""
 
@@ -109,7 +112,8 @@ def _draw(grid: Grid, named: Collection[tuple[bytes, ...]]) -> list[Drafted]:
         wanted = min(wanted, int(settings["generation"]))
     found: dict[tuple[bytes, ...], Drafted] = {}
     kind: Literal["random", "sobol"] = "random" if sampler.kind == "random" else "sobol"
-    missed, left = 0, 10 * wanted + MISSES
+    axes = max(1, len(grid.axes))
+    missed, left = 0, min(10 * wanted + MISSES, max(wanted, DRAWN_VALUES // axes))
     for point in draw(space_of(grid), kind, int(settings["seed"])):
         one = drafted(grid, point)
         if one is None:

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from lem.config import objectives
-from lem.config.bounds import MAX_EXPERIMENTS, Range, SamplerSpec
+from lem.config.bounds import MAX_AXES, MAX_EXPERIMENTS, Range, SamplerSpec
 from lem.config.dots import undotted
 from lem.config.shapes import with_lengths
 from lem.contract.base import Name, Part, Positive, wrong
@@ -341,7 +341,7 @@ class CampaignSpec(Part):
     backends: Annotated[dict[str, BackendSpec], Field(min_length=1)]
     engine: EngineSettings = EngineSettings()
     args: Arguments = {}
-    sweep: dict[str, AxisValues] = {}
+    sweep: Annotated[dict[str, AxisValues], Field(max_length=MAX_AXES)] = {}
     sampler: SamplerSpec = SamplerSpec()
     exclude: Annotated[list[Selector], Field(max_length=100)] = []
     experiments: Annotated[list[Selector], Field(max_length=MAX_EXPERIMENTS)] = []

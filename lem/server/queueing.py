@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from sqlalchemy.exc import SQLAlchemyError
 
 from lem.archive.database import Database
-from lem.archive.queue.leases import Change, any_expired, expire
+from lem.archive.queue.ending import any_expired, expire
+from lem.archive.queue.leases import Change
 from lem.errors import LemError
 from lem.server.logs import failure, log
 

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from lem.config import drawn, load, parse
+from lem.config.bounds import MAX_AXES
 from lem.config.labels import labels
 from lem.config.load import CampaignFile
 from lem.errors import BadInput
@@ -233,3 +234,30 @@ def test_a_budget_that_is_too_large_is_refused_before_anything_is_drawn() -> Non
     with pytest.raises(BadInput, match=r"sampler.budget: may be 1,000 at most") as caught:
         drawn.check_budget(text, "x.yaml", 1000)
     assert caught.value.problems[0].line == text[: text.index("budget")].count("\n") + 1
+
+
+@pytest.mark.parametrize("kind", ["random", "sobol"])
+def test_what_is_drawn_in_vain_is_bounded_by_how_much_each_point_takes(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    axes = "".join(f"  args.a{n}: [1, 2]\n" for n in range(MAX_AXES))
+    excluded = ", ".join(f"{{args.a{n}: 1}}" for n in range(8))
+    text = (
+        "version: 1\nname: x\nmodels: [{id: a/b}]\nbackends: {transformers: {}}\n"
+        f"sampler: {{kind: {kind}, budget: 1000}}\nexclude: [{excluded}]\nsweep:\n{axes}"
+    )
+    drawn_points = []
+    draw = drawn.draw
+
+    def counted(*arguments):
+        for point in draw(*arguments):
+            drawn_points.append(point)
+            yield point
+
+    monkeypatch.setattr(drawn, "draw", counted)
+    with pytest.raises(BadInput, match="could be drawn"):
+        parse(text, "x.yaml")
+    assert len(drawn_points) <= drawn.DRAWN_VALUES // MAX_AXES + 1000
+    more = text + "  args.more: [1, 2]\n"
+    with pytest.raises(BadInput, match=f"at most {MAX_AXES}"):
+        parse(more, "x.yaml")

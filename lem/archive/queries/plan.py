@@ -101,15 +101,8 @@ class Plan(Answer):
     """What it would take; None where doubts leave that open."""
 
 
-def plan(connection: sa.Connection, text: str) -> Plan:
-    """``text``: a campaign, YAML or JSON, or a ``campaign.lock.json``, whose experiments have their
-    final ids. Nothing that it names is opened, fetched or looked up.
-
-    Raises :class:`BadInput` with every problem of the campaign and its line.
-    """
-    if len(text.encode("utf-8", "replace")) > MAX_CAMPAIGN_BYTES:
-        raise BadInput(f"the campaign is larger than {MAX_CAMPAIGN_BYTES // 1024} KiB")
-    asked = _of_lock(text) if _is_lock(text) else _of_campaign(text)
+def plan(connection: sa.Connection, asked: "Asked") -> Plan:
+    """Nothing that the campaign names is opened, fetched or looked up."""
     known, more = _known(connection, asked.wanted)
     ids = {key for keys in known.values() for key in keys}
     there = {
@@ -176,6 +169,14 @@ class Asked(NamedTuple):
     lock: Lock | None
     cpu_only: bool
     """Whether the campaign says that it uses no GPU."""
+
+
+def read_asked(text: str) -> Asked:
+    """``text``: a campaign, YAML or JSON, or a ``campaign.lock.json``, whose experiments have their
+    final ids. Raises :class:`BadInput` with every problem of the campaign and its line."""
+    if len(text.encode("utf-8", "replace")) > MAX_CAMPAIGN_BYTES:
+        raise BadInput(f"the campaign is larger than {MAX_CAMPAIGN_BYTES // 1024} KiB")
+    return _of_lock(text) if _is_lock(text) else _of_campaign(text)
 
 
 def _is_lock(text: str) -> bool:

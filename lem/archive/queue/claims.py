@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from lem.archive.queue import leases
+from lem.archive.queue import ending, leases
 from lem.archive.queue.leases import LEASE_S, MAX_TRIES, Change, moment_of, text
 from lem.archive.queue.runners import models_of, runner_of, seen
 from lem.archive.queue.tables import CLAIM, DECLINED, QUEUED
@@ -40,12 +40,12 @@ def claim(
     changes: list[Change] = []
     row = None
     if c.execute(_SOME, {"now": now, "me": me.id}).first() is not None:
-        changes = leases.expire(c, now)
+        changes = ending.expire(c, now)
         row = _held(c, me.id, now)
     if row is not None:
         again = wanted in (None, row.id)
         leases.end_claim(c, row, now, "lost", ANEW if again else ANOTHER)
-        change = leases.put_back(c, row, now, ANEW if again else ANOTHER)
+        change = ending.put_back(c, row, now, ANEW if again else ANOTHER)
         changes += [Change(row.id, "lost", row.fence, ANEW if again else ANOTHER), change]
         if again and change.state == "queued":
             wanted = row.id

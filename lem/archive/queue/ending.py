@@ -1,11 +1,21 @@
-"""A lease ends as its runner says: what becomes of the campaign, and whether it comes again."""
+"""A lease ends, as its runner says or because it ran out: what becomes of the campaign."""
 
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from lem.archive.queue.leases import Change, end, end_claim, held, is_to_end, put_back, text
+from lem.archive.queue.leases import (
+    LOST,
+    MAX_TRIES,
+    Change,
+    end,
+    end_claim,
+    held,
+    is_to_end,
+    moment,
+    text,
+)
 from lem.archive.queue.runners import MAX_LISTED, models_of
 from lem.archive.queue.tables import CLAIM, DECLINED, QUEUED, RUNNER
 from lem.archive.refused import Refused
@@ -17,6 +27,7 @@ SHORTEST_PAUSE_S, LATELY_S = 10.0, 60.0
 """Of a campaign that a runner gave back before it had begun a run, and had given back lately."""
 AROUND_S = 86400.0
 """A runner that was heard of within that time may come again."""
+AT_ONCE = 100
 LATER = "later"
 """Outcome in ``DECLINED`` of what was given back for a while."""
 _STATE_OF: dict[str, QueueState] = {
@@ -55,6 +66,68 @@ def finish(
         tried = told.outcome == "released" and told.tried
         change = put_back(c, row, now, told.reason or told.outcome, counts=tried)
     return _STATE_OF.get(change.state, "queued"), [change]
+
+
+def expire(c: Connection, at: float | None = None) -> list[Change]:
+    """Take campaigns back whose leases ran out. What somebody else is just changing is left for the
+    next time."""
+    now = moment(c) if at is None else at
+    rows = c.execute(
+        sa.select(QUEUED)
+        .where(QUEUED.c.state == "running", QUEUED.c.lease_until <= now)
+        .order_by(QUEUED.c.seq)
+        .limit(AT_ONCE)
+        .with_for_update(skip_locked=True)
+    ).all()
+    changes: list[Change] = []
+    for row in rows:
+        end_claim(c, row, now, "lost", LOST)
+        changes.append(Change(row.id, "lost", row.fence, LOST))
+        changes.append(put_back(c, row, now, LOST))
+    return changes
+
+
+def any_expired(c: Connection, at: float | None = None) -> bool:
+    """Whether :func:`expire` would find anything."""
+    now = moment(c) if at is None else at
+    gone = sa.select(QUEUED.c.seq).where(QUEUED.c.state == "running", QUEUED.c.lease_until <= now)
+    return c.execute(gone.limit(1)).first() is not None
+
+
+def put_back(
+    c: Connection, row: sa.Row[Any], now: float, why: str, *, counts: bool = True
+) -> Change:
+    """Nobody runs it now: it waits for the next runner, unless somebody wanted it to end or too
+    many have tried. ``counts``: whether this claim was a try."""
+    tries = row.tries if counts else max(0, row.tries - 1)
+    if row.cancel_at is not None:
+        return end(c, row, now, "cancelled", "")
+    if tries >= MAX_TRIES:
+        said = f"it was begun {tries} times, and no block of it was ever submitted in between"
+        if why:
+            said += f"; the last time: {why}"
+        if not _is_one_runners_doing(c, row, now):
+            return end(c, row, now, "failed", said)
+        _decline(c, row, now, "unfit", said, None)
+        tries = 0
+    c.execute(
+        QUEUED.update()
+        .where(QUEUED.c.seq == row.seq)
+        .values(state="queued", lease_until=0.0, tries=tries)
+    )
+    return Change(row.id, "queued", row.fence, why)
+
+
+def _is_one_runners_doing(c: Connection, row: sa.Row[Any], now: float) -> bool:
+    """Whether only runners of one token have tried it of late, and another one may: who claims
+    campaigns and gives them back ends none of them alone."""
+    tried = (
+        sa.select(RUNNER.c.token_hash)
+        .join(CLAIM, CLAIM.c.runner_id == RUNNER.c.id)
+        .where(CLAIM.c.queued_seq == row.seq, CLAIM.c.fence > row.fence - row.tries)
+        .distinct()
+    )
+    return len(c.execute(tried).all()) == 1 and _others(c, row, now)
 
 
 def _pause_s(c: Connection, row: sa.Row[Any], now: float, told: Finish) -> float:

@@ -1,4 +1,4 @@
-"""Who holds a campaign now: leases and their fences, and what becomes of it when one runs out.
+"""Who holds a campaign now: leases and their fences.
 
 A lease is a runner's for ``LEASE_S`` seconds, and heartbeats prolong it. Each claim of a campaign
 has a higher fence than the one before. Whatever is done with a lease is done by a transaction that
@@ -24,7 +24,6 @@ HEARTBEAT_S = 5.0
 POLL_S = 2.0
 MAX_TRIES = 5
 """Claims of a campaign without a block of it submitted in between: then it has failed."""
-AT_ONCE = 100
 LOST = "its runner was not heard of any more"
 
 
@@ -156,32 +155,6 @@ def block_submitted(c: Connection, lease: Lease, device_models: str) -> None:
     )
 
 
-def expire(c: Connection, at: float | None = None) -> list[Change]:
-    """Take campaigns back whose leases ran out. What somebody else is just changing is left for the
-    next time."""
-    now = moment(c) if at is None else at
-    rows = c.execute(
-        sa.select(QUEUED)
-        .where(QUEUED.c.state == "running", QUEUED.c.lease_until <= now)
-        .order_by(QUEUED.c.seq)
-        .limit(AT_ONCE)
-        .with_for_update(skip_locked=True)
-    ).all()
-    changes: list[Change] = []
-    for row in rows:
-        end_claim(c, row, now, "lost", LOST)
-        changes.append(Change(row.id, "lost", row.fence, LOST))
-        changes.append(put_back(c, row, now, LOST))
-    return changes
-
-
-def any_expired(c: Connection, at: float | None = None) -> bool:
-    """Whether :func:`expire` would find anything."""
-    now = moment(c) if at is None else at
-    gone = sa.select(QUEUED.c.seq).where(QUEUED.c.state == "running", QUEUED.c.lease_until <= now)
-    return c.execute(gone.limit(1)).first() is not None
-
-
 def locked(c: Connection, queued: str) -> sa.Row[Any] | None:
     """The campaign's row, until the transaction ends nobody else's."""
     return c.execute(sa.select(QUEUED).where(QUEUED.c.id == queued).with_for_update()).first()
@@ -194,25 +167,6 @@ def end_claim(c: Connection, row: sa.Row[Any], now: float, outcome: str, reason:
         .where(CLAIM.c.queued_seq == row.seq, CLAIM.c.fence == row.fence, CLAIM.c.outcome.is_(None))
         .values(ended_at=text(now), outcome=outcome, reason=reason)
     )
-
-
-def put_back(
-    c: Connection, row: sa.Row[Any], now: float, why: str, *, counts: bool = True
-) -> Change:
-    """Nobody runs it now: it waits for the next runner, unless somebody wanted it to end or too
-    many have tried. ``counts``: whether this claim was a try."""
-    tries = row.tries if counts else max(0, row.tries - 1)
-    if row.cancel_at is not None:
-        return end(c, row, now, "cancelled", "")
-    if tries >= MAX_TRIES:
-        said = f"it was begun {tries} times, and no block of it was ever submitted in between"
-        return end(c, row, now, "failed", f"{said}; the last time: {why}" if why else said)
-    c.execute(
-        QUEUED.update()
-        .where(QUEUED.c.seq == row.seq)
-        .values(state="queued", lease_until=0.0, tries=tries)
-    )
-    return Change(row.id, "queued", row.fence, why)
 
 
 def end(c: Connection, row: sa.Row[Any], now: float, state: str, reason: str) -> Change:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from lem.archive.queries.attribute import Answered as Attribution
 from lem.archive.queries.attribute import AttributeQuestion, attribute
-from lem.archive.queries.plan import MAX_CAMPAIGN_BYTES, Plan, plan
+from lem.archive.queries.plan import MAX_CAMPAIGN_BYTES, Plan, plan, read_asked
 from lem.archive.queries.submitted import (
     CampaignAnswer,
     Campaigns,
@@ -22,6 +22,7 @@ from lem.contract.submission import Nonce
 from lem.server.answers import fresh, queried
 from lem.server.auth import Here
 from lem.server.describe import asked, parameters, problems, read
+from lem.server.planning import turn
 from lem.server.problems import API_SCHEMA_VERSION, HttpProblem
 from lem.server.routes.keys import Body, Signature64, decoded
 from lem.submit.manifest import SIGNATURE_BYTES
@@ -103,8 +104,10 @@ def _planned(service: Here, body: bytes) -> Response:
         text = body.decode()
     except UnicodeDecodeError as e:
         raise HttpProblem(422, "bad_request", "the campaign is not UTF-8") from e
+    with turn():
+        wanted = read_asked(text)
     with service.database.reading() as connection:
-        return fresh(plan(connection, text))
+        return fresh(plan(connection, wanted))
 
 
 @router.post("/retract", response_model=Retracted, responses=problems(403, 404, 409))

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from lem.archive.identities import Grant
-from lem.archive.queries.plan import Plan, plan
+from lem.archive.queries.plan import Plan, plan, read_asked
 from lem.archive.queue import listing
 from lem.archive.queue.acceptable import wish_of
 from lem.archive.queue.adding import add, cancel
@@ -17,6 +17,7 @@ from lem.contract.queue import MAX_CAMPAIGN_BYTES, QueuedId, QueueState
 from lem.server.answers import fresh
 from lem.server.auth import Here, needs
 from lem.server.describe import asked, parameters, problems
+from lem.server.planning import turn
 from lem.server.problems import API_SCHEMA_VERSION, HttpProblem, not_as_described
 from lem.server.routes.keys import Body
 from lem.server.service import Service
@@ -128,17 +129,21 @@ def _queued(service: Service, grant: Grant, request: Request, body: bytes) -> Re
         raise HttpProblem(413, "too_large", f"a campaign has at most {MAX_CAMPAIGN_BYTES} bytes")
     if not wanted.archive:
         raise refused("consent_needed")
-    campaign, wish = wish_of(text)
+    with turn():
+        campaign, wish = wish_of(text)
+        read = read_asked(text)
     with service.database.reading() as connection:
-        found = plan(connection, text)
+        found = plan(connection, read)
     if found.missing == 0 and campaign.candidates is None and not wanted.again:
         note = "all of it is measured already; again: true has it run once more"
         return fresh(_made(found, [note]))
     notes = [WHOLE] if found.measured and not wanted.only_missing else []
     if wanted.only_missing and found.measured:
-        campaign, wish = wish_of(without_measured(text, campaign, found.experiments))
+        with turn():
+            campaign, wish = wish_of(without_measured(text, campaign, found.experiments))
+            read = read_asked(wish.yaml)
         with service.database.reading() as connection:
-            found = plan(connection, wish.yaml)
+            found = plan(connection, read)
     with service.database.queueing() as connection:
         added = add(connection, grant, wish)
     service.queue.tell([added.change])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lem.archive.queries.plan import MAX_CAMPAIGN_BYTES, plan
+from lem.archive.queries.plan import MAX_CAMPAIGN_BYTES, plan, read_asked
 from lem.config import experiment_id
 from lem.contract.spec import Experiment
 from lem.errors import BadInput
@@ -62,7 +62,7 @@ def fill(archive) -> None:
 
 def ask(archive, text: str):
     with archive.database.reading() as c:
-        return plan(c, text)
+        return plan(c, read_asked(text))
 
 
 def test_says_what_is_measured_and_what_may_differ(archive) -> None:
@@ -133,7 +133,7 @@ HOSTILE = [
 def test_nothing_that_a_campaign_names_is_opened(archive, text: str, monkeypatch) -> None:
     with archive.database.reading() as c:
         # Once before, so that modules are imported and statements compiled.
-        plan(c, CAMPAIGN)
+        plan(c, read_asked(CAMPAIGN))
         opened: list[str] = []
 
         def refuse(name: str):
@@ -157,7 +157,7 @@ def test_nothing_that_a_campaign_names_is_opened(archive, text: str, monkeypatch
             monkeypatch.setattr(module, name, refuse(name))
         monkeypatch.setattr(socket.socket, "connect", refuse("connect"))
         try:
-            found = plan(c, text)
+            found = plan(c, read_asked(text))
             said = found.model_dump_json()
         except BadInput as e:
             said = str(e)

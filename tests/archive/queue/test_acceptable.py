@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lem.archive.queries.plan import plan
+from lem.archive.queries.plan import plan, read_asked
 from lem.archive.queue import acceptable, missing
 from lem.archive.queue.acceptable import wish_of
 from lem.archive.refused import Refused
@@ -233,7 +233,7 @@ def test_a_campaign_of_json_stays_one(archive) -> None:
     made = without(text, 1)
     assert sizes(made) == [1, 4]
     with archive.database.reading() as c:
-        assert len(plan(c, made).experiments) == 2
+        assert len(plan(c, read_asked(made)).experiments) == 2
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ class Model:
         self.whole = False
         self.declined: set[int] = set()
         self.said_failed: set[int] = set()
+        self.holders: list[int] = []
 
     def held(self, now: float) -> bool:
         return self.state == "running" and now < self.until
@@ -43,7 +44,13 @@ class Model:
         if self.cancelling:
             self.state = "cancelled"
         elif self.tries >= MAX_TRIES:
-            self.state = "failed"
+            tried = set(self.holders[-MAX_TRIES:])
+            others = {0, 1, 2} - self.declined - {self.holders[-1]}
+            if len(tried) > 1 or not others:
+                self.state = "failed"
+            else:
+                self.declined |= tried
+                self.tries = 0
 
     def expire(self, now: float) -> None:
         if self.state == "running" and now >= self.until:
@@ -107,6 +114,7 @@ class AnyOrder(RuleBasedStateMachine):
         assert claimed.fence == model.fence + 1
         model.state, model.holder, model.until = "running", box, now + LEASE_S
         model.fence, model.tries = claimed.fence, model.tries + 1
+        model.holders.append(box)
 
     @rule(data=st.data(), box=st.integers(0, 2), older=st.integers(0, 1))
     def heartbeat(self, data: Any, box: int, older: int) -> None:

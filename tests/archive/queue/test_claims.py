@@ -78,14 +78,14 @@ def test_who_is_told_what_when_a_lease_runs_out(queue: Queue) -> None:
     assert queue.expire() == []
     queue.now += LEASE_S
     with queue.database.reading() as c:
-        assert leases.any_expired(c, queue.now)
+        assert ending.any_expired(c, queue.now)
     assert [(c.queued, c.state, c.fence) for c in queue.expire()] == [
         (id, "lost", 1),
         (id, "queued", 1),
     ]
     assert queue.expire() == []
     with queue.database.reading() as c:
-        assert not leases.any_expired(c, queue.now)
+        assert not ending.any_expired(c, queue.now)
 
 
 def test_one_that_never_gets_anywhere_fails_after_some_tries(queue: Queue) -> None:
@@ -697,3 +697,30 @@ def test_a_runner_that_declined_for_a_while_is_waited_for(queue: Queue) -> None:
     assert queue.finish(box, id, queue.claim(box).fence, "failed") == "queued"
     queue.now += 600
     assert queue.claim(other).queued == id
+
+
+@pytest.mark.parametrize("how", ["anew", "released", "cancelled", "lost"])
+def test_one_runner_cannot_use_up_the_tries_of_a_campaign_that_another_could_run(
+    queue: Queue, how: str
+) -> None:
+    bad, good = queue.machine(name="Bad"), queue.machine()
+    id = queue.add(queue.person())
+    for _ in range(MAX_TRIES + 1):
+        claimed = queue.claim(bad, id)
+        if claimed and how in ("released", "cancelled"):
+            queue.finish(bad, id, claimed.fence, how)
+        elif how == "lost":
+            queue.now += LEASE_S
+    assert queue.claim(bad, id) is None
+    found = shown(queue, id)
+    assert (found.state, found.tries) == ("queued", 0)
+    assert f"begun {MAX_TRIES} times" in found.declined[0].reason
+    assert queue.claim(good).queued == id
+
+
+def test_the_tries_of_two_who_know_nothing_of_each_other_end_a_campaign(queue: Queue) -> None:
+    boxes, id = [queue.machine(), queue.machine(), queue.machine()], queue.add(queue.person())
+    for n in range(MAX_TRIES):
+        box = boxes[n % 2]
+        state = queue.finish(box, id, queue.claim(box).fence, "released")
+    assert state == "failed"
