@@ -21,7 +21,8 @@ from lem.server.metrics import Metrics
 from lem.server.problems import MEDIA_TYPE, HttpProblem, document
 from lem.server.rates import RateLimits, client_group
 from lem.server.settings import ServerSettings
-from lem.server.streaming import LEFT, METHOD
+from lem.server.streaming import LEFT, METHOD, TRANSPORT
+from lem.server.untaken import Untaken
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -49,12 +50,16 @@ class Gone(Exception):
 
 class Outgoing:
     """The way out: adds headers, counts, and lets nothing pass after :meth:`shut`. Without
-    ``chunk_s`` somebody else looks after clients that take nothing."""
+    ``chunk_s`` somebody else looks after clients that take nothing; with it, the connection
+    (``transport``) of one that does not for so long is ended."""
 
-    def __init__(self, send: Send, request: "Request", chunk_s: float | None) -> None:
+    def __init__(
+        self, send: Send, request: "Request", chunk_s: float | None, transport: Any
+    ) -> None:
         self._send = send
         self._request = request
         self._chunk_s = chunk_s
+        self._transport = transport
         self._shut = False
         self.status = 0
         self.bytes = 0
@@ -92,6 +97,9 @@ class Outgoing:
             await asyncio.wait_for(self._send(message), self._chunk_s)
         except TimeoutError:
             self._shut = True
+            if self._transport is not None:
+                # Closing it would wait for the client.
+                self._transport.abort()
             raise Gone from None
 
     async def problem(self, problem: HttpProblem) -> None:
@@ -145,6 +153,7 @@ class Front:
         self._rates = rates
         self._metrics = metrics
         self._bodies = Bodies(settings.bounds)
+        self._untaken = Untaken(settings.bounds.chunk_s)
         self._under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -152,16 +161,19 @@ class Front:
             await self._app(scope, receive, send)
             return
         request = Request(scope, client_of(scope, self._trusted))
-        outgoing = Outgoing(send, request, None if request.is_view else self._bounds.chunk_s)
+        transport = scope.get(TRANSPORT)
+        chunk_s = None if request.is_view else self._bounds.chunk_s
+        outgoing = Outgoing(send, request, chunk_s, transport)
         scope["lem.client"] = request.client
         scope["lem.request_id"] = request.id
         scope[METHOD] = request.method
-        try:
-            await self._answer(scope, receive, request, outgoing)
-        except Gone:
-            pass
-        finally:
-            self._note(scope, request, outgoing)
+        with self._untaken.answering(transport):
+            try:
+                await self._answer(scope, receive, request, outgoing)
+            except Gone:
+                pass
+            finally:
+                self._note(scope, request, outgoing)
 
     async def _answer(
         self, scope: Scope, receive: Receive, request: Request, outgoing: Outgoing
