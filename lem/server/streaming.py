@@ -4,8 +4,8 @@ and whole recordings."""
 import asyncio
 import socket
 import zlib
-from collections.abc import Iterator, MutableMapping
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import AsyncIterator, Iterator, MutableMapping
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from typing import Any
 
 from starlette.requests import Request
@@ -21,7 +21,7 @@ SEND_BUFFER = 128 * 1024
 nothing."""
 
 GRACE_S = 30.0
-"""For a recording, beside the time that its size allows."""
+"""For a whole answer, beside the time that its size allows."""
 
 NDJSON = "application/x-ndjson"
 GZIP_LEVEL = 5
@@ -137,13 +137,20 @@ class Whole(StreamingResponse):
             await Response(media_type=NDJSON, headers=dict(self.headers))(scope, receive, send)
             return
         with self._seat:
-            try:
-                async with asyncio.timeout(self._limit_s):
-                    await super().__call__(scope, receive, send)
-            except TimeoutError:
-                if (transport := scope.get(TRANSPORT)) is not None:
-                    transport.abort()
-                scope[LEFT] = "slow"
+            async with cut_off(scope, self._limit_s):
+                await super().__call__(scope, receive, send)
+
+
+@asynccontextmanager
+async def cut_off(scope: MutableMapping[str, Any], limit_s: float | None) -> AsyncIterator[None]:
+    """Whoever has not taken after ``limit_s`` what is sent here is disconnected."""
+    try:
+        async with asyncio.timeout(limit_s):
+            yield
+    except TimeoutError:
+        if (transport := scope.get(TRANSPORT)) is not None:
+            transport.abort()
+        scope[LEFT] = "slow"
 
 
 def recording(

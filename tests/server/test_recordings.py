@@ -29,18 +29,26 @@ def path_of(served: Served) -> str:
 class Reader:
     """A client that takes nothing until ``go``."""
 
-    def __init__(self, served: Served, path: str, address: str) -> None:
+    def __init__(
+        self,
+        served: Served,
+        path: str,
+        address: str,
+        query: str = "",
+        headers: dict[str, str] | None = None,
+    ) -> None:
         self.go = asyncio.Event()
         self.status = 0
         self.headers: dict[bytes, bytes] = {}
         self.bytes = 0
         self.over = False
+        named = {"Host": "127.0.0.1:8000", **(headers or {})}
         scope = {
             "type": "http", "asgi": {"version": "3.0", "spec_version": "2.4"},
             "http_version": "1.1", "method": "GET", "scheme": "http", "path": path,
-            "raw_path": path.encode(), "query_string": b"", "root_path": "",
-            "headers": [(b"host", b"127.0.0.1:8000")], "client": (address, 5), "server": None,
-            "state": {},
+            "raw_path": path.encode(), "query_string": query.encode(), "root_path": "",
+            "headers": [(k.lower().encode(), v.encode()) for k, v in named.items()],
+            "client": (address, 5), "server": None, "state": {},
         }  # fmt: skip
         app: Any = served.client.app
         self.task = asyncio.ensure_future(app(scope, self._receive, self._send))

@@ -5,7 +5,8 @@ Documents as in ``lem/contract/queue.py``. A runner whose lease is lost is answe
 ``lease_lost`` by everything.
 """
 
-import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -31,14 +32,15 @@ from lem.contract.queue import (
 from lem.server.answers import fresh
 from lem.server.auth import Here, needs
 from lem.server.describe import problems
+from lem.server.pieces import InPieces
 from lem.server.problems import API_SCHEMA_VERSION, HttpProblem
 
 router = APIRouter(prefix="/runners", tags=["runners"])
 Runner = Annotated[Grant, Depends(needs("runner"))]
 AT_ONCE = 2
-WAIT_S = 20.0
-_handing = threading.BoundedSemaphore(AT_ONCE)
 """Handovers, each of which holds all of a campaign in memory."""
+_handing: set[str] = set()
+"""The tokens, by their hashes, to whose runners one is under way."""
 
 
 class Runners(BaseModel):
@@ -109,20 +111,34 @@ def post_finish(service: Here, grant: Runner, told: Finish) -> Response:
 
 
 @router.get("/handover", response_model=Handover, responses=problems(401, 403, 404, 409))
-def get_handover(
+async def get_handover(
     service: Here,
     grant: Runner,
     queued: QueuedId,
     fence: Annotated[int, Query(ge=1, le=2**53)],
 ) -> Response:
     """What was submitted of a campaign so far, for the runner that goes on with it."""
-    if not _handing.acquire(timeout=WAIT_S):
-        raise HttpProblem(
-            503, "busy", "too many campaigns are handed over now", headers={"Retry-After": "10"}
-        )
-    try:
+
+    def made() -> Response:
         with service.database.reading() as connection:
-            found = handover(connection, service.packs, queued, fence, grant.token_hash)
-        return fresh(found)
+            return fresh(handover(connection, service.packs, queued, fence, grant.token_hash))
+
+    return InPieces(made, _seat(grant.token_hash))
+
+
+@contextmanager
+def _seat(token_hash: str) -> Iterator[None]:
+    """One of ``AT_ONCE``, on the event loop. Nobody waits for one: whoever did would keep others
+    from being answered."""
+    again = {"Retry-After": "10"}
+    if token_hash in _handing:
+        raise HttpProblem(
+            429, "busy", "another campaign is handed over to this token's runners", headers=again
+        )
+    if len(_handing) >= AT_ONCE:
+        raise HttpProblem(503, "busy", "too many campaigns are handed over now", headers=again)
+    _handing.add(token_hash)
+    try:
+        yield
     finally:
-        _handing.release()
+        _handing.remove(token_hash)
