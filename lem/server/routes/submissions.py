@@ -1,6 +1,8 @@
 """Submissions: taken in, and their receipts."""
 
+import asyncio
 import re
+import time
 from typing import Annotated
 
 from anyio import to_thread
@@ -20,6 +22,7 @@ from lem.server.service import Service
 router = APIRouter(prefix="/submissions", tags=["submissions"])
 MEDIA_TYPE = "application/x-tar"
 QUEUED, FENCE = "Lem-Queued", "Lem-Fence"
+LOOK_S = 0.05
 
 
 @router.post(
@@ -46,7 +49,22 @@ async def post_submission(request: Request, service: Here) -> Response:
         raise HttpProblem(415, "unsupported_media_type", f"a submission is sent as {MEDIA_TYPE}")
     lease = await to_thread.run_sync(_lease, service, request)
     with await spooled(request.receive, service.spool, service.settings.bounds) as spool:
-        return await to_thread.run_sync(_received, service, spool, lease)
+        await _its_turn(service)
+        try:
+            return await to_thread.run_sync(_received, service, spool, lease)
+        finally:
+            service.receiving.release()
+
+
+async def _its_turn(service: Service) -> None:
+    """Waits without a thread, of which all other requests would have one less."""
+    until = time.monotonic() + service.settings.bounds.request_s / 2
+    while not service.receiving.acquire(blocking=False):
+        if time.monotonic() > until:
+            raise HttpProblem(
+                503, "busy", "other submissions are being taken in", headers={"Retry-After": "5"}
+            )
+        await asyncio.sleep(LOOK_S)
 
 
 def _lease(service: Service, request: Request) -> Presented | None:
@@ -65,18 +83,12 @@ def _lease(service: Service, request: Request) -> Presented | None:
 
 
 def _received(service: Service, spool: Spool, lease: Presented | None) -> Response:
-    if not service.receiving.acquire(timeout=service.settings.bounds.request_s / 2):
-        raise HttpProblem(
-            503, "busy", "other submissions are being taken in", headers={"Retry-After": "5"}
-        )
     try:
         body = spool.read()
         made = receive(service.database, service.packs, body, lease=lease)
     except Refused as e:
         service.metrics.submissions.labels(e.reason).inc()
         raise
-    finally:
-        service.receiving.release()
     service.metrics.submissions.labels("already_there" if made.already_there else "accepted").inc()
     if not made.already_there:
         service.metrics.submission_bytes.inc(len(body))
