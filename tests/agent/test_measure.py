@@ -67,7 +67,8 @@ def test_a_run_on_a_gpu_that_nothing_measures_does_not_count(
 ) -> None:
     """What the processor drew meanwhile is not what the run cost."""
     root = rigs.powercap(tmp_path / "powercap")
-    brief = {"windows": 1, "window_s": 0.05, "idle_s": 0, "warm_up_cap_s": 0.05}
+    # Long enough that power is told on a busy machine, too.
+    brief = {"windows": 1, "window_s": 1.5, "idle_s": 0, "warm_up_cap_s": 0.05}
     told = {"measure": brief, "powercap_root": str(root), "commentary_s": 0.05}
     measured(path := make_job("alone", **told))
     assert '"sample"' in (path.parent / "events.ndjson").read_text()

@@ -21,7 +21,7 @@ __all__ = ["axe"]
 Start = Callable[..., Visit]
 MODEL = "Qwen/Qwen3-0.6B"
 REFUSED = "status of 422"
-LET_GO = "/api/v1/campaigns/plan net::ERR_ABORTED"
+LET_GO = ("/api/v1/campaigns/plan net::ERR_ABORTED", "/api/v1/session net::ERR_ABORTED")
 
 
 def opened(visit: Start, live: Outlet, fragment: str = "", **options: object) -> tuple[Visit, Page]:
@@ -34,7 +34,7 @@ def opened(visit: Start, live: Outlet, fragment: str = "", **options: object) ->
 
 def faults(one: Visit) -> list[str]:
     """Without the browser's own note that a file was refused, which is what was asked for, and
-    questions about a draft that the page itself let go since it had changed."""
+    questions that a page let go: about a draft that had changed, or since another page came."""
     return [f for f in one.take() if REFUSED not in f and not f.endswith(LET_GO)]
 
 

@@ -18,7 +18,7 @@ COLLECT_EVERY = 64
 """The sampler's process has automatic collection off; failures leave cycles behind."""
 
 
-STOP_S = 1.0
+STOP_S, LOOK_S = 1.0, 0.02
 
 _running: set[int] = set()
 """Process ids of the commands that run now."""
@@ -54,9 +54,12 @@ class Poller:
     def stop(self) -> None:
         """No further reading; a command that runs is ended: nothing outlives the sampler."""
         self._over.set()
-        for pid in list(_running):
-            _end(pid)
-        self._thread.join(STOP_S)
+        end_s = time.monotonic() + STOP_S
+        while self._thread.is_alive() and time.monotonic() < end_s:
+            # Again and again: one that begins just now is not known at once.
+            for pid in list(_running):
+                _end(pid)
+            self._thread.join(LOOK_S)
 
     def _run(self) -> None:
         count = 0

@@ -48,7 +48,12 @@ def begun(folder: Path, monkeypatch: pytest.MonkeyPatch, *devices: Device) -> Ro
 
 
 def told(made: Rounds, clock: Clock) -> dict[tuple[str, str], float]:
-    return {(m, d): w for m, d, w in made._told(clock.now_ns)["power"]}
+    """With each reading its own time is told, and the period of its meter."""
+    found = {}
+    for m, d, watts, t_ns, period_ns in made._told(clock.now_ns)["power"]:
+        assert t_ns <= clock.now_ns and period_ns >= made._interval_ns
+        found[m, d] = watts
+    return found
 
 
 def test_power_that_is_old_is_told_no_more(
