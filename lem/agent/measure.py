@@ -147,7 +147,6 @@ def measure(job: Job, backend: Backend, engine: Engine, folder: Path, events: Ev
     quality, answers = probe(job, backend, engine, measured, answered)
     if jump() > CLOCK_JUMP_NS:
         flags.add("suspended")
-    infos = _telling(meter.infos, job)
     if _is_unread(infos, job):
         # What the rest of the machine drew is not what the run cost.
         flags.add("no_meter")

@@ -142,7 +142,7 @@ def test_a_reading_counts_from_when_it_was_read_and_once(made: Made) -> None:
         data = {"device": "gpu0", "power_w": watts, "read_ns": read_ns, "period_s": 0.1}
         seen.append(told.events("sample", **data))
         told.ns += 10**8
-    known = [e.window_j is not None for (e,) in seen]  # type: ignore[union-attr]
+    known = [e.window_j is not None for (e,) in seen]
     # Nothing is read for a second and a half: from then on it is not known.
     assert known == [True] * 24 + [False] * 26
     (late,) = seen[-1]

@@ -80,7 +80,7 @@ function SoFar({ sum, counts, like, estimated }: SoFarProps): JSX.Element {
   return (
     <>
       <p class={`counter figure is-so-far${look}`}>
-        <span class="value">{counts && !Number.isNaN(sum.j) ? value : "–"}</span> <span class="unit">{unit}</span>
+        <span class="value">{counts ? value : "–"}</span> <span class="unit">{unit}</span>
       </p>
       <p class="for-tokens">{t("beside.for_tokens", { n: whole(Math.round(sum.tokens)) })}</p>
       <p class={`per-token figure is-so-far${look}`}>

@@ -152,7 +152,7 @@ function Tile({ device, colour, j, stale }: TileProps): JSX.Element {
         {device.estimated && <Estimated />}
       </p>
       <p class={`figure is-so-far${device.estimated ? " is-estimated" : ""}`}>
-        <span class="value">{Number.isNaN(j) ? "–" : value}</span> <span class="unit">{unit}</span>
+        <span class="value">{value}</span> <span class="unit">{unit}</span>
       </p>
       <p class="sub">
         <span class="watts">{stale ? t("now.no_reading") : t("now.watts", { w: watts(device.w) })}</span>
