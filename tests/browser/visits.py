@@ -6,12 +6,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request
 
 from tests.browser.outlets import Found, Outlet, somebody
 
 SETTLED = """() => document.fonts.ready.then(() => new Promise(
     done => requestAnimationFrame(() => requestAnimationFrame(() => done(true)))))"""
+
+LET_GO = "/assets/icon.svg net::ERR_ABORTED"
+"""The browser asks for a page's icon last, and no more once the next page is asked for."""
 
 
 @dataclass
@@ -59,6 +62,12 @@ def none(faults: Mapping[str, Sequence[str] | str]) -> None:
         pytest.fail("\n".join(told), pytrace=False)
 
 
+def follow(what: Locator) -> None:
+    """Click what leads to another page, and be there. A click alone returns before it has come."""
+    with what.page.expect_navigation():
+        what.click()
+
+
 def begin(browser: Browser, outlet: Outlet, **options: Any) -> Visit:
     """``options``: as Playwright's ``new_context`` takes them."""
     options = {
@@ -82,9 +91,14 @@ def begin(browser: Browser, outlet: Outlet, **options: Any) -> Visit:
         if to.scheme not in ("data", "blob", "file") and to.netloc != host:
             visit.faults.append(f"asks elsewhere: {request.url}")
 
+    def failed(request: Request) -> None:
+        fault = f"failed: {request.url} {request.failure}"
+        if not fault.endswith(LET_GO):
+            visit.faults.append(fault)
+
     page.on("console", said)
     page.on("pageerror", lambda error: visit.faults.append(f"script: {error}"))
     page.on("request", asked)
-    page.on("requestfailed", lambda r: visit.faults.append(f"failed: {r.url} {r.failure}"))
+    page.on("requestfailed", failed)
     page.on("dialog", lambda d: (visit.faults.append(f"dialog: {d.message}"), d.dismiss()))
     return visit
