@@ -36,10 +36,13 @@ def compose() -> list[str]:
 class Project:
     """One set of containers, networks and volumes."""
 
-    def __init__(self, name: str, port: int, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, name: str, port: int, environment: Mapping[str, str], profile: str | None
+    ) -> None:
         self.name = name
         self.url = f"http://127.0.0.1:{port}"
-        self._command = [*compose(), "-p", name, "-f", str(FILE)]
+        profiles = ["--profile", profile] if profile else []
+        self._command = [*compose(), "-p", name, "-f", str(FILE), *profiles]
         self._environment = {
             **os.environ,
             "LEM_PORT": str(port),
@@ -47,7 +50,7 @@ class Project:
             "LEM_SERVER_IMAGE": "lem-test/server:compose",
             "LEM_ENROLMENT": "open",
             "DOCKER_BUILDKIT": "0",
-            **(environment or {}),
+            **environment,
         }
 
     def run(self, *arguments: str, stdin: bytes = b"", check: bool = True) -> bytes:
@@ -86,8 +89,10 @@ class Project:
 
 
 @contextmanager
-def project(environment: Mapping[str, str] | None = None) -> Iterator[Project]:
-    """Built and up; removed afterwards, with its volumes."""
+def project(
+    environment: Mapping[str, str] | None = None, profile: str | None = None
+) -> Iterator[Project]:
+    """Built and up; removed afterwards, with its volumes. ``environment``: beside the caller's."""
     folder = ROOT / "tests" / "server" / "postgres_image"
     subprocess.run(
         ["docker", "build", "-q", "-t", IMAGE, str(folder)],
@@ -96,9 +101,9 @@ def project(environment: Mapping[str, str] | None = None) -> Iterator[Project]:
         capture_output=True,
         timeout=600,
     )
-    found = Project(f"lemtest{os.getpid()}", free_port(), environment)
+    found = Project(f"lemtest{os.getpid()}", free_port(), environment or {}, profile)
     try:
-        found.run("build", "server")
+        found.run("build", "server", *([profile] if profile else []))
         found.up()
         yield found
     finally:
