@@ -1,5 +1,5 @@
-"""Compose with its profile `runner`: a runner in a container beside the server, which starts engines'
-containers through the machine's Docker, takes a queued campaign to the archive."""
+"""Compose and its profile `runner`: a runner in a container beside the server, which starts
+engines' containers through the machine's Docker, takes a queued campaign to the archive."""
 
 import shutil
 import time
