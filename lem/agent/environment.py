@@ -10,7 +10,7 @@ from pathlib import Path
 from lem import __version__
 from lem.backends.protocol import Backend
 from lem.contract.base import CONTRACT_VERSION, Scalar
-from lem.contract.record import Environment, Gpu
+from lem.contract.record import Allocation, Environment, Gpu
 
 
 def boot_id(root: Path = Path("/")) -> str:
@@ -93,6 +93,7 @@ def capture(
     gpus: list[Gpu],
     block: tuple[Sequence[str], Sequence[str]] = ((), ()),
     commentary_s: float | None = None,
+    allocation: Allocation | None = None,
     root: Path = Path("/"),
 ) -> Environment:
     """Everything about this machine and process that may change an energy figure. ``block``: UUIDs
@@ -121,6 +122,7 @@ def capture(
         libraries=libraries,
         confinement=confinement(root),
         commentary_s=commentary_s,
+        allocation=allocation,
     )
 
 

@@ -184,6 +184,7 @@ def _record(
             gpus=boards,
             block=(job.device_set, job.device_set_names),
             commentary_s=job.commentary_s,
+            allocation=job.allocation,
         ),
         meters=measured.infos,
         meters_unavailable={
@@ -196,7 +197,9 @@ def _record(
         idle=figures.idle,
         metrics=figures.metrics | of_answers,
         quality=measured.quality,
-        flags=sorted(measured.flags | figures.flags | about_answers | settings | weights),
+        flags=sorted(
+            measured.flags | figures.flags | about_answers | settings | weights | shared(job)
+        ),
         whole_batches=measured.whole_batches,
         warm_up=measured.warm_up,
         prefill=figures.prefill,
@@ -206,6 +209,12 @@ def _record(
         requests=_request_counts(measured),
         rate_search=measured.rate_search,
     )
+
+
+def shared(job: Job) -> set[str]:
+    """Whether others may have used the same machine at the same time."""
+    given = job.allocation
+    return {"shared_node"} if given is not None and given.cpus < given.node_cpus else set()
 
 
 def _answering(

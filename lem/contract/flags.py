@@ -204,6 +204,12 @@ _TABLE = (
         "asked for, by more than chance explains: the rate may be too high",
         "info",
     ),
+    Flag(
+        "shared_node",
+        "the job had a part of its node's CPUs: others' jobs may have run beside it, and energy of "
+        "CPU, memory or the whole node may hold theirs. GPUs were the job's own",
+        "info",
+    ),
     Flag("requests_exhausted", "the request list was used more than once", "info"),
     Flag("suspended", "the machine was suspended or the clock jumped", "void"),
 )

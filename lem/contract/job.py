@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from lem.contract.base import Document, Part, Sha256
+from lem.contract.record import Allocation
 from lem.contract.spec import (
     DeviceSettings,
     Experiment,
@@ -69,6 +70,8 @@ class Job(Document):
     commentary_s: Annotated[float, Field(ge=0.05, le=60)] = 1.0
     """How often whoever watches is told of power and tokens. Below 1 also of answers while they are
     generated. It is work of the measured machine (docs/live.md): the record says how often."""
+    allocation: Allocation | None = None
+    """Where a scheduler placed the run."""
 
     @property
     def experiment(self) -> Experiment:

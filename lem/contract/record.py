@@ -128,6 +128,17 @@ class Gpu(Part):
     temperature_c: float | None = None
 
 
+class Allocation(Part):
+    """What a cluster's scheduler gave to the job that made the run."""
+
+    scheduler: Literal["slurm", "kubernetes"]
+    cpus: Annotated[int, Field(ge=1)]
+    node_cpus: Annotated[int, Field(ge=1)]
+    """CPUs of the whole node. Where there are more, others' jobs may run beside."""
+    restarts: Annotated[int, Field(ge=0)] = 0
+    """How often the job was begun anew, because its node was lost or was wanted for another."""
+
+
 class Environment(Part):
     lem_version: str
     contract_version: int
@@ -158,6 +169,8 @@ class Environment(Part):
     """How often the agent told what it does, in seconds: oftener where somebody could watch. It is
     work of the measured machine, as often for all runs that one command makes; how much work it is
     depends on the engine. Null in records from before this field."""
+    allocation: Allocation | None = None
+    """Null where no scheduler placed the run."""
 
 
 class AccuracyResult(Part):

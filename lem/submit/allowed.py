@@ -215,9 +215,11 @@ _RECORD = {
         driver=VERSION_NAME,
         partitions=PRODUCT_NAMES,
     ),
+    **_all(record.Allocation, "scheduler cpus node_cpus restarts"),
     **_all(
         record.Environment,
-        "contract_version cpu_count memory_bytes container launcher gpus engine commentary_s",
+        "contract_version cpu_count memory_bytes container launcher gpus engine commentary_s "
+        "allocation",
         lem_version=VERSION_NAME,
         boot_id=BOOT,
         os=PRODUCT_NAME,

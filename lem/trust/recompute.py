@@ -63,6 +63,7 @@ SEEN_LIVE = frozenset(
         "answers_ended_early",
         "requests_exhausted",
         "sampler_died",
+        "shared_node",
         "suspended",
         "synthetic",
         "target_not_held",
@@ -156,6 +157,8 @@ def seen_live(record: Record) -> frozenset[str]:
         never |= {"overloaded", "overload_unknown"}
     if any(m.device_class == "gpu" for m in record.meters):
         never.add("no_meter")
+    if record.environment.allocation is None:
+        never.add("shared_node")
     return SEEN_LIVE - never
 
 
