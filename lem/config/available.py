@@ -28,8 +28,8 @@ def check_available(file: CampaignFile) -> None:
             "workload.arrival.rate",
             "a search for goodput needs objectives to keep: set workload.slo",
         )
-    if spec.parallel_blocks not in ("auto", 1):
-        refuse("parallel_blocks", "this version runs one block at a time; use auto or 1")
+    if spec.parallel_blocks not in ("auto", 1) and spec.cluster is None:
+        refuse("parallel_blocks", "one machine runs one block at a time; use auto or 1")
     if problems:
         raise BadInput(problems)
 

@@ -90,7 +90,7 @@ def digest(
         "seed": spec.measure.seed,
         "gpus": spec.gpus if isinstance(spec.gpus, str) else sorted(spec.gpus),
         "parallel_blocks": spec.parallel_blocks,
-        "launcher": spec.launcher,
+        "launcher": spec.agent_launcher,
         "trust_remote_code": spec.trust_remote_code,
         "limits": meaning(spec.limits),
         **({"space": _space(spec)} if spec.sampler.kind == "pareto" else {}),

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from lem import plugins
 from lem.config import quality, yaml_source
 from lem.config.axes import Found, Point
+from lem.config.clusters import KINDS
 from lem.config.drawn import Candidates, Drawn, draw_points
 from lem.config.files import Files
 from lem.config.identity import digest
@@ -25,7 +26,7 @@ from lem.contract.spec import Accuracy, Calibration, ModelSpec
 from lem.errors import BadInput, Problem
 from lem.meters import calibration
 
-LAUNCHERS_TO_COME = ("apptainer", "slurm", "kubernetes")
+LAUNCHERS_TO_COME = ("apptainer", "kubernetes")
 """``docs/hpc.md`` says what to do without them."""
 
 _FAMILIES: dict[str, plugins.Family] = {
@@ -166,6 +167,8 @@ def _unknown_plugins(data: dict[str, Any]) -> list[Found]:
             names["measure", "meters", i] = ("meter", name)
     for at, (kind, name) in names.items():
         known = plugins.names(_FAMILIES[kind])
+        if kind == "launcher":
+            known = tuple(sorted({*known, *KINDS}))
         if name in known:
             continue
         if kind == "launcher" and name in LAUNCHERS_TO_COME:

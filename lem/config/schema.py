@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from lem.config import objectives
+from lem.config import clusters, objectives
 from lem.config.bounds import MAX_AXES, MAX_EXPERIMENTS, Range, SamplerSpec
 from lem.config.dots import undotted
 from lem.config.shapes import with_lengths
@@ -316,18 +316,6 @@ def _parallel(value: Any) -> Any:
     return value
 
 
-def _launcher(value: Any) -> Any:
-    if isinstance(value, dict):
-        if "kind" not in value:
-            raise wrong("needs a kind, such as {kind: docker}")
-        if extra := [k for k in value if k != "kind"]:
-            raise wrong(f"takes no '{extra[0]}' in this version")
-        value = value["kind"]
-    if not isinstance(value, str):
-        raise wrong("must be a launcher's name, such as docker or process")
-    return value
-
-
 class CampaignSpec(Part):
     """A campaign file as it is written, checked, with its defaults filled in."""
 
@@ -353,11 +341,21 @@ class CampaignSpec(Part):
     gpus: Annotated[Literal["auto"] | list[int], BeforeValidator(_gpus)] = "auto"
     """None (``[]``): everything runs on the CPU."""
     parallel_blocks: Annotated[Literal["auto"] | Positive, BeforeValidator(_parallel)] = "auto"
-    launcher: Annotated[str, BeforeValidator(_launcher)] = "auto"
+    launcher: clusters.Launcher = "auto"
     """``auto``: docker where it works here, else process."""
     submit: Literal["ask", "always", "never"] = "ask"
     trust_remote_code: bool = False
     limits: Limits = Limits()
+
+    @property
+    def cluster(self) -> clusters.Cluster | None:
+        """Where a scheduler places the blocks."""
+        return None if isinstance(self.launcher, str) else self.launcher
+
+    @property
+    def agent_launcher(self) -> str:
+        """What starts the agent, on this machine or on a scheduler's node."""
+        return self.launcher if isinstance(self.launcher, str) else self.launcher.container
 
 
 _SECTIONS = (

@@ -362,14 +362,14 @@ class Grid:
         """With a launcher for all where some have one, and labels."""
         drafts = [p.draft for p in points]
         if any(d.launcher is not None for d in drafts):
-            if self.spec.launcher == "auto" and any(d.launcher is None for d in drafts):
+            if self.spec.agent_launcher == "auto" and any(d.launcher is None for d in drafts):
                 message = (
                     "some experiments name a launcher; say with `launcher:` which the others use"
                 )
                 self.note((("sweep",), message))
                 return []
             drafts = [
-                d if d.launcher else dataclasses.replace(d, launcher=self.spec.launcher)
+                d if d.launcher else dataclasses.replace(d, launcher=self.spec.agent_launcher)
                 for d in drafts
             ]
         named = labels(drafts)

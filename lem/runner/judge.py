@@ -111,8 +111,10 @@ def of_experiment(experiment: Experiment, policy: Policy) -> list[str]:
 def _of_the_file(file: CampaignFile, policy: Policy, launcher: str) -> Iterator[str]:
     spec = file.spec
     measure = spec.measure
-    if spec.launcher not in ("auto", launcher, *policy.launchers):
-        yield f"the launcher {_said(spec.launcher)} is not allowed here"
+    if spec.cluster is not None:
+        yield "launcher: a runner gives no blocks to a scheduler"
+    if spec.agent_launcher not in ("auto", launcher, *policy.launchers):
+        yield f"the launcher {_said(spec.agent_launcher)} is not allowed here"
     if spec.trust_remote_code and not policy.trust_remote_code:
         yield "trust_remote_code: code that comes with a model is not run here"
     for key in files_named(file):

@@ -182,7 +182,7 @@ def campaign_of(orders: Orders, folder: Path, work: Work) -> Campaign:
         raise BadInput(reason)
     check_available(file)
     swept = any(d.launcher is not None for d in file.drafts)
-    chosen = None if swept or file.spec.launcher != "auto" else orders.launcher
+    chosen = None if swept or file.spec.agent_launcher != "auto" else orders.launcher
     overrides = Overrides(launcher=chosen)
     capped = limited(file, orders.policy, orders.launcher)
     return Limited(capped, folder, overrides, orders, work)

@@ -83,7 +83,9 @@ def _elsewhere(campaign: CampaignFile) -> Iterator[Said]:
         for key in ("image", "base_image", "python"):
             if getattr(backend, key) is not None:
                 yield f"backends.{name}.{key}", f"which {key} is used is for the runner's owner"
-    launchers = {spec.launcher: "launcher"}
+    if spec.cluster is not None:
+        yield "launcher", "runners start their agents themselves: leave it out"
+    launchers = {spec.agent_launcher: "launcher"}
     launchers |= {str(d.launcher): "sweep.launcher" for d in campaign.drafts if d.launcher}
     for launcher, where in launchers.items():
         if launcher not in LAUNCHERS:
