@@ -1,7 +1,6 @@
 """Where a model comes from, on the host: local path, file in a package, hub, or made in place."""
 
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
@@ -18,13 +17,6 @@ from lem.launchers.protocol import Say
 
 PREPARED_FORMAT = 1
 """Raised when prepared models of older versions can no longer be loaded."""
-
-
-def cache_root() -> Path:
-    """Where prepared models and downloads are kept between campaigns."""
-    named = os.environ.get("LEM_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(named) if named else Path(base) / "lem"
 
 
 def local_source(model: ModelSpec, cache: Path, say: Say) -> Path | None:

@@ -16,7 +16,7 @@ from lem import plugins
 from lem.agent.__main__ import SAYS
 from lem.campaign.alike import check_alike, unlike
 from lem.campaign.questions import QuestionFile, gather
-from lem.campaign.sources import cache_root, local_source, model_key, needs_hub
+from lem.campaign.sources import local_source, model_key, needs_hub
 from lem.config import CampaignFile, Draft, model_name
 from lem.config.identity import meaning
 from lem.contract.base import CONTRACT_VERSION, canonical_json, write_atomic
@@ -25,6 +25,7 @@ from lem.contract.spec import ExperimentModel, Limits, ModelSpec
 from lem.contract.stage import RequestList, Staged, StageTask
 from lem.contract.workload import TraceArrival, Workload
 from lem.errors import BadInput, EnvironmentFault
+from lem.launchers.cache import cache_root
 from lem.launchers.protocol import BackendSetup, Folders, Launcher, Prepared, Say, Task
 from lem.workloads import datasets
 from lem.workloads.datasets import file as data_file

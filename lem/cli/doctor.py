@@ -296,7 +296,7 @@ ABSENT: dict[str, Callable[[Path], bool]] = {
 
 
 def disk() -> Iterator[Finding]:
-    from lem.campaign.sources import cache_root
+    from lem.launchers.cache import cache_root
 
     folder = cache_root()
     place = folder

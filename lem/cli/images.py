@@ -103,8 +103,8 @@ def prune(backends: tuple[str, ...], yes: bool, dry_run: bool, as_json: bool) ->
     lem did not name. Results don't need the images they were measured with.
     """
     from lem import containers
-    from lem.campaign.sources import cache_root
     from lem.launchers import compiled, image
+    from lem.launchers.cache import cache_root
 
     with containers.connect() as engine:
         found = engine.images(image.BACKEND)

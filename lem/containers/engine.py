@@ -100,6 +100,17 @@ class Engine:
             or shutil.which("nvidia-container-runtime-hook") is not None,
         )
 
+    def save(self, image_id: str, path: Path) -> None:
+        """Write the image to a new file, as a Docker archive."""
+        import docker.errors
+
+        try:
+            with path.open("xb") as f:
+                for chunk in self._api.get_image(image_id):
+                    f.write(chunk)
+        except docker.errors.APIError as e:
+            raise EnvironmentFault(f"the image {image_id} is not saved: {faults.said(e)}") from e
+
     def image(self, name: str) -> Image | None:
         """The image of that name, tag or id, or None."""
         import docker.errors

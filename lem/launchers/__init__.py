@@ -1,9 +1,13 @@
 """Ways to start the agent: in a container, as a process, on a cluster."""
 
 NOT_PLUGINS = (
+    "apart",
+    "cache",
     "compiled",
+    "converted",
     "description",
     "environment",
+    "flatten",
     "folders",
     "hardening",
     "image",
@@ -11,6 +15,8 @@ NOT_PLUGINS = (
     "log",
     "origin",
     "protocol",
+    "rootfs",
+    "sif",
     "supervise",
     "wheel",
 )

@@ -226,7 +226,7 @@ class Process:
                 agent.close()
 
     def reclaim(self, owner: str) -> int:
-        return _kill(OWNER, owner) if owner else 0
+        return kill_owned(owner)
 
 
 def interpreter(setup: BackendSetup) -> str:
@@ -252,6 +252,11 @@ def _bears(folder: Path, variable: str, value: str) -> bool:
         environ = (folder / "environ").read_bytes().split(b"\0")
         return f"{variable}={value}".encode() in environ
     return False
+
+
+def kill_owned(owner: str) -> int:
+    """Kill what a killed host left behind under this owner; how many processes."""
+    return _kill(OWNER, owner) if owner else 0
 
 
 def _kill(variable: str, value: str) -> int:

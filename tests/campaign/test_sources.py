@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from lem.campaign.sources import cache_root, local_source, model_key, needs_hub, wheel_file
+from lem.campaign.sources import local_source, model_key, needs_hub, wheel_file
 from lem.contract.spec import ModelSpec, Synthetic, WheelFile
 from lem.errors import BadInput, EnvironmentFault
+from lem.launchers.cache import cache_root
 
 WEIGHTS = b"GGUF" + bytes(range(256)) * 40
 MEMBER = "tiny_model/weights.gguf"

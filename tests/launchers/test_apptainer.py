@@ -1,0 +1,72 @@
+"""The apptainer launcher: its command lines, and Apptainer itself where it is installed."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from launchers.conformance import Conformance
+from launchers.rig import Rig, stage
+from tick_image import need_docker, tick_image
+
+from lem.errors import EnvironmentFault
+from lem.launchers import apptainer, sif
+from lem.launchers.apptainer import Apptainer, inside
+from lem.launchers.process import OWNER, leftovers
+from lem.launchers.protocol import BackendSetup
+
+GOLDEN = Path(__file__).parent / "golden" / "apptainer.txt"
+
+
+def test_the_command_lines_are_as_they_were_read(tmp_path: Path) -> None:
+    """``apptainer exec`` and ``build``: what a person has looked at. Options as in Apptainer 1.3's
+    reference."""
+    mounts = [
+        (Path("/data/run"), "/run", True),
+        (Path("/data/models, all"), "/models", False),
+        (Path("/data/requests"), "/requests", False),
+    ]
+    variables = {"HOME": "/tmp", "QUOTED": "it's $HOME", "OMP_NUM_THREADS": "2"}
+    every = [
+        inside("apptainer", Path("/cache/sif/0/image.sif"), tmp_path, variables, mounts),
+        inside("singularity", Path("/i.sif"), tmp_path, {}, [], gpu=True, network=True),
+        sif.words("apptainer", Path("/x/vllm.tar"), Path("/cache/image.sif")),
+    ]
+    shown = "\n".join(" ".join(words).replace(str(tmp_path), "PLACE") for words in every) + "\n"
+    assert shown == GOLDEN.read_text()
+
+
+def test_variables_are_words_for_the_shell_that_reads_them(tmp_path: Path) -> None:
+    inside("apptainer", Path("/i"), tmp_path, {"A": "it's $HOME `id`", "B": "two\nlines"}, [])
+    assert (tmp_path / "environment").read_text() == """A='it'"'"'s $HOME `id`'\n"""
+
+
+def test_where_there_is_none_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apptainer.shutil, "which", lambda _: None)
+    with pytest.raises(EnvironmentFault, match="Apptainer is not here"):
+        Apptainer().prepare(BackendSetup("tick"), print)
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Rig:
+    need_docker()
+    launcher = Apptainer()
+    prepared = launcher.prepare(BackendSetup("tick", image=tick_image()), print)
+    return stage(launcher, prepared, tmp_path_factory.mktemp("apptainer"))
+
+
+@pytest.mark.docker
+@pytest.mark.slow
+@pytest.mark.skipif(
+    shutil.which("apptainer") is None,
+    reason="Apptainer is not installed (no package of Debian 12): https://apptainer.org",
+)
+class TestApptainer(Conformance):
+    def inspected(self, rig: Rig, owner: str) -> str:
+        found = leftovers(OWNER, owner)
+        assert found
+        shown = [
+            (Path(f"/proc/{pid}") / name).read_bytes()
+            for pid in found
+            for name in ("environ", "cmdline")
+        ]
+        return b"".join(shown).decode()
