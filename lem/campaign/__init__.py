@@ -6,7 +6,7 @@ from typing import Self
 from lem import boards, containers, plugins
 from lem.agent.environment import device_set, gpus
 from lem.analysis.objectives import needed_for
-from lem.campaign import deep, devices
+from lem.campaign import deep, devices, nodes
 from lem.campaign.attempt import remove_asides
 from lem.campaign.execute import OnMoment, execute, present, tidy
 from lem.campaign.generations import (
@@ -25,9 +25,10 @@ from lem.campaign.lock import (
     taken_over,
 )
 from lem.campaign.overview import Overview, refused
-from lem.campaign.plan import Plan, plan
+from lem.campaign.plan import Here, Plan, plan
 from lem.campaign.stage import Staging, stage
 from lem.config import CampaignFile, check_available, check_files, keep_files, load, parse
+from lem.config.clusters import KINDS, Cluster, SlurmSpec
 from lem.config.yaml_source import read_text
 from lem.contract.base import write_atomic
 from lem.contract.lock import Lock, Overrides
@@ -75,10 +76,11 @@ class Campaign:
         file = load(path)
         check_available(file)
         folder = Path("results") / file.spec.name if out is None else Path(out)
-        if launcher is not None and launcher not in plugins.names("launchers"):
-            known = ", ".join(plugins.names("launchers"))
+        if launcher is not None and launcher not in (*plugins.names("launchers"), *KINDS):
+            known = ", ".join((*plugins.names("launchers"), *KINDS))
             raise BadInput(f"--launcher: there is no {launcher!r}; there are: {known}")
-        if launcher is not None and any(d.launcher is not None for d in file.drafts):
+        swept = any(d.launcher is not None for d in file.drafts)
+        if launcher is not None and launcher not in KINDS and swept:
             raise BadInput(
                 f"--launcher {launcher}: this campaign compares launchers, each arm has its own",
                 hint="leave --launcher out, or take `launcher` out of the file's sweep",
@@ -91,6 +93,19 @@ class Campaign:
         path = self.folder / LOCK
         return Lock.read(path) if path.exists() else None
 
+    @property
+    def cluster(self) -> Cluster | None:
+        """Where a scheduler places the blocks; None where they run here."""
+        named = self.overrides.launcher
+        if named is None and (lock := self.lock) is not None:
+            named = lock.overrides.launcher
+        if named is None:
+            return self.file.spec.cluster
+        if named not in KINDS:
+            return None
+        own = self.file.spec.cluster
+        return own if own is not None and own.kind == named else SlurmSpec(kind="slurm")
+
     def launchers(self, say: Say = lambda _: None) -> dict[int, str]:
         """Draft index → name of its launcher."""
         return self._launchers_of(self.file, say)
@@ -101,18 +116,23 @@ class Campaign:
         A folder keeps the launcher it was begun with; ``auto`` is docker where it works here, and
         process where it does not.
         """
-        lock = self.lock
+        lock, cluster = self.lock, self.cluster
         fixed = self.overrides.launcher or (lock and lock.overrides.launcher)
-        if not fixed and self.file.spec.launcher != "auto":
-            fixed = self.file.spec.launcher
+        if cluster is not None:
+            fixed = None if cluster.container == "auto" else cluster.container
+        if not fixed and self.file.spec.agent_launcher != "auto":
+            fixed = self.file.spec.agent_launcher
         if not fixed and lock is not None:
             fixed = lock.arms[0].launcher
         if not fixed and any(d.launcher is None for d in file.drafts):
-            fixed = automatic_launcher(say)
+            fixed = automatic_launcher(say) if cluster is None else nodes.launcher()
         return {i: d.launcher or str(fixed) for i, d in enumerate(file.drafts)}
 
     def gpus(self) -> list[int]:
-        """The GPUs that a block runs on: as many as the arm needs that needs most."""
+        """The GPUs that a block runs on: as many as the arm needs that needs most. On a cluster
+        they are counted from 0, whichever a node will give."""
+        if (cluster := self.cluster) is not None:
+            return devices.asked_for(to_stage(self.file), cluster.gpus)
         return devices.device_set(to_stage(self.file), gpus(None))
 
     def stage(self, say: Say) -> Staging:
@@ -130,12 +150,12 @@ class Campaign:
         if lock is None:
             lock = self.lock_of(provisional_staging(self.file))
         else:
-            self._check(lock)
+            self.check(lock)
         outcomes = self.outcomes() if known else []
-        here = present(lock.gpus) if known else present(self.gpus())
-        return self._overview(lock, not known, plan(lock, outcomes, here), outcomes)
+        here = self._here(lock)
+        return self.overview(lock, not known, plan(lock, outcomes, here), outcomes)
 
-    def _overview(
+    def overview(
         self, lock: Lock, provisional: bool, todo: Plan, outcomes: list[Outcome]
     ) -> Overview:
         return Overview(
@@ -149,15 +169,18 @@ class Campaign:
             doubtful={
                 arm.arm_id: why
                 for arm in lock.arms
-                if arm.arm_id not in todo.dropped and todo.runs
+                if arm.arm_id not in todo.dropped and todo.runs and self.cluster is None
                 if (why := boards.obstacle(arm.experiment.device, lock.gpus_of(arm)))
             },
         )
 
+    def _here(self, lock: Lock) -> Here | None:
+        return None if self.cluster is not None else present(lock.gpus)
+
     def _to_choose(self, lock: Lock) -> int:
         return left_to_choose(self.file, lock)
 
-    def _check(self, lock: Lock) -> None:
+    def check(self, lock: Lock) -> None:
         """Refuse to go on with another file or other flags than the folder was begun with."""
         try:
             path = self.folder / FILE
@@ -206,14 +229,14 @@ class Campaign:
         boards.put_back(tell)
         lock = self.lock
         if lock is not None:
-            self._check(lock)
+            self.check(lock)
             outcomes = self.outcomes()
             failed = any(o.kind == "failure" for o in outcomes)
-            todo = plan(lock, outcomes, present(lock.gpus))
+            todo = plan(lock, outcomes, self._here(lock))
             if not todo.runs and not (retry_failed and failed) and not self._to_choose(lock):
                 tidy(self.folder, lock)
-                return self._overview(lock, False, todo, outcomes)
-        lock, staging = self._locked(lock, tell)
+                return self.overview(lock, False, todo, outcomes)
+        lock, staging = self.locked(lock, tell)
         outcomes = execute(
             self.folder,
             lock,
@@ -221,18 +244,18 @@ class Campaign:
             retry_failed,
             on_event or _ignore,
             tell,
-            lambda lock: self._grown(lock, staging, tell),
+            lambda lock: self.grown(lock, staging, tell),
             commentary_s,
             refused_settings_end_it,
         )
         lock = self.lock or lock
-        return self._overview(lock, False, plan(lock, outcomes, present(lock.gpus)), outcomes)
+        return self.overview(lock, False, plan(lock, outcomes, self._here(lock)), outcomes)
 
     def generations(self, staging: Staging) -> Generations | None:
         """What makes the later arms; None where all are there beforehand."""
         return generations(self.file, staging, self.launchers()[0], len(self.gpus()))
 
-    def _grown(self, lock: Lock, staging: Staging, say: Say) -> Lock:
+    def grown(self, lock: Lock, staging: Staging, say: Say) -> Lock:
         """The lock with the generation of arms that comes next, written; the same where there is
         none."""
         later = self.generations(staging)
@@ -256,9 +279,9 @@ class Campaign:
 
         Raises :class:`BadInput` where this machine would make other experiments of it.
         """
-        self._locked(None, say, handed)
+        self.locked(None, say, handed)
 
-    def _locked(
+    def locked(
         self, lock: Lock | None, say: Say, handed: Lock | None = None
     ) -> tuple[Lock, Staging]:
         """Stage, then write the lock, or check that staging still gives the one there is."""
@@ -303,7 +326,7 @@ class Campaign:
             self.overrides,
             self.launchers(),
             indices,
-            device_set(gpus(indices)),
+            device_set(gpus(indices)) if self.cluster is None else ["cpu"] * (not indices),
             devices.counts(self.file, indices),
             self.owner,
         )

@@ -13,7 +13,7 @@ from lem.contract.failure import Failure
 from lem.contract.flags import worst
 from lem.contract.job import Job
 from lem.contract.lock import Arm, Lock
-from lem.contract.record import Gpu, Record
+from lem.contract.record import Allocation, Gpu, Record
 from lem.errors import BadInput, FailureKind
 from lem.launchers.protocol import Exit, Folders, Launcher
 from lem.stores.costs import costs_of
@@ -43,6 +43,7 @@ def make_job(
     digest: str | None,
     boards: Sequence[Gpu] = (),
     commentary_s: float = 1.0,
+    allocation: Allocation | None = None,
 ) -> Job:
     """The job document of one run, with paths as the agent sees them. ``boards``: the lock's GPUs
     as they are here."""
@@ -83,6 +84,7 @@ def make_job(
         agreement_list=arm.agreement_list,
         questions_list=arm.questions_list,
         commentary_s=commentary_s,
+        allocation=allocation,
     )
 
 

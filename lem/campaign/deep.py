@@ -12,7 +12,6 @@ from lem.campaign.execute import Ready
 from lem.campaign.generations import Generations
 from lem.campaign.keys import keys
 from lem.campaign.plan import Run
-from lem.campaign.sources import cache_root
 from lem.campaign.stage import last_words
 from lem.config.drawn import ARGUMENTS
 from lem.contract.base import Scalar, canonical_json, write_atomic
@@ -20,6 +19,7 @@ from lem.contract.job import Rejection, Rejections
 from lem.contract.lock import Arm, Lock
 from lem.contract.workload import Offline
 from lem.errors import BadInput, EnvironmentFault, Problem
+from lem.launchers.cache import cache_root
 from lem.launchers.protocol import Folders, Launcher, Prepared, Say, Task
 
 if TYPE_CHECKING:

@@ -58,6 +58,23 @@ def device_set(file: CampaignFile, here: Sequence[Gpu]) -> list[int]:
     return list(wanted) if None in needed else list(wanted[:largest])
 
 
+def asked_for(file: CampaignFile, given: int) -> list[int]:
+    """The same where a scheduler gives each block so many, whichever: counted from 0. Raises
+    :class:`BadInput` where they are too few."""
+    if file.spec.gpus == [] or not given:
+        given = 0
+    elif isinstance(file.spec.gpus, list):
+        raise BadInput(
+            "gpus: which ones a block gets is the scheduler's to say",
+            hint="leave `gpus` out; launcher.gres says how many",
+        )
+    needed = needs(file)
+    largest = max((n for n in needed if n is not None), default=1)
+    if given and largest > given:
+        raise BadInput(f"an experiment needs {largest} GPUs; launcher.gres asks for {given}")
+    return list(range(given if None in needed else min(largest, given)))
+
+
 def counts(file: CampaignFile, gpus: Sequence[int]) -> list[int]:
     """How many of a block's ``gpus`` each draft uses, in their order."""
     return [min(len(gpus) if n is None else n, len(gpus)) for n in needs(file)]

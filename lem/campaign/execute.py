@@ -17,20 +17,21 @@ from lem.campaign.attempt import (
     outcome_of,
     result_of,
 )
+from lem.campaign.claims import Lost
 from lem.campaign.guard import alone, terminable, typed_disk_errors
 from lem.campaign.keys import keys
 from lem.campaign.plan import Here, Plan, Run, plan
-from lem.campaign.sources import cache_root
 from lem.campaign.watch import POLL_S, watching
 from lem.contract.base import utc_now
 from lem.contract.event import Event
 from lem.contract.failure import Failure
 from lem.contract.job import Job
 from lem.contract.lock import Arm, Lock
-from lem.contract.record import Record
+from lem.contract.record import Allocation, Record
 from lem.contract.spec import DeviceSettings
 from lem.errors import EnvironmentFault, LemError, SettingRefused
 from lem.launchers import compiled
+from lem.launchers.cache import cache_root
 from lem.launchers.protocol import Exit, Folders, Launcher, Prepared, Say, Task
 from lem.stores.index import Index
 from lem.stores.outcomes import Outcome
@@ -176,7 +177,13 @@ class Execution:
         on_moment: OnMoment,
         commentary_s: float = 1.0,
         refused_settings_end_it: bool = False,
+        check: Callable[[], None] = lambda: None,
+        allocation: Allocation | None = None,
     ) -> None:
+        """``check``: raises where the block is no longer this process's to run; asked before and
+        after each run, and once its folder is there. What was begun by then does not count."""
+        self._check = check
+        self._allocation = allocation
         self.folder = folder
         self.lock = lock
         self._launchers = launchers
@@ -256,7 +263,8 @@ class Execution:
         )
         boards_here = gpus(lock.gpus)
         job = make_job(
-            *(lock, arm, run, launcher, folders, prepared.digest, boards_here, self._commentary_s)
+            *(lock, arm, run, launcher, folders, prepared.digest, boards_here),
+            *(self._commentary_s, self._allocation),
         )
         with typed_disk_errors(folder):
             place.mkdir(parents=True)
@@ -270,6 +278,7 @@ class Execution:
         prepared = self._ready[arm.launcher, arm.experiment.backend]
         here = present(lock.gpus)
         used = self._gpus(arm.arm_id)
+        self._check()
         place, folders, job = self._begin(arm, run)
         task = Task(
             verb="run",
@@ -286,6 +295,7 @@ class Execution:
         end: Exit | None = None
         timed_out = False
         try:
+            self._check()
             with (
                 boards.applied(arm.experiment.device, used),
                 watching(place / "events.ndjson", on_event, min(POLL_S, self._commentary_s / 2)),
@@ -295,6 +305,11 @@ class Execution:
                 if end is None:
                     timed_out = True
                     end = agent.stop(GRACE_S)
+            self._check()
+        except Lost as e:
+            with typed_disk_errors(folder):
+                _cut_short(place, job, here, str(e))
+            raise
         except KeyboardInterrupt:
             _cut_short(place, job, here, "stopped by the user")
             raise

@@ -6,7 +6,7 @@ hashing, so the same seed gives the same order on every machine and in every Pyt
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from lem.analysis.blocks import Blocks, decide, seconds_between
@@ -50,40 +50,59 @@ class Plan(NamedTuple):
 
 
 def plan(
-    lock: Lock, outcomes: Sequence[Outcome], here: Here, forgive: frozenset[str] = frozenset()
+    lock: Lock,
+    outcomes: Sequence[Outcome],
+    here: Here | None,
+    forgive: frozenset[str] = frozenset(),
 ) -> Plan:
-    """The runs that are missing, block by block in the order in which to make them.
+    """The runs that are missing, block by block in the order in which to make them. ``here``: as
+    for :func:`of_block`.
 
     ``forgive``: folders of failures to be taken as if they had not been (``--retry-failed``).
     """
     decision = decide(lock, outcomes)
     gone = dropped(o for o in outcomes if o.path not in forgive)
     by_block: dict[int, list[Outcome]] = defaultdict(list)
-    attempts: dict[int, dict[str, int]] = defaultdict(dict)
     for o in outcomes:
         by_block[o.block].append(o)
-        tried = attempts[o.block]
-        tried[o.arm_id] = max(tried.get(o.arm_id, 0), o.attempt + 1)
     runs: list[Run] = []
     void: dict[int, str] = {}
     given_up: dict[int, str] = {}
     for block in range(decision.n):
-        arms = [a.arm_id for a in lock.arms_of(block) if a.arm_id not in gone]
-        state = block_state(by_block.get(block, ()), arms, here, forgive)
+        made = by_block.get(block, ())
+        state, missing = of_block(lock, block, made, here, gone, forgive)
         if state.void is not None:
             void[block] = state.void
-            if is_given_up(by_block[block], state.block_pass):
+            if not missing:
                 given_up[block] = state.void
-                continue
-        if state.missing:
-            wanted = set(state.missing)
-            tried = attempts[block]
-            runs += [
-                Run(arm, block, state.block_pass, tried.get(arm, 0))
-                for arm in order(lock.seed, block, state.block_pass, arms)
-                if arm in wanted
-            ]
+        runs += missing
     return Plan(runs, decision, void, given_up, gone)
+
+
+def of_block(
+    lock: Lock,
+    block: int,
+    outcomes: Sequence[Outcome],
+    here: Here | None,
+    gone: Collection[str] = (),
+    forgive: frozenset[str] = frozenset(),
+) -> tuple["BlockState", list[Run]]:
+    """How one block stands, and its runs that are missing, in their order; none where it is given
+    up. ``outcomes``: its attempts. ``gone``: arms that are not tried again. ``here``: None where
+    the block is not this machine's to go on with: what is unfinished there is only missing."""
+    arms = [a.arm_id for a in lock.arms_of(block) if a.arm_id not in gone]
+    state = block_state(outcomes, arms, here, forgive)
+    if state.void is not None and is_given_up(outcomes, state.block_pass):
+        return state, []
+    wanted = set(state.missing)
+    tried: dict[str, int] = {}
+    for o in outcomes:
+        tried[o.arm_id] = max(tried.get(o.arm_id, 0), o.attempt + 1)
+    return state, [
+        Run(arm, block, state.block_pass, tried.get(arm, 0))
+        for arm in (order(lock.seed, block, state.block_pass, arms) if wanted else ())
+        if arm in wanted
+    ]
 
 
 def order(seed: int, block: int, block_pass: int, arms: Iterable[str]) -> list[str]:
@@ -109,7 +128,7 @@ class BlockState(NamedTuple):
 def block_state(
     outcomes: Iterable[Outcome],
     arms: Sequence[str],
-    here: Here,
+    here: Here | None,
     forgive: frozenset[str] = frozenset(),
 ) -> BlockState:
     """Which arms one block still lacks, and whether it has to begin anew.
@@ -124,7 +143,9 @@ def block_state(
     members = [o for o in outcomes if o.block_pass == latest and ended_by_itself(o)]
     done = {o.arm_id for o in members if o.path not in forgive}
     missing = [a for a in arms if a not in done]
-    reason = void_reason(members) or (pause_reason(members, here) if missing else None)
+    reason = void_reason(members)
+    if reason is None and missing and here is not None:
+        reason = pause_reason(members, here)
     if reason is not None:
         return BlockState(latest + 1, arms, reason)
     return BlockState(latest, missing, None)

@@ -12,7 +12,7 @@ from lem.errors import BadInput, Interrupted
 
 if TYPE_CHECKING:
     from lem.analysis.comparison import Comparison
-    from lem.campaign import Campaign, Overview
+    from lem.campaign import Campaign
 
 FILE = click.argument("file", type=click.Path(path_type=Path))
 JSON = click.option("--json", "as_json", is_flag=True, help="machine-readable, on stdout")
@@ -21,7 +21,9 @@ OUT = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     help="folder for the results (default: results/<name>)",
 )
-LAUNCHER = click.option("--launcher", metavar="L", help="how to start the agent: docker, process")
+LAUNCHER = click.option(
+    "--launcher", metavar="L", help="how to start the agent: docker, process, slurm, …"
+)
 BLOCKS = click.option("--blocks", type=click.IntRange(min=1), help="how many blocks to run")
 PRESET = click.option(
     "--preset",
@@ -219,6 +221,7 @@ def stage(file: Path, as_json: bool, **options: Any) -> None:
 @click.option("--dry-run", is_flag=True, help="show the plan, run nothing")
 @click.option("--retry-failed", is_flag=True, help="try failed experiments again")
 @click.option("--strict", is_flag=True, help="exit 1 also for a missed precision target")
+@click.option("--detach", is_flag=True, help="on a cluster: submit, and come back at once")
 @click.option("--web", is_flag=True, help="show it in the browser while it runs, on this machine")
 @click.option("--web-port", type=click.IntRange(0, 65535), help="port for --web (default: any)")
 @JSON
@@ -227,6 +230,7 @@ def run(
     dry_run: bool,
     retry_failed: bool,
     strict: bool,
+    detach: bool,
     web: bool,
     web_port: int | None,
     as_json: bool,
@@ -234,6 +238,8 @@ def run(
 ) -> None:
     """Run what is missing; running it again resumes."""
     from lem.campaign import Campaign
+    from lem.cli.clusters import on_cluster
+    from lem.cli.finishing import again, announce, finish
     from lem.cli.progress import progress
     from lem.cli.submitting import Submitting, ask, wanted
     from lem.cli.web import watched
@@ -244,8 +250,20 @@ def run(
         return
     submit = wanted(campaign)
     before = len(campaign.outcomes())
-    _announce(campaign)
+    if detach and campaign.cluster is None:
+        raise BadInput("--detach: only what a cluster runs goes on by itself (launcher: slurm)")
+    announce(campaign)
     try:
+        if campaign.cluster is not None:
+            if web or web_port is not None:
+                raise BadInput("--web shows runs of this machine; use lem campaign status --follow")
+            overview, over = on_cluster(campaign, retry_failed, detach)
+            if not over:
+                return
+            code = finish(campaign, overview, len(overview.outcomes) == before, as_json, strict)
+            if submit != "never":
+                note(f"to send the results to an archive: lem results push {campaign.folder}")
+            sys.exit(code)
         with (
             progress(campaign, show_provisional=not as_json) as progressed,
             watched(campaign, web or web_port is not None, web_port, progressed) as (
@@ -260,11 +278,14 @@ def run(
                 retry_failed=retry_failed,
                 commentary_s=commentary_s,
             )
-    except Interrupted:
-        note(f"interrupted; what is done is kept. Go on with: {_again()}")
+    except Interrupted as e:
+        if campaign.cluster is not None:
+            note(f"{e.message}; what is done is kept. Go on with: {again()}")
+            sys.exit(130)
+        note(f"interrupted; what is done is kept. Go on with: {again()}")
         sys.exit(130)
     nothing_new = len(overview.outcomes) == before
-    code = _finish(campaign, overview, nothing_new, as_json, strict)
+    code = finish(campaign, overview, nothing_new, as_json, strict)
     if submit == "always":
         submitting.finish()
     elif submit == "ask" and not nothing_new:
@@ -272,69 +293,20 @@ def run(
     sys.exit(code)
 
 
-def _announce(campaign: "Campaign") -> None:
-    """What a person wants to know before they wait."""
-    from lem.campaign.overview import estimate
-    from lem.cli.plan_view import decision_in_words, roughly
+@command.command(short_help="Print the job that would be submitted to a cluster.")
+@FILE
+@OUT
+@LAUNCHER
+@BLOCKS
+@PRESET
+@click.option("--format", "form", type=click.Choice(["sbatch"]), default="sbatch")
+def render(file: Path, form: str, **options: Any) -> None:
+    """Print the job of the blocks that are missing, to be read, changed and submitted by hand."""
+    from lem.campaign import Campaign
+    from lem.cli.clusters import render as rendered
 
-    overview = campaign.plan()
-    expected = estimate(overview, campaign.power_w())
-    if expected.runs:
-        runs = _count(expected.runs, "run")
-        note(
-            f"{runs} to make, about {roughly(expected.seconds)} ({expected.basis}); "
-            f"results: {campaign.folder}"
-        )
-        note(decision_in_words(overview))
-
-
-def _finish(
-    campaign: "Campaign", overview: "Overview", nothing_new: bool, as_json: bool, strict: bool
-) -> int:
-    """Print the table of results; the exit status."""
-    from lem.analysis.results import open_results
-    from lem.cli.plan_view import decision_in_words, failed_runs, missed_precision, summary
-    from lem.report.table import render
-
-    failed = failed_runs(overview)
-    comparison = None
-    complaint = ""
-    try:
-        comparison = open_results(campaign.folder).compare()
-    except BadInput as e:
-        complaint = e.message
-    missed = missed_precision(comparison) if comparison else []
-    if overview.lock.precision is not None and comparison is None:
-        missed = [f"there is no interval: {complaint}"]
-    if as_json:
-        emit(
-            summary(overview, campaign.folder, nothing_new)
-            | {"comparison": comparison and comparison.to_json(), "complaint": complaint}
-            | {"missed_precision": missed}
-        )
-    else:
-        if nothing_new:
-            note(
-                "nothing to do: every run of this campaign is made "
-                f"({decision_in_words(overview)}); --out FOLDER begins it anew elsewhere"
-            )
-        if comparison is not None:
-            render(comparison, out(), campaign.folder)
-        else:
-            note(f"no table: {complaint}")
-        for line in missed:
-            note(f"precision missed: {line}")
-        for line in failed:
-            note(line)
-        if failed:
-            note(f"try them again with: {_again()} --retry-failed")
-    return 1 if failed or (strict and missed) else 0
-
-
-def _again() -> str:
-    import shlex
-
-    return shlex.join(["lem", *(a for a in sys.argv[1:] if a != "--retry-failed")])
+    options["launcher"] = options["launcher"] or {"sbatch": "slurm"}[form]
+    click.echo(rendered(Campaign.load(file, **options)), nl=False)
 
 
 @command.command()

@@ -60,8 +60,14 @@ class Entry:
 
 def attempts(folder: Path) -> Iterator[Attempt]:
     """Every attempt of a campaign folder in the order (block, arm, attempt); reads no document."""
+    for block in _folders(f"{os.fspath(folder)}/blocks", BLOCK):
+        yield from attempts_of(folder, block)
+
+
+def attempts_of(folder: Path, block: str) -> Iterator[Attempt]:
+    """Those of one block, by its folder's name (``0003``)."""
     root = os.fspath(folder)
-    for block in _folders(f"{root}/blocks", BLOCK):
+    if BLOCK.fullmatch(block):
         for arm in _folders(f"{root}/blocks/{block}", ARM):
             here = f"blocks/{block}/{arm}"
             for name in sorted(_folders(f"{root}/{here}", ATTEMPT), key=int):
@@ -79,6 +85,11 @@ def entries(folder: Path) -> Iterator[Entry]:
 def outcomes(folder: Path) -> list[Outcome]:
     """What the plan needs to know of every attempt on disk."""
     return [entry.outcome for entry in entries(folder)]
+
+
+def outcomes_of(folder: Path, block: int) -> list[Outcome]:
+    """The same of one block."""
+    return [read(folder, attempt).outcome for attempt in attempts_of(folder, f"{block:04d}")]
 
 
 def read(folder: Path, attempt: Attempt) -> Entry:

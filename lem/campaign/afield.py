@@ -1,0 +1,79 @@
+"""A campaign whose blocks a scheduler places: submitted, followed, rendered."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from lem.campaign import Campaign
+from lem.campaign.attempt import remove_asides
+from lem.campaign.overview import Overview
+from lem.campaign.plan import plan
+from lem.campaign.spread import Answer, Standing, Terms
+from lem.campaign.spread import rendered as rendered_of
+from lem.campaign.spread import spread as give_away
+from lem.clusters.slurm import Slurm
+from lem.config.clusters import Cluster
+from lem.errors import BadInput
+from lem.launchers.protocol import Say
+
+
+def spread(
+    campaign: Campaign,
+    say: Say,
+    on_standing: Callable[[Standing], None],
+    interrupted: Callable[[], Answer],
+    retry_failed: bool = False,
+    detach: bool = False,
+) -> Overview:
+    """Have a scheduler run what is missing. Running it again goes on, from wherever the folder is
+    seen. Arguments and errors as of :func:`lem.campaign.spread.spread`."""
+    cluster = _cluster(campaign)
+    remove_asides(campaign.folder)
+    if (before := campaign.lock) is not None:
+        campaign.check(before)
+    lock, staging = campaign.locked(before, say)
+    outcomes = give_away(
+        campaign.folder,
+        lock,
+        staging.prepared,
+        _terms(campaign, cluster),
+        retry_failed,
+        say,
+        on_standing,
+        interrupted,
+        detach,
+        lambda lock: campaign.grown(lock, staging, say),
+    )
+    lock = campaign.lock or lock
+    return campaign.overview(lock, False, plan(lock, outcomes, None), outcomes)
+
+
+def rendered(campaign: Campaign, say: Say) -> tuple[str, Path]:
+    """What would be submitted for the blocks that are missing, and the order that it reads, which
+    is written. Raises :class:`BadInput` where there is nothing to submit."""
+    cluster = _cluster(campaign)
+    if (before := campaign.lock) is not None:
+        campaign.check(before)
+    lock, staging = campaign.locked(before, say)
+    terms = _terms(campaign, cluster)
+    found = rendered_of(campaign.folder, lock, staging.prepared, terms, say)
+    if found is None:
+        raise BadInput("nothing is left to run")
+    return found
+
+
+def _cluster(campaign: Campaign) -> Cluster:
+    if (cluster := campaign.cluster) is None:
+        raise BadInput(
+            "no scheduler is named", hint="--launcher slurm, or `launcher` in the campaign file"
+        )
+    return cluster
+
+
+def _terms(campaign: Campaign, cluster: Cluster) -> Terms:
+    at_once = campaign.file.spec.parallel_blocks
+    return Terms(
+        cluster=Slurm(cluster),
+        blocks_per_job=cluster.blocks_per_job,
+        at_once=at_once if isinstance(at_once, int) else None,
+        gpus=len(campaign.gpus()),
+    )

@@ -1,0 +1,179 @@
+"""What a scheduler's job runs on its node: ``python -m lem.campaign.node FOLDER ORDER TASK``.
+
+It makes the runs of the blocks of one task of an order (:class:`lem.contract.order.Order`), with
+the same code as ``lem campaign run`` on one machine, and leaves them in the campaign's folder. What
+it needs was staged before: no network, no scheduler.
+
+Exit status as lem's: 0 all made or failed by themselves, 1 claimed by another job since, 3 the
+node lacks something, 130 told to end.
+"""
+
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lem import boards, plugins
+from lem.agent.environment import gpus
+from lem.analysis.blocks import Blocks
+from lem.campaign.allocation import allocated, of_job
+from lem.campaign.attempt import close_open
+from lem.campaign.claims import FOLDER, Held, Lost
+from lem.campaign.execute import Execution, Moment, Ready, present
+from lem.campaign.guard import check_links, terminable
+from lem.campaign.plan import Plan, of_block
+from lem.contract.base import CONTRACT_VERSION
+from lem.contract.failure import Failure
+from lem.contract.lock import Lock
+from lem.contract.order import Order
+from lem.errors import BadInput, EnvironmentFault, Interrupted, LemError
+from lem.launchers.protocol import BackendSetup, Launcher, Prepared
+from lem.stores.folder import outcomes_of
+
+LOCK = "campaign.lock.json"
+
+
+def run_task(folder: Path, number: int, task: int, by: str) -> None:
+    """Make what is missing of a task's blocks. ``by``: the scheduler's name of this job.
+
+    Raises :class:`Lost` where another job has claimed a block since, :class:`Interrupted` where
+    it was told to end, :class:`EnvironmentFault` where the node lets it down.
+    """
+    check_links(folder)
+    order = Order.read(folder / FOLDER / f"{number}.json")
+    lock = Lock.read(folder / LOCK)
+    _check(order, lock)
+    os.environ["LEM_CACHE"] = order.cache
+    boards.put_back(say)
+    here = allocated(os.environ, gpus, order.gpus)
+    lock = lock.model_copy(update={"gpus": here})
+    launchers: dict[str, Launcher] = {
+        name: plugins.load("launchers", name)() for name in {p.launcher for p in order.placed}
+    }
+    with terminable():
+        for block in order.of_task(task):
+            _run_block(folder, order, lock, launchers, block, by)
+
+
+def _run_block(
+    folder: Path,
+    order: Order,
+    lock: Lock,
+    launchers: dict[str, Launcher],
+    block: int,
+    by: str,
+) -> None:
+    held = Held(folder, block, by)
+    # Two blocks of a campaign may share a node: neither removes what the other has started.
+    lock = lock.model_copy(update={"owner": f"{lock.owner}-{block}"})
+    for launcher in launchers.values():
+        if left := launcher.reclaim(lock.owner):
+            say(f"removed {left} left over from a run that was killed")
+    close_open(folder, outcomes_of(folder, block), present(lock.gpus))
+    execution = Execution(
+        folder,
+        lock,
+        launchers,
+        _ready(order, lock),
+        _tell,
+        order.commentary_s,
+        check=held.check,
+        allocation=of_job(os.environ, os.cpu_count() or 1),
+    )
+    forgive = frozenset(order.forgive)
+    gone = dict(order.dropped)
+    taken = 0
+    while True:
+        outcomes = outcomes_of(folder, block)
+        state, runs = of_block(lock, block, outcomes, present(lock.gpus), gone, forgive)
+        if state.void is not None and runs:
+            say(f"block {block:04d} begins anew: {state.void}")
+        if not runs:
+            return
+        todo = Plan(
+            [r._replace(attempt=r.attempt + taken) for r in runs],
+            Blocks(max(order.blocks) + 1, True),
+            {},
+            {},
+            gone,
+        )
+        try:
+            for refused in execution.skip_refused(todo, say):
+                gone[refused.arm_id] = "device_setting"
+            for outcome in execution.block(todo):
+                forgive -= {outcome.path}
+                if outcome.kind != "record" or outcome.consequence == "void":
+                    break
+        except FileExistsError:
+            # Another node's, which this one does not see yet (a network file system's cache).
+            taken += 1
+            if taken > 100:
+                raise
+
+
+def _check(order: Order, lock: Lock) -> None:
+    if order.contract_version != CONTRACT_VERSION:
+        raise EnvironmentFault(
+            "this node has another version of lem than the one that submitted the job",
+            hint="set launcher.python to an interpreter that every node sees",
+            kind="contract",
+        )
+    if order.campaign_digest != lock.campaign_digest:
+        raise BadInput("the order is of another campaign than the folder's lock")
+
+
+def _ready(order: Order, lock: Lock) -> Ready:
+    found: Ready = {}
+    for p in order.placed:
+        b = lock.backends[p.backend]
+        setup = BackendSetup(p.backend, b.image, b.base_image, b.python, order.gpus > 0)
+        found[p.launcher, p.backend] = Prepared(setup, p.described, p.image, p.digest)
+    return found
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _tell(moment: Moment) -> None:
+    """A line for each run, in the job's log."""
+    if moment.run is None or moment.arm is None:
+        return
+    place = f"block {moment.run.block:04d}, {moment.arm.label}"
+    if moment.kind == "begin":
+        say(f"{place}: begun on {socket.gethostname()}")
+    elif moment.kind == "end":
+        failed = isinstance(moment.result, Failure)
+        why = f"failed ({moment.result.kind}): {moment.result.message}" if failed else "done"  # type: ignore[union-attr]
+        say(f"{place}: {why}")
+
+
+def main(arguments: Sequence[str]) -> int:
+    folder, number, task = Path(arguments[0]), int(arguments[1]), int(arguments[2])
+    try:
+        run_task(folder, number, task, _job(os.environ))
+    except Interrupted:
+        say("told to end: the run that went on does not count, and its block is run again")
+        return Interrupted.exit_code
+    except Lost as e:
+        say(f"ended: {e}")
+        return 1
+    except LemError as e:
+        say(f"error: {e}")
+        return e.exit_code
+    return 0
+
+
+def _job(environ: "os._Environ[str]") -> str:
+    """The scheduler's name for this job, for people."""
+    array, task = environ.get("SLURM_ARRAY_JOB_ID"), environ.get("SLURM_ARRAY_TASK_ID")
+    if array and task:
+        return f"slurm {array}_{task}, start {1 + int(environ.get('SLURM_RESTART_COUNT') or 0)}"
+    if job := environ.get("SLURM_JOB_ID"):
+        return f"slurm {job}"
+    return f"process {os.getpid()}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

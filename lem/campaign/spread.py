@@ -1,0 +1,347 @@
+"""Runs a campaign's blocks on other machines: gives them to a scheduler, follows, and gives what is
+missing again, until nothing is.
+
+Nothing is remembered but what lies in the folder (``cluster/``): the same command goes on from any
+machine that sees it. Blocks that are submitted twice, by whatever mishap, are run once (see
+:mod:`lem.campaign.claims`).
+"""
+
+import os
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from lem.campaign.claims import FOLDER
+from lem.campaign.execute import Grow, Ready
+from lem.campaign.guard import alone, terminable, typed_disk_errors
+from lem.campaign.plan import Plan, plan
+from lem.clusters.protocol import Cluster, Task, Work
+from lem.contract.base import CONTRACT_VERSION, utc_now
+from lem.contract.lock import Lock
+from lem.contract.order import Jobs, Order, Placed, Submitted
+from lem.errors import EnvironmentFault, Interrupted
+from lem.launchers import environment
+from lem.launchers.cache import cache_root
+from lem.launchers.protocol import Say
+from lem.stores.counted import ended_by_itself
+from lem.stores.index import Index
+from lem.stores.outcomes import Outcome
+
+JOBS = "jobs.json"
+ASK_S = 10.0
+"""A scheduler is asked no oftener for one campaign."""
+LOOK_S = 1.0
+"""The folder is read no oftener, and for no more than a twentieth of the time."""
+BETWEEN_ORDERS_S = 30.0
+MAX_FRUITLESS = 3
+"""So many orders in a row from which no run came to its end are the last."""
+LAST_LINES = 12
+PASSED_ON = ("HOME", "PYTHONPATH", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "LEM_METERS")
+"""Of the submitting shell's environment, beside what an agent is given; no secret is among them."""
+
+Answer = Literal["go on", "leave", "cancel"]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How blocks are given away."""
+
+    cluster: Cluster
+    blocks_per_job: int
+    at_once: int | None
+    gpus: int
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a campaign stands that others run."""
+
+    todo: Plan
+    outcomes: list[Outcome]
+    tasks: list[Task]
+
+
+def spread(
+    folder: Path,
+    lock: Lock,
+    ready: Ready,
+    terms: Terms,
+    retry_failed: bool,
+    say: Say,
+    on_standing: Callable[[Standing], None],
+    interrupted: Callable[[], Answer],
+    detach: bool = False,
+    grow: Grow = lambda lock: lock,
+    commentary_s: float = 1.0,
+) -> list[Outcome]:
+    """Give away what is missing and follow it until nothing is; returns every outcome.
+
+    ``interrupted``: asked on Ctrl-C or SIGTERM. ``detach``: submit, and come back at once.
+    Raises :class:`Interrupted` where that was answered by leaving or cancelling,
+    :class:`EnvironmentFault` where the scheduler refuses or nothing comes of what it runs.
+    """
+    terms.cluster.check()
+    folder = folder.absolute()
+    with alone(folder), terminable():
+        one = _Spread(folder, lock, ready, terms, say, commentary_s)
+        forgive = frozenset(o.path for o in one.outcomes() if o.kind == "failure" and retry_failed)
+        while True:
+            try:
+                standing = one.look(forgive)
+                on_standing(standing)
+                if one.give(standing, forgive) and detach:
+                    return standing.outcomes
+                # A job whose blocks are all there may not have ended yet: nobody waits for that.
+                if not standing.todo.runs:
+                    if (grown := grow(one.lock)) is one.lock:
+                        return standing.outcomes
+                    one.lock = grown
+                    continue
+                if detach:
+                    return standing.outcomes
+                one.check_cancelled(standing)
+                time.sleep(one.pause_s)
+            except KeyboardInterrupt:
+                answer = interrupted()
+                if answer == "cancel":
+                    one.cancel()
+                if answer != "go on":
+                    raise Interrupted(
+                        "its jobs are cancelled" if answer == "cancel" else "its jobs go on"
+                    ) from None
+
+
+def rendered(
+    folder: Path, lock: Lock, ready: Ready, terms: Terms, say: Say
+) -> tuple[str, Path] | None:
+    """What would be submitted for the blocks that are missing, and the order that it reads, which
+    is written; None where nothing is missing."""
+    folder = folder.absolute()
+    with alone(folder):
+        one = _Spread(folder, lock, ready, terms, say, 1.0, finds=False)
+        todo = plan(lock, one.outcomes(), None)
+        blocks = sorted({r.block for r in todo.runs})
+        if not blocks:
+            return None
+        order = one.order(blocks, todo, ())
+        return terms.cluster.render(one.work(order)), folder / FOLDER / f"{order.number}.json"
+
+
+class _Spread:
+    def __init__(
+        self,
+        folder: Path,
+        lock: Lock,
+        ready: Ready,
+        terms: Terms,
+        say: Say,
+        commentary_s: float,
+        finds: bool = True,
+    ) -> None:
+        """``finds``: whether the scheduler may be asked for what was submitted before."""
+        self.lock = lock
+        self._folder = folder
+        self._ready = ready
+        self._terms = terms
+        self._say = say
+        self._commentary_s = commentary_s
+        self._place = folder / FOLDER
+        with typed_disk_errors(folder):
+            for name in ("claims", "logs"):
+                (self._place / name).mkdir(parents=True, exist_ok=True)
+        self._orders = self._known() if finds else []
+        self._last = self._asked = float("-inf")
+        self._tasks: list[Task] = []
+        self._unasked: set[int] = set()
+        self.pause_s = LOOK_S
+        self._fruitless = 0
+        self._ended: dict[int, int] = {}
+        """Order → how many runs of its blocks had come to their end when it was submitted."""
+
+    def outcomes(self) -> list[Outcome]:
+        with Index(self._folder) as index:
+            index.refresh()
+            return list(index.outcomes())
+
+    def look(self, forgive: frozenset[str]) -> Standing:
+        """Ask the scheduler, then read the folder: so what is over has left its documents."""
+        if time.monotonic() - self._asked >= ASK_S:
+            self._asked = time.monotonic()
+            self._tasks = self._terms.cluster.alive([o.job for o in self._orders])
+            self._unasked.clear()
+        began = time.monotonic()
+        outcomes = self.outcomes()
+        self.pause_s = min(ASK_S, max(LOOK_S, 20 * (time.monotonic() - began)))
+        tasks = [t for t in self._tasks if t.state != "cancelled"]
+        alive = {t.job for t in self._tasks}
+        over = [o for o in self._orders if o.job not in alive and not self._unasked & set(o.blocks)]
+        if over:
+            for o in over:
+                self._weigh(o, outcomes)
+            self._orders = [o for o in self._orders if o not in over]
+            self._remember()
+        return Standing(plan(self.lock, outcomes, None, forgive), outcomes, tasks)
+
+    def give(self, standing: Standing, forgive: frozenset[str]) -> bool:
+        """Submit the blocks that are missing and with nobody; whether there were any."""
+        # Not those that were just submitted and not asked about yet, nor those that were cancelled.
+        away = self._with_somebody(self._tasks) | self._unasked
+        blocks = sorted({r.block for r in standing.todo.runs} - away)
+        if not blocks or time.monotonic() - self._last < BETWEEN_ORDERS_S:
+            return False
+        if self._fruitless >= MAX_FRUITLESS:
+            raise self._nothing_comes()
+        order = self.order(blocks, standing.todo, forgive)
+        job = self._terms.cluster.submit(self.work(order))
+        self._take(order, job, standing.outcomes)
+        many = f"{len(blocks)} blocks" if len(blocks) > 1 else "1 block"
+        self._say(f"submitted {many} as job {job} of {self._terms.cluster.kind}")
+        self._unasked |= set(blocks)
+        self._last = time.monotonic()
+        return True
+
+    def check_cancelled(self, standing: Standing) -> None:
+        """Blocks that somebody has cancelled at the scheduler are not given away again by the
+        same command. Raises :class:`EnvironmentFault` once nothing else is going on."""
+        cancelled = [t for t in self._tasks if t.state == "cancelled"]
+        lost = self._with_somebody(cancelled) & {r.block for r in standing.todo.runs}
+        if lost and not standing.tasks and not self._unasked:
+            self._orders = []
+            self._remember()
+            many = f"{len(lost)} blocks were" if len(lost) > 1 else "1 block was"
+            raise EnvironmentFault(
+                f"{many} cancelled at the scheduler",
+                hint="run the same command again to submit what is missing",
+            )
+
+    def cancel(self) -> None:
+        self._terms.cluster.cancel([o.job for o in self._orders])
+        self._orders = []
+        self._remember()
+
+    def work(self, order: Order) -> Work:
+        return Work(
+            folder=self._folder,
+            name=_name(self.lock, order.number),
+            order=order,
+            at_once=self._terms.at_once,
+            memory_bytes=self.lock.limits.memory_bytes,
+            variables={
+                **environment.of_process(os.environ),
+                **environment.settings(os.environ),
+                **{n: v for n in PASSED_ON if (v := os.environ.get(n))},
+            },
+        )
+
+    def order(self, blocks: Sequence[int], todo: Plan, forgive: Collection[str]) -> Order:
+        """A new order of these blocks, written."""
+        numbers = [int(p.stem) for p in self._place.glob("[0-9]*.json") if p.stem.isdigit()]
+        order = Order(
+            contract_version=CONTRACT_VERSION,
+            number=1 + max(numbers, default=0),
+            campaign_digest=self.lock.campaign_digest,
+            blocks=list(blocks),
+            blocks_per_job=self._terms.blocks_per_job,
+            gpus=self._terms.gpus,
+            placed=[
+                Placed(
+                    launcher=launcher,
+                    backend=backend,
+                    image=p.image,
+                    digest=p.digest,
+                    described=p.described,
+                )
+                for (launcher, backend), p in sorted(self._ready.items())
+            ],
+            cache=str(cache_root().absolute()),
+            dropped=todo.dropped,
+            forgive=sorted(forgive),
+            commentary_s=self._commentary_s,
+        )
+        with typed_disk_errors(self._folder):
+            order.write(self._place / f"{order.number}.json")
+        return order
+
+    def _take(self, order: Order, job: str, outcomes: Sequence[Outcome]) -> None:
+        self._orders.append(
+            Submitted(
+                number=order.number,
+                job=job,
+                blocks=order.blocks,
+                blocks_per_job=order.blocks_per_job,
+                at=utc_now(),
+            )
+        )
+        self._ended[order.number] = _ended(order.blocks, outcomes)
+        self._remember()
+
+    def _weigh(self, order: Submitted, outcomes: Sequence[Outcome]) -> None:
+        """Whether anything came of an order that is over."""
+        before = self._ended.pop(order.number, None)
+        if before is not None and _ended(order.blocks, outcomes) <= before:
+            self._fruitless += 1
+        else:
+            self._fruitless = 0
+
+    def _with_somebody(self, tasks: Sequence[Task]) -> set[int]:
+        of_job = {o.job: o for o in self._orders}
+        away: set[int] = set()
+        for t in tasks:
+            if (o := of_job.get(t.job)) is not None:
+                first = t.number * o.blocks_per_job
+                away.update(o.blocks[first : first + o.blocks_per_job])
+        return away
+
+    def _known(self) -> list[Submitted]:
+        """What was submitted before, also by a host that was killed before it could write it
+        down."""
+        path = self._place / JOBS
+        orders = list(Jobs.read(path).orders) if path.exists() else []
+        known = {o.number for o in orders}
+        newest = max((int(p.stem) for p in self._place.glob("[0-9]*.json")), default=0)
+        if newest and newest not in known:
+            job = self._terms.cluster.find(_name(self.lock, newest))
+            if job is not None:
+                order = Order.read(self._place / f"{newest}.json")
+                orders.append(
+                    Submitted(
+                        number=newest,
+                        job=job,
+                        blocks=order.blocks,
+                        blocks_per_job=order.blocks_per_job,
+                        at=utc_now(),
+                    )
+                )
+        return orders
+
+    def _remember(self) -> None:
+        with typed_disk_errors(self._folder):
+            Jobs(kind=self._terms.cluster.kind, orders=self._orders).write(self._place / JOBS)
+
+    def _nothing_comes(self) -> EnvironmentFault:
+        logs = sorted((self._place / "logs").glob("*.log"), key=lambda p: p.stat().st_mtime)
+        last: list[str] = []
+        if logs:
+            text = logs[-1].read_bytes()[-(2**16) :].decode(errors="replace")
+            last = [f"    {line[:300]}" for line in text.splitlines()[-LAST_LINES:]]
+        return EnvironmentFault(
+            "\n".join(
+                [
+                    f"{MAX_FRUITLESS} times in a row the jobs ended and no run had come to its end",
+                    *([f"  the last lines of {logs[-1]}:", *last] if logs else []),
+                ]
+            ),
+            hint="mend what the log says (a longer launcher.time, a path that the nodes don't "
+            "have), then run the same command again",
+        )
+
+
+def _ended(blocks: Collection[int], outcomes: Sequence[Outcome]) -> int:
+    of = set(blocks)
+    return sum(o.block in of and ended_by_itself(o) for o in outcomes)
+
+
+def _name(lock: Lock, number: int) -> str:
+    return f"lem-{lock.owner}-{number}"
