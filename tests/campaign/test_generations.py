@@ -236,7 +236,7 @@ def test_killed_and_resumed_it_chooses_what_the_records_say(tmp_path: Path) -> N
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LEM_CACHE", str(cache))
         # Another test may have left this process a played board.
-        patch.setattr("lem.campaign.gpus", lambda _: [])
+        patch.setattr("lem.campaign.campaign.gpus", lambda _: [])
         later = campaign.generations(campaign.stage(lambda _: None))
     assert later is not None
     with Index(out) as index:
