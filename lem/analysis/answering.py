@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from lem.contract.objectives import NLL, PER_ANSWER
 from lem.errors import BadInput
 from lem.stores.answering import Answering
-from lem.stores.index import Row
+from lem.stores.rows import Row
 
 Runs = Mapping[int, Row]
 """Block → the run that counts."""

@@ -27,8 +27,8 @@ from lem.errors import BadInput
 from lem.stats import Absolute, CarryOver, absolute, carry_over, ratios, verdict, with_shared
 from lem.stores.awaited import dropped
 from lem.stores.counted import counted, ended_by_itself, latest_passes, void_reason
-from lem.stores.index import Row
 from lem.stores.outcomes import Outcome
+from lem.stores.rows import Row
 
 SAME_WITHIN = 0.02
 """Margin of "the same" where nobody names one."""

@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from lem.contract.metrics import METRICS
-from lem.stores.index import Row
+from lem.stores.rows import Row
 
 LEAST = 1e-5
 """A smaller standard uncertainty of a log-ratio is none: shares of the same boards scatter a

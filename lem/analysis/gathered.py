@@ -11,8 +11,8 @@ from lem.contract.lock import Lock
 from lem.errors import BadInput
 from lem.stats import Absolute, absolute, mean_of
 from lem.stores.counted import counted
-from lem.stores.index import Figure, Row
 from lem.stores.outcomes import Outcome
+from lem.stores.rows import Figure, Row
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from statistics import fmean
 
-from lem.stores.index import Row
+from lem.stores.rows import Row
 
 PER_REQUEST = "energy_per_request_j"
 PER_TOKEN = "energy_per_output_token_j"

@@ -10,7 +10,7 @@ from lem.analysis.quantities import CPU_TIME, ENERGY, ESTIMATED, common_classes
 from lem.contract.objectives import NLL, Objective, objective
 from lem.errors import BadInput
 from lem.stores.counted import counted
-from lem.stores.index import Row
+from lem.stores.rows import Row
 
 Key = tuple[str, str]
 """A metric and its part."""

@@ -9,7 +9,7 @@ from lem.contract.metrics import METRICS
 from lem.contract.objectives import NLL
 from lem.errors import BadInput
 from lem.stats import Absolute
-from lem.stores.index import Figure, Row
+from lem.stores.rows import Figure, Row
 
 ENERGY = "energy_per_output_token_j"
 CPU_TIME = "cpu_time_per_output_token_s"

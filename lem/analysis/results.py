@@ -30,8 +30,9 @@ from lem.contract.record import Record
 from lem.errors import BadInput, EnvironmentFault
 from lem.stores.counted import counted
 from lem.stores.folder import Entry, attempts, entries, read
-from lem.stores.index import Index, Row
+from lem.stores.index import Index
 from lem.stores.outcomes import Outcome
+from lem.stores.rows import Row
 
 LOCK = "campaign.lock.json"
 _TYPES_OF_WEIGHTS = ("engine.dtype", "engine.quantization")

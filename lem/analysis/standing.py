@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from lem.contract.flags import FLAGS
 from lem.stores.counted import counted, latest_passes, void_reason
-from lem.stores.index import Row
+from lem.stores.rows import Row
 
 
 def standing(rows: Sequence[Row]) -> dict[str, str]:

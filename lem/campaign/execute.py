@@ -33,7 +33,6 @@ from lem.errors import EnvironmentFault, LemError, SettingRefused
 from lem.launchers import compiled
 from lem.launchers.cache import cache_root
 from lem.launchers.protocol import Exit, Folders, Launcher, Prepared, Say, Task
-from lem.stores.index import Index
 from lem.stores.outcomes import Outcome
 
 GRACE_S = 8.0
@@ -158,6 +157,9 @@ def _launchers(lock: Lock) -> dict[str, Launcher]:
 
 def _take_stock(folder: Path, lock: Lock) -> list[Outcome]:
     """Every outcome in the folder, after what a killed host left open was closed."""
+    # The index needs SQLAlchemy, which a node that makes runs need not have.
+    from lem.stores.index import Index
+
     with Index(folder) as index:
         index.refresh()
         close_open(folder, index.outcomes(), present(lock.gpus))

@@ -17,7 +17,7 @@ from lem.config.drawn import Candidates
 from lem.config.labels import labels
 from lem.contract.lock import Arm, Lock
 from lem.sampling import Point, propose
-from lem.stores.index import Row
+from lem.stores.rows import Row
 
 
 def to_stage(file: CampaignFile) -> CampaignFile:

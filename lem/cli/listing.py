@@ -8,7 +8,7 @@ from lem.errors import BadInput
 if TYPE_CHECKING:
     from lem.analysis.results import Campaign
     from lem.contract.record import Record
-    from lem.stores.index import Row
+    from lem.stores.rows import Row
 
 LIST_METRICS = ["energy_per_output_token_j", "cpu_time_per_output_token_s"]
 

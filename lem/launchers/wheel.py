@@ -1,4 +1,4 @@
-"""The wheel of the agent's half of lem that goes into images.
+"""The wheel of the agent's half of lem that goes into images, with what makes runs on a node.
 
 It is made of the very files that are running, so it works alike in a clone and where lem was
 installed as a package, needs no build tools and no network, and changes only when those files do:
@@ -25,6 +25,54 @@ PARTS = (
     "agent",
 )
 """What runs in a container. A test holds this list against what the agent imports."""
+
+NODE = (
+    "analysis/__init__.py",
+    "analysis/blocks.py",
+    "analysis/quantities.py",
+    "boards",
+    "campaign/__init__.py",
+    "campaign/allocation.py",
+    "campaign/attempt.py",
+    "campaign/claims.py",
+    "campaign/execute.py",
+    "campaign/guard.py",
+    "campaign/keys.py",
+    "campaign/node.py",
+    "campaign/plan.py",
+    "campaign/watch.py",
+    "containers",
+    "launchers/__init__.py",
+    "launchers/cache.py",
+    "launchers/compiled.py",
+    "launchers/description.py",
+    "launchers/environment.py",
+    "launchers/folders.py",
+    "launchers/hardening.py",
+    "launchers/install.py",
+    "launchers/log.py",
+    "launchers/process.py",
+    "launchers/protocol.py",
+    "launchers/supervise.py",
+    "stats/__init__.py",
+    "stats/absolute.py",
+    "stats/campaign.py",
+    "stats/estimates.py",
+    "stats/shared.py",
+    "stats/verdicts.py",
+    "stores/__init__.py",
+    "stores/answering.py",
+    "stores/awaited.py",
+    "stores/costs.py",
+    "stores/counted.py",
+    "stores/folder.py",
+    "stores/outcomes.py",
+    "stores/rows.py",
+    "stores/scored.py",
+    "stores/shares.py",
+)
+"""What makes a block's runs where the scheduler starts the image itself (Kubernetes). The same test
+holds this list against what :mod:`lem.campaign.node` imports."""
 
 REQUIRES = ("pydantic>=2.9,<3", "nvidia-ml-py>=12.560")
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -56,7 +104,7 @@ def agent_wheel(package: Path | None = None, version: str = lem.__version__) -> 
 
 def _sources(package: Path) -> list[Path]:
     found = []
-    for part in PARTS:
+    for part in (*PARTS, *NODE):
         path = package / part
         inside = sorted(path.rglob("*")) if path.is_dir() else [path]
         found += [p for p in inside if p.is_file() and "__pycache__" not in p.parts]

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lem.analysis.text import NOTHING, plain, three_digits, with_uncertainty
-from lem.stores.index import Figure, Row
+from lem.stores.rows import Figure, Row
 
 RUN_CHARACTERS = 12
 """Of a run's id in a list: enough to name it, and short enough to stand on one line."""

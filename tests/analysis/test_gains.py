@@ -14,8 +14,8 @@ from lem.contract.record import Record
 from lem.meters.nvml_energy import GAIN
 from lem.report.footnotes import footnotes
 from lem.stats import ratios, verdict, with_shared
-from lem.stores.index import Row
 from lem.stores.outcomes import Outcome
+from lem.stores.rows import Row
 from lem.stores.shares import Share, shares_of
 
 METRIC = "energy_per_output_token_j"

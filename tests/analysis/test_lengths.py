@@ -7,8 +7,8 @@ import pytest
 
 from lem.analysis.lengths import of_answers
 from lem.analysis.results import open_results
-from lem.stores.index import Figure, Row
 from lem.stores.outcomes import Outcome
+from lem.stores.rows import Figure, Row
 
 H100 = Path(__file__).parents[2] / "results/h100-smollm2"
 PER_REQUEST = "energy_per_request_j"

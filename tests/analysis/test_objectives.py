@@ -11,7 +11,8 @@ import records
 from lem.analysis.objectives import costs, needed_for, with_nothing
 from lem.contract.record import Record
 from lem.errors import BadInput
-from lem.stores.index import Index, Row
+from lem.stores.index import Index
+from lem.stores.rows import Row
 
 ARMS = [records.arm_name(n) for n in range(4)]
 

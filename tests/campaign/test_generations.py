@@ -29,7 +29,8 @@ from lem.campaign.plan import Here, plan
 from lem.config import CampaignFile, load
 from lem.contract.lock import Lock, Overrides
 from lem.errors import BadInput
-from lem.stores.index import Index, Row
+from lem.stores.index import Index
+from lem.stores.rows import Row
 
 SPACE: dict[str, Any] = {
     "baseline": {"engine.max_batch_size": 1, "args.token_ms": 1},

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import lem
-from lem.launchers.wheel import PARTS, agent_wheel
+from lem.launchers.wheel import NODE, PARTS, agent_wheel
 
 SOURCES = Path(lem.__file__).parent
 
@@ -61,14 +61,45 @@ print(agent.main(["describe", "transformers"]))
     assert python(installed, code).splitlines()[-1] == "0"
 
 
+NODE_ALONE = """
+import importlib.abc
+ALLOWED = set(sys.stdlib_module_names) | {
+    "lem", "pydantic", "pydantic_core", "annotated_types", "typing_extensions", "typing_inspection"
+}
+class OnlyPydantic(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition(".")[0]
+        if top not in ALLOWED and not top.startswith("_sysconfigdata"):
+            raise ImportError(f"{name} is not in an image")
+sys.meta_path.insert(0, OnlyPydantic())
+import lem.campaign.node
+from lem import plugins
+for name in sorted(plugins.own("launchers")):
+    plugins.load("launchers", name)
+print(*sorted(m.__file__ for n, m in sys.modules.items() if n.split(".")[0] == "lem"), sep="\\n")
+"""
+
+
+def test_holds_all_that_makes_runs_on_a_node_and_no_more(installed: Path) -> None:
+    """With nothing but pydantic there."""
+    used = {
+        str(Path(p).relative_to(installed / "lem")) for p in python(installed, NODE_ALONE).split()
+    }
+    assert used
+    by_path = {"launchers/supervise.py", "boards/__init__.py"}
+    listed = {p for p in NODE if p.endswith(".py")}
+    assert listed - used <= by_path
+
+
 def test_parts_exist() -> None:
-    assert [p for p in PARTS if not (SOURCES / p).exists()] == []
+    assert [p for p in (*PARTS, *NODE) if not (SOURCES / p).exists()] == []
 
 
 def test_leaves_the_host_s_half_out() -> None:
     names = zipfile.ZipFile(io.BytesIO(agent_wheel()[1])).namelist()
     assert "lem/agent/run.py" in names
-    assert not [n for n in names if n.startswith(("lem/cli", "lem/campaign", "lem/report"))]
+    assert not [n for n in names if n.startswith(("lem/cli", "lem/config", "lem/report"))]
+    assert "lem/campaign/campaign.py" not in names
     assert not [n for n in names if "__pycache__" in n]
 
 
@@ -82,7 +113,7 @@ def test_record_lists_every_file() -> None:
 def test_same_sources_same_bytes(tmp_path: Path) -> None:
     for name in ("first", "second"):
         folder = tmp_path / name
-        for part in PARTS:
+        for part in (*PARTS, *NODE):
             (folder / part).parent.mkdir(parents=True, exist_ok=True)
             if "." in part:
                 (folder / part).write_text(part)

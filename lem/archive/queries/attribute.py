@@ -33,7 +33,7 @@ from lem.contract.base import Scalar
 from lem.contract.lock import Lock
 from lem.contract.objectives import NLL
 from lem.errors import BadInput
-from lem.stores.index import Row
+from lem.stores.rows import Row
 
 
 class AttributeQuestion(Question):

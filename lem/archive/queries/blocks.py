@@ -20,8 +20,8 @@ from lem.archive.refused import Refused
 from lem.archive.schema import BOARD_SET, RUN
 from lem.errors import BadInput
 from lem.stores.hardware import hardware
-from lem.stores.index import Figure, Row
 from lem.stores.outcomes import Outcome
+from lem.stores.rows import Figure, Row
 from lem.stores.scored import Scored, scored_of
 from lem.stores.shares import Share, shares_of
 

@@ -10,7 +10,7 @@ from lem.analysis.text import plain
 from lem.contract.record import Record
 from lem.stores.counted import counted
 from lem.stores.folder import Entry, attempts, read
-from lem.stores.index import Row
+from lem.stores.rows import Row
 
 MOST_LEFT_OUT = 60
 """Runs that are listed; of more, the number."""
