@@ -126,7 +126,7 @@ def rendered(
         if not blocks:
             return None
         order = one.order(blocks, todo, ())
-        return terms.cluster.render(one.work(order)), folder / FOLDER / f"{order.number}.json"
+        return terms.cluster.render(one.work(order, todo)), folder / FOLDER / f"{order.number}.json"
 
 
 class _Spread:
@@ -194,7 +194,7 @@ class _Spread:
         if self._fruitless >= MAX_FRUITLESS:
             raise self._nothing_comes()
         order = self.order(blocks, standing.todo, forgive)
-        job = self._terms.cluster.submit(self.work(order))
+        job = self._terms.cluster.submit(self.work(order, standing.todo))
         self._take(order, job, standing.outcomes)
         many = f"{len(blocks)} blocks" if len(blocks) > 1 else "1 block"
         self._say(f"submitted {many} as job {job} of {self._terms.cluster.kind}")
@@ -221,7 +221,8 @@ class _Spread:
         self._orders = []
         self._remember()
 
-    def work(self, order: Order) -> Work:
+    def work(self, order: Order, todo: Plan) -> Work:
+        backend_of = {a.arm_id: a.experiment.backend for a in self.lock.arms}
         return Work(
             folder=self._folder,
             name=_name(self.lock, order.number),
@@ -233,6 +234,11 @@ class _Spread:
                 **environment.settings(os.environ),
                 **{n: v for n in PASSED_ON if (v := os.environ.get(n))},
             },
+            settings=environment.settings(os.environ),
+            turns=[
+                [backend_of[r.arm_id] for r in todo.runs if r.block == block]
+                for block in order.blocks
+            ],
         )
 
     def order(self, blocks: Sequence[int], todo: Plan, forgive: Collection[str]) -> Order:

@@ -1,7 +1,7 @@
 """What a cluster is: one file in this package whose ``plugin`` fills :class:`Cluster`."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
@@ -32,7 +32,11 @@ class Work:
     """How many of its jobs may run at a time; None: as many as there is room for."""
     memory_bytes: int | None
     variables: Mapping[str, str]
-    """Of the environment."""
+    """Of the environment, for nodes that have the same programs as this machine."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Those of them that are the user's own settings of engines, for nodes that have not."""
+    turns: Sequence[Sequence[str]] = ()
+    """Of each block of the order: the backends of its runs, in the order in which they are made."""
 
 
 class Cluster(Protocol):
