@@ -3,13 +3,15 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from lem.contract.metrics import METRICS
 from lem.contract.objectives import NLL
 from lem.errors import BadInput
-from lem.stats import Absolute
 from lem.stores.rows import Figure, Row
+
+if TYPE_CHECKING:
+    from lem.stats import Absolute
 
 ENERGY = "energy_per_output_token_j"
 CPU_TIME = "cpu_time_per_output_token_s"
@@ -174,7 +176,7 @@ def quantity_of(name: str, part: str) -> Quantity:
     )
 
 
-def not_below_zero(figures: Mapping[str, Absolute]) -> dict[str, Absolute]:
+def not_below_zero(figures: Mapping[str, "Absolute"]) -> dict[str, "Absolute"]:
     """The figures (by a quantity's key), their intervals cut at 0 where the metric cannot be less.
 
     The intervals are symmetric, so with few scattered blocks they reach below. Cutting off what is
