@@ -10,6 +10,7 @@ import yaml
 
 from lem.stores.counted import counted
 from lem.stores.folder import outcomes
+from lem.stores.index_file import FILE_NAME
 
 LEM = [sys.executable, "-m", "lem.cli.main"]
 
@@ -68,7 +69,7 @@ def half_written(folder: Path) -> list[Path]:
     return [
         p
         for p in folder.rglob("*")
-        if p.is_file() and p.name.startswith(".") and p.name not in (".lock", ".index.sqlite")
+        if p.is_file() and p.name.startswith(".") and p.name not in (".lock", FILE_NAME)
     ]
 
 

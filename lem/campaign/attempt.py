@@ -21,7 +21,7 @@ from lem.stores.folder import MAX_RECORD_BYTES
 from lem.stores.outcomes import Outcome
 
 ASIDE = re.compile(
-    r"\.(campaign\.lock\.json|campaign\.yaml|index\.sqlite|[0-9a-f]{64}\.jsonl\.gz)\..+"
+    r"\.(campaign\.lock\.json|campaign\.yaml|index-[0-9a-f]{8}\.sqlite|[0-9a-f]{64}\.jsonl\.gz)\..+"
 )
 """Names under which documents are written aside."""
 LAST_LINES = 40

@@ -104,7 +104,14 @@ class Campaign:
         if named not in KINDS:
             return None
         own = self.file.spec.cluster
-        return own if own is not None and own.kind == named else SlurmSpec(kind="slurm")
+        if own is not None and own.kind == named:
+            return own
+        if named != "slurm":
+            raise BadInput(
+                f"--launcher {named}: the campaign file does not say where its results are kept",
+                hint="launcher: {kind: kubernetes, claim: NAME, mount: /PATH}",
+            )
+        return SlurmSpec(kind="slurm")
 
     def launchers(self, say: Say = lambda _: None) -> dict[int, str]:
         """Draft index → name of its launcher."""
@@ -143,15 +150,16 @@ class Campaign:
         launchers = self._launchers_of(file, say)
         return stage(file, launchers, bool(self.gpus()), self.folder, say)
 
-    def plan(self) -> Overview:
-        """What there is to do; changes nothing."""
+    def plan(self, glance: bool = False) -> Overview:
+        """What there is to do; changes nothing. ``glance``: runs that have long been over are not
+        looked at again (:meth:`lem.stores.index.Index.refresh`)."""
         lock = self.lock
         known = lock is not None
         if lock is None:
             lock = self.lock_of(provisional_staging(self.file))
         else:
             self.check(lock)
-        outcomes = self.outcomes() if known else []
+        outcomes = self.outcomes(glance) if known else []
         here = self._here(lock)
         return self.overview(lock, not known, plan(lock, outcomes, here), outcomes)
 
@@ -189,12 +197,12 @@ class Campaign:
             earlier = None
         check_overrides(lock, self.file, self.overrides, str(self.folder), earlier)
 
-    def outcomes(self) -> list[Outcome]:
-        """Every attempt in the folder."""
+    def outcomes(self, glance: bool = False) -> list[Outcome]:
+        """Every attempt in the folder. ``glance``: as for :meth:`plan`."""
         if not (self.folder / "blocks").is_dir():
             return []
         with Index(self.folder) as index:
-            index.refresh()
+            index.refresh(over=glance)
             return index.outcomes()
 
     def power_w(self) -> dict[str, dict[str, float]]:

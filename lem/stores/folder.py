@@ -8,7 +8,8 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -30,6 +31,9 @@ DOCUMENTS = ("failure.json", "record.json", "job.json")
 means that something else may have run beside it: the attempt does not count."""
 
 MAX_RECORD_BYTES = 16 * 2**20
+MANY_BLOCKS, AT_ONCE = 32, 8
+"""From so many blocks on, so many are looked at together: on a network file system each look is a
+journey of its own."""
 
 
 class Attempt(NamedTuple):
@@ -44,6 +48,16 @@ class Attempt(NamedTuple):
     """``failure.json``, ``record.json``, ``job.json``, or None for an empty folder."""
     size: int
     mtime_ns: int
+    beside_ns: int
+    """When something was last added beside this attempt."""
+
+
+class Settled(NamedTuple):
+    """An arm's attempts in a block, as they were when its folder had last changed at ``beside_ns``.
+    All of them are over."""
+
+    beside_ns: int
+    attempts: list[Attempt]
 
 
 @dataclass(frozen=True)
@@ -58,22 +72,36 @@ class Entry:
     """Why a document could not be used."""
 
 
-def attempts(folder: Path) -> Iterator[Attempt]:
-    """Every attempt of a campaign folder in the order (block, arm, attempt); reads no document."""
-    for block in _folders(f"{os.fspath(folder)}/blocks", BLOCK):
-        yield from attempts_of(folder, block)
+def attempts(folder: Path, settled: Mapping[str, Settled] = {}) -> Iterator[Attempt]:
+    """Every attempt of a campaign folder in the order (block, arm, attempt); reads no document.
+
+    ``settled``: ``blocks/0000/ARM`` → what need not be looked at again while nothing is added.
+    """
+    blocks = _folders(f"{os.fspath(folder)}/blocks", BLOCK)
+    if len(blocks) < MANY_BLOCKS:
+        for block in blocks:
+            yield from attempts_of(folder, block, settled)
+        return
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for found in pool.map(lambda b: list(attempts_of(folder, b, settled)), blocks):
+            yield from found
 
 
-def attempts_of(folder: Path, block: str) -> Iterator[Attempt]:
+def attempts_of(folder: Path, block: str, settled: Mapping[str, Settled] = {}) -> Iterator[Attempt]:
     """Those of one block, by its folder's name (``0003``)."""
     root = os.fspath(folder)
-    if BLOCK.fullmatch(block):
-        for arm in _folders(f"{root}/blocks/{block}", ARM):
-            here = f"blocks/{block}/{arm}"
-            for name in sorted(_folders(f"{root}/{here}", ATTEMPT), key=int):
-                path = f"{here}/{name}"
-                document, size, mtime_ns = _deciding(f"{root}/{path}")
-                yield Attempt(int(block), arm, int(name), path, document, size, mtime_ns)
+    if not BLOCK.fullmatch(block):
+        return
+    for arm, beside_ns in _changed(f"{root}/blocks/{block}", ARM):
+        here = f"blocks/{block}/{arm}"
+        known = settled.get(here)
+        if known is not None and known.beside_ns == beside_ns:
+            yield from known.attempts
+            continue
+        for name in sorted(_folders(f"{root}/{here}", ATTEMPT), key=int):
+            path = f"{here}/{name}"
+            document, size, mtime_ns = _deciding(f"{root}/{path}")
+            yield Attempt(int(block), arm, int(name), path, document, size, mtime_ns, beside_ns)
 
 
 def entries(folder: Path) -> Iterator[Entry]:
@@ -110,17 +138,30 @@ def read(folder: Path, attempt: Attempt) -> Entry:
 
 def _folders(path: str, names: re.Pattern[str]) -> list[str]:
     """Real folders (no links) whose names have the right form, sorted."""
+    return sorted(e.name for e in _entries(path, names))
+
+
+def _changed(path: str, names: re.Pattern[str]) -> list[tuple[str, int]]:
+    """The same with when each was last changed (ns)."""
+    found = []
+    for e in _entries(path, names):
+        try:
+            found.append((e.name, e.stat(follow_symlinks=False).st_mtime_ns))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise BadInput(f"{path} cannot be read: {error.strerror}") from error
+    return sorted(found)
+
+
+def _entries(path: str, names: re.Pattern[str]) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(path) as found:
-            folders = [
-                e.name for e in found if names.fullmatch(e.name) and e.is_dir(follow_symlinks=False)
-            ]
+            return [e for e in found if names.fullmatch(e.name) and e.is_dir(follow_symlinks=False)]
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as e:
         raise BadInput(f"{path} cannot be read: {e.strerror}") from e
-    folders.sort()
-    return folders
 
 
 def _deciding(folder: str) -> tuple[str | None, int, int]:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from lem.contract.record import Distribution, Record, Value
 from lem.stores.answering import Answering, answering_of
 from lem.stores.costs import meters_of
-from lem.stores.folder import Attempt, Entry, attempts, read
+from lem.stores.folder import Attempt, Entry, Settled, attempts, read
 from lem.stores.hardware import hardware
 from lem.stores.index_file import (
     ATTEMPTS,
@@ -62,12 +62,15 @@ class Index:
     def close(self) -> None:
         self._engine.dispose()
 
-    def refresh(self) -> int:
+    def refresh(self, over: bool = False) -> int:
         """Bring the index up to date with the folder; how many attempts were read anew.
 
-        A document whose size and time of change are as indexed is not read again.
+        A document whose size and time of change are as indexed is not read again. ``over``: those
+        of attempts that have been over for a while are not even looked at, as long as no other
+        attempt was begun beside them. On a network file system that is far less to ask for; what
+        somebody does to a document by hand shows only at a refresh without.
         """
-        return self._trusting(self._refresh)
+        return self._trusting(lambda: self._refresh(over))
 
     def outcomes(self) -> list[Outcome]:
         """Every attempt, sorted by block, arm, attempt."""
@@ -112,14 +115,14 @@ class Index:
             found = connection.execute(query).fetchall()
         return [_row(row, figures.get(row[0], {})) for row in found]
 
-    def _refresh(self) -> int:
+    def _refresh(self, over: bool = False) -> int:
         a = ATTEMPTS.c
         with self._engine.begin() as connection:
             query = sa.select(a.path, a.id, a.document, a.size, a.mtime_ns)
             known = {path: (key, sign) for path, key, *sign in connection.execute(query).fetchall()}
             stale: list[Attempt] = []
             gone: list[int] = []
-            for found in attempts(self.folder):
+            for found in attempts(self.folder, _settled(connection) if over else {}):
                 key, sign = known.pop(found.path, (None, None))
                 # Of an open attempt only its job is read, and that never changes.
                 if sign != [found.document, found.size, found.mtime_ns]:
@@ -140,6 +143,26 @@ class Index:
         return len(stale)
 
 
+SETTLED_NS = 600 * 10**9
+"""A document that is so much older than the newest gets none of more weight beside it any more."""
+
+
+def _settled(connection: sa.Connection) -> dict[str, Settled]:
+    """What need not be looked at again. The file server's clock is held against itself alone."""
+    a = ATTEMPTS.c
+    columns = [a.block, a.arm_id, a.attempt, a.path, a.document, a.size, a.mtime_ns, a.beside_ns]
+    found: dict[str, list[Attempt]] = {}
+    for row in connection.execute(sa.select(*columns).order_by(*_ORDER)).fetchall():
+        attempt = Attempt(*row)
+        found.setdefault(attempt.path.rpartition("/")[0], []).append(attempt)
+    before = max((x.mtime_ns for xs in found.values() for x in xs), default=0) - SETTLED_NS
+    return {
+        place: Settled(max(x.beside_ns for x in xs), xs)
+        for place, xs in found.items()
+        if all(x.document in ("record.json", "failure.json") and x.mtime_ns < before for x in xs)
+    }
+
+
 def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
     for start in range(0, len(items), CHUNK):
         yield items[start : start + CHUNK]
@@ -155,6 +178,7 @@ def _columns(key: int, entry: Entry) -> dict[str, Any]:
         "document": attempt.document,
         "size": attempt.size,
         "mtime_ns": attempt.mtime_ns,
+        "beside_ns": attempt.beside_ns,
         "problem": failure.message if failure else entry.problem,
         "run_id": record.run_id if record else failure.run_id if failure else "",
         "experiment_id": record.experiment_id if record else "",

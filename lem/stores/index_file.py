@@ -3,19 +3,39 @@
 A folder may come from a stranger, and an SQLite file can do more than hold rows: triggers run, and
 a journal beside it names files to delete. So an index that was not made here (:func:`_mark`) is
 never opened.
+
+Each machine that sees a folder has an index of its own there: the locks of SQLite are not to be
+relied on where a file is another machine's too.
 """
 
 import hashlib
 import os
+import socket
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-FILE_NAME = ".index.sqlite"
-VERSION = 7
+UNUSED_S = 30 * 86400.0
+"""The index of a machine that has not looked for so long is removed when another one makes its."""
+
+
+def _machine(path: Path = Path("/etc/machine-id")) -> bytes:
+    """What nobody else has: its id, and its name, since nodes that start from one image share the
+    id."""
+    try:
+        name = path.read_bytes()
+    except OSError:
+        name = b""
+    return name + b":" + socket.gethostname().encode()
+
+
+_MACHINE = _machine()
+FILE_NAME = f".index-{hashlib.sha256(_MACHINE).hexdigest()[:8]}.sqlite"
+VERSION = 8
 """Raised whenever tables or their meaning change; an index of another version is rebuilt."""
 
 LOCK_TIMEOUT_S = 10.0
@@ -31,6 +51,7 @@ ATTEMPTS = sa.Table(
     sa.Column("document", sa.Text),
     sa.Column("size", sa.Integer, nullable=False),
     sa.Column("mtime_ns", sa.Integer, nullable=False),
+    sa.Column("beside_ns", sa.Integer, nullable=False),
     sa.Column("arm_id", sa.Text, nullable=False),
     sa.Column("block", sa.Integer, nullable=False),
     sa.Column("block_pass", sa.Integer, nullable=False),
@@ -107,21 +128,25 @@ def _made_here(file: Path) -> bool:
         return False
 
 
-def _mark(inode: int, machine: Path = Path("/etc/machine-id")) -> int:
+def _mark(inode: int) -> int:
     """What nobody who packs a folder elsewhere knows: a hash of the inode that the index will have
-    here, and of this machine's name for itself."""
-    try:
-        name = machine.read_bytes()
-    except OSError:
-        name = b""
-    digest = hashlib.sha256(name + f":{inode}".encode()).digest()
+    here, and of this machine."""
+    digest = hashlib.sha256(_MACHINE + f":{inode}".encode()).digest()
     return int.from_bytes(digest[:4], signed=True)
+
+
+def _remove_unused(folder: Path) -> None:
+    for other in folder.glob(".index-*.sqlite"):
+        with suppress(OSError):
+            if other.lstat().st_mtime < time.time() - UNUSED_S:
+                remove(other)
 
 
 def _make(file: Path) -> bool:
     """Make an empty index aside and put it into place, so that one without its mark is never there;
     whether there is one now."""
     aside = None
+    _remove_unused(file.parent)
     try:
         handle, aside = tempfile.mkstemp(dir=file.parent, prefix=f"{file.name}.")
         inode = os.fstat(handle).st_ino

@@ -346,10 +346,11 @@ def test_the_outcome_of_a_record(job: Job, flags: list[str], consequence: str) -
 
 def test_only_what_was_being_written_aside_is_removed(tmp_path: Path) -> None:
     sha = "a" * 64
-    asides = [".campaign.lock.json.x1", ".index.sqlite.x-journal", f"requests/.{sha}.jsonl.gz.7"]
+    index = ".index-0123abcd.sqlite"
+    asides = [".campaign.lock.json.x1", f"{index}.x-journal", f"requests/.{sha}.jsonl.gz.7"]
     kept = [
         ".lock",
-        ".index.sqlite",
+        index,
         ".gitignore",
         "campaign.lock.json",
         f"requests/{sha}.jsonl.gz",

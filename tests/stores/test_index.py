@@ -1,5 +1,6 @@
 """The index says what the folder says, whatever happened to either."""
 
+import os
 import shutil
 import sqlite3
 from pathlib import Path
@@ -54,6 +55,57 @@ def test_what_has_not_changed_is_not_read_again(tmp_path):
     assert [read(tmp_path)[0] for _ in range(2)] == [4, 0]
     records.place(tmp_path, records.record(arm_id=records.arm_name(1), block=1, attempt=1))
     assert read(tmp_path)[0] == 1
+
+
+def age(folder, of, seconds=3600):
+    """As if the runs of some blocks had been over for so long."""
+    for path in folder.glob("blocks/*/*/*/record.json"):
+        if int(path.parts[-4]) in of:
+            then = path.stat().st_mtime - seconds
+            os.utime(path, (then, then))
+
+
+def glance(folder):
+    with Index(folder) as index:
+        return index.refresh(over=True), index.outcomes()
+
+
+def test_a_glance_looks_at_what_was_added_and_at_what_is_not_long_over(tmp_path):
+    records.campaign(tmp_path, VALUES)
+    age(tmp_path, [0])
+    read(tmp_path)
+    old = tmp_path / "blocks" / "0000" / records.arm_name(0)
+    new = tmp_path / "blocks" / "0001" / records.arm_name(0)
+    for arm in (old, new):
+        # As a host does that gives an agent up which had just written its record.
+        (arm / "0" / "record.json").rename(arm / "0" / "kept")
+    assert [o.kind for o in glance(tmp_path)[1]].count(
+        "record"
+    ) == 2  # the old one is not seen to be gone
+    records.place(tmp_path, records.record(arm_id=records.arm_name(0), block=0, attempt=1))
+    assert [o.kind for o in glance(tmp_path)[1]].count("record") == 2  # now it is
+    assert glance(tmp_path)[1] == outcomes(tmp_path)
+    shutil.rmtree(tmp_path / "blocks" / "0001")
+    assert glance(tmp_path)[1] == outcomes(tmp_path)
+
+
+def test_a_glance_at_many_blocks(tmp_path):
+    records.campaign(tmp_path, {1: [0.02] * 70})
+    age(tmp_path, range(60))
+    assert glance(tmp_path) == (70, outcomes(tmp_path))
+    assert glance(tmp_path) == (0, outcomes(tmp_path))
+    assert [o.block for o in outcomes(tmp_path)] == [*range(70)]
+
+
+def test_each_machine_has_an_index_of_its_own_and_old_ones_go(tmp_path, monkeypatch):
+    records.campaign(tmp_path, VALUES)
+    theirs, unused = (tmp_path / f".index-{x * 8}.sqlite" for x in "ab")
+    for other in (theirs, unused):
+        other.write_bytes(b"another machine's")
+    os.utime(unused, (1, 1))
+    read(tmp_path)
+    assert theirs.read_bytes() == b"another machine's"
+    assert not unused.exists()
 
 
 def test_an_edited_and_a_removed_record_are_noticed(tmp_path):
@@ -133,7 +185,7 @@ def foreign(folder: Path) -> Path:
         db.execute(
             "CREATE TRIGGER again AFTER DELETE ON attempts BEGIN"
             " INSERT INTO attempts SELECT old.id, '../../home', old.document, old.size,"
-            " old.mtime_ns, old.arm_id, old.block, old.block_pass, old.attempt, 'open',"
+            " old.mtime_ns, 0, old.arm_id, old.block, old.block_pass, old.attempt, 'open',"
             " old.failure_kind, old.consequence, '', '', '', '[]', '', '', '', '', 0, '', '{}',"
             " '[]'; END"
         )
