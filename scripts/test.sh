@@ -98,6 +98,23 @@ prepare_browser() {
             { apt_install chromium || { apt-get update -qq && apt_install chromium; }; }; }
 }
 
+# Slurm and Charliecloud run on this machine, as root, for as long as a test takes.
+prepare_slurm() {
+    command -v slurmctld >/dev/null 2>&1 && command -v munged >/dev/null 2>&1 && return 0
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 || return
+    echo "test: installing Slurm (each test file starts a cluster of its own and ends it)"
+    # Debian's packages would start services of their own, which nothing here needs.
+    apt_quiet slurm-wlm munge
+}
+
+prepare_charliecloud() {
+    command -v ch-run >/dev/null 2>&1 && return 0
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 || return
+    apt_quiet charliecloud-runtime
+}
+
+apt_quiet() { apt_install "$@" || { apt-get update -qq && apt_install "$@"; }; }
+
 # axe-core, which looks at the pages for faults of accessibility, comes with the front end's packages.
 prepare_axe() {
     [ -f web/node_modules/axe-core/axe.min.js ] && return 0
@@ -136,12 +153,21 @@ tests() {
     elif ! prepare_axe; then
         missing+=("axe-core: a part of the browser's tests was left out; fix: npm ci --prefix web (Node 20 or newer)")
     fi
+    if ! prepare_slurm; then
+        missing+=("Slurm: the tests marked slurm were left out; fix: apt-get install slurm-wlm munge, and run as root")
+        without+=(slurm)
+    fi
+    if ! prepare_charliecloud; then
+        missing+=("Charliecloud: its tests were left out; fix: apt-get install charliecloud-runtime")
+    fi
     if ! prepare_harness; then
         missing+=("lm-evaluation-harness: the tests marked harness were left out; fix: pip install lm_eval")
         without+=(harness)
     fi
     if [ ${#without[@]} -gt 0 ]; then
-        selection=(-m "not (${without[0]}${without[1]:+ or ${without[1]}})")
+        local none
+        none=$(printf ' or %s' "${without[@]}")
+        selection=(-m "not (${none# or })")
     fi
     # Two workers: the runs under test are real ones, and more of them would starve a small machine.
     # A file stays with one worker, so that its images and models are made once.
