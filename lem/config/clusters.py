@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
+from lem.config.kubernetes_spec import KubernetesSpec
 from lem.contract.base import Part, Positive, wrong
 
 INNER = "auto"
@@ -129,9 +130,9 @@ class SlurmSpec(Part):
         return int(found[1] or 1)
 
 
-Cluster = SlurmSpec
+Cluster = SlurmSpec | KubernetesSpec
 """What stands under ``launcher`` where a scheduler places the blocks."""
-KINDS = ("slurm",)
+KINDS = ("slurm", "kubernetes")
 
 
 def _launcher(value: Any) -> Any:
@@ -150,11 +151,15 @@ def _launcher(value: Any) -> Any:
 
 
 def _launcher_kind(value: Any) -> str:
-    return "name" if isinstance(value, str) else "slurm"
+    if isinstance(value, str):
+        return "name"
+    return str(value["kind"] if isinstance(value, dict) else value.kind)
 
 
 Launcher = Annotated[
-    Annotated[str, Tag("name")] | Annotated[SlurmSpec, Tag("slurm")],
+    Annotated[str, Tag("name")]
+    | Annotated[SlurmSpec, Tag("slurm")]
+    | Annotated[KubernetesSpec, Tag("kubernetes")],
     Discriminator(_launcher_kind),
     BeforeValidator(_launcher),
 ]

@@ -26,9 +26,6 @@ from lem.contract.spec import Accuracy, Calibration, ModelSpec
 from lem.errors import BadInput, Problem
 from lem.meters import calibration
 
-LAUNCHERS_TO_COME = ("apptainer", "kubernetes")
-"""``docs/hpc.md`` says what to do without them."""
-
 _FAMILIES: dict[str, plugins.Family] = {
     "backend": "backends",
     "launcher": "launchers",
@@ -171,13 +168,7 @@ def _unknown_plugins(data: dict[str, Any]) -> list[Found]:
             known = tuple(sorted({*known, *KINDS}))
         if name in known:
             continue
-        if kind == "launcher" and name in LAUNCHERS_TO_COME:
-            message = (
-                f"launcher {said(name)} is not available in this version; use {', '.join(known)}"
-            )
-        else:
-            message = f"no {kind} {said(name)}{suggest(name, known)}"
-        found.append((at, message))
+        found.append((at, f"no {kind} {said(name)}{suggest(name, known)}"))
     return found
 
 

@@ -40,6 +40,44 @@ def instead(old: str, new: str) -> str:
     return BASE.replace(old, new)
 
 
+KUBERNETES = [
+    ("gpu: 1", "did you mean 'gpus'"),
+    ("gpus: 1.5", "whole number from 0 to 64"),
+    ("gpus: true", "whole number from 0 to 64"),
+    ("cpus: 0", "from 1"),
+    ("memory: 64G", "64Gi"),
+    ("memory: 512Mi", "at least 1Gi"),
+    ("memory: 3", "64Gi"),
+    ("gpu_resource: gpu", "nvidia.com/gpu"),
+    ("gpu_resource: nvidia.com/mig-1g.5gb", "no energy of their own"),
+    ("gpu_resource: nvidia.com/gpu.shared", "no energy of their own"),
+    ("namespace: A_b", "small letters"),
+    ("namespace: a.b", "small letters"),
+    ('context: "a\\nb"', "one line"),
+    ("queue: -a", "small letters"),
+    ("runtime_class: '{{x}}'", "small letters"),
+    ("priority_class: 'a b'", "small letters"),
+    ("service_account: ../x", "small letters"),
+    ("image_pull_secrets: [A]", "small letters"),
+    ("node_selector: {zone: true}", "must be text"),
+    ("node_selector: {'a b': c}", "no key of a label"),
+    ("node_selector: {zone: 'a b'}", "a label's value"),
+    ("labels: {kueue.x-k8s.io/queue-name: a}", "launcher.queue"),
+    ("labels: {app.kubernetes.io/component: a}", "off the network"),
+    ("labels: {lem-energy.github.io/order: a}", "set by lem"),
+    ("annotations: {batch.kubernetes.io/x: a}", "set by Kubernetes"),
+    ('annotations: {x: "a\\nb"}', "one line"),
+    ("tolerations: [{operator: Equal}]", "needs a key"),
+    ("tolerations: [{key: a, operator: Exists, value: b}]", "takes no value"),
+    ("tolerations: [{key: a, effect: noexecute}]", "NoExecute"),
+    ("user: 0", "from 1"),
+    ("group: nobody", "from 1"),
+    ("time: 30", "with its unit"),
+    ("time: 30s", "between a minute"),
+    ("time: 40d", "between a minute"),
+]
+MOUNTS = ["data", "/", "/data/", "/a/../b", "/tmp", "/etc/lem", "/usr/share/lem", "/a:b", "/proc"]
+
 CASES = [
     # -- YAML itself
     Case("empty", "", 1, "is empty"),
@@ -108,7 +146,6 @@ CASES = [
     Case("number as the name", instead("name: test", "name: 12"), 2, "quote it"),
     Case("name left empty", instead("name: test", "name:"), 2, "must be text, not nothing"),
     Case("bad launcher", plus("launcher: dokcer\n"), 8, "did you mean 'docker'?"),
-    Case("launcher to come", plus("launcher: kubernetes\n"), 8, "not available in this version"),
     Case("partition", plus("launcher: {kind: slurm, partition: 'a b'}\n"), 8, "without blanks"),
     Case("an option in it", plus("launcher: {kind: slurm, account: --wrap}\n"), 8, "plain word"),
     Case("a line in it", plus('launcher: {kind: slurm, qos: "a\\n#SBATCH --x"}\n'), 8, "plain word"),
@@ -121,6 +158,17 @@ CASES = [
     Case("setup", plus('launcher: {kind: slurm, setup: ["a\\nb"]}\n'), 8, "one line"),
     Case("slurm's key", plus("launcher: {kind: slurm, partion: a}\n"), 8, "partition"),
     Case("slurm's blocks", plus("launcher: {kind: slurm, blocks_per_job: 0}\n"), 8, "from 1"),
+    *(
+        Case(f"mount {i}", plus(f"launcher: {{kind: kubernetes, claim: c, mount: '{m}'}}\n"), 8,
+             "launcher.mount: must be")
+        for i, m in enumerate(MOUNTS)
+    ),
+    Case("no claim", plus("launcher: kubernetes\n"), 8, "launcher.claim: is missing"),
+    *(
+        Case(f"kubernetes {i}",
+             plus(f"launcher: {{kind: kubernetes, claim: c, mount: /data, {said}}}\n"), 8, why)
+        for i, (said, why) in enumerate(KUBERNETES)
+    ),
     Case("launcher option", plus("launcher: {kind: docker, partition: a}\n"), 8, "'partition'"),
     Case("bad submit", plus("submit: nevr\n"), 8, "did you mean 'never'?"),
     Case("bad gpus", plus("gpus: 0\n"), 8, "auto or a list"),
