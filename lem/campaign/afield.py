@@ -4,15 +4,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lem.campaign import Campaign
+from lem.campaign.asked import tasks_of
 from lem.campaign.attempt import remove_asides
 from lem.campaign.overview import Overview
 from lem.campaign.plan import plan
 from lem.campaign.spread import Answer, Standing, Terms
 from lem.campaign.spread import rendered as rendered_of
 from lem.campaign.spread import spread as give_away
+from lem.clusters import protocol
+from lem.clusters.kubernetes import Kubernetes
+from lem.clusters.kubernetes_job import check_places
+from lem.clusters.protocol import Task
 from lem.clusters.slurm import Slurm
 from lem.config.clusters import Cluster
+from lem.config.kubernetes_spec import KubernetesSpec
 from lem.errors import BadInput
+from lem.launchers.cache import cache_root
 from lem.launchers.protocol import Say
 
 
@@ -61,19 +68,35 @@ def rendered(campaign: Campaign, say: Say) -> tuple[str, Path]:
     return found
 
 
+def tasks(campaign: Campaign) -> list[Task]:
+    """Its jobs that run or wait, as :func:`lem.campaign.asked.tasks_of`."""
+    return tasks_of(campaign.folder, _scheduler(_cluster(campaign)))
+
+
 def _cluster(campaign: Campaign) -> Cluster:
     if (cluster := campaign.cluster) is None:
         raise BadInput(
             "no scheduler is named", hint="--launcher slurm, or `launcher` in the campaign file"
         )
+    if isinstance(cluster, KubernetesSpec):
+        if any(d.launcher is not None for d in campaign.file.drafts):
+            raise BadInput(
+                "launcher: kubernetes: this campaign compares launchers, and a pod has one",
+                hint="take `launcher` out of the file's sweep",
+            )
+        check_places(cluster, campaign.folder.absolute(), cache_root().absolute())
     return cluster
 
 
 def _terms(campaign: Campaign, cluster: Cluster) -> Terms:
     at_once = campaign.file.spec.parallel_blocks
     return Terms(
-        cluster=Slurm(cluster),
+        cluster=_scheduler(cluster),
         blocks_per_job=cluster.blocks_per_job,
         at_once=at_once if isinstance(at_once, int) else None,
         gpus=len(campaign.gpus()),
     )
+
+
+def _scheduler(cluster: Cluster) -> protocol.Cluster:
+    return Kubernetes(cluster) if isinstance(cluster, KubernetesSpec) else Slurm(cluster)

@@ -7,6 +7,7 @@ from lem import boards, containers, plugins
 from lem.agent.environment import device_set, gpus
 from lem.analysis.objectives import needed_for
 from lem.campaign import deep, devices, nodes
+from lem.campaign.asked import jobs_of
 from lem.campaign.attempt import remove_asides
 from lem.campaign.execute import OnMoment, execute, present, tidy
 from lem.campaign.generations import (
@@ -233,6 +234,12 @@ class Campaign:
         ``commentary_s``: how often ``on_event`` is told of power, tokens and answers, in seconds
         (0.1 for a live view). ``refused_settings_end_it``: as for ``execute``."""
         tell: Say = say or (lambda _: None)
+        if jobs := jobs_of(self.folder):
+            raise BadInput(
+                f"{self.folder}: its blocks were given to a scheduler (job {', '.join(jobs)}) and "
+                "are not known to be over",
+                hint=f"lem campaign run {self.folder} follows them; Ctrl-C, then c, cancels them",
+            )
         remove_asides(self.folder)
         boards.put_back(tell)
         lock = self.lock

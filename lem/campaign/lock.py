@@ -14,6 +14,7 @@ from lem.config import (
     model_name,
     preset_of,
 )
+from lem.config.clusters import KINDS
 from lem.config.identity import meaning
 from lem.contract.base import CONTRACT_VERSION, Scalar, utc_now
 from lem.contract.lock import Adaptive, Arm, Lock, LockedBackend, LockedModel, Overrides
@@ -170,7 +171,10 @@ def check_overrides(
         )
     for name in ("preset", "blocks", "launcher"):
         before, after = getattr(lock.overrides, name), getattr(overrides, name)
-        if after is not None and after != before:
+        # Where blocks run may change from one start to the next: the arms have the launcher that
+        # starts their agents, and are compared by it.
+        elsewhere = name == "launcher" and (before in KINDS or after in KINDS)
+        if after is not None and after != before and not elsewhere:
             found.append(f"--{name} is {after} now and was {before or 'not given'}")
     _refuse(found, folder)
 

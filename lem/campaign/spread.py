@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from lem.campaign.asked import ASK_S, JOBS, ask
 from lem.campaign.claims import FOLDER
 from lem.campaign.execute import Grow, Ready
 from lem.campaign.guard import alone, terminable, typed_disk_errors
@@ -29,9 +30,6 @@ from lem.stores.counted import ended_by_itself
 from lem.stores.index import Index
 from lem.stores.outcomes import Outcome
 
-JOBS = "jobs.json"
-ASK_S = 10.0
-"""A scheduler is asked no oftener for one campaign."""
 LOOK_S = 1.0
 """The folder is read no oftener, and for no more than a twentieth of the time."""
 BETWEEN_ORDERS_S = 30.0
@@ -95,6 +93,10 @@ def spread(
                     return standing.outcomes
                 # A job whose blocks are all there may not have ended yet: nobody waits for that.
                 if not standing.todo.runs:
+                    outcomes = one.outcomes()
+                    if plan(one.lock, outcomes, None, forgive).runs:
+                        continue
+                    standing = Standing(standing.todo, outcomes, standing.tasks)
                     if (grown := grow(one.lock)) is one.lock:
                         return standing.outcomes
                     one.lock = grown
@@ -152,31 +154,32 @@ class _Spread:
             for name in ("claims", "logs"):
                 (self._place / name).mkdir(parents=True, exist_ok=True)
         self._orders = self._known() if finds else []
-        self._last = self._asked = float("-inf")
+        self._last = float("-inf")
         self._tasks: list[Task] = []
-        self._unasked: set[int] = set()
+        self._unasked: set[int] = {b for o in self._orders for b in o.blocks}
+        """Blocks that were submitted since the scheduler was last asked."""
         self.pause_s = LOOK_S
         self._fruitless = 0
         self._ended: dict[int, int] = {}
         """Order → how many runs of its blocks had come to their end when it was submitted."""
 
-    def outcomes(self) -> list[Outcome]:
+    def outcomes(self, glance: bool = False) -> list[Outcome]:
         with Index(self._folder) as index:
-            index.refresh()
+            index.refresh(over=glance)
             return list(index.outcomes())
 
     def look(self, forgive: frozenset[str]) -> Standing:
         """Ask the scheduler, then read the folder: so what is over has left its documents."""
-        if time.monotonic() - self._asked >= ASK_S:
-            self._asked = time.monotonic()
-            self._tasks = self._terms.cluster.alive([o.job for o in self._orders])
-            self._unasked.clear()
+        jobs = [o.job for o in self._orders]
+        seen = ask(self._folder, self._terms.cluster, jobs)
+        self._tasks = seen.of(jobs)
+        self._unasked = {b for o in self._orders if o.job not in seen.jobs for b in o.blocks}
         began = time.monotonic()
-        outcomes = self.outcomes()
+        outcomes = self.outcomes(glance=True)
         self.pause_s = min(ASK_S, max(LOOK_S, 20 * (time.monotonic() - began)))
         tasks = [t for t in self._tasks if t.state != "cancelled"]
         alive = {t.job for t in self._tasks}
-        over = [o for o in self._orders if o.job not in alive and not self._unasked & set(o.blocks)]
+        over = [o for o in self._orders if o.job in seen.jobs and o.job not in alive]
         if over:
             for o in over:
                 self._weigh(o, outcomes)

@@ -32,6 +32,10 @@ PRESET = click.option(
 )
 
 
+FOLLOW_S, FOLLOW_CLUSTER_S = 2.0, 10.0
+"""How often `status --follow` looks."""
+
+
 @click.group()
 def command() -> None:
     """Write, check, plan and run campaigns."""
@@ -317,25 +321,31 @@ def render(file: Path, form: str, **options: Any) -> None:
 def status(path: Path, out: Path | None, follow: bool, as_json: bool) -> None:
     """Show how far a campaign is. PATH: the campaign file or its folder."""
     from lem.campaign import Campaign
+    from lem.cli.clusters import tasks_of, telling
     from lem.cli.plan_view import skipped_arms, status_line, summary
 
     campaign = Campaign.load(path, out)
-    overview = campaign.plan()
+    overview = campaign.plan(glance=True)
     _tell_left()
-    seen = ""
-    while follow and (overview.plan.runs or overview.to_choose):
-        line = status_line(overview, campaign.folder)
-        if line != seen:
-            note(line)
-        seen = line
-        time.sleep(2.0)
-        overview = campaign.plan()
+    tasks, jobs = tasks_of(campaign)
+    if follow:
+        with telling() as tell:
+            while overview.plan.runs or overview.to_choose:
+                tell(status_line(overview, campaign.folder), jobs)
+                time.sleep(FOLLOW_S if campaign.cluster is None else FOLLOW_CLUSTER_S)
+                tasks, jobs = tasks_of(campaign)
+                overview = campaign.plan(glance=True)
     comparison = _comparison(campaign) if overview.lock.precision is not None else None
     if as_json:
         reached = comparison and {q.key: comparison.reached(q) for q in comparison.quantities}
-        emit(summary(overview, campaign.folder, False) | {"precision_reached": reached})
+        emit(
+            summary(overview, campaign.folder, False)
+            | {"precision_reached": reached, "jobs": [t._asdict() for t in tasks]}
+        )
         return
     click.echo(status_line(overview, campaign.folder))
+    if jobs and (overview.plan.runs or overview.to_choose):
+        click.echo(jobs)
     for line in skipped_arms(overview):
         click.echo(line)
     if comparison is not None:

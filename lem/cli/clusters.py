@@ -1,33 +1,35 @@
 """Following a campaign whose blocks a scheduler places."""
 
 import sys
+import time
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
-from lem.cli.output import note
+from lem.cli.output import err, note, visible
 
 if TYPE_CHECKING:
     from lem.campaign import Campaign, Overview
     from lem.campaign.spread import Answer, Standing
     from lem.clusters.protocol import Task
 
+LINE_S = 60.0
+"""Where lines are kept (a log), progress alone is told no oftener."""
+
 
 def on_cluster(campaign: "Campaign", retry_failed: bool, detach: bool) -> tuple["Overview", bool]:
     """Submit and follow; how the campaign stands, and whether all of it is over."""
-    seen = ""
-
-    def tell(standing: "Standing") -> None:
-        nonlocal seen
-        line = standing_line(standing)
-        if line != seen:
-            note(line)
-        seen = line
-
     from lem.campaign.afield import spread
 
-    overview = spread(campaign, note, tell, ask, retry_failed, detach)
+    with telling() as tell:
+
+        def standing(found: "Standing") -> None:
+            tell(*standing_words(found))
+
+        overview = spread(campaign, note, standing, ask, retry_failed, detach)
     over = not overview.plan.runs and not overview.to_choose
     if not over:
         note("submitted; it goes on without this command")
@@ -40,25 +42,64 @@ def again(campaign: "Campaign") -> str:
     return f"lem campaign run {campaign.folder}"
 
 
-def standing_line(standing: "Standing") -> str:
-    """``12 runs to go; 3 jobs run on n1, n2; 4 wait (Resources)``."""
-    parts = [f"{len(standing.todo.runs)} runs to go"]
-    running = [t for t in standing.tasks if t.state == "running"]
-    waiting = [t for t in standing.tasks if t.state == "waiting"]
+@contextmanager
+def telling() -> Iterator[Callable[[str, str], None]]:
+    """Tells how far something is and what goes on: on a terminal in one line that changes,
+    elsewhere in a new line when something else goes on, and now and then."""
+    if err().is_terminal:
+        with err().status("…") as shown:
+            yield lambda far, on: shown.update(visible(f"{far}; {on}" if on else far))
+        return
+    seen: str | None = None
+    told = float("-inf")
+
+    def tell(far: str, on: str) -> None:
+        nonlocal seen, told
+        if on != seen or time.monotonic() - told >= LINE_S:
+            note(f"{far}; {on}" if on else far)
+            seen, told = on, time.monotonic()
+
+    yield tell
+
+
+def standing_words(standing: "Standing") -> tuple[str, str]:
+    runs = len(standing.todo.runs)
+    return ("1 run to go" if runs == 1 else f"{runs} runs to go", tasks_words(standing.tasks))
+
+
+def tasks_words(tasks: "Sequence[Task]") -> str:
+    """``3 jobs run on n1, n2; 4 wait (Resources)``."""
+    parts = []
+    running = [t for t in tasks if t.state == "running"]
+    waiting = [t for t in tasks if t.state == "waiting"]
     if running:
-        parts.append(f"{_jobs(running)} run on {_places(running)}")
+        parts.append(f"{_jobs(running)} on {_places(running)}")
     if waiting:
-        parts.append(f"{_jobs(waiting)} wait ({_places(waiting)})")
+        parts.append(f"{_jobs(waiting, 'wait')} ({_places(waiting)})")
     return "; ".join(parts)
 
 
-def _jobs(tasks: list["Task"]) -> str:
-    return "1 job" if len(tasks) == 1 else f"{len(tasks)} jobs"
+def _jobs(tasks: "Sequence[Task]", verb: str = "run") -> str:
+    return f"1 job {verb}s" if len(tasks) == 1 else f"{len(tasks)} jobs {verb}"
 
 
-def _places(tasks: list["Task"], most: int = 4) -> str:
+def _places(tasks: "Sequence[Task]", most: int = 4) -> str:
     names = [name for name, _ in Counter(t.where or "?" for t in tasks).most_common()]
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def tasks_of(campaign: "Campaign") -> "tuple[list[Task], str]":
+    """A campaign's jobs, and what there is to say of them; nothing where no scheduler has it."""
+    from lem.campaign.afield import tasks
+    from lem.errors import EnvironmentFault
+
+    if campaign.cluster is None or campaign.lock is None:
+        return [], ""
+    try:
+        found = tasks(campaign)
+    except EnvironmentFault as e:
+        return [], f"its jobs are not to be seen from here: {e.message}"
+    return found, tasks_words(found) or f"none of its jobs runs or waits; go on: {again(campaign)}"
 
 
 def ask() -> "Answer":
