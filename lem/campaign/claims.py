@@ -6,11 +6,14 @@ working) stops at its next step, and what it has open by then was closed by the 
 
 That holds on network file systems: a claim is replaced in one step, and opening a file there shows
 what was last closed.
+
+The containers of a pod, which follow one another, are one holder: the first of them claims.
 """
 
 import secrets
 import socket
 from pathlib import Path
+from typing import NamedTuple
 
 from lem.contract.base import utc_now
 from lem.contract.order import Claim
@@ -23,22 +26,60 @@ class Lost(Exception):
     """Another one has claimed the block since."""
 
 
-class Held:
-    """A block that this process has claimed."""
+class Holder(NamedTuple):
+    """Who claims a block, where that is more than one process: the containers of a pod."""
 
-    def __init__(self, campaign: Path, block: int, by: str) -> None:
-        """Claim it, from whoever had it."""
+    token: str
+    """The same for all of them, and nobody else's."""
+    of: str
+    """What is begun anew under the same name, where its node was wanted for another."""
+    goes_on: bool
+    """Whether the block is to be its already."""
+
+
+class Held:
+    """A block that this process, or the pod that it is in, has claimed."""
+
+    def __init__(
+        self, campaign: Path, block: int, by: str, holder: Holder | None = None, host: str = ""
+    ) -> None:
+        """Claim it, from whoever had it. Raises :class:`Lost` where it was the holder's to go on
+        with, and is another's."""
         self._path = campaign / FOLDER / "claims" / f"{block:04d}.json"
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._token = secrets.token_hex(16)
-        claim = Claim(token=self._token, by=by, host=socket.gethostname(), at=utc_now())
+        self._token = secrets.token_hex(16) if holder is None else holder.token
+        if holder is not None and holder.goes_on:
+            self.restarts = self._own().start
+            return
+        of = "" if holder is None else holder.of
+        self.restarts = self._begun_before(of)
+        claim = Claim(
+            token=self._token,
+            by=by,
+            of=of,
+            start=self.restarts,
+            host=host or socket.gethostname(),
+            at=utc_now(),
+        )
         claim.write(self._path)
 
     def check(self) -> None:
         """Raises :class:`Lost` where it is another's by now."""
+        self._own()
+
+    def _own(self) -> Claim:
         try:
             now = Claim.read(self._path)
         except BadInput as e:
             raise Lost(f"the claim cannot be read: {e.message}") from e
         if now.token != self._token:
             raise Lost(f"the block is {now.by}'s on {now.host} since {now.at}")
+        return now
+
+    def _begun_before(self, of: str) -> int:
+        """How often the same job had the block before; not more than once for each holder."""
+        try:
+            last = Claim.read(self._path)
+        except BadInput:
+            return 0
+        return last.start + (last.token != self._token) if of and last.of == of else 0

@@ -1,5 +1,9 @@
 """What a scheduler's job runs on its node: ``python -m lem.campaign.node FOLDER ORDER TASK``.
 
+Where the scheduler itself starts the images (Kubernetes), each container of a block's pod says
+``--backend NAME``, and all but the first ``--goes-on``: it makes the runs that are next while they
+are of its backend, and leaves the rest to those that follow.
+
 It makes the runs of the blocks of one task of an order (:class:`lem.contract.order.Order`), with
 the same code as ``lem campaign run`` on one machine, and leaves them in the campaign's folder. What
 it needs was staged before: no network, no scheduler.
@@ -8,21 +12,28 @@ Exit status as lem's: 0 all made or failed by themselves, 1 claimed by another j
 node lacks something, 130 told to end.
 """
 
+import hashlib
+import io
 import os
 import socket
 import sys
-from collections.abc import Sequence
+import traceback
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from itertools import takewhile
 from pathlib import Path
+from typing import TextIO
 
 from lem import boards, plugins
 from lem.agent.environment import gpus
 from lem.analysis.blocks import Blocks
-from lem.campaign.allocation import allocated, of_job
+from lem.campaign.allocation import POD_UID, allocated, of_job
 from lem.campaign.attempt import close_open
-from lem.campaign.claims import FOLDER, Held, Lost
+from lem.campaign.claims import FOLDER, Held, Holder, Lost
 from lem.campaign.execute import Execution, Moment, Ready, present
 from lem.campaign.guard import check_links, terminable
-from lem.campaign.plan import Plan, of_block
+from lem.campaign.plan import Plan, Run, of_block
 from lem.contract.base import CONTRACT_VERSION
 from lem.contract.failure import Failure
 from lem.contract.lock import Lock
@@ -34,8 +45,16 @@ from lem.stores.folder import outcomes_of
 LOCK = "campaign.lock.json"
 
 
-def run_task(folder: Path, number: int, task: int, by: str) -> None:
+def run_task(
+    folder: Path,
+    number: int,
+    task: int,
+    by: str,
+    backend: str | None = None,
+    holder: Holder | None = None,
+) -> None:
     """Make what is missing of a task's blocks. ``by``: the scheduler's name of this job.
+    ``backend``: only those runs that are next and of it.
 
     Raises :class:`Lost` where another job has claimed a block since, :class:`Interrupted` where
     it was told to end, :class:`EnvironmentFault` where the node lets it down.
@@ -53,7 +72,7 @@ def run_task(folder: Path, number: int, task: int, by: str) -> None:
     }
     with terminable():
         for block in order.of_task(task):
-            _run_block(folder, order, lock, launchers, block, by)
+            _run_block(folder, order, lock, launchers, block, by, backend, holder)
 
 
 def _run_block(
@@ -63,8 +82,11 @@ def _run_block(
     launchers: dict[str, Launcher],
     block: int,
     by: str,
+    backend: str | None,
+    holder: Holder | None,
 ) -> None:
-    held = Held(folder, block, by)
+    held = Held(folder, block, by, holder, os.environ.get("LEM_POD_NODE", ""))
+    backend_of = {a.arm_id: a.experiment.backend for a in lock.arms}
     # Two blocks of a campaign may share a node: neither removes what the other has started.
     lock = lock.model_copy(update={"owner": f"{lock.owner}-{block}"})
     for launcher in launchers.values():
@@ -79,7 +101,7 @@ def _run_block(
         _tell,
         order.commentary_s,
         check=held.check,
-        allocation=of_job(os.environ, os.cpu_count() or 1),
+        allocation=of_job(os.environ, os.cpu_count() or 1, held.restarts),
     )
     forgive = frozenset(order.forgive)
     gone = dict(order.dropped)
@@ -91,16 +113,16 @@ def _run_block(
             say(f"block {block:04d} begins anew: {state.void}")
         if not runs:
             return
-        todo = Plan(
-            [r._replace(attempt=r.attempt + taken) for r in runs],
-            Blocks(max(order.blocks) + 1, True),
-            {},
-            {},
-            gone,
-        )
+        here = [r._replace(attempt=r.attempt + taken) for r in runs]
         try:
-            for refused in execution.skip_refused(todo, say):
-                gone[refused.arm_id] = "device_setting"
+            if refused := execution.skip_refused(_plan(order, here, gone), say):
+                gone |= {r.arm_id: "device_setting" for r in refused}
+                continue
+            if backend is not None:
+                here = list(takewhile(lambda r: backend_of[r.arm_id] == backend, here))
+            if not here:
+                return
+            todo = _plan(order, here, gone)
             for outcome in execution.block(todo):
                 forgive -= {outcome.path}
                 if outcome.kind != "record" or outcome.consequence == "void":
@@ -112,11 +134,17 @@ def _run_block(
                 raise
 
 
+def _plan(order: Order, runs: list[Run], gone: dict[str, str]) -> Plan:
+    return Plan(runs, Blocks(max(order.blocks) + 1, True), {}, {}, gone)
+
+
 def _check(order: Order, lock: Lock) -> None:
     if order.contract_version != CONTRACT_VERSION:
         raise EnvironmentFault(
             "this node has another version of lem than the one that submitted the job",
-            hint="set launcher.python to an interpreter that every node sees",
+            hint="build the backends' images anew with this version of lem, and push them"
+            if POD_UID in os.environ
+            else "set launcher.python to an interpreter that every node sees",
             kind="contract",
         )
     if order.campaign_digest != lock.campaign_digest:
@@ -142,7 +170,7 @@ def _tell(moment: Moment) -> None:
         return
     place = f"block {moment.run.block:04d}, {moment.arm.label}"
     if moment.kind == "begin":
-        say(f"{place}: begun on {socket.gethostname()}")
+        say(f"{place}: begun on {os.environ.get('LEM_POD_NODE') or socket.gethostname()}")
     elif moment.kind == "end":
         failed = isinstance(moment.result, Failure)
         why = f"failed ({moment.result.kind}): {moment.result.message}" if failed else "done"  # type: ignore[union-attr]
@@ -150,9 +178,25 @@ def _tell(moment: Moment) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    folder, number, task = Path(arguments[0]), int(arguments[1]), int(arguments[2])
+    given = _arguments(arguments)
+    with _told_in(given.folder, given.number, given.task):
+        return _ended(given)
+
+
+def _arguments(arguments: Sequence[str]) -> Namespace:
+    parser = ArgumentParser(prog="python -m lem.campaign.node", description="Runs a task's blocks.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("number", type=int)
+    parser.add_argument("task", type=int)
+    parser.add_argument("--backend")
+    parser.add_argument("--goes-on", action="store_true")
+    return parser.parse_args(arguments)
+
+
+def _ended(given: Namespace) -> int:
     try:
-        run_task(folder, number, task, _job(os.environ))
+        by, holder = _job(os.environ), _holder(os.environ, given.task, given.goes_on)
+        run_task(given.folder, given.number, given.task, by, given.backend, holder)
     except Interrupted:
         say("told to end: the run that went on does not count, and its block is run again")
         return Interrupted.exit_code
@@ -165,8 +209,56 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _job(environ: "os._Environ[str]") -> str:
+@contextmanager
+def _told_in(folder: Path, number: int, task: int) -> Iterator[None]:
+    """What a pod says is also left in the campaign's folder, as Slurm does by itself."""
+    if POD_UID not in os.environ:
+        yield
+        return
+    path = folder / FOLDER / "logs" / f"{number}-{task}.log"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    with ExitStack() as stack:
+        try:
+            log = stack.enter_context(os.fdopen(os.open(path, flags, 0o644), "w", buffering=1))
+        except OSError as e:
+            say(f"{path} cannot be written: {e.strerror}")
+        else:
+            stack.enter_context(redirect_stdout(_Both(sys.stdout, log)))
+        try:
+            yield
+        except BaseException:
+            traceback.print_exc(file=sys.stdout)
+            raise
+
+
+class _Both(io.TextIOBase):
+    """Writes to two places."""
+
+    def __init__(self, *places: TextIO) -> None:
+        self._places = places
+
+    def write(self, text: str) -> int:
+        for place in self._places:
+            place.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        for place in self._places:
+            place.flush()
+
+
+def _holder(environ: Mapping[str, str], task: int, goes_on: bool) -> Holder | None:
+    """The pod that this container is in, if it is in one."""
+    if not (pod := environ.get(POD_UID)):
+        return None
+    token = hashlib.sha256(pod.encode()).hexdigest()[:32]
+    return Holder(token, f"kubernetes {environ.get('LEM_POD_JOB', '')}-{task}", goes_on)
+
+
+def _job(environ: Mapping[str, str]) -> str:
     """The scheduler's name for this job, for people."""
+    if POD_UID in environ:
+        return f"kubernetes pod {environ.get('LEM_POD_NAME', '')}"
     array, task = environ.get("SLURM_ARRAY_JOB_ID"), environ.get("SLURM_ARRAY_TASK_ID")
     if array and task:
         return f"slurm {array}_{task}, start {1 + int(environ.get('SLURM_RESTART_COUNT') or 0)}"

@@ -129,6 +129,7 @@ class Engine:
             labels=(found.get("Config") or {}).get("Labels") or {},
             size_bytes=int(found.get("Size", 0)),
             created=str(found.get("Created", "")),
+            references=tuple(map(str, digests)),
         )
 
     def images(self, label: str) -> list[Image]:

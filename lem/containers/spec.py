@@ -29,6 +29,8 @@ class Image:
     labels: Mapping[str, str]
     size_bytes: int
     created: str
+    references: tuple[str, ...] = ()
+    """``NAME@DIGEST``, by which registries have this very image."""
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,11 @@ class Claim(Document):
     token: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     by: str
     """The scheduler's name of the job: ``slurm 4711_3``."""
+    of: str = ""
+    """The same without what tells one start of it from the next, where the scheduler does not count
+    them; else empty."""
+    start: Annotated[int, Field(ge=0)] = 0
+    """How often that one had been begun before."""
     host: str
     at: str
 

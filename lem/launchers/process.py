@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -189,6 +189,15 @@ class Process:
         """The same GPUs' indices as the agent's meters count them: a process sees all."""
         return list(gpus)
 
+    def given(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """What an agent gets of this process's environment."""
+        return (
+            environment.of_process(environ)
+            | environment.of_meters(environ)
+            | environment.settings(environ)
+            | _user_site()
+        )
+
     @contextmanager
     def start(self, task: Task) -> Iterator[ProcessAgent]:
         run = task.folders.run.absolute()
@@ -201,11 +210,8 @@ class Process:
             folders.secrets_folder(secrets, os.getuid(), os.getgid()) as hidden,
         ):
             variables = (
-                environment.of_process(os.environ)
-                | environment.of_meters(os.environ)
-                | environment.settings(os.environ)
+                self.given(os.environ)
                 | environment.common(home, task.network, task.owner)
-                | _user_site()
                 | {"TMPDIR": home, "CUDA_VISIBLE_DEVICES": ",".join(map(str, task.gpus))}
             )
             if task.folders.compiled is not None:

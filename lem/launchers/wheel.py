@@ -51,6 +51,7 @@ NODE = (
     "launchers/hardening.py",
     "launchers/install.py",
     "launchers/log.py",
+    "launchers/pod.py",
     "launchers/process.py",
     "launchers/protocol.py",
     "launchers/supervise.py",
