@@ -303,13 +303,19 @@ def run(
 @LAUNCHER
 @BLOCKS
 @PRESET
-@click.option("--format", "form", type=click.Choice(["sbatch"]), default="sbatch")
-def render(file: Path, form: str, **options: Any) -> None:
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["sbatch", "k8s"]),
+    help="for Slurm or Kubernetes; by default as the file's launcher says",
+)
+def render(file: Path, form: str | None, **options: Any) -> None:
     """Print the job of the blocks that are missing, to be read, changed and submitted by hand."""
     from lem.campaign import Campaign
     from lem.cli.clusters import render as rendered
 
-    options["launcher"] = options["launcher"] or {"sbatch": "slurm"}[form]
+    kind = {"sbatch": "slurm", "k8s": "kubernetes"}.get(form or "")
+    options["launcher"] = options["launcher"] or kind
     click.echo(rendered(Campaign.load(file, **options)), nl=False)
 
 
