@@ -1,8 +1,9 @@
 """What a scheduler says of a campaign's jobs: asked rarely, whoever follows it, from anywhere."""
 
+import fcntl
 import time
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -45,20 +46,21 @@ def ask(folder: Path, cluster: Cluster, jobs: Collection[str]) -> Seen:
     """The scheduler's answer about these jobs, or the last one if it is young: that may be about
     others (``Seen.jobs``)."""
     path = folder / FOLDER / SEEN
-    # Login nodes' clocks differ: one that was made in the future counts as new for as long.
-    last = _read(path)
-    if last is not None and abs(time.time() - last.at) < ASK_S:
-        return last
-    found = [
-        _Task(job=t.job, number=t.number, state=t.state, where=t.where)
-        for t in (cluster.alive(jobs) if jobs else [])
-    ]
-    seen = Seen(at=time.time(), jobs=sorted(jobs), tasks=found)
-    # Who may only look at the folder asks for themselves.
-    with suppress(OSError):
-        if jobs:
-            write_atomic(path, seen.model_dump_json().encode())
-    return seen
+    if (young := _young(path)) is not None:
+        return young
+    with _one_at_a_time(path.with_suffix(".lock")):
+        if (young := _young(path)) is not None:
+            return young
+        found = [
+            _Task(job=t.job, number=t.number, state=t.state, where=t.where)
+            for t in (cluster.alive(jobs) if jobs else [])
+        ]
+        seen = Seen(at=time.time(), jobs=sorted(jobs), tasks=found)
+        # Who may only look at the folder asks for themselves.
+        with suppress(OSError):
+            if jobs:
+                write_atomic(path, seen.model_dump_json().encode())
+        return seen
 
 
 def jobs_of(folder: Path) -> list[str]:
@@ -74,9 +76,22 @@ def tasks_of(folder: Path, cluster: Cluster) -> list[Task]:
     return [t for t in ask(folder, cluster, jobs).of(jobs) if t.state != "cancelled"]
 
 
-def _read(path: Path) -> Seen | None:
+def _young(path: Path) -> Seen | None:
+    """The last answer, if nobody needs to ask again yet."""
     try:
         with path.open("rb") as f:
-            return Seen.model_validate_json(f.read(MAX_BYTES))
+            last = Seen.model_validate_json(f.read(MAX_BYTES))
     except (OSError, ValidationError, BadInput):
         return None
+    # Login nodes' clocks differ: what was answered in the future is young for as long.
+    return last if abs(time.time() - last.at) < ASK_S else None
+
+
+@contextmanager
+def _one_at_a_time(path: Path) -> Iterator[None]:
+    """Where the file system has locks; where it has none, two may ask."""
+    with ExitStack() as stack:
+        with suppress(OSError):
+            f = stack.enter_context(path.open("ab"))
+            fcntl.flock(f, fcntl.LOCK_EX)
+        yield

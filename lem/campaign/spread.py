@@ -98,6 +98,7 @@ def spread(
                         continue
                     standing = Standing(standing.todo, outcomes, standing.tasks)
                     if (grown := grow(one.lock)) is one.lock:
+                        one.forget()
                         return standing.outcomes
                     one.lock = grown
                     continue
@@ -211,8 +212,7 @@ class _Spread:
         cancelled = [t for t in self._tasks if t.state == "cancelled"]
         lost = self._with_somebody(cancelled) & {r.block for r in standing.todo.runs}
         if lost and not standing.tasks and not self._unasked:
-            self._orders = []
-            self._remember()
+            self.forget()
             many = f"{len(lost)} blocks were" if len(lost) > 1 else "1 block was"
             raise EnvironmentFault(
                 f"{many} cancelled at the scheduler",
@@ -221,6 +221,10 @@ class _Spread:
 
     def cancel(self) -> None:
         self._terms.cluster.cancel([o.job for o in self._orders])
+        self.forget()
+
+    def forget(self) -> None:
+        """Nothing is with the scheduler any more."""
         self._orders = []
         self._remember()
 
