@@ -168,9 +168,10 @@ def _client(context: str | None) -> tuple[Any, str]:
             kubernetes.config.load_incluster_config(client_configuration=settings)
             namespace = (ACCOUNT / "namespace").read_text(encoding="utf-8").strip() or namespace
         else:
-            kubernetes.config.load_kube_config(context=context, client_configuration=settings)
-            _, active = kubernetes.config.list_kube_config_contexts()
-            known, _ = kubernetes.config.list_kube_config_contexts()
+            # The package has read this variable when it was imported.
+            file = os.environ.get("KUBECONFIG") or None
+            kubernetes.config.load_kube_config(file, context, settings)
+            known, active = kubernetes.config.list_kube_config_contexts(file)
             chosen = next((c for c in known if c.get("name") == context), active)
             namespace = chosen.get("context", {}).get("namespace") or namespace
     except (kubernetes.config.ConfigException, OSError) as e:

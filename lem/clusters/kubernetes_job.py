@@ -270,7 +270,7 @@ def _memory(work: Work, spec: KubernetesSpec) -> int | None:
 
 def _literal(text: str) -> str:
     """So that kubelet, which puts in what stands in ``$(…)``, reads it as it is."""
-    return text.replace("$(", "$$(")
+    return text.replace("$", "$$")
 
 
 def _in_memory(name: str, size: int) -> dict[str, Any]:
