@@ -107,10 +107,12 @@ prepare_slurm() {
     apt_quiet slurm-wlm munge
 }
 
+# … and a registry, from which images come where there is no Docker.
 prepare_charliecloud() {
-    command -v ch-run >/dev/null 2>&1 && return 0
+    command -v ch-run >/dev/null 2>&1 && command -v skopeo >/dev/null 2>&1 &&
+        command -v docker-registry >/dev/null 2>&1 && return 0
     [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 || return
-    apt_quiet charliecloud-runtime
+    apt_quiet charliecloud-runtime skopeo docker-registry
 }
 
 apt_quiet() { apt_install "$@" || { apt-get update -qq && apt_install "$@"; }; }
@@ -158,7 +160,7 @@ tests() {
         without+=(slurm)
     fi
     if ! prepare_charliecloud; then
-        missing+=("Charliecloud: its tests were left out; fix: apt-get install charliecloud-runtime")
+        missing+=("Charliecloud: its tests were left out; fix: apt-get install charliecloud-runtime skopeo docker-registry")
     fi
     if ! prepare_harness; then
         missing+=("lm-evaluation-harness: the tests marked harness were left out; fix: pip install lm_eval")

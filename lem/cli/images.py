@@ -1,11 +1,14 @@
-"""``lem images``: build, list and prune the engine images."""
+"""``lem images``: build, list, save and prune the engine images."""
 
+import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from lem.cli import output
+from lem.errors import BadInput, EnvironmentFault
 
 if TYPE_CHECKING:
     from lem.containers import Image
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.group(name="images")
 def command() -> None:
-    """Build, list and prune the engine images.
+    """Build, list, save and prune the engine images.
 
     The sources of the images come with lem: this works outside a clone too.
     """
@@ -89,6 +92,42 @@ def list_images(backends: tuple[str, ...], as_json: bool) -> None:
     old = len({tag for tag, _ in image.superseded(wanted)})
     if old:
         output.note(f"{old} of them superseded by a newer build; lem images prune removes those")
+
+
+@command.command(name="save")
+@click.argument("backend", metavar="BACKEND")
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="The file (BACKEND.tar)."
+)
+@click.option("--variant", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
+@click.option("--base-image", metavar="IMAGE", help="Build on this image.")
+@click.option("--force", is_flag=True, help="Overwrite the file.")
+def save(backend: str, out: Path | None, variant: str, base_image: str | None, force: bool) -> None:
+    """Write BACKEND's image to one file, for machines without Docker and without a network.
+
+    It is built if it is not there. A campaign file names it: `backends: {BACKEND: {image: FILE}}`.
+    """
+    from lem import containers
+    from lem.launchers import image
+
+    out = out or Path(f"{backend}.tar")
+    if out.exists() and not force:
+        raise BadInput(f"{out} is there already", hint="use --force to overwrite it")
+    with containers.connect() as engine:
+        if variant == "auto":
+            variant = "cuda" if engine.facts.nvidia else "cpu"
+        chosen: image.Variant = "cuda" if variant == "cuda" else "cpu"
+        found = image.ensure(engine, backend, chosen, base_image, output.note)
+        aside = out.with_name(f".{out.name}.{os.getpid()}")
+        try:
+            engine.save(found.id, aside)
+            aside.replace(out)
+        except OSError as e:
+            raise EnvironmentFault(f"{out} cannot be written: {e.strerror}", kind="disk") from e
+        finally:
+            aside.unlink(missing_ok=True)
+    output.note(f"wrote {out} ({out.stat().st_size / 1e9:.1f} GB): {found.id}")
+    output.note(f"in a campaign file: backends: {{{backend}: {{image: {out}}}}}")
 
 
 @command.command(name="prune")

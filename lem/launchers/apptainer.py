@@ -167,10 +167,16 @@ def inside(
     ]
     return [
         *(program, "exec", "--containall", "--cleanenv", "--no-home", "--no-privs"),
-        *(["--nv"] if gpu else []),
+        *([_vendor()] if gpu else []),
         *([] if network else ["--net", "--network=none"]),
         *("--pwd=/", f"--env-file={file}", *binds, str(image)),
     ]
+
+
+def _vendor() -> str:
+    """The option that brings the driver of the node's boards: AMD's, or NVIDIA's."""
+    amd = Path("/dev/kfd").exists() and not Path("/dev/nvidiactl").exists()
+    return "--rocm" if amd else "--nv"
 
 
 def _field(text: str) -> str:

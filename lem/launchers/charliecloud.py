@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 
 from lem.errors import EnvironmentFault
-from lem.launchers import compiled, environment, folders, hardening, rootfs
+from lem.launchers import compiled, driver, environment, folders, hardening, rootfs
 from lem.launchers.apart import REFUSED
 from lem.launchers.cache import cache_root
 from lem.launchers.converted import Converted, converted, of_id
@@ -105,6 +105,11 @@ class Charliecloud:
                 (m.source, m.target, m.writable)
                 for m in hardening.folder_mounts(task.folders, task.verb == "stage")
             ]
+            if task.gpus:
+                of_node = driver.libraries()
+                mounts += driver.mounts(of_node)
+                own = tree.environment.get("LD_LIBRARY_PATH", "")
+                variables |= driver.search_path(of_node, own)
             if task.folders.compiled is not None and hardening.INSIDE.compiled is not None:
                 compiled.make(task.folders.compiled.absolute(), os.getuid(), os.getgid())
                 variables |= compiled.environment(hardening.INSIDE.compiled)
@@ -112,7 +117,9 @@ class Charliecloud:
                 mounts.append((hidden, hardening.SECRETS_FOLDER, True))
                 variables["LEM_SECRETS_FILE"] = SECRETS
             command = [
-                *around(task.network, [source for source, _, writable in mounts if not writable]),
+                *around(
+                    task.network, [s for s, _, writable in mounts if not writable and s.is_dir()]
+                ),
                 *inside(tree, place, variables, [(s, t) for s, t, _ in mounts]),
                 *("python3", "-m", "lem.agent", task.verb),
                 hardening.argument(task, hardening.INSIDE.run),

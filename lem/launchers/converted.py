@@ -1,13 +1,14 @@
 """Engine images in other forms, for launchers that have no engine with images of its own.
 
-From this machine's Docker, or from a Docker archive (a file); converted once, and kept in the cache
-by the image's id. On a cluster the cache is where every node sees it.
+From a Docker archive (a file), from this machine's Docker, or from a registry; converted once, and
+kept in the cache by the image's id. On a cluster the cache is where every node sees it.
 """
 
 import json
 import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from lem import containers
 from lem.containers import Image
 from lem.contract.base import write_atomic
 from lem.errors import BadInput, EnvironmentFault
-from lem.launchers import flatten, image
+from lem.launchers import flatten, image, registry
 from lem.launchers.protocol import BackendSetup, Say
 
 FACTS = "image.json"
@@ -96,7 +97,7 @@ def from_archive(path: Path, form: Form, cache: Path, say: Say) -> Converted:
 
 
 def _from_engine(setup: BackendSetup, form: Form, cache: Path, say: Say) -> Converted:
-    """Of this machine's Docker."""
+    """Of this machine's Docker; where there is none, of a registry."""
     variant: image.Variant = "cuda" if setup.gpu else "cpu"
     try:
         with containers.connect() as engine:
@@ -106,21 +107,37 @@ def _from_engine(setup: BackendSetup, form: Form, cache: Path, say: Say) -> Conv
                 found = engine.image(setup.image) or engine.pull(setup.image, say)
             if (there := _kept(found.id, form, cache)) is not None:
                 return there
-            folder = cache / form.name
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as name:
-                saved = Path(name) / f"{setup.name}.tar"
+            with _aside(form, cache) as place:
+                saved = place / f"{setup.name}.tar"
                 engine.save(found.id, saved)
                 return from_archive(saved, form, cache, say)
     except EnvironmentFault as e:
         if e.kind != "unsupported":
             raise
-        raise EnvironmentFault(
-            f"there is no image for {setup.name} here, and no Docker to build it",
-            hint=f"on a machine with Docker: lem images save {setup.name} --out {setup.name}.tar; "
-            f"bring the file here and name it: backends.{setup.name}.image: ./{setup.name}.tar",
-            kind="image",
-        ) from e
+        if setup.image is not None and registry.available():
+            with _aside(form, cache) as place:
+                saved = place / f"{setup.name}.tar"
+                registry.fetch(setup.image, saved, say)
+                return from_archive(saved, form, cache, say)
+        how = (
+            f"on a machine with Docker: lem images save {setup.name} --out {setup.name}.tar; "
+            f"bring the file here and name it: backends.{setup.name}.image: ./{setup.name}.tar"
+        )
+        if setup.image is None:
+            what = f"there is no image for {setup.name} here, and no Docker to build it"
+        else:
+            what = f"there is neither Docker nor skopeo here to fetch {setup.image}"
+            how = f"install skopeo; or {how}"
+        raise EnvironmentFault(what, hint=how, kind="image") from e
+
+
+@contextmanager
+def _aside(form: Form, cache: Path) -> Iterator[Path]:
+    """A folder for an archive that is only on its way."""
+    folder = cache / form.name
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as name:
+        yield Path(name)
 
 
 def _kept(image_id: str, form: Form, cache: Path) -> Converted | None:

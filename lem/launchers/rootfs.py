@@ -9,7 +9,17 @@ from lem.launchers import flatten
 from lem.launchers.converted import Form
 
 TREE = "tree"
-PLACES = ("run", "requests", "models", "compiled", "source", "lem-secrets", "powercap", "tmp")
+PLACES = (
+    "run",
+    "requests",
+    "models",
+    "compiled",
+    "source",
+    "lem-secrets",
+    "powercap",
+    "tmp",
+    "driver",
+)
 """Folders that lem mounts over."""
 
 

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,19 @@ class TestCharliecloud(Conformance):
     def test_network_only_where_the_task_may(self, rig: Rig, tmp_path: Path) -> None:
         rig.run(tmp_path, {"probe": True}, network=True)
         assert "HF_HUB_OFFLINE" not in probe_of(tmp_path)["environ"]
+
+
+def test_a_gpu_s_driver_is_the_node_s(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A library stands for the driver's here: the engine finds it by its name."""
+    theirs = Path("/lib/x86_64-linux-gnu/libz.so.1").resolve()
+    monkeypatch.setattr("lem.launchers.driver.libraries", lambda: {"libcuda.so.1": theirs})
+    task = rig.task(tmp_path, {"load_library": "libcuda.so.1", "probe": True})
+    with rig.launcher.start(replace(task, gpus=(0,))) as agent:
+        assert agent.wait(60) is not None
+    assert "loaded libcuda.so.1" in (tmp_path / "agent.log").read_text().splitlines()
+    assert probe_of(tmp_path)["writable"] == []
 
 
 UNPRIVILEGED = """

@@ -17,6 +17,7 @@ Also the example of a backend outside lem's own tree. Its arguments (``args`` of
 - ``exit_code``: leave the interpreter at once, without clean-up
 - ``print``: say this on standard output
 - ``print_variable``: print this environment variable
+- ``load_library``: load this library by its name
 - ``print_bytes``: print this many bytes, in lines
 - ``probe``: print what this process is allowed, as one line of JSON
 - ``unknown`` (any other argument): rejected by ``reject``
@@ -24,6 +25,7 @@ Also the example of a backend outside lem's own tree. Its arguments (``args`` of
 - ``after_tokens``: for ``serve``: after so many output tokens (default 0)
 """
 
+import ctypes
 import json
 import math
 import os
@@ -58,6 +60,7 @@ KNOWN = {
     "raise",
     "exit_code",
     "print",
+    "load_library",
     "print_variable",
     "print_bytes",
     "probe",
@@ -239,6 +242,9 @@ def speak(args: dict[str, Any]) -> None:
     """Print what the arguments ask for."""
     if "print" in args:
         print(args["print"], flush=True)
+    if "load_library" in args:
+        ctypes.CDLL(args["load_library"])
+        print(f"loaded {args['load_library']}", flush=True)
     if "print_variable" in args:
         print(f"it is {os.environ.get(args['print_variable'])}", flush=True)
     for n in range(int(args.get("print_bytes", 0)) // 100):
