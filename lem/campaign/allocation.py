@@ -42,7 +42,7 @@ def allocated(
     if len(found) < wanted:
         given = f"{text!r}, of which it sees {len(found)}" if names else "none"
         raise EnvironmentFault(
-            f"a block needs {wanted} GPUs; the job was given {given}",
+            f"a block needs {wanted} GPU{'s' if wanted > 1 else ''}; the job was given {given}",
             hint="see launcher.gres; `srun lem doctor` in such a job shows what the node has",
         )
     return found[:wanted]

@@ -20,6 +20,7 @@ from lem.cli import output
 if TYPE_CHECKING:
     from lem.boards.journal import Journal
 
+CONTAINERS = ("docker", "apptainer", "charliecloud")
 LITTLE_ROOM_BYTES = 20 * 10**9
 
 
@@ -60,7 +61,7 @@ def command(as_json: bool, restore: bool) -> None:
 def can_run(findings: list[Finding]) -> bool:
     """Whether any launcher has what it needs: an engine of containers, or one of inference."""
     return any(
-        f.state == "ok" and (f.subject == "docker" or f.subject.startswith("process/"))
+        f.state == "ok" and (f.subject in CONTAINERS or f.subject.startswith("process/"))
         for f in findings
     )
 
@@ -68,12 +69,12 @@ def can_run(findings: list[Finding]) -> bool:
 def summary(findings: list[Finding]) -> str:
     """In one line: how experiments can be run here, and whether their energy is measured."""
     ready = {f.subject for f in findings if f.state == "ok"}
-    ways = ["docker"] if "docker" in ready else []
+    ways = [c for c in CONTAINERS if c in ready]
     if any(s.startswith("process/") for s in ready):
         ways.append("process")
     meters = sorted({s.partition("/")[2] for s in ready if s.startswith("meter/")} - {"estimate"})
     if not ways:
-        return "Nothing can be run here: neither Docker nor an installed engine."
+        return "Nothing can be run here: neither containers nor an installed engine."
     energy = (
         f"energy is measured ({', '.join(meters)})"
         if meters
@@ -357,6 +358,13 @@ def archives() -> Iterator[Finding]:
     yield Finding("archive/submit", *doctor_archive.submitting())
 
 
+def cluster() -> Iterator[Finding]:
+    from lem.cli import doctor_cluster
+
+    for subject, said in doctor_cluster.findings():
+        yield Finding(subject, *said)
+
+
 def has_nvidia_gpu(proc: Path = Path("/proc")) -> bool:
     """Whether the NVIDIA driver has found a GPU."""
     return any(proc.glob("driver/nvidia/gpus/*"))
@@ -365,6 +373,7 @@ def has_nvidia_gpu(proc: Path = Path("/proc")) -> bool:
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     python,
     docker,
+    cluster,
     engines,
     meters,
     device_settings,

@@ -149,6 +149,18 @@ def _kept(image_id: str, form: Form, cache: Path) -> Converted | None:
         return None
 
 
+def kept(form: str, cache: Path) -> list[str]:
+    """What images of a form are there: the engines in them, with their versions."""
+    found = set()
+    for path in (cache / form).glob(f"*/{FACTS}"):
+        try:
+            labels = json.loads(path.read_text(encoding="utf-8"))["labels"]
+            found.add(f"{labels[image.BACKEND]} {labels.get(image.ENGINE_VERSION, 'unknown')}")
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return sorted(found)
+
+
 def _place(image_id: str, form: Form, cache: Path) -> Path:
     digest = image_id.rpartition(":")[2]
     if not re.fullmatch(r"[0-9a-f]{64}", digest):

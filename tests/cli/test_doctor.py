@@ -106,7 +106,7 @@ def test_hardware_that_is_not_in_the_machine_needs_no_fix(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("ready", "line"),
     [
-        (["python"], "Nothing can be run here: neither Docker nor an installed engine."),
+        (["python"], "Nothing can be run here: neither containers nor an installed engine."),
         (
             ["docker", "process/llama_cpp", "meter/estimate"],
             "Experiments can be run here (launcher docker or process); no meter measures energy: "
