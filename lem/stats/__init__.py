@@ -1,13 +1,16 @@
 """Estimators and intervals over blocks. Pure; numpy and SciPy are imported where they are needed,
 since together they cost a third of a second."""
 
-from lem.stats.absolute import absolute, mean_of
+from lem.stats.absolute import absolute, mean_of, not_averaged
 from lem.stats.campaign import blocks_needed, carry_over, ratios
 from lem.stats.estimates import (
     Absolute,
+    Between,
     BlocksNeeded,
     CarryOver,
     Method,
+    OnBoards,
+    OneBoard,
     RatioEstimate,
     Verdict,
 )
@@ -16,9 +19,12 @@ from lem.stats.verdicts import equivalent, more_blocks, verdict
 
 __all__ = [
     "Absolute",
+    "Between",
     "BlocksNeeded",
     "CarryOver",
     "Method",
+    "OnBoards",
+    "OneBoard",
     "RatioEstimate",
     "Verdict",
     "absolute",
@@ -27,6 +33,7 @@ __all__ = [
     "equivalent",
     "mean_of",
     "more_blocks",
+    "not_averaged",
     "ratios",
     "verdict",
     "with_shared",

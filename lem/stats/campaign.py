@@ -4,12 +4,21 @@ import math
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from lem.stats.estimates import BlocksNeeded, CarryOver, Method, RatioEstimate
+from lem.stats.estimates import (
+    Between,
+    BlocksNeeded,
+    CarryOver,
+    Method,
+    OnBoards,
+    OneBoard,
+    RatioEstimate,
+)
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from lem.stats import boards as boards_
     from lem.stats.layout import Array
 
 Arm = TypeVar("Arm", bound=Hashable)
@@ -23,6 +32,7 @@ def ratios(
     target: float | None = None,
     level: float = 0.95,
     comparisons: int | None = None,
+    boards: Mapping[int, str] | None = None,
 ) -> dict[Arm, RatioEstimate]:
     """Every arm's ratio to ``baseline`` with intervals that hold jointly with ``level``.
 
@@ -31,9 +41,13 @@ def ratios(
     where it was fixed beforehand. ``target``: the half-width asked for, as a share.
     ``comparisons``: how many intervals hold jointly, at least as many as there are arms beside the
     baseline; more where arms are still expected. Arms without a common block are left out.
+    ``boards``: block → the board (or node) that it ran on, by name; where there are several, see
+    :func:`lem.stats.boards.compare_on_boards`.
 
     Raises ValueError for a value that is not finite and positive, or an unknown baseline.
     """
+    import numpy as np
+
     from lem.stats.intervals import REFUSALS, compare_arms
 
     arms, logs, blocks = _logs(table, baseline)
@@ -41,7 +55,19 @@ def ratios(
         return {}
     m = max(comparisons or 0, len(arms) - 1)
     first = None if pilot is None else sum(b < pilot for b in blocks)
-    found = compare_arms(logs, 0, first, level, m)
+    names = sorted({boards[b] for b in blocks}) if boards is not None else []
+    on = None
+    if boards is not None and len(names) > 1:
+        from lem.stats.boards import compare_on_boards
+
+        which = np.array([names.index(boards[b]) for b in blocks])
+        found, on = compare_on_boards(logs, which, 0, first, level, m)
+    else:
+        found = compare_arms(logs, 0, first, level, m)
+    beside: Sequence[OnBoards | None] = [None] * (len(arms) - 1)
+    if on is not None:
+        centres = [math.exp(float(v)) for v in found.log_ratio]
+        beside = _on_boards(on, names, level, m, centres)
     estimates: dict[Arm, RatioEstimate] = {}
     for i, arm in enumerate(arms[1:]):
         log_ratio, half = float(found.log_ratio[i]), float(found.half_width[i])
@@ -51,7 +77,9 @@ def ratios(
         ratio = math.exp(log_ratio)
         if refused:
             estimates[arm] = RatioEstimate(
-                ratio, None, None, n, sd, level, m, REFUSALS[refused], target=target
+                *(ratio, None, None, n, sd, level, m, REFUSALS[refused]),
+                target=target,
+                on_boards=beside[i],
             )
             continue
         estimates[arm] = RatioEstimate(
@@ -62,13 +90,62 @@ def ratios(
             sd_log=sd,
             level=level,
             comparisons=m,
-            method=_method(m),
+            method="boards" if on is not None and on.wider[i] else _method(m),
             df=float(found.df[i]),
             half_width_log=half,
             half_width_same_log=float(found.half_width_same[i]),
             target=target,
+            on_boards=beside[i],
         )
     return estimates
+
+
+def _on_boards(
+    on: "boards_.OnBoards", names: Sequence[str], level: float, m: int, ratios: Sequence[float]
+) -> list[OnBoards]:
+    """Of every arm beside the baseline."""
+    from lem.stats.boards import apart, component
+
+    between, each = component(on.grouped), apart(on.grouped, level, m)
+    found = []
+    for i, ratio in enumerate(ratios):
+        half = _known(on.half_width[i])
+        found.append(
+            OnBoards(
+                boards=int(on.grouped.boards[i]),
+                between=between_of(between, i),
+                low=None if half is None else ratio * math.exp(-half),
+                high=None if half is None else ratio * math.exp(half),
+                each=each_board(on.grouped, each, names, i),
+            )
+        )
+    return found
+
+
+def between_of(found: "boards_.Component", i: int | tuple[()] = ()) -> Between:
+    """The component of one series (``i``: of several, which)."""
+    return Between(*(_known(v[i]) for v in (found.sd, found.low, found.high, found.most)))
+
+
+def each_board(
+    found: "boards_.Grouped",
+    beside: "boards_.Apart",
+    names: Sequence[str],
+    i: int | tuple[()] = (),
+) -> tuple[OneBoard, ...]:
+    """Every board that has a block of the series."""
+    counts, away, half, out = (
+        v[i] for v in (found.counts, beside.deviation, beside.half_width, beside.apart)
+    )
+    return tuple(
+        OneBoard(name, int(counts[k]), _known(away[k]), _known(half[k]), bool(out[k]))
+        for k, name in enumerate(names)
+        if counts[k] > 0
+    )
+
+
+def _known(value: Any) -> float | None:
+    return float(value) if math.isfinite(value) else None
 
 
 def blocks_needed(
@@ -140,11 +217,13 @@ def carry_over(
     order: Mapping[int, Sequence[Arm]],
     baseline: Arm,
     level: float = 0.95,
+    previous: Mapping[int, int] | None = None,
 ) -> CarryOver | None:
     """What a run hands on to the next, from the blocks in which every arm counts.
 
     ``order``: block → arms in the order in which they ran. The last run of a block is taken to come
-    before the first of the next, where both are known. None where no run has one before it.
+    before the first of the next, where both are known; ``previous``: block → the block before it,
+    where that is another, as on another board. None where no run has one before it.
 
     The share is not known (None) where fewer than three blocks are whole, or where runs and order
     do not tell: the arms do not differ, every block has the same order, or the bound is no less
@@ -156,7 +235,7 @@ def carry_over(
     from lem.stats import carry
 
     arms, logs, blocks = _logs(table, baseline)
-    before = _predecessors(arms, blocks, order)
+    before = _predecessors(arms, blocks, order, previous)
     if len(arms) < 2 or not (before >= 0).any():
         return None
     known = [{*arms} <= {*order.get(b, ())} for b in blocks]
@@ -187,7 +266,10 @@ def carry_over(
 
 
 def _predecessors(
-    arms: Sequence[Arm], blocks: Sequence[int], order: Mapping[int, Sequence[Arm]]
+    arms: Sequence[Arm],
+    blocks: Sequence[int],
+    order: Mapping[int, Sequence[Arm]],
+    previous: Mapping[int, int] | None = None,
 ) -> "NDArray[np.int64]":
     """(blocks, arms): the place among ``arms`` of the one that ran before, −1 where none did or
     its figure is not known."""
@@ -197,9 +279,10 @@ def _predecessors(
     before = np.full((len(blocks), len(arms)), -1)
     for i, block in enumerate(blocks):
         ran = order.get(block, ())
-        previous = [*order.get(block - 1, ())[-1:], *ran]
-        shift = len(previous) - len(ran)
+        last = block - 1 if previous is None else previous.get(block)
+        sequence = [*(() if last is None else order.get(last, ())[-1:]), *ran]
+        shift = len(sequence) - len(ran)
         for place, arm in enumerate(ran):
             if arm in column and place + shift > 0:
-                before[i, column[arm]] = column.get(previous[place + shift - 1], -1)
+                before[i, column[arm]] = column.get(sequence[place + shift - 1], -1)
     return before

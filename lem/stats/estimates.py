@@ -4,9 +4,61 @@ library, so that tables and reports can use them without the cost of numpy."""
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Method = Literal["t", "dunnett"]
+Method = Literal["t", "dunnett", "boards"]
 """``t``: one comparison, Student's t interval of the within-block log-ratios. ``dunnett``: several,
-Dunnett's quantile and variances between each arm's own and the pooled one."""
+Dunnett's quantile and variances between each arm's own and the pooled one. ``boards``: boards
+disagree about the ratio, so they are the unit of repetition, not blocks."""
+
+
+@dataclass(frozen=True)
+class OneBoard:
+    """A board (or set of boards, or node) beside all others of a campaign, on the logarithmic
+    scale."""
+
+    name: str
+    blocks: int
+    deviation_log: float | None
+    """Mean of its blocks less the mean of those of all others that are not apart themselves."""
+    half_width_log: float | None
+    """Of intervals that hold jointly; None where the board, or those others together, have but one
+    block."""
+    apart: bool
+    """Whether it differs from the others; of two boards that differ both do."""
+
+
+@dataclass(frozen=True)
+class Between:
+    """By how much boards differ beyond what blocks on one board do: a standard deviation of
+    logarithms. None where no board has two blocks, so that it cannot be told from scatter."""
+
+    sd_log: float | None
+    low_log: float | None
+    """With ``high_log`` its 95 % interval."""
+    high_log: float | None
+    most_log: float | None
+    """It is below this with 95 % confidence."""
+
+    @property
+    def seen(self) -> bool:
+        return self.low_log is not None and self.low_log > 0
+
+
+@dataclass(frozen=True)
+class OnBoards:
+    """What boards (or nodes) make of a ratio, where its blocks were spread over several."""
+
+    boards: int
+    between: Between
+    low: float | None
+    """With ``high`` the interval of the ratio on boards like these, boards being repeated; None
+    where there is none."""
+    high: float | None
+    each: tuple[OneBoard, ...]
+
+    @property
+    def noticed(self) -> bool:
+        """Whether a board is apart from the others."""
+        return any(b.apart for b in self.each)
 
 
 @dataclass(frozen=True)
@@ -42,6 +94,10 @@ class RatioEstimate:
     """What ``half_width_log`` would be with any number of blocks."""
     shared_half_same_log: float = 0.0
     """The same for ``half_width_same_log``."""
+    on_boards: OnBoards | None = None
+    """Where blocks were spread over boards that were told apart. The interval is then of the ratio
+    on these boards, and where one of them disagrees (``method`` is ``boards``) on boards like
+    them."""
 
     @property
     def reached(self) -> bool | None:
@@ -104,6 +160,9 @@ class Absolute:
     slope: float | None = None
     """Change over the campaign as a share of the mean, from a straight line."""
     reason: str | None = None
+    boards: int | None = None
+    """Of how many boards (or nodes) its blocks are, where of several: u_a and the interval are then
+    for boards like these."""
 
 
 @dataclass(frozen=True)

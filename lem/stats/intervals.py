@@ -66,7 +66,7 @@ def compare_arms(
     m = logs.shape[-1] - 1 if comparisons is None else comparisons
     last = fit(logs, baseline)
     with np.errstate(divide="ignore", invalid="ignore"):
-        half, same, df = _half_widths(last, level, m)
+        half, same, df = half_widths(last, level, m)
         narrower = same / half
         if pilot is not None and 1 < pilot < logs.shape[-2]:
             first = fit(logs[..., :pilot, :], baseline)
@@ -132,8 +132,9 @@ def planned(found: Fit, level: float, m: int) -> tuple[Array, Array]:
     return q * np.sqrt(variance), variance
 
 
-def _half_widths(found: Fit, level: float, m: int) -> tuple[Array, Array, Array]:
-    """Half-widths of this many blocks (two-sided; one-sided) and their degrees of freedom."""
+def half_widths(found: Fit, level: float, m: int) -> tuple[Array, Array, Array]:
+    """Half-widths of this many blocks (two-sided; one-sided) and their degrees of freedom, each
+    (…, arms − 1)."""
     df, variance = _variances(found, m)
     deviation = np.sqrt(variance / found.pairs)
     q = dunnett_quantile(level, m, df)

@@ -72,14 +72,14 @@ def absolute_intervals(values: Array, level: float = 0.95) -> Serial:
     merged = np.ones(count, dtype=np.int64)
     lag, lag_p = autocorrelation(flat)
     change, slope_p = slope(flat)
-    half = _half_width(flat, level)
+    half = half_width(flat, level)
     resembling, by = np.flatnonzero(lag_p < NOTICED), 2
     while len(resembling) and n // by >= FEWEST:
         series = _merge(flat[resembling], by)
-        half[resembling], merged[resembling] = _half_width(series, level), by
+        half[resembling], merged[resembling] = half_width(series, level), by
         resembling = resembling[autocorrelation(series)[1] < NOTICED]
         by *= 2
-    estimate = _likely(_merge(flat[resembling], by // 2), caution=0.0)
+    estimate = likely(_merge(flat[resembling], by // 2), caution=0.0)
     refused[resembling[estimate >= WANDERS]] = 3
     refused[slope_p < DRIFTS] = 4
     if n < 3:
@@ -132,7 +132,7 @@ def slope(values: Array) -> tuple[Array, Array]:
     change = np.sum(values * time, axis=-1) / (time @ time)
     rest = values - values.mean(axis=-1, keepdims=True) - change[:, None] * time
     squares = np.sum(rest**2, axis=-1)
-    widened = np.sqrt(_variance_ratio(rest) * n)
+    widened = np.sqrt(variance_ratio(rest) * n)
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.abs(change) / (np.sqrt(squares / (n - 2) / (time @ time)) * widened)
     # What lies on a line to the last bit is a drift, unless the line is level.
@@ -140,19 +140,19 @@ def slope(values: Array) -> tuple[Array, Array]:
     return change, np.where(squares > 0, 2 * stdtr(n - 2, -t), exact)
 
 
-def _half_width(series: Array, level: float) -> Array:
+def half_width(series: Array, level: float) -> Array:
     n = series.shape[-1]
     if n < 3 or not len(series):
         return np.full(len(series), np.nan)
-    spread = series.std(axis=-1, ddof=1) * np.sqrt(_variance_ratio(series))
+    spread = series.std(axis=-1, ddof=1) * np.sqrt(variance_ratio(series))
     half: Array = t_quantile(0.5 + level / 2, n - 1) * spread
     return half
 
 
-def _variance_ratio(series: Array) -> Array:
+def variance_ratio(series: Array) -> Array:
     """Var(mean) ÷ E(s²), with the autocorrelation that may be there; 1/n without any."""
     grid, ratios = _variance_ratios(series.shape[-1])
-    ratio: Array = np.interp(np.clip(_likely(series, CAUTION), 0, MOST), grid, ratios)
+    ratio: Array = np.interp(np.clip(likely(series, CAUTION), 0, MOST), grid, ratios)
     return ratio
 
 
@@ -166,7 +166,7 @@ def _variance_ratios(n: int) -> tuple[Array, Array]:
     return grid, of_mean / of_square
 
 
-def _likely(series: Array, caution: float) -> Array:
+def likely(series: Array, caution: float) -> Array:
     """The lag-1 autocorrelation, corrected for its bias, and ``caution`` ÷ √n more."""
     n = series.shape[-1]
     lag = np.nan_to_num(autocorrelation(series)[0])

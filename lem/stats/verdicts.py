@@ -40,9 +40,10 @@ def more_blocks(
 ) -> int | None:
     """About how many more blocks would give a verdict if ratio and scatter stayed what they are
     (widths, and how well carry-over is known, fall as 1 ÷ √n, but for what all blocks share); None
-    without an interval, or where it would take over 10,000."""
+    without an interval, where it would take over 10,000, or where boards disagree: more boards
+    would."""
     half, same = estimate.half_width_log, estimate.half_width_same_log
-    if half is None or same is None:
+    if half is None or same is None or estimate.method == "boards":
         return None
     centre = math.log(estimate.ratio)
     wanted = []

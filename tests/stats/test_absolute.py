@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lem.stats import absolute, mean_of
+from lem.stats import absolute, mean_of, not_averaged
 from lem.stats.absolute import standard_deviation
 
 
@@ -74,3 +74,28 @@ def test_the_slope_is_a_share_of_the_mean() -> None:
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=30))
 def test_standard_deviation_is_numpys(values: list[float]) -> None:
     assert standard_deviation(values) == pytest.approx(numpy.std(values, ddof=1), abs=1e-6)
+
+
+def test_boards_make_blocks_alike_by_hand() -> None:
+    """Two boards, 3 and 1 blocks: means 2.1 and 2.5, apart by s = 0.4 ÷ √2; Σ (nₖ/n)² = 10/16."""
+    found = absolute([2.0, 2.1, 2.5, 2.2], [0.1] * 4, boards=["a", "a", "b", "a"])
+    assert found.mean == pytest.approx(2.2) and found.boards == 2
+    assert found.u_a == pytest.approx(0.4 / math.sqrt(2) * math.sqrt(10) / 4)
+    assert found.u_b == pytest.approx(0.05), "a meter's error is not averaged over boards"
+    assert found.expanded == pytest.approx(2 * math.hypot(found.u_a, 0.05))
+    assert found.low is not None and found.high - found.mean > 12 * found.u_a
+
+
+def test_one_board_is_as_none_named() -> None:
+    values, stated = [2.0, 2.1, 2.5, 2.2], [0.1] * 4
+    assert absolute(values, stated, boards=["a"] * 4) == absolute(values, stated)
+    assert mean_of(values, stated, boards=["a"] * 4).boards is None
+    with pytest.raises(ValueError, match="one board"):
+        absolute(values, stated, boards=["a"])
+
+
+def test_of_boards_that_overlap_nothing_is_averaged() -> None:
+    values = [2.0, 2.1, 2.5, 2.2]
+    found = not_averaged(absolute(values, [0.1] * 4), values)
+    assert found.u_a == pytest.approx(standard_deviation(values))
+    assert found.low is None and "overlap" in (found.reason or "")
