@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from lem.campaign.claims import FOLDER
 from lem.clusters.protocol import Cluster, Task
 from lem.contract.base import Part, write_atomic
-from lem.contract.order import Jobs
+from lem.contract.order import Accounted, Jobs
 from lem.errors import BadInput
 
 ASK_S = 10.0
@@ -74,6 +74,17 @@ def tasks_of(folder: Path, cluster: Cluster) -> list[Task]:
     scheduler cannot be asked, :class:`BadInput` where the folder's note of jobs is damaged."""
     jobs = jobs_of(folder)
     return [t for t in ask(folder, cluster, jobs).of(jobs) if t.state != "cancelled"]
+
+
+def accounted(folder: Path) -> list[Accounted]:
+    """What the scheduler itself accounts for the jobs that are over."""
+    found = []
+    for path in sorted((folder / FOLDER / "accounted").glob("*.json")):
+        try:
+            found.append(Accounted.read(path))
+        except BadInput:
+            continue
+    return found
 
 
 def _young(path: Path) -> Seen | None:

@@ -34,15 +34,17 @@ from lem.campaign.claims import FOLDER, Held, Holder, Lost
 from lem.campaign.execute import Execution, Moment, Ready, present
 from lem.campaign.guard import check_links, terminable
 from lem.campaign.plan import Plan, Run, of_block
-from lem.contract.base import CONTRACT_VERSION
+from lem.clusters.slurm_energy import SOURCE, consumed_j
+from lem.contract.base import CONTRACT_VERSION, utc_now
 from lem.contract.failure import Failure
 from lem.contract.lock import Lock
-from lem.contract.order import Order
+from lem.contract.order import Accounted, Order
 from lem.errors import BadInput, EnvironmentFault, Interrupted, LemError
 from lem.launchers.protocol import BackendSetup, Launcher, Prepared
 from lem.stores.folder import outcomes_of
 
 LOCK = "campaign.lock.json"
+ACCOUNTED = "accounted"
 
 
 def run_task(
@@ -179,8 +181,12 @@ def _tell(moment: Moment) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     given = _arguments(arguments)
+    began = utc_now()
     with _told_in(given.folder, given.number, given.task):
-        return _ended(given)
+        try:
+            return _ended(given)
+        finally:
+            _account(given, began)
 
 
 def _arguments(arguments: Sequence[str]) -> Namespace:
@@ -207,6 +213,29 @@ def _ended(given: Namespace) -> int:
         say(f"error: {e}")
         return e.exit_code
     return 0
+
+
+def _account(given: Namespace, began: str) -> None:
+    """Leave what the scheduler says that this job has used, where it says so."""
+    if (consumed := consumed_j(os.environ)) is None:
+        return
+    job = os.environ["SLURM_JOB_ID"]
+    found = Accounted(
+        order=given.number,
+        task=given.task,
+        job=job,
+        host=socket.gethostname(),
+        started_at=began,
+        ended_at=utc_now(),
+        consumed_j=consumed,
+        source=SOURCE,
+    )
+    place = given.folder / FOLDER / ACCOUNTED
+    try:
+        place.mkdir(exist_ok=True)
+        found.write(place / f"{given.number}-{given.task}-{job}.json")
+    except (OSError, LemError) as e:
+        say(f"Slurm's accounting could not be written down: {e}")
 
 
 @contextmanager

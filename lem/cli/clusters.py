@@ -31,6 +31,7 @@ def on_cluster(campaign: "Campaign", retry_failed: bool, detach: bool) -> tuple[
 
         overview = spread(campaign, note, standing, ask, retry_failed, detach)
     over = not overview.plan.runs and not overview.to_choose
+    tell_accounted(campaign)
     if not over:
         note("submitted; it goes on without this command")
         note(f"watch it: lem campaign status {campaign.folder} --follow")
@@ -100,6 +101,19 @@ def tasks_of(campaign: "Campaign") -> "tuple[list[Task], str]":
     except EnvironmentFault as e:
         return [], f"its jobs are not to be seen from here: {e.message}"
     return found, tasks_words(found) or f"none of its jobs runs or waits; go on: {again(campaign)}"
+
+
+def tell_accounted(campaign: "Campaign") -> None:
+    """A line where the scheduler has accounted for energy itself."""
+    from lem.campaign.asked import accounted
+
+    if found := accounted(campaign.folder):
+        joules = sum(a.consumed_j for a in found)
+        jobs = "1 job" if len(found) == 1 else f"{len(found)} jobs"
+        note(
+            f"by Slurm's own accounting {jobs} used {joules / 1e3:.4g} kJ ({found[0].source}: "
+            "whole nodes, loading and waiting included, no uncertainty stated)"
+        )
 
 
 def ask() -> "Answer":

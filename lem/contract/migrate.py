@@ -21,6 +21,7 @@ CURRENT: dict[str, int] = {
     "order": 1,
     "claim": 1,
     "jobs": 1,
+    "accounted": 1,
     "staged": 1,
     "described": 1,
     "rejections": 1,

@@ -84,3 +84,20 @@ class Jobs(Document):
     schema_version: Literal[1] = 1
     kind: Literal["slurm", "kubernetes"]
     orders: list[Submitted]
+
+
+class Accounted(Document):
+    """``cluster/accounted/N-T-JOB.json``: energy of a job of an order by the scheduler's own
+    accounting, from its beginning to its end. It is of whole nodes, loading and waiting included,
+    with no uncertainty stated: shown beside lem's figures, in none of them."""
+
+    schema_version: Literal[1] = 1
+    order: Positive
+    task: Annotated[int, Field(ge=0)]
+    job: str
+    host: str
+    started_at: str
+    ended_at: str
+    consumed_j: Annotated[float, Field(gt=0)]
+    source: str
+    """How it was asked for, in the scheduler's words."""
