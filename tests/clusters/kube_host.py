@@ -3,9 +3,10 @@
 import sys
 
 from lem.cli.main import main
-from lem.launchers import pod
+from lem.launchers import environment, pod
 from lem.launchers.process import Process
 
 if __name__ == "__main__":
+    environment.OF_A_PROCESS += ("PYTHONPATH",)
     pod._docker = Process
     sys.exit(main())

@@ -1,0 +1,278 @@
+"""A whole campaign on a played cluster: two backends, each with its image, in one pod for each
+block. The pods' containers are processes with the manifest's command and environment."""
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from clusters.kube_fake import NODE, Cluster, serve
+from clusters.kube_work import DIGEST, spec
+from tick import write_campaign
+
+from lem.campaign.plan import order
+from lem.clusters.kubernetes_job import POLICY, policy
+from lem.contract.lock import Lock
+from lem.contract.order import Claim
+from lem.contract.record import Record
+from lem.stores.counted import counted
+from lem.stores.folder import entries, outcomes
+
+pytestmark = pytest.mark.slow
+HOST = Path(__file__).with_name("kube_host.py")
+TESTS = Path(__file__).parents[1]
+TOCK = """
+from lem_tick import Tick
+
+class Tock(Tick):
+    name = "tock"
+
+plugin = Tock
+"""
+BLOCKS = 3
+ARMS = 4
+
+
+@pytest.fixture
+def claim(tmp_path: Path) -> Path:
+    """The volume, which is at the same path here and there."""
+    place = tmp_path / "claim"
+    site = tmp_path / "site"
+    info = site / "lem_tock-1.0.dist-info"
+    for folder in (place, info):
+        folder.mkdir(parents=True)
+    (site / "lem_tock.py").write_text(TOCK)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: lem-tock\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[lem.backends]\ntock = lem_tock:plugin\n")
+    return place
+
+
+@pytest.fixture
+def cluster(claim: Path) -> Iterator[Cluster]:
+    image = {"PATH": os.environ["PATH"], "PYTHONPATH": str(claim.parent / "site"), "OF_IMAGE": "1"}
+    played = Cluster(image)
+    played.objects["networkpolicies", POLICY] = policy(spec())
+    with serve(played, claim.parent):
+        yield played
+
+
+class Host:
+    """The command line that submits and follows."""
+
+    def __init__(self, claim: Path, *words: str | Path) -> None:
+        self._log = claim.parent / "said"
+        place = claim.parent
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, str(HOST), *map(str, words)],
+                cwd=place,
+                env={
+                    **os.environ,
+                    "KUBECONFIG": str(place / "kubeconfig"),
+                    "LEM_CACHE": str(claim / "cache"),
+                    "NO_COLOR": "1",
+                    "OMP_NUM_THREADS": "1",
+                    "PYTHONPATH": str(place / "site"),
+                    "HF_TOKEN": "hf_not-a-real-token",
+                },
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def end(self, code: int = 0) -> str:
+        found = self.process.wait(240)
+        said = self._log.read_text()
+        assert found == code, said
+        return said
+
+    def until(self, what: Callable[[], Any]) -> Any:
+        limit = time.monotonic() + 120
+        while not (found := what()):
+            assert self.process.poll() is None and time.monotonic() < limit, self._log.read_text()
+            time.sleep(0.05)
+        return found
+
+
+def campaign(claim: Path, **changes: Any) -> Path:
+    images = {b: {"image": f"registry.example.org/lem/{b}@{DIGEST}"} for b in ("tick", "tock")}
+    measure = {
+        "preset": "quick", "blocks": BLOCKS, "window_s": 0.3, "idle_s": 0.02, "settle_s": 0,
+        "warm_up_cap_s": 0.05, "seed": 1,
+    }  # fmt: skip
+    launcher = {"kind": "kubernetes", "claim": "campaigns", "mount": str(claim)}
+    whole = {
+        "backends": images,
+        "sweep": {"engine.max_batch_size": [1, 4]},
+        "measure": measure,
+        "launcher": launcher,
+        "parallel_blocks": 2,
+    }
+    return write_campaign(claim.parent / "campaign.yaml", **whole | changes)
+
+
+def records(out: Path) -> list[Record]:
+    return [e.record for e in entries(out) if e.record is not None]
+
+
+def once_each(out: Path, said: str) -> None:
+    found = outcomes(out)
+    assert sorted(o.block for o in counted(found)) == sorted([*range(BLOCKS)] * ARMS), said
+    assert not [o for o in found if o.kind == "open"], said
+    place = {(o.block, o.arm_id, o.attempt) for o in found}
+    assert len(place) == len(found)
+
+
+def test_every_run_is_made_once_in_the_order_that_was_drawn(cluster: Cluster, claim: Path) -> None:
+    out = claim / "out"
+    said = Host(claim, "campaign", "run", campaign(claim), "--out", out).end()
+    once_each(out, said)
+    assert len(outcomes(out)) == BLOCKS * ARMS
+    found = records(out)
+    lock = Lock.read(out / "campaign.lock.json")
+    (job,) = cluster.of("jobs")
+    assert job["status"]["completedIndexes"] == "0,1,2"
+    for block in range(BLOCKS):
+        # One after another, each by the container of its backend, in one pod.
+        own = sorted((r for r in found if r.block == block), key=lambda r: r.started_at)
+        assert all(a.ended_at <= b.started_at for a, b in itertools.pairwise(own))
+        arms = [a.arm_id for a in lock.arms]
+        assert [r.arm_id for r in own] == order(lock.seed, block, 0, arms)
+        claimed = Claim.read(out / "cluster" / "claims" / f"{block:04d}.json")
+        assert claimed.host == NODE and claimed.start == 0
+        assert claimed.of == f"kubernetes {job['metadata']['name']}-{block}"
+    for record in found:
+        about = record.environment
+        assert about.launcher == "pod" and about.container
+        assert about.image_digest == DIGEST
+        assert about.allocation is not None and about.allocation.scheduler == "kubernetes"
+        assert about.allocation.cpus == 1 and "shared_node" in record.flags
+    pods = {pod for pod, _ in cluster.containers}
+    assert len(pods) == BLOCKS
+    text = "".join(p.read_text() for p in (out / "cluster" / "logs").glob("1-*.log"))
+    assert text.count("begun on node-1") == text.count(": done") == BLOCKS * ARMS
+    again = Host(claim, "campaign", "run", out).end()
+    assert again.count("submitted") == 1
+
+
+def test_what_the_agent_is_given(cluster: Cluster, claim: Path) -> None:
+    file = campaign(
+        claim, backends={"tick": {"image": f"r.example/tick@{DIGEST}", "args": {
+            "print_variable": "OF_IMAGE"}}}, sweep={},
+    )  # fmt: skip
+    out = claim / "out"
+    Host(claim, "campaign", "run", file, "--out", out, "--blocks", "1").end()
+    (log,) = out.glob("blocks/*/*/*/agent.log")
+    assert "it is 1" in log.read_text().splitlines()
+    ((_, name),) = cluster.containers
+    assert name == "block"
+    everything = [p.read_bytes() for p in out.rglob("*") if p.is_file()]
+    assert not [b for b in everything if b"hf_not" in b]
+    assert not [j for j in cluster.of("jobs") if "hf_not" in json.dumps(j)]
+
+
+def begun(out: Path) -> list[Path]:
+    return list(out.glob("blocks/*/*/*/events.ndjson"))
+
+
+LONG = {
+    "preset": "quick", "blocks": BLOCKS, "window_s": 1.5, "idle_s": 0.02, "settle_s": 0,
+    "warm_up_cap_s": 0.05, "seed": 1,
+}  # fmt: skip
+
+
+def a_pod_in_the_middle(cluster: Cluster, out: Path) -> str | None:
+    """One whose block has a record and has not come to its end."""
+    for pod in cluster.of("pods"):
+        block = int(pod["metadata"]["labels"]["batch.kubernetes.io/job-completion-index"])
+        there = list(out.glob(f"blocks/{block:04d}/*/*/record.json"))
+        going = len(list(out.glob(f"blocks/{block:04d}/*/*/events.ndjson"))) > len(there)
+        if pod["status"]["phase"] in ("Pending", "Running") and there and going:
+            return str(pod["metadata"]["name"])
+    return None
+
+
+@pytest.mark.parametrize("disrupted", [True, False], ids=["evicted", "failed"])
+def test_what_a_killed_pod_had_is_run_again_and_counts_once(
+    cluster: Cluster, claim: Path, disrupted: bool
+) -> None:
+    """In the middle of a block. What was evicted Kubernetes begins anew; what failed lem gives
+    away again."""
+    out = claim / "out"
+    host = Host(claim, "campaign", "run", campaign(claim, measure=LONG), "--out", out)
+    pod = host.until(lambda: a_pod_in_the_middle(cluster, out))
+    cluster.kill(pod, disrupted)
+    said = host.end()
+    once_each(out, said)
+    cut = [o for o in outcomes(out) if o.kind == "failure"]
+    assert [o.failure_kind for o in cut] == ["interrupted"], said
+    assert len(cluster.of("jobs")) == (1 if disrupted else 2)
+    restarts = {r.environment.allocation.restarts for r in records(out) if r.environment.allocation}
+    assert restarts == ({0, 1} if disrupted else {0})
+
+
+def test_a_pod_that_is_told_to_end_leaves_a_typed_failure(cluster: Cluster, claim: Path) -> None:
+    out = claim / "out"
+    host = Host(claim, "campaign", "run", campaign(claim, measure=LONG), "--out", out)
+    pod = host.until(lambda: a_pod_in_the_middle(cluster, out))
+    cluster.terminate(pod)
+    said = host.end()
+    once_each(out, said)
+    cut = [o for o in outcomes(out) if o.kind == "failure"]
+    assert [o.failure_kind for o in cut] == ["interrupted"], said
+
+
+def test_a_pod_that_was_taken_for_dead_stops_at_its_next_step(
+    cluster: Cluster, claim: Path
+) -> None:
+    """Its containers go on, on a node that nobody hears of; another pod has the block since."""
+    out = claim / "out"
+    host = Host(claim, "campaign", "run", campaign(claim, measure=LONG), "--out", out)
+    dead = host.until(lambda: a_pod_in_the_middle(cluster, out))
+    (job,) = cluster.of("jobs")
+    pod = cluster._pod(job["metadata"]["name"], int(dead.split("-")[-2]))
+    assert pod is not None
+    phase = cluster._kubelet(pod)
+    assert phase == "Succeeded"
+    said = host.end()
+    once_each(out, said)
+    logs = "".join(p.read_text() for p in (out / "cluster" / "logs").glob("*.log"))
+    assert "ended: the block is" in logs
+
+
+def test_deleted_jobs_are_not_submitted_again_unasked(cluster: Cluster, claim: Path) -> None:
+    out = claim / "out"
+    host = Host(claim, "campaign", "run", campaign(claim, measure=LONG), "--out", out)
+    host.until(lambda: begun(out))
+    (job,) = cluster.of("jobs")
+    with cluster._lock:
+        cluster._delete("jobs", job["metadata"]["name"], "Foreground")
+    said = host.end(3)
+    assert "cancelled at the scheduler" in said
+    said = Host(claim, "campaign", "run", out).end()
+    once_each(out, said)
+
+
+def test_render_prints_what_is_submitted(cluster: Cluster, claim: Path) -> None:
+    out = claim / "out"
+    file = campaign(claim)
+    said = Host(claim, "campaign", "render", file, "--out", out, "--format", "k8s").end()
+    _, made = yaml.safe_load_all(said[said.index("apiVersion") :].split("\nit reads")[0])
+    assert cluster.asked == []
+    assert made["kind"] == "Job" and made["spec"]["completions"] == BLOCKS
+    assert len(made["spec"]["template"]["spec"]["initContainers"]) >= 1
+
+
+def test_a_folder_that_pods_do_not_see_is_refused_before_anything(
+    cluster: Cluster, claim: Path
+) -> None:
+    said = Host(claim, "campaign", "run", campaign(claim), "--out", claim.parent / "out").end(2)
+    assert "which pods do not see" in said and f"--out {claim}" in said
+    assert cluster.asked == []
