@@ -4,5 +4,3 @@ launcher, as on this one; what is here only submits, follows and cancels."""
 NOT_PLUGINS = frozenset(
     {"kubernetes_job", "kubernetes_state", "protocol", "slurm_energy", "slurm_script"}
 )
-    {"kubernetes_job", "kubernetes_state", "protocol", "slurm_energy", "slurm_script"}
-)
