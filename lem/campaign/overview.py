@@ -1,5 +1,6 @@
 """What a campaign consists of and how far it is."""
 
+import heapq
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -61,9 +62,17 @@ class Estimate(NamedTuple):
     """Where the figure comes from, in words."""
     energy_j: dict[str, float]
     """By device class, from the mean power of the runs so far; empty before there are any."""
+    nodes: int = 1
+    elapsed_s: float = 0.0
+    """With so many nodes at once, each with whole blocks; without waiting for them."""
 
 
-def estimate(overview: Overview, power_w: Mapping[str, Mapping[str, float]]) -> Estimate:
+def estimate(
+    overview: Overview,
+    power_w: Mapping[str, Mapping[str, float]],
+    nodes: int = 1,
+    blocks_per_job: int = 1,
+) -> Estimate:
     """Time for the runs that are missing: from the durations of each arm's runs so far, or from
     the measurement's own lengths before there are any. Energy: that time × the power of the runs
     so far in their windows (``power_w``: arm → device class → W), so rather too much."""
@@ -84,6 +93,13 @@ def estimate(overview: Overview, power_w: Mapping[str, Mapping[str, float]]) -> 
         for device_class, watts in power_w.get(run.arm_id, {}).items():
             joules = watts * per_arm.get(run.arm_id, guess)
             energy_j[device_class] = energy_j.get(device_class, 0.0) + joules
+    of_block: dict[int, float] = {}
+    for run in runs:
+        of_block[run.block] = of_block.get(run.block, 0.0) + per_arm.get(run.arm_id, guess)
+    blocks = [of_block[b] for b in sorted(of_block)]
+    jobs = [
+        sum(blocks[i : i + blocks_per_job]) for i in range(0, len(blocks), max(1, blocks_per_job))
+    ]
     return Estimate(
         len(runs),
         sum(per_arm.get(r.arm_id, guess) for r in runs),
@@ -91,7 +107,18 @@ def estimate(overview: Overview, power_w: Mapping[str, Mapping[str, float]]) -> 
         if every
         else f"a rough guess before the first run{without}",
         energy_j,
+        nodes,
+        spread_s(jobs, nodes),
     )
+
+
+def spread_s(jobs: Sequence[float], nodes: int) -> float:
+    """How long jobs of these lengths (s) take where each begins, in their order, on the node that
+    is free first."""
+    busy = [0.0] * max(1, nodes)
+    for job in jobs:
+        heapq.heapreplace(busy, busy[0] + job)
+    return max(busy)
 
 
 def unforeseen(lock: Lock) -> list[str]:

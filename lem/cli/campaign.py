@@ -168,20 +168,21 @@ def validate(file: Path, deep: bool, as_json: bool, launcher: str | None) -> Non
 @LAUNCHER
 @BLOCKS
 @PRESET
+@click.option("--nodes", type=click.IntRange(1, 100_000), help="with so many nodes of a cluster")
 @JSON
-def plan(file: Path, as_json: bool, **options: Any) -> None:
+def plan(file: Path, nodes: int | None, as_json: bool, **options: Any) -> None:
     """Show experiments, blocks, what is done, and the time and energy still to come."""
     from lem.campaign import Campaign
 
-    _show_plan(Campaign.load(file, **options), as_json)
+    _show_plan(Campaign.load(file, **options), as_json, nodes)
 
 
-def _show_plan(campaign: "Campaign", as_json: bool) -> None:
-    from lem.campaign.overview import estimate
+def _show_plan(campaign: "Campaign", as_json: bool, nodes: int | None = None) -> None:
+    from lem.cli.finishing import expected_of
     from lem.cli.plan_view import plan_json, plan_table
 
     overview = campaign.plan()
-    expected = estimate(overview, campaign.power_w())
+    expected = expected_of(campaign, overview, nodes)
     if as_json:
         emit(plan_json(overview, expected, campaign.folder))
     else:
@@ -337,7 +338,8 @@ def status(path: Path, out: Path | None, follow: bool, as_json: bool) -> None:
     if follow:
         with telling() as tell:
             while overview.plan.runs or overview.to_choose:
-                tell(status_line(overview, campaign.folder), jobs)
+                line = status_line(overview, campaign.folder)
+                tell(f"{line}; {jobs}" if jobs else line, jobs or line)
                 time.sleep(FOLLOW_S if campaign.cluster is None else FOLLOW_CLUSTER_S)
                 tasks, jobs = tasks_of(campaign)
                 overview = campaign.plan(glance=True)

@@ -27,7 +27,8 @@ def on_cluster(campaign: "Campaign", retry_failed: bool, detach: bool) -> tuple[
     with telling() as tell:
 
         def standing(found: "Standing") -> None:
-            tell(*standing_words(found))
+            far, on = standing_words(found)
+            tell(f"{far}; {on}" if on else far, on)
 
         overview = spread(campaign, note, standing, ask, retry_failed, detach)
     over = not overview.plan.runs and not overview.to_choose
@@ -45,20 +46,20 @@ def again(campaign: "Campaign") -> str:
 
 @contextmanager
 def telling() -> Iterator[Callable[[str, str], None]]:
-    """Tells how far something is and what goes on: on a terminal in one line that changes,
-    elsewhere in a new line when something else goes on, and now and then."""
+    """Tells a line: on a terminal in the place of the one before, elsewhere below it where its
+    second argument is another one than before, and now and then."""
     if err().is_terminal:
         with err().status("…") as shown:
-            yield lambda far, on: shown.update(visible(f"{far}; {on}" if on else far))
+            yield lambda line, _: shown.update(visible(line))
         return
     seen: str | None = None
     told = float("-inf")
 
-    def tell(far: str, on: str) -> None:
+    def tell(line: str, what: str) -> None:
         nonlocal seen, told
-        if on != seen or time.monotonic() - told >= LINE_S:
-            note(f"{far}; {on}" if on else far)
-            seen, told = on, time.monotonic()
+        if what != seen or time.monotonic() - told >= LINE_S:
+            note(line)
+            seen, told = what, time.monotonic()
 
     yield tell
 

@@ -8,22 +8,33 @@ from lem.errors import BadInput
 
 if TYPE_CHECKING:
     from lem.campaign import Campaign, Overview
+    from lem.campaign.overview import Estimate
 
 
 def announce(campaign: "Campaign") -> None:
     """What a person wants to know before they wait."""
-    from lem.campaign.overview import estimate
     from lem.cli.plan_view import decision_in_words, roughly
 
     overview = campaign.plan()
-    expected = estimate(overview, campaign.power_w())
+    expected = expected_of(campaign, overview)
     if expected.runs:
         runs = "1 run" if expected.runs == 1 else f"{expected.runs} runs"
         note(
-            f"{runs} to make, about {roughly(expected.seconds)} ({expected.basis}); "
+            f"{runs} to make, about {roughly(expected.elapsed_s)} ({expected.basis}); "
             f"results: {campaign.folder}"
         )
         note(decision_in_words(overview))
+
+
+def expected_of(campaign: "Campaign", overview: "Overview", nodes: int | None = None) -> "Estimate":
+    """What is still to come, on so many nodes; None: as many as the campaign itself names."""
+    from lem.campaign.overview import estimate
+
+    cluster, at_once = campaign.cluster, campaign.file.spec.parallel_blocks
+    if nodes is None:
+        nodes = at_once if cluster is not None and isinstance(at_once, int) else 1
+    per_job = 1 if cluster is None else cluster.blocks_per_job
+    return estimate(overview, campaign.power_w(), nodes, per_job)
 
 
 def finish(

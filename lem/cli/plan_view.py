@@ -47,6 +47,14 @@ def plan_table(overview: Overview, expected: Estimate, folder: Path) -> "Rendera
         if expected.runs
         else "nothing left to run",
         *(
+            [
+                f"on {expected.nodes} nodes at once: about {roughly(expected.elapsed_s)}, without "
+                "waiting for them; the energy is the same"
+            ]
+            if expected.runs and expected.nodes > 1
+            else []
+        ),
+        *(
             f"energy still to come: about {_joules(joules)} ({name})"
             for name, joules in sorted(expected.energy_j.items())
         ),

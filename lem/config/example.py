@@ -239,8 +239,8 @@ measure:
   # calibration: boards.json          # gains of single boards, if someone has measured them
 
 gpus: auto                            # auto, a list such as [0, 1], or []: on the CPU
-parallel_blocks: auto                 # auto or 1: this version runs one block at a time
-launcher: auto                        # auto: docker where it works, else process
+parallel_blocks: auto                 # auto or 1: one at a time here; a cluster takes more
+launcher: auto                        # docker where it works, else process; or {kind: slurm}
 submit: ask                           # ask, always or never: send results to an archive
 trust_remote_code: false              # let a model bring its own Python code
 limits: {load_s: 1800, run_s: 3600}   # when to give up; also memory_bytes, pids

@@ -85,6 +85,20 @@ def test_plan_changes_nothing(here: Path, capsys: Shown) -> None:
     assert sorted(here.rglob("*")) == before
 
 
+def test_plan_on_several_nodes(here: Path, capsys: Shown) -> None:
+    one = json_of(capsys, "campaign", "plan", "c.yaml")["expected"]
+    assert (one["nodes"], one["elapsed_s"]) == (1, one["seconds"])
+    three = json_of(capsys, "campaign", "plan", "c.yaml", "--nodes", "3")["expected"]
+    # Its three blocks at once.
+    assert three["elapsed_s"] == pytest.approx(one["seconds"] / 3)
+    assert lem("campaign", "plan", "c.yaml", "--nodes", "2") == 0
+    assert "on 2 nodes at once: about " in capsys.readouterr().out
+    slurm = {"launcher": {"kind": "slurm"}, "parallel_blocks": 3}
+    (here / "c.yaml").write_text(yaml.safe_dump(VALID | slurm))
+    named = json_of(capsys, "campaign", "plan", "c.yaml")["expected"]
+    assert named["nodes"] == 3
+
+
 def test_plan_says_that_an_engine_wants_a_gpu(here: Path, capsys: Shown) -> None:
     file = here / "gpu.yaml"
     file.write_text(
@@ -211,8 +225,8 @@ def test_status_can_follow_a_campaign_that_has_nothing_to_do(
     plan = Campaign.plan
     looks = []
 
-    def looked(self: Campaign) -> Any:
-        overview = plan(self)
+    def looked(self: Campaign, glance: bool) -> Any:
+        overview = plan(self, glance)
         looks.append(overview)
         if len(looks) == 4:
             overview = replace(overview, plan=overview.plan._replace(runs=[]))
