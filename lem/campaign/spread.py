@@ -33,6 +33,8 @@ from lem.stores.outcomes import Outcome
 LOOK_S = 1.0
 """The folder is read no oftener, and for no more than a twentieth of the time."""
 BETWEEN_ORDERS_S = 30.0
+MAX_JOBS = 1000
+"""Of one campaign with a scheduler at a time: no array of Slurm's has more, unless a site says so."""
 MAX_FRUITLESS = 3
 """So many orders in a row from which no run came to its end are the last."""
 LAST_LINES = 12
@@ -125,11 +127,12 @@ def rendered(
     with alone(folder):
         one = _Spread(folder, lock, ready, terms, say, 1.0, finds=False)
         todo = plan(lock, one.outcomes(), None)
-        blocks = sorted({r.block for r in todo.runs})
+        blocks = sorted({r.block for r in todo.runs})[: MAX_JOBS * terms.blocks_per_job]
         if not blocks:
             return None
         order = one.order(blocks, todo, ())
-        return terms.cluster.render(one.work(order, todo)), folder / FOLDER / f"{order.number}.json"
+        work = one.work(order, todo, terms.at_once)
+        return terms.cluster.render(work), folder / FOLDER / f"{order.number}.json"
 
 
 class _Spread:
@@ -197,8 +200,15 @@ class _Spread:
             return False
         if self._fruitless >= MAX_FRUITLESS:
             raise self._nothing_comes()
+        per_job = self._terms.blocks_per_job
+        alive = len(standing.tasks) + -(-len(self._unasked) // per_job)
+        room = MAX_JOBS - alive
+        at_once = None if self._terms.at_once is None else self._terms.at_once - alive
+        if room <= 0 or (at_once is not None and at_once <= 0):
+            return False
+        blocks = blocks[: room * per_job]
         order = self.order(blocks, standing.todo, forgive)
-        job = self._terms.cluster.submit(self.work(order, standing.todo))
+        job = self._terms.cluster.submit(self.work(order, standing.todo, at_once))
         self._take(order, job, standing.outcomes)
         many = f"{len(blocks)} blocks" if len(blocks) > 1 else "1 block"
         self._say(f"submitted {many} as job {job} of {self._terms.cluster.kind}")
@@ -228,13 +238,13 @@ class _Spread:
         self._orders = []
         self._remember()
 
-    def work(self, order: Order, todo: Plan) -> Work:
+    def work(self, order: Order, todo: Plan, at_once: int | None) -> Work:
         backend_of = {a.arm_id: a.experiment.backend for a in self.lock.arms}
         return Work(
             folder=self._folder,
             name=_name(self.lock, order.number),
             order=order,
-            at_once=self._terms.at_once,
+            at_once=at_once,
             memory_bytes=self.lock.limits.memory_bytes,
             variables={
                 **environment.of_process(os.environ),

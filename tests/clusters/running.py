@@ -15,9 +15,10 @@ from lem.stores.folder import outcomes
 SLURM = {"kind": "slurm", "container": "process", "partition": "debug", "time": "5"}
 
 
-def lem(cluster: SlurmCluster, tmp_path: Path, *words: str | Path) -> str:
+def lem(cluster: SlurmCluster, tmp_path: Path, *words: str | Path, code: str = "") -> str:
+    """``code``: what is run in place of the command line's own start."""
     done = subprocess.run(
-        [*LEM, *map(str, words)],
+        [*([LEM[0], "-c", code] if code else LEM), *map(str, words)],
         env={**cluster.environment, "LEM_CACHE": str(tmp_path / "cache"), "NO_COLOR": "1"},
         cwd=tmp_path,
         stdin=subprocess.DEVNULL,
@@ -58,9 +59,9 @@ class Running:
             self.process.kill()
             self.process.wait()
 
-    def end(self, status: int = 0) -> str:
+    def end(self, status: int = 0, seconds: float = 240) -> str:
         """Wait for it; what it has said."""
-        found = self.process.wait(240)
+        found = self.process.wait(seconds)
         said = self.log.read_text()
         assert found == status, said
         return said
@@ -85,9 +86,9 @@ SLOW = {
 }  # fmt: skip
 
 
-def once_each(folder: Path, blocks: int, said: str) -> None:
+def once_each(folder: Path, blocks: int, said: str, arms: int = 3) -> None:
     found = outcomes(folder / "out")
-    assert sorted(o.block for o in counted(found)) == sorted([*range(blocks)] * 3), said
+    assert sorted(o.block for o in counted(found)) == sorted([*range(blocks)] * arms), said
     assert not [o for o in found if o.kind == "open"], said
 
 
