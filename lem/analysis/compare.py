@@ -6,10 +6,12 @@ from dataclasses import replace
 
 from lem.analysis.answering import unlike
 from lem.analysis.blocks import Blocks, blocks_done
+from lem.analysis.boards import boards_of, of_blocks
 from lem.analysis.comparison import ArmInfo, ArmResult, Comparison, Shortfall
 from lem.analysis.gains import shared_log
 from lem.analysis.lengths import of_answers
 from lem.analysis.naming import readable_names
+from lem.analysis.places import Places, before_on_the_same, places_of
 from lem.analysis.quality import QUALITY_MARGIN, Seen, qualities
 from lem.analysis.quantities import (
     CPU_TIME,
@@ -24,7 +26,7 @@ from lem.analysis.words import sentences
 from lem.contract.flags import FLAGS
 from lem.contract.metrics import METRICS
 from lem.errors import BadInput
-from lem.stats import Absolute, CarryOver, absolute, carry_over, ratios, verdict, with_shared
+from lem.stats import Absolute, CarryOver, carry_over, ratios, verdict, with_shared
 from lem.stores.awaited import dropped
 from lem.stores.counted import counted, ended_by_itself, latest_passes, void_reason
 from lem.stores.outcomes import Outcome
@@ -67,6 +69,7 @@ def compare(
     seen: Mapping[str, Seen] | None = None,
     quality_margin: float | None = None,
     ignore_quality: bool = False,
+    placed: bool = False,
 ) -> Comparison:
     """Every arm beside ``baseline``: ratios over blocks with joint intervals.
 
@@ -78,8 +81,8 @@ def compare(
     ``margin``: within which two arms count as the same. ``level`` holds for each quantity's
     intervals together; with ``across`` for those of all quantities (1 − level is divided among
     them). ``seen``: attempt's path → what it shows of its quality, of which an arm that counts as
-    better may lose ``quality_margin``; with ``ignore_quality`` any. Raises :class:`BadInput` where
-    the runs cannot be compared.
+    better may lose ``quality_margin``; with ``ignore_quality`` any. ``placed``: whether a scheduler
+    chose the runs' nodes. Raises :class:`BadInput` where the runs cannot be compared.
     """
     if metric is not None and metric not in METRICS:
         raise BadInput(f"no metric named {metric!r}", hint="one of: " + ", ".join(METRICS))
@@ -111,6 +114,8 @@ def compare(
     apart = unlike(by_arm, baseline.arm_id, metric) if metric is not None else {}
     alike = {arm: own for arm, own in by_arm.items() if arm not in apart}
     tables = {q.key: _table(alike, q) for q in quantities}
+    places = places_of(campaign, valid, placed)
+    spread = {q.key: places.of(q.metric, q.part) for q in quantities}
     estimates = {
         key: ratios(
             table,
@@ -119,6 +124,7 @@ def compare(
             target=target,
             level=1 - (1 - level) / len(quantities) if across else level,
             comparisons=len(known - gone - apart.keys() - {baseline.arm_id}),
+            boards=None if (s := spread[key]) is None or s.overlap else s.of_block,
         )
         for key, table in tables.items()
         if base
@@ -131,9 +137,14 @@ def compare(
         for q in quantities
         if q.key in estimates
     }
-    order = _order(outcomes)
+    passes = latest_passes(o for o in outcomes if ended_by_itself(o))
+    order = _order(passes)
+    alone = places.boards is None and places.nodes is None
+    previous = None if alone else before_on_the_same([o for p in passes.values() for o in p])
     found_carry = {
-        key: carry_over(table, order, baseline.arm_id) for key, table in tables.items() if base
+        key: carry_over(table, order, baseline.arm_id, previous=previous)
+        for key, table in tables.items()
+        if base
     }
     margin = SAME_WITHIN if margin is None else margin
     quality_margin = QUALITY_MARGIN if quality_margin is None else quality_margin
@@ -156,7 +167,7 @@ def compare(
                 name=names[arm.arm_id],
                 baseline=arm.arm_id == baseline.arm_id,
                 blocks=len(own),
-                figures=_figures(own, quantities),
+                figures=_figures(own, quantities, places),
                 ratios=found,
                 verdicts={
                     k: verdict(r, margin, _bias_log(found_carry.get(k), arm.arm_id))
@@ -168,6 +179,7 @@ def compare(
             )
         )
     notes = [*_notes(rows, used, baseline, base, names), *of_answers(alike, names, metric)]
+    notes += _restarts(places.boots)
     notes += [f"{names[a]} has no ratio in {metric}: {why}" for a, why in sorted(apart.items())]
     comparison = Comparison(
         campaign=campaign,
@@ -188,6 +200,11 @@ def compare(
         flags=_flags([r for r in rows if hardware in (None, r.hardware)]),
         quality_margin=quality_margin,
         quality_ignored=ignore_quality,
+        boards=tuple(
+            boards_of(alike, tables[q.key], q, s, level)
+            for q in quantities
+            if (s := spread[q.key]) is not None
+        ),
     )
     return replace(comparison, sentences=tuple(sentences(comparison)))
 
@@ -206,11 +223,11 @@ def _table(by_arm: dict[str, dict[int, Row]], quantity: Quantity) -> dict[str, d
     }
 
 
-def _order(outcomes: Sequence[Outcome]) -> dict[int, list[str]]:
+def _order(passes: Mapping[int, Sequence[Outcome]]) -> dict[int, list[str]]:
     """Block → arms in the order in which they ran in its latest pass, those that failed, too."""
     return {
         block: list(dict.fromkeys(o.arm_id for o in sorted(members, key=lambda o: o.started_at)))
-        for block, members in latest_passes(o for o in outcomes if ended_by_itself(o)).items()
+        for block, members in passes.items()
     }
 
 
@@ -229,15 +246,16 @@ def _only_one(what: str, found: set[str]) -> str:
     )
 
 
-def _figures(own: dict[int, Row], quantities: Sequence[Quantity]) -> dict[str, Absolute]:
+def _figures(
+    own: dict[int, Row], quantities: Sequence[Quantity], places: Places
+) -> dict[str, Absolute]:
     wanted = dict.fromkeys([*((q.metric, q.part) for q in quantities), *SIDE_FIGURES])
     figures = {}
     for metric, part in wanted:
-        values = [v for b in sorted(own) if (v := own[b].metrics.get(metric, {}).get(part))]
         # A mean over some of an arm's runs would stand beside means over all of them.
-        if values and len(values) == len(own):
-            key = f"{metric}.{part}" if part else metric
-            figures[key] = absolute([v.value for v in values], [v.uncertainty for v in values])
+        found = of_blocks(own, metric, part, places.of(metric, part))
+        if found is not None:
+            figures[f"{metric}.{part}" if part else metric] = found
     return not_below_zero(figures)
 
 
@@ -304,6 +322,14 @@ def _notes(
     if 0 < random < len(used):
         notes.append("some arms run random weights, others trained ones: quality is no comparison")
     return notes
+
+
+def _restarts(boots: int) -> list[str]:
+    if boots < 2:
+        return []
+    return [
+        f"blocks ran in {boots} boots, one after another: taken for one machine that was restarted"
+    ]
 
 
 def _why_none(rows: Sequence[Row]) -> str:

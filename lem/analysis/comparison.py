@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from lem.analysis.blocks import Blocks
+from lem.analysis.boards import Boards
 from lem.analysis.quality import QUALITY_MARGIN, Agreement, ArmQuality
 from lem.analysis.quantities import Quantity
 from lem.contract.base import Scalar
@@ -92,6 +93,8 @@ class Comparison:
     """How much quality an arm may lose and still count as better, as a share."""
     quality_ignored: bool = False
     """Whether it was asked to count as better whatever the answers are."""
+    boards: tuple[Boards, ...] = ()
+    """How far boards (or nodes) differ in each quantity; empty where all blocks ran on the same."""
     sentences: tuple[str, ...] = ()
     """What the intervals say, in plain words (``lem/analysis/words.py``)."""
 
@@ -192,6 +195,7 @@ class Comparison:
             "quantities": [{"key": q.key, **asdict(q)} for q in self.quantities],
             "left_out": list(self.left_out),
             "arms": [_arm_json(self, a) for a in self.arms],
+            "boards": [asdict(b) for b in self.boards],
             "sentences": list(self.sentences),
             "notes": list(self.notes),
             "flags": self.flags,

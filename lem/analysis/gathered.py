@@ -2,14 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lem.analysis.blocks import blocks_done, decide, of_latest_generation
+from lem.analysis.boards import of_blocks
 from lem.analysis.comparison import ArmInfo
 from lem.analysis.naming import matches, readable_names
+from lem.analysis.places import Places, places_of
 from lem.contract.lock import Lock
 from lem.errors import BadInput
-from lem.stats import Absolute, absolute, mean_of
+from lem.stats import Absolute
 from lem.stores.counted import counted
 from lem.stores.outcomes import Outcome
 from lem.stores.rows import Figure, Row
@@ -27,6 +29,8 @@ class Gathered:
     hardware: str
     unfinished: str
     """While blocks are missing (or there is but one): how many are done of how many. Else empty."""
+    places: Places = field(default_factory=Places)
+    """What the blocks ran on."""
 
     @property
     def rows(self) -> list[Row]:
@@ -47,23 +51,11 @@ class Gathered:
 
     def absolute(self, arm: str, metric: str, part: str) -> Absolute | None:
         """The arm's mean over blocks; None where a run of it has no such figure."""
-        found = self._figures(arm, metric, part)
-        return absolute(*found) if found else None
+        return of_blocks(self.runs.get(arm, {}), metric, part, self.places.of(metric, part))
 
     def mean(self, arm: str, metric: str, part: str) -> Absolute | None:
         """:meth:`absolute` without its interval of repeatability."""
-        found = self._figures(arm, metric, part)
-        return mean_of(*found) if found else None
-
-    def _figures(
-        self, arm: str, metric: str, part: str
-    ) -> tuple[list[float], list[float | None]] | None:
-        """Values and their uncertainties in the order of blocks."""
-        own = self.runs.get(arm, {})
-        found = [f for b in sorted(own) if (f := _figure(own[b], metric, part)) is not None]
-        if not found or len(found) < len(own):
-            return None
-        return [f.value for f in found], [f.uncertainty for f in found]
+        return of_blocks(self.runs.get(arm, {}), metric, part, self.places.of(metric, part), False)
 
 
 def _figure(row: Row, metric: str, part: str) -> Figure | None:
@@ -77,8 +69,10 @@ def gather(
     lock: Lock | None,
     where: str | None = None,
     hardware: str | None = None,
+    placed: bool = False,
 ) -> Gathered:
     """What counts of one campaign. ``where``: ``path=value[,path=value]``, the arms to look at.
+    ``placed``: whether a scheduler chose the runs' nodes.
 
     Raises :class:`BadInput` where there is nothing, or runs of different machines or of different
     definitions of a metric, which are not one set of figures.
@@ -118,6 +112,7 @@ def gather(
         runs=dict(runs),
         hardware=machines[0],
         unfinished=_unfinished(lock, [r.outcome for r in rows], wanted, used),
+        places=places_of(campaign, [r for r in rows if r.outcome.path in counting], placed),
     )
 
 

@@ -24,6 +24,7 @@ from lem.analysis.front import Front, front
 from lem.analysis.gathered import Gathered, gather
 from lem.analysis.naming import arms_of_lock, arms_of_records, find_arm
 from lem.analysis.objectives import needed_for
+from lem.analysis.places import CPU
 from lem.analysis.quality import Seen
 from lem.contract.lock import Lock
 from lem.contract.record import Record
@@ -123,6 +124,7 @@ class Campaign:
             seen=seen,
             quality_margin=quality_margin or (self.lock.quality_margin if self.lock else None),
             ignore_quality=ignore_quality,
+            placed=self._placed(),
         )
         return replace(
             compared,
@@ -156,7 +158,18 @@ class Campaign:
         arms = self.arms()
         if not arms:
             raise BadInput(f"{self.folder}: there is no run yet")
-        return gather(self.name, arms, self.rows(metrics), self.lock, where, hardware)
+        rows = self.rows(metrics)
+        return gather(self.name, arms, rows, self.lock, where, hardware, self._placed())
+
+    def _placed(self) -> bool:
+        """Whether a scheduler chose the nodes of runs without a board; reads a record of each boot,
+        and none where there is but one."""
+        boots = {o.boot_id: o.path for o in counted(self.outcomes()) if o.device_set == CPU}
+        if len(boots) < 2:
+            return False
+        paths = set(boots.values())
+        chosen = (read(self.folder, a).record for a in attempts(self.folder) if a.path in paths)
+        return any(r is not None and r.environment.allocation is not None for r in chosen)
 
     def pareto(
         self,

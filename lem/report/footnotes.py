@@ -7,6 +7,7 @@ from lem.analysis.comparison import ArmResult, Comparison
 from lem.analysis.quantities import Quantity
 from lem.analysis.text import plain
 from lem.analysis.words import two_digits
+from lem.report.boards import about_spread
 from lem.report.quality_notes import about_quality
 
 MOST_BIASES = 3
@@ -22,6 +23,7 @@ def footnotes(comparison: Comparison) -> Iterator[str]:
     yield from _about_intervals(c)
     yield from _about_blocks(c)
     yield from _about_boards(c)
+    yield from about_spread(c)
     yield from _about_carry_over(c)
     yield from _about_uncertainties(c)
     yield from _about_repeatability(c)
@@ -78,6 +80,7 @@ def about_signs(c: Comparison, keys: Collection[str]) -> Iterator[str]:
 _METHODS = {
     "t": "Student t",
     "dunnett": "Dunnett's quantile, each arm's own scatter weighed with that of all",
+    "boards": "where boards disagree that of their means",
 }
 """Method of an interval, in words."""
 
@@ -170,8 +173,13 @@ def _about_repeatability(c: Comparison) -> Iterator[str]:
     if any(f.low is not None for _, _, f in found):
         allowed = " and allows for slow drift that so few blocks would not show"
         few = allowed if any(f.few_blocks for _, _, f in found) else ""
+        where = "on this machine"
+        if all(f.boards for _, _, f in found):
+            where = "on others like these"
+        elif any(f.boards for _, _, f in found):
+            where = "on this machine, or on boards or nodes like these,"
         yield (
-            "Repeatability: where the mean of another campaign like this on this machine would lie;"
+            f"Repeatability: where the mean of another campaign like this {where} would lie;"
             f" it says nothing of the meter's error{few}."
         )
     for reason in dict.fromkeys(f.reason for _, _, f in found if f.reason):

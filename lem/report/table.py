@@ -12,9 +12,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from lem.analysis.boards import Boards
 from lem.analysis.comparison import ArmResult, Comparison
 from lem.analysis.quantities import Quantity, least_of
 from lem.analysis.text import NOTHING, figure, plain, ratio, rough, scaled, span
+from lem.report.boards import board_rows, quantity_of
 from lem.report.footnotes import footnotes
 
 ESTIMATED_J = "energy_per_output_token_j.estimated"
@@ -76,7 +78,7 @@ class _Tables:
         ):
             if all(_widths(t, console, options).maximum <= options.max_width for t in tables):
                 break
-        for table in tables:
+        for table in [*tables, *(t for b in c.boards if (t := _boards_table(c, b)))]:
             yield _uncut(table, console, options)
         for line in footnotes(c):
             yield Padding(Text(plain(line, 1000), style="dim"), (0, 0, 0, 1))
@@ -210,6 +212,38 @@ def _side_table(c: Comparison, title: str, keys: Collection[str]) -> Table | Non
     for arm in c.arms:
         cells = [side_cell(arm, key, factor) for _, key, factor in columns]
         table.add_row(Text(plain(arm.name)), *(Text(cell) for cell in cells))
+    return table
+
+
+def _boards_table(c: Comparison, found: Boards) -> Table | None:
+    rows = board_rows(c, found)
+    if not rows:
+        return None
+    noun = quantity_of(c, found).noun
+    kind = "Nodes" if found.kind == "node" else "Boards"
+    table = Table(
+        title=f"{kind} beside each other in {noun}",
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    nodes = found.kind == "board" and len({r.node for r in rows}) > 1
+    ratios = any(r.arm for r in rows)
+    flags = any(r.flag for r in rows)
+    table.add_column(kind[:-1], overflow="fold", min_width=ARM_WIDTH)
+    for name, there in (("Node", nodes), ("Blocks", True), ("Beside the others", True)):
+        if there:
+            table.add_column(name, justify="right")
+    if ratios:
+        table.add_column("Ratio that differs most", justify="right")
+    if flags:
+        table.add_column("Flag", justify="right")
+    for r in rows:
+        cells = [r.name, *([r.node] if nodes else []), str(r.blocks), r.figure]
+        cells += [plain(f"{r.arm}: {r.ratio}") if r.arm else NOTHING] if ratios else []
+        cells += [r.flag] if flags else []
+        table.add_row(*(Text(cell) for cell in cells))
     return table
 
 

@@ -134,9 +134,10 @@ class Apart(NamedTuple):
     """Boards that differ from the others; of two that differ both."""
 
 
-def apart(found: Grouped, level: float, series: int = 1) -> Apart:
+def apart(found: Grouped, level: float, series: int = 1, allowed: Array | float = 0.0) -> Apart:
     """Which boards differ from the others: t by the scatter within boards, Bonferroni over boards
-    (two boards are one comparison) and over ``series`` such sets.
+    (two boards are one comparison) and over ``series`` such sets. ``allowed`` (boards): by how much
+    each may be off beyond its interval.
 
     The one that stands out most is put aside and the others are looked at again, or each of them
     would seem to differ from a mean that it is in.
@@ -146,7 +147,7 @@ def apart(found: Grouped, level: float, series: int = 1) -> Apart:
     for _ in range(rest.shape[-1]):
         deviation, half = _beside(found, rest, level, series)
         with np.errstate(divide="ignore", invalid="ignore"):
-            far = np.where(rest, np.nan_to_num(np.abs(deviation) / (half + COARSE)), 0.0)
+            far = np.where(rest, np.nan_to_num(np.abs(deviation) / (half + allowed + COARSE)), 0.0)
         last_two = rest.sum(axis=-1, keepdims=True) == 2
         worst = (np.arange(rest.shape[-1]) == far.argmax(axis=-1)[..., None]) | last_two
         new = rest & worst & (far.max(axis=-1, keepdims=True) > 1)

@@ -11,6 +11,7 @@ from lem.analysis.text import plain
 from lem.errors import BadInput
 from lem.report.footnotes import footnotes
 from lem.report.html.arms import arms_table, others_table
+from lem.report.html.boards import boards_table
 from lem.report.html.budgets import BudgetsOf, between_runs, within_a_run
 from lem.report.html.cells import Grid
 from lem.report.html.environment import Surroundings, surroundings
@@ -48,6 +49,8 @@ class Report:
     """Of the first quantity, with speed."""
     others: Grid
     """Of the other quantities."""
+    boards: Grid
+    """Empty where all blocks ran on the same."""
     arms_notes: tuple[str, ...]
     fronts: Part
     shares: Part
@@ -91,6 +94,7 @@ def gather(
         ratios=Part() if c is None else ratios_part(c),
         arms=Grid((), ()) if c is None else arms_table(c),
         others=Grid((), ()) if c is None else others_table(c),
+        boards=Grid((), ()) if c is None else boards_table(c),
         arms_notes=() if c is None else shown(footnotes(c)),
         fronts=fronts_part(campaign, hardware),
         shares=shares_part(campaign, hardware),

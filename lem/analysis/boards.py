@@ -1,0 +1,156 @@
+"""How far the boards (or nodes) of one campaign differ in what they were seen to use. Pure."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+from lem.analysis.gains import has_gain
+from lem.analysis.places import Kind, Spread
+from lem.stats import Absolute, Between, absolute, mean_of, not_averaged
+from lem.stores.rows import Row
+
+if TYPE_CHECKING:
+    from lem.analysis.quantities import Quantity
+
+
+@dataclass(frozen=True)
+class OnPlace:
+    """One board, set of boards or node beside all others."""
+
+    name: str
+    node: str
+    boards: int
+    blocks: tuple[int, ...]
+    deviation_log: float | None
+    """Of the figure: its mean logarithm less that of the blocks of all others but those beyond
+    gains; None where that is not known."""
+    half_width_log: float | None
+    """Of intervals that hold jointly, by the scatter within boards; None where the board, or all
+    others together, have but one block."""
+    beyond_gain: bool
+    """Whether it is further from them than the gains that were stated explain."""
+
+
+@dataclass(frozen=True)
+class Boards:
+    """Of one quantity. What boards make of each ratio stands with the ratio
+    (:class:`lem.stats.OnBoards`)."""
+
+    quantity: str
+    """Its key."""
+    kind: Kind
+    overlap: bool
+    """Whether blocks ran on sets of boards that hang together by boards in common, so that none is
+    independent: nothing is told of them then."""
+    between: Between
+    """Of the figure, gains included."""
+    places: tuple[OnPlace, ...]
+
+
+def boards_of(
+    by_arm: Mapping[str, Mapping[int, Row]],
+    table: Mapping[str, Mapping[int, float]],
+    quantity: "Quantity",
+    spread: Spread,
+    level: float,
+) -> Boards:
+    """``table``: arm → block → value, of the runs ``by_arm`` that count. The arms counted in the
+    same blocks as the one that was counted most are averaged."""
+    nothing = Between(None, None, None, None)
+    bare = [OnPlace(p.name, p.node, p.boards, p.blocks, None, None, False) for p in spread.places]
+    told = Boards(quantity.key, spread.kind, spread.overlap, nothing, tuple(bare))
+    logs = _logs(table)
+    of_block = spread.of_block
+    names = [p.name for p in spread.places if any(b in logs for b in p.blocks)]
+    if spread.overlap or len(names) < 2:
+        return told
+    import numpy as np
+
+    from lem.stats.boards import apart, component, grouped
+    from lem.stats.campaign import between_of, each_board
+
+    which = np.array([names.index(of_block[b]) for b in logs])
+    found = grouped(np.array(list(logs.values())), which)
+    by_name = {p.name: p for p in spread.places}
+    gains = [_gain(by_arm, by_name[n].blocks, quantity) for n in names]
+    beside = apart(found, level, allowed=np.array(_allowed(gains, level)))
+    each = {o.name: o for o in each_board(found, beside, names)}
+    places = tuple(
+        place
+        if (one := each.get(place.name)) is None
+        else replace(
+            place,
+            deviation_log=one.deviation_log,
+            half_width_log=one.half_width_log,
+            beyond_gain=one.apart,
+        )
+        for place in bare
+    )
+    return replace(told, between=between_of(component(found)), places=places)
+
+
+def _logs(table: Mapping[str, Mapping[int, float]]) -> dict[int, float]:
+    """Block → mean over arms of the logarithm, each less its own mean."""
+    usable = [own for own in table.values() if own and all(v > 0 for v in own.values())]
+    if not usable:
+        return {}
+    most = max(len(own) for own in usable)
+    blocks = sorted(next(own for own in usable if len(own) == most))
+    alike = [own for own in usable if own.keys() == set(blocks)]
+    means = [math.fsum(map(math.log, own.values())) / len(own) for own in alike]
+    return {
+        b: math.fsum(math.log(own[b]) - m for own, m in zip(alike, means, strict=True)) / len(alike)
+        for b in blocks
+    }
+
+
+def _gain(
+    by_arm: Mapping[str, Mapping[int, Row]], blocks: Sequence[int], quantity: "Quantity"
+) -> float | None:
+    """Standard uncertainty of the gain with which a place's blocks were read, all boards of a set
+    taken together; None where nothing is stated of it."""
+    if not has_gain(quantity.metric):
+        return None
+    stated = [
+        math.fsum(s.energy * s.gain for s in shares.values())
+        for own in by_arm.values()
+        for b in blocks
+        if b in own and (shares := own[b].shares.get(quantity.part, {}))
+    ]
+    return max(stated, default=0.0) or None
+
+
+def _allowed(gains: Sequence[float | None], level: float) -> list[float]:
+    """How far gains explain that a place is from the others, whose mean is as uncertain as one of
+    them at most: they may have an error in common. Any distance where nothing is stated."""
+    known = [g for g in gains if g is not None]
+    if len(known) < len(gains):
+        return [math.inf] * len(gains)
+    tests = 1 if len(gains) == 2 else len(gains)
+    z = NormalDist().inv_cdf(1 - (1 - level) / 2 / tests)
+    return [z * math.hypot(g, max([*known[:i], *known[i + 1 :]])) for i, g in enumerate(known)]
+
+
+def of_blocks(
+    own: Mapping[int, Row], metric: str, part: str, spread: Spread | None, interval: bool = True
+) -> Absolute | None:
+    """An arm's mean over blocks, as :func:`lem.stats.absolute` has it; None where a run has no such
+    figure. Without ``interval`` that of repeatability is left out."""
+    blocks = sorted(own)
+    if spread is not None:
+        # Blocks on several boards run at the same time: their numbers are not their order.
+        blocks.sort(key=lambda b: datetime.fromisoformat(own[b].outcome.started_at))
+    found = [f for b in blocks if (f := own[b].metrics.get(metric, {}).get(part)) is not None]
+    if not found or len(found) < len(own):
+        return None
+    values, uncertainties = [f.value for f in found], [f.uncertainty for f in found]
+    boards = None
+    if spread is not None and not spread.overlap:
+        of_block = spread.of_block
+        boards = [of_block[b] for b in blocks]
+    made = (absolute if interval else mean_of)(values, uncertainties, boards=boards)
+    shared = spread is not None and spread.overlap
+    return not_averaged(made, values) if shared else made

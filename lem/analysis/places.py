@@ -1,0 +1,190 @@
+"""Where the blocks of a campaign ran: on which boards, of which node. Pure.
+
+Boards go by the UUIDs of a block's device set, and a node by the boots that its blocks ran in:
+boots that saw a board in common are of one node. Without a board one boot is one node; but where no
+scheduler placed the runs, boots that followed each other are taken for restarts of one machine.
+"""
+
+import hashlib
+import itertools
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from lem.analysis.gains import has_gain
+from lem.stores.outcomes import Outcome
+from lem.stores.rows import Row
+
+ON_BOARDS = ("gpu", "module")
+"""Device classes that are read by the boards themselves; all else is read by the node's meters."""
+CPU = ("cpu",)
+"""The device set of a block without a board."""
+Kind = Literal["board", "node"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """One board, one set of boards, or one node."""
+
+    name: str
+    """Short, made of its identity and the campaign's name: told apart here, of no use elsewhere."""
+    node: str
+    """The name of its node; for a node its own."""
+    boards: int
+    """How many boards; 0 of a node without any."""
+    blocks: tuple[int, ...]
+    """Those that ran on it, in which a run counts."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Blocks on several boards, or several nodes."""
+
+    kind: Kind
+    places: tuple[Place, ...]
+    """In the order of their first blocks. One alone where ``overlap``."""
+    overlap: bool = False
+    """Whether blocks ran on different sets of boards that hang together by boards in common: then
+    no two of them are independent."""
+
+    @property
+    def of_block(self) -> dict[int, str]:
+        """Block → name of the place."""
+        return {b: p.name for p in self.places for b in p.blocks}
+
+
+@dataclass(frozen=True)
+class Places:
+    """What blocks ran on."""
+
+    boards: Spread | None = None
+    """None where all ran on one set of boards, or on none."""
+    nodes: Spread | None = None
+    """None where all ran on one node."""
+    boots: int = 1
+    """Boots that were taken for restarts of one machine."""
+
+    def of(self, metric: str, part: str) -> Spread | None:
+        """What makes figures of a metric and its part (a device class) resemble each other: the
+        boards whose counter was read; of all else the nodes, or the boards of one node."""
+        if part in ON_BOARDS and has_gain(metric):
+            return self.boards
+        if self.nodes is not None or self.boards is None or self.boards.overlap:
+            return self.nodes
+        return self.boards
+
+
+def places_of(campaign: str, rows: Sequence[Row], placed: bool = False) -> Places:
+    """``rows``: the runs that count. ``placed``: whether a scheduler chose their nodes."""
+    found: dict[int, Outcome] = {}
+    for row in rows:
+        found.setdefault(row.outcome.block, row.outcome)
+    sets = {b: tuple(sorted(set(o.device_set))) for b, o in sorted(found.items())}
+    boards: _Joined = _Joined()
+    nodes: _Joined = _Joined()
+    for block, own in sets.items():
+        boot = ("boot", found[block].boot_id)
+        seen: list[Hashable] = [("board", uuid) for uuid in own if own != CPU]
+        nodes.join([boot, *seen])
+        boards.join(own)
+    alone = {o.boot_id for b, o in found.items() if sets[b] == CPU}
+    restarts = not placed and len(alone) > 1 and _follow_each_other(rows, alone)
+    if restarts:
+        nodes.join([("boot", boot) for boot in alone])
+    of_node = {b: nodes.of(("boot", o.boot_id)) for b, o in found.items()}
+    node_names = _names(campaign, {n: repr(sorted(nodes.members(n))) for n in of_node.values()})
+    by_node: dict[Hashable, list[int]] = defaultdict(list)
+    by_boards: dict[Hashable, list[int]] = defaultdict(list)
+    for block, members in sets.items():
+        by_node[of_node[block]].append(block)
+        by_boards[boards.of(members[0]) if members else ()].append(block)
+    board_names = _names(campaign, {k: repr(sorted(boards.members(k))) for k in by_boards})
+    several = tuple(
+        Place(
+            board_names[key],
+            " + ".join(sorted({node_names[of_node[b]] for b in blocks})),
+            len({uuid for b in blocks for uuid in sets[b]}),
+            tuple(blocks),
+        )
+        for key, blocks in by_boards.items()
+    )
+    overlap = len(several) == 1 and len(set(sets.values())) > 1
+    machines = tuple(
+        Place(
+            node_names[key],
+            node_names[key],
+            len({uuid for b in blocks for uuid in sets[b] if sets[b] != CPU}),
+            tuple(blocks),
+        )
+        for key, blocks in by_node.items()
+    )
+    on_boards = any(own != CPU for own in sets.values())
+    return Places(
+        Spread("board", several, overlap) if on_boards and (len(several) > 1 or overlap) else None,
+        Spread("node", machines) if len(machines) > 1 else None,
+        len(alone) if restarts else 1,
+    )
+
+
+def before_on_the_same(outcomes: Sequence[Outcome]) -> dict[int, int]:
+    """Block → the block that ran before it on the same devices, in the same boot."""
+    began: dict[int, tuple[datetime, Hashable]] = {}
+    for o in sorted(outcomes, key=lambda o: datetime.fromisoformat(o.started_at)):
+        began.setdefault(o.block, (datetime.fromisoformat(o.started_at), (o.boot_id, o.device_set)))
+    last: dict[Hashable, int] = {}
+    before: dict[int, int] = {}
+    for block, (_, where) in sorted(began.items(), key=lambda item: (item[1][0], item[0])):
+        if where in last:
+            before[block] = last[where]
+        last[where] = block
+    return before
+
+
+class _Joined:
+    """Sets that grow together where they have a member in common."""
+
+    def __init__(self) -> None:
+        self._above: dict[Hashable, Hashable] = {}
+
+    def of(self, member: Hashable) -> Hashable:
+        """The member that stands for the whole set."""
+        at = member
+        while (above := self._above.setdefault(at, at)) != at:
+            at = above
+        return at
+
+    def join(self, members: Sequence[Hashable]) -> None:
+        for member in members[1:]:
+            self._above[self.of(member)] = self.of(members[0])
+        for member in members[:1]:
+            self.of(member)
+
+    def members(self, of: Hashable) -> Iterable[str]:
+        return [repr(m) for m in list(self._above) if self.of(m) == self.of(of)]
+
+
+def _follow_each_other(rows: Sequence[Row], boots: set[str]) -> bool:
+    """Whether each boot's runs were over before those of another began."""
+    spans: dict[str, tuple[datetime, datetime]] = {}
+    for row in rows:
+        o = row.outcome
+        if o.boot_id in boots:
+            began, ended = datetime.fromisoformat(o.started_at), datetime.fromisoformat(o.ended_at)
+            first, last = spans.get(o.boot_id, (began, ended))
+            spans[o.boot_id] = min(first, began), max(last, ended)
+    ordered = sorted(spans.values())
+    return all(a[1] <= b[0] for a, b in itertools.pairwise(ordered))
+
+
+def _names(campaign: str, identities: Mapping[Hashable, str]) -> dict[Hashable, str]:
+    """As few hexadecimal digits of a hash as tell all apart, at least six."""
+    hashes = {
+        key: hashlib.sha256(f"{campaign}\n{identity}".encode()).hexdigest()
+        for key, identity in identities.items()
+    }
+    length = 6
+    while len({h[:length] for h in hashes.values()}) < len(set(hashes.values())):
+        length += 1
+    return {key: h[:length] for key, h in hashes.items()}

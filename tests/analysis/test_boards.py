@@ -1,0 +1,214 @@
+"""Comparisons of campaigns that were spread over boards."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from lem.analysis.results import open_results
+from lem.report.footnotes import footnotes
+from tests import records, spread_records
+
+ENERGY = "energy_per_output_token_j.gpu"
+GAINS = (0.03, -0.04, 0.01, -0.02)
+CALIBRATED = {"GPU-0": 0.034, "GPU-1": 0.034, "GPU-2": 0.003, "GPU-3": 0.034}
+
+
+def where(blocks=12, boards=4, nodes=2):
+    return [(f"boot-{b % boards % nodes}", [f"GPU-{b % boards}"]) for b in range(blocks)]
+
+
+def figures(blocks=12, arms=(1, 4, 16), seed=1):
+    rng = np.random.default_rng(seed)
+    return {a: list(2 / a * (1 + 0.003 * rng.standard_normal(blocks))) for a in arms}
+
+
+def off(values, gains, more=None):
+    """With each board's gain on all arms, and more on one arm alone."""
+    boards = len(gains)
+    return {
+        arm: [
+            v * (1 + gains[b % boards]) * (1 + (more or {}).get((arm, b % boards), 0.0))
+            for b, v in enumerate(own)
+        ]
+        for arm, own in values.items()
+    }
+
+
+def arm(comparison, batch):
+    return next(a for a in comparison.arms if a.name == f"batch size {batch}")
+
+
+def spread(folder, values, on=None, **options):
+    spread_records.campaign(folder, values, on or where(), **options)
+    return open_results(folder).compare()
+
+
+def test_gains_change_no_ratio_and_all_of_an_absolute_figure(tmp_path):
+    values = figures()
+    one = spread(tmp_path / "one", values, [("boot", ["GPU-0"])] * 12)
+    many = spread(tmp_path / "many", off(values, GAINS), gain=0.034)
+    assert one.boards == () and len(many.boards) == 1
+    for batch in (4, 16):
+        before, now = arm(one, batch).ratios[ENERGY], arm(many, batch).ratios[ENERGY]
+        assert before.on_boards is None and now.on_boards is not None
+        assert (now.low, now.high) == pytest.approx((before.low, before.high), rel=1e-9)
+        assert arm(one, batch).verdicts == arm(many, batch).verdicts
+    before, now = arm(one, 1).figures[ENERGY], arm(many, 1).figures[ENERGY]
+    assert before.boards is None and now.boards == 4
+    # t of 3 degrees of freedom times the boards' scatter, 2.9 % of 2 J.
+    half = 3.182 * np.std(GAINS, ddof=1) / 2 * now.mean
+    assert (now.high - now.low) / 2 == pytest.approx(half, rel=0.1)
+    assert now.high - now.low > 5 * (before.high - before.low)
+    assert now.u_a == pytest.approx(np.std(GAINS, ddof=1) / 2 * now.mean, rel=0.1)
+    assert now.u_b == pytest.approx(before.u_b, rel=0.01), "the kind's common error stays"
+
+
+def test_boards_beside_each_other_by_hand(tmp_path):
+    found = spread(tmp_path, off(figures(), GAINS), gain=0.034).boards[0]
+    assert (found.kind, found.overlap, found.quantity) == ("board", False, ENERGY)
+    expected = math.log(1 + GAINS[0]) - np.mean([math.log(1 + g) for g in GAINS[1:]])
+    first = found.places[0]
+    assert first.blocks == (0, 4, 8) and first.boards == 1
+    assert first.deviation_log == pytest.approx(expected, abs=0.003)
+    assert 0 < first.half_width_log < 0.01 and not first.beyond_gain
+    sd = np.std([math.log(1 + g) for g in GAINS], ddof=1)
+    assert found.between.sd_log == pytest.approx(sd, abs=0.002)
+    assert found.between.low_log < sd < found.between.high_log
+
+
+def test_a_board_further_off_than_gains_explain_is_flagged(tmp_path):
+    gains = (0.03, -0.04, 0.35, -0.02)
+    found = spread(tmp_path / "far", off(figures(), gains), gain=0.034).boards[0]
+    assert [p.beyond_gain for p in found.places] == [False, False, True, False]
+    # The others are held against each other, not against the one that is far off.
+    assert max(abs(found.places[i].deviation_log) for i in (0, 1, 3)) < 0.06
+    silent = spread(tmp_path / "silent", off(figures(), gains)).boards[0]
+    assert not any(p.beyond_gain for p in silent.places), "nothing is stated of these gains"
+
+
+def test_a_calibrated_board_may_be_off_by_no_more_than_its_calibration(tmp_path):
+    gains = (0.0, 0.0, 0.05, 0.0)
+    assumed = spread(tmp_path / "a", off(figures(), gains), gain=0.034).boards[0]
+    known = spread(
+        tmp_path / "b", off(figures(), gains), gain=dict.fromkeys(CALIBRATED, 0.003)
+    ).boards[0]
+    assert not any(p.beyond_gain for p in assumed.places)
+    assert [p.beyond_gain for p in known.places] == [False, False, True, False]
+    # One board's calibration says nothing of the others.
+    one = spread(tmp_path / "c", off(figures(), gains), gain=CALIBRATED).boards[0]
+    assert not any(p.beyond_gain for p in one.places)
+
+
+def test_a_board_that_disagrees_about_one_arm_is_named(tmp_path):
+    values = off(figures(), GAINS, {(16, 1): 0.05})
+    c = spread(tmp_path, values, gain=0.034)
+    moved, quiet = arm(c, 16).ratios[ENERGY], arm(c, 4).ratios[ENERGY]
+    assert (moved.method, quiet.method) == ("boards", "dunnett")
+    apart = [b for b in moved.on_boards.each if b.apart]
+    assert [b.name for b in apart] == [c.boards[0].places[1].name]
+    assert math.expm1(apart[0].deviation_log) == pytest.approx(0.05, abs=0.01)
+    said = [line for line in footnotes(c) if "disagrees" in line]
+    assert len(said) == 1 and f"Board {apart[0].name}" in said[0]
+    assert "batch size 16 +" in said[0] and "batch size 4" not in said[0]
+    assert "Blocks of this board: 1, 5, 9." in said[0] and "cooling" in said[0]
+    assert sum("more boards narrow" in line for line in footnotes(c)) == 1
+
+
+def test_everything_is_in_the_json_and_no_identity_is(tmp_path):
+    c = spread(tmp_path, off(figures(), GAINS), gain=0.034)
+    said = json.dumps(c.to_json())
+    found = json.loads(said)
+    assert [p["blocks"] for p in found["boards"][0]["places"]] == [
+        [0, 4, 8], [1, 5, 9], [2, 6, 10], [3, 7, 11]
+    ]  # fmt: skip
+    ratio = found["arms"][1]["ratios"][ENERGY]
+    assert ratio["on_boards"]["boards"] == 4 and len(ratio["on_boards"]["each"]) == 4
+    assert "GPU-" not in said and "boot-" not in said
+    assert not any("GPU-" in line or "boot-" in line for line in footnotes(c))
+
+
+def test_one_machines_campaign_has_nothing_of_it(tmp_path):
+    c = spread(tmp_path, figures(), [("boot", ["GPU-0", "GPU-1"])] * 12)
+    assert c.boards == () and c.to_json()["boards"] == []
+    assert not any("oards" in line and "blocks ran" in line for line in footnotes(c))
+
+
+def test_nodes_without_boards_are_the_factor(tmp_path):
+    on = [(f"boot-{b % 3}", []) for b in range(9)]
+    slurm = {"scheduler": "slurm", "cpus": 2, "node_cpus": 2, "restarts": 0}
+    c = spread(tmp_path, off(figures(9), GAINS[:3]), on, allocation=slurm)
+    found = c.boards[0]
+    assert found.kind == "node" and [p.blocks for p in found.places] == [
+        (0, 3, 6), (1, 4, 7), (2, 5, 8)
+    ]  # fmt: skip
+    assert not any(p.beyond_gain for p in found.places), "CPU time has no gain"
+    assert any("nodes like these" in line for line in footnotes(c))
+
+
+def test_a_restart_is_no_other_machine_and_is_said(tmp_path):
+    on = [(f"boot-{b // 3}", []) for b in range(6)]
+    values = figures(6)
+    c = spread(tmp_path / "restarted", values, on)
+    plain = spread(tmp_path / "plain", values, [("boot-1", [])] * 6)
+    assert c.boards == () and [a.figures for a in c.arms] == [a.figures for a in plain.arms]
+    assert any("2 boots" in note for note in c.notes) and not any("boots" in n for n in plain.notes)
+    slurm = {"scheduler": "slurm", "cpus": 2, "node_cpus": 2, "restarts": 0}
+    placed = spread(tmp_path / "placed", values, on, allocation=slurm)
+    assert placed.boards[0].kind == "node" and not any("boots" in n for n in placed.notes)
+
+
+def test_sets_that_overlap_have_no_interval_of_an_absolute_figure(tmp_path):
+    sets = [["GPU-0", "GPU-1"], ["GPU-1", "GPU-2"], ["GPU-2", "GPU-0"]]
+    on = [("boot", sets[b % 3]) for b in range(9)]
+    c = spread(tmp_path, figures(9), on)
+    assert c.boards[0].overlap and c.boards[0].between.sd_log is None
+    figure = arm(c, 1).figures[ENERGY]
+    assert figure.low is None and "overlap" in figure.reason
+    scatter = np.std(figures(9)[1], ddof=1)
+    assert figure.u_a == pytest.approx(scatter)
+    assert arm(c, 4).ratios[ENERGY].low is not None and arm(c, 4).ratios[ENERGY].on_boards is None
+    assert any("boards in common" in line for line in footnotes(c))
+
+
+def test_each_block_on_a_board_of_its_own(tmp_path):
+    on = [(f"boot-{b}", [f"GPU-{b}"]) for b in range(6)]
+    c = spread(tmp_path, figures(6), on, gain=0.034)
+    assert c.boards[0].between.sd_log is None and len(c.boards[0].places) == 6
+    assert all(p.half_width_log is None for p in c.boards[0].places)
+    assert any("cannot be told from scatter" in line for line in footnotes(c))
+    found = arm(c, 4).ratios[ENERGY]
+    assert found.method == "dunnett" and found.on_boards.low <= found.low
+
+
+def test_blocks_that_ran_at_the_same_time_hand_nothing_on_to_each_other(tmp_path):
+    """Two boards: what comes before block 2 is block 0, and blocks 0 and 1 have none before."""
+    values = figures(6)
+    c = spread(tmp_path / "two", values, where(6, 2, 1))
+    one = spread(tmp_path / "one", values, [("boot", ["GPU-0"])] * 6)
+    runs = 6 * 3
+    assert (c.carry[ENERGY].runs, one.carry[ENERGY].runs) == (runs - 2, runs - 1)
+
+
+def test_charts_are_made_of_the_same_figures(tmp_path):
+    c = spread(tmp_path, off(figures(), GAINS), gain=0.034)
+    gathered = open_results(tmp_path).one().gathered(["energy_per_output_token_j"])
+    first = c.arms[0]
+    made = gathered.absolute(first.arm.arm_id, "energy_per_output_token_j", "gpu")
+    assert made == first.figures[ENERGY] and made.boards == 4
+    assert gathered.mean(first.arm.arm_id, "energy_per_output_token_j", "gpu").u_a == made.u_a
+
+
+def test_order_is_that_of_time_where_boards_are_several(tmp_path):
+    """Drift is looked for in the order in which blocks began."""
+    spread_records.campaign(tmp_path, figures(4), where(4, 2, 1))
+    late = tmp_path / "blocks/0000"
+    rising = open_results(tmp_path).compare().arms[0].figures[ENERGY].lag1
+    for path in late.rglob("record.json"):
+        text = path.read_text().replace("2026-05-04", "2026-05-05")
+        path.write_text(text)
+    (tmp_path / "index.sqlite").unlink(missing_ok=True)
+    again = open_results(tmp_path).compare().arms[0].figures[ENERGY].lag1
+    assert rising is not None and again is not None and rising != again
+    assert records.START.day == 4
