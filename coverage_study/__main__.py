@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from coverage_study import other, plot, report, rules, scenarios, study
+from coverage_study import boards, other, plot, report, rules, scenarios, study
 
 SEED = 20261124
 CAMPAIGNS = 50_000
@@ -30,6 +30,10 @@ def findings(campaigns: int, seed: int) -> report.Findings:
     for rule in rules.RULES:
         note(f"rule: {rule.name}")
         by_rule.append((rule.name, [study.run(s, campaigns, seed, rule) for s in compared]))
+    spread = []
+    for spreading in boards.scenarios():
+        spread.append(boards.run(spreading, campaigns, seed))
+        note(f"{spread[-1].these:.4f}  {spreading.name}")
     note("anchors, absolute figures, equivalence")
     return report.Findings(
         campaigns,
@@ -55,6 +59,8 @@ def findings(campaigns: int, seed: int) -> report.Findings:
             for arms in (3, 4, 8, 12)
             for blocks in (3, 4, 5, 7, 10, 20)
         ],
+        spread,
+        boards.resembling(campaigns, seed),
     )
 
 

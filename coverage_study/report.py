@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from coverage_study import boards_report
+from coverage_study.boards import Resembling, Spreading
 from coverage_study.other import AUTOCORRELATIONS, Absolute, Hardest, Same
 from coverage_study.scenarios import MAX_BLOCKS, NOISE, PROTOCOLS, TREND, UNLIKE
 from coverage_study.study import GOAL, Cell
@@ -24,6 +26,8 @@ class Findings(NamedTuple):
     absolute: Sequence[Absolute]
     same: Sequence[Same]
     hardest: Sequence[Hardest]
+    spread: Sequence[Spreading]
+    resembling: Sequence[Resembling]
 
     @property
     def short(self) -> list[str]:
@@ -35,7 +39,7 @@ class Findings(NamedTuple):
             for a in self.absolute
             if not a.good
         ]
-        return found
+        return found + boards_report.short(self.spread, self.resembling)
 
 
 def page(f: Findings) -> str:
@@ -67,6 +71,7 @@ def page(f: Findings) -> str:
         hardest=_hardest(f.hardest),
         least=_percent(min(h.covered for h in f.hardest)),
         short=_short(f),
+        **boards_report.filled(f.spread, f.resembling),
     )
 
 
@@ -171,6 +176,8 @@ def _hardest(found: Sequence[Hardest]) -> str:
 
 
 def _short(f: Findings) -> str:
-    if not f.short:
+    of_boards = boards_report.short(f.spread, f.resembling)
+    lines = [line for line in f.short if line not in of_boards]
+    if not lines:
         return "No cell of the goal falls short."
-    return "Short of the goal:\n\n" + "\n".join(f"- {line}" for line in f.short)
+    return "Short of the goal:\n\n" + "\n".join(f"- {line}" for line in lines)
