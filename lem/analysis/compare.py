@@ -114,7 +114,7 @@ def compare(
     apart = unlike(by_arm, baseline.arm_id, metric) if metric is not None else {}
     alike = {arm: own for arm, own in by_arm.items() if arm not in apart}
     tables = {q.key: _table(alike, q) for q in quantities}
-    places = places_of(campaign, valid, placed)
+    places = places_of(campaign, used, placed)
     spread = {q.key: places.of(q.metric, q.part) for q in quantities}
     estimates = {
         key: ratios(

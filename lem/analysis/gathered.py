@@ -112,7 +112,11 @@ def gather(
         runs=dict(runs),
         hardware=machines[0],
         unfinished=_unfinished(lock, [r.outcome for r in rows], wanted, used),
-        places=places_of(campaign, [r for r in rows if r.outcome.path in counting], placed),
+        places=places_of(
+            campaign,
+            [r for r in rows if r.outcome.path in counting and r.hardware == machines[0]],
+            placed,
+        ),
     )
 
 

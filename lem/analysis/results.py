@@ -164,9 +164,10 @@ class Campaign:
     def _placed(self) -> bool:
         """Whether a scheduler chose the nodes of runs without a board; reads a record of each boot,
         and none where there is but one."""
-        boots = {o.boot_id: o.path for o in counted(self.outcomes()) if o.device_set == CPU}
-        if len(boots) < 2:
+        alone = [o for o in self.outcomes() if o.device_set == CPU]
+        if len({o.boot_id for o in alone}) < 2:
             return False
+        boots = {o.boot_id: o.path for o in alone if o.kind == "record"}
         paths = set(boots.values())
         chosen = (read(self.folder, a).record for a in attempts(self.folder) if a.path in paths)
         return any(r is not None and r.environment.allocation is not None for r in chosen)

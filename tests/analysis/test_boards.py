@@ -200,6 +200,18 @@ def test_charts_are_made_of_the_same_figures(tmp_path):
     assert gathered.mean(first.arm.arm_id, "energy_per_output_token_j", "gpu").u_a == made.u_a
 
 
+def test_boards_of_other_hardware_are_not_among_them(tmp_path):
+    """Blocks on another model are not compared, and neither are their boards."""
+    spread_records.campaign(tmp_path, figures(8), where(8, 2, 1))
+    for path in tmp_path.rglob("record.json"):
+        if '"GPU-1"' in (text := path.read_text()):
+            path.write_text(text.replace("NVIDIA Test 80GB", "NVIDIA Other"))
+    results = open_results(tmp_path)
+    c = results.compare(hardware="1 × NVIDIA Test 80GB · Test CPU (2 CPUs)")
+    assert c.boards == () and arm(c, 4).ratios[ENERGY].on_boards is None
+    assert arm(c, 1).figures[ENERGY].boards is None
+
+
 def test_order_is_that_of_time_where_boards_are_several(tmp_path):
     """Drift is looked for in the order in which blocks began."""
     spread_records.campaign(tmp_path, figures(4), where(4, 2, 1))
