@@ -8,7 +8,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 from lem.analysis.gains import has_gain
-from lem.analysis.places import Kind, Spread
+from lem.analysis.places import Kind, Places, Spread
 from lem.stats import Absolute, Between, absolute, mean_of, not_averaged
 from lem.stores.rows import Row
 
@@ -36,8 +36,8 @@ class OnPlace:
 
 @dataclass(frozen=True)
 class Boards:
-    """Of one quantity. What boards make of each ratio stands with the ratio
-    (:class:`lem.stats.OnBoards`)."""
+    """Of one quantity, its boards or its nodes. What boards make of each ratio stands with the
+    ratio (:class:`lem.stats.OnBoards`)."""
 
     quantity: str
     """Its key."""
@@ -48,6 +48,8 @@ class Boards:
     between: Between
     """Of the figure, gains included."""
     places: tuple[OnPlace, ...]
+    of_boards: bool = False
+    """Whether these are the nodes of boards that stand beside each other as well."""
 
 
 def boards_of(
@@ -90,6 +92,51 @@ def boards_of(
         for place in bare
     )
     return replace(told, between=between_of(component(found)), places=places)
+
+
+def nodes_of(
+    table: Mapping[str, Mapping[int, float]], quantity: "Quantity", places: Places, level: float
+) -> Boards | None:
+    """The nodes of several boards each, where boards read the energy themselves: how far nodes
+    differ beyond what their boards do. None where no node has several boards, or all are of one.
+
+    The boards' means take the place of blocks. A node is ``beyond_gain`` where it differs from the
+    others by more than boards of one node differ among each other.
+    """
+    boards, nodes = places.boards, places.nodes
+    if boards is None or nodes is None or boards is not places.of(quantity.metric, quantity.part):
+        return None
+    if boards.overlap or len(boards.places) <= len(nodes.places):
+        return None
+    import numpy as np
+
+    from lem.stats.boards import apart, component, grouped
+    from lem.stats.campaign import between_of, each_board
+
+    logs, of_node = _logs(table), nodes.of_block
+    means = {
+        p.blocks[0]: math.fsum(own) / len(own)
+        for p in boards.places
+        if (own := [logs[b] for b in p.blocks if b in logs])
+    }
+    names = list(dict.fromkeys(of_node[b] for b in means))
+    if len(names) < 2:
+        return None
+    found = grouped(
+        np.array(list(means.values())), np.array([names.index(of_node[b]) for b in means])
+    )
+    each = {o.name: o for o in each_board(found, apart(found, level), names)}
+    told = tuple(
+        OnPlace(
+            *(p.name, p.node, p.boards, p.blocks),
+            each[p.name].deviation_log,
+            each[p.name].half_width_log,
+            each[p.name].apart,
+        )
+        for p in nodes.places
+        if p.name in each
+    )
+    return Boards(quantity.key, "node", False, between_of(component(found)), told, of_boards=True)
 
 
 def _logs(table: Mapping[str, Mapping[int, float]]) -> dict[int, float]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from lem.analysis.answering import unlike
 from lem.analysis.blocks import Blocks, blocks_done
-from lem.analysis.boards import boards_of, of_blocks
+from lem.analysis.boards import boards_of, nodes_of, of_blocks
 from lem.analysis.comparison import ArmInfo, ArmResult, Comparison, Shortfall
 from lem.analysis.gains import shared_log
 from lem.analysis.lengths import of_answers
@@ -201,9 +201,14 @@ def compare(
         quality_margin=quality_margin,
         quality_ignored=ignore_quality,
         boards=tuple(
-            boards_of(alike, tables[q.key], q, s, level)
+            found
             for q in quantities
             if (s := spread[q.key]) is not None
+            for found in (
+                boards_of(alike, tables[q.key], q, s, level),
+                nodes_of(tables[q.key], q, places, level),
+            )
+            if found is not None
         ),
     )
     return replace(comparison, sentences=tuple(sentences(comparison)))

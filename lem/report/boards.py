@@ -14,6 +14,8 @@ from lem.stats import Between, OnBoards, OneBoard
 
 MOST = 3
 """Of so many arms a line has the interval on boards like these."""
+HIDES = math.log(2)
+"""A bound from here on (100 %) says only that there are too few."""
 REMEDY = "look at its cooling, clocks, power limit and driver"
 
 
@@ -50,7 +52,8 @@ def board_rows(c: Comparison, found: Boards) -> list[BoardRow]:
         arm, one = far if far is not None else (None, None)
         apart = [a.name for a, o in _of_board(c, found.quantity, place.name) if o.apart]
         flags = ["ratio disagrees"] if apart else []
-        flags += ["beyond gains"] if place.beyond_gain else []
+        beyond = "beyond its boards" if found.of_boards else "beyond gains"
+        flags += [beyond] if place.beyond_gain else []
         rows.append(
             BoardRow(
                 name=named(place, found.kind),
@@ -127,6 +130,9 @@ def about_spread(c: Comparison) -> Iterator[str]:
                 " scatter of single blocks, and there is no repeatability interval."
             )
             continue
+        if found.of_boards:
+            yield from _nodes(found, quantity, which)
+            continue
         yield from _figures(found, quantity, kinds, which)
         yield from _ratios(c, found, kinds, which)
 
@@ -147,10 +153,27 @@ def _figures(found: Boards, quantity: Quantity, kinds: str, which: str) -> Itera
             )
 
 
-def between(found: Between) -> str:
+def _nodes(found: Boards, quantity: Quantity, which: str) -> Iterator[str]:
+    yield (
+        f"Nodes{which}: {len(found.places)}. Beyond what their boards do, figures differ between"
+        f" them {between(found.between, 'none has two boards')}. What is for boards like these is"
+        " so in these nodes."
+    )
+    for place in found.places:
+        if place.beyond_gain and place.deviation_log is not None:
+            yield (
+                f"Node {place.name} is off by"
+                f" {change(place.deviation_log, place.half_width_log)} from the others in"
+                f" {quantity.noun}, more than boards of one node differ: {REMEDY}."
+            )
+
+
+def between(found: Between, why_not: str = "none has two blocks") -> str:
     """``by 2.9 % (standard deviation; 1.6 to 11 %)``, or what can be said instead."""
     if found.sd_log is None or found.low_log is None or found.high_log is None:
-        return "by what cannot be told from scatter (none has two blocks)"
+        return f"by what cannot be told from scatter ({why_not})"
+    if not found.seen and (found.most_log or 0.0) >= HIDES:
+        return "by nothing that is noticed, which so few would not show"
     if not found.seen:
         return (
             f"by nothing that is noticed (standard deviation at most {_percent(found.most_log)} %)"
@@ -179,7 +202,7 @@ def _ratios(c: Comparison, found: Boards, kinds: str, which: str) -> Iterator[st
     rest = ", the others no wider" if len(told) > MOST else ""
     yield (
         f"Ratios{which} are of these {kinds}, whose gains cancel. For {kinds} like these, each of"
-        f" them counting once: {said}{rest}."
+        f" them counting once, with the standard deviation between them: {said}{rest}."
     )
     one_kind = "node" if found.kind == "node" else "board"
     for place in found.places:
@@ -200,11 +223,13 @@ def _like(arm: ArmResult, on: OnBoards, key: str) -> str:
     value, low, high = with_ends(arm.ratios[key].ratio, on.low, on.high)
     found = on.between
     differ = ""
-    if found.most_log is not None:
-        most = _percent(found.most_log)
-        differ = (
-            f", differing {between(found)}" if found.seen else f", differing by {most} % at most"
-        )
+    if found.seen:
+        low_sd, high_sd = _percent(found.low_log), _percent(found.high_log)
+        differ = f"; {_percent(found.sd_log)} %, {low_sd} to {high_sd} %"
+    elif found.most_log is not None and found.most_log < HIDES:
+        differ = f"; {_percent(found.most_log)} % at most"
+    elif found.most_log is not None:
+        differ = "; not known of so few"
     return f"{arm.name} {value} ({low} to {high}{differ})"
 
 

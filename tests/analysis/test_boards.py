@@ -49,7 +49,7 @@ def test_gains_change_no_ratio_and_all_of_an_absolute_figure(tmp_path):
     values = figures()
     one = spread(tmp_path / "one", values, [("boot", ["GPU-0"])] * 12)
     many = spread(tmp_path / "many", off(values, GAINS), gain=0.034)
-    assert one.boards == () and len(many.boards) == 1
+    assert one.boards == () and [b.kind for b in many.boards] == ["board", "node"]
     for batch in (4, 16):
         before, now = arm(one, batch).ratios[ENERGY], arm(many, batch).ratios[ENERGY]
         assert before.on_boards is None and now.on_boards is not None
@@ -133,6 +133,33 @@ def test_one_machines_campaign_has_nothing_of_it(tmp_path):
     c = spread(tmp_path, figures(), [("boot", ["GPU-0", "GPU-1"])] * 12)
     assert c.boards == () and c.to_json()["boards"] == []
     assert not any("oards" in line and "blocks ran" in line for line in footnotes(c))
+
+
+def test_a_node_whose_boards_are_all_off_is_named(tmp_path):
+    """Boards of 2 nodes, four each, that differ by 1 %; one node is 6 % off."""
+    own = [0.01, -0.01, 0.0, 0.005]
+    gains = [g + (0.06 if n else 0.0) for g in own for n in (0, 1)]
+    values = off(figures(16), gains)
+    c = spread(tmp_path, values, where(16, 8, 2), gain=0.034)
+    boards, nodes = c.boards
+    assert (boards.kind, nodes.kind) == ("board", "node") and nodes.of_boards
+    assert [p.boards for p in nodes.places] == [4, 4]
+    assert [p.beyond_gain for p in nodes.places] == [True, True]
+    assert [p.beyond_gain for p in boards.places] == [False] * 8
+    means = [math.log(1 + g) for g in gains]
+    expected = np.mean(means[1::2]) - np.mean(means[::2])
+    assert nodes.places[1].deviation_log == pytest.approx(expected, abs=0.003)
+    # t of 6 degrees of freedom by the scatter of the boards within their nodes.
+    spread_of = math.sqrt((np.var(means[::2], ddof=1) + np.var(means[1::2], ddof=1)) / 2)
+    half = 2.447 * spread_of * math.sqrt(1 / 4 + 1 / 4)
+    assert nodes.places[1].half_width_log == pytest.approx(half, rel=0.2)
+    said = [line for line in footnotes(c) if line.startswith("Node")]
+    assert len(said) == 3 and "in these nodes" in said[0] and "more than boards of one" in said[1]
+
+
+def test_nodes_of_one_board_each_are_those_boards(tmp_path):
+    c = spread(tmp_path, figures(8), where(8, 2, 2), gain=0.034)
+    assert [b.kind for b in c.boards] == ["board"]
 
 
 def test_nodes_without_boards_are_the_factor(tmp_path):

@@ -199,3 +199,15 @@ def test_unknown_carry_over_is_seldom_taken_for_sameness() -> None:
         assert found is not None
         wrong += verdict(ratios(values, "a")["b"], 0.02, found.bias["b"]).says == "same"
     assert wrong <= 10
+
+
+def test_what_ran_before_a_block_may_be_another_than_the_one_numbered_before() -> None:
+    """Blocks 0 and 2 on one board, 1 and 3 on another: the first run of 2 follows the last of 0."""
+    table = {a: {b: 1.0 + 0.1 * i + 0.01 * b for b in range(4)} for i, a in enumerate("xyz")}
+    order = {0: "xyz", 1: "zyx", 2: "yxz", 3: "xzy"}
+    alone = carry_over(table, order, "x")
+    spread = carry_over(table, order, "x", previous={2: 0, 3: 1})
+    none = carry_over(table, order, "x", previous={})
+    assert alone is not None and spread is not None and none is not None
+    assert (alone.runs, spread.runs, none.runs) == (11, 10, 8)
+    assert carry_over(table, order, "x", previous={b: b - 1 for b in range(1, 4)}) == alone

@@ -11,7 +11,7 @@ def boards_table(c: Comparison) -> Grid:
     """Of every quantity, one after another; empty where all blocks ran on the same."""
     found = [(quantity_of(c, b), board_rows(c, b)) for b in c.boards]
     found = [(q, rows) for q, rows in found if rows]
-    several = len(found) > 1
+    several = len({q.key for q, _ in found}) > 1
     level = text("report.boards.figure_note", level=f"{100 * c.level:.3g}")
     columns = [Column(text("report.boards.board"), number=False)]
     columns += [Column(text("report.boards.quantity"), number=False)] if several else []
