@@ -243,3 +243,26 @@ def test_absolute_figures_cover_where_blocks_taken_for_independent_do_not(boards
     blindly = (np.abs(blind.mean - 1) <= blind.half_width)[blind.refused == 0].mean()
     assert covered >= 0.945 - 3 * math.sqrt(0.05 * 0.95 / 4000) and good.mean() > 0.95
     assert blindly < 0.9
+
+
+def test_a_noisy_board_widens_intervals_and_none_falls_short() -> None:
+    """One board scatters three times as much: it may be taken for one that disagrees."""
+    which = np.arange(12) % 4
+    noise = np.where(which == 0, 0.03, 0.01)[:, None]
+    logs = noise * RNG.standard_normal((4000, 12, 6))
+    found, on = compare_on_boards(logs, np.tile(which, (4000, 1)))
+    away, least = np.abs(found.log_ratio), 0.945 - 3 * math.sqrt(0.05 * 0.95 / 4000)
+    assert (away <= found.half_width).all(axis=-1).mean() >= least
+    assert (away <= on.half_width).all(axis=-1).mean() >= least
+    assert 0.1 < on.noticed.any(axis=-1).mean() < 0.35
+
+
+def test_of_boards_like_these_in_these_nodes_absolute_figures_cover() -> None:
+    """Four boards in each of two nodes, of which one draws 3 % more, in all campaigns."""
+    which = np.arange(16) % 8
+    values = np.where(which % 2, 1.03, 1.0) + 0.01 * RNG.standard_normal((4000, 16))
+    values += 0.034 * RNG.standard_normal((4000, 8))[:, which]
+    found = absolute_on_boards(values, np.tile(which, (4000, 1)))
+    good = found.refused == 0
+    covered = (np.abs(found.mean - 1.015) <= found.half_width)[good].mean()
+    assert covered >= 0.945 and good.mean() > 0.95
