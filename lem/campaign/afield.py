@@ -1,11 +1,13 @@
 """A campaign whose blocks a scheduler places: submitted, followed, rendered."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 from lem.campaign import Campaign
 from lem.campaign.asked import tasks_of
 from lem.campaign.attempt import remove_asides
+from lem.campaign.claims import FOLDER
 from lem.campaign.overview import Overview
 from lem.campaign.plan import plan
 from lem.campaign.spread import Answer, Standing, Terms
@@ -17,9 +19,10 @@ from lem.clusters.kubernetes_job import check_places
 from lem.clusters.protocol import Task
 from lem.clusters.slurm import Slurm
 from lem.config.clusters import Cluster
-from lem.config.kubernetes_spec import KubernetesSpec
+from lem.config.kubernetes_spec import NOBODY, KubernetesSpec
 from lem.errors import BadInput
 from lem.launchers.cache import cache_root
+from lem.launchers.compiled import FOLDER as COMPILED
 from lem.launchers.protocol import Say
 
 
@@ -38,6 +41,7 @@ def spread(
     if (before := campaign.lock) is not None:
         campaign.check(before)
     lock, staging = campaign.locked(before, say)
+    _hand_over(campaign.folder, cluster)
     outcomes = give_away(
         campaign.folder,
         lock,
@@ -61,6 +65,7 @@ def rendered(campaign: Campaign, say: Say) -> tuple[str, Path]:
     if (before := campaign.lock) is not None:
         campaign.check(before)
     lock, staging = campaign.locked(before, say)
+    _hand_over(campaign.folder, cluster)
     terms = _terms(campaign, cluster)
     found = rendered_of(campaign.folder, lock, staging.prepared, terms, say)
     if found is None:
@@ -85,7 +90,18 @@ def _cluster(campaign: Campaign) -> Cluster:
                 hint="take `launcher` out of the file's sweep",
             )
         check_places(cluster, campaign.folder.absolute(), cache_root().absolute())
+        return cluster.for_user(os.getuid(), os.getgid())
     return cluster
+
+
+def _hand_over(folder: Path, cluster: Cluster) -> None:
+    """Where root submits, its pods are somebody else, who writes to these folders."""
+    if not isinstance(cluster, KubernetesSpec) or os.getuid() != 0:
+        return
+    kept = folder / FOLDER
+    for part in (folder / "blocks", kept, kept / "claims", kept / "logs", cache_root() / COMPILED):
+        part.mkdir(parents=True, exist_ok=True)
+        os.chown(part, cluster.user or NOBODY, cluster.group or NOBODY, follow_symlinks=False)
 
 
 def _terms(campaign: Campaign, cluster: Cluster) -> Terms:

@@ -6,7 +6,7 @@ from typing import Self
 from lem import boards, containers, plugins
 from lem.agent.environment import device_set, gpus
 from lem.analysis.objectives import needed_for
-from lem.campaign import deep, devices, nodes
+from lem.campaign import deep, devices, nodes, staging_pods
 from lem.campaign.asked import jobs_of
 from lem.campaign.attempt import remove_asides
 from lem.campaign.execute import OnMoment, execute, present, tidy
@@ -30,10 +30,12 @@ from lem.campaign.plan import Here, Plan, plan
 from lem.campaign.stage import Staging, stage
 from lem.config import CampaignFile, check_available, check_files, keep_files, load, parse
 from lem.config.clusters import KINDS, Cluster, SlurmSpec
+from lem.config.kubernetes_spec import KubernetesSpec
 from lem.config.yaml_source import read_text
 from lem.contract.base import write_atomic
 from lem.contract.lock import Lock, Overrides
 from lem.errors import BadInput, EnvironmentFault
+from lem.launchers import pod
 from lem.launchers.protocol import Say
 from lem.stores.index import Index
 from lem.stores.outcomes import Outcome
@@ -147,6 +149,8 @@ class Campaign:
         """Prepare images, models and request lists; needs the network the first time."""
         check_links(self.folder)
         check_files(self.file)
+        if isinstance(self.cluster, KubernetesSpec):
+            pod.STAND_IN.set(staging_pods.stand_in(self.cluster))
         file = to_stage(self.file)
         launchers = self._launchers_of(file, say)
         return stage(file, launchers, bool(self.gpus()), self.folder, say)

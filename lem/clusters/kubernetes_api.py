@@ -22,6 +22,7 @@ MAX_WAIT_S = 30.0
 AGAIN = (429, 500, 502, 503, 504)
 PAGE = 500
 MAX_PAGES = 200
+LAST_LINES = 400
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 INSTALL = "pip install 'lem-energy[kubernetes]'"
 RBAC = (
@@ -72,6 +73,13 @@ class Api:
             "BatchV1Api", "delete_namespaced_job", name=name, propagation_policy="Foreground"
         )
 
+    def log(self, pod: str, most: int) -> bytes:
+        """The end of what its only container has said, at most so many bytes."""
+        data: bytes = self._answer(
+            "CoreV1Api", "read_namespaced_pod_log", name=pod, tail_lines=LAST_LINES
+        )
+        return data[-most:]
+
     def policy(self, name: str) -> dict[str, Any] | None:
         return self._found("NetworkingV1Api", "read_namespaced_network_policy", name=name)
 
@@ -107,6 +115,9 @@ class Api:
         return found
 
     def _ask(self, group: str, call: str, **arguments: Any) -> dict[str, Any]:
+        return _parsed(self._answer(group, call, **arguments))
+
+    def _answer(self, group: str, call: str, **arguments: Any) -> bytes:
         import kubernetes.client
         import urllib3.exceptions
 
@@ -122,7 +133,7 @@ class Api:
                     _request_timeout=TIMEOUT_S,
                     **arguments,
                 )
-                return _parsed(answer.data)
+                return bytes(answer.data)
             except kubernetes.client.ApiException as e:
                 if e.status not in AGAIN or tried == TRIES:
                     raise _refused(e) from e

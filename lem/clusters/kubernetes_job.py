@@ -9,14 +9,14 @@ each turn of a backend, and each makes those runs that are next while they are o
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
 from lem.clusters.protocol import Work
-from lem.config.kubernetes_spec import DOMAIN, QUEUE, KubernetesSpec
+from lem.config.kubernetes_spec import DOMAIN, NOBODY, QUEUE, KubernetesSpec
 from lem.contract.base import canonical_json
-from lem.contract.order import Order, Placed
+from lem.contract.order import Order
 from lem.errors import BadInput
 
 POLICY = "lem-measurement"
@@ -34,6 +34,8 @@ TMP_BYTES, SHM_BYTES = 4 * 2**30, 2**30
 """As for the docker launcher. Both are memory, and count against the pod's limit."""
 MAX_BYTES = 2**20
 """etcd takes no object above 1.5 MiB."""
+NO_GPU = {"NVIDIA_VISIBLE_DEVICES": "void", "CUDA_VISIBLE_DEVICES": ""}
+"""Images may ask for all GPUs, which a node whose default runtime is NVIDIA's would grant."""
 MAX_NAME = 63 - len("-99999")
 """With its index behind it a Job's name is its pod's host name."""
 
@@ -48,7 +50,7 @@ def policy(spec: KubernetesSpec) -> dict[str, Any]:
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
-        "metadata": {**_namespaced(POLICY, spec), "labels": {"app.kubernetes.io/name": "lem"}},
+        "metadata": {**namespaced(POLICY, spec), "labels": {"app.kubernetes.io/name": "lem"}},
         "spec": {
             "podSelector": {"matchLabels": dict(MEASUREMENT)},
             "policyTypes": ["Ingress", "Egress"],
@@ -67,7 +69,7 @@ def job(work: Work, spec: KubernetesSpec) -> dict[str, Any]:
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
-            **_namespaced(work.name, spec),
+            **namespaced(work.name, spec),
             "labels": {**labels, **queued},
             "annotations": {
                 **spec.annotations,
@@ -150,27 +152,46 @@ def _pod(work: Work, spec: KubernetesSpec) -> dict[str, Any]:
     several = len(used) > 1
     sequence = turns(work.turns, [b for b in placed if b in used])
     width = len(str(len(sequence)))
+    folder = literal(str(work.folder))
+    memory = _memory(work, spec)
     containers = [
-        _container(
-            work,
+        container(
             spec,
-            placed[backend],
             f"turn-{i + 1:0{width}}-{backend.replace('_', '-')}"[:63] if several else "block",
-            ["--backend", backend, *(["--goes-on"] if i else [])] if several else [],
+            str(placed[backend].image),
+            ["python3", "-m", "lem.campaign.node"],
+            [
+                *(folder, str(work.order.number), "$(JOB_COMPLETION_INDEX)"),
+                *(["--backend", backend] if several else []),
+                *(["--goes-on"] if i else []),
+            ],
+            _environment(work, spec),
+            memory,
+            spec.gpus,
         )
         for i, backend in enumerate(sequence)
     ]
+    return pod(spec, containers, memory, spec.time)
+
+
+def pod(
+    spec: KubernetesSpec,
+    containers: Sequence[dict[str, Any]],
+    memory: int | None,
+    time_s: int | None,
+) -> dict[str, Any]:
+    """A pod of containers that follow one another, shut in as docker's are."""
     optional = {
-        "activeDeadlineSeconds": spec.time,
+        "activeDeadlineSeconds": time_s,
         "serviceAccountName": spec.service_account,
         "runtimeClassName": spec.runtime_class,
         "priorityClassName": spec.priority_class,
         "nodeSelector": dict(spec.node_selector) or None,
         "tolerations": [t.model_dump(exclude_none=True) for t in spec.tolerations] or None,
         "imagePullSecrets": [{"name": n} for n in spec.image_pull_secrets] or None,
-        "initContainers": containers[:-1] or None,
+        "initContainers": list(containers[:-1]) or None,
     }
-    tmp = TMP_BYTES if (limit := _memory(work, spec)) is None else min(TMP_BYTES, limit // 2)
+    tmp = TMP_BYTES if memory is None else min(TMP_BYTES, memory // 2)
     return {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
@@ -178,14 +199,14 @@ def _pod(work: Work, spec: KubernetesSpec) -> dict[str, Any]:
         "terminationGracePeriodSeconds": GRACE_S,
         "securityContext": {
             "runAsNonRoot": True,
-            "runAsUser": spec.user,
-            "runAsGroup": spec.group,
-            "fsGroup": spec.group,
+            "runAsUser": spec.user or NOBODY,
+            "runAsGroup": spec.group or NOBODY,
+            "fsGroup": spec.group or NOBODY,
             "fsGroupChangePolicy": "OnRootMismatch",
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         **{name: value for name, value in optional.items() if value is not None},
-        "containers": containers[-1:],
+        "containers": list(containers[-1:]),
         "volumes": [
             {"name": "campaign", "persistentVolumeClaim": {"claimName": spec.claim}},
             _in_memory("tmp", tmp),
@@ -194,26 +215,32 @@ def _pod(work: Work, spec: KubernetesSpec) -> dict[str, Any]:
     }
 
 
-def _container(
-    work: Work, spec: KubernetesSpec, placed: Placed, name: str, options: list[str]
+def container(
+    spec: KubernetesSpec,
+    name: str,
+    image: str,
+    command: list[str],
+    arguments: list[str],
+    variables: list[dict[str, Any]],
+    memory: int | None,
+    gpus: int,
 ) -> dict[str, Any]:
     resources: dict[str, str] = {}
     if spec.cpus is not None:
         resources["cpu"] = str(spec.cpus)
-    if (memory := _memory(work, spec)) is not None:
+    if memory is not None:
         resources["memory"] = str(memory)
-    if spec.gpus:
-        resources[spec.gpu_resource] = str(spec.gpus)
-    folder = _literal(str(work.folder))
+    if gpus:
+        resources[spec.gpu_resource] = str(gpus)
     return {
         "name": name,
-        "image": placed.image,
+        "image": image,
         "imagePullPolicy": "IfNotPresent",
-        "command": ["python3", "-m", "lem.campaign.node"],
-        "args": [folder, str(work.order.number), "$(JOB_COMPLETION_INDEX)", *options],
+        "command": command,
+        "args": arguments,
         # Not the image's own: what an earlier container left there could be imported.
         "workingDir": "/",
-        "env": _environment(work, spec),
+        "env": variables,
         **({"resources": {"requests": resources, "limits": dict(resources)}} if resources else {}),
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -245,18 +272,14 @@ def _environment(work: Work, spec: KubernetesSpec) -> list[dict[str, Any]]:
     if (memory := _memory(work, spec)) is not None:
         fixed["LEM_POD_MEMORY_BYTES"] = str(memory)
     if not spec.gpus:
-        # Images may ask for all GPUs, which a node whose default runtime is NVIDIA's would grant.
-        fixed |= {"NVIDIA_VISIBLE_DEVICES": "void", "CUDA_VISIBLE_DEVICES": ""}
+        fixed |= NO_GPU
     fields = {
         "LEM_POD_NAME": "metadata.name",
         "LEM_POD_NODE": "spec.nodeName",
         "LEM_POD_UID": "metadata.uid",
     }
-    for name, value in work.settings.items():
-        if not value.isprintable():
-            raise BadInput(f"the variable {name} holds characters that no manifest may have")
     return [
-        *({"name": n, "value": _literal(v)} for n, v in sorted(fixed.items())),
+        *plain(fixed),
         *(
             {"name": n, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}
             for n, path in fields.items()
@@ -264,11 +287,19 @@ def _environment(work: Work, spec: KubernetesSpec) -> list[dict[str, Any]]:
     ]
 
 
+def plain(variables: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Variables as they are."""
+    for name, value in variables.items():
+        if not value.isprintable():
+            raise BadInput(f"the variable {name} holds characters that no manifest may have")
+    return [{"name": n, "value": literal(v)} for n, v in sorted(variables.items())]
+
+
 def _memory(work: Work, spec: KubernetesSpec) -> int | None:
     return work.memory_bytes if spec.memory is None else spec.memory_bytes
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
     """So that kubelet, which puts in what stands in ``$(…)``, reads it as it is."""
     return text.replace("$", "$$")
 
@@ -277,5 +308,5 @@ def _in_memory(name: str, size: int) -> dict[str, Any]:
     return {"name": name, "emptyDir": {"medium": "Memory", "sizeLimit": str(size)}}
 
 
-def _namespaced(name: str, spec: KubernetesSpec) -> dict[str, str]:
+def namespaced(name: str, spec: KubernetesSpec) -> dict[str, str]:
     return {"name": name} | ({} if spec.namespace is None else {"namespace": spec.namespace})

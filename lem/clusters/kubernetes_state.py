@@ -76,9 +76,23 @@ def tasks(job: Mapping[str, Any], pods: Iterable[Mapping[str, Any]], now: dateti
         elif not _lost(own, now):
             state: Literal["running", "waiting"] = "running" if _begun(own) else "waiting"
             where = str(_dict(own, "spec").get("nodeName") or "")
-            why = _why(own)
-            found.append(Task(name, index, state, where if state == "running" else why or where))
+            told = where if state == "running" else why(own) or where
+            found.append(Task(name, index, state, told))
     return found
+
+
+def ended(pod: Mapping[str, Any]) -> tuple[str, int | None, str]:
+    """Its phase, and how its first container ended: exit status and reason."""
+    status = _dict(pod, "status")
+    end = next((_dict(_dict(s, "state"), "terminated") for s in _statuses(pod)), {})
+    code = end.get("exitCode")
+    reason = str(end.get("reason") or status.get("reason") or "")
+    return str(status.get("phase", "")), code if isinstance(code, int) else None, reason
+
+
+def image_id(pod: Mapping[str, Any]) -> str:
+    """What the node calls the image of its first container."""
+    return str(next((s.get("imageID") or "" for s in _statuses(pod)), ""))
 
 
 def _age(pod: Mapping[str, Any]) -> str:
@@ -106,7 +120,7 @@ def _begun(pod: Mapping[str, Any]) -> bool:
     return any("running" in s or "terminated" in s for s in states)
 
 
-def _why(pod: Mapping[str, Any]) -> str:
+def why(pod: Mapping[str, Any]) -> str:
     """Why it waits: ``Unschedulable: 0/3 nodes …``."""
     for status in _statuses(pod):
         waiting = _dict(_dict(status, "state"), "waiting")

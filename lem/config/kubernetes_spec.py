@@ -204,11 +204,22 @@ class KubernetesSpec(Part):
     ] = {}
     service_account: Name | None = None
     image_pull_secrets: Annotated[list[Name], Field(max_length=20)] = []
-    user: UserId = NOBODY
-    group: UserId = NOBODY
-    """Whom pods run as, and whose the claim's files are to be (``fsGroup``)."""
+    user: UserId | None = None
+    group: UserId | None = None
+    """Whom pods run as, and whose the claim's files are to be (``fsGroup``); not given: whoever
+    submits, and where that is root an unprivileged user."""
+    hub_secret: Name | None = None
+    """A Secret whose key ``HF_TOKEN`` is for the model hub, where models are prepared in the
+    cluster."""
     time: Annotated[int, BeforeValidator(_time)] | None = None
     """Limit of one block, in seconds."""
+
+    def for_user(self, uid: int, gid: int) -> "KubernetesSpec":
+        """With what is not given taken from who submits."""
+        user = self.user or uid or NOBODY
+        return self.model_copy(
+            update={"user": user, "group": self.group or (gid if uid else 0) or NOBODY}
+        )
 
     @property
     def memory_bytes(self) -> int | None:

@@ -3,14 +3,16 @@ from the backend's own image (:mod:`lem.campaign.node`).
 
 So the agent is a process beside what started it, as with the process launcher, and has the image's
 environment. What shuts it in is the pod's security context, and a NetworkPolicy where the cluster
-enforces one. On the machine that submits, this machine's Docker stands in: to look into images and
-to prepare models with them.
+enforces one. On the machine that submits, something else stands in, to look into images and to
+prepare models with them: this machine's Docker, or the cluster itself where there is none.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
+from functools import cache
 
 from lem.errors import BadInput, EnvironmentFault
 from lem.launchers.process import Process, ProcessAgent
@@ -30,6 +32,11 @@ class Pod:
     powercap_root = "/sys/class/powercap"
 
     def prepare(self, setup: BackendSetup, say: Say) -> Prepared:
+        if not _in_pod() and STAND_IN.get() is None:
+            raise BadInput(
+                "launcher: pod is how runs are started in a cluster's pods, and nowhere else",
+                hint="launcher: {kind: kubernetes, claim: NAME, mount: /PATH}",
+            )
         if setup.image is None:
             raise BadInput(
                 f"backends.{setup.name}: a cluster's nodes pull their images: name one",
@@ -37,18 +44,9 @@ class Pod:
                 f"reaches, and set backends.{setup.name}.image: REGISTRY/NAME@sha256:…",
             )
         # What is in the image can be seen without a GPU.
-        try:
-            found = _docker().prepare(replace(setup, gpu=False), say)
-        except EnvironmentFault as e:
-            if e.kind != "unsupported":
-                raise
-            raise EnvironmentFault(
-                f"what is in {setup.image} cannot be seen here: {e.message}",
-                hint="submit from a machine with Docker that has the claim's volume mounted at "
-                "launcher.mount, too",
-                kind="image",
-            ) from e
-        pinned = _pinned(setup.image, found.image or "")
+        found = _inner().prepare(replace(setup, gpu=False), say)
+        image = found.image or ""
+        pinned = image if "@" in image else _pinned(setup.image, image)
         return replace(found, setup=setup, image=pinned, digest=pinned.rpartition("@")[2])
 
     def inside(self, folders: Folders) -> Folders:
@@ -60,6 +58,8 @@ class Pod:
 
     @contextmanager
     def start(self, task: Task) -> Iterator[Agent]:
+        if task.verb == "run" and not _in_pod():
+            raise EnvironmentFault("this is no pod of lem's: nothing is measured here")
         with _inner().start(task) as agent:
             yield agent
 
@@ -86,8 +86,30 @@ class _Here(Process):
             yield agent
 
 
+STAND_IN: ContextVar[Callable[[], Launcher] | None] = ContextVar("stand_in", default=None)
+"""What is used in place of Docker where none answers."""
+
+
+def _in_pod() -> bool:
+    return f"{POD}UID" in os.environ
+
+
 def _inner() -> Launcher:
-    return _Here() if f"{POD}UID" in os.environ else _docker()
+    if _in_pod():
+        return _Here()
+    other = STAND_IN.get()
+    return _docker() if other is None or _docker_answers() else other()
+
+
+@cache
+def _docker_answers() -> bool:
+    from lem import containers
+
+    try:
+        with containers.connect():
+            return True
+    except EnvironmentFault:
+        return False
 
 
 def _docker() -> Launcher:

@@ -41,6 +41,8 @@ NODE = (
     "campaign/node.py",
     "campaign/plan.py",
     "campaign/watch.py",
+    "clusters/__init__.py",
+    "clusters/slurm_energy.py",
     "containers",
     "launchers/__init__.py",
     "launchers/cache.py",

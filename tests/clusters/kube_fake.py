@@ -32,7 +32,7 @@ NAMESPACE = "energy"
 NODE = "node-1"
 INDEX = "batch.kubernetes.io/job-completion-index"
 PATHS = re.compile(
-    rf"/(?:api/v1|apis/[a-z0-9.]+/v1)/namespaces/{NAMESPACE}/([a-z]+)(?:/([a-z0-9.-]+))?"
+    rf"/(?:api/v1|apis/[a-z0-9.]+/v1)/namespaces/{NAMESPACE}/([a-z]+)(?:/([a-z0-9.-]+)(/log)?)?"
 )
 
 
@@ -70,6 +70,10 @@ class Cluster:
         self.page = 500
         self.containers: list[tuple[str, str]] = []
         """Pod and container, as they were begun."""
+        self.secrets: dict[str, str] = {}
+        self.said: dict[str, bytes] = {}
+        """Pod → what its last container wrote."""
+        self.image_id = "registry.example.org/played@sha256:" + "0123456789abcdef" * 4
         self._lock = threading.RLock()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._stopped = False
@@ -132,6 +136,8 @@ class Cluster:
                 if not policy and body:
                     policy = json.loads(body).get("propagationPolicy", "")
                 return self._delete(kind, name, policy)
+            if found[3]:
+                return 200, {}, self.said.get(name, b"")
             return 200, {}, there
 
     def _create(self, kind: str, made: dict[str, Any]) -> tuple[int, Mapping[str, Any], Any]:
@@ -269,13 +275,22 @@ class Cluster:
                 process = self._start(pod, container)
                 self._processes[pod["metadata"]["name"]] = process
                 told = pod["status"].setdefault(key, [])
-                told.append({"name": container["name"], "state": {"running": {"startedAt": now()}}})
+                told.append(
+                    {
+                        "name": container["name"],
+                        "imageID": self.image_id,
+                        "state": {"running": {"startedAt": now()}},
+                    }
+                )
                 if key == "containerStatuses":
                     pod["status"]["phase"] = "Running"
+            assert process.stdout is not None
+            said = process.stdout.read()
             code = process.wait()
             with suppress(ProcessLookupError):  # as the end of a container ends all that is in it
                 os.killpg(process.pid, signal.SIGKILL)
             with self._lock:
+                self.said[pod["metadata"]["name"]] = said
                 told[-1]["state"] = {"terminated": {"exitCode": code if code >= 0 else 128 - code}}
                 if code != 0:
                     pod["status"]["phase"] = "Failed"
@@ -292,7 +307,9 @@ class Cluster:
         variables = {**self.image, "JOB_COMPLETION_INDEX": about["labels"][INDEX]}
         for one in container["env"]:
             value = one.get("value")
-            if value is None:
+            if value is None and "secretKeyRef" in one["valueFrom"]:
+                value = self.secrets[one["valueFrom"]["secretKeyRef"]["name"]]
+            elif value is None:
                 value = fields[one["valueFrom"]["fieldRef"]["fieldPath"]]
             variables[one["name"]] = _put_in(value, variables)
         # Programs of the machine stand in for the cluster's own variables.
@@ -305,8 +322,8 @@ class Cluster:
             cwd=container["workingDir"],
             env=variables,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             start_new_session=True,
         )
 
@@ -348,11 +365,12 @@ def serve(cluster: Cluster, folder: Path) -> Iterator[Path]:
         def _answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             code, headers, said = cluster.handle(self.command, self.path, body)
-            data = json.dumps(said).encode()
+            data = said if isinstance(said, bytes) else json.dumps(said).encode()
             self.send_response(code)
             for name, value in headers.items():
                 self.send_header(name, str(value))
-            self.send_header("Content-Type", "application/json")
+            kind = "text/plain" if isinstance(said, bytes) else "application/json"
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
             self.wfile.write(data)

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 import lem
 from lem.config import parse
 from lem.config.example import shipped_names
+from lem.config.kubernetes_spec import KubernetesSpec, Toleration
 from lem.config.measure import PRESETS
 from lem.config.objectives import SLO_PRESETS
 from lem.config.paths import fixed_paths
@@ -55,7 +56,7 @@ TEXT = (Path(lem.__file__).parent.parent / "docs" / "campaign-file.md").read_tex
      Synthetic, WheelFile, Workload, RandomDataset, PromptsDataset, LongContextDataset,
      JsonlDataset, ShareGptDataset, TraceDataset, Uniform, LogNormal, Concurrency, Constant,
      Poisson, Gamma, TraceArrival, Search, Slo,
-     DeviceSettings, Limits],
+     DeviceSettings, Limits, KubernetesSpec, Toleration],
 )  # fmt: skip
 def test_every_key_is_in_the_reference(model: type[BaseModel]) -> None:
     code = " ".join(re.findall(r"`([^`]+)`", TEXT))

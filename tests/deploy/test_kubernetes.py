@@ -97,6 +97,7 @@ def test_who_submits_may_do_what_lem_does_and_no_more(root: Path) -> None:
         ("batch", "jobs", "list", ()),
         ("batch", "jobs", "delete", ()),
         ("", "pods", "list", ()),
+        ("", "pods/log", "get", ()),
         ("networking.k8s.io", "networkpolicies", "get", (POLICY,)),
     }
 

@@ -17,7 +17,7 @@ from lem.errors import BadInput, EnvironmentFault
 from lem.launchers import pod
 from lem.launchers.pod import ROOM_BYTES, Pod
 from lem.launchers.process import OWNER, Process, leftovers
-from lem.launchers.protocol import BackendSetup
+from lem.launchers.protocol import BackendSetup, Folders, Prepared, Say, Task
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 NAME = "registry.example.org/lem/tick"
@@ -124,20 +124,47 @@ def test_an_image_that_no_registry_has_is_refused(
     assert e.value.hint == f"docker push {NAME}:1.0"
 
 
-def test_an_image_has_to_be_named() -> None:
+@pytest.fixture
+def submits(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """A machine that submits to a cluster; which images the cluster was asked about."""
+    asked: list[str] = []
+
+    class Other(Process):
+        def prepare(self, setup: BackendSetup, say: Say) -> Prepared:
+            asked.append(setup.image or "")
+            assert setup.gpu is False
+            found = super().prepare(BackendSetup(setup.name), say)
+            return replace(found, image=f"{NAME}@{DIGEST}")
+
+    monkeypatch.delenv("LEM_POD_UID", raising=False)
+    token = pod.STAND_IN.set(Other)
+    yield asked
+    pod.STAND_IN.reset(token)
+
+
+def test_an_image_has_to_be_named(submits: list[str]) -> None:
     with pytest.raises(BadInput, match="name one") as e:
         Pod().prepare(BackendSetup("tick"), print)
     assert "backends.tick.image" in str(e.value)
+    assert submits == []
 
 
-def test_without_docker_the_fix_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    @contextmanager
-    def connect() -> Iterator[Any]:
-        raise EnvironmentFault("no Docker engine answers")
-        yield
+def test_without_docker_the_cluster_is_asked(
+    submits: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pod, "_docker_answers", lambda: False)
+    found = Pod().prepare(BackendSetup("tick", image=f"{NAME}:1.0", gpu=True), print)
+    assert submits == [f"{NAME}:1.0"]
+    assert (found.image, found.digest) == (f"{NAME}@{DIGEST}", DIGEST)
+    assert found.setup.gpu and found.setup.image == f"{NAME}:1.0"
 
-    monkeypatch.delenv("LEM_POD_UID", raising=False)
-    monkeypatch.setattr(containers, "connect", connect)
-    with pytest.raises(EnvironmentFault, match="cannot be seen here") as e:
-        Pod().prepare(BackendSetup("tick", image=f"{NAME}@{DIGEST}", gpu=True), print)
-    assert "submit from a machine with Docker" in str(e.value.hint)
+
+def test_it_is_no_launcher_for_this_machine(submits: list[str], tmp_path: Path) -> None:
+    token = pod.STAND_IN.set(None)
+    with pytest.raises(BadInput, match="nowhere else"):
+        Pod().prepare(BackendSetup("tick", image=f"{NAME}@{DIGEST}"), print)
+    pod.STAND_IN.reset(token)
+    prepared = Process().prepare(BackendSetup("tick"), print)
+    task = Task("run", prepared, Folders(tmp_path), "job.json")
+    with pytest.raises(EnvironmentFault, match="nothing is measured here"), Pod().start(task):
+        pass
