@@ -307,16 +307,21 @@ def run(
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["sbatch", "k8s"]),
-    help="for Slurm or Kubernetes; by default as the file's launcher says",
+    type=click.Choice(["sbatch", "k8s", "compose"]),
+    help="for Slurm, Kubernetes or Docker; by default as the file's launcher says",
 )
 def render(file: Path, form: str | None, **options: Any) -> None:
     """Print the job of the blocks that are missing, to be read, changed and submitted by hand."""
     from lem.campaign import Campaign
     from lem.cli.clusters import render as rendered
 
-    kind = {"sbatch": "slurm", "k8s": "kubernetes"}.get(form or "")
-    options["launcher"] = options["launcher"] or kind
+    kinds = {"sbatch": "slurm", "k8s": "kubernetes", "compose": "docker"}
+    options["launcher"] = options["launcher"] or kinds.get(form or "")
+    if form == "compose":
+        from lem.campaign.composed import rendered as composed
+
+        click.echo(composed(Campaign.load(file, **options), note), nl=False)
+        return
     click.echo(rendered(Campaign.load(file, **options)), nl=False)
 
 
