@@ -95,13 +95,14 @@ def _cluster(campaign: Campaign) -> Cluster:
 
 
 def _hand_over(folder: Path, cluster: Cluster) -> None:
-    """Where root submits, its pods are somebody else, who writes to these folders."""
-    if not isinstance(cluster, KubernetesSpec) or os.getuid() != 0:
+    """What pods write to has to be there, and where root submits, they are somebody else."""
+    if not isinstance(cluster, KubernetesSpec):
         return
     kept = folder / FOLDER
     for part in (folder / "blocks", kept, kept / "claims", kept / "logs", cache_root() / COMPILED):
         part.mkdir(parents=True, exist_ok=True)
-        os.chown(part, cluster.user or NOBODY, cluster.group or NOBODY, follow_symlinks=False)
+        if os.getuid() == 0:
+            os.chown(part, cluster.user or NOBODY, cluster.group or NOBODY, follow_symlinks=False)
 
 
 def _terms(campaign: Campaign, cluster: Cluster) -> Terms:

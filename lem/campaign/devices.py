@@ -66,12 +66,12 @@ def asked_for(file: CampaignFile, given: int) -> list[int]:
     elif isinstance(file.spec.gpus, list):
         raise BadInput(
             "gpus: which ones a block gets is the scheduler's to say",
-            hint="leave `gpus` out; launcher.gres says how many",
+            hint="leave `gpus` out; `launcher` says how many",
         )
     needed = needs(file)
     largest = max((n for n in needed if n is not None), default=1)
     if given and largest > given:
-        raise BadInput(f"an experiment needs {largest} GPUs; launcher.gres asks for {given}")
+        raise BadInput(f"an experiment needs {largest} GPUs; `launcher` asks for {given}")
     return list(range(given if None in needed else min(largest, given)))
 
 

@@ -151,7 +151,8 @@ class InCluster:
         self._say = say
         image = setup.image or ""
         say(f"asking the cluster what is in {image}")
-        with self._started(image, ["describe", setup.name], False, None, 0, DESCRIBE_S) as agent:
+        words = ["describe", setup.name]
+        with self._started(image, words, {}, False, None, 0, DESCRIBE_S) as agent:
             ended = agent.wait(DESCRIBE_S)
         found = described(agent.said, None if ended is None else ended.status, setup.name)
         digest = _DIGEST.search(image) or _DIGEST.search(agent.image_id)
@@ -185,14 +186,21 @@ class InCluster:
         try:
             shutil.copytree(task.folders.run, place, dirs_exist_ok=True)
             self._give(place)
-            if task.verb == "stage" and task.folders.models is not None:
-                self._give(self._on_claim(task.folders.models.absolute()))
+            seen = {place: True}
+            if task.folders.models is not None:
+                models = self._on_claim(task.folders.models.absolute())
+                seen[models] = task.verb == "stage"
+                if seen[models]:
+                    self._give(models)
+            if task.folders.source is not None:
+                seen[self._on_claim(_whole(task.folders.source))] = False
             log = task.folders.run / "agent.log"
             words = [task.verb, str(place / task.document)]
             memory = self._spec.memory_bytes or task.memory_bytes
             with self._started(
                 task.prepared.image or "",
                 words,
+                seen,
                 task.network,
                 memory,
                 len(task.gpus),
@@ -212,6 +220,7 @@ class InCluster:
         self,
         image: str,
         words: list[str],
+        seen: dict[Path, bool],
         network: bool,
         memory: int | None,
         gpus: int,
@@ -225,7 +234,7 @@ class InCluster:
             "LEM_CONTAINER": "kubernetes",
         }
         made = staging_job(
-            name, self._spec, image, words, variables, network, memory, gpus, limit_s
+            name, self._spec, image, words, variables, seen, network, memory, gpus, limit_s
         )
         try:
             self._api.create_job(made)
@@ -252,6 +261,13 @@ class InCluster:
     def _give(self, folder: Path) -> None:
         if os.getuid() == 0 and self._spec.user and self._spec.group:
             folders.give(folder, self._spec.user, self._spec.group)
+
+
+def _whole(source: Path) -> Path:
+    """The folder of a local model with all that its links lead to: in the hub's cache these are two
+    folders up."""
+    source = source.resolve()
+    return source.parent.parent if source.parent.name == "snapshots" else source
 
 
 def _bring_back(place: Path, run: Path) -> None:

@@ -256,7 +256,9 @@ def run(
     submit = wanted(campaign)
     before = len(campaign.outcomes())
     if detach and campaign.cluster is None:
-        raise BadInput("--detach: only what a cluster runs goes on by itself (launcher: slurm)")
+        raise BadInput(
+            "--detach: only what a cluster runs goes on by itself (launcher: slurm or kubernetes)"
+        )
     announce(campaign)
     try:
         if campaign.cluster is not None:

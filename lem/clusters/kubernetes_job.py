@@ -9,6 +9,7 @@ each turn of a backend, and each makes those runs that are next while they are o
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
@@ -30,13 +31,15 @@ GRACE_S = 60
 """From SIGTERM on a run ends in order, within seconds."""
 KEPT_S = 86400
 """How long Kubernetes keeps what is over, so that its logs can be read."""
+COMPILED = "compiled"
+"""In the cache: what engines compile, the only part of it that runs write to."""
 TMP_BYTES, SHM_BYTES = 4 * 2**30, 2**30
 """As for the docker launcher. Both are memory, and count against the pod's limit."""
 MAX_BYTES = 2**20
 """etcd takes no object above 1.5 MiB."""
 NO_GPU = {"NVIDIA_VISIBLE_DEVICES": "void", "CUDA_VISIBLE_DEVICES": ""}
 """Images may ask for all GPUs, which a node whose default runtime is NVIDIA's would grant."""
-MAX_NAME = 63 - len("-99999")
+NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,55}[a-z0-9])?")
 """With its index behind it a Job's name is its pod's host name."""
 
 
@@ -60,8 +63,8 @@ def policy(spec: KubernetesSpec) -> dict[str, Any]:
 
 def job(work: Work, spec: KubernetesSpec) -> dict[str, Any]:
     check_places(spec, work.folder, Path(work.order.cache))
-    if len(work.name) > MAX_NAME:
-        raise BadInput(f"{work.name} is too long for a Job's name")
+    if not NAME.fullmatch(work.name):
+        raise BadInput(f"{work.name!r} cannot be a Job's name")
     order = work.order
     labels = {**spec.labels, **MEASUREMENT, "app.kubernetes.io/managed-by": "lem", ORDER: work.name}
     queued = {} if spec.queue is None else {QUEUE: spec.queue}
@@ -154,23 +157,31 @@ def _pod(work: Work, spec: KubernetesSpec) -> dict[str, Any]:
     width = len(str(len(sequence)))
     folder = literal(str(work.folder))
     memory = _memory(work, spec)
-    containers = [
-        container(
-            spec,
-            f"turn-{i + 1:0{width}}-{backend.replace('_', '-')}"[:63] if several else "block",
-            str(placed[backend].image),
+    cache = Path(work.order.cache)
+    seen = mounts(spec, {work.folder: True, cache: False, cache / COMPILED: True})
+
+    def made(name: str, backend: str, command: list[str], arguments: list[str]) -> dict[str, Any]:
+        image, variables = str(placed[backend].image), _environment(work, spec)
+        name = name.replace("_", "-")[:63]
+        return container(spec, name, image, command, arguments, variables, seen, memory, spec.gpus)
+
+    # So that every image is on the node before the first run: a pull would be a pause in the block.
+    later = dict.fromkeys(b for b in sequence if b != sequence[0])
+    pulls = [made(f"pull-{b}", b, ["python3", "-c", "pass"], []) for b in later]
+    takes = [
+        made(
+            f"turn-{i + 1:0{width}}-{backend}" if several else "block",
+            backend,
             ["python3", "-m", "lem.campaign.node"],
             [
                 *(folder, str(work.order.number), "$(JOB_COMPLETION_INDEX)"),
                 *(["--backend", backend] if several else []),
                 *(["--goes-on"] if i else []),
             ],
-            _environment(work, spec),
-            memory,
-            spec.gpus,
         )
         for i, backend in enumerate(sequence)
     ]
+    containers = [*pulls, *takes]
     return pod(spec, containers, memory, spec.time)
 
 
@@ -222,9 +233,11 @@ def container(
     command: list[str],
     arguments: list[str],
     variables: list[dict[str, Any]],
+    seen: list[dict[str, Any]],
     memory: int | None,
     gpus: int,
 ) -> dict[str, Any]:
+    """A container, shut in as docker's are. ``seen``: what it has of the claim."""
     resources: dict[str, str] = {}
     if spec.cpus is not None:
         resources["cpu"] = str(spec.cpus)
@@ -249,11 +262,25 @@ def container(
             "readOnlyRootFilesystem": True,
         },
         "volumeMounts": [
-            {"name": "campaign", "mountPath": spec.mount},
+            *seen,
             {"name": "tmp", "mountPath": "/tmp"},
             {"name": "shm", "mountPath": "/dev/shm"},
         ],
     }
+
+
+def mounts(spec: KubernetesSpec, folders: Mapping[Path, bool]) -> list[dict[str, Any]]:
+    """Those folders of the claim, and nothing else of it, at their own paths. They have to be
+    there: kubelet would make them, as root. Values: whether they may be written to."""
+    return [
+        {
+            "name": "campaign",
+            "mountPath": str(path),
+            **({"subPath": str(inside)} if (inside := path.relative_to(spec.mount)).parts else {}),
+            **({} if writable else {"readOnly": True}),
+        }
+        for path, writable in sorted(folders.items(), key=lambda f: len(f[0].parts))
+    ]
 
 
 def _environment(work: Work, spec: KubernetesSpec) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """The Job by which a backend's image is looked into, and models are prepared, in the cluster."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from lem.clusters.kubernetes_job import (
@@ -8,6 +9,7 @@ from lem.clusters.kubernetes_job import (
     NO_GPU,
     container,
     literal,
+    mounts,
     namespaced,
     plain,
     pod,
@@ -26,12 +28,14 @@ def staging_job(
     image: str,
     arguments: list[str],
     variables: Mapping[str, str],
+    folders: Mapping[Path, bool],
     network: bool,
     memory: int | None,
     gpus: int,
     limit_s: float,
 ) -> dict[str, Any]:
-    """One pod that runs ``lem.agent`` with these arguments. Pure."""
+    """One pod that runs ``lem.agent`` with these arguments. ``folders``: as for :func:`mounts`.
+    Pure."""
     labels = {**spec.labels, **(WITH_NETWORK if network else MEASUREMENT), TASK: name}
     given = plain({**variables, **({} if gpus else NO_GPU)})
     if network and spec.hub_secret is not None:
@@ -44,6 +48,7 @@ def staging_job(
         ["python3", "-m", "lem.agent"],
         [literal(a) for a in arguments],
         given,
+        mounts(spec, folders),
         memory,
         gpus,
     )

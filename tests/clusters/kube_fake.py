@@ -59,8 +59,14 @@ def now() -> str:
 class Cluster:
     """Its objects, and what works on them."""
 
-    def __init__(self, image: Mapping[str, str], runs: bool = True) -> None:
-        """``image``: the environment that every image has. ``runs``: whether pods run."""
+    def __init__(
+        self, image: Mapping[str, str], runs: bool = True, volume: Path = Path("/nowhere")
+    ) -> None:
+        """``image``: the environment that every image has. ``runs``: whether pods run.
+        ``volume``: where the claim is mounted."""
+        self.volume = volume
+        self.docker: str | None = None
+        """An image that stands for all; None: containers are processes of this machine."""
         self.image = image
         self.runs = runs
         self.objects: dict[tuple[str, str], dict[str, Any]] = {}
@@ -299,6 +305,11 @@ class Cluster:
         return "Succeeded"
 
     def _start(self, pod: dict[str, Any], container: dict[str, Any]) -> "subprocess.Popen[bytes]":
+        for mount in container["volumeMounts"]:
+            if mount["name"] == "campaign":
+                # At the same path here and there; what is missing kubelet would make, as root.
+                inside = self.volume / mount.get("subPath", "")
+                assert inside == Path(mount["mountPath"]) and inside.is_dir(), mount
         about = pod["metadata"]
         fields = {
             "metadata.name": about["name"], "metadata.uid": about["uid"],
@@ -315,17 +326,50 @@ class Cluster:
         # Programs of the machine stand in for the cluster's own variables.
         variables["KUBERNETES_SERVICE_HOST"] = "10.0.0.1"
         words = [_put_in(w, variables) for w in [*container["command"], *container["args"]]]
-        assert words[0] == "python3"
         self.containers.append((about["name"], container["name"]))
+        if self.docker is None:
+            assert words[0] == "python3"
+            command = [sys.executable, *words[1:]]
+        else:
+            command = self._docker_command(pod, container, variables, words)
         return subprocess.Popen(
-            [sys.executable, *words[1:]],
+            command,
             cwd=container["workingDir"],
-            env=variables,
+            env=variables if self.docker is None else None,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+
+    def _docker_command(
+        self,
+        pod: dict[str, Any],
+        container: dict[str, Any],
+        variables: Mapping[str, str],
+        words: list[str],
+    ) -> list[str]:
+        """The same by Docker, with what the manifest says of the container's security, the user
+        and the volumes, and with what the NetworkPolicy says."""
+        assert self.docker is not None
+        who, shut = pod["spec"]["securityContext"], container["securityContext"]
+        assert shut["readOnlyRootFilesystem"] and not shut["allowPrivilegeEscalation"]
+        own = {n: v for n, v in variables.items() if n not in self.image}
+        options = [
+            *("--network", "none", "--read-only", "--security-opt", "no-new-privileges"),
+            *(f"--cap-drop={c}" for c in shut["capabilities"]["drop"]),
+            f"--user={who['runAsUser']}:{who['runAsGroup']}",
+            f"--workdir={container['workingDir']}",
+            *(f"--env={n}={v}" for n, v in own.items()),
+        ]
+        for mount in container["volumeMounts"]:
+            path, how = mount["mountPath"], ":ro" if mount.get("readOnly") else ""
+            memory = f"--tmpfs={path}:rw,exec,mode=1777"
+            options.append(
+                f"--volume={path}:{path}{how}" if mount["name"] == "campaign" else memory
+            )
+        entry = ["--entrypoint", words[0], self.docker, *words[1:]]
+        return ["docker", "run", "--rm", "--init=false", *options, *entry]
 
 
 def _put_in(text: str, variables: Mapping[str, str]) -> str:

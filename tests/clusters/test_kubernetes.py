@@ -54,6 +54,7 @@ def test_a_job_is_submitted_found_and_deleted(there: Cluster) -> None:
     assert name == work().name
     (made,) = there.of("jobs")
     assert made["spec"]["completions"] == 12
+    assert there.asked[-1][2]["fieldValidation"] == ["Strict"]
     assert scheduler.find(name) == name
     assert scheduler.find("lem-other-1") is None
     assert [(t.number, t.state, t.where) for t in scheduler.alive([name])] == [

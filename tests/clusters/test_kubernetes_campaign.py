@@ -3,6 +3,7 @@ block. The pods' containers are processes with the manifest's command and enviro
 
 import itertools
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import yaml
 from clusters.kube_campaign import ARMS, BLOCKS, Host, campaign, image, volume
 from clusters.kube_fake import NODE, Cluster, serve
 from clusters.kube_work import DIGEST, spec
+from launchers.rig import probe_of
+from tick_image import need_docker, tick_image
 
 from lem.campaign.plan import order
 from lem.clusters.kubernetes_job import POLICY, policy
@@ -30,7 +33,7 @@ def claim(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def cluster(claim: Path) -> Iterator[Cluster]:
-    played = Cluster(image(claim))
+    played = Cluster(image(claim), volume=claim)
     played.objects["networkpolicies", POLICY] = policy(spec())
     with serve(played, claim.parent):
         yield played
@@ -94,6 +97,27 @@ def test_what_the_agent_is_given(cluster: Cluster, claim: Path) -> None:
     everything = [p.read_bytes() for p in out.rglob("*") if p.is_file()]
     assert not [b for b in everything if b"hf_not" in b]
     assert not [j for j in cluster.of("jobs") if "hf_not" in json.dumps(j)]
+
+
+@pytest.mark.docker
+def test_a_block_in_a_real_image(cluster: Cluster, claim: Path) -> None:
+    """As its manifest shuts it in: nobody's user, a read-only root and cache, no network."""
+    need_docker()
+    cluster.docker = tick_image()
+    file = campaign(
+        claim, backends={"tick": {"image": f"r.example/tick@{DIGEST}", "args": {"probe": True}}}
+    )
+    out = claim / "out"
+    said = Host(claim, "campaign", "run", file, "--out", out, "--blocks", "1").end()
+    assert len(counted(outcomes(out))) == 2, said
+    for log in out.glob("blocks/*/*/*/agent.log"):
+        seen = probe_of(log.parent)
+        assert seen["uid"] == (os.getuid() or 65534)
+        assert seen["connects"] is False
+        assert seen["writable"] == []
+        assert not any(seen["capabilities"]) and seen["no_new_privileges"] is True
+    for record in records(out):
+        assert record.environment.container and record.environment.launcher == "pod"
 
 
 def begun(out: Path) -> list[Path]:

@@ -41,11 +41,12 @@ def test_the_manifests_are_as_they_were_read(name: str, own: KubernetesSpec, wha
     assert Kubernetes(own).render(what) == (GOLDEN / f"{name}.yaml").read_text()
 
 
+@pytest.mark.parametrize("version", ["1.29", "1.33", "1.37"])
 @pytest.mark.parametrize("name", ["plain", "full"])
-def test_the_api_s_schemas_take_them(name: str) -> None:
-    """Its own, of this version, where a field that it does not know is an error, too."""
+def test_the_api_s_schemas_take_them(name: str, version: str) -> None:
+    """Its own, of these versions, where a field that it does not know is an error, too."""
     for document in yaml.safe_load_all((GOLDEN / f"{name}.yaml").read_text()):
-        kubernetes_validate.validate(document, "1.37", strict=True)
+        kubernetes_validate.validate(document, version, strict=True)
 
 
 @pytest.mark.parametrize("own", [spec(), full()], ids=["plain", "full"])
@@ -123,8 +124,35 @@ def test_one_backend_needs_one_container() -> None:
     assert "--backend" not in one["args"]
 
 
-def test_all_but_the_first_go_on() -> None:
+def test_every_image_is_on_the_node_before_the_first_run() -> None:
+    """A pull between two runs would be a pause in the block."""
     made = containers(job(paired(), spec()))
+    first = next(i for i, c in enumerate(made) if c["args"])
+    pulled = {c["image"] for c in made[: first + 1]}
+    assert pulled == {c["image"] for c in made}
+    assert all(c["command"] == ["python3", "-c", "pass"] for c in made[:first])
+
+
+def test_a_pod_sees_its_campaign_and_the_cache_and_no_more_of_the_volume() -> None:
+    for one in containers(job(paired(), spec())):
+        seen = [m for m in one["volumeMounts"] if m["name"] == "campaign"]
+        assert seen == [
+            {"name": "campaign", "mountPath": "/data/cache", "subPath": "cache", "readOnly": True},
+            {
+                "name": "campaign",
+                "mountPath": "/data/results/precision",
+                "subPath": "results/precision",
+            },
+            {
+                "name": "campaign",
+                "mountPath": "/data/cache/compiled",
+                "subPath": "cache/compiled",
+            },
+        ]
+
+
+def test_all_but_the_first_go_on() -> None:
+    made = [c for c in containers(job(paired(), spec())) if c["args"]]
     assert ["--goes-on" in c["args"] for c in made] == [False] + [True] * (len(made) - 1)
 
 

@@ -29,7 +29,7 @@ def claim(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def cluster(claim: Path) -> Iterator[Cluster]:
-    played = Cluster(image(claim))
+    played = Cluster(image(claim), volume=claim)
     played.objects["networkpolicies", POLICY] = policy(spec())
     with serve(played, claim.parent):
         yield played
@@ -74,6 +74,7 @@ def made(own: KubernetesSpec, network: bool, gpus: int = 0) -> dict[str, Any]:
         f"registry.example.org/lem/vllm@{DIGEST}",
         ["stage", "/data/$(HOME)/stage.json"],
         {"HF_HUB_OFFLINE": "1"},
+        {Path("/data/cache/staging/x"): True, Path("/data/models/y"): False},
         network,
         None,
         gpus,
