@@ -54,7 +54,6 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Rig:
     return stage(launcher, prepared, tmp_path_factory.mktemp("apptainer"))
 
 
-@pytest.mark.docker
 @pytest.mark.slow
 @pytest.mark.skipif(
     shutil.which("apptainer") is None,
