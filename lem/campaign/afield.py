@@ -75,14 +75,20 @@ def rendered(campaign: Campaign, say: Say) -> tuple[str, Path]:
 
 def tasks(campaign: Campaign) -> list[Task]:
     """Its jobs that run or wait, as :func:`lem.campaign.asked.tasks_of`."""
-    return tasks_of(campaign.folder, _scheduler(_cluster(campaign)))
+    return tasks_of(campaign.folder, _scheduler(_named(campaign)))
 
 
-def _cluster(campaign: Campaign) -> Cluster:
+def _named(campaign: Campaign) -> Cluster:
     if (cluster := campaign.cluster) is None:
         raise BadInput(
             "no scheduler is named", hint="--launcher slurm, or `launcher` in the campaign file"
         )
+    return cluster
+
+
+def _cluster(campaign: Campaign) -> Cluster:
+    """The same, where something is to be submitted."""
+    cluster = _named(campaign)
     if isinstance(cluster, KubernetesSpec):
         if any(d.launcher is not None for d in campaign.file.drafts):
             raise BadInput(

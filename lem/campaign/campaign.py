@@ -28,6 +28,7 @@ from lem.campaign.lock import (
 from lem.campaign.overview import Overview, refused
 from lem.campaign.plan import Here, Plan, plan
 from lem.campaign.stage import Staging, stage
+from lem.clusters.kubernetes_job import check_cache
 from lem.config import CampaignFile, check_available, check_files, keep_files, load, parse
 from lem.config.clusters import KINDS, Cluster, SlurmSpec
 from lem.config.kubernetes_spec import KubernetesSpec
@@ -36,6 +37,7 @@ from lem.contract.base import write_atomic
 from lem.contract.lock import Lock, Overrides
 from lem.errors import BadInput, EnvironmentFault
 from lem.launchers import pod
+from lem.launchers.cache import cache_root
 from lem.launchers.protocol import Say
 from lem.stores.index import Index
 from lem.stores.outcomes import Outcome
@@ -150,6 +152,7 @@ class Campaign:
         check_links(self.folder)
         check_files(self.file)
         if isinstance(self.cluster, KubernetesSpec):
+            check_cache(self.cluster, cache_root().absolute())
             pod.STAND_IN.set(staging_pods.stand_in(self.cluster))
         file = to_stage(self.file)
         launchers = self._launchers_of(file, say)

@@ -122,19 +122,25 @@ def digest(order: Order) -> str:
 
 def check_places(spec: KubernetesSpec, folder: Path, cache: Path) -> None:
     """Raise :class:`BadInput` where pods would not find what the campaign needs."""
-    for what, place, fix in (
-        ("the campaign's folder", folder, f"--out {spec.mount}/NAME"),
-        ("the cache", cache, f"export LEM_CACHE={spec.mount}/cache"),
-    ):
-        path = PurePath(place)
-        if not path.is_relative_to(spec.mount) or ".." in path.parts:
-            raise BadInput(
-                f"{what} is {place}, which pods do not see: they have the claim {spec.claim} "
-                f"at {spec.mount}",
-                hint=f"where that volume is mounted at {spec.mount}: {fix}",
-            )
-        if not str(place).isprintable():
-            raise BadInput(f"{str(place)!r} holds characters that no manifest may have")
+    _check_place(spec, folder, "the campaign's folder", f"--out {spec.mount}/NAME")
+    check_cache(spec, cache)
+
+
+def check_cache(spec: KubernetesSpec, cache: Path) -> None:
+    """The same of the cache alone."""
+    _check_place(spec, cache, "the cache", f"export LEM_CACHE={spec.mount}/cache")
+
+
+def _check_place(spec: KubernetesSpec, place: Path, what: str, fix: str) -> None:
+    path = PurePath(place)
+    if not path.is_relative_to(spec.mount) or ".." in path.parts:
+        raise BadInput(
+            f"{what} is {place}, which pods do not see: they have the claim {spec.claim} "
+            f"at {spec.mount}",
+            hint=f"where that volume is mounted at {spec.mount}: {fix}",
+        )
+    if not str(place).isprintable():
+        raise BadInput(f"{str(place)!r} holds characters that no manifest may have")
 
 
 def turns(wanted: Sequence[Sequence[str]], backends: Sequence[str]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from lem.clusters.kubernetes_job import ORDER
 from lem.clusters.protocol import Task
+from lem.config.kubernetes_spec import QUEUE
 
 INDEX = "batch.kubernetes.io/job-completion-index"
 MAX_INDEX = 10**6
@@ -71,14 +72,21 @@ def tasks(job: Mapping[str, Any], pods: Iterable[Mapping[str, Any]], now: dateti
     for index in sorted(unfinished(job)):
         own = newest.get(index)
         if own is None:
-            queued = _dict(job, "spec").get("suspend") is True
-            found.append(Task(name, index, "waiting", "Suspended" if queued else "no pod yet"))
+            found.append(Task(name, index, "waiting", _held_up(job)))
         elif not _lost(own, now):
             state: Literal["running", "waiting"] = "running" if _begun(own) else "waiting"
             where = str(_dict(own, "spec").get("nodeName") or "")
             told = where if state == "running" else why(own) or where
             found.append(Task(name, index, state, told))
     return found
+
+
+def _held_up(job: Mapping[str, Any]) -> str:
+    """Why there is no pod."""
+    if _dict(job, "spec").get("suspend") is not True:
+        return "no pod yet"
+    queue = _dict(_dict(job, "metadata"), "labels").get(QUEUE)
+    return f"Suspended: in the queue {queue}" if isinstance(queue, str) else "Suspended"
 
 
 def ended(pod: Mapping[str, Any]) -> tuple[str, int | None, str]:

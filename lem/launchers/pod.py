@@ -59,7 +59,10 @@ class Pod:
     @contextmanager
     def start(self, task: Task) -> Iterator[Agent]:
         if task.verb == "run" and not _in_pod():
-            raise EnvironmentFault("this is no pod of lem's: nothing is measured here")
+            raise EnvironmentFault(
+                "this is no pod of lem's: nothing is measured here",
+                hint="go on where the campaign was begun: launcher: {kind: kubernetes, …}",
+            )
         with _inner().start(task) as agent:
             yield agent
 

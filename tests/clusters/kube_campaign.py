@@ -48,9 +48,9 @@ class Host:
     """The command line that submits and follows."""
 
     def __init__(self, claim: Path, *words: str | Path, **variables: str) -> None:
-        self._log = claim.parent / "said"
+        self._log = claim.parent / f"said-{len(list(claim.parent.glob('said-*')))}"
         place = claim.parent
-        with self._log.open("ab") as log:
+        with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, str(HOST), *map(str, words)],
                 cwd=place,

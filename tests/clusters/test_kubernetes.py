@@ -299,6 +299,9 @@ def test_a_pod_that_has_ended_is_not_where_the_block_is() -> None:
 def test_a_queue_s_job_waits() -> None:
     job = JOB | {"spec": {"completions": 1, "suspend": True}}
     assert kubernetes_state.tasks(job, [], NOW) == [Task("j", 0, "waiting", "Suspended")]
+    queued = {**JOB["metadata"]["labels"], "kueue.x-k8s.io/queue-name": "research"}
+    (task,) = kubernetes_state.tasks(job | {"metadata": {"labels": queued}}, [], NOW)
+    assert task.where == "Suspended: in the queue research"
 
 
 @pytest.mark.parametrize(

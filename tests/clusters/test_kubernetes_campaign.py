@@ -4,6 +4,7 @@ block. The pods' containers are processes with the manifest's command and enviro
 import itertools
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,7 +81,7 @@ def test_every_run_is_made_once_in_the_order_that_was_drawn(cluster: Cluster, cl
     text = "".join(p.read_text() for p in (out / "cluster" / "logs").glob("1-*.log"))
     assert text.count("begun on node-1") == text.count(": done") == BLOCKS * ARMS
     again = Host(claim, "campaign", "run", out).end()
-    assert again.count("submitted") == 1
+    assert "submitted" not in again
 
 
 def test_what_the_agent_is_given(cluster: Cluster, claim: Path) -> None:
@@ -210,6 +211,23 @@ def test_render_prints_what_is_submitted(cluster: Cluster, claim: Path) -> None:
     assert cluster.asked == []
     assert made["kind"] == "Job" and made["spec"]["completions"] == BLOCKS
     assert len(made["spec"]["template"]["spec"]["initContainers"]) >= 1
+
+
+def test_status_shows_where_pods_are(cluster: Cluster, claim: Path) -> None:
+    """Also without ``LEM_CACHE``: nothing is to be submitted."""
+    out = claim / "out"
+    host = Host(claim, "campaign", "run", campaign(claim, measure=LONG), "--out", out)
+    host.until(lambda: begun(out))
+    time.sleep(1)
+    said = Host(claim, "campaign", "status", out, LEM_CACHE="").end()
+    assert f"jobs run on {NODE}" in said and "no pod yet" in said
+    host.end()
+
+
+def test_staging_elsewhere_is_refused(cluster: Cluster, claim: Path) -> None:
+    words = ("campaign", "stage", campaign(claim))
+    said = Host(claim, *words, LEM_CACHE="/tmp/elsewhere").end(2)
+    assert f"LEM_CACHE={claim}/cache" in said
 
 
 def test_a_folder_that_pods_do_not_see_is_refused_before_anything(
