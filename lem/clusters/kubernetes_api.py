@@ -57,9 +57,7 @@ class Api:
 
     def create_job(self, body: Mapping[str, Any]) -> None:
         """A field that this cluster's version does not know is refused, not let fall."""
-        self._ask(
-            "BatchV1Api", "create_namespaced_job", body=dict(body), field_validation="Strict"
-        )
+        self._ask("BatchV1Api", "create_namespaced_job", body=dict(body), field_validation="Strict")
 
     def job(self, name: str) -> dict[str, Any] | None:
         return self._found("BatchV1Api", "read_namespaced_job", name=name)

@@ -37,6 +37,7 @@ TMP_BYTES, SHM_BYTES = 4 * 2**30, 2**30
 """As for the docker launcher. Both are memory, and count against the pod's limit."""
 MAX_BYTES = 2**20
 """etcd takes no object above 1.5 MiB."""
+SHARING = "nvidia.com/gpu.sharing-strategy"
 NO_GPU = {"NVIDIA_VISIBLE_DEVICES": "void", "CUDA_VISIBLE_DEVICES": ""}
 """Images may ask for all GPUs, which a node whose default runtime is NVIDIA's would grant."""
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,55}[a-z0-9])?")
@@ -206,6 +207,7 @@ def pod(
         "nodeSelector": dict(spec.node_selector) or None,
         "tolerations": [t.model_dump(exclude_none=True) for t in spec.tolerations] or None,
         "imagePullSecrets": [{"name": n} for n in spec.image_pull_secrets] or None,
+        "affinity": _whole_boards(spec, containers),
         "initContainers": list(containers[:-1]) or None,
     }
     tmp = TMP_BYTES if memory is None else min(TMP_BYTES, memory // 2)
@@ -230,6 +232,20 @@ def pod(
             _in_memory("shm", min(SHM_BYTES, tmp)),
         ],
     }
+
+
+def _whole_boards(
+    spec: KubernetesSpec, containers: Sequence[dict[str, Any]]
+) -> dict[str, Any] | None:
+    """No node that gives one NVIDIA board to several pods, by the label that its feature discovery
+    writes: what such a board draws is not one pod's. Where nothing writes it, it keeps none off."""
+    if not spec.gpus or not spec.gpu_resource.startswith("nvidia.com/"):
+        return None
+    if not all(spec.gpu_resource in c.get("resources", {}).get("limits", {}) for c in containers):
+        return None
+    term = {"key": SHARING, "operator": "NotIn", "values": ["mps", "time-slicing"]}
+    required = {"nodeSelectorTerms": [{"matchExpressions": [term]}]}
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
 
 
 def container(

@@ -110,6 +110,23 @@ def test_without_gpus_none_is_granted() -> None:
     assert "NVIDIA_VISIBLE_DEVICES" not in {e["name"] for e in one["env"]}
 
 
+def test_no_node_whose_boards_are_shared() -> None:
+    """What a board draws that several pods use is none's. By the label of NVIDIA's discovery."""
+
+    def affinity(**changes: Any) -> Any:
+        return job(work(), spec(**changes))["spec"]["template"]["spec"].get("affinity")
+
+    required = affinity(gpus=1)["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    ((term,),) = (t["matchExpressions"] for t in required["nodeSelectorTerms"])
+    assert term == {
+        "key": "nvidia.com/gpu.sharing-strategy",
+        "operator": "NotIn",
+        "values": ["mps", "time-slicing"],
+    }
+    assert affinity() is None
+    assert affinity(gpus=1, gpu_resource="amd.com/gpu") is None
+
+
 def test_every_container_of_a_pod_is_given_the_same() -> None:
     """So kubelet gives to each what the one before had."""
     made = containers(job(paired(), full()))
