@@ -82,8 +82,8 @@ def places_of(campaign: str, rows: Sequence[Row], placed: bool = False) -> Place
     for row in rows:
         found.setdefault(row.outcome.block, row.outcome)
     sets = {b: tuple(sorted(set(o.device_set))) for b, o in sorted(found.items())}
-    boards: _Joined = _Joined()
-    nodes: _Joined = _Joined()
+    boards: Joined = Joined()
+    nodes: Joined = Joined()
     for block, own in sets.items():
         boot = ("boot", found[block].boot_id)
         seen: list[Hashable] = [("board", uuid) for uuid in own if own != CPU]
@@ -142,7 +142,7 @@ def before_on_the_same(outcomes: Sequence[Outcome]) -> dict[int, int]:
     return before
 
 
-class _Joined:
+class Joined:
     """Sets that grow together where they have a member in common."""
 
     def __init__(self) -> None:

@@ -12,20 +12,26 @@ configurations at once.
   (Uᵢ/2))² ÷ (k − 1)) (Birge, Phys. Rev. 40 (1932) 207). It is not divided by √k: boards and meters
   of one make may err alike. Where it is above ``UNEXPLAINED``, what they scatter by is known from
   themselves alone: U is then at least t(k − 1)·s ÷ √k, which matters with two or three.
+- Where a submitter's blocks are of several boards it is boards that are repeated: h is then that of
+  :func:`lem.stats.absolute_boards.absolute_on_boards`, blocks in the order in which they began.
 - Where one submitter has no U there is none, and ``why_none`` says why.
 
 Nothing depends on which other configurations are in the same call, or on the order of the runs
 given: the same runs give the same bits.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lem.analysis.places import Joined
 from lem.archive.schema import HEADLINE, TIERS, WITH_UNCERTAINTY
 from lem.contract.metrics import METRICS
+from lem.stats.absolute import OVERLAP
+from lem.stats.absolute_boards import absolute_on_boards
 from lem.stats.quantiles import t_quantile
 from lem.stats.serial import REFUSALS, absolute_intervals
 
@@ -38,8 +44,8 @@ stated of, and of what only the scatter on one machine is known of."""
 AT_ONCE = 1_000_000
 """Values that intervals are worked out of together: of a whole archive's they would take
 gigabytes."""
-UNSTATED = 5
-WHY_NONE = {**REFUSALS, UNSTATED: "a run states no uncertainty"}
+UNSTATED, OVERLAPPING = 5, 6
+WHY_NONE = {**REFUSALS, UNSTATED: "a run states no uncertainty", OVERLAPPING: OVERLAP}
 """``config_summary.why_none`` in words; 0 where there is an interval."""
 
 HIGHER_IS_BETTER = frozenset(
@@ -56,10 +62,51 @@ class Runs(NamedTuple):
     """(runs, 4): campaign, block, arm, attempt: what their order is by."""
     started: Floats
     tier: Ints
+    boards: Ints
+    """What a run ran on, as :func:`on_boards` numbers it."""
     values: Floats
     """(runs, headline metrics); NaN where a run has no such figure."""
     expanded: Floats
     """(runs, metrics with uncertainty); NaN where a run states none."""
+
+
+SHARED = -1
+"""In place of a set of boards: one of several that all hang together by boards in common."""
+
+
+def on_boards(
+    config: Ints, identity: Ints, sets: Ints, names_of: Callable[[list[int]], Mapping[int, str]]
+) -> Ints:
+    """Of each run what it ran on: the number of its set of boards. Sets of one submitter and
+    configuration that have a board in common get one number, and where only one is left of several
+    it is ``SHARED``. ``names_of``: sets → their boards, joined by commas; asked only where needed.
+    """
+    if not len(sets):
+        return sets
+    order = np.lexsort((sets, identity, config))
+    first = np.flatnonzero(_starts(config[order]) | _starts(identity[order]))
+    ends = np.append(first[1:], len(order)) - 1
+    several = np.flatnonzero(sets[order[first]] != sets[order[ends]])
+    if not len(several):
+        return sets
+    own = [order[first[i] : ends[i] + 1] for i in several]
+    names = names_of(np.unique(sets[np.concatenate(own)]).tolist())
+    found = sets.copy()
+    for those in own:
+        found[those] = _joined(sets[those], names)
+    return found
+
+
+def _joined(sets: Ints, names: Mapping[int, str]) -> Ints:
+    joined, numbers = Joined(), np.unique(sets).tolist()
+    for number in numbers:
+        joined.join([("set", number), *names[number].rpartition(":")[2].split(",")])
+    least: dict[object, int] = {}
+    for number in numbers:
+        least.setdefault(joined.of(("set", number)), number)
+    if len(least) == 1:
+        return np.full(len(sets), SHARED)
+    return np.array([least[joined.of(("set", number))] for number in sets.tolist()])
 
 
 class Summaries(NamedTuple):
@@ -90,7 +137,7 @@ def summarise(runs: Runs, tiers: Iterable[int] = TIERS) -> Summaries:
         for metric in range(len(HEADLINE))
         if (stretch := _stretch(runs, tier, metric)) is not None
     ]
-    intervals = _intervals([(s.blocks, s.n) for s in stretches])
+    intervals = _intervals(stretches)
     found = [_of_metric(runs, s, *own) for s, own in zip(stretches, intervals, strict=True)]
     if not found:
         return Summaries(*(np.zeros(0, dtype=t) for t in _TYPES))  # type: ignore[arg-type]
@@ -123,6 +170,9 @@ class _Stretch(NamedTuple):
     """The submitter of each block, counted through all configurations."""
     n: Ints
     """Blocks of each submitter."""
+    boards: Ints
+    """Of each block, what it ran on; likewise the next."""
+    began: Floats
 
 
 def _stretch(runs: Runs, tier: int, metric: int) -> _Stretch | None:
@@ -136,11 +186,14 @@ def _stretch(runs: Runs, tier: int, metric: int) -> _Stretch | None:
     of_block = (np.cumsum(new_submitter) - 1)[new_block]
     blocks = _means(runs.values[kept, metric], new_block)
     n = np.bincount(of_block)
-    return _Stretch(tier, metric, kept, new_config, new_submitter, new_block, blocks, of_block, n)
+    boards = runs.boards[kept][new_block]
+    began = np.minimum.reduceat(runs.started[kept], np.flatnonzero(new_block))
+    new = (new_config, new_submitter, new_block)
+    return _Stretch(tier, metric, kept, *new, blocks, of_block, n, boards, began)
 
 
 def _of_metric(runs: Runs, stretch: _Stretch, half: Floats, why: Ints) -> Summaries:
-    tier, metric, kept, new_config, new_submitter, new_block, blocks, of_block, n = stretch
+    tier, metric, kept, new_config, new_submitter, new_block, blocks, of_block, n, *_ = stretch
     config, values, started = runs.config[kept], runs.values[kept, metric], runs.started[kept]
     of_run = np.cumsum(new_submitter) - 1
     of_submitter = np.cumsum(new_config)[new_submitter] - 1
@@ -177,26 +230,45 @@ def _of_metric(runs: Runs, stretch: _Stretch, half: Floats, why: Ints) -> Summar
     )
 
 
-def _intervals(stretches: Sequence[tuple[Floats, Ints]]) -> list[tuple[Floats, Ints]]:
-    """Of each stretch's blocks, and how many each submitter has: the half-width of each submitter's
-    mean (NaN without one), and why there is none (0 where there is). All series of one length are
-    looked at together, whosever and of whatever metric."""
+def _intervals(stretches: Sequence[_Stretch]) -> list[tuple[Floats, Ints]]:
+    """Of each stretch: the half-width of each submitter's mean (NaN without one), and why there is
+    none (0 where there is). All series of one length are looked at together, whosever and of
+    whatever metric."""
     if not stretches:
         return []
-    blocks = np.concatenate([b for b, _ in stretches])
-    n = np.concatenate([own for _, own in stretches])
+    blocks, n, boards, began = (
+        np.concatenate(column)
+        for column in zip(*((s.blocks, s.n, s.boards, s.began) for s in stretches), strict=True)
+    )
     half = np.full(len(n), np.nan)
     why = np.ones(len(n), dtype=np.int64)
     starts = np.cumsum(n) - n
-    for length in np.unique(n[n >= 3]):
-        alike = np.flatnonzero(n == length)
+    several = np.minimum.reduceat(boards, starts) != np.maximum.reduceat(boards, starts)
+    shared = (boards[starts] == SHARED) & (n >= 3)
+    why[shared] = OVERLAPPING
+    plain = ~several & ~shared
+    for length in np.unique(n[plain & (n >= 3)]):
+        alike = np.flatnonzero(plain & (n == length))
         at_once = max(1, AT_ONCE // int(length))
         for i in range(0, len(alike), at_once):
             those = alike[i : i + at_once]
             found = absolute_intervals(blocks[starts[those][:, None] + np.arange(length)])
             half[those], why[those] = found.half_width, found.refused
-    ends = np.cumsum([len(own) for _, own in stretches])[:-1]
-    return list(zip(np.split(half, ends), np.split(why, ends), strict=True))
+    # As many boards, too: sums over more columns than there are boards might be of other bits.
+    spread: dict[tuple[int, int], list[tuple[int, Floats, Ints]]] = defaultdict(list)
+    for i in np.flatnonzero(several & (n >= 3)).tolist():
+        own = slice(starts[i], starts[i] + n[i])
+        order = np.argsort(began[own], kind="stable")
+        numbers, which = np.unique(boards[own][order], return_inverse=True)
+        spread[int(n[i]), len(numbers)].append((i, blocks[own][order], which))
+    for (length, places), series in spread.items():
+        at_once = max(1, AT_ONCE // (length * places))
+        for j in range(0, len(series), at_once):
+            those, values, which = map(np.array, zip(*series[j : j + at_once], strict=True))
+            found = absolute_on_boards(values, which)
+            half[those], why[those] = found.half_width, found.refused
+    cuts = np.cumsum([len(s.n) for s in stretches])[:-1]
+    return list(zip(np.split(half, cuts), np.split(why, cuts), strict=True))
 
 
 def _of_submitters(

@@ -15,9 +15,10 @@ from sqlalchemy.engine import Connection
 
 from lem.archive import board, facets
 from lem.archive.copying import FEW, copied_out, insert_numbers, or_none
-from lem.archive.figures import Runs, Summaries, summarise
+from lem.archive.figures import Runs, Summaries, on_boards, summarise
 from lem.archive.rows import FIGURES
 from lem.archive.schema import (
+    BOARD_SET,
     CONFIG,
     CONFIG_SUMMARY,
     DIMENSIONS,
@@ -29,7 +30,8 @@ from lem.archive.schema import (
 
 AT_ONCE = 4000
 """Configurations whose runs are read together."""
-_KEYS = ("config_id", "identity_id", "campaign_id", "block", "arm", "attempt", "started_at", "tier")
+_PLACE = ("campaign_id", "block", "arm", "attempt")
+_WHOLE = ("config_id", "identity_id", *_PLACE, "tier", "board_set_id")
 
 
 class State(NamedTuple):
@@ -104,22 +106,36 @@ def computed(
 ) -> Computed:
     """What the counted runs of these configurations say, of each tier at least; ``campaign``: those
     of this one alone."""
-    columns = [RUN.c[name] for name in (*_KEYS, *FIGURES)]
+    columns = [RUN.c[name] for name in (*_WHOLE, "started_at", *FIGURES)]
     query = sa.select(*columns).where(RUN.c.config_id.in_(config_ids), RUN.c.counted)
     if campaign is not None:
         query = query.where(RUN.c.campaign_id == campaign)
     found = copied_out(c, query)
-    whole = {name: found[name].astype(np.int64) for name in (*_KEYS[:6], "tier")}
+    whole = {name: found[name].astype(np.int64) for name in _WHOLE}
     runs = Runs(
         config=whole["config_id"],
         identity=whole["identity_id"],
-        place=np.stack([whole[name] for name in _KEYS[2:6]], axis=1),
+        place=np.stack([whole[name] for name in _PLACE], axis=1),
         started=found["started_at"],
         tier=whole["tier"],
+        boards=on_boards(
+            whole["config_id"],
+            whole["identity_id"],
+            whole["board_set_id"],
+            lambda sets: _names(c, sets),
+        ),
         values=np.stack([found[name] for name in HEADLINE], axis=1),
         expanded=np.stack([found[f"{name}_u"] for name in WITH_UNCERTAINTY], axis=1),
     )
     return Computed(summarise(runs, tiers), _states(runs))
+
+
+def _names(c: Connection, sets: Sequence[int]) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for at in range(0, len(sets), AT_ONCE):
+        those = BOARD_SET.c.id.in_(sets[at : at + AT_ONCE])
+        found |= {r.id: r.boards for r in c.execute(sa.select(BOARD_SET).where(those))}
+    return found
 
 
 def rows_of(found: Summaries) -> list[tuple[Any, ...]]:

@@ -12,11 +12,14 @@ from scipy import stats
 
 from lem.archive.figures import (
     HIGHER_IS_BETTER,
+    OVERLAPPING,
+    SHARED,
     UNEXPLAINED,
     UNEXPLAINED_ALONE,
     UNSTATED,
     WHY_NONE,
     Runs,
+    on_boards,
     summarise,
 )
 from lem.archive.schema import HEADLINE, WITH_UNCERTAINTY
@@ -30,9 +33,9 @@ ARMS = 2
 """In a block, where a test has several."""
 
 
-def runs(rows, arms: int = 1) -> Runs:
+def runs(rows, arms: int = 1, boards=None) -> Runs:
     """Of (config, identity, campaign, place, started, tier, value or None, U or None); the same
-    value in every metric. ``place``: block × ``arms`` + arm."""
+    value in every metric. ``place``: block × ``arms`` + arm. ``boards``: of each row a number."""
     nan = math.nan
     table = [[nan if x is None else x for x in row] for row in rows]
     t = np.array(table, dtype=float).reshape(-1, 8)
@@ -44,6 +47,7 @@ def runs(rows, arms: int = 1) -> Runs:
         np.column_stack([whole[:, 2], whole[:, 3] // arms, whole[:, 3] % arms, np.zeros(n, int)]),
         t[:, 4],
         t[:, 5].astype(np.int64),
+        np.zeros(n, int) if boards is None else np.array(boards, dtype=np.int64),
         np.repeat(t[:, 6:7], len(HEADLINE), axis=1),
         np.repeat(t[:, 7:8], len(WITH_UNCERTAINTY), axis=1),
     )
@@ -252,3 +256,75 @@ def test_tiers_hold_what_is_of_them_or_better() -> None:
 
 def test_throughput_alone_is_better_when_higher() -> None:
     assert {HEADLINE[i] for i in HIGHER_IS_BETTER} == {"output_throughput_tokens_per_s"}
+
+
+def test_blocks_on_several_boards_are_boards_repeated() -> None:
+    """In the order in which they began, as the analysis of a campaign has it."""
+    rng = np.random.default_rng(1)
+    board = [0, 1, 2, 3] * 3
+    began = list(rng.permutation(12).astype(float))
+    x = [1 + 0.02 * b + 0.001 * v for b, v in zip(board, rng.standard_normal(12), strict=True)]
+    rows = [(1, 1, 1, b, began[b], 1, x[b], 0.03) for b in range(12)]
+    order = sorted(range(12), key=lambda b: began[b])
+    one = absolute([x[b] for b in order], [0.03] * 12, boards=[board[b] for b in order])
+    found = summarise(runs(rows, boards=board))
+    assert math.isclose(found.expanded[SPEED], one.high - one.mean, rel_tol=1e-9)
+    assert math.isclose(found.expanded[ONE], math.hypot(one.high - one.mean, 0.03), rel_tol=1e-9)
+
+
+def test_the_order_of_boards_is_no_drift() -> None:
+    rng = np.random.default_rng(2)
+    board = [b // 8 for b in range(24)]
+    x = [1 + 0.02 * b + 0.002 * v for b, v in zip(board, rng.standard_normal(24), strict=True)]
+    rows = [(1, 1, 1, b, b, 1, x[b], 0.03) for b in range(24)]
+    assert summarise(runs(rows)).why_none[SPEED] > 0
+    found = summarise(runs(rows, boards=board))
+    assert found.why_none[SPEED] == 0 and found.expanded[SPEED] > 0.02
+
+
+def test_u_of_figures_on_several_boards_holds_the_mean_of_boards_like_these() -> None:
+    """Boards that differ by 2 %, blocks by 1 %: as if boards were blocks it is half of the time."""
+    rng = np.random.default_rng(3)
+    for boards in (2, 4):
+        board = np.repeat(np.arange(boards), 10)
+        rows, of_row = [], []
+        for config in range(400):
+            x = 1 + 0.02 * rng.standard_normal(boards)[board]
+            x = x + 0.01 * rng.standard_normal(len(board))
+            rows += [(config, 1, 1, b, b, 1, v, None) for b, v in enumerate(x)]
+            of_row += board.tolist()
+        found = summarise(runs(rows, boards=of_row))
+        speed = found.metric == SPEED
+        speed &= found.tier == 1
+        held = np.abs(found.mean[speed] - 1) < found.expanded[speed]
+        given = found.why_none[speed] == 0
+        assert given.mean() > 0.9 and held[given].mean() > 0.93, boards
+
+
+@given(rows_of, st.randoms(), st.lists(st.integers(-1, 3), min_size=60, max_size=60))
+@settings(max_examples=60)
+def test_the_same_bits_whatever_others_ran_on(rows, random, boards) -> None:
+    # One submitter's sets hang together in all of its runs of a configuration, or in none.
+    on = [-1 if sum(r[:2]) == 5 else max(b, 0) for r, b in zip(rows, boards, strict=False)]
+    paired = list(zip(rows, on, strict=True))
+    random.shuffle(paired)
+    together = summarise(runs([r for r, _ in paired], ARMS, [b for _, b in paired]))
+    for config in (1, 2, 3):
+        mine = [(r, b) for r, b in zip(rows, on, strict=True) if r[0] == config]
+        alone = summarise(runs([r for r, _ in mine], ARMS, [b for _, b in mine]))
+        of = together.config == config
+        for name, column in alone._asdict().items():
+            np.testing.assert_array_equal(getattr(together, name)[of], column, err_msg=name)
+
+
+def test_sets_that_share_a_board_are_one_and_where_all_do_there_is_no_interval() -> None:
+    names = {5: "salt:a,b", 6: "salt:b,c", 7: "salt:d", 8: "salt:e"}
+    config, identity = np.array([1, 1, 1, 1, 2, 2, 3, 3]), np.ones(8, dtype=np.int64)
+    sets = np.array([5, 6, 7, 8, 5, 6, 7, 7])
+    found = on_boards(config, identity, sets, lambda asked: {n: names[n] for n in asked})
+    assert found.tolist() == [5, 5, 7, 8, SHARED, SHARED, 7, 7]
+    one = on_boards(config[6:], identity[6:], sets[6:], lambda asked: pytest.fail("not needed"))
+    assert one.tolist() == [7, 7]
+    rows = [(1, 1, 1, b, b, 1, v, 0.03) for b, v in enumerate([1.0, 1.02, 0.99, 1.01])]
+    told = summarise(runs(rows, boards=[SHARED] * 4))
+    assert told.why_none[ONE] == OVERLAPPING and math.isnan(told.expanded[ONE])

@@ -89,3 +89,24 @@ def test_a_run_without_figures_has_no_summary_but_a_tier(archive) -> None:
         assert c.scalar(sa.select(sa.func.count()).select_from(CONFIG_SUMMARY)) == 0
         row = c.execute(sa.select(CONFIG.c.best_tier, CONFIG.c.last_at)).one()
     assert tuple(row) == (1, "2026-05-28T20:26:40.000+00:00")
+
+
+def test_blocks_of_one_submitter_on_several_boards_are_told_by_their_boards(archive) -> None:
+    r = random.Random(1)
+    with archive.database.writing() as c:
+        o = made_rows.origin(c, 1)
+    values = [1 + 0.03 * (b % 3) + r.gauss(0, 0.001) for b in range(9)]
+
+    def u(n: int, boards) -> float:
+        made = [
+            made_rows.run(o, made_rows.config(n), b, v, boards=boards(b), arm=n)
+            for b, v in enumerate(values)
+        ]
+        bulk.merge(archive.database, made)
+        with archive.database.reading() as c:
+            assert summaries.differences(c) == []
+            s, ids = CONFIG_SUMMARY.c, sa.select(sa.func.max(CONFIG.c.id)).scalar_subquery()
+            return c.scalar(sa.select(s.expanded).where(s.config_id == ids, s.metric == 0).limit(1))
+
+    assert u(0, lambda b: f"salt:{b % 3}") > 2 * u(1, lambda b: "salt:0")
+    assert u(2, lambda b: f"salt:{b % 3},{(b + 1) % 3}") is None

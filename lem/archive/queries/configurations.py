@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from lem.archive.figures import Runs, summarise
+from lem.archive.figures import Runs, on_boards, summarise
 from lem.archive.queries.answer import (
     Answer,
     CampaignId,
@@ -190,6 +190,9 @@ def _figures(
     table = np.array([[r[n] for n in FIGURES] for r in runs], dtype=float)
     table = table.reshape(-1, len(FIGURES))
     table[:, : len(HEADLINE)][:, [name not in metrics for name in HEADLINE]] = np.nan
+    sets = {boards: i for i, boards in enumerate(dict.fromkeys(r["boards"] for r in runs))}
+    of_run = np.array([sets[r["boards"]] for r in runs], dtype=np.int64)
+    names = {i: boards for boards, i in sets.items()}
     found = summarise(
         Runs(
             config=whole[:, 0],
@@ -197,6 +200,7 @@ def _figures(
             place=whole[:, 1:],
             started=np.array([r["started_at"] for r in runs], dtype=float),
             tier=np.full(len(runs), SELF_REPORTED),
+            boards=on_boards(whole[:, 0], whole[:, 0], of_run, lambda _: names),
             values=table[:, : len(HEADLINE)],
             expanded=table[:, len(HEADLINE) :],
         ),
