@@ -13,6 +13,7 @@ NOT_PLUGINS = (
     "hardening",
     "image",
     "install",
+    "layers",
     "log",
     "origin",
     "protocol",

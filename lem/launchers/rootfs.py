@@ -1,7 +1,9 @@
 """An image as a tree of files, for Charliecloud."""
 
 import os
+import shutil
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from lem.errors import EnvironmentFault
@@ -9,6 +11,8 @@ from lem.launchers import flatten
 from lem.launchers.converted import Form
 
 TREE = "tree"
+SPARE_BYTES = 2**30
+"""Left free on the disk."""
 PLACES = (
     "run",
     "requests",
@@ -25,7 +29,7 @@ PLACES = (
 
 def unpack(archive: flatten.Archive, folder: Path) -> None:
     """Into ``folder/tree``, by GNU tar, which follows no link of the archive's; then lem's own
-    places are made."""
+    places are made. Raises as :func:`lem.launchers.flatten.flatten`."""
     target = folder / TREE
     target.mkdir()
     tar = subprocess.Popen(
@@ -39,11 +43,18 @@ def unpack(archive: flatten.Archive, folder: Path) -> None:
     )
     assert tar.stdin is not None and tar.stderr is not None
     try:
-        flatten.flatten(archive, tar.stdin)
+        room = shutil.disk_usage(folder).free - SPARE_BYTES
+        flatten.flatten(archive, tar.stdin, max(0, room))
         tar.stdin.close()
     except BrokenPipeError:
         pass
+    except BaseException:
+        tar.kill()
+        raise
     finally:
+        # tar waits for the rest as long as this is open, and so would we for tar.
+        with suppress(BrokenPipeError):
+            tar.stdin.close()
         why = tar.stderr.read().decode(errors="replace").strip()
         status = tar.wait()
     if status != 0:

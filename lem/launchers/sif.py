@@ -1,6 +1,7 @@
 """An image as one file, for Apptainer."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,15 +14,21 @@ BUILD_TIMEOUT_S = 3600.0
 
 
 def build(program: str, archive: flatten.Archive, folder: Path) -> None:
-    """By Apptainer's own reader of Docker archives, as this user."""
-    done = subprocess.run(
-        words(program, archive.path, folder / FILE),
-        env={k: v for k, v in os.environ.items() if k in KEPT},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=BUILD_TIMEOUT_S,
-        check=False,
-    )
+    """By Apptainer's own reader of Docker archives, as this user. That one holds no layer against
+    the image's id, so it is done here."""
+    command = words(program, archive.path, folder / FILE)
+    with flatten.verified(archive, shutil.disk_usage(folder).free):
+        try:
+            done = subprocess.run(
+                command,
+                env={k: v for k, v in os.environ.items() if k in KEPT},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=BUILD_TIMEOUT_S,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as e:
+            raise EnvironmentFault(f"{program} cannot be run: {e}", kind="image") from e
     if done.returncode != 0:
         last = done.stderr.decode(errors="replace").strip()[-1000:]
         raise EnvironmentFault(f"{program} could not make an image: {last}", kind="image")
