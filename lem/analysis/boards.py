@@ -4,10 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from statistics import NormalDist
 from typing import TYPE_CHECKING
 
-from lem.analysis.gains import has_gain
+from lem.analysis.gains import has_gain, shared_log
 from lem.analysis.places import Kind, Places, Spread
 from lem.stats import Absolute, Between, absolute, mean_of, not_averaged
 from lem.stores.rows import Row
@@ -71,14 +70,15 @@ def boards_of(
         return told
     import numpy as np
 
-    from lem.stats.boards import apart, component, grouped
+    from lem.stats.boards import allowed, apart, component, grouped
     from lem.stats.campaign import between_of, each_board
 
     which = np.array([names.index(of_block[b]) for b in logs])
     found = grouped(np.array(list(logs.values())), which)
     by_name = {p.name: p for p in spread.places}
     gains = [_gain(by_arm, by_name[n].blocks, quantity) for n in names]
-    beside = apart(found, level, allowed=np.array(_allowed(gains, level)))
+    explained = allowed(np.array([math.inf if g is None else g for g in gains]), level)
+    beside = apart(found, level, allowed=explained)
     each = {o.name: o for o in each_board(found, beside, names)}
     places = tuple(
         place
@@ -170,15 +170,21 @@ def _gain(
     return max(stated, default=0.0) or None
 
 
-def _allowed(gains: Sequence[float | None], level: float) -> list[float]:
-    """How far gains explain that a place is from the others, whose mean is as uncertain as one of
-    them at most: they may have an error in common. Any distance where nothing is stated."""
-    known = [g for g in gains if g is not None]
-    if len(known) < len(gains):
-        return [math.inf] * len(gains)
-    tests = 1 if len(gains) == 2 else len(gains)
-    z = NormalDist().inv_cdf(1 - (1 - level) / 2 / tests)
-    return [z * math.hypot(g, max([*known[:i], *known[i + 1 :]])) for i, g in enumerate(known)]
+def gains_on(
+    by_arm: Mapping[str, Mapping[int, Row]], baseline: str, quantity: "Quantity", spread: Spread
+) -> dict[str, dict[str, float]]:
+    """Arm → place → standard uncertainty that gains leave in the ratios of its blocks there."""
+    base = by_arm.get(baseline, {})
+    found: dict[str, dict[str, float]] = {}
+    for arm, own in by_arm.items():
+        found[arm] = {}
+        for place in spread.places:
+            both = own.keys() & base.keys() & set(place.blocks)
+            if both and arm != baseline:
+                mine, theirs = ({b: rows[b] for b in both} for rows in (own, base))
+                left = shared_log(mine, theirs, quantity.metric, quantity.part)
+                found[arm][place.name] = left
+    return found
 
 
 def of_blocks(

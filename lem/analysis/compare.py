@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from lem.analysis.answering import unlike
 from lem.analysis.blocks import Blocks, blocks_done
-from lem.analysis.boards import boards_of, nodes_of, of_blocks
+from lem.analysis.boards import boards_of, gains_on, nodes_of, of_blocks
 from lem.analysis.comparison import ArmInfo, ArmResult, Comparison, Shortfall
 from lem.analysis.gains import shared_log
 from lem.analysis.lengths import of_answers
@@ -117,16 +117,17 @@ def compare(
     places = places_of(campaign, used, placed)
     spread = {q.key: places.of(q.metric, q.part) for q in quantities}
     estimates = {
-        key: ratios(
-            table,
+        q.key: ratios(
+            tables[q.key],
             baseline.arm_id,
             pilot=decision.pilot if decision is not None else None,
             target=target,
             level=1 - (1 - level) / len(quantities) if across else level,
             comparisons=len(known - gone - apart.keys() - {baseline.arm_id}),
-            boards=None if (s := spread[key]) is None or s.overlap else s.of_block,
+            boards=None if (s := spread[q.key]) is None or s.overlap else s.of_block,
+            gains=None if s is None else gains_on(alike, baseline.arm_id, q, s),
         )
-        for key, table in tables.items()
+        for q in quantities
         if base
     }
     estimates = {

@@ -162,7 +162,9 @@ class Comparison:
         ratio, bias = arm.ratios[key], self.bias_log(arm, key)
         if bias is None or ratio.sd_log is None or ratio.half_width_log is None:
             return None
-        spread = 2 * math.hypot(ratio.sd_log / math.sqrt(ratio.n), ratio.shared_log)
+        # Where boards are the unit, the scatter between blocks has what their gains do in it.
+        shared = 0.0 if ratio.method == "boards" else ratio.shared_log
+        spread = 2 * math.hypot(ratio.sd_log / math.sqrt(ratio.n), shared)
         return max(spread, ratio.half_width_log) + bias
 
     @property

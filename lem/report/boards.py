@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from lem.analysis.boards import Boards, OnPlace
 from lem.analysis.comparison import ArmResult, Comparison
+from lem.analysis.gains import has_gain
 from lem.analysis.places import Kind
 from lem.analysis.quantities import Quantity
 from lem.analysis.text import NOTHING, capital
@@ -139,9 +140,10 @@ def about_spread(c: Comparison) -> Iterator[str]:
 
 def _figures(found: Boards, quantity: Quantity, kinds: str, which: str) -> Iterator[str]:
     n = len(found.places)
+    gains = ", gains included" if has_gain(quantity.metric) else ""
     yield (
         f"{capital(kinds)}{which}: blocks ran on {n}. Figures differ between them"
-        f" {between(found.between)}, gains included. ± and repeatability are for {kinds} like"
+        f" {between(found.between)}{gains}. ± and repeatability are for {kinds} like"
         " these: blocks on one of them count as alike."
     )
     for place in found.places:
@@ -200,9 +202,12 @@ def _ratios(c: Comparison, found: Boards, kinds: str, which: str) -> Iterator[st
     wide = sorted(told, key=lambda item: -_width(item[1]))
     said = "; ".join(_like(a, on, found.quantity) for a, on in wide[:MOST])
     rest = ", the others no wider" if len(told) > MOST else ""
+    shared = any(a.ratios[found.quantity].shared_log for a, _ in told)
+    gains = has_gain(quantity_of(c, found).metric)
+    cancel = ", whose gains cancel" if gains and not shared else ""
     yield (
-        f"Ratios{which} are of these {kinds}, whose gains cancel. For {kinds} like these, each of"
-        f" them counting once, with the standard deviation between them: {said}{rest}."
+        f"Ratios{which} are of these {kinds}{cancel}. For {kinds} like these, with {kinds}, not"
+        f" blocks, as what is repeated, and the standard deviation between them: {said}{rest}."
     )
     one_kind = "node" if found.kind == "node" else "board"
     for place in found.places:

@@ -159,6 +159,21 @@ def apart(found: Grouped, level: float, series: int = 1, allowed: Array | float 
     return Apart(*_beside(found, np.where(none_left, found.counts > 0, rest), level, series), out)
 
 
+def allowed(gains: Array, level: float, series: int = 1) -> Array:
+    """How far each board's gain (standard uncertainties, (…, boards); NaN of none that is there)
+    explains that it is from the others, whose mean is as uncertain as one of them at most: they may
+    have an error in common. Joint as in :func:`apart`."""
+    from scipy.special import ndtri
+
+    known = np.where(np.isnan(gains), 0.0, gains)
+    boards = known.shape[-1]
+    others = np.where(np.eye(boards, dtype=bool), 0.0, known[..., None, :]).max(axis=-1)
+    tests = (~np.isnan(gains)).sum(axis=-1, keepdims=True)
+    tests = np.where(tests <= 2, 1, tests) * series
+    explained: Array = ndtri(1 - (1 - level) / 2 / tests) * np.hypot(known, others)
+    return explained
+
+
 def _beside(
     found: Grouped, among: NDArray[np.bool_], level: float, series: int
 ) -> tuple[Array, Array]:
@@ -198,6 +213,7 @@ def compare_on_boards(
     pilot: int | None = None,
     level: float = 0.95,
     comparisons: int | None = None,
+    gains: Array | None = None,
 ) -> tuple[Intervals, OnBoards]:
     """:func:`lem.stats.intervals.compare_arms` of blocks that ran on the boards ``which``
     (…, blocks).
@@ -206,10 +222,13 @@ def compare_on_boards(
     boards given, blocks scatter about it independently. Where a board is shown to differ in an
     arm's ratio (:func:`apart`), that arm's interval is no narrower than that on boards like these:
     the boards' means take the place of blocks in the same rule. The latter is there for every arm.
+    ``gains`` (…, arms − 1, boards): standard uncertainty that gains leave in the ratio on each
+    board, as of arms on other numbers of boards: what they explain is no difference of boards.
     """
     found = compare_arms(logs, baseline, pilot, level, comparisons)
     m = logs.shape[-1] - 1 if comparisons is None else comparisons
-    on, same, df = _on_boards(logs, which, baseline, level, m)
+    explained = 0.0 if gains is None else allowed(gains, level, m)
+    on, same, df = _on_boards(logs, which, baseline, level, m, explained)
     with np.errstate(invalid="ignore"):
         wider = on.noticed & (on.half_width > found.half_width)
     # No narrower than on these boards; none where these have none, or where it is too wild.
@@ -229,7 +248,12 @@ def compare_on_boards(
 
 
 def _on_boards(
-    logs: Array, which: NDArray[np.int64], baseline: int, level: float, m: int
+    logs: Array,
+    which: NDArray[np.int64],
+    baseline: int,
+    level: float,
+    m: int,
+    explained: Array | float,
 ) -> tuple[OnBoards, Array, Array]:
     """With the half-widths for tests of equivalence, and the degrees of freedom."""
     others = [a for a in range(logs.shape[-1]) if a != baseline]
@@ -255,7 +279,7 @@ def _on_boards(
     half, same = half.reshape(shape) * uneven, same.reshape(shape) * uneven
     deviation, least = _beside(by_board, by_board.counts > 0, level, m)
     with np.errstate(invalid="ignore"):
-        noticed = np.asarray((np.abs(deviation) > least + COARSE).any(axis=-1))
+        noticed = np.asarray((np.abs(deviation) > least + explained + COARSE).any(axis=-1))
     on = OnBoards(by_board, half, noticed, noticed)
     return on, same, df.reshape(shape)
 

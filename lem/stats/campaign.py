@@ -33,6 +33,7 @@ def ratios(
     level: float = 0.95,
     comparisons: int | None = None,
     boards: Mapping[int, str] | None = None,
+    gains: Mapping[Arm, Mapping[str, float]] | None = None,
 ) -> dict[Arm, RatioEstimate]:
     """Every arm's ratio to ``baseline`` with intervals that hold jointly with ``level``.
 
@@ -42,7 +43,9 @@ def ratios(
     ``comparisons``: how many intervals hold jointly, at least as many as there are arms beside the
     baseline; more where arms are still expected. Arms without a common block are left out.
     ``boards``: block → the board (or node) that it ran on, by name; where there are several, see
-    :func:`lem.stats.boards.compare_on_boards`.
+    :func:`lem.stats.boards.compare_on_boards`. ``gains``: arm → board → standard uncertainty that
+    gains leave in its log-ratio there (0 where it is not named): what they explain is no
+    disagreement of boards.
 
     Raises ValueError for a value that is not finite and positive, or an unknown baseline.
     """
@@ -61,13 +64,14 @@ def ratios(
         from lem.stats.boards import compare_on_boards
 
         which = np.array([names.index(boards[b]) for b in blocks])
-        found, on = compare_on_boards(logs, which, 0, first, level, m)
+        left = _gains(gains or {}, arms[1:], names)
+        found, on = compare_on_boards(logs, which, 0, first, level, m, left)
     else:
         found = compare_arms(logs, 0, first, level, m)
     beside: Sequence[OnBoards | None] = [None] * (len(arms) - 1)
     if on is not None:
         centres = [math.exp(float(v)) for v in found.log_ratio]
-        beside = _on_boards(on, names, level, m, centres)
+        beside = _on_boards(on, names, level, m, centres, left)
     estimates: dict[Arm, RatioEstimate] = {}
     for i, arm in enumerate(arms[1:]):
         log_ratio, half = float(found.log_ratio[i]), float(found.half_width[i])
@@ -100,13 +104,27 @@ def ratios(
     return estimates
 
 
+def _gains(
+    gains: Mapping[Arm, Mapping[str, float]], arms: Sequence[Arm], names: Sequence[str]
+) -> "Array":
+    import numpy as np
+
+    return np.array([[gains.get(a, {}).get(name, 0.0) for name in names] for a in arms])
+
+
 def _on_boards(
-    on: "boards_.OnBoards", names: Sequence[str], level: float, m: int, ratios: Sequence[float]
+    on: "boards_.OnBoards",
+    names: Sequence[str],
+    level: float,
+    m: int,
+    ratios: Sequence[float],
+    gains: "Array",
 ) -> list[OnBoards]:
     """Of every arm beside the baseline."""
-    from lem.stats.boards import apart, component
+    from lem.stats.boards import allowed, apart, component
 
-    between, each = component(on.grouped), apart(on.grouped, level, m)
+    between = component(on.grouped)
+    each = apart(on.grouped, level, m, allowed(gains, level, m))
     found = []
     for i, ratio in enumerate(ratios):
         half = _known(on.half_width[i])

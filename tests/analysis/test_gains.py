@@ -1,14 +1,17 @@
 """Boards' gains in ratios between arms on different boards: by hand, and in simulated campaigns."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 from records import START, experiment, gpu, lock, place, record
 
+from lem.analysis.boards import gains_on
 from lem.analysis.gains import gains_of, has_gain, shared_log
+from lem.analysis.places import Place, Spread
+from lem.analysis.quantities import quantity_of
 from lem.analysis.results import open_results
 from lem.contract.record import Record
 from lem.meters.nvml_energy import GAIN
@@ -17,6 +20,7 @@ from lem.stats import ratios, verdict, with_shared
 from lem.stores.outcomes import Outcome
 from lem.stores.rows import Row
 from lem.stores.shares import Share, shares_of
+from tests import spread_records
 
 METRIC = "energy_per_output_token_j"
 Shares = Mapping[str, Share]
@@ -276,3 +280,58 @@ def test_arms_without_a_common_block_have_their_boards_too() -> None:
     u = GAIN * math.sqrt(0.5)
     assert shared_log(one, two, METRIC, "gpu") == pytest.approx(u)
     assert shared_log(one, {2: row(even(1))}, METRIC, "gpu") == 0
+
+
+def on_pairs(gains: Gains, pairs: int = 4, blocks: int = 12) -> Iterator[tuple[Any, Any]]:
+    """Campaigns of an arm on one and one on both boards of several pairs; each with its ratio
+    when gains of pairs are known, and when they are not."""
+    rng = np.random.default_rng(11)
+    rows = [{b: row(even(n, first=2 * (b % pairs))) for b in range(blocks)} for n in (1, 2)]
+    on = {b: f"pair{b % pairs}" for b in range(blocks)}
+    places = [Place(f"pair{k}", "n", 2, tuple(range(k, blocks, pairs))) for k in range(pairs)]
+    by_arm = {str(a): own for a, own in enumerate(rows)}
+    explained = gains_on(by_arm, "0", quantity_of(METRIC, "gpu"), Spread("board", tuple(places)))
+    u = shared_log(rows[1], rows[0], METRIC, "gpu")
+    for _ in range(200):
+        off = 1 + gains(rng, 2 * pairs)
+        read = [off[::2], (off[::2] + off[1::2]) / 2]
+        table = {
+            str(a): {b: own[b % pairs] * math.exp(rng.normal(0, 0.003)) for b in range(blocks)}
+            for a, own in enumerate(read)
+        }
+        known, blind = (ratios(table, "0", boards=on, gains=g)["1"] for g in (explained, None))
+        yield with_shared(known, u), with_shared(blind, u)
+
+
+@pytest.mark.parametrize("gains", [independent, alike])
+def test_gains_of_pairs_of_boards_are_no_disagreement(gains: Gains) -> None:
+    known, blind = zip(*on_pairs(gains), strict=True)
+    assert sum(r.method == "boards" for r in blind) > 180
+    assert sum(r.on_boards.noticed for r in known) <= 10
+    assert sum(r.low <= 1 <= r.high for r in known) >= 184
+    for r in (*known, *blind):
+        wide = math.log(r.on_boards.high / r.on_boards.low) / 2
+        assert wide >= r.half_width_log - 1e-12
+    assert sum(r.on_boards.low <= 1 <= r.on_boards.high for r in known) >= 184
+    # What gains do is in the scatter of boards already.
+    for r in blind:
+        if r.method == "boards":
+            assert r.half_width_log == pytest.approx(math.log(r.on_boards.high / r.ratio))
+
+
+def test_a_pair_that_is_further_off_than_its_gains_is_named(tmp_path) -> None:
+    rng = np.random.default_rng(3)
+    on = [("boot", [f"GPU-{2 * (b % 4)}", f"GPU-{2 * (b % 4) + 1}"]) for b in range(12)]
+    for off, noticed in ((0.03, False), (0.3, True)):
+        figures = {
+            n: [2 / n * (1 + (off if n == 2 and b % 4 == 1 else 0) + 0.003 * rng.normal())
+                for b in range(12)]
+            for n in (1, 2)
+        }  # fmt: skip
+        folder = tmp_path / str(off)
+        spread_records.campaign(folder, figures, on, gain=GAIN, uses={1: 1, 2: 2})
+        c = open_results(folder).compare()
+        found = c.arms[1].ratios[f"{METRIC}.gpu"]
+        assert found.shared_log > 0.01 and found.on_boards.noticed is noticed
+        said = " ".join(footnotes(c))
+        assert "boards like these" in said and "whose gains cancel" not in said
