@@ -32,6 +32,7 @@ from lem.archive.queries.blocks import (
     table_of,
 )
 from lem.archive.queries.campaigns import lock_of, locks_of, names_of
+from lem.archive.queries.spread import on_boards, previous_of
 from lem.contract.lock import Lock
 from lem.stats import RatioEstimate, carry_over, ratios, verdict, with_shared
 from lem.stores.scored import Scored
@@ -114,6 +115,7 @@ class Sides:
         self._records = Records(connection, packs)
         self._scored: dict[int, Scored | None] = {}
         self._orders: Mapping[int, Mapping[int, list[int]]] = {}
+        self._previous: Mapping[int, Mapping[int, int] | None] = {}
         self._biases: dict[int, Mapping[int, float]] = {}
         self._locks: Mapping[int, Lock | None] = {}
         self._notes: dict[str, None] = {}
@@ -183,12 +185,15 @@ class Sides:
         table = self._tables[campaign]
         if not self._locks:
             self._locks = self._read_locks()
+        boards = on_boards(self._runs[campaign])
         estimates = ratios(
             {k: table[k] for k in (self._base, *keys)},
             self._base,
             pilot=_pilot(self._locks[campaign]),
             level=level,
             comparisons=len(keys),
+            boards=boards,
+            gains=None if boards is None else self._gains_on(campaign, keys, boards),
         )
         bias = self._bias(campaign)
         return {
@@ -208,9 +213,34 @@ class Sides:
         if campaign not in self._biases:
             if not self._orders:
                 self._orders = orders_of(self._connection, self._runs)
-            carried = carry_over(self._tables[campaign], self._orders[campaign], self._base)
+                spread = [c for c, r in self._runs.items() if len({x.boards for x in r}) > 1]
+                self._previous = previous_of(self._connection, spread)
+            carried = carry_over(
+                self._tables[campaign],
+                self._orders[campaign],
+                self._base,
+                previous=self._previous.get(campaign),
+            )
             self._biases[campaign] = {} if carried is None else carried.bias
         return self._biases[campaign]
+
+    def _gains_on(
+        self, campaign: int, keys: list[int], boards: Mapping[int, str]
+    ) -> dict[int, dict[str, float]]:
+        """Configuration → boards → what their gains leave in its ratio there."""
+        found: dict[int, dict[str, float]] = {}
+        for key in keys:
+            sides: dict[str, tuple[list[OneRun], list[OneRun]]] = defaultdict(lambda: ([], []))
+            for run in self._runs[campaign]:
+                if run.config_id in (key, self._base):
+                    sides[boards[run.block]][run.config_id == self._base].append(run)
+            energy_class = self._configurations[key].energy_class
+            found[key] = {}
+            for place, (own, base) in sides.items():
+                if own and base:
+                    left = gains_log(self._records, self._asked.metric, energy_class, own, base)
+                    found[key][place] = math.inf if left is None else left
+        return found
 
     def _with_gains(self, campaign: int, key: int, estimate: RatioEstimate) -> RatioEstimate:
         own, base = (

@@ -9,10 +9,11 @@ from lem.archive.queries.attribute import AttributeQuestion, attribute
 from lem.archive.queries.compare import CompareQuestion, compare
 from lem.archive.queries.configurations import configuration
 from lem.archive.queries.ratios import across
+from lem.archive.queries.spread import previous_of
 from lem.archive.refused import Refused
 from lem.archive.schema import BLOB, CAMPAIGN, CONFIG, IDENTITY, RUN
 from lem.errors import BadInput
-from lem.stats import ratios
+from lem.stats import carry_over, ratios
 from tests import archive_queries, records
 from tests.archive.queries.test_leaderboard import ask as board
 
@@ -327,3 +328,72 @@ def test_likelihoods_of_other_tokens_are_no_share_of_anything(archive) -> None:
         with pytest.raises(Refused, match="same tokens"):
             question = AttributeQuestion(metric="nll_per_token")
             attribute(c, archive.packs, f"{owner}-{o.identity_id}", question)
+
+
+def spread(archive, *, off=0.0, together=True, gains=(0.0, 0.03, -0.02, 0.01)):
+    """Four boards, three blocks each; blocks that ran ``together`` began at the same time. On the
+    second board the second configuration takes more by ``off``."""
+    chance = random.Random(5)
+    made, table, on = [], {}, {}
+    for block in range(12):
+        board = block % 4
+        on[block] = str(board)
+        shared = math.exp(chance.gauss(0, 0.05)) * (1 + gains[board])
+        for arm in chance.sample(range(2), 2):
+            value = (1.0, 0.8)[arm] * shared * math.exp(chance.gauss(0, 0.003))
+            value *= 1 + off * (arm == 1 and board == 1)
+            experiment_id = hashlib.sha256(b"%d" % arm).hexdigest()
+            table.setdefault(experiment_id, {})[block] = value
+            hour = block // 4 if together else block
+            made.append(
+                records.record(
+                    arm_id=experiment_id,
+                    raw_experiment=records.experiment(arm + 1),
+                    block=block,
+                    energy={"gpu": value},
+                    gpus=[gpu_board(board)],
+                    semantics=4,
+                    started=records.START.replace(hour=8 + hour, minute=10 * len(made) % 20),
+                )
+            )
+    archive_queries.submitted(archive, made)
+    first, second = (hashlib.sha256(b"%d" % arm).hexdigest() for arm in range(2))
+    return {0: table[first], 1: table[second]}, on
+
+
+@pytest.mark.parametrize("off", [0.0, 0.06])
+def test_blocks_on_several_boards_give_the_interval_of_their_campaign(archive, off) -> None:
+    table, on = spread(archive, off=off)
+    ids = ids_of(archive)
+    ratio = ask(archive, [ids[1], ids[2]]).rows[1].ratio
+    expected = ratios(table, 0, boards=on)[1]
+    assert (expected.method == "boards") is (off > 0)
+    assert (ratio.low, ratio.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_what_ran_before_is_what_ran_before_on_the_same_board(archive) -> None:
+    spread(archive)
+    with archive.database.reading() as c:
+        (campaign_id,) = c.scalars(CAMPAIGN.select().with_only_columns(CAMPAIGN.c.id))
+        assert previous_of(c, [campaign_id]) == {campaign_id: {b: b - 4 for b in range(4, 12)}}
+
+
+def test_on_one_set_of_boards_the_block_before_is_the_block_before(archive) -> None:
+    campaign(archive, 0, {1: 1.0, 2: 0.8})
+    with archive.database.reading() as c:
+        (campaign_id,) = c.scalars(CAMPAIGN.select().with_only_columns(CAMPAIGN.c.id))
+        assert previous_of(c, [campaign_id]) == {campaign_id: None}
+
+
+def test_carry_over_is_sought_on_the_same_board(archive, monkeypatch) -> None:
+    given = []
+
+    def seen(*args, previous=None, **options):
+        given.append(previous)
+        return carry_over(*args, previous=previous, **options)
+
+    monkeypatch.setattr("lem.archive.queries.ratios.carry_over", seen)
+    spread(archive)
+    ids = ids_of(archive)
+    ask(archive, [ids[1], ids[2]])
+    assert given == [{b: b - 4 for b in range(4, 12)}]
