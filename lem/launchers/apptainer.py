@@ -35,6 +35,7 @@ class Apptainer:
 
     def prepare(self, setup: BackendSetup, say: Say) -> Prepared:
         program = command()
+        check_rights(os.getuid())
         image = converted(setup, sif.form(program), cache_root(), say)
         with tempfile.TemporaryDirectory(prefix="lem-apptainer-") as place:
             words = [
@@ -79,6 +80,7 @@ class Apptainer:
         if task.network:
             secrets |= environment.of_network(os.environ)
         program = command()
+        check_rights(os.getuid())
         image = of_id(task.prepared.image or "", sif.form(program), cache_root())
         with (
             tempfile.TemporaryDirectory(prefix="lem-sif-", ignore_cleanup_errors=True) as name,
@@ -141,6 +143,17 @@ def command() -> str:
     )
 
 
+def check_rights(uid: int) -> None:
+    """Raise :class:`EnvironmentFault` where agents would be root on the node: root without any
+    capability still owns the kernel's settings in ``/proc/sys``."""
+    if uid == 0:
+        raise EnvironmentFault(
+            "root's agents would be root on this machine, also in a container of Apptainer",
+            hint="run lem as another user, or use the docker launcher",
+            kind="image",
+        )
+
+
 def inside(
     program: str,
     image: Path,
@@ -166,6 +179,7 @@ def inside(
         for source, target, writable in mounts
     ]
     return [
+        # The first means: processes, shared memory, a few devices and temporary folders of its own.
         *(program, "exec", "--containall", "--cleanenv", "--no-home", "--no-privs"),
         *([_vendor()] if gpu else []),
         *([] if network else ["--net", "--network=none"]),

@@ -1,9 +1,10 @@
 """Starts agents in containers of Charliecloud: unprivileged, without a daemon, as clusters have it.
 
 The image is a tree of files (:mod:`lem.launchers.rootfs`), mounted read-only. What ``ch-run`` does
-not do (no network, folders that may only be read) is done around it (:mod:`lem.launchers.apart`)
-where the kernel lets users; what it has no limits for is as with the process launcher, whose
-supervisor it shares: memory by process, and nothing of the agent is left when it ends.
+not do (no network, processes and shared memory of its own, folders that may only be read) is done
+around it (:mod:`lem.launchers.apart`) where the kernel lets users; what it has no limits for is as
+with the process launcher, whose supervisor it shares: memory by process, and nothing of the agent
+is left when it ends. Where the invoking user is root, the agent is an unprivileged one.
 """
 
 import os
@@ -17,9 +18,8 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from lem.errors import EnvironmentFault
+from lem.errors import BadInput, EnvironmentFault
 from lem.launchers import compiled, driver, environment, folders, hardening, rootfs
-from lem.launchers.apart import REFUSED
 from lem.launchers.cache import cache_root
 from lem.launchers.converted import Converted, converted, of_id
 from lem.launchers.description import described
@@ -46,13 +46,13 @@ class Charliecloud:
         if not set_apart():
             say(
                 "this kernel lets no user set processes apart: agents in Charliecloud keep the "
-                "network, and could write to the models' cache"
+                "network, see this user's processes, and could write to the models' cache"
             )
+        check_rights(os.getuid())
         with tempfile.TemporaryDirectory(prefix="lem-ch-") as place:
             variables = environment.common("/tmp", network=False, owner="")
             command = [
-                *around(network=False, read_only=()),
-                *inside(tree, Path(place), variables, []),
+                *container(tree, Path(place), variables, [], network=False),
                 *("python3", "-m", "lem.agent", "describe", setup.name),
             ]
             try:
@@ -82,14 +82,17 @@ class Charliecloud:
     @contextmanager
     def start(self, task: Task) -> Iterator[ProcessAgent]:
         run = task.folders.run.absolute()
+        check_rights(os.getuid())
         folders.check_writable(run)
         secrets = dict(task.secrets)
         if task.network:
             secrets |= environment.of_network(os.environ)
         tree = of_id(task.prepared.image or "", rootfs.FORM, cache_root())
+        uid, gid = identity(os.getuid(), os.getgid())
         with (
             tempfile.TemporaryDirectory(prefix="lem-ch-", ignore_cleanup_errors=True) as name,
-            folders.secrets_folder(secrets, os.getuid(), os.getgid()) as hidden,
+            folders.handed_over(_handed(task), uid, gid),
+            folders.secrets_folder(secrets, uid, gid) as hidden,
         ):
             place = Path(name)
             variables = (
@@ -111,16 +114,13 @@ class Charliecloud:
                 own = tree.environment.get("LD_LIBRARY_PATH", "")
                 variables |= driver.search_path(of_node, own)
             if task.folders.compiled is not None and hardening.INSIDE.compiled is not None:
-                compiled.make(task.folders.compiled.absolute(), os.getuid(), os.getgid())
+                compiled.make(task.folders.compiled.absolute(), uid, gid)
                 variables |= compiled.environment(hardening.INSIDE.compiled)
             if hidden is not None:
                 mounts.append((hidden, hardening.SECRETS_FOLDER, True))
                 variables["LEM_SECRETS_FILE"] = SECRETS
             command = [
-                *around(
-                    task.network, [s for s, _, writable in mounts if not writable and s.is_dir()]
-                ),
-                *inside(tree, place, variables, [(s, t) for s, t, _ in mounts]),
+                *container(tree, place, variables, mounts, task.network),
                 *("python3", "-m", "lem.agent", task.verb),
                 hardening.argument(task, hardening.INSIDE.run),
             ]
@@ -138,51 +138,113 @@ class Charliecloud:
         return kill_owned(owner)
 
 
-def around(network: bool, read_only: Sequence[Path]) -> list[str]:
-    """What goes before ``ch-run``, where the kernel allows it."""
-    if not set_apart():
+def identity(uid: int, gid: int) -> tuple[int, int]:
+    """Whom the agent runs as: the invoking user, or an unprivileged one where that is root."""
+    return (hardening.NOBODY, hardening.NOBODY) if uid == 0 else (uid, gid)
+
+
+def check_rights(uid: int) -> None:
+    """Raise :class:`EnvironmentFault` where an agent would have root's rights on the node."""
+    if uid == 0 and not set_apart():
+        raise EnvironmentFault(
+            "root's agents would be root on this machine: its kernel lets no process be set apart",
+            hint="run lem as another user, or use the docker launcher",
+            kind="image",
+        )
+
+
+def _handed(task: Task) -> list[Path]:
+    """The folders to hand over: only needed where the agent cannot be the invoking user."""
+    if os.getuid() != 0:
         return []
-    kept = [] if network else ["--no-network"]
-    shut = [word for folder in read_only for word in ("--read-only", str(folder.absolute()))]
-    return [sys.executable, "-I", "-S", str(APART), *kept, *shut, "--"]
+    staged = [task.folders.models] if task.verb == "stage" and task.folders.models else []
+    return [task.folders.run, *staged]
+
+
+def set_apart() -> bool:
+    """Whether this kernel lets this user have namespaces of their own."""
+    return apart_options() is not None
 
 
 @cache
-def set_apart() -> bool:
-    """Whether this kernel lets this user have namespaces of their own."""
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", str(APART), "--no-network", "--", "true"],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    return done.returncode != REFUSED
+def apart_options() -> tuple[str, ...] | None:
+    """With what options of :mod:`lem.launchers.apart` this kernel lets this user have namespaces of
+    their own; None where it does not. (A new ``/proc`` is refused in some containers.)"""
+    uid, gid = identity(os.getuid(), os.getgid())
+    who = () if uid == os.getuid() else ("--as", f"{uid}:{gid}")
+    for options in (who, (*who, "--shared-processes")):
+        done = subprocess.run(
+            [*_apart(options), "--no-network", "--", "true"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        if done.returncode == 0:
+            return options
+    return None
 
 
-def inside(
+def _apart(options: Sequence[str]) -> list[str]:
+    return [sys.executable, "-I", "-S", str(APART), *options]
+
+
+def container(
     tree: Converted,
     place: Path,
     variables: Mapping[str, str],
-    mounts: Sequence[tuple[Path, str]],
+    mounts: Sequence[tuple[Path, str, bool]],
+    network: bool,
 ) -> list[str]:
-    """``ch-run`` with its options, up to the command in the container. ``place``: a folder for what
-    it needs beside."""
+    """``ch-run`` with its options and what goes around it, up to the command in the container.
+    ``place``: a folder for what it needs beside. ``mounts``: source, target, whether it may be
+    written to.
+
+    Raises :class:`BadInput` where a path cannot be told to ``ch-run``.
+    """
+    # The agent may be another user, who sees its own part of it.
+    place.chmod(0o711)
     file = place / "environment"
     lines = [f"{n}={v}\n" for n, v in variables.items() if re.fullmatch(r"[^\n\0]*", v)]
     file.write_text("".join(lines), encoding="utf-8")
-    binds: list[str] = []
-    for source, target in mounts:
+    file.chmod(0o644)
+    told: list[tuple[Path, str, bool]] = []
+    for source, target, writable in mounts:
         if source.is_file():
             # A mount needs something to lie on, and the tree is read-only.
             stand = place / Path(target).parent.name
-            stand.mkdir(exist_ok=True)
+            stand.mkdir(mode=0o755, exist_ok=True)
             (stand / Path(target).name).touch()
-            binds.append(f"--bind={stand}:{Path(target).parent}")
-        binds.append(f"--bind={source.absolute()}:{target}")
+            if not any(s == stand for s, _, _ in told):
+                told.append((stand, str(Path(target).parent), False))
+        told.append((source.absolute(), target, writable))
+    root = tree.folder / rootfs.TREE
+    for path in (str(root), *(word for s, t, _ in told for word in (str(s), t))):
+        if ":" in path:
+            raise BadInput(
+                f"{path}: ch-run takes no path with ':' in it",
+                hint="put the campaign's folder, the cache and the model elsewhere",
+            )
+    options = apart_options()
+    around: list[str] = []
+    if options is not None:
+        seen = place / "seen"
+        seen.mkdir(mode=0o755)
+        every = [(root.absolute(), False), *((s, writable) for s, _, writable in told)]
+        around = [
+            *_apart(options),
+            *([] if network else ["--no-network"]),
+            *("--seen", str(seen)),
+            *(w for s, rw in every for w in ("--writable" if rw else "--read-only", str(s))),
+            "--",
+        ]
+        root = seen / "1"
+        told = [(seen / str(n), t, rw) for n, (_, t, rw) in enumerate(told, 2)]
     return [
-        *("ch-run", "--private-tmp", "--env-no-expand", f"--set-env={file}"),
-        *("--cd=/", *binds, str(tree.folder / rootfs.TREE), "--"),
+        *around,
+        *(shutil.which("ch-run") or "ch-run", "--private-tmp", "--env-no-expand"),
+        *(f"--set-env={file}", "--cd=/", *(f"--bind={s}:{t}" for s, t, _ in told)),
+        *(str(root), "--"),
     ]
 
 

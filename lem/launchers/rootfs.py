@@ -32,6 +32,8 @@ def unpack(archive: flatten.Archive, folder: Path) -> None:
     places are made. Raises as :func:`lem.launchers.flatten.flatten`."""
     target = folder / TREE
     target.mkdir()
+    # Its files have the image's modes below this: whoever the agent is, it is not lem's own umask.
+    target.chmod(0o755)
     tar = subprocess.Popen(
         [
             *("tar", "--extract", "--file=-", f"--directory={target}", "--no-same-owner"),
@@ -39,6 +41,7 @@ def unpack(archive: flatten.Archive, folder: Path) -> None:
         ],
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        umask=0o022,
         env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
     )
     assert tar.stdin is not None and tar.stderr is not None

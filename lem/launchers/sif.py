@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from lem.errors import EnvironmentFault
+from lem.errors import BadInput, EnvironmentFault
 from lem.launchers import flatten
 from lem.launchers.converted import Form
 
@@ -15,7 +15,16 @@ BUILD_TIMEOUT_S = 3600.0
 
 def build(program: str, archive: flatten.Archive, folder: Path) -> None:
     """By Apptainer's own reader of Docker archives, as this user. That one holds no layer against
-    the image's id, so it is done here."""
+    the image's id, so it is done here.
+
+    Raises :class:`BadInput` as :func:`lem.launchers.flatten.verified`, and where the archive's path
+    cannot be told to Apptainer.
+    """
+    if ":" in str(archive.path):
+        raise BadInput(
+            f"{archive.path}: {program} takes no archive with ':' in its path",
+            hint="put it, or the cache, elsewhere",
+        )
     command = words(program, archive.path, folder / FILE)
     with flatten.verified(archive, shutil.disk_usage(folder).free):
         try:

@@ -1,5 +1,6 @@
 """The apptainer launcher: its command lines, and Apptainer itself where it is installed."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -8,9 +9,10 @@ from launchers.conformance import Conformance
 from launchers.rig import Rig, stage
 from tick_image import need_docker, tick_image
 
-from lem.errors import EnvironmentFault
+from lem.errors import BadInput, EnvironmentFault
 from lem.launchers import apptainer, sif
 from lem.launchers.apptainer import Apptainer, inside
+from lem.launchers.flatten import Archive
 from lem.launchers.process import OWNER, leftovers
 from lem.launchers.protocol import BackendSetup
 
@@ -46,6 +48,22 @@ def test_where_there_is_none_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None
         Apptainer().prepare(BackendSetup("tick"), print)
 
 
+def test_root_s_agents_are_never_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    apptainer.check_rights(1000)
+    monkeypatch.setattr(apptainer.shutil, "which", lambda _: "/usr/bin/apptainer")
+    monkeypatch.setattr(apptainer.os, "getuid", lambda: 0)
+    with pytest.raises(EnvironmentFault, match="would be root"):
+        Apptainer().prepare(BackendSetup("tick"), print)
+
+
+def test_a_path_that_it_would_cut_is_refused(tmp_path: Path) -> None:
+    """``docker-archive:PATH:TAG``."""
+    place = tmp_path / "a:b.tar"
+    archive = Archive(place, "sha256:" + "0" * 64, {}, {}, (), ())
+    with pytest.raises(BadInput, match="':' in its path"):
+        sif.build("apptainer", archive, tmp_path)
+
+
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Rig:
     need_docker()
@@ -55,6 +73,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Rig:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(os.getuid() == 0, reason="Apptainer is not for root")
 @pytest.mark.skipif(
     shutil.which("apptainer") is None,
     reason="Apptainer is not installed (no package of Debian 12): https://apptainer.org",

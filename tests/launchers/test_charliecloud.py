@@ -1,5 +1,6 @@
 """The charliecloud launcher, with real containers of Debian's Charliecloud."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -7,15 +8,18 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from launchers.conformance import Conformance
 from launchers.rig import Rig, probe_of, stage
 from tick_image import need_docker, tick_image
 
+from lem.errors import BadInput, EnvironmentFault
 from lem.launchers import apart, charliecloud, rootfs
+from lem.launchers.cache import cache_root
 from lem.launchers.charliecloud import Charliecloud
-from lem.launchers.converted import converted
+from lem.launchers.converted import converted, of_id
 from lem.launchers.process import OWNER, leftovers
 from lem.launchers.protocol import BackendSetup
 
@@ -55,6 +59,8 @@ class TestCharliecloud(Conformance):
         seen = probe_of(tmp_path)
         assert seen["connects"] is False
         assert seen["writable"] == []
+        assert seen["uid"] == (os.getuid() or 65534)
+        assert seen["no_new_privileges"] and not any(seen["capabilities"][:2])
 
     def test_network_only_where_the_task_may(self, rig: Rig, tmp_path: Path) -> None:
         rig.run(tmp_path, {"probe": True}, network=True)
@@ -72,6 +78,100 @@ def test_a_gpu_s_driver_is_the_node_s(
         assert agent.wait(60) is not None
     assert "loaded libcuda.so.1" in (tmp_path / "agent.log").read_text().splitlines()
     assert probe_of(tmp_path)["writable"] == []
+
+
+ATTACK = """
+import json, os, pathlib, signal, sys
+def can(what):
+    try:
+        what()
+    except OSError as e:
+        return e.strerror
+    return True
+shared = pathlib.Path("/dev/shm/lem-attack")
+print(json.dumps({
+    "uid": os.getuid(),
+    "core_pattern": can(lambda: open("/proc/sys/kernel/core_pattern", "w")),
+    "sysctl": can(lambda: open("/proc/sys/vm/drop_caches", "w")),
+    "uevent": can(lambda: open("/sys/kernel/uevent_helper", "w")),
+    "kmsg": can(lambda: open("/dev/kmsg", "w")),
+    "kills": can(lambda: os.kill(int(sys.argv[1]), signal.SIGKILL)),
+    "processes": sorted(int(p) for p in os.listdir("/proc") if p.isdigit()),
+    "shared": os.listdir("/dev/shm"),
+    "shares": can(lambda: shared.write_text("here")),
+    "first": can(lambda: os.listdir("/proc/1/root")),
+}))
+"""
+
+
+def attacked(rig: Rig, place: Path, victim: int) -> dict[str, Any]:
+    tree = of_id(rig.prepared.image or "", rootfs.FORM, cache_root())
+    done = subprocess.run(
+        [
+            *charliecloud.container(tree, place, {"PATH": "/usr/bin:/bin"}, [], False),
+            *("python3", "-c", ATTACK, str(victim)),
+        ],
+        env={"PATH": os.environ["PATH"], "USER": "ada"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_an_agent_does_nothing_to_the_machine(rig: Rig) -> None:
+    """What an agent of Charliecloud's own isolation could: write the kernel's settings where root
+    started it, end its user's processes, and leave something in the machine's shared memory."""
+    with (
+        tempfile.TemporaryDirectory() as name,
+        tempfile.NamedTemporaryFile(dir="/dev/shm", prefix="lem-others-") as others,
+        subprocess.Popen(
+            ["sleep", "60"], user=charliecloud.identity(os.getuid(), os.getgid())[0]
+        ) as victim,
+    ):
+        try:
+            found = attacked(rig, Path(name), victim.pid)
+            assert victim.poll() is None
+        finally:
+            victim.kill()
+        assert Path(others.name).exists()
+    assert not Path("/dev/shm/lem-attack").exists()
+    assert found["uid"] != 0
+    refused = ("core_pattern", "sysctl", "uevent", "kmsg", "first")
+    assert {k: found[k] for k in refused if found[k] is True} == {}
+    assert found["kills"] == "No such process"
+    # Two of them: the first, and the agent.
+    assert len(found["processes"]) == 2 and found["shared"] == [] and found["shares"] is True
+
+
+def test_without_processes_of_its_own_the_rest_holds(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a new ``/proc`` is refused."""
+    every = charliecloud.apart_options()
+    assert every is not None and "--shared-processes" not in every
+    monkeypatch.setattr(charliecloud, "apart_options", lambda: (*every, "--shared-processes"))
+    with tempfile.TemporaryDirectory() as name:
+        found = attacked(rig, Path(name), 2**22)
+    assert found["uid"] != 0 and found["core_pattern"] is not True
+    assert found["shared"] == [] and len(found["processes"]) > 2
+
+
+def test_root_s_agents_are_never_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(charliecloud, "apart_options", lambda: None)
+    charliecloud.check_rights(1000)
+    with pytest.raises(EnvironmentFault, match="would be root"):
+        charliecloud.check_rights(0)
+
+
+def test_a_path_that_ch_run_would_cut_is_refused(rig: Rig, tmp_path: Path) -> None:
+    tree = of_id(rig.prepared.image or "", rootfs.FORM, cache_root())
+    folder = tmp_path / "a:b"
+    folder.mkdir()
+    with pytest.raises(BadInput, match="no path with ':'"):
+        charliecloud.container(tree, tmp_path, {}, [(folder, "/run", True)], False)
 
 
 UNPRIVILEGED = """
@@ -99,12 +199,11 @@ def test_an_unprivileged_user_can_start_it(rig: Rig, monkeypatch: pytest.MonkeyP
         found = converted(setup, rootfs.FORM, place / "cache", print)
         os.chown(run, 1234, 1234)
         os.chown(requests, 1234, 1234)
+        monkeypatch.setattr(charliecloud, "apart_options", lambda: ())
+        mounts = [(run, "/run", True), (requests, "/requests", False)]
         command = [
             *("setpriv", "--reuid=1234", "--regid=1234", "--clear-groups"),
-            *charliecloud.around(False, [requests]),
-            *charliecloud.inside(
-                found, place, {"PATH": "/usr/bin:/bin"}, [(run, "/run"), (requests, "/requests")]
-            ),
+            *charliecloud.container(found, place, {"PATH": "/usr/bin:/bin"}, mounts, False),
             *("sh", "-c", UNPRIVILEGED),
         ]
         done = subprocess.run(
