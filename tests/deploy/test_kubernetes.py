@@ -12,7 +12,8 @@ import yaml
 from lem.clusters.kubernetes_job import POLICY, policy
 from lem.config.kubernetes_spec import KubernetesSpec
 
-PARTS = ("base", "server")
+NAMESPACES = {"base": "lem", "server": "lem-server"}
+PARTS = tuple(NAMESPACES)
 
 
 def place(root: Path, part: str) -> Path:
@@ -31,7 +32,9 @@ def documents(root: Path, part: str) -> list[dict[str, Any]]:
 
 def pods(root: Path) -> list[dict[str, Any]]:
     found = [
-        d["spec"]["template"]["spec"] for d in documents(root, "server") if "template" in d["spec"]
+        d["spec"]["template"]["spec"]
+        for d in documents(root, "server")
+        if "template" in d.get("spec", {})
     ]
     assert len(found) == 2
     return found
@@ -69,7 +72,8 @@ def test_kustomize_builds_it(root: Path, part: str, tmp_path: Path) -> None:
     made = list(yaml.safe_load_all(done.stdout))
     for document in made:
         kubernetes_validate.validate(document, "1.37", strict=True)
-        assert document["metadata"].get("namespace", "lem") == "lem"
+        own = document["metadata"]["name" if document["kind"] == "Namespace" else "namespace"]
+        assert own == NAMESPACES[part]
     if part == "server":
         (secret,) = (d["metadata"]["name"] for d in made if d["kind"] == "Secret")
         assert done.stdout.count(f"secretName: {secret}") == 2
@@ -102,6 +106,20 @@ def test_who_submits_may_do_what_lem_does_and_no_more(root: Path) -> None:
     }
 
 
+def test_who_submits_reaches_no_secret_of_the_archive(root: Path) -> None:
+    """A Role is a namespace's, and so is what a pod can be given: Secrets, volumes."""
+    told = {
+        part: yaml.safe_load((place(root, part) / "kustomization.yaml").read_text())["namespace"]
+        for part in PARTS
+    }
+    assert told == NAMESPACES
+    kinds = {d["kind"] for d in documents(root, "server")}
+    assert not kinds & {"Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
+    every = [d for part in PARTS for d in documents(root, part)]
+    assert not [d for d in every if d["kind"].startswith("ClusterRole")]
+    assert not [d for d in every if "namespace" in d["metadata"]]
+
+
 def test_no_secret_is_in_the_repository(root: Path) -> None:
     for part in PARTS:
         assert "Secret" not in {d["kind"] for d in documents(root, part)}
@@ -114,8 +132,10 @@ def test_no_secret_is_in_the_repository(root: Path) -> None:
 
 def test_pods_keep_to_the_namespace_s_standard(root: Path) -> None:
     """``restricted``, the strictest of the Pod Security Standards, and a read-only root."""
-    (namespace,) = (d for d in documents(root, "base") if d["kind"] == "Namespace")
-    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    for part, name in NAMESPACES.items():
+        (namespace,) = (d for d in documents(root, part) if d["kind"] == "Namespace")
+        assert namespace["metadata"]["name"] == name
+        assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
     for pod in pods(root):
         assert pod["automountServiceAccountToken"] is False
         about = pod["securityContext"]
