@@ -27,18 +27,16 @@ def allocated(
         return _of_pod(environ, here, wanted)
     text = next((v for name in VARIABLES if (v := environ.get(name, "").strip())), "")
     names = [n.strip() for n in text.split(",") if n.strip()]
-    if any(n.startswith("MIG-") for n in names):
+    by_uuid, by_index = {g.uuid: g for g in here}, {g.index: g for g in here}
+    boards = [by_uuid.get(n) or (by_index.get(int(n)) if n.isdecimal() else None) for n in names]
+    # A name that comes twice is one board.
+    found = list(dict.fromkeys(g.index for g in boards if g is not None))
+    # Whole boards that are divided are given by their number, too.
+    if any(n.startswith("MIG-") for n in names) or any(by_index[i].mig for i in found[:wanted]):
         raise EnvironmentFault(
             "the job was given parts of a board (MIG); a block takes whole boards on a cluster",
             hint="ask for whole ones in launcher.gres, or use the process launcher in the job",
         )
-    by_uuid, indices = {g.uuid: g.index for g in here}, {g.index for g in here}
-    found = []
-    for name in names:
-        if name.isdigit() and int(name) in indices:
-            found.append(int(name))
-        elif name in by_uuid:
-            found.append(by_uuid[name])
     if len(found) < wanted:
         given = f"{text!r}, of which it sees {len(found)}" if names else "none"
         raise EnvironmentFault(
@@ -80,7 +78,8 @@ def of_job(environ: Mapping[str, str], node_cpus: int, restarts: int = 0) -> All
     if "SLURM_JOB_ID" not in environ:
         return None
     given, counted = environ.get("SLURM_CPUS_ON_NODE", ""), environ.get("SLURM_RESTART_COUNT", "")
-    cpus = int(given) if given.isdigit() and int(given) > 0 else node_cpus
+    # As with pods: where it is not told, the least.
+    cpus = int(given) if given.isdigit() and int(given) > 0 else 1
     return Allocation(
         scheduler="slurm",
         cpus=cpus,

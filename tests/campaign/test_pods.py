@@ -1,4 +1,4 @@
-"""What a pod is to a campaign: a holder of claims, and an allocation."""
+"""What a pod is to a campaign: a holder of claims, and an allocation. And a job's allocation."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -109,3 +109,36 @@ def test_a_pod_that_asks_for_no_cpus_has_none_of_its_own(
     assert given is not None and given.scheduler == "kubernetes"
     assert (given.cpus, given.node_cpus) == found
     assert given.restarts == 3
+
+
+def test_a_job_s_boards_are_those_that_it_was_given() -> None:
+    seen = boards(gpu(0), gpu(1), gpu(2, mig=True))
+    for text, found in [("1,0", [1, 0]), ("GPU-1,0", [1, 0]), ("0,0,GPU-0,1", [0, 1])]:
+        assert allocated({"CUDA_VISIBLE_DEVICES": text}, seen, 2) == found  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("0,0", "the job was given '0,0', of which it sees 1"),
+        ("0,GPU-0", "it sees 1"),
+        ("", "none"),
+    ],
+)
+def test_one_board_is_not_two(given: str, words: str) -> None:
+    with pytest.raises(EnvironmentFault, match=words):
+        allocated({"CUDA_VISIBLE_DEVICES": given}, boards(gpu(0)), 2)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("given", ["0", "GPU-0", "MIG-4"])
+def test_a_job_with_parts_of_a_board_measures_nothing(given: str) -> None:
+    with pytest.raises(EnvironmentFault, match="MIG"):
+        allocated({"CUDA_VISIBLE_DEVICES": given}, boards(gpu(0, mig=True)), 1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("told", "found"), [("16", 16), ("64", 64), ("", 1), ("x", 1), (None, 1)])
+def test_a_job_that_is_not_told_its_cpus_has_none_of_its_own(told: str | None, found: int) -> None:
+    environ = {"SLURM_JOB_ID": "7"} | ({} if told is None else {"SLURM_CPUS_ON_NODE": told})
+    given = of_job(environ, 64)
+    assert given is not None and given.scheduler == "slurm"
+    assert (given.cpus, given.node_cpus) == (found, 64)
