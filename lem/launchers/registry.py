@@ -31,6 +31,10 @@ def fetch(reference: str, file: Path, say: Say) -> None:
     """
     if not _REFERENCE.fullmatch(reference):
         raise BadInput(f"{reference!r} is no name of an image")
+    if ":" in str(file):
+        raise BadInput(
+            f"{file}: skopeo takes no path with ':' in it", hint="set LEM_CACHE to another folder"
+        )
     say(f"fetching {reference}")
     try:
         done = subprocess.run(
@@ -57,5 +61,12 @@ def fetch(reference: str, file: Path, say: Say) -> None:
 
 def words(reference: str, file: Path) -> list[str]:
     # The policy says which signatures must be there: a machine without one trusts its registries.
-    policy = [] if Path("/etc/containers/policy.json").exists() else ["--insecure-policy"]
+    policy = [] if any(p.exists() for p in policies()) else ["--insecure-policy"]
     return ["skopeo", *policy, "copy", f"docker://{reference}", f"docker-archive:{file}"]
+
+
+def policies() -> list[Path]:
+    """Where skopeo looks for one: containers-policy.json(5)."""
+    home = os.environ.get("HOME")
+    own = [Path(home) / ".config" / "containers" / "policy.json"] if home else []
+    return [*own, Path("/etc/containers/policy.json")]

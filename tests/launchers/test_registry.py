@@ -116,3 +116,19 @@ def test_with_neither_docker_nor_skopeo(monkeypatch: pytest.MonkeyPatch, tmp_pat
 def test_what_is_no_name_is_given_to_nobody(name: str, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no name of an image"):
         registry.fetch(name, tmp_path / "x.tar", print)
+
+
+def test_a_policy_of_the_user_s_own_holds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    own, of_machine = registry.policies()
+    assert of_machine == Path("/etc/containers/policy.json")
+    monkeypatch.setattr(registry, "policies", lambda: [own])
+    assert "--insecure-policy" in registry.words("a/b:1", tmp_path / "x.tar")
+    own.parent.mkdir(parents=True)
+    own.write_text('{"default": [{"type": "reject"}]}')
+    assert "--insecure-policy" not in registry.words("a/b:1", tmp_path / "x.tar")
+
+
+def test_a_path_that_skopeo_would_cut_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no path with ':'"):
+        registry.fetch("a/b:1", tmp_path / "a:b.tar", print)
