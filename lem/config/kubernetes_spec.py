@@ -26,6 +26,20 @@ _OWN = {
 }
 """Labels and annotations that a campaign does not set → by what they are set."""
 _OWN_PREFIXES = {DOMAIN: "lem, which finds its jobs by it", "batch.kubernetes.io": "Kubernetes"}
+_NETWORKS = (
+    *("cni.cncf.io", "projectcalico.org", "cilium.io", "ovn.org", "ovn.kubernetes.io", "antrea.io"),
+    *("networking.gke.io", "vpc.amazonaws.com", "multus-cni.io", "danm.io"),
+    *("istio.io", "linkerd.io", "openservicemesh.io", "consul.hashicorp.com", "kuma.io"),
+)
+"""Domains of keys by which network plugins and meshes give a pod another network, or a companion
+that has one. A NetworkPolicy is about the cluster's first network alone."""
+_RIGHTS = (
+    *("container.apparmor.security.beta.kubernetes.io", "seccomp.security.alpha.kubernetes.io"),
+    *("cdi.k8s.io", "cri-o.io"),
+)
+"""Domains of keys by which container runtimes give a pod devices, or shut it in less."""
+_RUNTIME = "io.kubernetes.cri-o"
+"""Begins names of such keys, which have no domain."""
 _SYSTEM = frozenset(
     ["bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "proc", "sbin", "sys", "usr"]
 )
@@ -86,7 +100,15 @@ def _free(value: dict[str, str]) -> dict[str, str]:
         by = _OWN.get(key) or _OWN_PREFIXES.get(key.rpartition("/")[0])
         if by is not None:
             raise wrong(f"{key} is set by {by}")
+        if _is_of(key, _NETWORKS):
+            raise wrong(f"{key} may give a measurement's pod a network beside the one it has not")
+        if _is_of(key, _RIGHTS) or key.startswith(_RUNTIME):
+            raise wrong(f"{key} may give a pod more than its manifest says")
     return value
+
+
+def _is_of(key: str, domains: tuple[str, ...]) -> bool:
+    return f".{key.rpartition('/')[0]}".endswith(tuple(f".{d}" for d in domains))
 
 
 def _resource(value: str) -> str:
