@@ -61,6 +61,7 @@ def findings(campaigns: int, seed: int) -> report.Findings:
         ],
         spread,
         boards.resembling(campaigns, seed),
+        boards.calibrated(campaigns, seed),
     )
 
 

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from coverage_study.campaigns import SPIKE, SPIKES, Array, Campaigns, autoregression, true_logs
 from coverage_study.scenarios import MAX_BLOCKS, NOISE, PROTOCOLS, TRUTH, Noise, Protocol, Scenario
 from coverage_study.study import BATCH, GOAL, MOST_REFUSED, PRODUCT, generator
+from lem.stats.absolute import COVERAGE
 from lem.stats.absolute_boards import absolute_on_boards
 from lem.stats.boards import compare_on_boards, grouped
+from lem.stats.quantiles import t_quantile
 from lem.stats.serial import absolute_intervals
 
 GAIN = 0.034
@@ -194,13 +196,61 @@ def _one(s: Spread, logs: Array, which: NDArray[np.int64], own: Array) -> dict[s
     }
 
 
-def expanded(values: Array, which: NDArray[np.int64]) -> Array:
-    """U of each mean, as :func:`lem.stats.absolute.mean_of` has it where every run states a gain
-    of ``GAIN``."""
+def expanded(
+    values: Array, which: NDArray[np.int64], gain: float = GAIN, student: bool = True
+) -> Array:
+    """U of each mean, as :func:`lem.stats.absolute.mean_of` has it where every run states the same
+    ``gain``; without ``student`` as if the boards' scatter were known as well as of many."""
     by_board = grouped(values, which)
-    scatter = by_board.scatter * by_board.concentration
-    u_a = np.fmax(values.var(axis=-1, ddof=1) / values.shape[-1], scatter)
-    return np.asarray(2 * np.sqrt(u_a + np.square(GAIN * values.mean(axis=-1))))
+    boards = np.sqrt(by_board.scatter * by_board.concentration)
+    k = np.fmax(2, t_quantile(0.5 + COVERAGE / 2, np.maximum(by_board.boards - 1, 1)))
+    blocks = 2 * values.std(axis=-1, ddof=1) / np.sqrt(values.shape[-1])
+    scatter = np.fmax(blocks, (k if student else 2.0) * boards)
+    return np.asarray(np.hypot(scatter, 2 * gain * values.mean(axis=-1)))
+
+
+CALIBRATION = 0.003
+"""Standard uncertainty of a calibrated board's gain."""
+DIFFER = 0.03
+"""Standard deviation by which boards truly differ in what they draw."""
+
+
+class Calibrated(NamedTuple):
+    """Means of calibrated boards that differ, in turn; blocks of 1 %."""
+
+    blocks: int
+    boards: int
+    covered: float
+    """By mean ± U."""
+    with_two: float
+    """… had the boards' scatter a factor of 2, whatever their number."""
+    error: float
+
+
+def calibrated(campaigns: int, seed: int) -> list[Calibrated]:
+    """Of all numbers of blocks and boards, but where each block has a board of its own."""
+    return [
+        _calibrated(blocks, boards, campaigns, seed)
+        for boards in (2, 3, 4, 8)
+        for blocks in LENGTHS
+        if blocks > boards
+    ]
+
+
+def _calibrated(blocks: int, boards: int, campaigns: int, seed: int) -> Calibrated:
+    rng = generator(seed, f"calibrated/{blocks}/{boards}")
+    which = given("in turn", rng, campaigns, blocks, boards)
+    differ = DIFFER * rng.standard_normal((campaigns, boards))
+    differ += CALIBRATION * rng.standard_normal((campaigns, boards))
+    values = 1 + 0.01 * rng.standard_normal((campaigns, blocks))
+    values += np.take_along_axis(differ, which, axis=-1)
+    error = np.abs(values.mean(axis=-1) - 1)
+    covered, with_two = (
+        float((error <= expanded(values, which, CALIBRATION, student)).mean())
+        for student in (True, False)
+    )
+    deviation = float(np.sqrt(covered * (1 - covered) / campaigns))
+    return Calibrated(blocks, boards, covered, with_two, deviation)
 
 
 LENGTHS = (5, 10, 20, 40)

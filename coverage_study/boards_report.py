@@ -4,10 +4,13 @@ from collections.abc import Callable, Sequence
 
 from coverage_study.boards import (
     BOARDS,
+    CALIBRATION,
+    DIFFER,
     GAIN,
     GIVEN,
     INTERACTION,
     LENGTHS,
+    Calibrated,
     Given,
     Resembling,
     Spread,
@@ -19,7 +22,9 @@ from coverage_study.study import GOAL
 PILOTS = tuple(p for p in PROTOCOLS if p.target is not None)
 
 
-def filled(cells: Sequence[Spreading], resembling: Sequence[Resembling]) -> dict[str, str]:
+def filled(
+    cells: Sequence[Spreading], resembling: Sequence[Resembling], known: Sequence[Calibrated]
+) -> dict[str, str]:
     """What the template's fields of this part say."""
     alone = max(1 - c.spread for c in cells)
     apart = [c for c in cells if c.scenario.interaction > 0]
@@ -51,13 +56,25 @@ def filled(cells: Sequence[Spreading], resembling: Sequence[Resembling]) -> dict
         "resembling_least": percent(min(r.covered for r in resembling if r.gain > 0)),
         "resembling_hardest": f"{percent(hardest.covered)} % ({hardest.blocks} blocks"
         f" {hardest.given} on {hardest.boards} boards, φ = {hardest.phi:g})",
-        "spread_short": _short(cells, resembling),
+        "calibration": f"{100 * CALIBRATION:g}",
+        "differ": f"{100 * DIFFER:g}",
+        "calibrated": _calibrated(known),
+        "calibrated_least": percent(min(c.covered for c in known)),
+        "calibrated_two": percent(min(c.with_two for c in known)),
+        "spread_short": _short(cells, resembling, known),
     }
 
 
-def short(cells: Sequence[Spreading], resembling: Sequence[Resembling]) -> list[str]:
+def short(
+    cells: Sequence[Spreading], resembling: Sequence[Resembling], known: Sequence[Calibrated]
+) -> list[str]:
     """What falls short of its goal."""
     found = [f"{c.scenario.name}: {', '.join(c.short)}" for c in cells if c.short]
+    found += [
+        f"mean ± U of {c.boards} calibrated boards, {c.blocks} blocks: {percent(c.covered)} %"
+        for c in known
+        if c.covered < GOAL
+    ]
     return found + [
         f"absolute, {r.blocks} blocks {r.given} on {r.boards} boards, φ {r.phi:g}:"
         f" {percent(r.covered)} %"
@@ -66,8 +83,10 @@ def short(cells: Sequence[Spreading], resembling: Sequence[Resembling]) -> list[
     ]
 
 
-def _short(cells: Sequence[Spreading], resembling: Sequence[Resembling]) -> str:
-    lines = short(cells, resembling)
+def _short(
+    cells: Sequence[Spreading], resembling: Sequence[Resembling], known: Sequence[Calibrated]
+) -> str:
+    lines = short(cells, resembling, known)
     if not lines:
         return "No cell of these falls short."
     return "Short of the goal:\n\n" + "\n".join(f"- {line}" for line in lines)
@@ -145,4 +164,17 @@ def _resembling(found: Sequence[Resembling]) -> str:
                     "; ".join(f"{percent(r.covered)} ({100 * r.refused:.0f})" for r in of.values())
                 )
             lines.append(f"| {boards} | {given} | " + " | ".join(row) + " |")
+    return "\n".join(lines)
+
+
+def _calibrated(found: Sequence[Calibrated]) -> str:
+    heads = " | ".join(f"{n} blocks" for n in LENGTHS)
+    lines = [f"| Boards | {heads} |", "| --- |" + " --- |" * len(LENGTHS)]
+    for boards in dict.fromkeys(c.boards for c in found):
+        of = {c.blocks: c for c in found if c.boards == boards}
+        row = [
+            f"{percent(of[n].covered)} ({percent(of[n].with_two)})" if n in of else ""
+            for n in LENGTHS
+        ]
+        lines.append(f"| {boards} | " + " | ".join(row) + " |")
     return "\n".join(lines)

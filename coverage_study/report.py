@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from coverage_study import boards_report
-from coverage_study.boards import Resembling, Spreading
+from coverage_study.boards import Calibrated, Resembling, Spreading
 from coverage_study.other import AUTOCORRELATIONS, Absolute, Hardest, Same
 from coverage_study.scenarios import MAX_BLOCKS, NOISE, PROTOCOLS, TREND, UNLIKE
 from coverage_study.study import GOAL, Cell
@@ -28,6 +28,7 @@ class Findings(NamedTuple):
     hardest: Sequence[Hardest]
     spread: Sequence[Spreading]
     resembling: Sequence[Resembling]
+    calibrated: Sequence[Calibrated]
 
     @property
     def short(self) -> list[str]:
@@ -39,7 +40,7 @@ class Findings(NamedTuple):
             for a in self.absolute
             if not a.good
         ]
-        return found + boards_report.short(self.spread, self.resembling)
+        return found + boards_report.short(self.spread, self.resembling, self.calibrated)
 
 
 def page(f: Findings) -> str:
@@ -71,7 +72,7 @@ def page(f: Findings) -> str:
         hardest=_hardest(f.hardest),
         least=_percent(min(h.covered for h in f.hardest)),
         short=_short(f),
-        **boards_report.filled(f.spread, f.resembling),
+        **boards_report.filled(f.spread, f.resembling, f.calibrated),
     )
 
 
@@ -176,7 +177,7 @@ def _hardest(found: Sequence[Hardest]) -> str:
 
 
 def _short(f: Findings) -> str:
-    of_boards = boards_report.short(f.spread, f.resembling)
+    of_boards = boards_report.short(f.spread, f.resembling, f.calibrated)
     lines = [line for line in f.short if line not in of_boards]
     if not lines:
         return "No cell of the goal falls short."

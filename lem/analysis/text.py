@@ -64,13 +64,13 @@ def figure(value: Absolute, factor: float = 1.0, *, least: float | None = None) 
 
 def half(value: Absolute) -> float | None:
     """What stands behind ±, and what a chart's whiskers show: U. Where none is stated it is the
-    scatter between blocks alone, twice the standard error; with neither there is none. So it is
-    with a single block: what scatters most between runs is not in the meter's own U, and its digits
-    would promise too much."""
+    scatter between blocks alone, twice the standard error (of few boards more); with neither there
+    is none. So it is with a single block: what scatters most between runs is not in the meter's own
+    U, and its digits would promise too much."""
     found = value.expanded if value.n > 1 else None
     if found is None and value.u_a is not None and value.u_a > 1e-9 * abs(value.mean):
         # Less than that is rounding, not scatter.
-        found = 2 * value.u_a
+        found = value.k_a * value.u_a
     return found or None
 
 

@@ -179,7 +179,7 @@ def _about_repeatability(c: Comparison) -> Iterator[str]:
         elif any(f.boards for _, _, f in found):
             where = "on this machine, or on boards or nodes like these,"
         yield (
-            f"Repeatability: where the mean of another campaign like this {where} would lie;"
+            f"Repeatability: where the mean of many such campaigns {where} would lie;"
             f" it says nothing of the meter's error{few}."
         )
     for reason in dict.fromkeys(f.reason for _, _, f in found if f.reason):
@@ -199,8 +199,10 @@ def _about_uncertainties(c: Comparison) -> Iterator[str]:
     shown = {k: f for a in c.arms for k, f in a.figures.items()}
     own = [a.figures[k] for a in c.arms for k in compared & a.figures.keys()]
     stated = any(f.expanded for f in own if f.n > 1)
-    few = any(f.few_blocks for f in own)
-    rough_as_few = f"{'with so few blocks rough, ' if few else ''}not a 95 % interval"
+    few = ["blocks"] if any(f.few_blocks for f in own) else []
+    few += ["boards or nodes"] if any(f.few_boards for f in own) else []
+    so_few = f"with so few {' and '.join(few)} rough, " if few else ""
+    rough_as_few = f"{so_few}not a 95 % interval"
     if c.estimated:
         yield (
             "Energy is estimated, not measured: CPU time × an assumed power per busy core. The"
@@ -213,10 +215,11 @@ def _about_uncertainties(c: Comparison) -> Iterator[str]:
             f" {rough_as_few}."
         )
     if not one:
+        more = ", of few boards or nodes more" if any(f.k_a > 2 for f in shown.values()) else ""
         which = "Where no meter states one, ±" if stated else "±"
         yield (
-            f"{which} is the scatter between blocks alone (twice the standard error of the mean);"
-            f" {rough_as_few}."
+            f"{which} is the scatter between blocks alone (twice the standard error of the"
+            f" mean{more}); {rough_as_few}."
         )
     if any(f.n == 1 for f in own):
         yield "No ± beside a figure: it is of one block, which shows no scatter."

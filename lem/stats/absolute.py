@@ -9,6 +9,8 @@ from lem.stats.estimates import Absolute
 FEW_BLOCKS = 60
 """Below this many blocks a drift may well go unnoticed: intervals allow for it, and the expanded
 uncertainty, which does not, is rough (docs/method.md)."""
+COVERAGE = 0.95
+"""Of the expanded uncertainty's part from few boards (its usual factor of 2 is 95.4 %)."""
 
 
 def absolute(
@@ -29,7 +31,9 @@ def absolute(
     ``boards``: of each block the board (or node) that it ran on. Where there are several their
     gains differ, so u_A and the interval rest on the boards' means
     (:func:`lem.stats.absolute_boards.absolute_on_boards`): they are for boards like these. u_B
-    stays what it is: nothing tells how much of an error boards of a kind have in common.
+    stays what it is: nothing tells how much of an error boards of a kind have in common. In U the
+    boards' part has Student's quantile of boards − 1 degrees of freedom where that is above 2
+    (``k_a``): of two boards the scatter is hardly known.
 
     Raises ValueError for no values or unequal lengths.
     """
@@ -51,19 +55,30 @@ def mean_of(
     groups = _by_board(values, boards)
     mean = math.fsum(values) / n
     u_a = standard_deviation(values) / math.sqrt(n) if n > 1 else None
+    k_a = 2.0
     if u_a is not None and len(groups) > 1:
         means = [math.fsum(g) / len(g) for g in groups]
         shares = math.sqrt(math.fsum((len(g) / n) ** 2 for g in groups))
-        u_a = max(u_a, standard_deviation(means) * shares)
+        of_boards = standard_deviation(means) * shares
+        wide = max(2 * u_a, _student(len(groups)) * of_boards)
+        u_a = max(u_a, of_boards)
+        k_a = wide / u_a if u_a > 0 else k_a
     stated = [u for u in uncertainties if u is not None]
     u_b = math.fsum(stated) / n / 2 if len(stated) == n else None
-    expanded = None if u_b is None else 2 * math.hypot(u_a or 0.0, u_b)
+    expanded = None if u_b is None else math.hypot(k_a * (u_a or 0.0), 2 * u_b)
     return Absolute(
         *(mean, n, u_a, u_b, expanded),
         few_blocks=n < FEW_BLOCKS,
         level=level,
         boards=len(groups) if len(groups) > 1 else None,
+        k_a=k_a,
     )
+
+
+def _student(boards: int) -> float:
+    from lem.stats.quantiles import t_quantile
+
+    return max(2.0, float(t_quantile(0.5 + COVERAGE / 2, boards - 1)))
 
 
 OVERLAP = "blocks ran on sets of boards that overlap, whose errors are partly the same"
@@ -76,7 +91,7 @@ def not_averaged(found: Absolute, values: Sequence[float]) -> Absolute:
         return found
     u_a = standard_deviation(values)
     expanded = None if found.u_b is None else 2 * math.hypot(u_a, found.u_b)
-    return replace(found, u_a=u_a, expanded=expanded, low=None, high=None, reason=OVERLAP)
+    return replace(found, u_a=u_a, k_a=2.0, expanded=expanded, low=None, high=None, reason=OVERLAP)
 
 
 def _by_board(values: Sequence[float], boards: Sequence[Hashable] | None) -> list[list[float]]:

@@ -4,6 +4,8 @@ library, so that tables and reports can use them without the cost of numpy."""
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+FEW_BOARDS = 10
+"""Of fewer than so many boards (or nodes) an expanded uncertainty is rough."""
 Method = Literal["t", "dunnett", "boards"]
 """``t``: one comparison, Student's t interval of the within-block log-ratios. ``dunnett``: several,
 Dunnett's quantile and variances between each arm's own and the pooled one. ``boards``: boards
@@ -146,7 +148,7 @@ class Absolute:
     u_b: float | None
     """Standard uncertainty that all runs share (meter); None where a run states none."""
     expanded: float | None
-    """U = 2·√(u_A² + u_B²); with one block, of the meter alone."""
+    """U = √((k_A·u_A)² + (2·u_B)²); with one block, of the meter alone."""
     few_blocks: bool
     """True below 60 blocks: slow drift could have gone unnoticed; the interval allows for it."""
     low: float | None = None
@@ -163,6 +165,13 @@ class Absolute:
     boards: int | None = None
     """Of how many boards (or nodes) its blocks are, where of several: u_a and the interval are then
     for boards like these."""
+    k_a: float = 2.0
+    """Coverage factor of u_a in U: more than 2 where it rests on few boards (Student's t)."""
+
+    @property
+    def few_boards(self) -> bool:
+        """Whether U rests on so few boards that it is rough."""
+        return self.boards is not None and self.boards < FEW_BOARDS
 
 
 @dataclass(frozen=True)

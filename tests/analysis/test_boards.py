@@ -251,3 +251,17 @@ def test_order_is_that_of_time_where_boards_are_several(tmp_path):
     again = open_results(tmp_path).compare().arms[0].figures[ENERGY].lag1
     assert rising is not None and again is not None and rising != again
     assert records.START.day == 4
+
+
+def test_u_of_few_boards_is_rough_and_knows_how_little_two_boards_tell(tmp_path):
+    gains = (0.0, 0.02)
+    c = spread(tmp_path, off(figures(60), gains), where(60, 2, 1), gain=0.003)
+    found = arm(c, 1).figures[ENERGY]
+    assert found.k_a == pytest.approx(12.71, abs=0.01) and not found.few_blocks
+    assert found.expanded == pytest.approx(math.hypot(12.71 * found.u_a, 2 * found.u_b), rel=1e-3)
+    said = " ".join(footnotes(c))
+    assert "with so few boards or nodes rough" in said
+    assert "where the mean of many such campaigns on others like these would lie" in said
+    one = spread(tmp_path / "one", figures(12), [("boot", ["GPU-0"])] * 12)
+    assert arm(one, 1).figures[ENERGY].k_a == 2
+    assert "with so few blocks rough" in " ".join(footnotes(one))

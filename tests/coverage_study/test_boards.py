@@ -57,6 +57,14 @@ def test_where_blocks_resemble_each_other_absolute_figures_cover() -> None:
             assert found.covered >= study.GOAL - 4.5 * max(found.error, 0.008), found
 
 
+def test_u_of_few_calibrated_boards_holds_the_mean_and_a_factor_of_two_would_not() -> None:
+    found = boards.calibrated(4000, SEED)
+    assert {c.boards for c in found} == {2, 3, 4, 8}
+    for c in found:
+        assert c.covered >= study.GOAL - 4.5 * c.error, c
+        assert c.with_two < (0.8 if c.boards == 2 else 0.9 if c.boards < 8 else 0.95), c
+
+
 def test_how_blocks_are_given() -> None:
     rng = np.random.default_rng(1)
     assert boards.given("in turn", rng, 2, 5, 2).tolist() == [[0, 1, 0, 1, 0]] * 2
@@ -86,8 +94,8 @@ def test_the_same_seed_gives_the_same_figures() -> None:
 def test_what_falls_short_is_said() -> None:
     good = boards.run(CELLS[0], 300, 1)._replace(these=0.95, like=0.95, absolute=0.95)
     bad = good._replace(absolute=0.9, refused=0.2)
-    assert boards_report.short([good], []) == []
-    (said,) = boards_report.short([bad], [])
+    assert boards_report.short([good], [], []) == []
+    (said,) = boards_report.short([bad], [], [])
     assert "absolute figure 90.0 %" in said and "20.0 % refused" in said
 
 

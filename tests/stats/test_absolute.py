@@ -82,7 +82,9 @@ def test_boards_make_blocks_alike_by_hand() -> None:
     assert found.mean == pytest.approx(2.2) and found.boards == 2
     assert found.u_a == pytest.approx(0.4 / math.sqrt(2) * math.sqrt(10) / 4)
     assert found.u_b == pytest.approx(0.05), "a meter's error is not averaged over boards"
-    assert found.expanded == pytest.approx(2 * math.hypot(found.u_a, 0.05))
+    # Student's t of one degree of freedom at 95 %.
+    assert found.k_a == pytest.approx(12.7062, abs=1e-4)
+    assert found.expanded == pytest.approx(math.hypot(12.7062 * found.u_a, 0.1), rel=1e-5)
     assert found.low is not None and found.high - found.mean > 12 * found.u_a
 
 

@@ -47,7 +47,7 @@ def previous_of(
         .join(BOARD_SET, BOARD_SET.c.id == r.board_set_id)
         .where(among(r.campaign_id, campaign_ids))
     )
-    rows: dict[int, dict[int, list[sa.Row[Any]]]] = {c: defaultdict(list) for c in campaign_ids}
+    rows: dict[int, dict[int, list[Any]]] = {c: defaultdict(list) for c in campaign_ids}
     for row in connection.execute(query):
         rows[row.campaign_id][row.block].append(row)
     found = {}
