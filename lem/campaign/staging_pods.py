@@ -23,6 +23,7 @@ from lem.errors import BadInput, EnvironmentFault
 from lem.launchers import environment, folders
 from lem.launchers.cache import cache_root
 from lem.launchers.description import described
+from lem.launchers.log import AgentLog
 from lem.launchers.protocol import Agent, BackendSetup, Exit, Folders, Prepared, Say, Task
 
 DESCRIBE_S = 1800.0
@@ -31,11 +32,12 @@ LIMIT_S = 6 * 3600.0
 POLL_S = 2.0
 MAX_BYTES = 16 * 2**20
 LOG_BYTES = 2**20
-LAST_LINES = 40
 NEVER = ("InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError")
 PULLS = ("ErrImagePull", "ImagePullBackOff")
 PATIENCE_S = 90.0
 """A registry that does not answer at once may answer later."""
+_TOKEN = re.compile(rb"hf_[A-Za-z0-9_]{8,}")
+"""As the model hub makes them."""
 _DIGEST = re.compile(r"@(sha256:[0-9a-f]{64})$")
 
 
@@ -48,6 +50,7 @@ class PodAgent:
         name: str,
         log: Path | None,
         say: Say = lambda _: None,
+        hidden: Sequence[str] = (),
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -55,6 +58,7 @@ class PodAgent:
         self._name = name
         self._log = log
         self._say = say
+        self._hidden = hidden
         self._clock = clock
         self._sleep = sleep
         self._exit: Exit | None = None
@@ -108,9 +112,11 @@ class PodAgent:
         except Refused as e:
             raise fault(e, f"the log of the pod {name} cannot be read") from e
         self.image_id = state.image_id(pod)
-        if self._log is not None:
-            self._log.write_bytes(self.said)
-        lines = self.said.decode(errors="replace").splitlines()[-LAST_LINES:]
+        # Also that of a Secret in the cluster, which only the pod knows, by its form.
+        tokens = {t.decode() for t in _TOKEN.findall(self.said)}
+        log = AgentLog(self._log or Path(os.devnull), {*self._hidden, *tokens})
+        log.write(self.said)
+        lines = log.close()
         if phase == "Failed" and not status:
             status, lines = 137, [*lines, f"the pod ended: {reason or 'for no reason told'}"]
         return Exit(status or 0, reason == "OOMKilled", lines)
@@ -206,6 +212,7 @@ class InCluster:
                 len(task.gpus),
                 LIMIT_S,
                 log,
+                [*task.secrets.values(), *environment.passwords(task.secrets)],
             ) as agent:
                 yield agent
             _bring_back(place, task.folders.run)
@@ -226,6 +233,7 @@ class InCluster:
         gpus: int,
         limit_s: float,
         log: Path | None = None,
+        hidden: Sequence[str] = (),
     ) -> Iterator[PodAgent]:
         name = f"lem-staging-{secrets.token_hex(8)}"
         variables = {
@@ -240,7 +248,7 @@ class InCluster:
             self._api.create_job(made)
         except Refused as e:
             raise fault(e, "the Job was not taken") from e
-        agent = PodAgent(self._api, name, log, self._say)
+        agent = PodAgent(self._api, name, log, self._say, hidden)
         try:
             yield agent
         finally:
@@ -271,8 +279,9 @@ def _whole(source: Path) -> Path:
 
 
 def _bring_back(place: Path, run: Path) -> None:
-    """The documents that an agent left. Links are not followed, and nothing is large."""
-    for found in sorted(place.iterdir()):
+    """The documents that an agent left. Links are not followed, and nothing is large. What it has
+    said is lem's to write."""
+    for found in sorted(p for p in place.iterdir() if p.name != "agent.log"):
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         with suppress(OSError):
             handle = os.open(found, flags)

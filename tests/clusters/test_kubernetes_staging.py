@@ -160,9 +160,25 @@ def test_its_end_is_its_container_s(tmp_path: Path) -> None:
     end = agent({"phase": "Pending"}, ended("Succeeded", 0), log=log).wait(60)
     assert end is not None and (end.status, end.out_of_memory) == (0, False)
     assert end.last_lines == ["first", "last words"]
-    assert log.read_bytes() == b"first\nlast words"
+    assert log.read_bytes() == b"first\nlast words\n"
     end = agent(ended("Failed", 137, "OOMKilled")).wait(60)
     assert end is not None and (end.status, end.out_of_memory) == (137, True)
+
+
+def test_no_token_stands_in_what_a_pod_has_said(tmp_path: Path) -> None:
+    """lem's own, and that of a Secret in the cluster, which lem does not know."""
+    own, theirs = "own-token-of-a-mirror", "hf_Zq9NotARealTokenButLikeOne"
+
+    class Tells(Api):
+        def log(self, pod: str, most: int) -> bytes:
+            return f"\x1b[31mfirst\nit is {theirs}, not {own}\n".encode()
+
+    log = tmp_path / "agent.log"
+    pod = PodAgent(Tells(ended("Failed", 1)), "j", log, hidden=[own])  # type: ignore[arg-type]
+    end = pod.wait(60)
+    assert end is not None
+    assert end.last_lines == ["first", "it is [secret], not [secret]"]
+    assert "it is [secret], not [secret]" in log.read_text().splitlines()
 
 
 def test_a_pod_that_was_evicted_has_failed() -> None:
@@ -201,6 +217,7 @@ def test_what_an_agent_left_is_taken_with_care(tmp_path: Path) -> None:
     os.mkfifo(place / "pipe.json")
     with (place / "large.json").open("wb") as f:
         f.truncate(MAX_BYTES + 1)
+    (place / "agent.log").write_text("another's")
     (run / "staged.json").write_text("older")
     _bring_back(place, run)
     assert {p.name: p.read_text() for p in run.iterdir()} == {"staged.json": "{}"}
