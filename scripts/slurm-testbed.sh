@@ -21,6 +21,18 @@ fail() {
     exit 3
 }
 
+# What lies there is run and removed as root, and anyone may make a folder in /var/tmp.
+check_owner() {
+    if [ -L "$DIR" ] || { [ -e "$DIR" ] && [ ! -d "$DIR" ]; }; then
+        fail "$DIR is no folder" "remove it, or set LEM_SLURM_DIR"
+    fi
+    [ -d "$DIR" ] || return 0
+    [ "$(stat -c %u "$DIR")" = "$(id -u)" ] ||
+        fail "$DIR is not yours" "remove it, or set LEM_SLURM_DIR"
+    [ -z "$(find "$DIR" -maxdepth 0 -perm /022)" ] ||
+        fail "others can write to $DIR" "remove it, or set LEM_SLURM_DIR"
+}
+
 packages() {
     command -v slurmctld >/dev/null && command -v slurmd >/dev/null && command -v munged >/dev/null &&
         return 0
@@ -54,8 +66,10 @@ start_munge() {
 
 write_configuration() {
     host=$(hostname -s)
-    mkdir -p "$DIR/state" "$DIR/log" "$DIR/run" "$DIR/dev"
-    chmod 755 "$DIR"
+    # The folder itself without -p: it fails where somebody was faster.
+    mkdir -p "$(dirname "$DIR")"
+    mkdir -m 755 "$DIR"
+    mkdir "$DIR/state" "$DIR/log" "$DIR/run" "$DIR/dev" "$DIR/spool"
     {
         cat <<EOF
 ClusterName=lemtest
@@ -116,7 +130,7 @@ EOF
     : >"$DIR/gres.conf"
     while [ $i -le "$1" ]; do
         echo "NodeName=n$i Name=gpu Type=fake File=$DIR/dev/nvidia[0-1]" >>"$DIR/gres.conf"
-        mkdir -p "$DIR/spool/n$i"
+        mkdir "$DIR/spool/n$i"
         i=$((i + 1))
     done
 }
@@ -174,6 +188,7 @@ stop() {
     rm -rf "$DIR"
 }
 
+check_owner
 case "${1:-start}" in
 start) start "${2:-2}" ;;
 stop) stop ;;
