@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,29 @@ def test_without_processes_of_its_own_the_rest_holds(
         found = attacked(rig, Path(name), 2**22)
     assert found["uid"] != 0 and found["core_pattern"] is not True
     assert found["shared"] == [] and len(found["processes"]) > 2
+
+
+def test_nothing_outlives_what_stands_around_it(tmp_path: Path) -> None:
+    """Not even what left its process group. SIGKILL, as when the machine runs out of memory."""
+    need_charliecloud()
+    assert charliecloud.apart_options() is not None
+    mark = f"LEM_TEST={tmp_path}"
+    words = ["env", mark, "sh", "-c", "setsid sleep 600 & exec sleep 600"]
+    command = [*charliecloud._apart(charliecloud.apart_options() or ()), "--", *words]
+
+    def left() -> list[int]:
+        return leftovers(*mark.split("=", 1))
+
+    with subprocess.Popen(command) as outermost:
+        until = time.monotonic() + 20
+        while len(left()) < 2 and time.monotonic() < until:
+            time.sleep(0.05)
+        assert len(left()) == 2
+        outermost.kill()
+    until = time.monotonic() + 20
+    while left() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert left() == []
 
 
 def test_root_s_agents_are_never_root(monkeypatch: pytest.MonkeyPatch) -> None:
