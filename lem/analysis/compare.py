@@ -124,7 +124,7 @@ def compare(
             target=target,
             level=1 - (1 - level) / len(quantities) if across else level,
             comparisons=len(known - gone - apart.keys() - {baseline.arm_id}),
-            boards=None if (s := spread[q.key]) is None or s.overlap else s.of_block,
+            boards=None if (s := spread[q.key]) is None or not s.told else s.of_block,
             gains=None if s is None else gains_on(alike, baseline.arm_id, q, s),
         )
         for q in quantities

@@ -1,8 +1,9 @@
 """Where the blocks of a campaign ran: on which boards, of which node. Pure.
 
 Boards go by the UUIDs of a block's device set, and a node by the boots that its blocks ran in:
-boots that saw a board in common are of one node. Without a board one boot is one node; but where no
-scheduler placed the runs, boots that followed each other are taken for restarts of one machine.
+boots that saw a board in common are of one node. Without a board one boot is one node where boots
+overlap; where no scheduler placed the runs, boots that followed each other are taken for restarts of
+one machine; and where one did, boots are all that is known.
 """
 
 import hashlib
@@ -21,7 +22,9 @@ ON_BOARDS = ("gpu", "module")
 """Device classes that are read by the boards themselves; all else is read by the node's meters."""
 CPU = ("cpu",)
 """The device set of a block without a board."""
-Kind = Literal["board", "node"]
+Kind = Literal["board", "node", "boot"]
+"""``boot``: of blocks without a board where a scheduler chose the nodes: whether another boot is
+another node, or the same one restarted, is not known."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,12 @@ class Spread:
     overlap: bool = False
     """Whether blocks ran on different sets of boards that hang together by boards in common: then
     no two of them are independent."""
+
+    @property
+    def told(self) -> bool:
+        """Whether they are known to be apart from each other, so that a ratio on others like these
+        can be asked for."""
+        return not self.overlap and self.kind != "boot"
 
     @property
     def of_block(self) -> dict[int, str]:
@@ -90,7 +99,7 @@ def places_of(campaign: str, rows: Sequence[Row], placed: bool = False) -> Place
         nodes.join([boot, *seen])
         boards.join(own)
     alone = {o.boot_id for b, o in found.items() if sets[b] == CPU}
-    restarts = not placed and len(alone) > 1 and _follow_each_other(rows, alone)
+    restarts = not placed and len(alone) > 1 and _one_after_another(rows, alone, any_two=False)
     if restarts:
         nodes.join([("boot", boot) for boot in alone])
     of_node = {b: nodes.of(("boot", o.boot_id)) for b, o in found.items()}
@@ -120,10 +129,12 @@ def places_of(campaign: str, rows: Sequence[Row], placed: bool = False) -> Place
         )
         for key, blocks in by_node.items()
     )
+    unknown = placed and len(alone) > 1 and _one_after_another(rows, alone, any_two=True)
+    kind: Kind = "boot" if unknown else "node"
     on_boards = any(own != CPU for own in sets.values())
     return Places(
         Spread("board", several, overlap) if on_boards and (len(several) > 1 or overlap) else None,
-        Spread("node", machines) if len(machines) > 1 else None,
+        Spread(kind, machines) if len(machines) > 1 else None,
         len(alone) if restarts else 1,
     )
 
@@ -165,8 +176,9 @@ class Joined:
         return [repr(m) for m in list(self._above) if self.of(m) == self.of(of)]
 
 
-def _follow_each_other(rows: Sequence[Row], boots: set[str]) -> bool:
-    """Whether each boot's runs were over before those of another began."""
+def _one_after_another(rows: Sequence[Row], boots: set[str], any_two: bool) -> bool:
+    """Whether each boot's runs were over before those of another began; ``any_two``: whether that
+    holds for any two of them."""
     spans: dict[str, tuple[datetime, datetime]] = {}
     for row in rows:
         o = row.outcome
@@ -175,6 +187,8 @@ def _follow_each_other(rows: Sequence[Row], boots: set[str]) -> bool:
             first, last = spans.get(o.boot_id, (began, ended))
             spans[o.boot_id] = min(first, began), max(last, ended)
     ordered = sorted(spans.values())
+    if any_two:
+        return min(end for _, end in ordered) <= max(began for began, _ in ordered)
     return all(a[1] <= b[0] for a, b in itertools.pairwise(ordered))
 
 

@@ -73,8 +73,8 @@ def board_rows(c: Comparison, found: Boards) -> list[BoardRow]:
 
 def named(place: OnPlace, kind: Kind) -> str:
     """``board 3fa9c1``, ``4 boards 3fa9c1``, ``node 88ab12``."""
-    if kind == "node":
-        return f"node {place.name}"
+    if kind != "board":
+        return f"{kind} {place.name}"
     return f"board {place.name}" if place.boards == 1 else f"{place.boards} boards {place.name}"
 
 
@@ -120,7 +120,7 @@ def about_spread(c: Comparison) -> Iterator[str]:
     """What one must know of them, a line each."""
     for found in c.boards:
         quantity = quantity_of(c, found)
-        kinds = "nodes" if found.kind == "node" else "boards"
+        kinds = f"{found.kind}s"
         if any(p.boards > 1 for p in found.places) and found.kind == "board":
             kinds = "sets of boards"
         which = f" in {quantity.noun}" if len(c.quantities) > 1 else ""
@@ -141,6 +141,14 @@ def about_spread(c: Comparison) -> Iterator[str]:
 def _figures(found: Boards, quantity: Quantity, kinds: str, which: str) -> Iterator[str]:
     n = len(found.places)
     gains = ", gains included" if has_gain(quantity.metric) else ""
+    if found.kind == "boot":
+        yield (
+            f"Boots{which}: blocks ran in {n}, and without boards it is not known whether another"
+            " boot is another node or the same one restarted. Figures differ between them"
+            f" {between(found.between)}{gains}. ± and repeatability count blocks of one boot as"
+            " alike; of nodes like these nothing is said."
+        )
+        return
     yield (
         f"{capital(kinds)}{which}: blocks ran on {n}. Figures differ between them"
         f" {between(found.between)}{gains}. ± and repeatability are for {kinds} like"

@@ -176,6 +176,8 @@ def _about_repeatability(c: Comparison) -> Iterator[str]:
         where = "on this machine"
         if all(f.boards for _, _, f in found):
             where = "on others like these"
+            if any(b.kind == "boot" for b in c.boards):
+                where = "in boots like these"
         elif any(f.boards for _, _, f in found):
             where = "on this machine, or on boards or nodes like these,"
         yield (

@@ -15,7 +15,7 @@ from rich.text import Text
 from lem.analysis.boards import Boards
 from lem.analysis.comparison import ArmResult, Comparison
 from lem.analysis.quantities import Quantity, least_of
-from lem.analysis.text import NOTHING, figure, plain, ratio, rough, scaled, span
+from lem.analysis.text import NOTHING, capital, figure, plain, ratio, rough, scaled, span
 from lem.report.boards import board_rows, quantity_of
 from lem.report.footnotes import footnotes
 
@@ -220,7 +220,7 @@ def _boards_table(c: Comparison, found: Boards) -> Table | None:
     if not rows:
         return None
     noun = quantity_of(c, found).noun
-    kind = "Nodes" if found.kind == "node" else "Boards"
+    kind = capital(f"{found.kind}s")
     table = Table(
         title=f"{kind} beside each other in {noun}",
         title_justify="left",

@@ -12,6 +12,7 @@ from tests import records, spread_records
 
 ENERGY = "energy_per_output_token_j.gpu"
 GAINS = (0.03, -0.04, 0.01, -0.02)
+SLURM = {"scheduler": "slurm", "cpus": 2, "node_cpus": 2, "restarts": 0}
 CALIBRATED = {"GPU-0": 0.034, "GPU-1": 0.034, "GPU-2": 0.003, "GPU-3": 0.034}
 
 
@@ -164,8 +165,7 @@ def test_nodes_of_one_board_each_are_those_boards(tmp_path):
 
 def test_nodes_without_boards_are_the_factor(tmp_path):
     on = [(f"boot-{b % 3}", []) for b in range(9)]
-    slurm = {"scheduler": "slurm", "cpus": 2, "node_cpus": 2, "restarts": 0}
-    c = spread(tmp_path, off(figures(9), GAINS[:3]), on, allocation=slurm)
+    c = spread(tmp_path, off(figures(9), GAINS[:3]), on, allocation=SLURM, together=True)
     found = c.boards[0]
     assert found.kind == "node" and [p.blocks for p in found.places] == [
         (0, 3, 6), (1, 4, 7), (2, 5, 8)
@@ -181,9 +181,15 @@ def test_a_restart_is_no_other_machine_and_is_said(tmp_path):
     plain = spread(tmp_path / "plain", values, [("boot-1", [])] * 6)
     assert c.boards == () and [a.figures for a in c.arms] == [a.figures for a in plain.arms]
     assert any("2 boots" in note for note in c.notes) and not any("boots" in n for n in plain.notes)
-    slurm = {"scheduler": "slurm", "cpus": 2, "node_cpus": 2, "restarts": 0}
-    placed = spread(tmp_path / "placed", values, on, allocation=slurm)
-    assert placed.boards[0].kind == "node" and not any("boots" in n for n in placed.notes)
+    placed = spread(tmp_path / "placed", values, on, allocation=SLURM)
+    assert placed.boards[0].kind == "boot" and not any("boots" in n for n in placed.notes)
+    said = " ".join(footnotes(placed))
+    assert "not known whether another boot is another node" in said
+    assert "For nodes like these" not in said and "on others like these" not in said
+    for a in placed.arms[1:]:
+        before = next(p for p in plain.arms if p.name == a.name)
+        assert a.ratios["cpu_time_per_output_token_s"].on_boards is None
+        assert a.ratios == before.ratios
 
 
 def test_sets_that_overlap_have_no_interval_of_an_absolute_figure(tmp_path):
