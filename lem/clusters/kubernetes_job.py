@@ -31,6 +31,9 @@ GRACE_S = 60
 """From SIGTERM on a run ends in order, within seconds."""
 KEPT_S = 86400
 """How long Kubernetes keeps what is over, so that its logs can be read."""
+WRITTEN = ("blocks", "cluster/claims", "cluster/logs")
+"""In the campaign's folder: what a node writes. The rest is what the submitting host acts by: pods
+that could write to it would be commands to that host."""
 COMPILED = "compiled"
 """In the cache: what engines compile, the only part of it that runs write to."""
 TMP_BYTES, SHM_BYTES = 4 * 2**30, 2**30
@@ -165,7 +168,8 @@ def _pod(work: Work, spec: KubernetesSpec) -> dict[str, Any]:
     folder = literal(str(work.folder))
     memory = _memory(work, spec)
     cache = Path(work.order.cache)
-    seen = mounts(spec, {work.folder: True, cache: False, cache / COMPILED: True})
+    written = {work.folder / part: True for part in WRITTEN}
+    seen = mounts(spec, {work.folder: False, **written, cache: False, cache / COMPILED: True})
 
     def made(name: str, backend: str, command: list[str], arguments: list[str]) -> dict[str, Any]:
         image, variables = str(placed[backend].image), _environment(work, spec)

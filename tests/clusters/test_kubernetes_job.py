@@ -153,19 +153,26 @@ def test_every_image_is_on_the_node_before_the_first_run() -> None:
 def test_a_pod_sees_its_campaign_and_the_cache_and_no_more_of_the_volume() -> None:
     for one in containers(job(paired(), spec())):
         seen = [m for m in one["volumeMounts"] if m["name"] == "campaign"]
-        assert seen == [
-            {"name": "campaign", "mountPath": "/data/cache", "subPath": "cache", "readOnly": True},
-            {
-                "name": "campaign",
-                "mountPath": "/data/results/precision",
-                "subPath": "results/precision",
-            },
-            {
-                "name": "campaign",
-                "mountPath": "/data/cache/compiled",
-                "subPath": "cache/compiled",
-            },
-        ]
+        assert all(m["mountPath"] == f"/data/{m['subPath']}" for m in seen)
+        assert {m["subPath"] for m in seen if m.get("readOnly")} == {"cache", "results/precision"}
+        assert {m["subPath"] for m in seen if not m.get("readOnly")} == {
+            "cache/compiled",
+            "results/precision/blocks",
+            "results/precision/cluster/claims",
+            "results/precision/cluster/logs",
+        }
+        # A mount hides those below it that came before.
+        paths = [m["mountPath"] for m in seen]
+        assert all(not a.startswith(f"{b}/") for a, b in itertools.combinations(paths, 2))
+
+
+def test_an_image_cannot_change_what_the_submitting_host_acts_by() -> None:
+    """The campaign's file and lock, the orders, and what was submitted."""
+    for one in containers(job(paired(), spec())):
+        open_to = [m["mountPath"] for m in one["volumeMounts"] if not m.get("readOnly")]
+        for name in ("campaign.yaml", "campaign.lock.json", "cluster/1.json", "cluster/jobs.json"):
+            place = Path("/data/results/precision") / name
+            assert not any(place.is_relative_to(p) for p in open_to)
 
 
 def test_all_but_the_first_go_on() -> None:
