@@ -16,6 +16,7 @@ from lem.analysis.comparison import ArmInfo
 from lem.analysis.gains import LEAST, gains_of
 from lem.analysis.gathered import Gathered
 from lem.analysis.naming import noun
+from lem.analysis.places import of_these
 from lem.analysis.quantities import Quantity, quantities_of
 from lem.analysis.text import about
 from lem.contract.base import Scalar
@@ -162,7 +163,9 @@ def split(
         where=where,
         sentences=(),
     )
-    return replace(attribution, sentences=tuple(sentence(attribution, f) for f in found))
+    said = [sentence(attribution, f) for f in found]
+    said += of_these((gathered.places.of(q.metric, q.part) for q in quantities), "shares are")
+    return replace(attribution, sentences=tuple(said))
 
 
 def _whole_blocks(gathered: Gathered) -> tuple[list[Factor], list[int], int]:

@@ -7,6 +7,7 @@ from typing import Any
 from lem.analysis.comparison import ArmInfo
 from lem.analysis.gathered import Gathered
 from lem.analysis.naming import noun, words
+from lem.analysis.places import of_these
 from lem.analysis.quantities import ENERGY, ESTIMATED, Quantity, common_classes, quantity_of
 from lem.analysis.words import with_ends
 from lem.errors import BadInput
@@ -91,7 +92,8 @@ def curves(gathered: Gathered, over: str | None = None) -> list[Curve]:
         series = tuple(s for s in series if s.points)
         if not series:
             raise BadInput(f"no arm has energy per token at a known {noun(path)}")
-        said = tuple(_sentence(s, quantity, noun(path), gathered.unfinished) for s in series)
+        said = [_sentence(s, quantity, noun(path), gathered.unfinished) for s in series]
+        said += of_these([gathered.places.of(ENERGY, part)], "what is said is")
         found.append(
             Curve(
                 campaign=gathered.campaign,
@@ -155,7 +157,7 @@ def _points(
         return ()
     table = {a: v for a, v in gathered.table(ENERGY, part).items() if a in totals}
     least = min(totals, key=lambda a: totals[a].mean)
-    beside = ratios(table, least) if table[least] else {}
+    beside = ratios(table, least, boards=gathered.on(ENERGY, part)) if table[least] else {}
     speed = {a: gathered.absolute(a, THROUGHPUT, "") for a in totals}
     most = max((s.mean for s in speed.values() if s is not None), default=None)
     points = []

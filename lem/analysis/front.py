@@ -16,6 +16,7 @@ from lem.analysis.answering import check_alike
 from lem.analysis.gains import shared_log
 from lem.analysis.gathered import Gathered
 from lem.analysis.objectives import GOODPUT, PER_GOOD, got_nothing, key_of
+from lem.analysis.places import of_these
 from lem.analysis.quantities import Quantity, quantity_of
 from lem.analysis.text import about
 from lem.contract.objectives import NLL, Objective, objective
@@ -107,6 +108,8 @@ def front(
         why = "".join(f"; {gathered.names[a]}: {said}" for a, said in nothing.items())
         raise BadInput(f"fewer than two arms have both {axes[0][1]} and {axes[1][1]}{why}")
     tables = [{a: gathered.table(m, p)[a] for a in kept} for _, m, p in axes]
+    spreads = [gathered.places.of(m, p) for _, m, p in axes]
+    places = [None if s is None else s.of_block for s in spreads]
     level = 1 - (1 - LEVEL) / len(axes)
     beaten: dict[str, tuple[State, list[str]]] = {}
     for arm in kept:
@@ -115,10 +118,10 @@ def front(
                 gathered,
                 (m, p),
                 arm,
-                beside(t, arm, reference if reference in kept else None, level),
+                beside(t, arm, reference if reference in kept else None, level, on),
                 level,
             )
-            for (_, m, p), t in zip(axes, tables, strict=True)
+            for (_, m, p), t, on in zip(axes, tables, places, strict=True)
         ]
         beaten[arm] = _state([o for o, _, _ in axes], sides, margin)
     by_id = {a.arm_id: a for a in gathered.arms}
@@ -156,7 +159,10 @@ def front(
         margin=margin,
         level=LEVEL,
         unfinished=gathered.unfinished,
-        sentences=tuple(_sentences(points, found, gathered.unfinished, off)),
+        sentences=(
+            *_sentences(points, found, gathered.unfinished, off),
+            *of_these(spreads, "the front is"),
+        ),
     )
 
 

@@ -53,6 +53,12 @@ class Gathered:
         """The arm's mean over blocks; None where a run of it has no such figure."""
         return of_blocks(self.runs.get(arm, {}), metric, part, self.places.of(metric, part))
 
+    def on(self, metric: str, part: str) -> dict[int, str] | None:
+        """Block → the board or node that makes such figures alike; None where all are of one, or
+        they are not known to be apart."""
+        spread = self.places.of(metric, part)
+        return spread.of_block if spread is not None and spread.told else None
+
     def mean(self, arm: str, metric: str, part: str) -> Absolute | None:
         """:meth:`absolute` without its interval of repeatability."""
         return of_blocks(self.runs.get(arm, {}), metric, part, self.places.of(metric, part), False)

@@ -2,8 +2,8 @@
 
 Boards go by the UUIDs of a block's device set, and a node by the boots that its blocks ran in:
 boots that saw a board in common are of one node. Without a board one boot is one node where boots
-overlap; where no scheduler placed the runs, boots that followed each other are taken for restarts of
-one machine; and where one did, boots are all that is known.
+overlap; where no scheduler placed the runs, boots that followed each other are taken for restarts
+of one machine; and where one did, boots are all that is known.
 """
 
 import hashlib
@@ -83,6 +83,20 @@ class Places:
         if self.nodes is not None or self.boards is None or self.boards.overlap:
             return self.nodes
         return self.boards
+
+
+def of_these(spreads: Iterable[Spread | None], what: str) -> list[str]:
+    """That ``what`` (*the front is*) is of the places that were used alone, where these are
+    several: one sentence, of the first that is spread."""
+    for spread in spreads:
+        if spread is not None:
+            kinds = "sets of boards that overlap" if spread.overlap else f"{spread.kind}s"
+            count = "several" if spread.overlap else str(len(spread.places))
+            return [
+                f"Blocks ran on {count} {kinds}: {what} of these, whether or not they agree;"
+                " lem results compare says how far they do."
+            ]
+    return []
 
 
 def places_of(campaign: str, rows: Sequence[Row], placed: bool = False) -> Places:

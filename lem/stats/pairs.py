@@ -23,14 +23,20 @@ class Beside(NamedTuple):
 
 
 def beside(
-    table: Mapping[Arm, Mapping[int, float]], arm: Arm, reference: Arm | None, level: float
+    table: Mapping[Arm, Mapping[int, float]],
+    arm: Arm,
+    reference: Arm | None,
+    level: float,
+    boards: Mapping[int, Hashable] | None = None,
 ) -> dict[Arm, Beside]:
     """Each other arm's ratio to ``arm``, with intervals that hold jointly with ``level``.
 
     Arms that share blocks with it are compared within those (:func:`lem.stats.ratios`). Others are
     compared through ``reference``, which ran beside both: the difference of two independent means
     with Welch's degrees of freedom (B. L. Welch, Biometrika 34 (1947) 28). What may go wrong is
-    divided evenly among all of them (Bonferroni).
+    divided evenly among all of them (Bonferroni). ``boards``: block → the board (or node) that it
+    ran on. Between arms that were beside the reference on boards with none in common no scatter
+    tells what is the boards' and what the arms', so there is no interval.
     """
     others = [a for a in table if a != arm and table[a]]
     found: dict[Arm, Beside] = {}
@@ -46,7 +52,8 @@ def beside(
         if other not in found and reference is not None:
             one = _indirect(table, arm, other, reference, 1 - each)
             if one is not None:
-                found[other] = one
+                apart = boards is not None and _apart(table, (arm, other), reference, boards)
+                found[other] = Beside(one.log_ratio, None, False) if apart else one
     return found
 
 
@@ -68,6 +75,19 @@ def _indirect(
     df = total**2 / sum(p**2 / n for p, n in parts)
     half = float(t_quantile(0.5 + level / 2, df)) * math.sqrt(total)
     return Beside(difference, half, False)
+
+
+def _apart(
+    table: Mapping[Arm, Mapping[int, float]],
+    arms: tuple[Arm, Arm],
+    reference: Arm,
+    boards: Mapping[int, Hashable],
+) -> bool:
+    """Whether two arms' blocks with the reference have no board in common."""
+    mine, theirs = (
+        {boards.get(b) for b in table[a].keys() & table[reference].keys()} for a in arms
+    )
+    return mine.isdisjoint(theirs)
 
 
 def _to(table: Mapping[Arm, Mapping[int, float]], arm: Arm, reference: Arm) -> Sequence[float]:

@@ -6,6 +6,9 @@ import math
 import numpy as np
 import pytest
 
+from lem.analysis.attribute import attribute
+from lem.analysis.curve import curves
+from lem.analysis.front import front
 from lem.analysis.results import open_results
 from lem.report.footnotes import footnotes
 from tests import records, spread_records
@@ -271,3 +274,21 @@ def test_u_of_few_boards_is_rough_and_knows_how_little_two_boards_tell(tmp_path)
     one = spread(tmp_path / "one", figures(12), [("boot", ["GPU-0"])] * 12)
     assert arm(one, 1).figures[ENERGY].k_a == 2
     assert "with so few blocks rough" in " ".join(footnotes(one))
+
+
+def test_fronts_shares_and_curves_say_that_they_are_of_these_boards(tmp_path):
+    values = off(figures(), GAINS, {(16, 1): 0.05})
+    c = spread(tmp_path, values, gain=0.034)
+    gathered = open_results(tmp_path).one().gathered(None)
+    (curve,) = curves(gathered)
+    ratio = next(p.beside_least for p in curve.series[0].points if p.beside_least is not None)
+    assert ratio.method == "boards" and ratio.on_boards is not None
+    made = (front(gathered, "throughput", "energy"), curve, attribute(gathered))
+    for one in made:
+        said = [s for s in one.sentences if "4 boards" in s or "2 nodes" in s]
+        assert len(said) == 1 and "lem results compare" in said[0], one.sentences
+    assert c.boards
+    one = spread(tmp_path / "one", values, [("boot", ["GPU-0"])] * 12)
+    gathered = open_results(tmp_path / "one").one().gathered(None)
+    alone = (front(gathered, "throughput", "energy"), *curves(gathered), attribute(gathered))
+    assert one.boards == () and not any("lem results" in s for m in alone for s in m.sentences)

@@ -51,3 +51,19 @@ def test_all_intervals_hold_together() -> None:
             f.half_width is not None and abs(f.log_ratio) > f.half_width for f in found.values()
         )
     assert missed <= 0.07 * 300
+
+
+def test_arms_on_boards_with_none_in_common_have_no_interval_through_the_baseline() -> None:
+    """What is seen may be the boards'."""
+    draw = random.Random(2)
+    table = {
+        "base": {b: math.exp(draw.gauss(0, 0.01)) for b in range(8)},
+        "a": {b: math.exp(draw.gauss(0, 0.01)) for b in range(4)},
+        "b": {b: math.exp(draw.gauss(0.1, 0.01)) for b in range(4, 8)},
+    }
+    plain = beside(table, "a", "base", 0.95)
+    apart = beside(table, "a", "base", 0.95, {b: b // 4 for b in range(8)})
+    assert plain["b"].half_width is not None
+    assert apart["b"] == (plain["b"].log_ratio, None, False)
+    assert apart["base"] == plain["base"], "these ran side by side"
+    assert beside(table, "a", "base", 0.95, {b: b % 4 for b in range(8)}) == plain
