@@ -49,7 +49,7 @@ class Charliecloud:
                 "network, see this user's processes, and could write to the models' cache"
             )
         check_rights(os.getuid())
-        with tempfile.TemporaryDirectory(prefix="lem-ch-") as place:
+        with tempfile.TemporaryDirectory(prefix="lem-ch-", dir=_beside()) as place:
             variables = environment.common("/tmp", network=False, owner="")
             command = [
                 *container(tree, Path(place), variables, [], network=False),
@@ -90,7 +90,9 @@ class Charliecloud:
         tree = of_id(task.prepared.image or "", rootfs.FORM, cache_root())
         uid, gid = identity(os.getuid(), os.getgid())
         with (
-            tempfile.TemporaryDirectory(prefix="lem-ch-", ignore_cleanup_errors=True) as name,
+            tempfile.TemporaryDirectory(
+                prefix="lem-ch-", dir=_beside(), ignore_cleanup_errors=True
+            ) as name,
             folders.handed_over(_handed(task), uid, gid),
             folders.secrets_folder(secrets, uid, gid) as hidden,
         ):
@@ -153,6 +155,11 @@ def check_rights(uid: int) -> None:
         )
 
 
+def _beside() -> str | None:
+    """Where what a container needs is put; to root's own places the agent would have no way."""
+    return "/tmp" if os.getuid() == 0 else None
+
+
 def _handed(task: Task) -> list[Path]:
     """The folders to hand over: only needed where the agent cannot be the invoking user."""
     if os.getuid() != 0:
@@ -202,12 +209,14 @@ def container(
 
     Raises :class:`BadInput` where a path cannot be told to ``ch-run``.
     """
-    # The agent may be another user, who sees its own part of it.
-    place.chmod(0o711)
     file = place / "environment"
     lines = [f"{n}={v}\n" for n, v in variables.items() if re.fullmatch(r"[^\n\0]*", v)]
     file.write_text("".join(lines), encoding="utf-8")
-    file.chmod(0o644)
+    file.chmod(0o600)
+    if os.getuid() == 0:
+        # Who the agent is sees its own part of it.
+        place.chmod(0o711)
+        os.chown(file, *identity(os.getuid(), os.getgid()))
     told: list[tuple[Path, str, bool]] = []
     for source, target, writable in mounts:
         if source.is_file():

@@ -190,6 +190,20 @@ def test_root_s_agents_are_never_root(monkeypatch: pytest.MonkeyPatch) -> None:
         charliecloud.check_rights(0)
 
 
+def test_root_s_own_places_are_in_no_agent_s_way(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "own"
+    place.mkdir(mode=0o700)
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    (tmp_path / "run").mkdir(mode=0o700)
+    before = os.umask(0o077)
+    try:
+        assert rig.run(tmp_path / "run", {}).status == 0
+    finally:
+        os.umask(before)
+
+
 def test_a_path_that_ch_run_would_cut_is_refused(rig: Rig, tmp_path: Path) -> None:
     tree = of_id(rig.prepared.image or "", rootfs.FORM, cache_root())
     folder = tmp_path / "a:b"
@@ -230,6 +244,7 @@ def test_an_unprivileged_user_can_start_it(rig: Rig, monkeypatch: pytest.MonkeyP
             *charliecloud.container(found, place, {"PATH": "/usr/bin:/bin"}, mounts, False),
             *("sh", "-c", UNPRIVILEGED),
         ]
+        os.chown(place / "environment", 1234, 1234)
         done = subprocess.run(
             command,
             capture_output=True,

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import lzma
+import os
 import tarfile
 import threading
 from pathlib import Path
@@ -148,6 +149,19 @@ def test_nothing_leads_out_of_the_tree(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["image", "image.tar"]
     tree = folder / "tree"
     assert (tree / "abs").read_bytes() == b"2" and (tree / "b").read_bytes() == b"4"
+
+
+def test_who_made_the_tree_may_be_another_than_who_sees_it(tmp_path: Path) -> None:
+    (tmp_path / "image").mkdir()
+    path = archive(tmp_path / "image.tar", layer(("bin", None), ("bin/a", b"1")))
+    before = os.umask(0o077)
+    try:
+        rootfs.unpack(read(path), tmp_path / "image")
+    finally:
+        os.umask(before)
+    tree = tmp_path / "image" / "tree"
+    assert tree.stat().st_mode & 0o777 == 0o755
+    assert (tree / "bin" / "a").stat().st_mode & 0o777 == 0o644
 
 
 @pytest.mark.parametrize("same", [True, False])
