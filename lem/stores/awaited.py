@@ -1,5 +1,6 @@
 """Which runs are still awaited: one rule, in one place, for the plan and for the analysis."""
 
+import itertools
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 
@@ -12,26 +13,58 @@ found too old when the campaign went on does not count here: that is no fault of
 MAX_PASSES = 20
 """A block that was begun this often, for whatever reason, is given up too."""
 MAX_FAILURES = 3
-"""An arm that failed this often in a row is not tried again."""
+"""An arm that failed this often in a row (of several nodes: on two of them) is not tried again."""
 AT_ONCE = ("device_setting",)
 """Kinds of failure after which an arm is not tried again at all: the next try would end the same
 way. ``--retry-failed`` tries, once the reason is gone."""
 
 
 def dropped(outcomes: Iterable[Outcome]) -> dict[str, str]:
-    """Arms whose latest three attempts all failed, or whose latest one cannot end otherwise
-    (:data:`AT_ONCE`), with the last failure's kind."""
+    """Arms that failed three times in a row, or whose latest attempt cannot end otherwise
+    (:data:`AT_ONCE`), with the last failure's kind.
+
+    Where the campaign's attempts were made on several nodes, failures of one of them alone say
+    nothing of the others: those in a row, or those that cannot end otherwise, are then of two nodes
+    or more.
+    """
     history: dict[str, list[Outcome]] = defaultdict(list)
-    for o in outcomes:
-        if ended_by_itself(o):
-            history[o.arm_id].append(o)
+    ended = [o for o in outcomes if ended_by_itself(o)]
+    for o in ended:
+        history[o.arm_id].append(o)
+    nodes = _nodes(ended)
+    enough = min(2, len(set(nodes.values())))
     gone: dict[str, str] = {}
     for arm, tried in history.items():
-        last = sorted(tried, key=lambda o: o.started_at)[-MAX_FAILURES:]
-        failed = len(last) == MAX_FAILURES and all(o.kind == "failure" for o in last)
-        if failed or last[-1].failure_kind in AT_ONCE:
-            gone[arm] = last[-1].failure_kind or "engine_error"
+        tried.sort(key=lambda o: o.started_at)
+        row = list(itertools.takewhile(lambda o: o.kind == "failure", reversed(tried)))
+        at_once = row[:1] if enough < 2 else row
+        at_once = [o for o in at_once if o.failure_kind in AT_ONCE]
+        if at_once and len({nodes[o.boot_id] for o in at_once}) >= enough:
+            gone[arm] = at_once[0].failure_kind or "engine_error"
+        elif len(row) >= MAX_FAILURES and len({nodes[o.boot_id] for o in row}) >= enough:
+            gone[arm] = row[0].failure_kind or "engine_error"
     return gone
+
+
+def _nodes(outcomes: Sequence[Outcome]) -> dict[str, str]:
+    """Boot → a boot that stands for its node. Boots that saw a board in common are of one node, and
+    so are boots without a board that followed each other: one machine that was restarted."""
+    boards: dict[str, set[str]] = defaultdict(set)
+    spans: dict[str, tuple[str, str]] = {}
+    for o in outcomes:
+        boards[o.boot_id].update(d for d in o.device_set if d != "cpu")
+        first, last = spans.get(o.boot_id, (o.started_at, o.ended_at))
+        spans[o.boot_id] = min(first, o.started_at), max(last, o.ended_at)
+    nodes = {boot: boot for boot in boards}
+    alone = sorted((b for b in boards if not boards[b]), key=lambda b: spans[b])
+    if all(spans[a][1] <= spans[b][0] for a, b in itertools.pairwise(alone)):
+        nodes |= dict.fromkeys(alone, alone[0] if alone else "")
+    of_board: dict[str, str] = {}
+    for boot, seen in boards.items():
+        for board in seen:
+            old, new = nodes[of_board.setdefault(board, boot)], nodes[boot]
+            nodes = {b: old if n == new else n for b, n in nodes.items()}
+    return nodes
 
 
 def given_up(block: Iterable[Outcome], next_pass: int) -> bool:
