@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -49,6 +49,8 @@ class Boards:
     places: tuple[OnPlace, ...]
     of_boards: bool = False
     """Whether these are the nodes of boards that stand beside each other as well."""
+    ratios: Mapping[str, tuple[OnPlace, ...]] = field(default_factory=dict)
+    """Of such nodes: arm → each node beside the others in that arm's ratio, as the figure is."""
 
 
 def boards_of(
@@ -95,25 +97,53 @@ def boards_of(
 
 
 def nodes_of(
-    table: Mapping[str, Mapping[int, float]], quantity: "Quantity", places: Places, level: float
+    table: Mapping[str, Mapping[int, float]],
+    baseline: str,
+    quantity: "Quantity",
+    places: Places,
+    level: float,
 ) -> Boards | None:
     """The nodes of several boards each, where boards read the energy themselves: how far nodes
     differ beyond what their boards do. None where no node has several boards, or all are of one.
 
     The boards' means take the place of blocks. A node is ``beyond_gain`` where it differs from the
-    others by more than boards of one node differ among each other.
+    others by more than boards of one node differ among each other, and so in each arm's ratio to
+    ``baseline`` (jointly over the arms).
     """
     boards, nodes = places.boards, places.nodes
     if boards is None or nodes is None or boards is not places.of(quantity.metric, quantity.part):
         return None
     if boards.overlap or len(boards.places) <= len(nodes.places):
         return None
+    made = _nodes(_logs(table), boards, nodes, level)
+    if made is None:
+        return None
+    between, told = made
+    base = table.get(baseline, {})
+    ratios = {
+        arm: {b: math.log(v / base[b]) for b, v in own.items() if b in base}
+        for arm, own in table.items()
+        if arm != baseline
+    }
+    each = 1 - (1 - level) / max(1, len(ratios))
+    of_ratios = {
+        arm: found[1]
+        for arm, logs in ratios.items()
+        if (found := _nodes(logs, boards, nodes, each)) is not None
+    }
+    return Boards(quantity.key, "node", False, between, told, of_boards=True, ratios=of_ratios)
+
+
+def _nodes(
+    logs: Mapping[int, float], boards: Spread, nodes: Spread, level: float
+) -> tuple[Between, tuple[OnPlace, ...]] | None:
+    """``logs``: of each block. None where all blocks with one are of one node."""
     import numpy as np
 
     from lem.stats.boards import apart, component, grouped
     from lem.stats.campaign import between_of, each_board
 
-    logs, of_node = _logs(table), nodes.of_block
+    of_node = nodes.of_block
     means = {
         p.blocks[0]: math.fsum(own) / len(own)
         for p in boards.places
@@ -136,7 +166,7 @@ def nodes_of(
         for p in nodes.places
         if p.name in each
     )
-    return Boards(quantity.key, "node", False, between_of(component(found)), told, of_boards=True)
+    return between_of(component(found)), told
 
 
 def _logs(table: Mapping[str, Mapping[int, float]]) -> dict[int, float]:

@@ -15,6 +15,8 @@ from lem.stats import Between, OnBoards, OneBoard
 
 MOST = 3
 """Of so many arms a line has the interval on boards like these."""
+FEW_NODES = 5
+"""Of fewer nodes with several boards each, boards like these are in these nodes."""
 HIDES = math.log(2)
 """A bound from here on (100 %) says only that there are too few."""
 REMEDY = "look at its cooling, clocks, power limit and driver"
@@ -52,6 +54,7 @@ def board_rows(c: Comparison, found: Boards) -> list[BoardRow]:
         far = _furthest(c, found.quantity, place.name)
         arm, one = far if far is not None else (None, None)
         apart = [a.name for a, o in _of_board(c, found.quantity, place.name) if o.apart]
+        apart += [name for name, _ in _of_node(c, found, place.name)]
         flags = ["ratio disagrees"] if apart else []
         beyond = "beyond its boards" if found.of_boards else "beyond gains"
         flags += [beyond] if place.beyond_gain else []
@@ -132,7 +135,7 @@ def about_spread(c: Comparison) -> Iterator[str]:
             )
             continue
         if found.of_boards:
-            yield from _nodes(found, quantity, which)
+            yield from _nodes(c, found, quantity, which)
             continue
         yield from _figures(found, quantity, kinds, which)
         yield from _ratios(c, found, kinds, which)
@@ -163,7 +166,7 @@ def _figures(found: Boards, quantity: Quantity, kinds: str, which: str) -> Itera
             )
 
 
-def _nodes(found: Boards, quantity: Quantity, which: str) -> Iterator[str]:
+def _nodes(c: Comparison, found: Boards, quantity: Quantity, which: str) -> Iterator[str]:
     yield (
         f"Nodes{which}: {len(found.places)}. Beyond what their boards do, figures differ between"
         f" them {between(found.between, 'none has two boards')}. What is for boards like these is"
@@ -176,6 +179,23 @@ def _nodes(found: Boards, quantity: Quantity, which: str) -> Iterator[str]:
                 f" {change(place.deviation_log, place.half_width_log)} from the others in"
                 f" {quantity.noun}, more than boards of one node differ: {REMEDY}."
             )
+        if apart := list(_of_node(c, found, place.name)):
+            arms = ", ".join(
+                f"{name} {change(p.deviation_log, p.half_width_log)}" for name, p in apart
+            )
+            yield (
+                f"Node {place.name} disagrees with the others about ratios by more than boards of"
+                f" one node do: {arms}. {capital(REMEDY)}; intervals for boards like these are so"
+                " in these nodes alone."
+            )
+
+
+def _of_node(c: Comparison, found: Boards, name: str) -> Iterator[tuple[str, OnPlace]]:
+    """Arms whose ratio on this node differs from that on the others."""
+    for arm in c.arms:
+        for place in found.ratios.get(arm.arm.arm_id, ()):
+            if place.name == name and place.beyond_gain:
+                yield arm.name, place
 
 
 def between(found: Between, why_not: str = "none has two blocks") -> str:
@@ -213,9 +233,11 @@ def _ratios(c: Comparison, found: Boards, kinds: str, which: str) -> Iterator[st
     shared = any(a.ratios[found.quantity].shared_log for a, _ in told)
     gains = has_gain(quantity_of(c, found).metric)
     cancel = ", whose gains cancel" if gains and not shared else ""
+    nodes = next((b for b in c.boards if b.of_boards and b.quantity == found.quantity), None)
+    within = " in these nodes" if nodes is not None and len(nodes.places) < FEW_NODES else ""
     yield (
-        f"Ratios{which} are of these {kinds}{cancel}. For {kinds} like these, with {kinds}, not"
-        f" blocks, as what is repeated, and the standard deviation between them: {said}{rest}."
+        f"Ratios{which} are of these {kinds}{cancel}. For {kinds} like these{within}, with {kinds},"
+        f" not blocks, as what is repeated, and the standard deviation between them: {said}{rest}."
     )
     one_kind = "node" if found.kind == "node" else "board"
     for place in found.places:
