@@ -11,7 +11,7 @@ from lem.analysis.comparison import ArmInfo, ArmResult, Comparison, Shortfall
 from lem.analysis.gains import shared_log
 from lem.analysis.lengths import of_answers
 from lem.analysis.naming import readable_names
-from lem.analysis.places import Places, before_on_the_same, places_of
+from lem.analysis.places import Places, before_on_the_same, lost, places_of
 from lem.analysis.quality import QUALITY_MARGIN, Seen, qualities
 from lem.analysis.quantities import (
     CPU_TIME,
@@ -181,6 +181,7 @@ def compare(
         )
     notes = [*_notes(rows, used, baseline, base, names), *of_answers(alike, names, metric)]
     notes += _restarts(places.boots)
+    notes += _lost(campaign, [r for r in rows if r.hardware in ("", on)], used, places)
     notes += [f"{names[a]} has no ratio in {metric}: {why}" for a, why in sorted(apart.items())]
     comparison = Comparison(
         campaign=campaign,
@@ -207,7 +208,7 @@ def compare(
             if (s := spread[q.key]) is not None
             for found in (
                 boards_of(alike, tables[q.key], q, s, level),
-                nodes_of(tables[q.key], q, places, level),
+                nodes_of(tables[q.key], baseline.arm_id, q, places, level),
             )
             if found is not None
         ),
@@ -336,6 +337,28 @@ def _restarts(boots: int) -> list[str]:
     return [
         f"blocks ran in {boots} boots, one after another: taken for one machine that was restarted"
     ]
+
+
+def _lost(campaign: str, rows: Sequence[Row], used: Sequence[Row], places: Places) -> list[str]:
+    """Boards on which no run counts, and why."""
+    passes: dict[tuple[int, int], list[Outcome]] = defaultdict(list)
+    for r in rows:
+        passes[r.outcome.block, r.outcome.block_pass].append(r.outcome)
+    void = {key: void_reason(own) for key, own in passes.items()}
+    tried = []
+    for r in rows:
+        o = r.outcome
+        flags = [f for f in r.flags if f not in FLAGS or FLAGS[f].consequence != "info"]
+        why = o.failure_kind or ", ".join(flags) or void[o.block, o.block_pass]
+        if ended_by_itself(o):
+            tried.append((o, why or "begun anew elsewhere"))
+    such = "" if places.boards is None else "; boards like these are boards that are not such"
+    found = []
+    for one in lost(campaign, tried, used):
+        name = f"board {one.name}" if one.boards == 1 else f"{one.boards} boards {one.name}"
+        blocks = "1 block" if one.blocks == 1 else f"{one.blocks} blocks"
+        found.append(f"{name}: {blocks}, none counts: {one.why}{such}")
+    return found
 
 
 def _why_none(rows: Sequence[Row]) -> str:

@@ -8,7 +8,7 @@ of one machine; and where one did, boots are all that is known.
 
 import hashlib
 import itertools
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -151,6 +151,42 @@ def places_of(campaign: str, rows: Sequence[Row], placed: bool = False) -> Place
         Spread(kind, machines) if len(machines) > 1 else None,
         len(alone) if restarts else 1,
     )
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A board, or set of boards, on which nothing counts."""
+
+    name: str
+    boards: int
+    blocks: int
+    """That were tried there."""
+    why: str
+    """What kept most of them from counting."""
+
+
+def lost(campaign: str, tried: Sequence[tuple[Outcome, str]], used: Iterable[Row]) -> list[Lost]:
+    """Of all attempts, each with why it does not count, those on boards that have none of the runs
+    ``used``, in the order in which they began."""
+    there = {uuid for r in used for uuid in r.outcome.device_set}
+    away = [(o, why) for o, why in tried if o.device_set != CPU and there.isdisjoint(o.device_set)]
+    joined = Joined()
+    for o, _ in away:
+        joined.join(sorted(set(o.device_set)))
+    of: dict[Hashable, list[tuple[Outcome, str]]] = defaultdict(list)
+    for o, why in sorted(away, key=lambda item: item[0].started_at):
+        if o.device_set:
+            of[joined.of(min(o.device_set))].append((o, why))
+    names = _names(campaign, {key: repr(sorted(joined.members(key))) for key in of})
+    return [
+        Lost(
+            name=names[key],
+            boards=len({uuid for o, _ in own for uuid in o.device_set}),
+            blocks=len({o.block for o, _ in own}),
+            why=Counter(why for _, why in own).most_common(1)[0][0],
+        )
+        for key, own in of.items()
+    ]
 
 
 def before_on_the_same(outcomes: Sequence[Outcome]) -> dict[int, int]:

@@ -292,3 +292,34 @@ def test_fronts_shares_and_curves_say_that_they_are_of_these_boards(tmp_path):
     gathered = open_results(tmp_path / "one").one().gathered(None)
     alone = (front(gathered, "throughput", "energy"), *curves(gathered), attribute(gathered))
     assert one.boards == () and not any("lem results" in s for m in alone for s in m.sentences)
+
+
+def test_a_node_whose_boards_all_disagree_about_a_ratio_is_named(tmp_path):
+    """Two nodes of four boards; on one node the last arm takes 3 % more."""
+    more = {(16, b): 0.03 for b in range(1, 8, 2)}
+    c = spread(tmp_path, off(figures(24), (0.0,) * 8, more), where(24, 8, 2), gain=0.034)
+    nodes = c.boards[1]
+    assert nodes.of_boards and set(nodes.ratios) == {a.arm.arm_id for a in c.arms[1:]}
+    moved, quiet = (nodes.ratios[arm(c, batch).arm.arm_id] for batch in (16, 4))
+    assert all(p.beyond_gain for p in moved) and not any(p.beyond_gain for p in quiet)
+    assert moved[1].deviation_log == pytest.approx(math.log(1.03), abs=0.003)
+    said = list(footnotes(c))
+    (line,) = [s for s in said if s.startswith(f"Node {nodes.places[1].name} disagrees")]
+    assert "batch size 16 +" in line and "batch size 4" not in line
+    assert any("For boards like these in these nodes, with boards, not blocks" in s for s in said)
+
+
+def test_boards_on_which_nothing_counts_are_told_with_the_reason(tmp_path):
+    values = off(figures(), GAINS)
+    whole = spread(tmp_path / "whole", values, gain=0.034)
+    gone = whole.boards[0].places[3].name
+    spread_records.campaign(tmp_path / "hot", values, where(), gain=0.034)
+    for path in (tmp_path / "hot").rglob("record.json"):
+        record = json.loads(path.read_text())
+        if record["environment"]["device_set"] == ["GPU-3"]:
+            record["flags"] = ["throttled"]
+            path.write_text(json.dumps(record))
+    c = open_results(tmp_path / "hot").compare()
+    (note,) = [n for n in c.notes if "none counts" in n]
+    assert note.startswith(f"board {gone}: 3 blocks, none counts: throttled; boards like")
+    assert not any("none counts" in n for n in whole.notes) and len(c.boards[0].places) == 3
