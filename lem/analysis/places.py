@@ -8,6 +8,7 @@ of one machine; and where one did, boots are all that is known.
 
 import hashlib
 import itertools
+from bisect import bisect_right, insort
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -190,16 +191,28 @@ def lost(campaign: str, tried: Sequence[tuple[Outcome, str]], used: Iterable[Row
 
 
 def before_on_the_same(outcomes: Sequence[Outcome]) -> dict[int, int]:
-    """Block → the block that ran before it on the same devices, in the same boot."""
-    began: dict[int, tuple[datetime, Hashable]] = {}
-    for o in sorted(outcomes, key=lambda o: datetime.fromisoformat(o.started_at)):
-        began.setdefault(o.block, (datetime.fromisoformat(o.started_at), (o.boot_id, o.device_set)))
-    last: dict[Hashable, int] = {}
+    """Block → the latest block that had ended before it on one of its devices, in the same boot."""
+    spans: dict[int, tuple[datetime, datetime]] = {}
+    on: dict[int, set[Hashable]] = defaultdict(set)
+    for o in outcomes:
+        began, ended = datetime.fromisoformat(o.started_at), datetime.fromisoformat(o.ended_at)
+        first, last = spans.get(o.block, (began, ended))
+        spans[o.block] = min(first, began), max(last, ended)
+        on[o.block].update((o.boot_id, device) for device in o.device_set)
+    there: dict[Hashable, list[tuple[datetime, int]]] = defaultdict(list)
+    for block, devices in on.items():
+        for device in devices:
+            insort(there[device], (spans[block][1], block))
     before: dict[int, int] = {}
-    for block, (_, where) in sorted(began.items(), key=lambda item: (item[1][0], item[0])):
-        if where in last:
-            before[block] = last[where]
-        last[where] = block
+    for block, devices in on.items():
+        began = spans[block][0]
+        ended_there = [
+            own[i - 1]
+            for device in devices
+            if (i := bisect_right(own := there[device], began, key=lambda e: e[0]))
+        ]
+        if found := [e for e in ended_there if e[1] != block]:
+            before[block] = max(found)[1]
     return before
 
 

@@ -159,8 +159,9 @@ def _figures(found: Boards, quantity: Quantity, kinds: str, which: str) -> Itera
     )
     for place in found.places:
         if place.beyond_gain and place.deviation_log is not None:
+            be = "are" if found.kind == "board" and place.boards > 1 else "is"
             yield (
-                f"{capital(named(place, found.kind))} is off by"
+                f"{capital(named(place, found.kind))} {be} off by"
                 f" {change(place.deviation_log, place.half_width_log)} from the others in"
                 f" {quantity.noun}, more than the gains that are stated explain: {REMEDY}."
             )
@@ -239,16 +240,18 @@ def _ratios(c: Comparison, found: Boards, kinds: str, which: str) -> Iterator[st
         f"Ratios{which} are of these {kinds}{cancel}. For {kinds} like these{within}, with {kinds},"
         f" not blocks, as what is repeated, and the standard deviation between them: {said}{rest}."
     )
-    one_kind = "node" if found.kind == "node" else "board"
     for place in found.places:
+        several = found.kind == "board" and place.boards > 1
+        one_kind = "these boards" if several else f"this {found.kind}"
         apart = [(a, o) for a, o in _of_board(c, found.quantity, place.name) if o.apart]
         if not apart:
             continue
         arms = ", ".join(f"{a.name} {change(o.deviation_log, o.half_width_log)}" for a, o in apart)
+        verb = "disagree" if several else "disagrees"
         yield (
-            f"{capital(named(place, found.kind))} disagrees with the others about ratios: {arms}."
+            f"{capital(named(place, found.kind))} {verb} with the others about ratios: {arms}."
             f" Their intervals are for {kinds} like these. {capital(REMEDY)}; more {kinds} narrow"
-            f" an interval then, more blocks on the same do not. Blocks of this {one_kind}:"
+            f" an interval then, more blocks on the same do not. Blocks of {one_kind}:"
             f" {', '.join(map(str, place.blocks[:10]))}{', …' if len(place.blocks) > 10 else ''}."
         )
 

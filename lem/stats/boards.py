@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lem.stats.intervals import COARSE, WILD, Intervals, compare_arms, half_widths
-from lem.stats.layout import Array, Fit, fit
+from lem.stats.layout import Array, fit
 from lem.stats.quantiles import t_quantile
 
 ENDS = 0.025
@@ -265,29 +265,34 @@ def _on_boards(
     present = np.isfinite(means).any(axis=-2)
     first = np.argsort(~present, axis=-1, kind="stable")
     means = np.take_along_axis(means, first[:, None, :], axis=-1)
-    for boards in range(2, means.shape[-1] + 1):
+    for boards in range(3, means.shape[-1] + 1):
         these = np.flatnonzero(present.sum(axis=-1) == boards)
         if len(these):
             table = np.swapaxes(means[these, :, :boards], -1, -2)
             table = np.concatenate([np.zeros_like(table[..., :1]), table], axis=-1)
-            widths = _of_two if boards == 2 else half_widths
             with np.errstate(divide="ignore", invalid="ignore"):
-                half[these], same[these], df[these] = widths(fit(table, 0), level, m)
+                half[these], same[these], df[these] = half_widths(fit(table, 0), level, m)
     with np.errstate(invalid="ignore"):
         # Half-widths are those of a mean in which every board counts alike.
         uneven = np.sqrt(by_board.concentration * by_board.boards)
-    half, same = half.reshape(shape) * uneven, same.reshape(shape) * uneven
+    # An arm on two boards, also where others are on more.
+    two, pair = by_board.boards == 2, _of_two(by_board.scatter, level, m)
+    half, same, df = (
+        np.where(two, of_two, found.reshape(shape))
+        for of_two, found in zip(pair, (half, same, df), strict=True)
+    )
+    half, same = half * uneven, same * uneven
     deviation, least = _beside(by_board, by_board.counts > 0, level, m)
     with np.errstate(invalid="ignore"):
         noticed = np.asarray((np.abs(deviation) > least + explained + COARSE).any(axis=-1))
     on = OnBoards(by_board, half, noticed, noticed)
-    return on, same, df.reshape(shape)
+    return on, same, df
 
 
-def _of_two(found: Fit, level: float, m: int) -> tuple[Array, Array, Array]:
+def _of_two(scatter: Array, level: float, m: int) -> tuple[Array, Array, Array]:
     """:func:`half_widths` of two boards: nothing is pooled there, and Dunnett's quantile is of one
     variance in common (with 6 arms it covered 87 %). Bonferroni's t, of one degree of freedom."""
-    deviation = np.sqrt(found.variance / found.pairs)
+    deviation = np.sqrt(scatter / 2)
     one = np.ones_like(deviation)
     two_sided, one_sided = (t_quantile(1 - (1 - level) / k / m, one) for k in (2, 1))
     return two_sided * deviation, one_sided * deviation, one

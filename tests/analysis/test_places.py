@@ -99,3 +99,13 @@ def test_the_block_before_is_the_one_before_on_the_same_devices() -> None:
     # By time, not by number.
     late = [row(0, "boot", "GPU-0", minute=9), row(1, "boot", "GPU-0", minute=2)]
     assert before_on_the_same([r.outcome for r in late]) == {0: 1}
+
+
+def test_the_block_before_had_ended_and_had_a_device_in_common() -> None:
+    sets = [("GPU-0", "GPU-1"), ("GPU-2", "GPU-3"), ("GPU-1", "GPU-2"), ("GPU-0", "GPU-3")]
+    rows = [row(b, "boot", *own) for b, own in enumerate(sets)]
+    assert before_on_the_same([r.outcome for r in rows]) == {2: 1, 3: 1}
+    # Two halves of one long block lie around a short one.
+    long = [row(0, "boot", "GPU-0", minute=0), row(0, "boot", "GPU-0", minute=5)]
+    rows = [*long, row(1, "boot", "GPU-0", minute=2), row(2, "boot", "GPU-0", minute=8)]
+    assert before_on_the_same([r.outcome for r in rows]) == {2: 0}

@@ -1,6 +1,7 @@
 """What a reader is shown of boards and nodes."""
 
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -101,3 +102,36 @@ def test_the_page_has_the_table_only_where_there_are_several(tmp_path):
     assert "Boards and nodes beside each other" in spread and "ratio disagrees" in spread
     assert "Boards and nodes beside each other" not in one
     assert "GPU-1" not in spread and "boot-1" not in spread
+
+
+def test_a_set_of_boards_is_many(tmp_path):
+    rng = np.random.default_rng(5)
+    on = [("boot", [f"GPU-{2 * (b % 4)}", f"GPU-{2 * (b % 4) + 1}"]) for b in range(12)]
+    figures = {
+        batch: [
+            v * (1 + GAINS[b % 4]) * (1.06 if b % 4 == 1 and batch == 16 else 1)
+            * (1 + 0.004 * rng.standard_normal())
+            for b in range(12)
+        ]
+        for batch, v in {1: 2.0, 4: 1.2, 16: 0.6}.items()
+    }  # fmt: skip
+    spread_records.campaign(tmp_path, figures, on, gain=0.034)
+    said = " ".join(about_spread(open_results(tmp_path).compare()))
+    names = r"2 boards [0-9a-f]{6}"
+    assert re.search(names + " are off by", said)
+    assert re.search(names + " disagree with the others", said)
+    assert "Blocks of these boards: 1, 5, 9." in said
+
+
+def test_what_is_no_energy_has_no_gains(tmp_path):
+    on = [(f"boot-{b % 3}", [f"GPU-{b % 3}"]) for b in range(9)]
+    figures = {n: [2 / n * (1 + 0.01 * (b * n % 5)) for b in range(9)] for n in (1, 4)}
+    spread_records.campaign(tmp_path, figures, on, gain=0.034)
+    metric = "cpu_time_per_output_token_s"
+    energy = " ".join(about_spread(open_results(tmp_path).compare()))
+    assert "gains included" in energy and "whose gains cancel" in energy
+    on = [(boot, []) for boot, _ in on]
+    slurm = {"scheduler": "slurm", "cpus": 2, "node_cpus": 2, "restarts": 0}
+    spread_records.campaign(tmp_path / "cpu", figures, on, allocation=slurm, together=True)
+    said = " ".join(about_spread(open_results(tmp_path / "cpu").compare(metric=metric)))
+    assert "nodes like these" in said and "gain" not in said

@@ -266,3 +266,15 @@ def test_of_boards_like_these_in_these_nodes_absolute_figures_cover() -> None:
     good = found.refused == 0
     covered = (np.abs(found.mean - 1.015) <= found.half_width)[good].mean()
     assert covered >= 0.945 and good.mean() > 0.95
+
+
+def test_an_arm_on_two_of_three_boards_takes_bonferronis_t() -> None:
+    logs = 0.01 * RNG.standard_normal((12, 3))
+    which = np.arange(12) % 3
+    logs[which == 1, 2] += 0.02
+    logs[which == 2, 2] = np.nan
+    _, on = compare_on_boards(logs, which)
+    d = logs[:, 2] - logs[:, 0]
+    means = [d[which == k].mean() for k in (0, 1)]
+    half = stats.t.ppf(1 - 0.025 / 2, 1) * np.std(means, ddof=1) / math.sqrt(2)
+    assert float(on.half_width[1]) == pytest.approx(half)
