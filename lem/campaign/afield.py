@@ -75,7 +75,9 @@ def rendered(campaign: Campaign, say: Say) -> tuple[str, Path]:
 
 def tasks(campaign: Campaign) -> list[Task]:
     """Its jobs that run or wait, as :func:`lem.campaign.asked.tasks_of`."""
-    return tasks_of(campaign.folder, _scheduler(_named(campaign)))
+    if (lock := campaign.lock) is None:
+        return []
+    return tasks_of(campaign.folder, lock.owner, _scheduler(_named(campaign)))
 
 
 def _named(campaign: Campaign) -> Cluster:

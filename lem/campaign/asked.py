@@ -1,8 +1,10 @@
 """What a scheduler says of a campaign's jobs: asked rarely, whoever follows it, from anywhere."""
 
 import fcntl
+import os
+import stat
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Literal
@@ -10,14 +12,19 @@ from typing import Literal
 from pydantic import ValidationError
 
 from lem.campaign.claims import FOLDER
+from lem.campaign.orders import names_of
 from lem.clusters.protocol import Cluster, Task
 from lem.contract.base import Part, write_atomic
-from lem.contract.order import Accounted, Jobs
-from lem.errors import BadInput
+from lem.contract.order import Accounted
+from lem.errors import BadInput, EnvironmentFault
+from lem.launchers.protocol import Say
 
 ASK_S = 10.0
 """A scheduler is asked no oftener for one campaign."""
-JOBS, SEEN = "jobs.json", "seen.json"
+SEEN = "seen.json"
+PATIENCE_S = 600.0
+PLAIN = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+"""Whatever lies there is opened without following it or waiting for it."""
 MAX_BYTES = 16 * 2**20
 
 
@@ -42,9 +49,46 @@ class Seen(Part):
         return [Task(t.job, t.number, t.state, t.where) for t in self.tasks if t.job in jobs]
 
 
-def ask(folder: Path, cluster: Cluster, jobs: Collection[str]) -> Seen:
-    """The scheduler's answer about these jobs, or the last one if it is young: that may be about
-    others (``Seen.jobs``)."""
+class Asked:
+    """What the scheduler says, for who follows a campaign for long."""
+
+    def __init__(self, folder: Path, cluster: Cluster, say: Say) -> None:
+        self._folder = folder
+        self._cluster = cluster
+        self._say = say
+        self._seen: Seen | None = None
+        self._failed = 0.0
+        """When it first did not answer; 0 where it does."""
+        self._again = 0.0
+
+    def about(self, jobs: Mapping[str, str]) -> tuple[Seen, bool]:
+        """The newest answer, and whether it is another one than before.
+
+        Raises :class:`EnvironmentFault` where it has never answered, or not for ten minutes: a
+        controller that is begun anew ends nothing here.
+        """
+        now = time.monotonic()
+        if self._seen is not None and now < self._again:
+            return self._seen, False
+        try:
+            seen = ask(self._folder, self._cluster, jobs)
+        except EnvironmentFault as e:
+            self._failed = self._failed or now
+            if self._seen is None or now - self._failed > PATIENCE_S:
+                raise
+            if self._failed == now:
+                self._say(f"the scheduler does not answer, and is asked again: {e.message}")
+            self._again = now + ASK_S
+            return self._seen, False
+        self._failed = 0.0
+        new = self._seen is None or seen.at != self._seen.at
+        self._seen = seen
+        return seen, new
+
+
+def ask(folder: Path, cluster: Cluster, jobs: Mapping[str, str]) -> Seen:
+    """The scheduler's answer about these jobs (with the names that they must have), or the last one
+    if it is young: that may be about others (``Seen.jobs``)."""
     path = folder / FOLDER / SEEN
     if (young := _young(path)) is not None:
         return young
@@ -63,16 +107,15 @@ def ask(folder: Path, cluster: Cluster, jobs: Collection[str]) -> Seen:
         return seen
 
 
-def jobs_of(folder: Path) -> list[str]:
+def jobs_of(folder: Path, owner: str) -> list[str]:
     """The scheduler's names of what was submitted and is not known to be over."""
-    path = folder / FOLDER / JOBS
-    return [o.job for o in Jobs.read(path).orders] if path.exists() else []
+    return list(names_of(folder, owner))
 
 
-def tasks_of(folder: Path, cluster: Cluster) -> list[Task]:
+def tasks_of(folder: Path, owner: str, cluster: Cluster) -> list[Task]:
     """The campaign's jobs that run or wait. Raises :class:`lem.errors.EnvironmentFault` where the
     scheduler cannot be asked, :class:`BadInput` where the folder's note of jobs is damaged."""
-    jobs = jobs_of(folder)
+    jobs = names_of(folder, owner)
     return [t for t in ask(folder, cluster, jobs).of(jobs) if t.state != "cancelled"]
 
 
@@ -90,7 +133,9 @@ def accounted(folder: Path) -> list[Accounted]:
 def _young(path: Path) -> Seen | None:
     """The last answer, if nobody needs to ask again yet."""
     try:
-        with path.open("rb") as f:
+        with os.fdopen(os.open(path, os.O_RDONLY | PLAIN), "rb") as f:
+            if not stat.S_ISREG(os.fstat(f.fileno()).st_mode):
+                return None
             last = Seen.model_validate_json(f.read(MAX_BYTES))
     except (OSError, ValidationError, BadInput):
         return None
@@ -103,6 +148,7 @@ def _one_at_a_time(path: Path) -> Iterator[None]:
     """Where the file system has locks; where it has none, two may ask."""
     with ExitStack() as stack:
         with suppress(OSError):
-            f = stack.enter_context(path.open("ab"))
-            fcntl.flock(f, fcntl.LOCK_EX)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | PLAIN, 0o644)
+            stack.callback(os.close, handle)
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield

@@ -241,7 +241,8 @@ class Campaign:
         ``commentary_s``: how often ``on_event`` is told of power, tokens and answers, in seconds
         (0.1 for a live view). ``refused_settings_end_it``: as for ``execute``."""
         tell: Say = say or (lambda _: None)
-        if jobs := jobs_of(self.folder):
+        lock = self.lock
+        if lock is not None and (jobs := jobs_of(self.folder, lock.owner)):
             raise BadInput(
                 f"{self.folder}: its blocks were given to a scheduler (job {', '.join(jobs)}) and "
                 "are not known to be over",
@@ -249,7 +250,6 @@ class Campaign:
             )
         remove_asides(self.folder)
         boards.put_back(tell)
-        lock = self.lock
         if lock is not None:
             self.check(lock)
             outcomes = self.outcomes()

@@ -10,6 +10,7 @@ what was last closed.
 The containers of a pod, which follow one another, are one holder: the first of them claims.
 """
 
+import os
 import secrets
 import socket
 from pathlib import Path
@@ -83,3 +84,24 @@ class Held:
         except BadInput:
             return 0
         return last.start + (last.token != self._token) if of and last.of == of else 0
+
+
+class Claims:
+    """Of a host that runs blocks itself: it claims them where others might, in a folder whose
+    blocks were, or might have been, given to a scheduler."""
+
+    def __init__(self, campaign: Path) -> None:
+        self._campaign = campaign
+        self._held: tuple[int, Held] | None = None
+
+    def begin(self, block: int) -> None:
+        if not (self._campaign / FOLDER).is_dir():
+            return
+        if self._held is None or self._held[0] != block:
+            by = f"process {os.getpid()}"
+            self._held = block, Held(self._campaign, block, by)
+
+    def check(self) -> None:
+        """Raises :class:`Lost` where a job has claimed the block since."""
+        if self._held is not None:
+            self._held[1].check()

@@ -17,7 +17,7 @@ from lem.campaign.attempt import (
     outcome_of,
     result_of,
 )
-from lem.campaign.claims import Lost
+from lem.campaign.claims import Claims, Lost
 from lem.campaign.guard import alone, terminable, typed_disk_errors
 from lem.campaign.keys import keys
 from lem.campaign.plan import Here, Plan, Run, plan
@@ -99,9 +99,21 @@ def execute(
         outcomes = _take_stock(folder, lock)
         forgive = frozenset(o.path for o in outcomes if o.kind == "failure" and retry_failed)
 
+        claims = Claims(folder)
+
         def made(lock: Lock) -> Execution:
             all_or_none = refused_settings_end_it
-            return Execution(folder, lock, launchers, ready, on_moment, commentary_s, all_or_none)
+            return Execution(
+                folder,
+                lock,
+                launchers,
+                ready,
+                on_moment,
+                commentary_s,
+                all_or_none,
+                claims.check,
+                begin=claims.begin,
+            )
 
         execution = made(lock)
         try:
@@ -114,6 +126,11 @@ def execute(
                     break
                 lock = grown
                 execution = made(lock)
+        except (Lost, FileExistsError) as e:
+            raise EnvironmentFault(
+                f"something else makes runs of this campaign too: {e}",
+                hint="wait for its jobs, or cancel them; then run the same command again",
+            ) from e
         finally:
             # A second Ctrl-C may have come before what a run changes was put back.
             boards.put_back(say)
@@ -181,10 +198,13 @@ class Execution:
         refused_settings_end_it: bool = False,
         check: Callable[[], None] = lambda: None,
         allocation: Allocation | None = None,
+        begin: Callable[[int], None] = lambda block: None,
     ) -> None:
         """``check``: raises where the block is no longer this process's to run; asked before and
-        after each run, and once its folder is there. What was begun by then does not count."""
+        after each run, and once its folder is there. What was begun by then does not count.
+        ``begin``: told of the block before its runs are made."""
         self._check = check
+        self._begin_block = begin
         self._allocation = allocation
         self.folder = folder
         self.lock = lock
@@ -197,6 +217,7 @@ class Execution:
 
     def block(self, todo: Plan) -> Iterator[Outcome]:
         """The planned runs of the first unfinished block, one by one."""
+        self._begin_block(todo.runs[0].block)
         for run in todo.runs:
             if run.block != todo.runs[0].block:
                 return

@@ -23,6 +23,14 @@ def alone(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as e:
+            if e.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                raise EnvironmentFault(
+                    f"{folder} is on a file system without locks ({e.strerror}), so that two hosts "
+                    "could run it at once",
+                    hint="choose another folder with --out; Lustre has locks where it is mounted "
+                    "with flock",
+                    kind="disk",
+                ) from e
             raise EnvironmentFault(
                 f"another lem is running this campaign in {folder}",
                 hint="wait for it, or watch it: lem campaign status --follow",
@@ -32,7 +40,10 @@ def alone(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-OWN = (".lock", "blocks", "files", "requests", "campaign.lock.json")
+OWN = (
+    *(".lock", "blocks", "files", "requests", "campaign.lock.json"),
+    *("cluster", "cluster/claims", "cluster/logs", "cluster/accounted", "cluster/jobs.json"),
+)
 """What lem writes and mounts in a campaign folder."""
 
 

@@ -20,7 +20,7 @@ import sys
 import traceback
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from itertools import takewhile
 from pathlib import Path
 from typing import TextIO
@@ -44,7 +44,7 @@ from lem.launchers.protocol import BackendSetup, Launcher, Prepared
 from lem.stores.folder import outcomes_of
 
 LOCK = "campaign.lock.json"
-ACCOUNTED = "accounted"
+ACCOUNTED, NONE = "accounted", "none"
 
 
 def run_task(
@@ -217,7 +217,15 @@ def _ended(given: Namespace) -> int:
 
 def _account(given: Namespace, began: str) -> None:
     """Leave what the scheduler says that this job has used, where it says so."""
+    if "SLURM_JOB_ID" not in os.environ:
+        return
+    place = given.folder / FOLDER / ACCOUNTED
+    if (place / NONE).exists():
+        return
     if (consumed := consumed_j(os.environ)) is None:
+        with suppress(OSError):
+            # Nobody need ask again.
+            (place / NONE).touch()
         return
     job = os.environ["SLURM_JOB_ID"]
     found = Accounted(
@@ -230,9 +238,7 @@ def _account(given: Namespace, began: str) -> None:
         consumed_j=consumed,
         source=SOURCE,
     )
-    place = given.folder / FOLDER / ACCOUNTED
     try:
-        place.mkdir(exist_ok=True)
         found.write(place / f"{given.number}-{given.task}-{job}.json")
     except (OSError, LemError) as e:
         say(f"Slurm's accounting could not be written down: {e}")

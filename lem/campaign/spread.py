@@ -13,15 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lem.campaign.asked import ASK_S, JOBS, ask
+from lem.campaign.asked import ASK_S, Asked
 from lem.campaign.claims import FOLDER
 from lem.campaign.execute import Grow, Ready
-from lem.campaign.guard import alone, terminable, typed_disk_errors
+from lem.campaign.guard import alone, terminable
+from lem.campaign.logs import last_lines, newest_log
+from lem.campaign.orders import Orders
 from lem.campaign.plan import Plan, plan
 from lem.clusters.protocol import Cluster, Task, Work
-from lem.contract.base import CONTRACT_VERSION, utc_now
+from lem.contract.base import CONTRACT_VERSION
 from lem.contract.lock import Lock
-from lem.contract.order import Jobs, Order, Placed, Submitted
+from lem.contract.order import Order, Placed, Submitted
 from lem.errors import EnvironmentFault, Interrupted
 from lem.launchers import environment
 from lem.launchers.cache import cache_root
@@ -34,10 +36,9 @@ LOOK_S = 1.0
 """The folder is read no oftener, and for no more than a twentieth of the time."""
 BETWEEN_ORDERS_S = 30.0
 MAX_JOBS = 1000
-"""Of one campaign with a scheduler at a time: no array of Slurm's has more, unless a site says so."""
+"""Of one campaign with a scheduler at a time: as many as an array of Slurm's has by default."""
 MAX_FRUITLESS = 3
 """So many orders in a row from which no run came to its end are the last."""
-LAST_LINES = 12
 PASSED_ON = ("HOME", "PYTHONPATH", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "LEM_METERS")
 """Of the submitting shell's environment, beside what an agent is given; no secret is among them."""
 
@@ -154,14 +155,21 @@ class _Spread:
         self._say = say
         self._commentary_s = commentary_s
         self._place = folder / FOLDER
-        with typed_disk_errors(folder):
-            for name in ("claims", "logs"):
-                (self._place / name).mkdir(parents=True, exist_ok=True)
-        self._orders = self._known() if finds else []
+        self._orders = Orders(folder, lock.owner)
+        self._orders.make_places()
+        if finds:
+            self._orders.recall(terms.cluster)
         self._last = float("-inf")
+        self._asked = Asked(folder, terms.cluster, say)
         self._tasks: list[Task] = []
-        self._unasked: set[int] = {b for o in self._orders for b in o.blocks}
-        """Blocks that were submitted since the scheduler was last asked."""
+        self._before: set[int] = set()
+        """Blocks that were with somebody when the scheduler was asked the time before: one answer
+        alone may be wrong."""
+        self._unasked: set[int] = {b for o in self._orders.away for b in o.blocks}
+        """Blocks that were submitted since the scheduler was last asked, or whose order it did not
+        know for the first time."""
+        self._unknown: dict[str, float] = {}
+        """Job → when the scheduler first did not know it any more."""
         self.pause_s = LOOK_S
         self._fruitless = 0
         self._ended: dict[int, int] = {}
@@ -174,27 +182,38 @@ class _Spread:
 
     def look(self, forgive: frozenset[str]) -> Standing:
         """Ask the scheduler, then read the folder: so what is over has left its documents."""
-        jobs = [o.job for o in self._orders]
-        seen = ask(self._folder, self._terms.cluster, jobs)
-        self._tasks = seen.of(jobs)
-        self._unasked = {b for o in self._orders if o.job not in seen.jobs for b in o.blocks}
+        away = self._orders.away
+        seen, new = self._asked.about(self._orders.names())
+        if new:
+            self._before = self._with_somebody(self._tasks)
+        self._tasks = seen.of([o.job for o in away])
         began = time.monotonic()
         outcomes = self.outcomes(glance=True)
         self.pause_s = min(ASK_S, max(LOOK_S, 20 * (time.monotonic() - began)))
-        tasks = [t for t in self._tasks if t.state != "cancelled"]
         alive = {t.job for t in self._tasks}
-        over = [o for o in self._orders if o.job in seen.jobs and o.job not in alive]
+        self._unknown = {
+            o.job: self._unknown.get(o.job, seen.at)
+            for o in away
+            if o.job in seen.jobs and o.job not in alive
+        }
+        over = [o for o in away if seen.at - self._unknown.get(o.job, seen.at) >= ASK_S - 1]
         if over:
             for o in over:
                 self._weigh(o, outcomes)
-            self._orders = [o for o in self._orders if o not in over]
-            self._remember()
+            self._orders.drop(over, self._terms.cluster)
+        self._unasked = {
+            b
+            for o in self._orders.away
+            if o.job not in seen.jobs or o.job in self._unknown
+            for b in o.blocks
+        }
+        tasks = [t for t in self._tasks if t.state != "cancelled"]
         return Standing(plan(self.lock, outcomes, None, forgive), outcomes, tasks)
 
     def give(self, standing: Standing, forgive: frozenset[str]) -> bool:
         """Submit the blocks that are missing and with nobody; whether there were any."""
         # Not those that were just submitted and not asked about yet, nor those that were cancelled.
-        away = self._with_somebody(self._tasks) | self._unasked
+        away = self._with_somebody(self._tasks) | self._before | self._unasked
         blocks = sorted({r.block for r in standing.todo.runs} - away)
         if not blocks or time.monotonic() - self._last < BETWEEN_ORDERS_S:
             return False
@@ -209,7 +228,8 @@ class _Spread:
         blocks = blocks[: room * per_job]
         order = self.order(blocks, standing.todo, forgive)
         job = self._terms.cluster.submit(self.work(order, standing.todo, at_once))
-        self._take(order, job, standing.outcomes)
+        self._orders.take(order, job, self._terms.cluster)
+        self._ended[order.number] = _ended(order.blocks, standing.outcomes)
         many = f"{len(blocks)} blocks" if len(blocks) > 1 else "1 block"
         self._say(f"submitted {many} as job {job} of {self._terms.cluster.kind}")
         self._unasked |= set(blocks)
@@ -230,19 +250,18 @@ class _Spread:
             )
 
     def cancel(self) -> None:
-        self._terms.cluster.cancel([o.job for o in self._orders])
+        self._terms.cluster.cancel(self._orders.names())
         self.forget()
 
     def forget(self) -> None:
         """Nothing is with the scheduler any more."""
-        self._orders = []
-        self._remember()
+        self._orders.drop(self._orders.away, self._terms.cluster)
 
     def work(self, order: Order, todo: Plan, at_once: int | None) -> Work:
         backend_of = {a.arm_id: a.experiment.backend for a in self.lock.arms}
         return Work(
             folder=self._folder,
-            name=_name(self.lock, order.number),
+            name=self._orders.name(order.number),
             order=order,
             at_once=at_once,
             memory_bytes=self.lock.limits.memory_bytes,
@@ -260,10 +279,9 @@ class _Spread:
 
     def order(self, blocks: Sequence[int], todo: Plan, forgive: Collection[str]) -> Order:
         """A new order of these blocks, written."""
-        numbers = [int(p.stem) for p in self._place.glob("[0-9]*.json") if p.stem.isdigit()]
         order = Order(
             contract_version=CONTRACT_VERSION,
-            number=1 + max(numbers, default=0),
+            number=self._orders.reserve(),
             campaign_digest=self.lock.campaign_digest,
             blocks=list(blocks),
             blocks_per_job=self._terms.blocks_per_job,
@@ -283,22 +301,8 @@ class _Spread:
             forgive=sorted(forgive),
             commentary_s=self._commentary_s,
         )
-        with typed_disk_errors(self._folder):
-            order.write(self._place / f"{order.number}.json")
+        self._orders.write(order)
         return order
-
-    def _take(self, order: Order, job: str, outcomes: Sequence[Outcome]) -> None:
-        self._orders.append(
-            Submitted(
-                number=order.number,
-                job=job,
-                blocks=order.blocks,
-                blocks_per_job=order.blocks_per_job,
-                at=utc_now(),
-            )
-        )
-        self._ended[order.number] = _ended(order.blocks, outcomes)
-        self._remember()
 
     def _weigh(self, order: Submitted, outcomes: Sequence[Outcome]) -> None:
         """Whether anything came of an order that is over."""
@@ -309,7 +313,7 @@ class _Spread:
             self._fruitless = 0
 
     def _with_somebody(self, tasks: Sequence[Task]) -> set[int]:
-        of_job = {o.job: o for o in self._orders}
+        of_job = {o.job: o for o in self._orders.away}
         away: set[int] = set()
         for t in tasks:
             if (o := of_job.get(t.job)) is not None:
@@ -317,43 +321,14 @@ class _Spread:
                 away.update(o.blocks[first : first + o.blocks_per_job])
         return away
 
-    def _known(self) -> list[Submitted]:
-        """What was submitted before, also by a host that was killed before it could write it
-        down."""
-        path = self._place / JOBS
-        orders = list(Jobs.read(path).orders) if path.exists() else []
-        known = {o.number for o in orders}
-        newest = max((int(p.stem) for p in self._place.glob("[0-9]*.json")), default=0)
-        if newest and newest not in known:
-            job = self._terms.cluster.find(_name(self.lock, newest))
-            if job is not None:
-                order = Order.read(self._place / f"{newest}.json")
-                orders.append(
-                    Submitted(
-                        number=newest,
-                        job=job,
-                        blocks=order.blocks,
-                        blocks_per_job=order.blocks_per_job,
-                        at=utc_now(),
-                    )
-                )
-        return orders
-
-    def _remember(self) -> None:
-        with typed_disk_errors(self._folder):
-            Jobs(kind=self._terms.cluster.kind, orders=self._orders).write(self._place / JOBS)
-
     def _nothing_comes(self) -> EnvironmentFault:
-        logs = sorted((self._place / "logs").glob("*.log"), key=lambda p: p.stat().st_mtime)
-        last: list[str] = []
-        if logs:
-            text = logs[-1].read_bytes()[-(2**16) :].decode(errors="replace")
-            last = [f"    {line[:300]}" for line in text.splitlines()[-LAST_LINES:]]
+        log = newest_log(self._place / "logs")
+        last = [] if log is None else [f"    {line[:300]}" for line in last_lines(log)]
         return EnvironmentFault(
             "\n".join(
                 [
                     f"{MAX_FRUITLESS} times in a row the jobs ended and no run had come to its end",
-                    *([f"  the last lines of {logs[-1]}:", *last] if logs else []),
+                    *([f"  the last lines of {log}:", *last] if last else []),
                 ]
             ),
             hint="mend what the log says (a longer launcher.time, a path that the nodes don't "
@@ -364,7 +339,3 @@ class _Spread:
 def _ended(blocks: Collection[int], outcomes: Sequence[Outcome]) -> int:
     of = set(blocks)
     return sum(o.block in of and ended_by_itself(o) for o in outcomes)
-
-
-def _name(lock: Lock, number: int) -> str:
-    return f"lem-{lock.owner}-{number}"

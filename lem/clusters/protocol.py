@@ -1,6 +1,6 @@
 """What a cluster is: one file in this package whose ``plugin`` fills :class:`Cluster`."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
@@ -56,8 +56,9 @@ class Cluster(Protocol):
     def find(self, name: str) -> str | None:
         """The job of that name that is not over, if there is one."""
 
-    def alive(self, jobs: Collection[str]) -> list[Task]:
-        """What of these is not over, and what was cancelled, in one call."""
+    def alive(self, jobs: Mapping[str, str]) -> list[Task]:
+        """What of these is not over, and what was cancelled. ``jobs``: job → the name under which
+        it was submitted; what has another name is somebody else's."""
 
-    def cancel(self, jobs: Collection[str]) -> None:
-        """End them; one that is over already is no error."""
+    def cancel(self, jobs: Mapping[str, str]) -> None:
+        """End them; one that is over already is no error, and one of another name is left."""

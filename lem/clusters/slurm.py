@@ -1,13 +1,15 @@
 """Slurm, by its own commands: ``sbatch``, ``squeue``, ``scancel`` (verified with 22.05)."""
 
+import os
 import shutil
 import subprocess
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from lem.clusters.protocol import Task, Work
 from lem.clusters.slurm_script import script
 from lem.config.clusters import SlurmSpec
+from lem.contract.base import write_atomic
 from lem.errors import EnvironmentFault
 
 TIMEOUT_S = 120.0
@@ -27,6 +29,12 @@ OVER = frozenset(
 )
 """States in which a job does nothing any more, unless it is queued again, when it has another."""
 RUNS = frozenset({"RUNNING", "COMPLETING", "STAGE_OUT", "SIGNALING", "STOPPED", "SUSPENDED"})
+KEPT = (
+    *("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "LD_LIBRARY_PATH", "TZ"),
+    *("SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_JWT", "KRB5CCNAME", "XDG_RUNTIME_DIR"),
+)
+"""Of the shell's environment, what Slurm's commands are given: its other variables (``SBATCH_…``,
+``SQUEUE_…``) are options that would change what is asked and answered."""
 ABOUT = ("partition", "account", "qos", "reservation", "node configuration", "array")
 
 
@@ -50,7 +58,7 @@ class Slurm:
 
     def submit(self, work: Work) -> str:
         path = work.folder / "cluster" / f"{work.order.number}.sh"
-        path.write_text(self.render(work), encoding="utf-8")
+        write_atomic(path, self.render(work).encode())
         said = _command(["sbatch", "--parsable", str(path)])
         # ID or ID;CLUSTER
         job = said.strip().splitlines()[-1].split(";")[0] if said.strip() else ""
@@ -63,14 +71,14 @@ class Slurm:
         jobs = [line.split() for line in said.splitlines()]
         return next((j[0] for j in jobs if len(j) == 2 and j[1] not in OVER), None)
 
-    def alive(self, jobs: Collection[str]) -> list[Task]:
+    def alive(self, jobs: Mapping[str, str]) -> list[Task]:
         if not jobs:
             return []
         try:
             said = _command(
                 [
                     *("squeue", "--noheader", "--array", "--states=all"),
-                    *(f"--jobs={','.join(sorted(jobs))}", "--format=%F|%K|%T|%N|%r"),
+                    *(f"--jobs={','.join(sorted(jobs))}", "--format=%F|%K|%T|%N|%j|%r"),
                 ]
             )
         except EnvironmentFault as e:
@@ -80,8 +88,10 @@ class Slurm:
             raise
         found = []
         for line in said.splitlines():
-            job, index, state, node, why = (*line.split("|", 4), "", "", "", "")[:5]
-            if not index.isdigit() or (state in OVER and state != "CANCELLED"):
+            job, index, state, node, name, why = (*line.split("|", 5), "", "", "", "", "")[:6]
+            if jobs.get(job) != name or not index.isdigit():
+                continue
+            if state in OVER and state != "CANCELLED":
                 continue
             if state == "CANCELLED":
                 found.append(Task(job, int(index), "cancelled", node))
@@ -90,15 +100,16 @@ class Slurm:
                 found.append(Task(job, int(index), how, node or why))
         return found
 
-    def cancel(self, jobs: Collection[str]) -> None:
-        if jobs:
-            _command(["scancel", "--quiet", *sorted(jobs)])
+    def cancel(self, jobs: Mapping[str, str]) -> None:
+        for job, name in sorted(jobs.items()):
+            _command(["scancel", "--quiet", "--me", f"--name={name}", job])
 
 
 def _command(words: Sequence[str]) -> str:
     try:
         done = subprocess.run(
             words,
+            env={k: v for k, v in os.environ.items() if k in KEPT},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

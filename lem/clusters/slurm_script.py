@@ -1,5 +1,6 @@
 """The batch script of an order, as text: what an operator may read, change and submit by hand."""
 
+import re
 import shlex
 import sys
 
@@ -7,6 +8,8 @@ from lem.clusters.protocol import Work
 from lem.config.clusters import SlurmSpec
 from lem.errors import BadInput
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 NOTICE_S = 90
 """Before its time is over a job is told, so that its run ends in order."""
 
@@ -17,7 +20,8 @@ TEMPLATE = """\
 # Written by lem. Submitted by hand it does the same: sbatch {path}
 {options}
 {variables}{setup}
-cd {folder}
+# Nothing is imported from where it happens to stand.
+cd /
 # In place of this shell, so that the signal before the time limit reaches it.
 exec {command} "${{SLURM_ARRAY_TASK_ID:?}}"
 """
@@ -26,6 +30,10 @@ exec {command} "${{SLURM_ARRAY_TASK_ID:?}}"
 def script(work: Work, spec: SlurmSpec) -> str:
     """Pure. Raises :class:`BadInput` where a path cannot stand in a script."""
     order, folder = work.order, work.folder
+    if not _NAME.fullmatch(work.name):
+        raise BadInput(f"{work.name!r} is no name of a job")
+    if odd := [n for n in work.variables if not _VARIABLE.fullmatch(n)]:
+        raise BadInput(f"{odd[0]!r} is no name of a variable")
     for what in (str(folder), *work.variables.values()):
         if not what.isprintable():
             raise BadInput(f"{what!r} holds characters that no script of Slurm's may have")
@@ -46,7 +54,7 @@ def script(work: Work, spec: SlurmSpec) -> str:
         *spec.extra,
     ]
     command = [
-        *(spec.python or sys.executable, "-m", "lem.campaign.node"),
+        *(spec.python or sys.executable, "-P", "-m", "lem.campaign.node"),
         *(str(folder), str(order.number)),
     ]
     blocks = f"{len(order.blocks)} blocks" if len(order.blocks) > 1 else "1 block"
@@ -61,7 +69,6 @@ def script(work: Work, spec: SlurmSpec) -> str:
             f"export {n}={shlex.quote(v)}\n" for n, v in sorted(work.variables.items())
         ),
         setup="".join(f"{line}\n" for line in spec.setup),
-        folder=shlex.quote(str(folder)),
         command=shlex.join(command),
     )
 

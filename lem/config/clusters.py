@@ -26,6 +26,9 @@ _OWN = {
     "signal": "lem: it ends a run in order before its time is over",
     "export": "lem: the environment of a measurement is clean",
     "open-mode": "lem",
+    "export-file": "lem: the environment of a measurement is clean",
+    "get-user-env": "lem: the environment of a measurement is clean",
+    "clusters": "SLURM_CONF: lem follows jobs of one cluster",
     "parsable": "lem",
     "wrap": "lem: it submits its own script",
     "wait": "lem",
@@ -71,6 +74,9 @@ def _option(value: str) -> str:
         raise wrong("must be an option of sbatch in its long form: --reservation=NAME")
     if name in _OWN:
         raise wrong(f"--{name} is set by {_OWN[name]}")
+    # sbatch takes the beginning of an option for the whole.
+    if whole := next((own for own in _OWN if own.startswith(name)), None):
+        raise wrong(f"must be written out; --{whole} is set by {_OWN[whole]}")
     if rest and (not re.fullmatch(r"[\x21-\x7e]+", rest) or len(rest) > 300):
         raise wrong("must have no blanks after its name")
     return value

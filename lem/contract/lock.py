@@ -69,7 +69,7 @@ class Lock(Document):
     lem_version: str
     name: str
     created_at: str
-    owner: str
+    owner: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
     """A random name for this folder, by which its containers are known."""
     campaign_digest: str
     """SHA-256 of what the campaign file means."""

@@ -84,6 +84,8 @@ class Jobs(Document):
     schema_version: Literal[1] = 1
     kind: Literal["slurm", "kubernetes"]
     orders: list[Submitted]
+    over: list[Positive] = []
+    """Numbers of the orders that were submitted and are over."""
 
 
 class Accounted(Document):

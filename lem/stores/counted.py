@@ -9,6 +9,9 @@ from lem.stores.outcomes import Outcome
 
 MAX_PAUSE_S = 600.0
 """A block is run in one go: a longer pause makes it void."""
+MAX_OVERLAP_S = 1.0
+"""A run that began so much earlier than another ended was made beside it: times are written as runs
+begin and end, and a clock may have been set between."""
 
 
 CUT_SHORT = ("interrupted", "disk")
@@ -54,8 +57,9 @@ def void_reason(attempts: Iterable[Outcome]) -> str | None:
     """Why one pass of one block is void and must be repeated whole; None if it is not.
 
     A pass is void if a record says so, or if it was not run in one go on one device set: it spans
-    two boots or two device sets, or there was a pause of over 10 minutes between the end of one
-    attempt and the start of the next. Attempts that were cut short do not count as part of it.
+    two boots or two device sets, there was a pause of over 10 minutes between the end of one
+    attempt and the start of the next, or one began before another had ended. Attempts that were cut
+    short do not count as part of it.
     """
     members = [o for o in attempts if ended_by_itself(o)]
     if any(o.consequence == "void" for o in members):
@@ -68,6 +72,8 @@ def void_reason(attempts: Iterable[Outcome]) -> str | None:
     for (_, ended), (started, _) in itertools.pairwise(spans):
         if started - ended > MAX_PAUSE_S:
             return f"there was a pause of over {MAX_PAUSE_S / 60:.0f} minutes in the middle"
+        if ended - started > MAX_OVERLAP_S:
+            return "two of its runs went on at the same time"
     return None
 
 

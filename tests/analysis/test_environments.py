@@ -1,5 +1,6 @@
 """What is said of two arms that are one experiment, started in different ways."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ ARM_INFOS = [ArmInfo(arm_id, ID, name, {"launcher": name}, {}) for name, arm_id 
 
 
 def run(launcher: str, block: int = 0, meter: str = "a test meter", **changes: Any) -> Record:
-    made = records.record(arm_id=ARMS[launcher], experiment_id=ID, block=block)
+    began = records.START + timedelta(minutes=[*ARMS].index(launcher))
+    made = records.record(arm_id=ARMS[launcher], experiment_id=ID, block=block, started=began)
     environment = made.environment.model_copy(update={"launcher": launcher, **changes})
     meters = [m.model_copy(update={"description": meter}) for m in made.meters]
     return made.model_copy(update={"environment": environment, "meters": meters})

@@ -31,6 +31,7 @@ def test_the_lock_file_is_not_made_through_a_link(tmp_path: Path, folder: Path) 
 
 @pytest.mark.parametrize("name", OWN)
 def test_a_folder_with_links_in_it_is_refused(tmp_path: Path, folder: Path, name: str) -> None:
+    (folder / name).parent.mkdir(exist_ok=True)
     check_links(folder)
     (folder / name).symlink_to(tmp_path)
     with pytest.raises(BadInput, match=f"{name} is a link"):

@@ -96,7 +96,8 @@ def a_run_has_begun(folder: Path, block: str = "*") -> bool:
     return any((folder / "out").glob(f"blocks/{block}/*/*/events.ndjson"))
 
 
-def of_folder(cluster: SlurmCluster, folder: Path) -> list[dict[str, object]]:
-    """The jobs of the campaign in a folder."""
+def of_folder(cluster: SlurmCluster, folder: Path, over: bool = True) -> list[dict[str, object]]:
+    """The jobs of the campaign in a folder. ``over``: also those that are over."""
     lock = json.loads((folder / "out" / "campaign.lock.json").read_text())
-    return [j for j in cluster.jobs() if str(j["name"]).startswith(f"lem-{lock['owner']}-")]
+    mine = [j for j in cluster.jobs() if str(j["name"]).startswith(f"lem-{lock['owner']}-")]
+    return [j for j in mine if over or str(j["job_state"]) in ("PENDING", "RUNNING", "COMPLETING")]

@@ -15,12 +15,17 @@ from clusters.running import (
     a_run_has_begun,
     campaign,
     lem,
+    of_folder,
     once_each,
 )
 from clusters.testbed import SlurmCluster
 
+from lem.stores.counted import counted as counted_outcomes
+from lem.stores.folder import outcomes
+from lem.stores.outcomes import Outcome
+
 pytestmark = [pytest.mark.slow, pytest.mark.slurm]
-ASKS = ("squeue", "sbatch", "scancel", "scontrol", "sinfo", "sacct", "sstat")
+ASKS = ("squeue", "sbatch", "scancel", "scontrol", "sinfo", "sacct")
 
 
 @pytest.fixture
@@ -51,7 +56,6 @@ def test_the_scheduler_is_asked_once_in_ten_seconds_whoever_looks(
         said = running.end()
     once_each(tmp_path, 6, said)
     assert seen == {"running", "waiting"}
-    # The wrapper of a node's own commands does not count: they are the job's.
     times = [float(line.split()[0]) for line in calls.read_text().splitlines()]
     names = [line.split()[1] for line in calls.read_text().splitlines()]
     assert names[0] == "sbatch" and set(names[1:]) == {"squeue"} and len(names) > 2
@@ -134,3 +138,70 @@ def no_containers(tmp_path: Path) -> Path:
             if not command.name.startswith(("ch-", "docker", "apptainer")) and not there.exists():
                 there.symlink_to(command)
     return tools
+
+
+def test_options_in_the_shell_s_environment_change_nothing(
+    cluster: SlurmCluster, tmp_path: Path
+) -> None:
+    """Nor does a secret of the shell reach the job, nor is code run that lies in the folder."""
+    shell = SlurmCluster(
+        cluster.folder,
+        {
+            **cluster.environment,
+            "SBATCH_EXPORT": "ALL",
+            "SBATCH_ARRAY_INX": "0",
+            "SBATCH_JOB_NAME": "mine",
+            "SQUEUE_PARTITION": "other",
+            "SQUEUE_FORMAT": "%i",
+            "SCANCEL_PARTITION": "other",
+            "HF_TOKEN": "hf_not_a_real_token",
+        },
+    )
+    seen = tmp_path / "seen"
+    slurm = SLURM | {"setup": [f"env >>{seen}"]}
+    file = campaign(tmp_path, launcher=slurm, measure=SLOW)
+    (tmp_path / "out").mkdir()
+    for module in ("pydantic", "lem"):
+        (tmp_path / "out" / f"{module}.py").write_text(f"open({str(tmp_path / 'run')!r}, 'w')\n")
+    said = lem(shell, tmp_path, "campaign", "run", file, "--out", "out")
+    once_each(tmp_path, 3, said)
+    assert said.count("submitted") == 1 and "submitted 3 blocks" in said
+    assert "HF_TOKEN" not in seen.read_text() and "SLURM_JOB_ID" in seen.read_text()
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_job_that_was_submitted_by_hand_and_this_machine_share_no_block(
+    cluster: SlurmCluster, tmp_path: Path
+) -> None:
+    measure = SLOW | {"blocks": 2, "window_s": 1}
+    file = campaign(tmp_path, launcher="process", measure=measure)
+    run = ("campaign", "run", file, "--out", "out", "--launcher")
+    script = tmp_path / "job.sh"
+    text = lem(cluster, tmp_path, "campaign", "render", file, "--out", "out", "--launcher", "slurm")
+    script.write_text(text[text.index("#!") :])
+    cluster.command("sbatch", str(script))
+    cluster.wait(lambda: a_run_has_begun(tmp_path, "0000"))
+    for _ in range(10):
+        with Running(cluster, tmp_path, *run, "process") as running:
+            status = running.process.wait(240)
+            said = running.log.read_text()
+        if status == 0:
+            break
+        # A job had a block that this machine began, or the other way round.
+        assert status == 3 and "something else makes runs of this campaign too" in said, said
+    cluster.wait(lambda: not of_folder(cluster, tmp_path, over=False))
+    lem(cluster, tmp_path, *run, "process")
+    once_each(tmp_path, 2, said)
+    for block in range(2):
+        paths = [tmp_path / "out" / o.path / "record.json" for o in counted_of(tmp_path, block)]
+        spans = sorted((r["started_at"], r["ended_at"]) for p in paths if (r := read(p)))
+        assert all(a[1] <= b[0] for a, b in pairwise(spans)), spans
+
+
+def read(path: Path) -> dict[str, str]:
+    found: dict[str, str] = json.loads(path.read_text())
+    return found
+
+
+def counted_of(folder: Path, block: int) -> list[Outcome]:
+    return [o for o in counted_outcomes(outcomes(folder / "out")) if o.block == block]

@@ -1,6 +1,7 @@
 """The batch script: a golden file, and names that could be taken for something else."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,18 @@ def test_a_name_of_several_lines_is_refused(folder: str) -> None:
         script(work(folder), FULL)
 
 
+@pytest.mark.parametrize("name", ["x\nid", "x;id", "$(id)", "a b", "-x", "", "x" * 101])
+def test_a_job_s_name_is_a_word(name: str) -> None:
+    with pytest.raises(BadInput, match="no name of a job"):
+        script(replace(work(), name=name), FULL)
+
+
+@pytest.mark.parametrize("name", ["A B", "A;id", "1A", "", "A=B"])
+def test_a_variable_s_name_is_one(name: str) -> None:
+    with pytest.raises(BadInput, match="no name of a variable"):
+        script(replace(work(), variables={name: "x"}), FULL)
+
+
 def test_where_nothing_is_said() -> None:
     plain = SlurmSpec(kind="slurm", python="/usr/bin/python3")
     assert script(work(at_once=None), plain) == (GOLDEN / "plain.sh").read_text()
@@ -71,4 +84,4 @@ def test_a_folder_s_name_is_only_a_name(folder: str, tmp_path: Path) -> None:
         text=True,
         check=True,
     )
-    assert said.stdout.strip() == f"-m lem.campaign.node {folder} 1 3"
+    assert said.stdout.strip() == f"-P -m lem.campaign.node {folder} 1 3"

@@ -38,16 +38,16 @@ def paths(outcomes):
 def test_failures_open_and_excluded_attempts_do_not_count():
     history = [
         outcome("a"),
-        outcome("b", kind="failure"),
+        outcome("b", kind="failure", at_s=30),
         outcome("c", kind="open", started_at="", ended_at=""),
-        outcome("d", consequence="exclude"),
+        outcome("d", consequence="exclude", at_s=60),
     ]
     assert paths(counted(history)) == ["blocks/0000/a/0"]
 
 
 def test_the_newest_attempt_that_can_count_wins():
-    history = [outcome(attempt=n, at_s=n) for n in (0, 2, 10, 9)]
-    history.append(outcome(attempt=11, kind="failure"))
+    history = [outcome(attempt=n, at_s=40 * n) for n in (0, 2, 10, 9)]
+    history.append(outcome(attempt=11, at_s=440, kind="failure"))
     assert paths(counted(history)) == ["blocks/0000/a/10"]
 
 
@@ -63,6 +63,7 @@ def test_only_the_latest_pass_of_a_block_counts_even_while_it_is_incomplete():
         ({"boot_id": "other"}, "restarted"),
         ({"device_set": ("GPU-1",)}, "devices"),
         ({"at_s": 30 + 601}, "pause"),
+        ({"at_s": 28}, "same time"),
         ({"consequence": "void"}, "disturbed"),
     ],
 )
@@ -71,6 +72,10 @@ def test_a_void_block_counts_for_nothing(change, reason):
     history = [outcome("a"), outcome("b", at_s=at_s, **change), outcome("a", block=1, at_s=2000)]
     assert reason in (void_reason(history[:2]) or "")
     assert paths(counted(history)) == ["blocks/0001/a/0"]
+
+
+def test_a_clock_that_was_set_by_less_than_a_second_makes_no_overlap():
+    assert void_reason([outcome("a"), outcome("b", at_s=29)]) is None
 
 
 def test_ten_minutes_is_no_void_pause():

@@ -79,9 +79,7 @@ def test_a_glance_looks_at_what_was_added_and_at_what_is_not_long_over(tmp_path)
     for arm in (old, new):
         # As a host does that gives an agent up which had just written its record.
         (arm / "0" / "record.json").rename(arm / "0" / "kept")
-    assert [o.kind for o in glance(tmp_path)[1]].count(
-        "record"
-    ) == 2
+    assert [o.kind for o in glance(tmp_path)[1]].count("record") == 2
     records.place(tmp_path, records.record(arm_id=records.arm_name(0), block=0, attempt=1))
     assert [o.kind for o in glance(tmp_path)[1]].count("record") == 2  # now it is
     assert glance(tmp_path)[1] == outcomes(tmp_path)

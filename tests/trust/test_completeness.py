@@ -144,7 +144,11 @@ def test_an_arm_is_not_run_again_in_the_pass_in_which_it_ended(kind: str) -> Non
     outcomes = campaign.finish()
     last = outcomes[-1]
     again = last._replace(
-        attempt=1, kind=cast(Any, kind), failure_kind="hang" if kind == "failure" else None
+        attempt=1,
+        kind=cast(Any, kind),
+        failure_kind="hang" if kind == "failure" else None,
+        started_at=last.ended_at,
+        ended_at=last.ended_at,
     )
     found = state(campaign.lock, [*outcomes, again])
     assert found.missing == f"block 2: arm {last.arm_id[:12]} was run again after it had ended"

@@ -25,6 +25,7 @@ export PATH=/usr/bin:/bin
 module purge
 module load apptainer
 
-cd /scratch/ada/results/precision
+# Nothing is imported from where it happens to stand.
+cd /
 # In place of this shell, so that the signal before the time limit reaches it.
-exec /project/lem/bin/python -m lem.campaign.node /scratch/ada/results/precision 1 "${SLURM_ARRAY_TASK_ID:?}"
+exec /project/lem/bin/python -P -m lem.campaign.node /scratch/ada/results/precision 1 "${SLURM_ARRAY_TASK_ID:?}"

@@ -14,6 +14,7 @@
 export HOME=/home/ada
 export PATH=/usr/bin:/bin
 
-cd /scratch/ada/results/precision
+# Nothing is imported from where it happens to stand.
+cd /
 # In place of this shell, so that the signal before the time limit reaches it.
-exec /usr/bin/python3 -m lem.campaign.node /scratch/ada/results/precision 1 "${SLURM_ARRAY_TASK_ID:?}"
+exec /usr/bin/python3 -P -m lem.campaign.node /scratch/ada/results/precision 1 "${SLURM_ARRAY_TASK_ID:?}"
