@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import folders, host, orchestration, planning, sampling, start_up
+from bench import folders, host, orchestration, planning, sampling, slurm, start_up
 from bench.archive import report as archive
 from bench.measure import Line
 from bench.pages import report as pages
@@ -21,6 +21,7 @@ PARTS: dict[str, Callable[[Path, archive.Sizes], Iterator[Line]]] = {
     "docker": lambda folder, sizes: orchestration.lines(folder),
     "host": lambda folder, sizes: host.lines(folder),
     "sampler": lambda folder, sizes: sampling.lines(folder),
+    "slurm": lambda folder, sizes: slurm.lines(folder),
     "archive": archive.lines,
     "pages": pages.lines,
     "queue": queue.lines,

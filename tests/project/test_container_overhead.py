@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 from lem.meters.protocol import Sample
@@ -34,6 +35,7 @@ def results(folder: Path) -> None:
                 arm_id=arm_id,
                 experiment_id=ID,
                 block=block,
+                started=records.START + timedelta(minutes=[*ARMS].index(name)),
                 cpu_time_s=0.01 * slower * scatter,
                 throughput=100 / drift / (1.005 if name == "docker" else 1.0) / scatter,
             )

@@ -69,7 +69,7 @@ def test_not_by_whoever_goes_on_either(tmp_path: Path, looked_at: list[str]) -> 
     file = parse(text, str(tmp_path / "campaign.yaml"))
     (tmp_path / "campaign.yaml").write_text(text)
     lock = make_lock(file, staged(file), Overrides(), {0: "process"}, [], ["cpu"])
-    Campaign(file, tmp_path, Overrides())._check(lock)
+    Campaign(file, tmp_path, Overrides()).check(lock)
     assert looked_at == []
 
 
