@@ -177,7 +177,9 @@ def test_a_pod_that_was_taken_for_dead_stops_at_its_next_step(
 ) -> None:
     """Its containers go on, on a node that nobody hears of; another pod has the block since."""
     out = claim / "out"
-    host = Host(claim, "campaign", "run", campaign(claim, measure=LONG | {"window_s": 4}), "--out", out)
+    host = Host(
+        claim, "campaign", "run", campaign(claim, measure=LONG | {"window_s": 4}), "--out", out
+    )
     dead = host.until(lambda: a_pod_in_the_middle(cluster, out))
     (job,) = cluster.of("jobs")
     pod = cluster._pod(job["metadata"]["name"], int(dead.split("-")[-2]))

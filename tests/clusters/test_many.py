@@ -1,10 +1,10 @@
-"""Many blocks: an array of 500, and no more jobs at a time than a scheduler takes."""
+"""Many blocks: no more jobs at a time than a scheduler takes."""
 
 import re
 from pathlib import Path
 
 import pytest
-from clusters.running import Running, campaign, lem, once_each
+from clusters.running import campaign, lem, once_each
 from clusters.testbed import SlurmCluster
 
 pytestmark = [pytest.mark.slow, pytest.mark.slurm]
@@ -12,24 +12,6 @@ TINY = {
     "preset": "quick", "blocks": 500, "window_s": 0.02, "idle_s": 0, "settle_s": 0,
     "warm_up_cap_s": 0.02,
 }  # fmt: skip
-
-
-@pytest.mark.timeout(1800)
-def test_an_array_of_500_blocks(cluster: SlurmCluster, tmp_path: Path) -> None:
-    slurm = {"kind": "slurm", "container": "process", "blocks_per_job": 1}
-    file = campaign(
-        tmp_path,
-        measure=TINY,
-        launcher=slurm,
-        sweep={"engine.max_batch_size": [4]},
-        parallel_blocks=4,
-    )
-    with Running(cluster, tmp_path, "campaign", "run", file, "--out", "out") as running:
-        said = running.end(seconds=1700)
-    once_each(tmp_path, 500, said, arms=1)
-    assert "submitted 500 blocks as job" in said
-    script = (tmp_path / "out" / "cluster" / "1.sh").read_text()
-    assert "#SBATCH --array=0-499%4\n" in script
 
 
 def test_more_blocks_than_a_scheduler_takes_go_one_order_after_the_other(
