@@ -107,7 +107,7 @@ def _hand_over(folder: Path, cluster: Cluster) -> None:
     if not isinstance(cluster, KubernetesSpec):
         return
     kept = folder / FOLDER
-    for part in (folder / "blocks", kept, kept / "claims", kept / "logs", cache_root() / COMPILED):
+    for part in (folder / "blocks", kept / "claims", kept / "logs", cache_root() / COMPILED):
         part.mkdir(parents=True, exist_ok=True)
         if os.getuid() == 0:
             os.chown(part, cluster.user or NOBODY, cluster.group or NOBODY, follow_symlinks=False)

@@ -107,11 +107,6 @@ def ask(folder: Path, cluster: Cluster, jobs: Mapping[str, str]) -> Seen:
         return seen
 
 
-def jobs_of(folder: Path, owner: str) -> list[str]:
-    """The scheduler's names of what was submitted and is not known to be over."""
-    return list(names_of(folder, owner))
-
-
 def tasks_of(folder: Path, owner: str, cluster: Cluster) -> list[Task]:
     """The campaign's jobs that run or wait. Raises :class:`lem.errors.EnvironmentFault` where the
     scheduler cannot be asked, :class:`BadInput` where the folder's note of jobs is damaged."""

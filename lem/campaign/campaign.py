@@ -7,7 +7,6 @@ from lem import boards, containers, plugins
 from lem.agent.environment import device_set, gpus
 from lem.analysis.objectives import needed_for
 from lem.campaign import deep, devices, nodes, staging_pods
-from lem.campaign.asked import jobs_of
 from lem.campaign.attempt import remove_asides
 from lem.campaign.execute import OnMoment, execute, present, tidy
 from lem.campaign.generations import (
@@ -25,6 +24,7 @@ from lem.campaign.lock import (
     provisional_staging,
     taken_over,
 )
+from lem.campaign.orders import names_of
 from lem.campaign.overview import Overview, refused
 from lem.campaign.plan import Here, Plan, plan
 from lem.campaign.stage import Staging, stage
@@ -242,7 +242,7 @@ class Campaign:
         (0.1 for a live view). ``refused_settings_end_it``: as for ``execute``."""
         tell: Say = say or (lambda _: None)
         lock = self.lock
-        if lock is not None and (jobs := jobs_of(self.folder, lock.owner)):
+        if lock is not None and (jobs := names_of(self.folder, lock.owner)):
             raise BadInput(
                 f"{self.folder}: its blocks were given to a scheduler (job {', '.join(jobs)}) and "
                 "are not known to be over",

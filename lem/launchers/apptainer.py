@@ -10,7 +10,6 @@ Its command lines are checked; it was not run against Apptainer itself (``docs/h
 import os
 import shlex
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from lem.errors import EnvironmentFault
 from lem.launchers import compiled, environment, folders, hardening, sif
 from lem.launchers.cache import cache_root
 from lem.launchers.converted import converted, of_id
-from lem.launchers.description import described
+from lem.launchers.description import ask
 from lem.launchers.process import ProcessAgent, kill_owned
 from lem.launchers.protocol import BackendSetup, Folders, Prepared, Say, Task
 
@@ -48,21 +47,8 @@ class Apptainer:
                 ),
                 *("python3", "-m", "lem.agent", "describe", setup.name),
             ]
-            try:
-                done = subprocess.run(
-                    words,
-                    env=_outside(os.environ, ""),
-                    stdin=subprocess.DEVNULL,
-                    capture_output=True,
-                    timeout=DESCRIBE_TIMEOUT_S,
-                    check=False,
-                )
-            except (OSError, subprocess.TimeoutExpired) as e:
-                raise EnvironmentFault(f"{program} cannot be run: {e}", kind="image") from e
-        if done.returncode != 0:
-            last = done.stderr.decode(errors="replace").strip()[-1000:]
-            raise EnvironmentFault(f"{program} did not start the image: {last}", kind="image")
-        found = described(done.stdout, done.returncode, setup.name)
+            outside = _outside(os.environ, "")
+            found = ask(words, outside, setup.name, program, DESCRIBE_TIMEOUT_S)
         return Prepared(setup, found, image=image.id, digest=image.id)
 
     def inside(self, folders: Folders) -> Folders:

@@ -22,7 +22,7 @@ from lem.errors import BadInput, EnvironmentFault
 from lem.launchers import compiled, driver, environment, folders, hardening, rootfs
 from lem.launchers.cache import cache_root
 from lem.launchers.converted import Converted, converted, of_id
-from lem.launchers.description import described
+from lem.launchers.description import ask
 from lem.launchers.process import ProcessAgent, kill_owned
 from lem.launchers.protocol import BackendSetup, Folders, Prepared, Say, Task
 
@@ -55,21 +55,7 @@ class Charliecloud:
                 *container(tree, Path(place), variables, [], network=False),
                 *("python3", "-m", "lem.agent", "describe", setup.name),
             ]
-            try:
-                done = subprocess.run(
-                    command,
-                    env=_outside(""),
-                    stdin=subprocess.DEVNULL,
-                    capture_output=True,
-                    timeout=DESCRIBE_TIMEOUT_S,
-                    check=False,
-                )
-            except (OSError, subprocess.TimeoutExpired) as e:
-                raise EnvironmentFault(f"ch-run cannot be run: {e}", kind="image") from e
-        if done.returncode != 0:
-            last = done.stderr.decode(errors="replace").strip()[-1000:]
-            raise EnvironmentFault(f"ch-run did not start the image: {last}", kind="image")
-        found = described(done.stdout, done.returncode, setup.name)
+            found = ask(command, _outside(""), setup.name, "ch-run", DESCRIBE_TIMEOUT_S)
         return Prepared(setup, found, image=tree.id, digest=tree.id)
 
     def inside(self, folders: Folders) -> Folders:

@@ -1,10 +1,37 @@
 """What an image or an interpreter says of itself, checked."""
 
+import subprocess
+from collections.abc import Mapping, Sequence
+
 from pydantic import ValidationError
 
 from lem.contract.base import CONTRACT_VERSION
 from lem.contract.stage import Described
 from lem.errors import EnvironmentFault
+
+
+def ask(
+    words: Sequence[str], environ: Mapping[str, str], backend: str, program: str, timeout_s: float
+) -> Described:
+    """What the agent that ``words`` start in a container says; ``program``: what starts it.
+
+    Raises :class:`EnvironmentFault` where it does not start, or says something else.
+    """
+    try:
+        done = subprocess.run(
+            words,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout_s,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as e:
+        raise EnvironmentFault(f"{program} cannot be run: {e}", kind="image") from e
+    if done.returncode != 0:
+        last = done.stderr.decode(errors="replace").strip()[-1000:]
+        raise EnvironmentFault(f"{program} did not start the image: {last}", kind="image")
+    return described(done.stdout, done.returncode, backend)
 
 
 def described(output: bytes, status: int | None, backend: str) -> Described:

@@ -18,6 +18,7 @@ from lem.contract.failure import Failure
 from lem.contract.record import Record
 from lem.errors import EnvironmentFault
 from lem.launchers.log import LIMIT_BYTES
+from lem.launchers.process import OWNER, leftovers
 
 SECRET = "hf_Zq9-not-a-real-token"
 
@@ -167,6 +168,14 @@ class Conformance:
         for t in threads:
             t.join(120)
         assert {k: k in v for k, v in ends.items()} == {"first": True, "second": True}
+
+
+def shown_by_processes(owner: str) -> str:
+    """What ``/proc`` shows of the running agent's processes."""
+    found = leftovers(OWNER, owner)
+    assert found
+    names = ("environ", "cmdline")
+    return b"".join((Path(f"/proc/{p}") / n).read_bytes() for p in found for n in names).decode()
 
 
 def hidden_files() -> list[bytes]:

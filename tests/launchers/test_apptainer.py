@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from launchers.conformance import Conformance
+from launchers.conformance import Conformance, shown_by_processes
 from launchers.rig import Rig, stage
 from tick_image import need_docker, tick_image
 
@@ -13,7 +13,6 @@ from lem.errors import BadInput, EnvironmentFault
 from lem.launchers import apptainer, sif
 from lem.launchers.apptainer import Apptainer, inside
 from lem.launchers.flatten import Archive
-from lem.launchers.process import OWNER, leftovers
 from lem.launchers.protocol import BackendSetup
 
 GOLDEN = Path(__file__).parent / "golden" / "apptainer.txt"
@@ -80,11 +79,4 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Rig:
 )
 class TestApptainer(Conformance):
     def inspected(self, rig: Rig, owner: str) -> str:
-        found = leftovers(OWNER, owner)
-        assert found
-        shown = [
-            (Path(f"/proc/{pid}") / name).read_bytes()
-            for pid in found
-            for name in ("environ", "cmdline")
-        ]
-        return b"".join(shown).decode()
+        return shown_by_processes(owner)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from launchers.conformance import Conformance
+from launchers.conformance import Conformance, shown_by_processes
 from launchers.rig import Rig, probe_of, stage
 from tick_image import need_docker, tick_image
 
@@ -21,7 +21,7 @@ from lem.launchers import apart, charliecloud, rootfs
 from lem.launchers.cache import cache_root
 from lem.launchers.charliecloud import Charliecloud
 from lem.launchers.converted import converted, of_id
-from lem.launchers.process import OWNER, leftovers
+from lem.launchers.process import leftovers
 from lem.launchers.protocol import BackendSetup
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
@@ -46,14 +46,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Rig:
 
 class TestCharliecloud(Conformance):
     def inspected(self, rig: Rig, owner: str) -> str:
-        found = leftovers(OWNER, owner)
-        assert found
-        shown = [
-            (Path(f"/proc/{pid}") / name).read_bytes()
-            for pid in found
-            for name in ("environ", "cmdline")
-        ]
-        return b"".join(shown).decode()
+        return shown_by_processes(owner)
 
     def test_isolation(self, rig: Rig, tmp_path: Path) -> None:
         rig.run(tmp_path, {"probe": True})

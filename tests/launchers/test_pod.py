@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from launchers.conformance import SECRET, Conformance
+from launchers.conformance import SECRET, Conformance, shown_by_processes
 from launchers.rig import Rig, probe_of, stage
 
 from lem import containers
@@ -16,7 +16,7 @@ from lem.containers import Image
 from lem.errors import BadInput, EnvironmentFault
 from lem.launchers import pod
 from lem.launchers.pod import ROOM_BYTES, Pod
-from lem.launchers.process import OWNER, Process, leftovers
+from lem.launchers.process import Process
 from lem.launchers.protocol import BackendSetup, Folders, Prepared, Say, Task
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
@@ -34,14 +34,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 
 class TestPod(Conformance):
     def inspected(self, rig: Rig, owner: str) -> str:
-        found = leftovers(OWNER, owner)
-        assert found
-        shown = [
-            (Path(f"/proc/{pid}") / name).read_bytes()
-            for pid in found
-            for name in ("environ", "cmdline")
-        ]
-        return b"".join(shown).decode()
+        return shown_by_processes(owner)
 
     def test_environment_is_clean(
         self, rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

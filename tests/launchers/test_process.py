@@ -10,7 +10,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from launchers.conformance import Conformance, wait_for_events
+from launchers.conformance import Conformance, shown_by_processes, wait_for_events
 from launchers.rig import Rig, owner_of, stage
 
 from lem.errors import EnvironmentFault
@@ -36,14 +36,7 @@ with Process().start(pickle.load(sys.stdin.buffer)) as agent:
 
 class TestProcess(Conformance):
     def inspected(self, rig: Rig, owner: str) -> str:
-        found = leftovers(OWNER, owner)
-        assert found
-        shown = [
-            (Path(f"/proc/{pid}") / name).read_bytes()
-            for pid in found
-            for name in ("environ", "cmdline")
-        ]
-        return b"".join(shown).decode()
+        return shown_by_processes(owner)
 
     def test_ends_with_its_host(self, rig: Rig, tmp_path: Path) -> None:
         task = rig.task(tmp_path, {"hang": True})
